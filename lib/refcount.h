@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* A reference count that cannot wrap: at its limit it sticks, and the object is never freed (REL-003). */
+#ifndef TERN_LIB_REFCOUNT_H
+#define TERN_LIB_REFCOUNT_H
+
+#include "lib/atomic.h"
+
+struct refcount {
+	uint32_t n; /* [atomic] */
+};
+
+#define REFCOUNT_STUCK 0xc0000000u
+
+static inline void refcount_init(struct refcount *r, uint32_t n)
+{
+	atomic_store_relaxed(&r->n, n);
+}
+
+/* Take a reference; the caller already holds one (or a lock that keeps one alive). False if the count
+ * was 0 (the object is dying: do not use it) or is stuck (pinned for ever: still usable, counted once). */
+bool refcount_get(struct refcount *r) __must_check;
+
+/* Drop a reference. True if that was the last: the caller destroys the object. */
+bool refcount_put(struct refcount *r) __must_check;
+
+static inline uint32_t refcount_read(const struct refcount *r)
+{
+	return atomic_load_relaxed(&r->n);
+}
+
+#endif

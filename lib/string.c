@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory and string functions. The compiler may turn struct copies into calls of the first four, so they
+ * must not be compiled into calls of themselves: the Makefile gives this file -fno-builtin. Word-wide where
+ * both sides are aligned alike; the kernel has no SIMD registers to use. */
+#include "lib/string.h"
+
+#ifndef HOSTED
+typedef uint64_t __attribute__((may_alias)) word_t;
+
+#define WORD sizeof(word_t)
+
+static bool same_alignment(const void *a, const void *b)
+{
+	return (((uintptr_t)a ^ (uintptr_t)b) & (WORD - 1)) == 0;
+}
+
+void *memcpy(void *dst, const void *src, size_t n)
+{
+	uint8_t *d = dst;
+	const uint8_t *s = src;
+
+	if (same_alignment(d, s)) {
+		for (; n > 0 && !IS_ALIGNED((uintptr_t)d, WORD); n--)
+			*d++ = *s++;
+		for (; n >= 4 * WORD; n -= 4 * WORD, d += 4 * WORD, s += 4 * WORD) {
+			const word_t *ws = (const word_t *)s;
+			word_t a = ws[0], b = ws[1], c = ws[2], e = ws[3];
+			word_t *wd = (word_t *)d;
+			wd[0] = a;
+			wd[1] = b;
+			wd[2] = c;
+			wd[3] = e;
+		}
+		for (; n >= WORD; n -= WORD, d += WORD, s += WORD)
+			*(word_t *)d = *(const word_t *)s;
+	}
+	while (n-- > 0)
+		*d++ = *s++;
+	return dst;
+}
+
+static void copy_backward(uint8_t *d, const uint8_t *s, size_t n)
+{
+	d += n;
+	s += n;
+	if (same_alignment(d, s)) {
+		for (; n > 0 && !IS_ALIGNED((uintptr_t)d, WORD); n--)
+			*--d = *--s;
+		for (; n >= WORD; n -= WORD) {
+			d -= WORD;
+			s -= WORD;
+			*(word_t *)d = *(const word_t *)s;
+		}
+	}
+	while (n-- > 0)
+		*--d = *--s;
+}
+
+void *memmove(void *dst, const void *src, size_t n)
+{
+	if ((uintptr_t)dst - (uintptr_t)src >= n)
+		return memcpy(dst, src, n);
+	copy_backward(dst, src, n);
+	return dst;
+}
+
+void *memset(void *dst, int c, size_t n)
+{
+	uint8_t *d = dst;
+	word_t w = 0x0101010101010101UL * (uint8_t)c;
+
+	for (; n > 0 && !IS_ALIGNED((uintptr_t)d, WORD); n--)
+		*d++ = (uint8_t)c;
+	for (; n >= 4 * WORD; n -= 4 * WORD, d += 4 * WORD) {
+		word_t *wd = (word_t *)d;
+		wd[0] = w;
+		wd[1] = w;
+		wd[2] = w;
+		wd[3] = w;
+	}
+	for (; n >= WORD; n -= WORD, d += WORD)
+		*(word_t *)d = w;
+	while (n-- > 0)
+		*d++ = (uint8_t)c;
+	return dst;
+}
+
+int memcmp(const void *a, const void *b, size_t n)
+{
+	const uint8_t *x = a, *y = b;
+
+	for (; n > 0; n--, x++, y++)
+		if (*x != *y)
+			return *x < *y ? -1 : 1;
+	return 0;
+}
+
+void *memchr(const void *s, int c, size_t n)
+{
+	const uint8_t *p = s;
+
+	for (; n > 0; n--, p++)
+		if (*p == (uint8_t)c)
+			return (void *)(uintptr_t)p;
+	return NULL;
+}
+
+size_t strlen(const char *s)
+{
+	size_t n = 0;
+
+	while (s[n])
+		n++;
+	return n;
+}
+
+size_t strnlen(const char *s, size_t max)
+{
+	size_t n = 0;
+
+	while (n < max && s[n])
+		n++;
+	return n;
+}
+
+int strcmp(const char *a, const char *b)
+{
+	while (*a && *a == *b) {
+		a++;
+		b++;
+	}
+	return (uint8_t)*a - (uint8_t)*b;
+}
+
+int strncmp(const char *a, const char *b, size_t n)
+{
+	for (; n > 0; n--, a++, b++)
+		if (*a != *b || !*a)
+			return (uint8_t)*a - (uint8_t)*b;
+	return 0;
+}
+
+char *strchr(const char *s, int c)
+{
+	for (;; s++) {
+		if (*s == (char)c)
+			return (char *)(uintptr_t)s;
+		if (!*s)
+			return NULL;
+	}
+}
+
+char *strrchr(const char *s, int c)
+{
+	const char *last = NULL;
+
+	for (;; s++) {
+		if (*s == (char)c)
+			last = s;
+		if (!*s)
+			return (char *)(uintptr_t)last;
+	}
+}
+#endif
+
+size_t str_copy(char *dst, const char *src, size_t size)
+{
+	size_t n = strlen(src);
+
+	if (size > 0) {
+		size_t k = MIN(n, size - 1);
+		memcpy(dst, src, k);
+		dst[k] = '\0';
+	}
+	return n;
+}
+
+void secure_zero(void *p, size_t n)
+{
+	memset(p, 0, n);
+	__asm__ __volatile__("" : : "r"(p) : "memory");
+}
+
+bool secure_equal(const void *a, const void *b, size_t n)
+{
+	const uint8_t *x = a, *y = b;
+	uint8_t diff = 0;
+
+	for (size_t i = 0; i < n; i++)
+		diff |= x[i] ^ y[i];
+	__asm__ __volatile__("" : "+r"(diff));
+	return diff == 0;
+}
