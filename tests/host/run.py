@@ -1,0 +1,59 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Ring 1: build and run the host unit tests.
+
+tests/host/run.py [-k NAME] [--seed N] [--scale N] [--build-only] [FILE_test.c...]
+-k keeps the tests whose name, or whose file's name, contains NAME. Ends with "N passed, N failed".
+"""
+import argparse
+import glob
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import hostbuild  # noqa: E402  (the path above leads to it)
+
+FLAGS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("-k", metavar="NAME", default="")
+    parser.add_argument("--seed", default="1")
+    parser.add_argument("--scale", default="1")
+    parser.add_argument("--build-only", action="store_true")
+    parser.add_argument("files", nargs="*")
+    args = parser.parse_args()
+    os.chdir(hostbuild.TOP)
+    paths = [os.path.relpath(f, hostbuild.TOP) for f in args.files] or sorted(glob.glob("tests/host/*_test.c"))
+    env = dict(os.environ, TEST_SEED=args.seed, TEST_SCALE=args.scale)
+    passed = failed = 0
+    for path, program, error in hostbuild.build_all(paths, ["tests/host/main.c"], FLAGS):
+        stem = os.path.basename(path)[:-len(".c")]
+        if program is None:
+            print(f"not ok {stem}: does not build:\n{error}", flush=True)
+            failed += 1
+            continue
+        if args.build_only:
+            continue
+        filter_word = "" if args.k in stem else args.k
+        done = subprocess.run([program, filter_word], env=env, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, errors="replace")
+        sys.stdout.write(done.stdout)
+        sys.stdout.flush()
+        lines = done.stdout.splitlines()
+        good = sum(line.startswith("ok ") for line in lines)
+        bad = sum(line.startswith("not ok ") for line in lines)
+        if bad == 0 and done.returncode != 0:
+            print(f"not ok {stem}: exit status {done.returncode} with no test to blame", flush=True)
+            bad = 1
+        passed += good
+        failed += bad
+    if args.build_only and failed == 0:
+        return 0
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+sys.exit(main())

@@ -1,0 +1,126 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Build hosted programs out of kernel sources, for tests/host and tests/fuzz.
+
+A program is one .c file whose first lines name what it is linked with:
+
+    /* sources: lib/rbtree.c tests/host/shim/*.c */      (from the top folder; globs work)
+    /* flags: -Ideps/lwip/src/include */                 (optional)
+
+Objects are kept in build/host/obj, keyed by source and flags, and rebuilt when anything their
+dependency file names has changed.
+"""
+import concurrent.futures
+import glob
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+OUT = "build/host"
+BASE_FLAGS = (
+    "-std=gnu11 -g -O1 -DHOSTED=1 -DDEBUG=1 -fno-omit-frame-pointer -fno-strict-aliasing -Wall "
+    "-Wextra -Wno-unused-parameter -Wno-unused-command-line-argument -Itests/host/shim -I."
+).split()
+# Third-party sources are not ours to keep free of warnings and of undefined shifts.
+DEPS_FLAGS = ["-w", "-fno-sanitize=undefined"]
+
+
+def find_clang():
+    for name in ("clang-14", "clang"):
+        if shutil.which(name):
+            return name
+    sys.exit("tests: clang is missing: install the package clang")
+
+
+def header_words(path, key):
+    """The words after "key:" in the comment at the head of the file, which may run over lines."""
+    with open(os.path.join(TOP, path), encoding="utf-8") as f:
+        head = f.read(4096)
+    words = []
+    for match in re.finditer(r"/\*\s*" + key + r":(.*?)\*/", head, re.S):
+        words += match.group(1).replace("*\n", "\n").split()
+    return words
+
+
+def expand(path, words):
+    found = []
+    for word in words:
+        names = sorted(glob.glob(os.path.join(TOP, word)))
+        if not names:
+            raise RuntimeError(f"{path}: sources: {word}: no such file")
+        found += [os.path.relpath(name, TOP) for name in names]
+    return found
+
+
+def stale(target, depfile):
+    try:
+        built = os.path.getmtime(target)
+        with open(depfile, encoding="utf-8") as f:
+            text = f.read().replace("\\\n", " ")
+        names = text.split(":", 1)[1].split()
+        return any(os.path.getmtime(os.path.join(TOP, name)) > built for name in names)
+    except (OSError, IndexError):
+        return True
+
+
+def run_compiler(command):
+    done = subprocess.run(command, cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(" ".join(command) + "\n" + done.stdout)
+    if done.stdout:
+        sys.stderr.write(done.stdout)
+
+
+def build_object(clang, source, flags):
+    if source.startswith("deps/"):
+        flags = flags + DEPS_FLAGS
+    key = hashlib.sha256(" ".join([clang, source] + flags).encode()).hexdigest()[:12]
+    stem = os.path.join(OUT, "obj", source.replace("/", "_") + "." + key)
+    obj, dep = stem + ".o", stem + ".d"
+    if stale(os.path.join(TOP, obj), os.path.join(TOP, dep)):
+        part = f"{stem}.{os.getpid()}.part"
+        run_compiler([clang] + flags + ["-MD", "-MF", dep, "-c", source, "-o", part])
+        os.replace(os.path.join(TOP, part), os.path.join(TOP, obj))
+    return obj
+
+
+def build_program(path, extra_sources, extra_flags, pool):
+    """Build one program; return its path. Raises RuntimeError with the compiler's words."""
+    clang = find_clang()
+    os.makedirs(os.path.join(TOP, OUT, "obj"), exist_ok=True)
+    flags = BASE_FLAGS + extra_flags + header_words(path, "flags")
+    sources = [path] + extra_sources + expand(path, header_words(path, "sources"))
+    jobs = [pool.submit(build_object, clang, s, flags) for s in dict.fromkeys(sources)]
+    objects = [job.result() for job in jobs]
+    program = os.path.join(OUT, os.path.basename(path)[:-2])
+    target = os.path.join(TOP, program)
+    wanted = " ".join(objects)
+    try:
+        with open(target + ".objects", encoding="utf-8") as f:
+            fresh = f.read() == wanted and os.path.getmtime(target) >= max(
+                os.path.getmtime(os.path.join(TOP, o)) for o in objects)
+    except OSError:
+        fresh = False
+    if not fresh:
+        link = [f for f in flags if f.startswith(("-fsanitize", "-l", "-L", "-g", "-O"))]
+        run_compiler([clang] + link + objects + ["-lpthread", "-o", program])
+        with open(target + ".objects", "w", encoding="utf-8") as f:
+            f.write(wanted)
+    return program
+
+
+def build_all(paths, extra_sources, extra_flags):
+    """Build every program; yield (path, program or None, error text)."""
+    workers = max(1, os.cpu_count() or 1)
+    with concurrent.futures.ThreadPoolExecutor(workers) as outer, \
+            concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        jobs = [(p, outer.submit(build_program, p, extra_sources, extra_flags, pool)) for p in paths]
+        for path, job in jobs:
+            try:
+                yield path, job.result(), ""
+            except (RuntimeError, OSError) as error:
+                yield path, None, str(error)
