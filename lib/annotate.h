@@ -11,15 +11,15 @@
 #define TSA(x)
 #endif
 
-#define __capability(name) TSA(capability(name))
-#define __acquires(...)    TSA(acquire_capability(__VA_ARGS__))
-#define __releases(...)    TSA(release_capability(__VA_ARGS__))
+#define __capability(name)  TSA(capability(name))
+#define __acquires(...)	    TSA(acquire_capability(__VA_ARGS__))
+#define __releases(...)	    TSA(release_capability(__VA_ARGS__))
 #define __try_acquires(...) TSA(try_acquire_capability(__VA_ARGS__))
-#define __requires(...)    TSA(requires_capability(__VA_ARGS__))
-#define __excludes(...)    TSA(locks_excluded(__VA_ARGS__))
-#define __guarded_by(l)    TSA(guarded_by(l))
+#define __requires(...)	    TSA(requires_capability(__VA_ARGS__))
+#define __excludes(...)	    TSA(locks_excluded(__VA_ARGS__))
+#define __guarded_by(l)	    TSA(guarded_by(l))
 #define __asserts_held(...) TSA(assert_capability(__VA_ARGS__))
-#define __no_lock_check    TSA(no_thread_safety_analysis)
+#define __no_lock_check	    TSA(no_thread_safety_analysis)
 #if defined(__clang__) && __clang_major__ >= 22
 #define __member_of(l) TSA(guarded_by(l))
 #else

@@ -11,7 +11,10 @@ struct list_head {
 	struct list_head *prev;
 };
 
-#define LIST_HEAD_INIT(name) { &(name), &(name) }
+#define LIST_HEAD_INIT(name)                                                                       \
+	{                                                                                          \
+		&(name), &(name)                                                                   \
+	}
 
 static inline void list_init(struct list_head *l)
 {
@@ -68,22 +71,22 @@ static inline void list_splice_back(struct list_head *from, struct list_head *to
 	list_init(from);
 }
 
-#define list_entry(ptr, type, member) container_of(ptr, type, member)
+#define list_entry(ptr, type, member)  container_of(ptr, type, member)
 #define list_first(head, type, member) list_entry((head)->next, type, member)
 #define list_last(head, type, member)  list_entry((head)->prev, type, member)
-#define list_first_or_null(head, type, member) \
+#define list_first_or_null(head, type, member)                                                     \
 	(list_empty(head) ? NULL : list_first(head, type, member))
 
-#define list_for_each(pos, head, member)                                                  \
-	for ((pos) = list_entry((head)->next, __typeof__(*(pos)), member);                \
-	     &(pos)->member != (head);                                                    \
+#define list_for_each(pos, head, member)                                                           \
+	for ((pos) = list_entry((head)->next, __typeof__(*(pos)), member);                         \
+	     &(pos)->member != (head);                                                             \
 	     (pos) = list_entry((pos)->member.next, __typeof__(*(pos)), member))
 
 /* As list_for_each, but the body may remove pos. */
-#define list_for_each_safe(pos, tmp, head, member)                                        \
-	for ((pos) = list_entry((head)->next, __typeof__(*(pos)), member),                \
-	    (tmp) = list_entry((pos)->member.next, __typeof__(*(pos)), member);           \
-	     &(pos)->member != (head);                                                    \
+#define list_for_each_safe(pos, tmp, head, member)                                                 \
+	for ((pos) = list_entry((head)->next, __typeof__(*(pos)), member),                         \
+	    (tmp) = list_entry((pos)->member.next, __typeof__(*(pos)), member);                    \
+	     &(pos)->member != (head);                                                             \
 	     (pos) = (tmp), (tmp) = list_entry((tmp)->member.next, __typeof__(*(tmp)), member))
 
 #endif

@@ -16,8 +16,8 @@ static inline void refcount_init(struct refcount *r, uint32_t n)
 	atomic_store_relaxed(&r->n, n);
 }
 
-/* Take a reference; the caller already holds one (or a lock that keeps one alive). False if the count
- * was 0 (the object is dying: do not use it) or is stuck (pinned for ever: still usable, counted once). */
+/* Take a reference; the caller already holds one, or a lock that keeps the object findable. False if the
+ * count was 0: the object is dying, do not use it. At the limit the count sticks and the object stays. */
 bool refcount_get(struct refcount *r) __must_check;
 
 /* Drop a reference. True if that was the last: the caller destroys the object. */

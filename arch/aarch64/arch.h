@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/* The contract of the CPU: every promise arch/aarch64 makes to the floors above. Nothing outside arch/ and
+ * drivers/chip/ names a system register. */
+#ifndef TERN_ARCH_AARCH64_ARCH_H
+#define TERN_ARCH_AARCH64_ARCH_H
+
+#include "lib/annotate.h"
+#include "lib/types.h"
+#include "arch/aarch64/frame.h"
+
+struct cpu;
+struct thread;
+
+#define PAGE_SHIFT 12
+#define PAGE_SIZE  (1UL << PAGE_SHIFT)
+
+/* The kernel's half of the address space (TTBR1, 39 bits). RAM is reached through the linear map: physical
+ * address pa is LINEAR_BASE + (pa - linear offset chosen at boot from the device tree's lowest RAM address,
+ * rounded down to 1 GiB). */
+#define KERNEL_SPACE_BASE 0xffffff8000000000UL
+#define LINEAR_BASE	  0xffffff8000000000UL
+#define LINEAR_SIZE	  (256UL << 30)
+#define KSTACK_AREA_BASE  0xffffffc000000000UL
+#define KSTACK_AREA_SIZE  (64UL << 30)
+#define DEVICE_AREA_BASE  0xffffffe000000000UL
+#define DEVICE_AREA_SIZE  (1UL << 30)
+#define KERNEL_IMAGE_BASE 0xfffffff000000000UL
+/* The users' half (TTBR0, 39 bits): [USER_MIN, USER_MAX). The first page is never mapped. */
+#define USER_MIN 0x1000UL
+#define USER_MAX 0x8000000000UL
+
+/* --- this CPU and the current thread --------------------------------------------------------------- */
+
+/* This CPU's data. Meaningful only while preemption or interrupts are off: this_cpu() in
+ * kernel/core/percpu.h asserts that and is what everybody calls. */
+static inline struct cpu *arch_cpu(void)
+{
+	struct cpu *c;
+
+	__asm__ __volatile__("mrs %0, tpidr_el1" : "=r"(c));
+	return c;
+}
+
+/* The current thread. It moves with the thread, so it may be kept across anything. */
+static inline struct thread *arch_current(void)
+{
+	struct thread *t;
+
+	__asm__("mrs %0, sp_el0" : "=r"(t));
+	return t;
+}
+
+/* --- interrupts ------------------------------------------------------------------------------------ */
+
+typedef uint64_t irqflags_t;
+
+static inline irqflags_t arch_irq_save(void)
+{
+	irqflags_t f;
+
+	__asm__ __volatile__("mrs %0, daif\n\tmsr daifset, #3" : "=r"(f) : : "memory");
+	return f;
+}
+
+static inline void arch_irq_restore(irqflags_t f)
+{
+	__asm__ __volatile__("msr daif, %0" : : "r"(f) : "memory");
+}
+
+static inline void arch_irq_enable(void)
+{
+	__asm__ __volatile__("msr daifclr, #3" : : : "memory");
+}
+
+static inline void arch_irq_disable(void)
+{
+	__asm__ __volatile__("msr daifset, #3" : : : "memory");
+}
+
+static inline bool arch_irqs_off(void)
+{
+	irqflags_t f;
+
+	__asm__ __volatile__("mrs %0, daif" : "=r"(f));
+	return f & 0x80;
+}
+
+/* Sleep until an interrupt is pending. Call with interrupts off; they are still off on return. */
+void arch_wait_for_interrupt(void);
+
+/* A hint in a spin loop: lets the emulator run another CPU. */
+static inline void arch_spin_hint(void)
+{
+	__asm__ __volatile__("yield" : : : "memory");
+}
+
+/* --- barriers (the virtio queue names its partners) -------------------------------------------------- */
+
+/* Earlier writes before later writes / earlier reads before later reads and writes / all before all,
+ * in the outer shareable domain, as seen by a device that shares memory coherently. */
+static inline void arch_dma_wmb(void)
+{
+	__asm__ __volatile__("dmb oshst" : : : "memory");
+}
+
+static inline void arch_dma_rmb(void)
+{
+	__asm__ __volatile__("dmb oshld" : : : "memory");
+}
+
+static inline void arch_dma_mb(void)
+{
+	__asm__ __volatile__("dmb osh" : : : "memory");
+}
+
+/* --- device registers: one instruction each, no write-back addressing, so that a hypervisor can decode them */
+
+static inline uint8_t mmio_read8(const void *p)
+{
+	uint8_t v;
+
+	__asm__ __volatile__("ldrb %w0, [%1]" : "=r"(v) : "r"(p) : "memory");
+	return v;
+}
+
+static inline uint16_t mmio_read16(const void *p)
+{
+	uint16_t v;
+
+	__asm__ __volatile__("ldrh %w0, [%1]" : "=r"(v) : "r"(p) : "memory");
+	return v;
+}
+
+static inline uint32_t mmio_read32(const void *p)
+{
+	uint32_t v;
+
+	__asm__ __volatile__("ldr %w0, [%1]" : "=r"(v) : "r"(p) : "memory");
+	return v;
+}
+
+static inline uint64_t mmio_read64(const void *p)
+{
+	uint64_t v;
+
+	__asm__ __volatile__("ldr %0, [%1]" : "=r"(v) : "r"(p) : "memory");
+	return v;
+}
+
+static inline void mmio_write8(void *p, uint8_t v)
+{
+	__asm__ __volatile__("strb %w0, [%1]" : : "r"(v), "r"(p) : "memory");
+}
+
+static inline void mmio_write16(void *p, uint16_t v)
+{
+	__asm__ __volatile__("strh %w0, [%1]" : : "r"(v), "r"(p) : "memory");
+}
+
+static inline void mmio_write32(void *p, uint32_t v)
+{
+	__asm__ __volatile__("str %w0, [%1]" : : "r"(v), "r"(p) : "memory");
+}
+
+static inline void mmio_write64(void *p, uint64_t v)
+{
+	__asm__ __volatile__("str %0, [%1]" : : "r"(v), "r"(p) : "memory");
+}
+
+/* --- the counter ------------------------------------------------------------------------------------- */
+
+/* The virtual counter, ordered after all earlier instructions, and its frequency in Hz. */
+uint64_t arch_counter(void);
+uint64_t arch_counter_hz(void);
+
+/* --- threads: switch and first entry ------------------------------------------------------------------- */
+
+/* What a thread keeps in its struct while it does not run. The vector registers live in fpsimd; x19-x30 are
+ * on its kernel stack below sp. */
+struct arch_thread {
+	uintptr_t sp;	    /* [runq] kernel stack pointer while switched out */
+	uint64_t tpidr_el0; /* [self] user TLS pointer while switched out */
+	struct fpsimd_state {
+		__uint128_t v[32];
+		uint32_t fpsr;
+		uint32_t fpcr;
+	} fpsimd; /* [self] while switched out; meaningful for user threads only */
+};
+
+/* Prepare a new thread's stack so that the first switch to it calls entry(arg) on it with interrupts off,
+ * after arch_thread_start() has called sched_switched() (an up-call that finishes the switch). stack_top is
+ * 16-byte aligned. entry must not return. */
+void arch_thread_init(struct arch_thread *at, void *stack_top, void (*entry)(void *), void *arg);
+
+/* Switch from one thread to the next: saves x19-x30 and sp of prev, loads those of next, sets SP_EL0 to next.
+ * Vector registers and TPIDR_EL0 are saved and loaded by it when the respective thread has user state
+ * (prev_user, next_user). Returns, in the context of next, the thread switched away from.
+ * Context: atomic, irqs off, the run-queue lock held across. */
+struct thread *arch_switch(struct thread *prev, struct arch_thread *prev_at, bool prev_user,
+			   struct thread *next, struct arch_thread *next_at, bool next_user);
+
+/* Enter user mode for the first time with the given frame (copied to the top of the current kernel stack).
+ * Vector registers, FPCR and FPSR are zeroed first and TPIDR_EL0 set to tls. Does not return.
+ * Context: thread. */
+void arch_enter_user(const struct trap_frame *frame, uint64_t tls) __noreturn;
+
+/* The user frame of the current thread: at the very top of its kernel stack. */
+struct trap_frame *arch_user_frame(void);
+
+/* --- address spaces --------------------------------------------------------------------------------------- */
+
+/* TTBR0: the table at root with this ASID; a root of 0 is the empty table. Orders earlier table writes first.
+ * Context: atomic, irqs off. */
+void arch_set_user_table(paddr_t root, uint16_t asid);
+/* What TTBR0 holds now on this CPU (root only). */
+paddr_t arch_user_table(void);
+unsigned arch_asid_bits(void);
+
+/* Invalidate cached translations. _local: this CPU only. Each waits for completion. */
+void arch_tlb_flush_page(vaddr_t va, uint16_t asid);
+void arch_tlb_flush_page_local(vaddr_t va, uint16_t asid);
+void arch_tlb_flush_asid(uint16_t asid);
+void arch_tlb_flush_asid_local(uint16_t asid);
+void arch_tlb_flush_all(void);
+void arch_tlb_flush_all_local(void);
+void arch_tlb_flush_kernel_page(vaddr_t va);
+
+/* Make instructions written at [va, va + len) of the kernel's mapping executable: clean D to PoU, invalidate I
+ * (all CPUs). Sizes come from CTR_EL0. */
+void arch_sync_icache(const void *va, size_t len);
+
+/* Page-table entries (stage 1, 4 KiB granule, 39-bit addresses: levels 1 to 3). All normal memory is inner
+ * shareable, write-back. A leaf's access is made of these. */
+typedef uint64_t pte_t;
+#define PTE_USER   BIT(0) /* EL0 may access */
+#define PTE_WRITE  BIT(1)
+#define PTE_EXEC   BIT(2) /* by EL0 if PTE_USER, else by EL1; never both */
+#define PTE_DEVICE BIT(3) /* device-nGnRE */
+#define PTE_GLOBAL BIT(4) /* the same in every ASID */
+
+pte_t arch_pte_leaf(paddr_t pa, unsigned level, unsigned prot);
+pte_t arch_pte_table(paddr_t pa);
+bool arch_pte_valid(pte_t e);
+bool arch_pte_is_table(pte_t e, unsigned level);
+paddr_t arch_pte_addr(pte_t e);
+unsigned arch_pte_prot(pte_t e);
+/* The kernel's root table (TTBR1), in the linear map. */
+pte_t *arch_kernel_root(void);
+/* Order a store to a page table before later accesses that use it (dsb ishst; isb). */
+void arch_pte_sync(void);
+
+/* --- user memory, one primitive ----------------------------------------------------------------------------- */
+
+/* Copy n bytes; a fault on the user side stops it. Returns the number of bytes NOT copied. PAN is lifted for
+ * the copy where the CPU has it. May fault: the trap handler calls the fault up-call (which may sleep) unless
+ * the caller disabled it (user_copy_nofault in mm/vm/user_copy.h). Addresses are range-checked by the caller. */
+size_t arch_copy_from_user(void *dst, vaddr_t src, size_t n) __must_check;
+size_t arch_copy_to_user(vaddr_t dst, const void *src, size_t n) __must_check;
+size_t arch_zero_user(vaddr_t dst, size_t n) __must_check;
+
+/* --- CPUs and the machine's end -------------------------------------------------------------------------------- */
+
+uint64_t arch_mpidr(void);
+/* Physical address at which a secondary CPU starts (PSCI CPU_ON entry point), with its struct cpu as context. */
+paddr_t arch_secondary_entry(void);
+/* Stop with an exit status: semihosting if it answers, else PSCI SYSTEM_OFF. Any context. Does not return. */
+void arch_machine_exit(int status) __noreturn;
+
+/* One line for the log: the CPU's name and the features in use (PAN, LSE, RNDR ...). */
+void arch_describe_cpu(char *buf, size_t size);
+/* 64 random bits from the CPU (RNDR). False if it has none or it failed. */
+bool arch_random64(uint64_t *out) __must_check;
+/* AT_HWCAP of the Linux ABI: only what is context-switched (linux-abi.md 4.0). */
+uint64_t arch_hwcap(void);
+
+/* Walk the frame-pointer chain from fp (0: the caller's) and give each return address to fn until it says
+ * false; stops at the end of the stack bounds given. Never faults. */
+void arch_backtrace(uintptr_t fp, uintptr_t lo, uintptr_t hi, bool (*fn)(uintptr_t pc, void *arg),
+		    void *arg);
+
+/* Save the point of the call and return 0; arch_jump() to it returns there again with v (not 0). For tests
+ * that expect a BUG. */
+struct arch_jump_buf {
+	uint64_t reg[14];
+};
+int arch_mark(struct arch_jump_buf *b) __attribute__((returns_twice));
+void arch_jump(struct arch_jump_buf *b, int v) __noreturn;
+
+/* Up-calls: declared here, defined above. See docs/02-building.md. */
+void trap_irq(struct trap_frame *f); /* kernel/core/irq.c; irqs off */
+void trap_sync_user(struct trap_frame *f, uint64_t esr, uint64_t far); /* kernel/trap.c; irqs on */
+/* A fault at EL1: true if it was resolved (user page brought in); else the fix-up or the panic follows. */
+bool trap_sync_kernel(struct trap_frame *f, uint64_t esr, uint64_t far); /* kernel/trap.c */
+void trap_return_user(
+	struct trap_frame *f); /* kernel/trap.c; signals, need_resched; irqs on in, off out */
+void trap_preempt(void);       /* sched/sched.c; irq return to EL1; irqs off */
+void sched_switched(struct thread *prev); /* sched/sched.c; first code of a new thread */
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* Time and one-shot timers. All time is ns of the virtual counter since boot; no tick exists. */
+#ifndef TERN_KERNEL_CORE_CLOCK_H
+#define TERN_KERNEL_CORE_CLOCK_H
+
+#include "kernel/core/spinlock.h"
+#include "lib/rbtree.h"
+
+/* Monotonic ns since boot. Any context. */
+uint64_t clock_now_ns(void);
+/* Wall clock, ns since 1970: monotonic plus an offset from the RTC or clock_set_wall(). */
+uint64_t clock_wall_ns(void);
+void clock_set_wall(uint64_t ns);
+/* Spin for at least ns: before interrupts work and in drivers' resets of under 100 us only. */
+void clock_spin_ns(uint64_t ns);
+
+struct timer;
+/* Runs in irq context on the CPU that armed it, with no lock held. May re-arm its own timer. */
+typedef void (*timer_fn)(struct timer *t);
+
+/* States: idle -> armed (timer_arm) -> running -> idle or armed again; armed -> idle (timer_cancel). */
+struct timer {
+	struct rb_node node;	   /* [its queue's TIMER lock] */
+	uint64_t deadline_ns;	   /* [TIMER] */
+	timer_fn fn;		   /* [init] */
+	struct timer_queue *queue; /* [TIMER] the CPU's queue it is on or runs on; NULL when idle */
+	bool armed;		   /* [TIMER] */
+};
+
+void timer_init(struct timer *t, timer_fn fn);
+/* Arm, or move, to fire at deadline_ns or soon after. Context: any; irqs may be off. */
+void timer_arm(struct timer *t, uint64_t deadline_ns);
+/* Disarm. Returns only when no callback of t runs elsewhere. True if it was armed and will not fire. Not from its
+ * own callback; the caller holds no lock the callback takes. Context: any but irq for a timer of another CPU. */
+bool timer_cancel(struct timer *t);
+bool timer_armed(struct timer *t);
+
+/* The clock-event device (drivers/chip/timer.c): program this CPU's next interrupt; DEADLINE_NEVER stops it. */
+struct clock_event_ops {
+	void (*set_next)(uint64_t deadline_ns);
+	void (*cpu_init)(void);
+};
+void clock_set_event_device(const struct clock_event_ops *ops);
+/* The device's interrupt handler calls this: runs what is due. irq context. */
+void timer_interrupt(void);
+/* On each CPU as it comes up. */
+void clock_cpu_init(void);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* Lock classes and what a checker remembers of each lock held. The classes and their ranks are in
+ * lock_ranks.def; debug images check every acquire against everything held (docs/04-locks.md). */
+#ifndef TERN_KERNEL_CORE_LOCK_H
+#define TERN_KERNEL_CORE_LOCK_H
+
+#include "lib/annotate.h"
+#include "lib/types.h"
+
+enum lock_class {
+#define LOCK_CLASS(name, kind, irq, floor, protects) LOCK_##name,
+#include "kernel/core/lock_ranks.def"
+#undef LOCK_CLASS
+	LOCK_CLASSES,
+};
+
+/* One lock held, as the checker remembers it. */
+struct held_lock {
+	const void *lock;
+	enum lock_class cls;
+	bool tried;   /* taken by trylock: recorded, not ordered */
+	uintptr_t pc; /* who took it */
+};
+
+#define HELD_MAX 16
+
+/* The locks held by a CPU (spinlocks) or a thread (mutexes), in the order taken. */
+struct held_stack {
+	unsigned n;
+	struct held_lock at[HELD_MAX];
+};
+
+const char *lock_class_name(enum lock_class cls);
+
+/* Checker hooks, called by spinlock.c and sched/mutex.c; nothing in the release image. ordered is false
+ * for trylock; pair for the second of two locks of one class taken by address (or by CPU number). */
+void lock_check_acquire(const void *lock, enum lock_class cls, bool mutex, bool pair, uintptr_t pc);
+void lock_check_acquired(const void *lock, enum lock_class cls, bool mutex, bool tried,
+			 uintptr_t pc);
+void lock_check_release(const void *lock, enum lock_class cls, bool mutex);
+/* No lock at all may be held: before a return to user mode, and where a thread exits. */
+void lock_check_none_held(const char *where);
+/* Sleeping is forbidden here if a spinlock is held, preemption is off or an interrupt is being served. */
+void lock_check_may_sleep(const char *where);
+/* Print what this CPU and the current thread hold. Any context, panic included. */
+void lock_dump_held(void);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* Per-CPU data: TPIDR_EL1 points at struct cpu, and through it everything per CPU is reached, in no other
+ * way. Upper floors add their own variables with DEFINE_PER_CPU. */
+#ifndef TERN_KERNEL_CORE_PERCPU_H
+#define TERN_KERNEL_CORE_PERCPU_H
+
+#include "arch/aarch64/arch.h"
+#include "kernel/core/current.h"
+#include "kernel/core/lock.h"
+#include "kernel/core/panic.h"
+
+#define CPU_MAX                                                                                    \
+	64 /* the GIC affinity and cpumask_t limit; arrays are sized by cpu_count, not by this */
+
+struct cpu {
+	struct cpu *self;	     /* [init] I-CPU-1: equals TPIDR_EL1 */
+	unsigned id;		     /* [init] 0 .. cpu_count-1, boot CPU first */
+	int irq_depth;		     /* [cpu] > 0 while serving an interrupt */
+	uint64_t mpidr;		     /* [init] affinity fields only */
+	struct thread *current;	     /* [cpu] equals SP_EL0 at EL1 */
+	uint32_t need_resched;	     /* [atomic] set by anyone, cleared by this CPU's scheduler */
+	uint32_t online;	     /* [atomic] release-set by the CPU when it can take work */
+	uintptr_t percpu_base;	     /* [init] this CPU's copy of the .percpu section */
+	uintptr_t overflow_stack;    /* [init] top of the stack for kernel stack overflow */
+	struct held_stack spinlocks; /* [cpu] debug images */
+	uint64_t irq_count;	     /* [cpu] interrupts served */
+	uint64_t irqs_off_since;     /* [cpu] debug images: counter when irqs went off for an irq */
+	uint64_t irqs_off_max;	     /* [cpu] longest seen, counter units */
+	struct thread_base
+		*boot_thread; /* [init] what this CPU starts on; becomes its idle thread */
+	uint64_t scratch[2];  /* [cpu] vectors.S: stack-overflow check */
+};
+
+/* How many CPUs the machine has and started; set before any secondary runs. */
+unsigned cpu_count(void);
+/* By number, 0 <= id < cpu_count(). */
+struct cpu *cpu_get(unsigned id);
+#define for_each_cpu(c)                                                                            \
+	for (unsigned cpu_i_##c = 0; cpu_i_##c < cpu_count() && ((c) = cpu_get(cpu_i_##c), 1);     \
+	     cpu_i_##c++)
+
+/* This CPU. Context: preemption or interrupts off (asserted in debug images). */
+static inline struct cpu *this_cpu(void)
+{
+	struct cpu *c = arch_cpu();
+
+	DASSERT(c->self == c);
+	DASSERT(arch_irqs_off() || current_base()->preempt_depth > 0);
+	return c;
+}
+
+/* The number of the CPU we run on, good for a hint only: we may have moved. */
+static inline unsigned cpu_id_hint(void)
+{
+	return arch_cpu()->id;
+}
+
+static inline bool in_irq(void)
+{
+	irqflags_t f = arch_irq_save();
+	bool in = arch_cpu()->irq_depth > 0;
+
+	arch_irq_restore(f);
+	return in;
+}
+
+/* A variable of which each CPU has its own copy, zeroed or as initialised. */
+#define DEFINE_PER_CPU(type, name)  __section(".percpu") __typeof__(type) name
+#define DECLARE_PER_CPU(type, name) extern __typeof__(type) name
+#define per_cpu_ptr(var, c)                                                                        \
+	((__typeof__(var) *)((c)->percpu_base + ((uintptr_t) & (var) - (uintptr_t)percpu_start)))
+#define this_cpu_ptr(var) per_cpu_ptr(var, this_cpu())
+extern char percpu_start[], percpu_end[]; /* linker.ld: the section's initial image */
+
+/* A set of CPUs by number. */
+typedef uint64_t cpumask_t;
+
+/* boot: allocate and fill struct cpu for every CPU of the machine description; boot CPU is 0. */
+void percpu_init(void);
+/* boot: start all others (PSCI) and wait until each is online. secondary_main runs on each, with irqs off. */
+int cpus_start(void (*secondary_main)(void));
+
+#endif
