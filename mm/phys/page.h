@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* Physical pages: one struct page per frame of RAM, a buddy allocator behind per-CPU caches, and before it the
+ * boot allocator. RAM is reached through the linear map. */
+#ifndef TERN_MM_PHYS_PAGE_H
+#define TERN_MM_PHYS_PAGE_H
+
+#include "arch/aarch64/arch.h"
+#include "lib/list.h"
+#include "lib/refcount.h"
+
+#define PAGE_ORDER_MAX 10 /* largest block: 4 MiB */
+
+/* Who owns a page: checked by whoever gives it back (H5). */
+enum page_owner {
+	PAGE_RESERVED,	/* never the allocator's: image, device tree, holes */
+	PAGE_FREE,	/* on a buddy list */
+	PAGE_CPU_CACHE, /* on a CPU's list of single free pages */
+	PAGE_KERNEL,	/* given out by page_alloc() */
+	PAGE_SLAB,
+	PAGE_TABLE, /* a page table */
+	PAGE_USER,  /* anonymous or file memory of programs; counted by ref */
+};
+
+struct page {
+	struct list_head link; /* [PAGES] free list; else the owner's */
+	struct refcount ref;   /* [atomic] owners PAGE_KERNEL and PAGE_USER */
+	uint8_t owner;	       /* [PAGES] enum page_owner */
+	uint8_t order;	       /* [PAGES] of the block this page heads */
+	uint16_t flags;	       /* the owner's */
+	void *priv;	       /* the owner's: slab cache, inode ... */
+	uint64_t index;	       /* the owner's */
+};
+
+/* Who must not be refused lightly, and who may sleep. 0: ordinary. */
+#define ALLOC_ZERO   BIT(0) /* zeroed */
+#define ALLOC_ATOMIC BIT(1) /* from a thread in atomic context: no reclaim */
+
+/* --- boot memory: only before pages_init() ------------------------------------------------------------- */
+
+/* Take size bytes aligned to align from RAM that is not reserved, zeroed, and reserve them. Panics if there is
+ * none (boot only). Returns a linear-map address. Context: boot. */
+void *boot_alloc(size_t size, size_t align);
+/* Build struct page for all RAM and give what is not reserved to the buddy. Overlapping reservations panic.
+ * Context: boot, single CPU. */
+void pages_init(void);
+/* Give a boot-time reservation (initrd, device tree) back page by page; partial pages stay. */
+void pages_free_reserved(paddr_t start, size_t size);
+
+/* --- pages --------------------------------------------------------------------------------------------------- */
+
+/* 2^order contiguous pages, one reference. NULL if there are none (after reclaim, unless ALLOC_ATOMIC).
+ * Context: thread or atomic; not irq. Locks: PAGES inside. */
+struct page *page_alloc(unsigned order, unsigned flags) __must_check;
+/* Drop one reference; the last frees the block. */
+void page_put(struct page *p);
+static inline void page_get(struct page *p)
+{
+	/* stuck counts stay usable, a dead page is a bug the put of the owner reports */
+	if (!refcount_get(&p->ref))
+		__builtin_trap();
+}
+
+/* Conversions. page_of_* BUG on an address that is not RAM. */
+paddr_t page_to_phys(const struct page *p);
+struct page *page_of_phys(paddr_t pa);
+struct page *page_of_addr(const void *linear);
+void *page_addr(const struct page *p);
+void *phys_to_virt(paddr_t pa);
+paddr_t virt_to_phys(const void *linear);
+/* Is it RAM with a struct page? */
+bool phys_is_ram(paddr_t pa);
+
+/* The account: total = free + cached + every owner's; one snapshot, exact when the machine is quiet. */
+struct page_stats {
+	uint64_t total; /* pages of RAM with a struct page */
+	uint64_t reserved;
+	uint64_t free;	     /* buddy and CPU caches */
+	uint64_t cpu_cached; /* part of free */
+	uint64_t slab;
+	uint64_t tables;
+	uint64_t user;
+	uint64_t kernel;
+	uint64_t free_blocks[PAGE_ORDER_MAX + 1];
+};
+void page_stats(struct page_stats *out);
+
+/* Give all CPU-cached pages back to the buddy (tests, reclaim). Context: thread. */
+void pages_drain_caches(void);
+
+/* Shrinkers: called when memory is short; each returns the pages it freed. Context: thread, no spinlock held. */
+struct shrinker {
+	struct list_head link;
+	size_t (*shrink)(size_t want_pages);
+};
+void shrinker_register(struct shrinker *s);
+
+/* Tests: fail the n-th allocation from now (1: the next); 0 turns it off. Counts pages and slab objects. */
+void alloc_fail_after(uint64_t n);
+bool alloc_should_fail(void);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* A user address space: regions in a tree under one sleeping lock, pages brought in by faults.
+ *
+ * Life: vm_space_create() (one reference) -> vm_space_get/put -> last put frees regions, pages, tables.
+ * A CPU may keep it in TTBR0 while kernel threads run (lazy): that counts as `active`, and the tables go only when
+ * no CPU's TTBR0 holds them (vm_space_activate() of the next drops it; the freeing is done by a worker thread). */
+#ifndef TERN_MM_VM_SPACE_H
+#define TERN_MM_VM_SPACE_H
+
+#include "kernel/core/percpu.h"
+#include "lib/rbtree.h"
+#include "lib/refcount.h"
+#include "mm/phys/asid.h"
+#include "mm/phys/pgtable.h"
+#include "sched/mutex.h"
+
+struct file;
+struct vm_space;
+struct page;
+
+/* Region protection and kind. */
+#define VM_READ		   BIT(0)
+#define VM_WRITE	   BIT(1)
+#define VM_EXEC		   BIT(2)
+#define VM_SHARED	   BIT(3)
+#define VM_STACK	   BIT(4) /* grows down to its limit */
+#define VM_HEAP		   BIT(5) /* the brk region */
+#define VM_FIXED_NOREPLACE BIT(8) /* vm_map only: -EEXIST instead of replacing */
+#define VM_FIXED	   BIT(9) /* vm_map only: at exactly this address, replacing what is there */
+
+/* Where a region's pages come from when they are not anonymous: a kernel buffer that lives as long as the image
+ * (built-in files mapped in place) or, later, a file's page cache. */
+struct vm_backing {
+	struct refcount ref;
+	/* Page `index` of the object: a referenced page, or an -errno by pointer (ERR_PTR style is not used here):
+	 * 0 and *out. Called with the space unlocked; may sleep. bytes past the object's end are zero. */
+	int (*fill)(struct vm_backing *b, uint64_t index, struct page **out);
+	void (*release)(struct vm_backing *b);
+};
+
+struct vm_region {
+	struct rb_node node;	    /* [space->lock] by start */
+	vaddr_t start, end;	    /* [space->lock] page aligned */
+	unsigned prot;		    /* [space->lock] VM_* */
+	struct vm_backing *backing; /* [space->lock] NULL: anonymous */
+	uint64_t offset;	    /* [space->lock] pages into the backing at start */
+	uint64_t max_gap;	    /* [space->lock] largest hole in the subtree: the hole search */
+};
+
+struct vm_space {
+	struct mutex lock;	/* VM_SPACE */
+	struct refcount ref;	/* users of the memory: processes, faults in progress */
+	struct rb_root regions; /* [lock] */
+	uint64_t generation;  /* [lock] counts changes: a fault that dropped the lock rechecks it */
+	struct pgtable table; /* [lock] */
+	struct asid_ctx asid; /* [atomic] */
+	uint32_t active;      /* [atomic] CPUs with its table in TTBR0 */
+	vaddr_t brk_start, brk; /* [lock] */
+	vaddr_t mmap_base;	/* [lock] hole search goes down from here */
+	uint64_t pages;		/* [lock] resident */
+	uint64_t mapped_pages;	/* [lock] sum of regions */
+	uint64_t stack_limit;	/* [lock] bytes */
+	uint64_t as_limit;	/* [lock] bytes, RLIMIT_AS */
+};
+
+/* NULL: no memory. */
+struct vm_space *vm_space_create(void) __must_check;
+void vm_space_get(struct vm_space *s);
+void vm_space_put(struct vm_space *s); /* may sleep */
+
+/* The switch: make s (NULL: no user space needed, the old one may stay lazily) current on this CPU.
+ * Context: atomic, irqs off. sched registers it through sched_set_space_ops(). */
+void vm_space_activate(struct vm_space *s);
+
+/* Map [addr, addr+len) or find a hole when no VM_FIXED flag is given (addr is a hint). backing's reference is taken.
+ * Returns 0 and *out, -ENOMEM, -EINVAL, -EEXIST. Context: thread. */
+int vm_map(struct vm_space *s, vaddr_t addr, size_t len, unsigned flags, struct vm_backing *backing,
+	   uint64_t offset_pages, vaddr_t *out) __must_check;
+int vm_unmap(struct vm_space *s, vaddr_t addr, size_t len) __must_check;
+int vm_protect(struct vm_space *s, vaddr_t addr, size_t len, unsigned prot) __must_check;
+/* Move the break. Returns the break now in force: the old one on failure, as Linux does. */
+vaddr_t vm_brk(struct vm_space *s, vaddr_t brk);
+/* Drop the pages of anonymous memory in the range; they read as zero again. */
+int vm_discard(struct vm_space *s, vaddr_t addr, size_t len) __must_check;
+
+enum vm_fault_access { VM_FAULT_READ, VM_FAULT_WRITE, VM_FAULT_EXEC };
+/* Bring in the page. 0; -EFAULT no region (SIGSEGV MAPERR); -EACCES protection (SIGSEGV ACCERR); -ENOMEM; -EIO
+ * (SIGBUS); -EINTR the thread is being killed. Context: thread, may sleep. */
+int vm_fault(struct vm_space *s, vaddr_t addr, enum vm_fault_access access) __must_check;
+
+/* Copy into or out of any space by its pages (exec's argument block, ptrace-like uses). Returns 0 or -EFAULT. */
+int vm_write(struct vm_space *s, vaddr_t addr, const void *src, size_t n) __must_check;
+int vm_read(struct vm_space *s, vaddr_t addr, void *dst, size_t n) __must_check;
+
+/* Check the tree, the gaps and the page counts against the table; BUG on a difference. Debug and tests. */
+void vm_check(struct vm_space *s);
+
+/* The current thread's user space, NULL for kernel threads. Provided by sched through thread->space. */
+struct vm_space *vm_current(void);
+
+/* boot: the worker that frees tables, registration of the space switch with sched. */
+void vm_init(void);
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* Threads: what runs. A process (kernel/proc) has one or more; kernel threads have none. */
+#ifndef TERN_SCHED_THREAD_H
+#define TERN_SCHED_THREAD_H
+
+#include "kernel/core/current.h"
+#include "kernel/core/percpu.h"
+#include "lib/rbtree.h"
+#include "lib/refcount.h"
+#include "mm/phys/kstack.h"
+#include "sched/wait.h"
+
+struct vm_space;
+struct process;
+
+/* A thread's states. Every move is made under the lock of the run queue it is on or last ran on; a move into or out
+ * of BLOCKED also under t->lock, taken first.
+ *   NEW      -> READY     thread_start()          creator
+ *   READY    -> RUNNING   the scheduler's pick    the CPU that will run it
+ *   RUNNING  -> READY     preempted or yielding   that CPU, irqs off
+ *   RUNNING  -> BLOCKED   wait_prepare()          itself; it stays on its run queue until it switches away
+ *   BLOCKED  -> READY     wake, timeout, signal   anyone, once
+ *   BLOCKED  -> RUNNING   wait_finish()           itself, never having switched
+ *   RUNNING  -> DEAD      thread_exit()           itself; freed by the last put, after on_cpu is 0 */
+enum thread_state { THREAD_NEW, THREAD_READY, THREAD_RUNNING, THREAD_BLOCKED, THREAD_DEAD };
+
+/* Why a return to user mode, or a wait, must look up: bits of thread->notify. */
+#define NOTIFY_SIGNAL BIT(0) /* a signal may be deliverable: ends INTERRUPTIBLE waits */
+#define NOTIFY_KILL   BIT(1) /* the thread must die: ends KILLABLE waits too; never cleared */
+
+struct thread {
+	struct thread_base base;  /* first: kernel/core sees only this */
+	struct arch_thread arch;  /* [runq] while off CPU, [self] */
+	spinlock_t lock;	  /* THREAD */
+	enum thread_state state;  /* [runq] + [lock] as above */
+	struct waitq *waiting_on; /* [lock] NULL unless BLOCKED: I-SCHED-2 */
+	enum wait_mode wait_mode; /* [lock] */
+	uint32_t notify;	  /* [atomic] NOTIFY_* */
+	uint32_t on_cpu; /* [atomic] 1 from pick until its registers are saved: I-SCHED-4 */
+	struct runq
+		*rq; /* [runq] where it is or last ran; moves under both locks with on_cpu == 0 */
+	bool queued; /* [runq] in rq's tree */
+	struct refcount ref;
+	struct kstack stack;	 /* [init] */
+	struct vm_space *space;	 /* [self] NULL for kernel threads */
+	bool user;		 /* [init] has user register state (vector registers, TPIDR_EL0) */
+	struct process *process; /* [init] NULL for kernel threads */
+	struct list_head process_link; /* [process] kernel/proc's */
+	void (*entry)(void *);	       /* [init] */
+	void *arg;		       /* [init] */
+
+	/* EEVDF (sched/eevdf.h) */
+	struct rb_node run_node; /* [runq] by virtual deadline */
+	int64_t vruntime;	 /* [runq] ns scaled by weight */
+	int64_t deadline;	 /* [runq] virtual deadline */
+	int64_t min_vruntime;	 /* [runq] subtree minimum, for the eligible pick */
+	int64_t vlag;		 /* [runq] kept while asleep */
+	uint32_t weight;	 /* [runq] from nice: 1024 at nice 0 */
+	int8_t nice;		 /* [runq] -20 .. 19 */
+	cpumask_t affinity;	 /* [runq] */
+	uint64_t exec_start_ns;	 /* [runq] */
+	uint64_t runtime_ns;	 /* [runq] total CPU time; written by the CPU it runs on */
+	uint64_t switches;	 /* [runq] */
+	uint64_t user_ns;	 /* [self] part of runtime in user mode, if accounted */
+
+	void (*on_free)(
+		struct thread
+			*t); /* [init] the owner's hook when the last reference goes; may be NULL */
+	struct list_head all_link; /* [RUNQ of cpu 0's registry] every thread, for reports */
+};
+
+static inline struct thread *current_thread(void)
+{
+	return arch_current();
+}
+
+/* Create a kernel thread (or, with space/process set before thread_start(), a user one). name is copied up to 15
+ * bytes. State NEW, one reference, the caller's. stack_size: KSTACK_SIZE or KSTACK_SIZE_LARGE. NULL: no memory.
+ * Context: thread. */
+struct thread *thread_create(const char *name, void (*entry)(void *), void *arg,
+			     size_t stack_size) __must_check;
+/* NEW -> READY. The scheduler holds a reference of its own until the thread is dead and off its CPU. */
+void thread_start(struct thread *t);
+/* create + start + put: fire and forget. 0 or -ENOMEM. */
+int thread_spawn(const char *name, void (*entry)(void *), void *arg) __must_check;
+void thread_exit(void) __noreturn;
+void thread_get(struct thread *t);
+void thread_put(struct thread *t);
+/* Wait until t is DEAD. The caller holds a reference. */
+void thread_join(struct thread *t);
+
+/* Set notify bits and wake t if it sleeps in a mode that they end. Context: any but irq; caller may hold SIGHAND. */
+void thread_notify(struct thread *t, uint32_t bits);
+static inline bool thread_killed(const struct thread *t)
+{
+	return READ_ONCE(t->notify) & NOTIFY_KILL;
+}
+
+int thread_set_nice(struct thread *t, int nice) __must_check;
+/* -EINVAL if no online CPU is in the mask. Moves it if it runs elsewhere. */
+int thread_set_affinity(struct thread *t, cpumask_t mask) __must_check;
+/* Call fn for each thread, under the registry lock: format, do not sleep. */
+void thread_for_each(void (*fn)(struct thread *t, void *arg), void *arg);
+
+/* --- the scheduler ------------------------------------------------------------------------------------------------ */
+
+/* boot: run queues, the boot thread becomes CPU 0's idle thread after sched_start(). */
+void sched_init(void);
+/* On each CPU: become the idle thread. Does not return. irqs off in. */
+void sched_start(void) __noreturn;
+/* Give the CPU away if somebody else should run; the thread stays READY. */
+void sched_yield(void);
+/* In long loops of the kernel: switch if due. */
+void cond_resched(void);
+/* mm/vm registers how to make a space current at a switch. */
+void sched_set_space_switch(void (*activate)(struct vm_space *s));
+
+struct sched_cpu_stats {
+	uint64_t switches;
+	uint64_t idle_ns;
+	uint64_t steals;
+	unsigned nr_ready;
+};
+void sched_stats(unsigned cpu, struct sched_cpu_stats *out);
+
+#endif

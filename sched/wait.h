@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* Wait queues: the one way to sleep. The sleeper links its entry and becomes BLOCKED under wq->lock, tests the
+ * condition with the lock dropped, and switches only if it is false. A waker changes the state first (under the
+ * object's lock), then wakes. Only the sleeper unlinks its entry. I-WAIT-1: a wake-up after the state change is
+ * never lost, whatever the interleaving.
+ *
+ * The condition may take the object's spinlock (rank below WAITQ) but no mutex: for state under a mutex there is
+ * wait_event_mutex(). */
+#ifndef TERN_SCHED_WAIT_H
+#define TERN_SCHED_WAIT_H
+
+#include "kernel/core/clock.h"
+#include "kernel/core/spinlock.h"
+#include "lib/list.h"
+
+struct thread;
+struct mutex;
+
+#define WAITQ_MAGIC 0x57414954u
+
+struct waitq {
+	spinlock_t lock;	   /* WAITQ */
+	uint32_t magic;		   /* [init] REL-008 */
+	struct list_head sleepers; /* [lock] struct wait_entry, oldest first */
+};
+
+#define WAITQ_INIT(name)                                                                           \
+	{                                                                                          \
+		SPINLOCK_INIT(WAITQ), WAITQ_MAGIC, LIST_HEAD_INIT((name).sleepers)                 \
+	}
+
+/* What may end the wait besides a wake-up. */
+enum wait_mode {
+	WAIT_UNINTERRUPTIBLE, /* nothing: bounded waits only */
+	WAIT_KILLABLE,	      /* a fatal signal: -EINTR */
+	WAIT_INTERRUPTIBLE,   /* any signal not blocked nor ignored: -ERESTARTSYS */
+};
+
+struct wait_entry {
+	struct list_head link; /* [wq->lock] */
+	struct thread *thread; /* [init] */
+	struct waitq *wq;      /* [init] */
+	struct timer *timer;   /* internal */
+};
+
+void waitq_init(struct waitq *wq);
+
+/* Wake the oldest n sleepers that are still asleep (0: all). Call after the state change. Context: any. Locks:
+ * takes WAITQ, THREAD, RUNQ; the caller holds none of these. Returns how many were woken. */
+unsigned waitq_wake(struct waitq *wq, unsigned n);
+#define wake_one(wq) ((void)waitq_wake((wq), 1))
+#define wake_all(wq) ((void)waitq_wake((wq), 0))
+/* Is anybody linked? Racy: a hint after a full fence. */
+bool waitq_has_sleepers(struct waitq *wq);
+
+/* The pieces of the macros below. */
+void wait_prepare(struct waitq *wq, struct wait_entry *e, enum wait_mode mode); /* link, BLOCKED */
+/* Switch away unless already woken or notified in a way that ends this mode. 0; -ETIMEDOUT; -EINTR (KILLABLE, or
+ * killed) or -ERESTARTSYS (INTERRUPTIBLE). */
+int wait_sleep(struct wait_entry *e, enum wait_mode mode, uint64_t deadline_ns);
+void wait_finish(struct wait_entry *e); /* unlink, RUNNING */
+
+/* Wait until cond is true. Value: 0 with cond true; -ETIMEDOUT; -EINTR; -ERESTARTSYS.
+ * Context: thread, may sleep; no lock held but, for _mutex, m (dropped while asleep, held on return). */
+#define wait_event_mode(wq, cond, mode, deadline_ns)                                               \
+	({                                                                                         \
+		int wait_ret = 0;                                                                  \
+		struct wait_entry wait_e;                                                          \
+		might_sleep();                                                                     \
+		for (;;) {                                                                         \
+			wait_prepare((wq), &wait_e, (mode));                                       \
+			if (cond) {                                                                \
+				wait_ret = 0;                                                      \
+				wait_finish(&wait_e);                                              \
+				break;                                                             \
+			}                                                                          \
+			if (wait_ret) {                                                            \
+				wait_finish(&wait_e);                                              \
+				break;                                                             \
+			}                                                                          \
+			wait_ret = wait_sleep(&wait_e, (mode), (deadline_ns));                     \
+			wait_finish(&wait_e);                                                      \
+		}                                                                                  \
+		wait_ret;                                                                          \
+	})
+#define wait_event(wq, cond)	      ((void)wait_event_mode(wq, cond, WAIT_UNINTERRUPTIBLE, DEADLINE_NEVER))
+#define wait_event_killable(wq, cond) wait_event_mode(wq, cond, WAIT_KILLABLE, DEADLINE_NEVER)
+#define wait_event_interruptible(wq, cond)                                                         \
+	wait_event_mode(wq, cond, WAIT_INTERRUPTIBLE, DEADLINE_NEVER)
+
+#define wait_event_mutex(wq, m, cond, mode, deadline_ns)                                           \
+	({                                                                                         \
+		int wait_ret = 0;                                                                  \
+		struct wait_entry wait_e;                                                          \
+		for (;;) {                                                                         \
+			wait_prepare((wq), &wait_e, (mode));                                       \
+			if ((cond) || wait_ret) {                                                  \
+				wait_finish(&wait_e);                                              \
+				if (cond)                                                          \
+					wait_ret = 0;                                              \
+				break;                                                             \
+			}                                                                          \
+			mutex_unlock(m);                                                           \
+			wait_ret = wait_sleep(&wait_e, (mode), (deadline_ns));                     \
+			wait_finish(&wait_e);                                                      \
+			mutex_lock(m);                                                             \
+		}                                                                                  \
+		wait_ret;                                                                          \
+	})
+
+/* Sleep until the deadline. 0 when it has come; -EINTR or -ERESTARTSYS by mode. */
+int sleep_until(uint64_t deadline_ns, enum wait_mode mode);
+
+#endif
