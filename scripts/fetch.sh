@@ -1,0 +1,367 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# fetch.sh -- get the sources named in deps.lock, check them, unpack them into deps/.
+#
+# Everything comes through the host's own apt, in a private configuration that touches nothing of
+# the system's, so it works for root and for an ordinary user alike. A file that is already there and
+# has the right hash is never asked for again: a second run needs no network and picks up where a
+# broken one stopped.
+set -eu
+export LC_ALL=C
+umask 022
+
+usage()
+{
+	cat <<-EOF
+	usage: scripts/fetch.sh [--bundle FILE | --from FILE | --update | --help]
+	  (nothing)      fetch and unpack what is missing
+	  --bundle FILE  the same, then pack every input into the archive FILE
+	  --from FILE    take the inputs from such an archive; use no network
+	  --update       propose new stanzas for deps.lock; change nothing
+	Environment:
+	  TERN_DEPS      where to unpack (default: deps in the top folder)
+	  TERN_MIRROR    URL of a Debian mirror (default: the one this host uses)
+	EOF
+}
+
+die()
+{
+	echo "fetch: $*" >&2
+	exit 1
+}
+
+say()
+{
+	[ -n "${TERN_QUIET:-}" ] || echo "fetch: $*" >&2
+}
+
+# A host name has no business in a log that is kept.
+hide_hosts()
+{
+	sed -E 's#(//)[^/ ]+#\1HOST#g; s#(Could not resolve|connect to) [^ ]+#\1 HOST#g'
+}
+
+mode=fetch archive=
+while [ $# -gt 0 ]; do
+	case $1 in
+	--bundle | --from)
+		mode=${1#--} archive=${2:-}
+		[ -n "$archive" ] || die "$1 needs a file name"
+		shift 2 ;;
+	--update) mode=update; shift ;;
+	--help | -h) usage; exit 0 ;;
+	*) usage >&2; exit 2 ;;
+	esac
+done
+
+top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+lock=$top/deps.lock
+dest=${TERN_DEPS:-$top/deps}
+mkdir -p "$dest/dl" 2>/dev/null || die "cannot write to $dest: set TERN_DEPS to a folder that you own"
+dest=$(CDPATH='' cd -- "$dest" && pwd)
+dl=$dest/dl
+apt_dir=
+trap '[ -z "$apt_dir" ] || rm -rf "$apt_dir"' EXIT
+trap 'exit 130' INT TERM HUP
+
+# One fetch at a time in one folder; the lock goes with the process.
+if command -v flock >/dev/null 2>&1; then
+	exec 9>"$dest/.lock"
+	flock -n 9 || { say "another fetch is at work in $dest: waiting for it"; flock 9; }
+fi
+
+# deps.lock as one line a package: package|kind|version|suites|file|sha256
+lock_table()
+{
+	awk -F': ' '
+	function flush() { if (v["Package"] != "") print v["Package"] "|" v["Kind"] "|" v["Version"] "|" \
+		v["Suites"] "|" v["File"] "|" v["SHA256"]; split("", v) }
+	/^#/ { next }
+	/^$/ { flush(); next }
+	{ v[$1] = substr($0, length($1) + 3) }
+	END { flush() }' "$lock"
+}
+
+table=$(lock_table)
+[ -n "$table" ] || die "$lock is empty or missing: restore it from git"
+
+# The file that stands for FILE: itself, or the newer binary package accepted in its place.
+stand_in()
+{
+	sed -n "s|^$1 ||p" "$dl/accepted" 2>/dev/null | tail -n 1
+}
+
+file_hash()
+{
+	sha256sum <"$1" | cut -d' ' -f1
+}
+
+# have FILE HASH: is it there and whole? A damaged file is removed, so that it is fetched again.
+have()
+{
+	if [ -f "$dl/$1" ]; then
+		[ "$(file_hash "$dl/$1")" != "$2" ] || return 0
+		say "$1 has a wrong checksum: dropped"
+		rm -f "$dl/$1"
+	fi
+	set -- "$1" "$2" "$(stand_in "$1")"
+	[ -n "$3" ] || return 1
+	[ -f "$dl/${3#* }" ] && [ "$(file_hash "$dl/${3#* }")" = "${3%% *}" ]
+}
+
+missing()
+{
+	echo "$table" | while IFS='|' read -r pkg kind version suites file hash; do
+		have "$file" "$hash" || echo "$pkg|$kind|$version|$suites|$file|$hash"
+	done
+}
+
+check_room()
+{
+	free=$(df -Pk "$dest" | awk 'NR == 2 { print $4 }')
+	[ "${free:-0}" -ge 204800 ] || die "less than 200 MB free in $dest: make room or set TERN_DEPS to another disk"
+}
+
+mirror()
+{
+	if [ -n "${TERN_MIRROR:-}" ]; then
+		echo "$TERN_MIRROR"
+		return
+	fi
+	{
+		cat /etc/apt/sources.list.d/*.sources 2>/dev/null | sed -nE 's/^URIs:[[:space:]]*([^ ]+).*/\1/p'
+		cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null |
+			sed -nE 's/^deb[[:space:]]+(\[[^]]*\][[:space:]]+)?([^ ]+) .*/\2/p'
+	} | grep -E '/debian/?$' | head -n 1
+}
+
+# apt_open: an apt of our own under $apt_dir; no suite yet.
+apt_open()
+{
+	command -v apt-get >/dev/null 2>&1 ||
+		die "this host has no apt: make an archive on a Debian host with --bundle FILE and use --from FILE here"
+	uri=$(mirror)
+	[ -n "$uri" ] || die "this host's apt knows no Debian mirror: set TERN_MIRROR to the URL of one"
+	check_room
+	apt_dir=$(mktemp -d "$dest/apt.XXXXXX") || die "cannot write to $dest"
+	mkdir -p "$apt_dir/parts" "$apt_dir/lists/partial" "$apt_dir/cache/archives/partial"
+	: >"$apt_dir/sources.list"
+	cat >"$apt_dir/apt.conf" <<-EOF
+	#clear APT::Update::Post-Invoke;
+	#clear APT::Update::Post-Invoke-Success;
+	#clear APT::Architectures;
+	APT::Architecture "arm64";
+	APT::Architectures { "arm64"; };
+	APT::Sandbox::User "";
+	Dir::Etc::sourcelist "$apt_dir/sources.list";
+	Dir::Etc::sourceparts "$apt_dir/parts";
+	Dir::State::lists "$apt_dir/lists";
+	Dir::State::status "/dev/null";
+	Dir::Cache "$apt_dir/cache";
+	Acquire::Languages "none";
+	Acquire::Retries "2";
+	Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
+	Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
+	EOF
+}
+
+# apt_suite KIND SUITE: add a suite once.
+apt_suite()
+{
+	key=/usr/share/keyrings/debian-archive-keyring.gpg opt=
+	[ ! -r $key ] || opt="[signed-by=$key] "
+	case $1 in
+	source) line="deb-src $opt$uri $2 main" ;;
+	binary) line="deb $opt$uri $2 main" ;;
+	esac
+	grep -qxF "$line" "$apt_dir/sources.list" || echo "$line" >>"$apt_dir/sources.list"
+}
+
+apt_update()
+{
+	say "reading the package lists"
+	apt-get -c "$apt_dir/apt.conf" -qq update >"$apt_dir/log" 2>&1 ||
+		say "some package lists failed: $(hide_hosts <"$apt_dir/log" | grep -m 1 '^[EW]:' || echo 'unknown reason')"
+}
+
+# uri_of PKG KIND VERSION FILE HASH: prints "uri file hash", or nothing if no suite read so far has it.
+# A source package is found by its tarball's hash, so that a new Debian revision does not matter.
+uri_of()
+{
+	if [ "$2" = source ]; then
+		revision=$(apt-cache -c "$apt_dir/apt.conf" showsrc "$1" 2>/dev/null |
+			awk -v RS= -v h="$5" 'index($0, h) && match($0, /(^|\n)Version: [^\n]*/) {
+				s = substr($0, RSTART, RLENGTH); sub(/.*Version: /, "", s); print s; exit }')
+		[ -n "$revision" ] || return 0
+		apt-get -c "$apt_dir/apt.conf" -qq --print-uris --download-only source "$1=$revision" 2>/dev/null
+	else
+		apt-get -c "$apt_dir/apt.conf" -qq --print-uris download "$1$3" 2>/dev/null
+	fi | tr -d "'" | awk -v f="$4" '
+		{ file = $2; sub(/.*\//, "", $2); h = $NF; sub(/.*:/, "", h) }
+		f == "" || index($0, f) { print $1, file, h; exit }'
+}
+
+# download URI FILE HASH: three tries, then give up on this one.
+download()
+{
+	helper=/usr/lib/apt/apt-helper
+	for try in 1 2 3; do
+		rm -f "$dl/$2.part"
+		if "$helper" -c "$apt_dir/apt.conf" -qq download-file "$1" "$dl/$2.part" "SHA256:$3" >"$apt_dir/log" 2>&1 &&
+			[ "$(file_hash "$dl/$2.part")" = "$3" ]; then
+			mv "$dl/$2.part" "$dl/$2"
+			return 0
+		fi
+		check_room
+		[ $try = 3 ] || sleep $try
+	done
+	rm -f "$dl/$2.part"
+	say "$2: $(hide_hosts <"$apt_dir/log" | grep -m 1 '^E:' || echo 'the download failed')"
+	return 1
+}
+
+# One round asks each missing package's Nth suite; what stays missing goes into the next round.
+fetch_missing()
+{
+	round=1
+	while todo=$(missing) && [ -n "$todo" ] && [ $round -le 4 ]; do
+		[ -n "$apt_dir" ] || apt_open
+		before=$(cat "$apt_dir/sources.list")
+		echo "$todo" >"$apt_dir/todo"
+		while IFS='|' read -r pkg kind version suites file hash; do
+			suite=$(echo "$suites" | cut -d' ' -f$round)
+			[ -z "$suite" ] || apt_suite "$kind" "$suite"
+		done <"$apt_dir/todo"
+		[ "$before" = "$(cat "$apt_dir/sources.list")" ] || apt_update
+		while IFS='|' read -r pkg kind version suites file hash; do
+			[ $round = 1 ] || [ -n "$(echo "$suites" | cut -s -d' ' -f$round)" ] || continue
+			found=$(uri_of "$pkg" "$kind" "=$version" "$file" "$hash")
+			if [ -n "$found" ] && [ "${found##* }" = "$hash" ]; then
+				say "downloading $file"
+				download "${found%% *}" "$file" "$hash" || :
+			fi
+		done <"$apt_dir/todo"
+		round=$((round + 1))
+	done
+	missing | while IFS='|' read -r pkg kind version suites file hash; do
+		[ "$kind" = binary ] || continue
+		accept_newer "$pkg" "${suites%% *}" "$file" "$hash" || :
+	done
+	left=$(missing | cut -d'|' -f5 | tr '\n' ' ')
+	[ -z "$left" ] || die "could not get ${left% }: try again later, set TERN_MIRROR, or put the files into $dl by hand"
+}
+
+# The mirror has dropped a binary package's revision: take the suite's current one, which apt's
+# signature vouches for, and say so.
+accept_newer()
+{
+	found=$(uri_of "$1" binary "/$2" "" "")
+	[ -n "$found" ] || return 1
+	new_uri=${found%% *} new_hash=${found##* } new_file=${found#* }
+	new_file=$(basename "${new_file%% *}")
+	say "the mirror has dropped $3; taking $new_file instead"
+	say "  locked SHA256 $4"
+	say "  taken  SHA256 $new_hash"
+	download "$new_uri" "$new_file" "$new_hash" || return 1
+	echo "$3 $new_hash $new_file" >>"$dl/accepted"
+}
+
+unpack_deb()
+{
+	if command -v dpkg-deb >/dev/null 2>&1; then
+		dpkg-deb -x "$1" "$2"
+	else
+		member=$(ar t "$1" | grep '^data\.tar') && ar p "$1" "$member" >"$2/data" &&
+			tar -xf "$2/data" -C "$2" --no-same-owner && rm "$2/data"
+	fi
+}
+
+# libsodium's configure script would make this one header.
+finish_libsodium()
+{
+	include=$1/src/libsodium/include/sodium
+	sed -e 's/@VERSION@/1.0.18/' -e 's/@SODIUM_LIBRARY_VERSION_MAJOR@/10/' \
+		-e 's/@SODIUM_LIBRARY_VERSION_MINOR@/3/' -e 's/@SODIUM_LIBRARY_MINIMAL_DEF@//' \
+		"$include/version.h.in" >"$include/version.h"
+}
+
+unpack_all()
+{
+	echo "$table" | while IFS='|' read -r pkg kind version suites file hash; do
+		have "$file" "$hash" || die "$file is missing or damaged"
+		real=$dl/$file
+		[ -f "$real" ] || { real=$(stand_in "$file"); hash=${real%% *}; real=$dl/${real#* }; }
+		[ "$(cat "$dest/$pkg/.stamp" 2>/dev/null || :)" != "$hash" ] || continue
+		say "unpacking $pkg $version"
+		rm -rf "$dest/$pkg" "$dest/$pkg.tmp"
+		mkdir "$dest/$pkg.tmp"
+		if [ "$kind" = source ]; then
+			tar -xf "$real" -C "$dest/$pkg.tmp" --strip-components=1 --no-same-owner
+		else
+			unpack_deb "$real" "$dest/$pkg.tmp"
+		fi || die "cannot unpack $real into $dest: is the disk full?"
+		[ "$pkg" != libsodium ] || finish_libsodium "$dest/$pkg.tmp"
+		echo "$hash" >"$dest/$pkg.tmp/.stamp"
+		mv "$dest/$pkg.tmp" "$dest/$pkg"
+	done
+}
+
+propose_updates()
+{
+	apt_open
+	echo "$table" >"$apt_dir/todo"
+	while IFS='|' read -r pkg kind version suites file hash; do
+		for suite in $suites; do
+			apt_suite "$kind" "$suite"
+		done
+	done <"$apt_dir/todo"
+	apt_update
+	while IFS='|' read -r pkg kind version suites file hash; do
+		found=
+		for suite in $suites; do
+			if [ "$kind" = source ]; then
+				found=$(apt-get -c "$apt_dir/apt.conf" -qq --print-uris --download-only source "$pkg/$suite" 2>/dev/null |
+					tr -d "'" | awk '/\.orig\.tar\.[a-z0-9]+ / { h = $NF; sub(/.*:/, "", h); print $2, h; exit }')
+			else
+				found=$(uri_of "$pkg" binary "/$suite" "" "" | awk '{ print $2, $3 }')
+			fi
+			[ -z "$found" ] || break
+		done
+		new_hash=${found##* } new_file=${found%% *}
+		if [ -z "$found" ]; then
+			say "$pkg: no longer found in: $suites"
+		elif [ "$new_hash" = "$hash" ]; then
+			say "$pkg $version is current in $suite"
+		else
+			new_version=${new_file#*_}
+			new_version=${new_version%_arm64.deb}
+			printf 'Package: %s\nVersion: %s\nSuites: %s\nFile: %s\nSHA256: %s\n\n' \
+				"$pkg" "${new_version%.orig.tar.*}" "$suite" "$(basename "$new_file")" "$new_hash"
+		fi
+	done <"$apt_dir/todo"
+}
+
+case $mode in
+update)
+	propose_updates
+	exit 0 ;;
+from)
+	[ -r "$archive" ] || die "cannot read $archive"
+	tar -xf "$archive" -C "$dl" --no-same-owner || die "$archive is not an archive made by --bundle"
+	left=$(missing | cut -d'|' -f5 | tr '\n' ' ')
+	[ -z "$left" ] || die "$archive lacks ${left% }: make it anew with --bundle from this checkout" ;;
+*)
+	fetch_missing ;;
+esac
+unpack_all
+if [ "$mode" = bundle ]; then
+	files=$(echo "$table" | while IFS='|' read -r pkg kind version suites file hash; do
+		if [ -f "$dl/$file" ]; then echo "$file"; else stand_in "$file" | cut -d' ' -f2; fi
+	done | sort)
+	[ ! -f "$dl/accepted" ] || files="$files accepted"
+	# shellcheck disable=SC2086 # a list of plain file names
+	tar -cf "$archive.part" -C "$dl" --owner=0 --group=0 --mtime=@0 --mode=0644 $files ||
+		die "cannot write $archive: is the disk full?"
+	mv "$archive.part" "$archive"
+	say "wrote $archive"
+fi
