@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* Descriptor tables: a growing array and a bitmap with a lowest-free hint, under one spinlock. A lookup returns a
+ * counted reference taken under the lock (RC-012). */
+#ifndef TERN_FS_FDTABLE_H
+#define TERN_FS_FDTABLE_H
+
+#include "fs/file.h"
+
+struct fdtable;
+
+struct fdtable *fdtable_create(void) __must_check; /* NULL: no memory */
+struct fdtable *fdtable_get(struct fdtable *t);
+void fdtable_put(struct fdtable *t); /* the last closes everything; may sleep */
+/* A copy with every open file shared: NULL: no memory. */
+struct fdtable *fdtable_clone(struct fdtable *t) __must_check;
+
+/* The file at fd with a reference, or NULL. */
+struct file *fdtable_lookup(struct fdtable *t, int fd) __must_check;
+/* Put f (its reference is taken over on success) at the lowest free number >= min. fd, -EMFILE, -ENOMEM. */
+int fdtable_install(struct fdtable *t, struct file *f, int min, bool cloexec,
+		    uint64_t limit) __must_check;
+/* At exactly fd, closing what is there (dup3, spawn). f's reference is taken over on success. */
+int fdtable_install_at(struct fdtable *t, int fd, struct file *f, bool cloexec,
+		       uint64_t limit) __must_check;
+int fdtable_close(struct fdtable *t, int fd) __must_check; /* 0 or -EBADF */
+int fdtable_get_cloexec(struct fdtable *t, int fd);
+int fdtable_set_cloexec(struct fdtable *t, int fd, bool on) __must_check;
+void fdtable_close_on_exec(struct fdtable *t);
+unsigned fdtable_count(struct fdtable *t);
+
+#endif

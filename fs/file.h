@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* Open files: everything a program or a session can wait for. System calls and kernel threads (the SSH server) use
+ * the same calls. Readiness is computed from state under the object's spinlock (or atomics), by the one poll
+ * function of its type, and announced through its poll source. */
+#ifndef TERN_FS_FILE_H
+#define TERN_FS_FILE_H
+
+#include "lib/refcount.h"
+#include "mm/vm/user_copy.h"
+#include "sched/mutex.h"
+#include "sched/poll.h"
+
+struct file;
+struct inode;
+struct vm_backing;
+struct kstat;
+
+/* Status flags: the values of Linux arm64's O_*. */
+#define FILE_ACCMODE  00000003u
+#define FILE_RDONLY   00000000u
+#define FILE_WRONLY   00000001u
+#define FILE_RDWR     00000002u
+#define FILE_APPEND   00002000u
+#define FILE_NONBLOCK 00004000u
+/* As O_NONBLOCK for this file's kernel user, whatever programs set. Not visible to them. */
+#define FILE_KERNEL_NONBLOCK BIT(30)
+
+struct file_ops {
+	const char *name; /* "pipe", "tty", "socket", "tmpfs" ... for reports and /proc/PID/fd */
+	/* Up to io->left bytes; *pos is advanced by seekable files (NULL for others). Bytes moved, 0 at the end of file,
+	 * -EAGAIN if it would block and the file is non-blocking, -EINTR, -ERESTARTSYS, -EPIPE ... */
+	ssize_t (*read)(struct file *f, struct io *io, off_t *pos);
+	ssize_t (*write)(struct file *f, struct io *io, off_t *pos);
+	/* The events true now. Never sleeps, takes no mutex. NULL: always readable and writable. */
+	uint32_t (*poll)(struct file *f);
+	/* arg is a user address or a number, by cmd. -ENOTTY: not for this type. */
+	int64_t (*ioctl)(struct file *f, unsigned cmd, uint64_t arg);
+	off_t (*seek)(struct file *f, off_t offset, int whence);
+	/* The object behind a mapping, one reference for the caller. NULL: -ENODEV. */
+	int (*mmap)(struct file *f, struct vm_backing **out);
+	/* Next directory entries: calls emit until it says false; *pos is the cookie. */
+	int (*iterate)(struct file *f,
+		       bool (*emit)(void *arg, const char *name, size_t len, uint64_t ino,
+				    uint8_t type, off_t next),
+		       void *arg);
+	int (*stat)(struct file *f, struct kstat *st); /* NULL: from the inode */
+	int (*truncate)(struct file *f, off_t size);
+	/* The last reference went. May sleep. */
+	void (*release)(struct file *f);
+};
+
+struct file {
+	const struct file_ops *ops; /* [init] */
+	struct refcount ref;
+	uint32_t flags;		    /* [atomic] FILE_* */
+	struct poll_source *source; /* [init] NULL: never announces (always ready) */
+	struct inode *inode;	    /* [init] NULL for sockets and anonymous pipes */
+	struct dentry *dentry;	    /* [init] NULL if it has no name */
+	struct mutex pos_lock;	    /* FILE_POS */
+	off_t pos;		    /* [pos_lock] */
+	void *priv;		    /* the type's */
+};
+
+/* A new file with one reference, -ENOMEM as NULL. source may be NULL. */
+struct file *file_create(const struct file_ops *ops, uint32_t flags, struct poll_source *source,
+			 void *priv) __must_check;
+struct file *file_get(struct file *f);
+void file_put(struct file *f); /* may sleep */
+
+/* Transfers at the file's own position (seekable files serialise on FILE_POS). Context: thread, may sleep unless the
+ * file is non-blocking. */
+ssize_t file_read(struct file *f, struct io *io) __must_check;
+ssize_t file_write(struct file *f, struct io *io) __must_check;
+/* At *pos; the file's own position is not used. -ESPIPE for what cannot seek. */
+ssize_t file_read_at(struct file *f, struct io *io, off_t *pos) __must_check;
+ssize_t file_write_at(struct file *f, struct io *io, off_t *pos) __must_check;
+/* Kernel-buffer forms. */
+ssize_t file_read_kernel(struct file *f, void *buf, size_t n) __must_check;
+ssize_t file_write_kernel(struct file *f, const void *buf, size_t n) __must_check;
+uint32_t file_poll(struct file *f);
+bool file_nonblocking(const struct file *f);
+
+/* What stat tells; kernel/ turns it into the user's structure. */
+struct kstat {
+	uint64_t dev, ino, rdev, size, blocks;
+	uint32_t mode, nlink, uid, gid, blksize;
+	uint64_t atime_ns, mtime_ns, ctime_ns;
+};
+int file_stat(struct file *f, struct kstat *st) __must_check;
+
+#endif

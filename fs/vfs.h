@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* Names to files: the directory tree with its cache, tmpfs as root filled from the initramfs (built-in files mapped in
+ * place), devfs and procfs. */
+#ifndef TERN_FS_VFS_H
+#define TERN_FS_VFS_H
+
+#include "fs/file.h"
+
+struct dentry;
+struct fdtable;
+
+/* Who asks, and from where. Copied into each process by kernel/. */
+struct vfs_cred {
+	uint32_t uid, gid;
+	unsigned nr_groups;
+	const uint32_t *groups;
+};
+struct vfs_context {
+	struct dentry *root; /* a reference */
+	struct dentry *cwd;  /* a reference */
+	uint32_t umask;
+	struct vfs_cred cred;
+};
+
+/* Open flags beyond the status flags, values of Linux arm64. */
+#define VFS_O_CREAT	00000100u
+#define VFS_O_EXCL	00000200u
+#define VFS_O_NOCTTY	00000400u
+#define VFS_O_TRUNC	00001000u
+#define VFS_O_DIRECTORY 00040000u
+#define VFS_O_NOFOLLOW	00100000u
+#define VFS_O_CLOEXEC	02000000u
+#define VFS_O_PATH	010000000u
+
+#define VFS_PATH_MAX	4096
+
+/* Each takes the directory to start from for relative names (NULL: ctx->cwd). 0 or -errno as Linux's calls. */
+int vfs_open(const struct vfs_context *ctx, struct dentry *at, const char *path, uint32_t flags,
+	     uint32_t mode, struct file **out) __must_check;
+int vfs_stat(const struct vfs_context *ctx, struct dentry *at, const char *path, bool follow,
+	     struct kstat *st) __must_check;
+int vfs_access(const struct vfs_context *ctx, struct dentry *at, const char *path,
+	       unsigned rwx) __must_check;
+int vfs_mkdir(const struct vfs_context *ctx, struct dentry *at, const char *path,
+	      uint32_t mode) __must_check;
+int vfs_unlink(const struct vfs_context *ctx, struct dentry *at, const char *path,
+	       bool dir) __must_check;
+int vfs_symlink(const struct vfs_context *ctx, const char *target, struct dentry *at,
+		const char *path) __must_check;
+int vfs_link(const struct vfs_context *ctx, struct dentry *at, const char *old, struct dentry *nat,
+	     const char *path) __must_check;
+int vfs_rename(const struct vfs_context *ctx, struct dentry *at, const char *old,
+	       struct dentry *nat, const char *path) __must_check;
+ssize_t vfs_readlink(const struct vfs_context *ctx, struct dentry *at, const char *path, char *buf,
+		     size_t size) __must_check;
+int vfs_chmod(const struct vfs_context *ctx, struct dentry *at, const char *path,
+	      uint32_t mode) __must_check;
+int vfs_chown(const struct vfs_context *ctx, struct dentry *at, const char *path, uint32_t uid,
+	      uint32_t gid) __must_check;
+/* The directory named, for chdir: a reference. */
+int vfs_lookup_dir(const struct vfs_context *ctx, struct dentry *at, const char *path,
+		   struct dentry **out) __must_check;
+/* The absolute name. Length with NUL, or -ERANGE, -ENOENT (unlinked). */
+ssize_t vfs_path_of(const struct vfs_context *ctx, struct dentry *d, char *buf,
+		    size_t size) __must_check;
+struct dentry *dentry_get(struct dentry *d);
+void dentry_put(struct dentry *d);
+struct dentry *vfs_root(void); /* a reference */
+
+/* boot, in a thread: root, /dev, /proc; unpack the built-in cpio in place, then the initrd over it. */
+int vfs_init(void);
+int initramfs_unpack(const void *start, size_t len, bool in_place) __must_check;
+
+/* --- registries ----------------------------------------------------------------------------------------------- */
+
+/* A device node /dev/NAME. open makes the file. mode includes S_IFCHR. name is kept, not copied. */
+struct device_node {
+	const char *name;
+	uint32_t mode;
+	uint32_t rdev; /* major << 8 | minor */
+	int (*open)(const struct device_node *d, uint32_t flags, struct file **out);
+	void *priv;
+};
+int devfs_register(const struct device_node *d) __must_check;
+/* A numbered node below /dev/DIR, as /dev/pts/N. */
+int devfs_add(const char *path, uint32_t mode, uint32_t rdev,
+	      int (*open)(const struct device_node *, uint32_t, struct file **),
+	      void *priv) __must_check;
+void devfs_remove(const char *path);
+
+/* A file /proc/NAME whose text show() prints at open. */
+struct proc_text {
+	char *buf;
+	size_t len, size; /* proc_printf grows it */
+	bool failed;
+};
+void proc_printf(struct proc_text *t, const char *fmt, ...) __printf(2, 3);
+int procfs_register(const char *path, void (*show)(struct proc_text *t)) __must_check;
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* Processes, groups, sessions, the pid table. Creating, exec and exit are in kernel/ (they need files and memory);
+ * here are the objects, their lookups and their locks.
+ *
+ * A process's states, under PIDTAB:
+ *   NEW     -> ALIVE    process_publish(): the last step of creation (RC-015)
+ *   ALIVE   -> ZOMBIE   its last thread has exited
+ *   ZOMBIE  -> (freed)  wait4 by the parent, or at once if the parent ignores SIGCHLD or the kernel is the parent */
+#ifndef TERN_KERNEL_PROC_PROCESS_H
+#define TERN_KERNEL_PROC_PROCESS_H
+
+#include "kernel/proc/signal.h"
+#include "lib/list.h"
+#include "lib/refcount.h"
+#include "sched/poll.h"
+#include "sched/thread.h"
+
+struct fdtable;
+struct vfs_context;
+struct tty;
+struct file;
+
+#define PID_MAX 4194304
+
+enum process_state { PROC_NEW, PROC_ALIVE, PROC_ZOMBIE };
+
+struct credentials {
+	uint32_t uid, euid, suid, fsuid;
+	uint32_t gid, egid, sgid, fsgid;
+	unsigned nr_groups;
+	uint32_t groups[32];
+};
+
+#define RLIM_KINDS 16
+struct rlimit_pair {
+	uint64_t cur, max;
+};
+
+struct pgroup {
+	int id; /* [init] */
+	struct refcount ref;
+	struct list_head members; /* [PIDTAB] process->group_link */
+	struct session *session;  /* [init] a reference */
+	struct list_head table;	  /* [PIDTAB] */
+};
+
+struct session {
+	int id; /* [init] */
+	struct refcount ref;
+	struct tty *tty; /* [PIDTAB] controlling terminal, a reference kept by drivers/tty; NULL */
+	struct pgroup *foreground; /* [PIDTAB] of the terminal; a reference; NULL */
+	unsigned nr_groups;	   /* [PIDTAB] */
+};
+
+struct process {
+	struct refcount ref;
+	int pid;		     /* [init] */
+	uint64_t generation;	     /* [init] tells pid reuse apart */
+	enum process_state state;    /* [PIDTAB] */
+	struct process *parent;	     /* [PIDTAB] NULL: the kernel; then it reaps itself */
+	struct list_head children;   /* [PIDTAB] */
+	struct list_head sibling;    /* [PIDTAB] */
+	struct list_head all;	     /* [PIDTAB] */
+	struct pgroup *group;	     /* [PIDTAB] a reference */
+	struct list_head group_link; /* [PIDTAB] */
+	struct list_head threads;    /* [PIDTAB] thread->process_link */
+	unsigned nr_threads;	     /* [PIDTAB] */
+	bool exec_done;		     /* [PIDTAB] setpgid by the parent is over */
+	int wait_status;	     /* [PIDTAB] when ZOMBIE: the word wait4 gives */
+	struct poll_source exited;   /* notified when it becomes a ZOMBIE: for kernel parents */
+	struct waitq child_wait;     /* the parent's wait4 sleeps here */
+	struct signal_state signals; /* see signal.h */
+	struct vm_space *space;	     /* [init until exec; then under exec's rules] a reference */
+	struct fdtable *files;	     /* [self threads] a reference */
+	struct vfs_context *fs;	     /* [self threads] owned by kernel/ */
+	struct credentials cred;     /* [PIDTAB] */
+	struct rlimit_pair rlimits[RLIM_KINDS]; /* [PIDTAB] */
+	char name[16];				/* [PIDTAB] comm */
+	struct file *exe;			/* [PIDTAB] */
+	struct waitq *vfork_done; /* [PIDTAB] the parent waiting for exec or exit; NULL */
+	uint64_t start_ns;	  /* [init] */
+	uint64_t min_faults;	  /* [atomic] */
+};
+
+/* The current thread's process; NULL in kernel threads. */
+static inline struct process *current_process(void)
+{
+	return current_thread()->process;
+}
+
+struct process *process_get(struct process *p);
+void process_put(struct process *p);
+/* By number, a reference, published ones only. NULL: none. */
+struct process *process_find(int pid) __must_check;
+struct pgroup *pgroup_find(int id) __must_check;
+void pgroup_put(struct pgroup *g);
+void session_put(struct session *s);
+int process_session_id(struct process *p);
+
+/* Call fn for each published process with a reference held and PIDTAB dropped (RC-017): fn may sleep. */
+void process_for_each(void (*fn)(struct process *p, void *arg), void *arg);
+
+/* Foreground group and controlling terminal, for drivers/tty. A reference or NULL. */
+struct pgroup *session_foreground(struct session *s) __must_check;
+
+#endif

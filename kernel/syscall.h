@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* The system-call table: one row a call, numbers from the packaged uapi headers. */
+#ifndef TERN_KERNEL_SYSCALL_H
+#define TERN_KERNEL_SYSCALL_H
+
+#include "arch/aarch64/frame.h"
+
+typedef int64_t (*syscall_fn)(const uint64_t a[6]);
+
+/* Run the call in f (number in x8) and put its result into f->x[0]. -ENOSYS for what is not there, counted.
+ * Context: thread, irqs on, no lock held before or after (asserted). */
+void syscall_dispatch(struct trap_frame *f);
+
+/* Calls each unknown number seen so far with its count, for /proc/tern/syscalls. */
+void syscall_for_each_unknown(void (*fn)(unsigned nr, uint64_t count, void *arg), void *arg);
+
+#endif
