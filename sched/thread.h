@@ -46,8 +46,11 @@ struct thread {
 	bool user;		 /* [init] has user register state (vector registers, TPIDR_EL0) */
 	struct process *process; /* [init] NULL for kernel threads */
 	struct list_head process_link; /* [process] kernel/proc's */
-	void (*entry)(void *);	       /* [init] */
-	void *arg;		       /* [init] */
+	uint64_t sig_blocked;	       /* [SIGHAND] kernel/proc's: the signal mask */
+	uint64_t sig_pending;	       /* [SIGHAND] kernel/proc's: for this thread alone */
+	uint64_t clear_tid;    /* [self] kernel's: user word to zero and wake at exit; 0: none */
+	void (*entry)(void *); /* [init] */
+	void *arg;	       /* [init] */
 
 	/* EEVDF (sched/eevdf.h) */
 	struct rb_node run_node; /* [runq] by virtual deadline */
