@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* How kernel/ makes and ends processes: the moves of process.h's state table, each under PIDTAB inside. */
+#ifndef TERN_KERNEL_PROC_LIFECYCLE_H
+#define TERN_KERNEL_PROC_LIFECYCLE_H
+
+#include "kernel/proc/process.h"
+
+/* boot: the tables. */
+void process_init(void);
+
+/* A process in state NEW with a pid of its own, one reference, no thread, group or session; parent NULL. Credentials,
+ * limits and dispositions are copied from `from` (NULL: root, defaults). NULL: no memory. Context: thread. */
+struct process *process_create(const struct process *from, const char *name) __must_check;
+/* Into a new session and group whose ids are its pid. Before process_publish(). 0 or -ENOMEM. */
+int process_new_session(struct process *p) __must_check;
+/* Into the group of `of`. Before process_publish(). */
+void process_join_group_of(struct process *p, struct process *of);
+void process_add_thread(struct process *p, struct thread *t);
+/* NEW -> ALIVE: visible from now on (RC-015). parent NULL: the kernel. The table holds a reference until reaped. */
+void process_publish(struct process *p, struct process *parent);
+/* A process that was never published: undo process_create() and what followed. */
+void process_abandon(struct process *p);
+
+/* What changes hands when the last thread of p exits: ALIVE -> ZOMBIE. Children go to the kernel. Tells the parent
+ * (SIGCHLD, child_wait) and p->exited. If nobody will wait, it is reaped at once. */
+void process_zombie(struct process *p, int wait_status);
+/* The thread leaves its process; true if it was the last. */
+bool process_remove_thread(struct process *p, struct thread *t) __must_check;
+
+/* wait4: find a child matching `which` (wait4's pid argument). A ZOMBIE one is reaped: *status and *pid are set and
+ * its CPU time given, 1 is returned. 0: there are children but none has ended. -ECHILD: no such child. */
+struct wait_result {
+	int pid;
+	int status;
+	uint64_t cpu_ns;
+	uint32_t uid;
+};
+int process_reap_child(struct process *parent, int which, bool keep, struct wait_result *out) __must_check;
+
+/* setpgid, setsid with Linux's errors; getsid and getpgid. `self` is the caller. */
+int process_set_group(struct process *self, int pid, int pgid) __must_check;
+int process_set_session(struct process *self) __must_check;
+int process_get_group_id(struct process *self, int pid) __must_check;
+int process_get_session_id(struct process *self, int pid) __must_check;
+
+/* May `self` signal `p`? (kill(2)) */
+bool process_may_signal(const struct process *self, const struct process *p);
+/* kill(2)'s pid argument: one, a group, all. 0 or -ESRCH, -EPERM. */
+int process_kill(struct process *self, int pid, int sig) __must_check;
+
+/* The terminal of a session: drivers/tty calls these. Taking sets the leader's group as foreground. */
+int session_take_tty(struct session *s, struct tty *tty) __must_check; /* -EPERM: it has one, or not the leader */
+struct tty *session_drop_tty(struct session *s); /* what it had */
+int session_set_foreground(struct session *s, int pgid) __must_check; /* -EPERM, -ESRCH */
+struct session *session_of(struct process *p) __must_check; /* a reference */
+bool session_is_leader(struct process *p);
+
+#endif
