@@ -35,7 +35,8 @@ int elf_check_header(const uint8_t *hdr, size_t n, uint64_t *phoff, unsigned *ph
 }
 
 /* One PT_LOAD into *s. Sums are checked against wrapping by checking each part against its bound first. */
-static int read_load(const uint8_t *ph, uint64_t file_size, uint64_t user_max, uint64_t page, struct elf_segment *s)
+static int read_load(const uint8_t *ph, uint64_t file_size, uint64_t user_max, uint64_t page,
+		     struct elf_segment *s)
 {
 	uint64_t offset = le(ph + 8, 8), vaddr = le(ph + 16, 8);
 	uint64_t filesz = le(ph + 32, 8), memsz = le(ph + 40, 8);
@@ -78,7 +79,8 @@ static bool entry_is_code(const struct elf_image *img)
 	for (unsigned i = 0; i < img->nr_segments; i++) {
 		const struct elf_segment *s = &img->segment[i];
 
-		if ((s->prot & ELF_EXEC) && img->entry >= s->vaddr && img->entry - s->vaddr < s->file_len)
+		if ((s->prot & ELF_EXEC) && img->entry >= s->vaddr &&
+		    img->entry - s->vaddr < s->file_len)
 			return (img->entry & 3) == 0;
 	}
 	return false;
@@ -94,8 +96,8 @@ static void find_phdrs(struct elf_image *img, uint64_t phoff)
 	}
 }
 
-int elf_parse(const uint8_t *hdr, const uint8_t *phdrs, size_t n, uint64_t file_size, uint64_t user_max,
-	      uint64_t page_size, struct elf_image *out)
+int elf_parse(const uint8_t *hdr, const uint8_t *phdrs, size_t n, uint64_t file_size,
+	      uint64_t user_max, uint64_t page_size, struct elf_image *out)
 {
 	struct elf_image img = { 0 };
 	uint64_t phoff;
@@ -116,7 +118,8 @@ int elf_parse(const uint8_t *hdr, const uint8_t *phdrs, size_t n, uint64_t file_
 			img.exec_stack = le(ph + 4, 4) & ELF_EXEC;
 		if (type != PT_LOAD || le(ph + 40, 8) == 0)
 			continue;
-		if (read_load(ph, file_size, user_max, page_size, &s) < 0 || add_segment(&img, &s, page_size) < 0)
+		if (read_load(ph, file_size, user_max, page_size, &s) < 0 ||
+		    add_segment(&img, &s, page_size) < 0)
 			return -ENOEXEC;
 	}
 	if (img.nr_segments == 0 || (!img.pie && img.lowest == 0) || !entry_is_code(&img))

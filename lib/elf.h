@@ -22,11 +22,11 @@ struct elf_segment {
 };
 
 struct elf_image {
-	bool pie;		/* ET_DYN: add a bias of the loader's choice */
+	bool pie; /* ET_DYN: add a bias of the loader's choice */
 	uint64_t entry;
-	uint64_t phdr_vaddr;	/* where the program headers will be in memory; 0: in no segment */
+	uint64_t phdr_vaddr; /* where the program headers will be in memory; 0: in no segment */
 	unsigned phnum;
-	unsigned nr_segments;	/* sorted by vaddr, page-disjoint */
+	unsigned nr_segments; /* sorted by vaddr, page-disjoint */
 	struct elf_segment segment[ELF_SEGMENTS_MAX];
 	uint64_t lowest, highest; /* page-aligned span of all segments */
 	bool exec_stack;
@@ -36,7 +36,7 @@ struct elf_image {
 int elf_check_header(const uint8_t *hdr, size_t n, uint64_t *phoff, unsigned *phnum) __must_check;
 /* Read the program headers (phnum * ELF_PHDR_SIZE bytes) into *out. file_size bounds what segments may name; user_max is
  * the end of the address space; page_size a power of two. 0 or -ENOEXEC. */
-int elf_parse(const uint8_t *hdr, const uint8_t *phdrs, size_t n, uint64_t file_size, uint64_t user_max,
-	      uint64_t page_size, struct elf_image *out) __must_check;
+int elf_parse(const uint8_t *hdr, const uint8_t *phdrs, size_t n, uint64_t file_size,
+	      uint64_t user_max, uint64_t page_size, struct elf_image *out) __must_check;
 
 #endif

@@ -35,7 +35,8 @@ struct wait_result {
 	uint64_t cpu_ns;
 	uint32_t uid;
 };
-int process_reap_child(struct process *parent, int which, bool keep, struct wait_result *out) __must_check;
+int process_reap_child(struct process *parent, int which, bool keep,
+		       struct wait_result *out) __must_check;
 
 /* setpgid, setsid with Linux's errors; getsid and getpgid. `self` is the caller. */
 int process_set_group(struct process *self, int pid, int pgid) __must_check;
@@ -49,10 +50,11 @@ bool process_may_signal(const struct process *self, const struct process *p);
 int process_kill(struct process *self, int pid, int sig) __must_check;
 
 /* The terminal of a session: drivers/tty calls these. Taking sets the leader's group as foreground. */
-int session_take_tty(struct session *s, struct tty *tty) __must_check; /* -EPERM: it has one, or not the leader */
-struct tty *session_drop_tty(struct session *s); /* what it had */
+int session_take_tty(struct session *s,
+		     struct tty *tty) __must_check; /* -EPERM: it has one, or not the leader */
+struct tty *session_drop_tty(struct session *s);    /* what it had */
 int session_set_foreground(struct session *s, int pgid) __must_check; /* -EPERM, -ESRCH */
-struct session *session_of(struct process *p) __must_check; /* a reference */
+struct session *session_of(struct process *p) __must_check;	      /* a reference */
 bool session_is_leader(struct process *p);
 
 #endif

@@ -5,6 +5,11 @@
 
 #include "kernel/core/spinlock.h"
 
+struct list_head;
+
 extern spinlock_t pidtab_lock; /* PIDTAB */
+
+/* Every published process, linked by process->all. Locks: PIDTAB held. */
+struct list_head *process_list(void);
 
 #endif

@@ -49,18 +49,21 @@ struct session {
 	struct refcount ref;
 	struct tty *tty; /* [PIDTAB] controlling terminal, a reference kept by drivers/tty; NULL */
 	struct pgroup *foreground; /* [PIDTAB] of the terminal; a reference; NULL */
-	unsigned nr_groups;	   /* [PIDTAB] */
+	struct list_head table;	   /* [PIDTAB] by id, while the session exists */
 };
 
 struct process {
 	struct refcount ref;
-	int pid;		     /* [init] */
-	uint64_t generation;	     /* [init] tells pid reuse apart */
-	enum process_state state;    /* [PIDTAB] */
-	struct process *parent;	     /* [PIDTAB] NULL: the kernel; then it reaps itself */
-	struct list_head children;   /* [PIDTAB] */
-	struct list_head sibling;    /* [PIDTAB] */
-	struct list_head all;	     /* [PIDTAB] */
+	int pid;		   /* [init] */
+	uint64_t generation;	   /* [init] tells pid reuse apart */
+	enum process_state state;  /* [PIDTAB] */
+	struct process *parent;	   /* [PIDTAB] NULL: the kernel; then it reaps itself */
+	struct list_head children; /* [PIDTAB] */
+	struct list_head sibling;  /* [PIDTAB] */
+	struct list_head all;	   /* [PIDTAB] in order of creation */
+	struct list_head hash;	   /* [PIDTAB] by pid */
+	uint64_t cpu_ns;	   /* [PIDTAB] CPU time of its dead threads */
+
 	struct pgroup *group;	     /* [PIDTAB] a reference */
 	struct list_head group_link; /* [PIDTAB] */
 	struct list_head threads;    /* [PIDTAB] thread->process_link */

@@ -64,6 +64,23 @@ void signal_send(struct process *p, int sig);
 void signal_send_thread(struct thread *t, int sig);
 /* To every member. Takes PIDTAB. */
 void signal_send_group(struct pgroup *g, int sig);
+/* To every process of a session. */
+void signal_send_session(int session_id, int sig);
+
+/* End the process with this wait status word: exit_group, or a fault. The first to decide wins; every thread is told. */
+void signal_group_exit(struct process *p, int status);
+/* What it was decided to end with. */
+int signal_exit_status(struct process *p);
+
+/* The current thread's mask, and what is pending but blocked; signals let through by a new mask act at once. */
+void signal_set_mask(sigset_t64 mask);
+sigset_t64 signal_get_pending(void);
+/* Dispositions; sig is 1 to NSIG. */
+void signal_get_action(struct process *p, int sig, struct signal_action *out);
+void signal_set_action(struct process *p, int sig, const struct signal_action *act);
+/* exec: handlers go back to the default, ignored stay ignored. */
+void signal_exec(struct process *p);
+
 /* Is one deliverable to the current thread? */
 bool signal_pending_current(void);
 /* "KILL" for 9: the name without SIG as RFC 4254 6.10 wants it; NULL for an unnamed number. And back: 0 if unknown. */

@@ -1,0 +1,738 @@
+/* SPDX-License-Identifier: MIT */
+/* The pid table and the process tree. Everything here is under PIDTAB; nothing sleeps with it held. Lookups return
+ * counted references; what is published is complete (I-PROC-1). A group lives while it has members, a session while it
+ * has groups; the numbers of both stay taken until then, so no id is given twice (RC-018). */
+#include "kernel/proc/lifecycle.h"
+#include "kernel/proc/pidtab_priv.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/phys/slab.h"
+#include "mm/vm/space.h"
+
+#define BUCKETS		1024
+#define RLIMIT_STACK_K	3
+#define RLIMIT_CORE_K	4
+#define RLIMIT_NOFILE_K 7
+#define STACK_LIMIT	(8UL << 20)
+#define NOFILE_SOFT	1024
+#define NOFILE_HARD	65536
+
+spinlock_t pidtab_lock = SPINLOCK_INIT(PIDTAB);
+static struct list_head by_pid[BUCKETS];     /* [PIDTAB] process->hash */
+static struct list_head by_group[BUCKETS];   /* [PIDTAB] pgroup->table */
+static struct list_head by_session[BUCKETS]; /* [PIDTAB] session->table */
+static struct list_head all_processes;	     /* [PIDTAB] in order of creation */
+static int next_pid = 1;		     /* [PIDTAB] */
+static uint64_t next_generation = 1;	     /* [PIDTAB] */
+static struct slab_cache *process_cache;     /* [init] */
+
+void process_init(void)
+{
+	for (unsigned i = 0; i < BUCKETS; i++) {
+		list_init(&by_pid[i]);
+		list_init(&by_group[i]);
+		list_init(&by_session[i]);
+	}
+	list_init(&all_processes);
+	process_cache = slab_create("process", sizeof(struct process), 16);
+	ASSERT(process_cache != NULL);
+}
+
+struct list_head *process_list(void)
+{
+	return &all_processes;
+}
+
+/* --- lookups --------------------------------------------------------------------------------------------- */
+
+static struct list_head *bucket(struct list_head *table, int id)
+{
+	return &table[(unsigned)id % BUCKETS];
+}
+
+static struct process *find_locked(int pid) __requires(pidtab_lock)
+{
+	struct process *p;
+
+	list_for_each (p, bucket(by_pid, pid), hash)
+		if (p->pid == pid)
+			return p;
+	return NULL;
+}
+
+static struct pgroup *find_group_locked(int id) __requires(pidtab_lock)
+{
+	struct pgroup *g;
+
+	list_for_each (g, bucket(by_group, id), table)
+		if (g->id == id)
+			return g;
+	return NULL;
+}
+
+static bool session_exists(int id) __requires(pidtab_lock)
+{
+	struct session *s;
+
+	list_for_each (s, bucket(by_session, id), table)
+		if (s->id == id)
+			return true;
+	return false;
+}
+
+static bool id_in_use(int id) __requires(pidtab_lock)
+{
+	return find_locked(id) || find_group_locked(id) || session_exists(id);
+}
+
+struct process *process_get(struct process *p)
+{
+	ASSERT(refcount_get(&p->ref));
+	return p;
+}
+
+struct process *process_find(int pid)
+{
+	struct process *p;
+
+	spin_lock(&pidtab_lock);
+	p = find_locked(pid);
+	if (p && p->state == PROC_NEW)
+		p = NULL;
+	if (p)
+		process_get(p);
+	spin_unlock(&pidtab_lock);
+	return p;
+}
+
+struct pgroup *pgroup_find(int id)
+{
+	struct pgroup *g;
+
+	spin_lock(&pidtab_lock);
+	g = find_group_locked(id);
+	if (g)
+		ASSERT(refcount_get(&g->ref));
+	spin_unlock(&pidtab_lock);
+	return g;
+}
+
+/* --- groups and sessions ------------------------------------------------------------------------------------ */
+
+void session_put(struct session *s)
+{
+	if (!refcount_put(&s->ref))
+		return;
+	spin_lock(&pidtab_lock);
+	list_del(&s->table);
+	spin_unlock(&pidtab_lock);
+	ASSERT(!s->foreground && !s->tty);
+	kfree(s);
+}
+
+void pgroup_put(struct pgroup *g)
+{
+	struct session *s = g->session;
+
+	if (!refcount_put(&g->ref))
+		return;
+	ASSERT(list_empty(&g->members));
+	session_put(s);
+	kfree(g);
+}
+
+static struct session *session_create(int id)
+{
+	struct session *s = kzalloc(sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->id = id;
+	refcount_init(&s->ref, 1);
+	list_init(&s->table);
+	return s;
+}
+
+/* A group of s, which gains a reference from it. Not yet in the table. */
+static struct pgroup *pgroup_create(int id, struct session *s)
+{
+	struct pgroup *g = kzalloc(sizeof(*g));
+
+	if (!g)
+		return NULL;
+	g->id = id;
+	refcount_init(&g->ref, 1);
+	list_init(&g->members);
+	list_init(&g->table);
+	ASSERT(refcount_get(&s->ref));
+	g->session = s;
+	return g;
+}
+
+/* Leave the present group. Returns the reference the membership held: the caller puts it with PIDTAB dropped. */
+static struct pgroup *leave_group(struct process *p) __requires(pidtab_lock)
+{
+	struct pgroup *g = p->group;
+
+	if (!g)
+		return NULL;
+	list_del(&p->group_link);
+	p->group = NULL;
+	if (list_empty(&g->members))
+		list_del(&g->table);
+	return g;
+}
+
+/* Join g; a reference is taken. A group is in the table while it has members. */
+static void join_group(struct process *p, struct pgroup *g) __requires(pidtab_lock)
+{
+	if (list_empty(&g->members))
+		list_push_back(&g->table, bucket(by_group, g->id));
+	list_push_back(&p->group_link, &g->members);
+	ASSERT(refcount_get(&g->ref));
+	p->group = g;
+}
+
+/* Make p the leader of a new session and group. The objects are made first: no allocation under the lock. */
+int process_new_session(struct process *p)
+{
+	struct session *s = session_create(p->pid);
+	struct pgroup *g, *old;
+
+	if (!s)
+		return -ENOMEM;
+	g = pgroup_create(p->pid, s);
+	if (!g) {
+		kfree(s);
+		return -ENOMEM;
+	}
+	spin_lock(&pidtab_lock);
+	list_push_back(&s->table, bucket(by_session, s->id));
+	old = leave_group(p);
+	join_group(p, g);
+	spin_unlock(&pidtab_lock);
+	if (old)
+		pgroup_put(old);
+	pgroup_put(g);
+	session_put(s);
+	return 0;
+}
+
+void process_join_group_of(struct process *p, struct process *of)
+{
+	spin_lock(&pidtab_lock);
+	join_group(p, of->group);
+	spin_unlock(&pidtab_lock);
+}
+
+int process_set_session(struct process *self)
+{
+	bool taken;
+
+	spin_lock(&pidtab_lock);
+	taken = find_group_locked(self->pid) != NULL || session_exists(self->pid);
+	spin_unlock(&pidtab_lock);
+	if (taken)
+		return -EPERM;
+	return process_new_session(self) < 0 ? -ENOMEM : self->pid;
+}
+
+/* May `self` move `p` into group `pgid`? The rules of setpgid(2). */
+static int check_set_group(struct process *self, struct process *p, int pgid)
+	__requires(pidtab_lock)
+{
+	struct pgroup *g;
+
+	if (!p || p->state != PROC_ALIVE || (p != self && p->parent != self))
+		return -ESRCH;
+	if (p != self && p->group->session != self->group->session)
+		return -EPERM;
+	if (p != self && p->exec_done)
+		return -EACCES;
+	if (p->group->session->id == p->pid)
+		return -EPERM;
+	g = find_group_locked(pgid);
+	if (pgid != p->pid && (!g || g->session != self->group->session))
+		return -EPERM;
+	return g && g->session != p->group->session ? -EPERM : 0;
+}
+
+int process_set_group(struct process *self, int pid, int pgid)
+{
+	struct pgroup *fresh, *g, *old = NULL;
+	struct process *p;
+	int err;
+
+	if (pgid < 0)
+		return -EINVAL;
+	pid = pid ? pid : self->pid;
+	pgid = pgid ? pgid : pid;
+	fresh = pgroup_create(pgid, self->group->session);
+	if (!fresh)
+		return -ENOMEM;
+	spin_lock(&pidtab_lock);
+	p = find_locked(pid);
+	err = check_set_group(self, p, pgid);
+	if (err == 0 && p->group->id != pgid) {
+		g = find_group_locked(pgid);
+		old = leave_group(p);
+		join_group(p, g ? g : fresh);
+	}
+	spin_unlock(&pidtab_lock);
+	if (old)
+		pgroup_put(old);
+	pgroup_put(fresh);
+	return err;
+}
+
+int process_get_group_id(struct process *self, int pid)
+{
+	struct process *p;
+	int id = -ESRCH;
+
+	spin_lock(&pidtab_lock);
+	p = pid ? find_locked(pid) : self;
+	if (p && p->state != PROC_NEW && p->group)
+		id = p->group->id;
+	spin_unlock(&pidtab_lock);
+	return id;
+}
+
+int process_get_session_id(struct process *self, int pid)
+{
+	struct process *p;
+	int id = -ESRCH;
+
+	spin_lock(&pidtab_lock);
+	p = pid ? find_locked(pid) : self;
+	if (p && p->state != PROC_NEW && p->group)
+		id = p->group->session->id;
+	spin_unlock(&pidtab_lock);
+	return id;
+}
+
+int process_session_id(struct process *p)
+{
+	return process_get_session_id(p, 0);
+}
+
+/* --- terminals of sessions ------------------------------------------------------------------------------------- */
+
+struct session *session_of(struct process *p)
+{
+	struct session *s = NULL;
+
+	spin_lock(&pidtab_lock);
+	if (p->group) {
+		s = p->group->session;
+		ASSERT(refcount_get(&s->ref));
+	}
+	spin_unlock(&pidtab_lock);
+	return s;
+}
+
+bool session_is_leader(struct process *p)
+{
+	return process_session_id(p) == p->pid;
+}
+
+struct pgroup *session_foreground(struct session *s)
+{
+	struct pgroup *g;
+
+	spin_lock(&pidtab_lock);
+	g = s->foreground;
+	if (g)
+		ASSERT(refcount_get(&g->ref));
+	spin_unlock(&pidtab_lock);
+	return g;
+}
+
+int session_take_tty(struct session *s, struct tty *tty)
+{
+	struct pgroup *g;
+	int err = -EPERM;
+
+	spin_lock(&pidtab_lock);
+	g = find_group_locked(s->id);
+	if (!s->tty && g && g->session == s) {
+		s->tty = tty;
+		s->foreground = g;
+		ASSERT(refcount_get(&g->ref));
+		err = 0;
+	}
+	spin_unlock(&pidtab_lock);
+	return err;
+}
+
+struct tty *session_drop_tty(struct session *s)
+{
+	struct pgroup *g;
+	struct tty *tty;
+
+	spin_lock(&pidtab_lock);
+	tty = s->tty;
+	g = s->foreground;
+	s->tty = NULL;
+	s->foreground = NULL;
+	spin_unlock(&pidtab_lock);
+	if (g)
+		pgroup_put(g);
+	return tty;
+}
+
+int session_set_foreground(struct session *s, int pgid)
+{
+	struct pgroup *g, *old = NULL;
+	int err = 0;
+
+	spin_lock(&pidtab_lock);
+	g = find_group_locked(pgid);
+	if (!g) {
+		err = -ESRCH;
+	} else if (g->session != s || !s->tty) {
+		err = -EPERM;
+	} else {
+		old = s->foreground;
+		s->foreground = g;
+		ASSERT(refcount_get(&g->ref));
+	}
+	spin_unlock(&pidtab_lock);
+	if (old)
+		pgroup_put(old);
+	return err;
+}
+
+/* --- birth ----------------------------------------------------------------------------------------------------- */
+
+static void default_limits(struct process *p)
+{
+	for (unsigned i = 0; i < RLIM_KINDS; i++)
+		p->rlimits[i] = (struct rlimit_pair){ UINT64_MAX, UINT64_MAX };
+	p->rlimits[RLIMIT_STACK_K].cur = STACK_LIMIT;
+	p->rlimits[RLIMIT_CORE_K].cur = 0;
+	p->rlimits[RLIMIT_NOFILE_K] = (struct rlimit_pair){ NOFILE_SOFT, NOFILE_HARD };
+}
+
+static void inherit(struct process *p, const struct process *from)
+{
+	irqflags_t f;
+
+	spin_lock(&pidtab_lock);
+	p->cred = from->cred;
+	memcpy(p->rlimits, from->rlimits, sizeof(p->rlimits));
+	spin_unlock(&pidtab_lock);
+	f = spin_lock_irqsave((spinlock_t *)(uintptr_t)&from->signals.lock);
+	memcpy(p->signals.action, from->signals.action, sizeof(p->signals.action));
+	spin_unlock_irqrestore((spinlock_t *)(uintptr_t)&from->signals.lock, f);
+}
+
+/* Take the next number that no process, group or session bears. */
+static void assign_pid(struct process *p) __requires(pidtab_lock)
+{
+	while (id_in_use(next_pid))
+		next_pid = next_pid == PID_MAX ? 1 : next_pid + 1;
+	p->pid = next_pid;
+	next_pid = next_pid == PID_MAX ? 1 : next_pid + 1;
+	p->generation = next_generation++;
+	list_push_back(&p->hash, bucket(by_pid, p->pid));
+}
+
+struct process *process_create(const struct process *from, const char *name)
+{
+	struct process *p = slab_zalloc(process_cache);
+
+	if (!p)
+		return NULL;
+	refcount_init(&p->ref, 1);
+	list_init(&p->children);
+	list_init(&p->sibling);
+	list_init(&p->all);
+	list_init(&p->group_link);
+	list_init(&p->threads);
+	poll_source_init(&p->exited);
+	waitq_init(&p->child_wait);
+	spin_init(&p->signals.lock, LOCK_SIGHAND);
+	str_copy(p->name, name, sizeof(p->name));
+	default_limits(p);
+	if (from)
+		inherit(p, from);
+	p->start_ns = clock_now_ns();
+	spin_lock(&pidtab_lock);
+	assign_pid(p);
+	spin_unlock(&pidtab_lock);
+	return p;
+}
+
+void process_add_thread(struct process *p, struct thread *t)
+{
+	spin_lock(&pidtab_lock);
+	t->process = p;
+	list_push_back(&t->process_link, &p->threads);
+	p->nr_threads++;
+	spin_unlock(&pidtab_lock);
+}
+
+void process_publish(struct process *p, struct process *parent)
+{
+	process_get(p);
+	spin_lock(&pidtab_lock);
+	ASSERT(p->state == PROC_NEW && p->group);
+	p->parent = parent;
+	if (parent)
+		list_push_back(&p->sibling, &parent->children);
+	list_push_back(&p->all, &all_processes);
+	p->state = PROC_ALIVE;
+	spin_unlock(&pidtab_lock);
+}
+
+void process_abandon(struct process *p)
+{
+	struct pgroup *g;
+
+	spin_lock(&pidtab_lock);
+	ASSERT(p->state == PROC_NEW);
+	g = leave_group(p);
+	list_del(&p->hash);
+	spin_unlock(&pidtab_lock);
+	if (g)
+		pgroup_put(g);
+	process_put(p);
+}
+
+void process_put(struct process *p)
+{
+	if (!refcount_put(&p->ref))
+		return;
+	ASSERT(!p->group && !p->space && !p->files && !p->fs && list_empty(&p->threads));
+	poll_source_check_idle(&p->exited);
+	slab_free(process_cache, p);
+}
+
+/* --- death ------------------------------------------------------------------------------------------------------ */
+
+bool process_remove_thread(struct process *p, struct thread *t)
+{
+	bool last;
+
+	spin_lock(&pidtab_lock);
+	list_del(&t->process_link);
+	last = --p->nr_threads == 0;
+	spin_unlock(&pidtab_lock);
+	return last;
+}
+
+/* Out of every table. Returns the group reference to put; the table's own reference is the caller's to drop. */
+static struct pgroup *unlink_zombie(struct process *p) __requires(pidtab_lock)
+{
+	list_del(&p->hash);
+	list_del(&p->all);
+	list_del(&p->sibling);
+	p->parent = NULL;
+	return leave_group(p);
+}
+
+static void drop_reaped(struct process *p, struct pgroup *g)
+{
+	pgroup_put(g);
+	process_put(p);
+}
+
+static bool ignores_children(struct process *parent)
+{
+	irqflags_t f = spin_lock_irqsave(&parent->signals.lock);
+	const struct signal_action *a = &parent->signals.action[SIG_CHLD - 1];
+	bool ignores = a->handler == 1 || (a->flags & 2 /* SA_NOCLDWAIT */);
+
+	spin_unlock_irqrestore(&parent->signals.lock, f);
+	return ignores;
+}
+
+/* Children of a dying process become the kernel's: those already dead are reaped here, one at a time. */
+static void orphan_children(struct process *p)
+{
+	struct process *c;
+	struct pgroup *g;
+
+	for (;;) {
+		g = NULL;
+		spin_lock(&pidtab_lock);
+		c = list_first_or_null(&p->children, struct process, sibling);
+		if (c) {
+			list_del(&c->sibling);
+			c->parent = NULL;
+			if (c->state == PROC_ZOMBIE)
+				g = unlink_zombie(c);
+		}
+		spin_unlock(&pidtab_lock);
+		if (!c)
+			return;
+		if (g)
+			drop_reaped(c, g);
+	}
+}
+
+void process_zombie(struct process *p, int wait_status)
+{
+	struct process *parent;
+	struct pgroup *g = NULL;
+	bool reap;
+
+	orphan_children(p);
+	spin_lock(&pidtab_lock);
+	parent = p->parent;
+	if (parent)
+		process_get(parent);
+	reap = !parent || ignores_children(parent);
+	p->wait_status = wait_status;
+	p->state = PROC_ZOMBIE;
+	if (reap)
+		g = unlink_zombie(p);
+	spin_unlock(&pidtab_lock);
+	poll_notify(&p->exited, POLL_IN);
+	if (parent) {
+		signal_send(parent, SIG_CHLD);
+		wake_all(&parent->child_wait);
+		process_put(parent);
+	}
+	if (g)
+		drop_reaped(p, g);
+}
+
+static bool child_matches(const struct process *parent, const struct process *c, int which)
+{
+	if (which > 0)
+		return c->pid == which;
+	if (which == 0)
+		return c->group == parent->group;
+	return which == -1 || c->group->id == -which;
+}
+
+int process_reap_child(struct process *parent, int which, bool keep, struct wait_result *out)
+{
+	struct process *c, *dead = NULL;
+	struct pgroup *g = NULL;
+	bool any = false;
+
+	spin_lock(&pidtab_lock);
+	list_for_each (c, &parent->children, sibling) {
+		if (!child_matches(parent, c, which))
+			continue;
+		any = true;
+		if (c->state != PROC_ZOMBIE)
+			continue;
+		*out = (struct wait_result){ c->pid, c->wait_status, c->cpu_ns, c->cred.uid };
+		dead = c;
+		break;
+	}
+	if (dead && !keep)
+		g = unlink_zombie(dead);
+	spin_unlock(&pidtab_lock);
+	if (g)
+		drop_reaped(dead, g);
+	return dead ? 1 : any ? 0 : -ECHILD;
+}
+
+/* --- signals by number --------------------------------------------------------------------------------------------- */
+
+bool process_may_signal(const struct process *self, const struct process *p)
+{
+	const struct credentials *a = &self->cred, *b = &p->cred;
+
+	return a->euid == 0 || a->euid == b->uid || a->euid == b->suid || a->uid == b->uid ||
+	       a->uid == b->suid;
+}
+
+/* The published process after p in order of creation, with a reference; NULL as p: the first. If p died meanwhile its
+ * place is found again by generation. */
+static struct process *next_process(struct process *p)
+{
+	struct process *n, *found = NULL;
+
+	spin_lock(&pidtab_lock);
+	if (p && list_linked(&p->all)) {
+		n = list_first(&p->all, struct process, all);
+		found = &n->all == &all_processes ? NULL : n;
+	} else {
+		list_for_each (n, &all_processes, all) {
+			if (!p || n->generation > p->generation) {
+				found = n;
+				break;
+			}
+		}
+	}
+	if (found)
+		process_get(found);
+	spin_unlock(&pidtab_lock);
+	return found;
+}
+
+void process_for_each(void (*fn)(struct process *p, void *arg), void *arg)
+{
+	struct process *p = next_process(NULL), *next;
+
+	while (p) {
+		fn(p, arg);
+		next = next_process(p);
+		process_put(p);
+		p = next;
+	}
+}
+
+struct kill_all {
+	struct process *self;
+	int sig;
+	unsigned sent;
+};
+
+static void kill_one_of_all(struct process *p, void *arg)
+{
+	struct kill_all *k = arg;
+
+	if (p == k->self || !process_may_signal(k->self, p))
+		return;
+	k->sent++;
+	if (k->sig)
+		signal_send(p, k->sig);
+}
+
+static int kill_group(struct process *self, int pgid, int sig)
+{
+	struct pgroup *g = pgroup_find(pgid ? pgid : process_get_group_id(self, 0));
+
+	if (!g)
+		return -ESRCH;
+	if (sig)
+		signal_send_group(g, sig);
+	pgroup_put(g);
+	return 0;
+}
+
+static int kill_pid(struct process *self, int pid, int sig)
+{
+	struct process *p = process_find(pid);
+	int err = 0;
+
+	if (!p)
+		return -ESRCH;
+	if (!process_may_signal(self, p))
+		err = -EPERM;
+	else if (sig)
+		signal_send(p, sig);
+	process_put(p);
+	return err;
+}
+
+int process_kill(struct process *self, int pid, int sig)
+{
+	struct kill_all k = { self, sig, 0 };
+
+	if (sig < 0 || sig > NSIG)
+		return -EINVAL;
+	if (pid > 0)
+		return kill_pid(self, pid, sig);
+	if (pid != -1)
+		return kill_group(self, pid == 0 ? 0 : -pid, sig);
+	process_for_each(kill_one_of_all, &k);
+	return k.sent ? 0 : -ESRCH;
+}
