@@ -17,6 +17,8 @@ struct thread;
 /* The kernel's half of the address space (TTBR1, 39 bits). RAM is reached through the linear map: physical
  * address pa is LINEAR_BASE + (pa - linear offset chosen at boot from the device tree's lowest RAM address,
  * rounded down to 1 GiB). */
+extern uint64_t
+	arch_linear_pa; /* [init] the physical address at LINEAR_BASE; set before any C uses RAM */
 #define KERNEL_SPACE_BASE 0xffffff8000000000UL
 #define LINEAR_BASE	  0xffffff8000000000UL
 #define LINEAR_SIZE	  (256UL << 30)

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+/* Stand-ins for kernel/core: CPUs are host threads, a BUG is a jump back to the test or an abort. Spinlocks are
+ * real (several host threads may run kernel code) and check rank, context and owner as the kernel's do. */
+#include "tests/host/shim/shim.h"
+
+#include "kernel/core/clock.h"
+#include "kernel/core/log.h"
+#include "kernel/core/machine.h"
+#include "kernel/core/perturb.h"
+#include "kernel/core/spinlock.h"
+#include "lib/atomic.h"
+#include "lib/errno.h"
+
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+__thread struct cpu *shim_cpu;
+__thread void *shim_current;
+__thread bool shim_irqs_off;
+static __thread struct thread_base own_base;
+static __thread char bug_text[512];
+
+struct machine machine = { .cmdline = "" };
+uintptr_t shim_linear_base;
+uint64_t arch_linear_pa;
+uint64_t shim_now_ns;
+uint64_t shim_asid_bits_cmdline;
+
+static struct cpu *cpus;
+static unsigned nr_cpus;
+static size_t arena_size;
+
+/* --- CPUs and RAM ------------------------------------------------------------------------------------------- */
+
+void shim_cpus_init(unsigned n)
+{
+	size_t percpu_size = (size_t)(__stop_percpu_host - __start_percpu_host);
+
+	nr_cpus = n;
+	cpus = calloc(n, sizeof(*cpus));
+	for (unsigned i = 0; i < n; i++) {
+		void *copy = calloc(1, percpu_size + 1);
+
+		if (percpu_size)
+			memcpy(copy, __start_percpu_host, percpu_size);
+		cpus[i].self = &cpus[i];
+		cpus[i].id = i;
+		cpus[i].online = 1;
+		cpus[i].percpu_base = (uintptr_t)copy;
+	}
+	shim_enter_cpu(0);
+}
+
+void shim_ram_init(uint64_t pa, size_t size)
+{
+	if (shim_linear_base)
+		munmap((void *)shim_linear_base, arena_size);
+	arena_size = size;
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		abort();
+	if (size <= (64UL << 20))
+		memset(p, 0xe7, size);
+	shim_linear_base = (uintptr_t)p;
+	arch_linear_pa = pa;
+	memset(&machine, 0, sizeof(machine));
+	machine.cmdline = "";
+	machine.ram[0] = (struct phys_range){ pa, size };
+	machine.nr_ram = 1;
+	machine.nr_cpus = nr_cpus;
+}
+
+void shim_enter_cpu(unsigned id)
+{
+	shim_cpu = &cpus[id];
+	own_base.name = "host";
+	own_base.id = (int)id;
+	shim_set_current(&own_base);
+}
+
+void shim_set_current(void *t)
+{
+	shim_current = t;
+	shim_cpu->current = t;
+}
+
+unsigned cpu_count(void)
+{
+	return nr_cpus;
+}
+
+struct cpu *cpu_get(unsigned id)
+{
+	return &cpus[id];
+}
+
+/* --- panic and log ------------------------------------------------------------------------------------------ */
+
+void bug(const char *file, int line, const char *fmt, ...)
+{
+	struct arch_jump_buf *expect = current_base()->expect;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(bug_text, sizeof(bug_text), fmt, ap);
+	va_end(ap);
+	if (expect) {
+		current_base()->expect = NULL;
+		arch_jump(expect, 1);
+	}
+	fprintf(stderr, "BUG at %s:%d: %s\n", file, line, bug_text);
+	abort();
+}
+
+void panic(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(bug_text, sizeof(bug_text), fmt, ap);
+	va_end(ap);
+	bug("panic", 0, "%s", bug_text);
+}
+
+const char *shim_bug_text(void (*fn)(void *), void *arg)
+{
+	struct arch_jump_buf buf;
+
+	current_base()->expect = &buf;
+	if (arch_mark(&buf) == 0) {
+		fn(arg);
+		current_base()->expect = NULL;
+		return NULL;
+	}
+	while (shim_cpu->spinlocks.n > 0) {
+		spinlock_t *l =
+			(spinlock_t *)shim_cpu->spinlocks.at[shim_cpu->spinlocks.n - 1].lock;
+		spin_unlock(l);
+	}
+	shim_irqs_off = false;
+	current_base()->preempt_depth = 0;
+	return bug_text;
+}
+
+bool shim_expect_bug(void (*fn)(void *), void *arg, const char *text)
+{
+	const char *got = shim_bug_text(fn, arg);
+
+	if (!got)
+		fprintf(stderr, "expected a BUG with \"%s\", got none\n", text);
+	else if (!strstr(got, text))
+		fprintf(stderr, "expected a BUG with \"%s\", got \"%s\"\n", text, got);
+	return got && strstr(got, text);
+}
+
+#define LOG_FUNCTION(name)                                                                         \
+	void name(const char *fmt, ...)                                                            \
+	{                                                                                          \
+		(void)fmt;                                                                         \
+	}
+LOG_FUNCTION(log_info)
+LOG_FUNCTION(log_warn)
+LOG_FUNCTION(log_debug)
+
+void assert_irqs_off(void)
+{
+	if (!shim_irqs_off)
+		BUG("irqs are on");
+}
+
+void assert_preempt_off(void)
+{
+	if (!shim_irqs_off && current_base()->preempt_depth == 0)
+		BUG("preemption is on");
+}
+
+void might_sleep(void)
+{
+	lock_check_may_sleep("might_sleep");
+}
+
+void lock_check_may_sleep(const char *where)
+{
+	if (shim_cpu->spinlocks.n > 0 || shim_cpu->irq_depth > 0 ||
+	    current_base()->preempt_depth > 0)
+		BUG("sleeping in atomic context: %s", where);
+}
+
+void preempt_enable(void)
+{
+	current_base()->preempt_depth--;
+}
+
+/* --- locks ---------------------------------------------------------------------------------------------------- */
+
+#define LOCK_CLASS(name, kind, irq, floor, protects) [LOCK_##name] = #irq,
+static const char *const class_irq[LOCK_CLASSES] = {
+#include "kernel/core/lock_ranks.def"
+};
+#undef LOCK_CLASS
+#define LOCK_CLASS(name, kind, irq, floor, protects) [LOCK_##name] = #name,
+static const char *const class_name[LOCK_CLASSES] = {
+#include "kernel/core/lock_ranks.def"
+};
+#undef LOCK_CLASS
+
+const char *lock_class_name(enum lock_class cls)
+{
+	return class_name[cls];
+}
+
+void spin_init(spinlock_t *l, enum lock_class cls)
+{
+	l->locked = 0;
+	l->cls = (uint16_t)cls;
+	l->owner = 0;
+}
+
+static void push_held(spinlock_t *l, bool tried)
+{
+	struct held_stack *h = &shim_cpu->spinlocks;
+
+	h->at[h->n++] = (struct held_lock){ l, l->cls, tried, 0 };
+	l->owner = (uint16_t)(shim_cpu->id + 1);
+}
+
+static void take(spinlock_t *l, bool pair) __no_lock_check
+{
+	struct held_stack *h = &shim_cpu->spinlocks;
+	bool irq_class = strcmp(class_irq[l->cls], "IRQ") == 0;
+
+	if (spin_held(l))
+		BUG("lock %s taken twice by one CPU", class_name[l->cls]);
+	if (irq_class && !shim_irqs_off)
+		BUG("irq-safe lock %s taken with irqs on", class_name[l->cls]);
+	if (!irq_class && shim_cpu->irq_depth > 0)
+		BUG("lock %s taken in irq context", class_name[l->cls]);
+	for (unsigned i = 0; i < h->n; i++)
+		if (!h->at[i].tried && (h->at[i].cls > l->cls || (!pair && h->at[i].cls == l->cls)))
+			BUG("lock rank: %s taken under %s", class_name[l->cls],
+			    class_name[h->at[i].cls]);
+	preempt_disable();
+	while (__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE))
+		sched_yield();
+	push_held(l, false);
+}
+
+void spin_lock(spinlock_t *l) __no_lock_check
+{
+	take(l, false);
+}
+
+void spin_lock_pair(spinlock_t *a, spinlock_t *b) __no_lock_check
+{
+	take(a < b ? a : b, false);
+	take(a < b ? b : a, true);
+}
+
+bool spin_trylock(spinlock_t *l) __no_lock_check
+{
+	if (__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE))
+		return false;
+	preempt_disable();
+	push_held(l, true);
+	return true;
+}
+
+void spin_unlock(spinlock_t *l) __no_lock_check
+{
+	struct held_stack *h = &shim_cpu->spinlocks;
+	unsigned i = h->n;
+
+	if (!spin_held(l))
+		BUG("lock %s released by a CPU that does not hold it", class_name[l->cls]);
+	while (h->at[i - 1].lock != l)
+		i--;
+	memmove(&h->at[i - 1], &h->at[i], (h->n - i) * sizeof(h->at[0]));
+	h->n--;
+	l->owner = 0;
+	__atomic_store_n(&l->locked, 0, __ATOMIC_RELEASE);
+	preempt_enable();
+}
+
+irqflags_t spin_lock_irqsave(spinlock_t *l) __no_lock_check
+{
+	irqflags_t f = arch_irq_save();
+
+	spin_lock(l);
+	return f;
+}
+
+void spin_unlock_irqrestore(spinlock_t *l, irqflags_t f) __no_lock_check
+{
+	spin_unlock(l);
+	arch_irq_restore(f);
+}
+
+void spin_handoff(spinlock_t *l)
+{
+	(void)l;
+}
+
+bool spin_held(const spinlock_t *l)
+{
+	return l->locked && l->owner == shim_cpu->id + 1;
+}
+
+void assert_spin_held(const spinlock_t *l) __no_lock_check
+{
+	if (!spin_held(l))
+		BUG("lock %s is not held", class_name[l->cls]);
+}
+
+void perturb(enum perturb_point p)
+{
+	(void)p;
+}
+
+/* --- the rest --------------------------------------------------------------------------------------------------- */
+
+__attribute__((weak)) uint64_t clock_now_ns(void)
+{
+	return shim_now_ns;
+}
+
+__attribute__((weak)) uint64_t cmdline_u64(const char *name, uint64_t dflt)
+{
+	if (strcmp(name, "asid_bits") == 0 && shim_asid_bits_cmdline)
+		return shim_asid_bits_cmdline;
+	return dflt;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* What a host unit test says to the stand-ins: how many CPUs and how much RAM, and which CPU this thread is.
+ *
+ *	sources: tests/host/shim/core.c tests/host/shim/arch.c (and tests/host/shim/mutex.c) */
+#ifndef TERN_TESTS_HOST_SHIM_H
+#define TERN_TESTS_HOST_SHIM_H
+
+#include "kernel/core/percpu.h"
+
+/* nr_cpus CPUs; this thread is CPU 0. */
+void shim_cpus_init(unsigned nr_cpus);
+/* RAM of size bytes at physical address pa, one range in `machine`, nothing reserved. May be called again: the old
+ * arena is dropped. The arena is page aligned and filled with junk. */
+void shim_ram_init(uint64_t pa, size_t size);
+/* This host thread is now CPU id, with a thread_base of its own. */
+void shim_enter_cpu(unsigned id);
+/* Make t (a struct thread_base first) the current thread of this host thread. */
+void shim_set_current(void *t);
+
+/* The text of the BUG that fn(arg) ends in, or NULL if it returned. Locks it left held are dropped. */
+const char *shim_bug_text(void (*fn)(void *), void *arg);
+/* Does fn(arg) end in a BUG whose text contains text? */
+bool shim_expect_bug(void (*fn)(void *), void *arg, const char *text);
+
+/* What clock_now_ns() says; tests move it. */
+extern uint64_t shim_now_ns;
+
+/* What the TLB operations were: tests replace them (NULL: nothing happens). va 0 means the whole ASID, asid 0 with
+ * va 0 everything. */
+extern void (*shim_on_tlb)(vaddr_t va, uint16_t asid, bool local);
+extern void (*shim_on_user_table)(paddr_t root, uint16_t asid);
+extern unsigned shim_asid_bits;
+extern uint64_t shim_asid_bits_cmdline; /* what asid_bits= says */
+
+#endif
