@@ -160,6 +160,7 @@ apt_open()
 	Dir::Cache "$apt_dir/cache";
 	Acquire::Languages "none";
 	Acquire::Retries "2";
+	APT::Update::Error-Mode "any";
 	Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
 	Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
 	EOF
@@ -354,6 +355,7 @@ from)
 	fetch_missing ;;
 esac
 unpack_all
+cp "$lock" "$dest/.fetched"
 if [ "$mode" = bundle ]; then
 	files=$(echo "$table" | while IFS='|' read -r pkg kind version suites file hash; do
 		if [ -f "$dl/$file" ]; then echo "$file"; else stand_in "$file" | cut -d' ' -f2; fi

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: MIT
+# tern's one Makefile. "make help" lists what it makes; read on for how.
+#
+#   make                         build/release/Image
+#   make DEBUG=1                 build/debug/Image: checks, poison, in-kernel tests
+#   make DEBUG=1 SAN=address     build/asan/Image: the same under KASAN and UBSan
+#   make V=1                     show the commands
+#
+# A source file is found by the folder it lies in; nothing is listed here but the folders and the
+# third-party files. Object files know their headers (-MMD) and their flags.
+
+# All processors, unless the caller has said how many.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+.SUFFIXES:
+export LC_ALL := C
+
+# ---- what is built ------------------------------------------------------------------------------
+
+VARIANT := $(if $(DEBUG),$(if $(filter address,$(SAN)),asan,debug),release)
+# With WERROR=1 (lint, CI) objects lie apart, so that the two kinds of build do not undo each other.
+O := build/$(VARIANT)$(if $(WERROR),-werror)
+
+FLOORS := lib arch/aarch64 kernel/core drivers/chip mm/phys sched drivers drivers/virtio mm/vm kernel/proc fs \
+	  drivers/tty net kernel ssh ssh/server $(if $(DEBUG),tests/kernel)
+sources = $(sort $(wildcard $(addsuffix /*.c,$(1)) $(addsuffix /*.S,$(1))))
+OURS   := $(call sources,$(FLOORS))
+
+# ---- third-party sources, of which --gc-sections keeps what is called ----------------------------
+
+LWIP	:= $(if $(wildcard net/lwipopts.h),$(sort $(wildcard deps/lwip/src/core/*.c deps/lwip/src/core/ipv4/*.c deps/lwip/src/core/ipv6/*.c) \
+	   deps/lwip/src/netif/ethernet.c))
+BEARSSL := $(filter-out %_x86ni.c %_x86ni_cbcdec.c %_x86ni_cbcenc.c %_x86ni_ctr.c %_x86ni_ctrcbc.c %pclmul.c %sse2.c \
+	   %pwr8.c %sysrng.c $(foreach p,_pwr8_ _i15 _m15 i15_ _m31_i15,$(wildcard deps/bearssl/src/*/*$(p)*.c)), \
+	   $(sort deps/bearssl/src/settings.c \
+	   $(wildcard $(foreach d,codec ec hash int mac rand rsa symcipher,deps/bearssl/src/$(d)/*.c))))
+S	:= deps/libsodium/src/libsodium
+SODIUM	:= $(sort $(wildcard $(addprefix $(S)/,crypto_core/ed25519/ref10/*.c crypto_sign/ed25519/ref10/*.c \
+	   crypto_scalarmult/curve25519/ref10/*.c crypto_verify/sodium/*.c crypto_onetimeauth/poly1305/donna/*.c)))
+F	:= deps/device-tree-compiler/libfdt
+LIBFDT	:= $(addprefix $F/,fdt.c fdt_addresses.c fdt_check.c fdt_ro.c fdt_rw.c fdt_strerror.c fdt_wip.c)
+THEIRS	:= $(LWIP) $(BEARSSL) $(SODIUM) $(LIBFDT)
+
+# The doors of docs/layers.txt: what <...> can find. lib/libc stands for the C library, which is not there.
+UAPI	 := deps/linux-libc-dev/usr/include
+INCLUDES := -I. -isystem lib/libc -isystem $(shell aarch64-linux-gnu-gcc -print-file-name=include) \
+	    -isystem deps/lwip/src/include -isystem deps/bearssl/inc -isystem $S/include -isystem $F \
+	    -isystem $(UAPI) -isystem $(UAPI)/aarch64-linux-gnu
+
+# ---- tools and flags ----------------------------------------------------------------------------
+
+CC	:= aarch64-linux-gnu-gcc
+OBJCOPY := aarch64-linux-gnu-objcopy
+NM	:= aarch64-linux-gnu-nm
+STRIP	:= aarch64-linux-gnu-strip
+PYTHON	:= /usr/bin/env python3
+Q	:= $(if $(V),,@)
+say	 = $(if $(V),,@echo "  $(1)	$(2)")
+
+# Shadow of address a is at (a >> 3) + KASAN_OFFSET: the 64 GiB from 0xffffffd000000000 on.
+KASAN_OFFSET := 0xdfffffe000000000
+SAN_FLAGS := $(if $(filter asan,$(VARIANT)),-fsanitize=kernel-address -fasan-shadow-offset=$(KASAN_OFFSET) \
+	     --param asan-instrumentation-with-call-threshold=0 --param asan-stack=1 --param asan-globals=1 \
+	     -fsanitize=undefined -DSAN_ADDRESS=1 -Wno-frame-larger-than)
+# What must run before the shadow is mapped, or is the sanitizer itself, is built without it; so is the
+# third-party crypto, which would be too slow to log in with.
+NOSAN	  := arch/aarch64/boot% arch/aarch64/early% kernel/core/kasan% kernel/core/ubsan% lib/string% \
+	     $(BEARSSL) $(SODIUM) $(LIBFDT)
+
+# Paths in debug information and __FILE__ are relative to this folder: two checkouts give the same bytes.
+COMMON := -std=gnu11 -O2 -g -ffreestanding -nostdinc -fno-pie -mcpu=cortex-a53 -mgeneral-regs-only -mstrict-align \
+	  -mno-outline-atomics -fno-common -fno-strict-aliasing -fno-delete-null-pointer-checks -fno-omit-frame-pointer \
+	  -fno-asynchronous-unwind-tables -fstack-protector-strong -ffunction-sections -fdata-sections \
+	  -ffile-prefix-map=$(CURDIR)=. $(INCLUDES) $(if $(DEBUG),-DDEBUG=1)
+STRICT := -Wall -Wextra -Wno-unused-parameter -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wundef -Wvla \
+	  -Wwrite-strings -Wimplicit-fallthrough -Wframe-larger-than=1024 $(if $(WERROR),-Werror)
+LWIP_FLAGS    := -Wall -Wextra -Wno-unused-parameter -Inet
+BEARSSL_FLAGS := -Wall -Wextra -Ideps/bearssl/src -DBR_64=1 -DBR_INT128=1 -DBR_LE_UNALIGNED=1 -DBR_USE_URANDOM=0 \
+		 -DBR_USE_UNIX_TIME=0 -DBR_RDRAND=0 -DBR_AES_X86NI=0 -DBR_SSE2=0 -DBR_POWER8=0
+SODIUM_FLAGS  := -Wall -Wno-unused-function -I$S/include/sodium -I$S/include/sodium/private -DCONFIGURED=1 -DHAVE_TI_MODE=1 \
+		 -DNATIVE_LITTLE_ENDIAN=1 -DHAVE_INLINE_ASM=1
+LIBFDT_FLAGS  := -Wall
+# Ours, and door files of net/ which see lwipopts.h the way lwIP does.
+OUR_FLAGS     := $(STRICT) -Inet
+LDFLAGS	 := -nostdlib -static -no-pie -Wl,-T,linker.ld -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,noexecstack \
+	    -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments
+
+obj	 = $(patsubst %,$(O)/obj/%.o,$(1))
+OBJS	:= $(call obj,$(OURS) $(THEIRS))
+
+all: $(O)/Image
+
+# ---- the pinned sources: fetched when deps.lock says something else than what is unpacked -----------
+
+NO_BUILD := clean help fmt stats
+ifneq ($(filter-out $(NO_BUILD),$(or $(MAKECMDGOALS),all)),)
+ifneq ($(shell cmp -s deps.lock deps/.fetched || scripts/fetch.sh 1>&2 || echo failed),)
+$(error the pinned sources are not complete: see the line above)
+endif
+endif
+
+# ---- compiling ----------------------------------------------------------------------------------
+
+$(call obj,$(LWIP)):	EXTRA := $(LWIP_FLAGS)
+$(call obj,$(BEARSSL)): EXTRA := $(BEARSSL_FLAGS)
+$(call obj,$(SODIUM)):	EXTRA := $(SODIUM_FLAGS)
+$(call obj,$(LIBFDT)):	EXTRA := $(LIBFDT_FLAGS)
+$(call obj,$(OURS)):	EXTRA := $(OUR_FLAGS)
+$(call obj,$(filter-out $(NOSAN),$(OURS) $(THEIRS))): SANITIZE := $(SAN_FLAGS)
+
+$(O)/obj/%.o: % $(O)/flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(COMMON) $(EXTRA) $(SANITIZE) $(if $(filter %.S,$<),-D__ASSEMBLER__=1) -MMD -MP -c $< -o $@
+
+# Objects are rebuilt when the flags change: the file is rewritten only then.
+keep_flags = @mkdir -p $(@D); echo '$(1)' | cmp -s - $@ || echo '$(1)' >$@
+$(O)/flags: FORCE
+	$(call keep_flags,$(COMMON) $(OUR_FLAGS) $(SAN_FLAGS) $(LWIP_FLAGS) $(BEARSSL_FLAGS) $(SODIUM_FLAGS) $(NOSAN))
+
+-include $(OBJS:.o=.d)
+
+# ---- linking: once without symbols, then with the table made of the first ---------------------------
+# The table lies behind all code, so it moves no function; symbols.py --check makes sure of that.
+
+$(O)/tern.elf: $(OBJS) $(O)/obj/initramfs.o $(wildcard linker.ld) scripts/symbols.py
+	$(if $(wildcard linker.ld kernel/main.c),,$(error linker.ld and kernel/main.c are not there yet))
+	$(call say,LD,$@)
+	$(Q)$(PYTHON) scripts/symbols.py --empty >$(O)/ksyms.S
+	$(Q)$(CC) -c $(O)/ksyms.S -o $(O)/ksyms0.o
+	$(Q)$(CC) $(LDFLAGS) $(OBJS) $(O)/obj/initramfs.o $(O)/ksyms0.o -o $(O)/tern0.elf
+	$(Q)$(NM) -n $(O)/tern0.elf | $(PYTHON) scripts/symbols.py >$(O)/ksyms.S
+	$(Q)$(CC) -c $(O)/ksyms.S -o $(O)/ksyms1.o
+	$(Q)$(CC) $(LDFLAGS) -Wl,-Map=$(O)/tern.map $(OBJS) $(O)/obj/initramfs.o $(O)/ksyms1.o -o $@
+	$(Q)$(NM) -n $@ | $(PYTHON) scripts/symbols.py --check $(O)/ksyms.S
+	@rm -f $(O)/tern0.elf
+
+$(O)/Image: $(O)/tern.elf
+	$(call say,IMAGE,$@)
+	$(Q)$(OBJCOPY) -O binary $< $@
+
+# ---- user programs: user/NAME.c, or all of user/NAME/, become build/user/NAME ------------------------
+
+M	:= deps/musl-dev/usr/lib/aarch64-linux-musl
+U	:= build/user
+USER_CFLAGS  := -std=gnu11 -O2 -g -nostdinc -fno-pie -fno-asynchronous-unwind-tables -ffunction-sections \
+		-fdata-sections -mno-outline-atomics -ffile-prefix-map=$(CURDIR)=. -D_GNU_SOURCE -I. -Wall -Wextra \
+		-Wno-unused-parameter -Wshadow -Wvla -Wwrite-strings $(if $(WERROR),-Werror) \
+		-isystem deps/musl-dev/usr/include/aarch64-linux-musl \
+		-isystem $(shell $(CC) -print-file-name=include) -isystem deps/bearssl/inc
+USER_LDFLAGS := -static -no-pie -nostdlib -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
+		-Wl,-z,norelro -Wl,-z,noexecstack
+USER_LIBS    := -L$M -Wl,--start-group -lc $(shell $(CC) -print-libgcc-file-name) -Wl,--end-group $M/crtn.o
+
+USER_NAMES   := $(sort $(basename $(notdir $(wildcard user/*.c))) $(patsubst user/%/,%,$(dir $(wildcard user/*/*.c))))
+TEST_NAMES   := $(sort $(basename $(notdir $(wildcard tests/user/*.c))))
+user_sources  = $(call sources,user/$(1)) $(wildcard user/$(1).c)
+user_objs     = $(patsubst %,build/obj-user/%.o,$(1))
+# sink needs SHA-256: BearSSL's.
+SINK_LIBS    := deps/bearssl/src/hash/sha2small.c deps/bearssl/src/codec/dec32be.c deps/bearssl/src/codec/enc32be.c
+
+build/obj-user/%.o: % build/obj-user/flags
+	$(call say,USERCC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) $(if $(filter deps/bearssl/%,$<),$(BEARSSL_FLAGS)) -MMD -MP -c $< -o $@
+
+build/obj-user/flags: FORCE
+	$(call keep_flags,$(USER_CFLAGS) $(USER_LDFLAGS))
+
+link_user = $(CC) $(USER_LDFLAGS) $(3) $M/crt1.o $M/crti.o $(1) $(USER_LIBS) -o $(2)
+
+# One rule a program, made here because its sources follow from its name.
+define user_program
+$U/$(1): $(call user_objs,$(call user_sources,$(1)) $(if $(filter sink,$(1)),$(SINK_LIBS)))
+	$$(call say,USERLD,$$@)
+	@mkdir -p $U
+	$$(Q)$$(call link_user,$$(filter %.o,$$^),$$@,$$(USER_LDFLAGS_$(1)))
+endef
+$(foreach n,$(USER_NAMES),$(eval $(call user_program,$(n))))
+
+build/tests-user/%: build/obj-user/tests/user/%.c.o
+	$(call say,USERLD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(call link_user,$<,$@)
+
+-include $(wildcard build/obj-user/*/*.d build/obj-user/*/*/*.d build/obj-user/*/*/*/*.d build/obj-user/*/*/*/*/*.d)
+
+# ---- the built-in files: the skeleton user/root and the programs in /bin ------------------------------
+
+USER_BINS := $(addprefix $U/,$(USER_NAMES))
+TEST_BINS := $(addprefix build/tests-user/,$(TEST_NAMES))
+
+build/initramfs.cpio: $(USER_BINS) $(shell find user/root -type f 2>/dev/null | sort) user/root.list scripts/mkcpio.py
+	$(call say,CPIO,$@)
+	$(Q)$(PYTHON) scripts/mkcpio.py --strip $(STRIP) --list user/root.list --tree user/root -o $@ \
+		$(foreach b,$(USER_BINS),/bin/$(notdir $(b))=$(b))
+
+# Laid over the built-in files by test runs: the torture programs in /tests.
+build/tests.cpio: $(TEST_BINS) scripts/mkcpio.py
+	$(call say,CPIO,$@)
+	$(Q)$(PYTHON) scripts/mkcpio.py --strip $(STRIP) -o $@ $(foreach b,$(TEST_BINS),/tests/$(notdir $(b))=$(b))
+
+$(O)/obj/initramfs.o: build/initramfs.cpio
+	@mkdir -p $(@D)
+	$(Q)printf '%s\n' '.section .initramfs, "a"' '.balign 4096' '.global initramfs_start, initramfs_end' \
+		'initramfs_start: .incbin "build/initramfs.cpio"' 'initramfs_end:' '.balign 4096' >$(O)/initramfs.S
+	$(Q)$(CC) -c $(O)/initramfs.S -o $@
+
+# ---- everything else --------------------------------------------------------------------------------
+
+# Compile everything, link nothing.
+objs: $(OBJS)
+user: build/initramfs.cpio build/tests.cpio
+run:
+	scripts/run-qemu.sh
+test:
+	scripts/test.sh
+host:
+	$(PYTHON) tests/host/run.py
+fuzz:
+	$(PYTHON) tests/fuzz/run.py
+lint:
+	tests/lint/run.sh
+analyze: build/compile_commands.json
+	tests/lint/analyze.sh
+bench:
+	tests/bench/run.sh
+stats:
+	@$(PYTHON) scripts/stats.py $(FLOORS) tests/kernel
+fmt:
+	clang-format -i $(shell git ls-files '*.c' '*.h')
+
+# For clang-tidy and editors.
+build/compile_commands.json: $(O)/flags
+	@$(PYTHON) scripts/compdb.py $(CURDIR) '$(CC) $(COMMON) $(OUR_FLAGS)' $(filter %.c,$(OURS)) >$@
+
+# Keys stay, so that no client ever sees a changed host key; so do the pinned sources.
+clean:
+	find build -mindepth 1 -maxdepth 1 ! -name ssh -exec rm -rf {} +
+
+help:
+	@echo 'make               build/release/Image          make test      all four test rings'
+	@echo 'make DEBUG=1       build/debug/Image            make host      host unit tests'
+	@echo 'make DEBUG=1 SAN=address   build/asan/Image     make fuzz      fuzz targets, some seconds each'
+	@echo 'make run           boot and say how to log in   make lint      rules of the house, warnings as errors'
+	@echo 'make user          user programs, cpio archives make analyze   static analysis'
+	@echo 'make stats         code lines of each floor     make fmt       format our sources'
+	@echo 'make bench         measure against Linux        make clean     remove build/, but no key'
+	@echo 'Settings: V=1 shows commands, WERROR=1 makes warnings errors, TERN_DEPS is read by scripts/fetch.sh.'
+
+FORCE:
+.PHONY: all objs user run test host fuzz lint analyze bench stats fmt clean help FORCE
