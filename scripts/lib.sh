@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# Helpers of run-qemu.sh and test.sh. Sourced; needs bash 3.2 or newer and nothing else.
+# Messages go to stderr: stdout belongs to the command that runs in the guest.
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+# shellcheck disable=SC2034
+QEMU=${QEMU:-qemu-system-aarch64}
+OLDEST_QEMU=7
+
+say() {
+	printf '%s\n' "$*" >&2
+}
+
+# One line that says what to do, and exit 125: never mistaken for the status of a guest's command.
+die() {
+	printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+	exit 125
+}
+
+have() {
+	command -v "$1" >/dev/null 2>&1
+}
+
+is_number() {
+	case $1 in
+	'' | *[!0-9]* | ???????*) return 1 ;;
+	esac
+}
+
+# need_tool COMMAND PACKAGE
+need_tool() {
+	have "$1" || die "$1 is missing: install the package $2 (or what your system calls it)"
+}
+
+# need_space FOLDER MEGABYTES
+need_space() {
+	local free
+	free=$(df -Pk "$1" 2>/dev/null | awk 'NR == 2 { print int($4 / 1024) }')
+	[ -z "$free" ] || [ "$free" -ge "$2" ] ||
+		die "only $free MB free in $1: make room for $2 MB and run this again"
+}
+
+check_qemu() {
+	local version
+	need_tool "$QEMU" qemu-system-arm
+	version=$("$QEMU" --version 2>/dev/null | sed -n 's/.*version \([0-9]*\)\..*/\1/p' | head -n 1)
+	is_number "$version" || die "$QEMU --version says nothing we understand: is it QEMU?"
+	[ "$version" -ge "$OLDEST_QEMU" ] ||
+		die "$QEMU is version $version: tern needs $OLDEST_QEMU.0 or newer"
+}
+
+# Whether somebody listens on this port of 127.0.0.1.
+port_busy() {
+	(exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+
+# The first free port from $1 upwards.
+free_port() {
+	local port=$1
+	while port_busy "$port"; do
+		port=$((port + 1))
+		[ "$port" -lt 65536 ] || port=1024
+	done
+	echo "$port"
+}
+
+# A port for a guest that only we talk to: anywhere in the upper range, so that runs side by side differ.
+random_port() {
+	free_port $((20000 + (RANDOM * 32768 + RANDOM) % 30000))
+}
+
+# Install packages, fetch the sources (make does) and build, as far as needed.
+# set_up yes|no [debug]: whether to install; which image.
+set_up() {
+	need_space "$TOP" 400
+	if [ "$1" = yes ]; then
+		"$TOP/scripts/setup.sh" >&2 || die "the set-up stopped: see the line above"
+	else
+		"$TOP/scripts/setup.sh" --no-install >&2 || die "packages are missing: install those listed above"
+	fi
+	make -s -C "$TOP" ${2:+DEBUG=1} >&2 ||
+		die "the build stopped: see above; a second run continues where this one stopped"
+}
+
+# image_path [debug]
+image_path() {
+	if [ -n "${1-}" ]; then echo "$TOP/build/debug/Image"; else echo "$TOP/build/release/Image"; fi
+}
+
+# Keys of this checkout: made once, kept by make clean, so that no client sees a changed host key.
+make_keys() {
+	local dir=$TOP/build/ssh key
+	need_tool ssh-keygen openssh-client
+	mkdir -p "$dir" || die "cannot write to $dir"
+	chmod 700 "$dir"
+	for key in id host; do
+		[ -s "$dir/${key}_ed25519" ] && [ -s "$dir/${key}_ed25519.pub" ] && continue
+		rm -f "$dir/${key}_ed25519" "$dir/${key}_ed25519.pub"
+		ssh-keygen -q -t ed25519 -N '' -C "tern-$key" -f "$dir/${key}_ed25519" </dev/null >&2 ||
+			die "ssh-keygen could not write to $dir: is the disk full?"
+	done
+	printf 'tern %s\n' "$(cut -d ' ' -f 1,2 "$dir/host_ed25519.pub")" >"$dir/known_hosts.new" &&
+		mv "$dir/known_hosts.new" "$dir/known_hosts" || die "cannot write to $dir"
+}
+
+# A path as a quoted ssh_config word.
+config_word() {
+	printf '"%s"' "${1//%/%%}"
+}
+
+# write_ssh_config FILE PORT: after it "ssh -F FILE tern" needs no other option and asks nothing.
+write_ssh_config() {
+	local dir=$TOP/build/ssh
+	cat >"$1.new" <<-END || die "cannot write $1"
+		Host tern
+		    HostName 127.0.0.1
+		    Port $2
+		    User root
+		    IdentityFile $(config_word "$dir/id_ed25519")
+		    IdentitiesOnly yes
+		    IdentityAgent none
+		    HostKeyAlias tern
+		    UserKnownHostsFile $(config_word "$dir/known_hosts")
+		    GlobalKnownHostsFile /dev/null
+		    StrictHostKeyChecking yes
+		    UpdateHostKeys no
+		    PreferredAuthentications publickey
+		    ControlPath none
+		    LogLevel ERROR
+	END
+	mv "$1.new" "$1"
+}
+
+# The newc form of cpio, written here so that a ready image needs only qemu and ssh.
+cpio_inode=0
+
+# cpio_entry MODE(octal, with type) PATH [FILE]: one entry on stdout.
+cpio_entry() {
+	local size=0 name=${2#/} length LC_ALL=C
+	[ -z "${3-}" ] || size=$(wc -c <"$3") || return 1
+	cpio_inode=$((cpio_inode + 1))
+	length=$((${#name} + 1))
+	printf '070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%s\0' \
+		$cpio_inode "$((8#$1))" 0 0 1 0 "$((size))" 0 0 0 0 $length 0 "$name"
+	cpio_pad $((110 + length))
+	if [ -n "${3-}" ]; then
+		cat "$3" || return 1
+		cpio_pad "$size"
+	fi
+}
+
+cpio_pad() {
+	local rest=$(((4 - $1 % 4) % 4))
+	while [ $rest -gt 0 ]; do
+		printf '\0'
+		rest=$((rest - 1))
+	done
+}
+
+cpio_end() {
+	cpio_entry 0 'TRAILER!!!'
+}
+
+# cpio_parents PATH: entries for the folders above PATH; the guest takes one that is there already.
+cpio_parents() {
+	local path=${1#/} above=
+	while [ "$path" != "${path#*/}" ]; do
+		above=${above:+$above/}${path%%/*}
+		path=${path#*/}
+		case $above in
+		root | root/.ssh) cpio_entry 040700 "$above" ;;
+		*) cpio_entry 040755 "$above" ;;
+		esac
+	done
+}
+
+# cpio_tree FOLDER: all that is below it, as /.
+cpio_tree() {
+	local name mode link
+	(cd "$1" && find . -mindepth 1 | LC_ALL=C sort) | while IFS= read -r name; do
+		name=${name#./}
+		if [ -L "$1/$name" ]; then
+			link=$(mktemp) && readlink -n "$1/$name" >"$link"
+			cpio_entry 120777 "$name" "$link"
+			rm -f "$link"
+		elif [ -d "$1/$name" ]; then
+			cpio_entry 040755 "$name"
+		elif [ -f "$1/$name" ]; then
+			mode=100644
+			[ ! -x "$1/$name" ] || mode=100755
+			cpio_entry $mode "$name" "$1/$name" || exit 1
+		fi
+	done
+}

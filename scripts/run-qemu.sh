@@ -1,0 +1,407 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# run-qemu.sh -- install, fetch, build and boot tern, and say how to log in.
+set -u
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+usage() {
+	cat <<'END'
+usage: scripts/run-qemu.sh [OPTION...] [-- COMMAND...]
+Boots tern in QEMU, after installing, fetching and building what is missing. The console stays in this
+terminal; Ctrl-A X ends it. Log in from another one:  ssh -F build/ssh/config tern
+
+  --smp N            CPUs, 1 to 64 (default 4)
+  --mem SIZE         memory, as 8M, 256M or 8G (default 256M)
+  --port P           port of 127.0.0.1 that leads to the guest's port 22 (default 2222)
+  --forward H:G      port H of 127.0.0.1 leads to the guest's port G too; may be repeated
+  --cpu MODEL        QEMU's CPU model (default: the host's under KVM or HVF, else cortex-a76)
+  --debug            the debug image: every check on
+  --append TEXT      words for the kernel's command line, as perturb=7
+  --key FILE.pub     who may log in, besides this checkout's key; may be repeated
+                     (default: your ~/.ssh/*.pub)
+  --root DIR         lay the files in DIR over the built-in ones
+  --put FILE[:PATH]  put FILE into the guest (default: in /root); may be repeated
+  --image FILE       boot this image: needs only qemu and ssh
+  --daemon           boot in the background; return when login works
+  --stop             stop what --daemon started
+  --name NAME        a name for --daemon and --stop, to have several guests side by side
+  --gdb              wait for gdb on a port of 127.0.0.1
+  --no-install       install nothing: list what is missing and stop
+  --print            show the QEMU command and exit
+  --help             this text
+  -- COMMAND...      boot, run COMMAND in the guest with its input, output and exit status passed
+                     through, and power off; status 125 means that tern or QEMU failed
+END
+}
+
+smp=4 mem=256M mode=console name=default install=yes
+port="" cpu="" debug="" append="" root="" image="" gdb="" print=""
+forwards=() keys=() puts=() command=()
+
+while [ $# -gt 0 ]; do
+	case $1 in
+	--smp | --mem | --port | --forward | --cpu | --append | --key | --root | --put | --image | --name)
+		[ $# -ge 2 ] || die "$1 needs a value; see --help"
+		;;
+	esac
+	case $1 in
+	--smp) smp=$2 && shift ;;
+	--mem) mem=$2 && shift ;;
+	--port) port=$2 && shift ;;
+	--forward) forwards+=("$2") && shift ;;
+	--cpu) cpu=$2 && shift ;;
+	--debug) debug=yes ;;
+	--append) append="$append${append:+ }$2" && shift ;;
+	--key) keys+=("$2") && shift ;;
+	--root) root=$2 && shift ;;
+	--put) puts+=("$2") && shift ;;
+	--image) image=$2 && shift ;;
+	--name) name=$2 && shift ;;
+	--daemon) mode=daemon ;;
+	--stop) mode=stop ;;
+	--gdb) gdb=yes ;;
+	--no-install) install=no ;;
+	--print) print=yes ;;
+	--help | -h) usage && exit 0 ;;
+	--)
+		shift
+		[ $# -gt 0 ] || die "-- needs a command after it"
+		command=("$@")
+		mode="command"
+		break
+		;;
+	*) die "unknown option $1; see --help" ;;
+	esac
+	shift
+done
+
+check_options() {
+	local f
+	is_number "$smp" && [ "$smp" -ge 1 ] && [ "$smp" -le 64 ] || die "--smp $smp: from 1 to 64"
+	case $mem in
+	*[!0-9]?* | '' | [!0-9]* | *[!0-9MGmg]) die "--mem $mem: a size as 256M or 8G" ;;
+	esac
+	case $name in
+	'' | *[!A-Za-z0-9_-]*) die "--name $name: letters, digits, - and _ only" ;;
+	esac
+	[ -z "$port" ] || check_port --port "$port"
+	for f in ${forwards[@]+"${forwards[@]}"}; do
+		case $f in
+		*:*) check_port --forward "${f%%:*}" && check_port --forward "${f#*:}" ;;
+		*) die "--forward $f: HOST:GUEST, two port numbers" ;;
+		esac
+	done
+	for f in ${keys[@]+"${keys[@]}"}; do
+		[ -r "$f" ] || die "--key $f: no such file"
+		grep -q 'PRIVATE KEY' "$f" && die "--key $f is a private key: name the .pub file beside it"
+	done
+	[ -z "$root" ] || [ -d "$root" ] || die "--root $root: no such folder"
+	[ -z "$image" ] || [ -r "$image" ] || die "--image $image: no such file"
+}
+
+check_port() {
+	is_number "$2" && [ "$2" -ge 1 ] && [ "$2" -le 65535 ] || die "$1 $2: a port is a number from 1 to 65535"
+}
+
+# The overlay: host key, who may log in, --root and --put. The kernel unpacks it over its own files.
+write_overlay() {
+	local out=$1 who=$dir/authorized_keys p f to k
+	cat "$TOP/build/ssh/id_ed25519.pub" >"$who" || die "cannot write to $dir: is the disk full?"
+	if [ ${#keys[@]} -gt 0 ]; then
+		cat "${keys[@]}" >>"$who" || die "cannot read the keys"
+	else
+		for k in ~/.ssh/*.pub; do
+			[ ! -r "$k" ] || cat "$k" >>"$who"
+		done
+	fi
+	{
+		[ -z "$root" ] || cpio_tree "$root" || return 1
+		cpio_parents etc/ssh/x
+		cpio_entry 100600 etc/ssh/ssh_host_ed25519_key "$TOP/build/ssh/host_ed25519"
+		cpio_parents root/.ssh/x
+		cpio_entry 100600 root/.ssh/authorized_keys "$who"
+		for p in ${puts[@]+"${puts[@]}"}; do
+			f=$p to=
+			if [ ! -e "$p" ]; then
+				f=${p%:*} to=${p##*:}
+			fi
+			[ -f "$f" ] && [ -r "$f" ] || die "--put $p: no such file"
+			case $to in
+			'') to=root/$(basename "$f") ;;
+			*/) to=$to$(basename "$f") ;;
+			esac
+			cpio_parents "$to"
+			if [ -x "$f" ]; then cpio_entry 100755 "$to" "$f"; else cpio_entry 100644 "$to" "$f"; fi
+		done
+		cpio_end
+	} >"$out" || die "cannot write $out: is the disk full?"
+	rm -f "$who"
+}
+
+# KVM or HVF where the host's CPU is the guest's, else emulation with one thread per CPU.
+choose_accel() {
+	accel=tcg,thread=multi
+	case $(uname -s)/$(uname -m) in
+	Linux/aarch64 | Linux/arm64)
+		[ ! -w /dev/kvm ] || [ -n "$cpu" ] || accel=kvm
+		;;
+	Darwin/arm64)
+		[ -n "$cpu" ] || accel=hvf
+		;;
+	esac
+	case $accel in
+	kvm | hvf)
+		cpu=host
+		say "note: $accel is asked for because this is an arm64 host; tern's authors have not tried it"
+		;;
+	*) cpu=${cpu:-cortex-a76} ;;
+	esac
+}
+
+# The QEMU command, in the array "qemu"; all but the console and the ports is settled here.
+qemu_command() {
+	local gic=2 f net
+	[ "$smp" -le 8 ] || gic=3
+	[ "$accel" != kvm ] || gic=host
+	net=user,id=net0,hostfwd=tcp:127.0.0.1:$port-:22
+	for f in ${forwards[@]+"${forwards[@]}"}; do
+		net=$net,hostfwd=tcp:127.0.0.1:${f%%:*}-:${f#*:}
+	done
+	# shellcheck disable=SC2054  # the commas are QEMU's
+	qemu=("$QEMU" -M "virt,gic-version=$gic" -cpu "$cpu" -accel "$accel" -smp "$smp" -m "$mem"
+		-kernel "$image" -initrd "$dir/overlay.cpio"
+		-global virtio-mmio.force-legacy=false
+		-netdev "$net" -device virtio-net-device,netdev=net0
+		-device virtio-rng-device
+		-semihosting-config enable=on,target=native
+		-display none -no-reboot)
+	[ -z "$append" ] || qemu+=(-append "$append")
+	[ -z "$gdb" ] || qemu+=(-gdb "tcp:127.0.0.1:$gdb" -S)
+	if [ "$mode" = console ]; then
+		qemu+=(-serial mon:stdio)
+	else
+		qemu+=(-serial stdio -monitor none)
+	fi
+}
+
+# The pid of the guest called $name, or nothing. A recycled pid is told apart by its command line.
+daemon_pid() {
+	local pid
+	pid=$(cat "$dir/pid" 2>/dev/null) && is_number "$pid" &&
+		ps -ww -o args= -p "$pid" 2>/dev/null | grep -qF "$dir/overlay.cpio" && echo "$pid"
+}
+
+stop_daemon() {
+	local pid n=0
+	pid=$(daemon_pid) || die "no guest called $name is running from this checkout"
+	end_qemu "$pid"
+	rm -f "$dir/pid"
+	say "stopped"
+}
+
+# SIGTERM makes QEMU quit in order; SIGKILL if it does not within 5 s.
+end_qemu() {
+	local n=0
+	kill -TERM "$1" 2>/dev/null || return 0
+	while kill -0 "$1" 2>/dev/null; do
+		n=$((n + 1))
+		[ $n -ne 100 ] || kill -KILL "$1" 2>/dev/null
+		[ $n -lt 200 ] || return 0
+		sleep 0.05
+	done
+}
+
+# Start QEMU with its console in $dir/console, in the background. Sets qemu_pid.
+start_background() {
+	: >"$dir/console" || die "cannot write to $dir: is the disk full?"
+	nohup "${qemu[@]}" </dev/null >"$dir/console" 2>"$dir/qemu.err" &
+	qemu_pid=$!
+	echo "$qemu_pid" >"$dir/pid"
+}
+
+# The first line that the server sends, or nothing: only a banner byte proves that somebody listens.
+read_banner() (
+	exec 3<>"/dev/tcp/127.0.0.1/$port" || exit 1
+	IFS= read -r -t "$1" line <&3 || exit 1
+	case $line in
+	SSH-2.0-*) exit 0 ;;
+	esac
+	exit 1
+) 2>/dev/null
+
+# Wait until a login can work. 0 it can, 1 QEMU ended or time is up. The console is asked first, since a
+# connection made before the guest listens can cost a second in QEMU's network.
+wait_for_login() {
+	local limit=${TERN_BOOT_SECONDS:-120} start=$SECONDS
+	while kill -0 "$qemu_pid" 2>/dev/null; do
+		[ $((SECONDS - start)) -lt "$limit" ] || return 1
+		if grep -qa 'ssh: listening' "$dir/console" || [ $((SECONDS - start)) -ge 10 ]; then
+			read_banner 5 && return 0
+		fi
+		sleep 0.05
+	done
+	return 1
+}
+
+port_refused() {
+	grep -q 'Could not set up host forwarding' "$dir/qemu.err"
+}
+
+show_console() {
+	local status=0
+	if ! kill -0 "$qemu_pid" 2>/dev/null; then
+		wait "$qemu_pid" 2>/dev/null || status=$?
+	fi
+	[ ! -s "$dir/qemu.err" ] || sed 's/^/    qemu: /' "$dir/qemu.err" >&2
+	tail -n "${TERN_CONSOLE_LINES:-40}" "$dir/console" | sed 's/^/    /' >&2
+}
+
+# Whether the guest stopped on an error of its own.
+guest_failed() {
+	grep -qaE '(PANIC|BUG:)' <(grep -av 'expected: ' "$dir/console")
+}
+
+login_help() {
+	local config=$1
+	case $config in
+	"$PWD"/*) config=${config#"$PWD"/} ;;
+	esac
+	cat >&2 <<END
+
+  tern: $smp CPU$([ "$smp" = 1 ] || echo s), $mem, image ${image#"$TOP"/}
+  log in:     ssh -F $(printf %q "$config") tern
+  try:        ssh -F $(printf %q "$config") tern hello 5 100
+  or:         ssh -p $port root@127.0.0.1      (with a key of your ~/.ssh; fingerprint
+              $(ssh-keygen -lf "$TOP/build/ssh/host_ed25519.pub" 2>/dev/null | cut -d ' ' -f 2))
+END
+	[ -z "$gdb" ] || say "  debugger:   gdb-multiarch -ex 'target remote 127.0.0.1:$gdb'   (the guest waits for it)"
+}
+
+run_console() {
+	login_help "$config"
+	say "  leave:      Ctrl-A X"
+	say ""
+	"${qemu[@]}" 2> >(tee "$dir/qemu.err" >&2)
+}
+
+run_daemon() {
+	start_background
+	if [ -n "$gdb" ]; then
+		login_help "$config"
+		return 0
+	fi
+	if ! wait_for_login; then
+		end_qemu "$qemu_pid"
+		show_console
+		rm -f "$dir/pid"
+		if port_refused; then
+			die "port $port is taken: try --port $(free_port $((port + 1)))"
+		fi
+		die "no login within ${TERN_BOOT_SECONDS:-120} s: the end of the console is above"
+	fi
+	login_help "$config"
+	say "  console:    ${dir#"$TOP"/}/console"
+	say "  stop:       scripts/run-qemu.sh --stop$([ "$name" = default ] || echo " --name $name")"
+}
+
+# Boot, run one command, power off. The guest's own failure is 125, whatever ssh said.
+run_command() {
+	local status tries=0 booted=no qemu_status=0
+	trap 'end_qemu "$qemu_pid"; rm -rf "$dir"' EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+	while [ $tries -lt 10 ]; do
+		start_background
+		if wait_for_login; then
+			booted=yes
+			break
+		fi
+		port_refused && [ -z "$asked_port" ] || break
+		tries=$((tries + 1))
+		port=$(random_port)
+		write_ssh_config "$config" "$port"
+		qemu_command
+	done
+	if [ $booted = no ]; then
+		end_qemu "$qemu_pid"
+		show_console
+		die "the guest did not come up: the end of its console is above"
+	fi
+	ssh -F "$config" tern "${command[@]}"
+	status=$?
+	if [ $status -eq 255 ]; then
+		# A panic ends QEMU with a failing status; give it the moment that takes.
+		sleep 0.5
+	fi
+	if ! kill -0 "$qemu_pid" 2>/dev/null; then
+		wait "$qemu_pid"
+		qemu_status=$?
+	fi
+	if guest_failed || [ $qemu_status -ne 0 ]; then
+		show_console
+		die "the guest failed: the end of its console is above"
+	fi
+	exit $status
+}
+
+check_options
+if [ $mode = stop ]; then
+	dir=$TOP/build/run/$name
+	stop_daemon
+	exit 0
+fi
+
+asked_port=$port
+config=$TOP/build/ssh/config
+case $mode in
+command)
+	dir=$TOP/build/run/command.$$
+	config=$dir/config
+	port=${port:-$(random_port)}
+	;;
+*)
+	dir=$TOP/build/run/$name
+	[ "$name" = default ] || config=$dir/config
+	port=${port:-2222}
+	;;
+esac
+choose_accel
+if [ -n "$gdb" ]; then
+	gdb=$(free_port 1234)
+fi
+
+if [ -n "$print" ]; then
+	[ -n "$image" ] || image=$(image_path "$debug")
+	qemu_command
+	printf '%q ' "${qemu[@]}"
+	echo
+	exit 0
+fi
+
+if port_busy "$port"; then
+	die "port $port is taken: try --port $(free_port $((port + 1)))"
+fi
+for f in ${forwards[@]+"${forwards[@]}"}; do
+	! port_busy "${f%%:*}" || die "port ${f%%:*} is taken: try --forward $(free_port "${f%%:*}"):${f#*:}"
+done
+if [ $mode != command ] && daemon_pid >/dev/null; then
+	die "a guest called $name is running already: scripts/run-qemu.sh --stop ends it, --name X starts another"
+fi
+if [ -z "$image" ]; then
+	set_up "$install" "$debug"
+	image=$(image_path "$debug")
+	[ -r "$image" ] || die "the build left no image at $image"
+fi
+check_qemu
+need_tool ssh openssh-client
+make_keys
+mkdir -p "$dir" || die "cannot write to $dir"
+chmod 700 "$dir"
+write_overlay "$dir/overlay.cpio"
+write_ssh_config "$config" "$port"
+qemu_command
+case $mode in
+console) run_console ;;
+daemon) run_daemon ;;
+command) run_command ;;
+esac
