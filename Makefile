@@ -142,7 +142,7 @@ $(O)/Image: $(O)/tern.elf
 	$(call say,IMAGE,$@)
 	$(Q)$(OBJCOPY) -O binary $< $@
 
-# ---- user programs: user/NAME.c, or all of user/NAME/, become build/user/NAME ------------------------
+# ---- user programs: user/NAME.c, or all of user/NAME/, with user/lib become build/user/NAME ---------------------
 
 M	:= deps/musl-dev/usr/lib/aarch64-linux-musl
 U	:= build/user
@@ -155,9 +155,10 @@ USER_LDFLAGS := -static -no-pie -nostdlib -Wl,--gc-sections -Wl,--build-id=none 
 		-Wl,-z,norelro -Wl,-z,noexecstack
 USER_LIBS    := -L$M -Wl,--start-group -lc $(shell $(CC) -print-libgcc-file-name) -Wl,--end-group $M/crtn.o
 
-USER_NAMES   := $(sort $(basename $(notdir $(wildcard user/*.c))) $(patsubst user/%/,%,$(dir $(wildcard user/*/*.c))))
+USER_NAMES   := $(sort $(basename $(notdir $(wildcard user/*.c))) \
+		$(filter-out lib,$(patsubst user/%/,%,$(dir $(wildcard user/*/*.c)))))
 TEST_NAMES   := $(sort $(basename $(notdir $(wildcard tests/user/*.c))))
-user_sources  = $(call sources,user/$(1)) $(wildcard user/$(1).c)
+user_sources  = $(call sources,user/$(1)) $(wildcard user/$(1).c) user/lib/say.c
 user_objs     = $(patsubst %,build/obj-user/%.o,$(1))
 # sink needs SHA-256: BearSSL's.
 SINK_LIBS    := deps/bearssl/src/hash/sha2small.c deps/bearssl/src/codec/dec32be.c deps/bearssl/src/codec/enc32be.c
@@ -181,10 +182,10 @@ $U/$(1): $(call user_objs,$(call user_sources,$(1)) $(if $(filter sink,$(1)),$(S
 endef
 $(foreach n,$(USER_NAMES),$(eval $(call user_program,$(n))))
 
-build/tests-user/%: build/obj-user/tests/user/%.c.o
+build/tests-user/%: build/obj-user/tests/user/%.c.o build/obj-user/user/lib/say.c.o
 	$(call say,USERLD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(call link_user,$<,$@)
+	$(Q)$(call link_user,$(filter %.o,$^),$@)
 
 -include $(wildcard build/obj-user/*/*.d build/obj-user/*/*/*.d build/obj-user/*/*/*/*.d build/obj-user/*/*/*/*/*.d)
 
