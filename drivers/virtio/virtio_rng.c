@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* virtio-rng: one buffer, filled at boot and again whenever somebody asks. The interrupt handler mixes it in. */
+#include "drivers/virtio/virtio_rng.h"
+
+#include "drivers/virtio/virtq.h"
+#include "kernel/core/irq.h"
+#include "kernel/core/random.h"
+#include "lib/atomic.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/phys/page.h"
+#include "mm/phys/slab.h"
+
+#define SEED_BYTES 64u
+
+struct virtio_rng {
+	struct virtio_device *dev;
+	struct virtq vq;
+	uint8_t *buffer; /* the device's while busy */
+	uint32_t busy;	 /* [atomic] a request is out */
+};
+
+/* [atomic] the first device found; stays */
+static struct virtio_rng *source;
+
+static void request(struct virtio_rng *r)
+{
+	struct virtq_piece in = { virt_to_phys(r->buffer), SEED_BYTES, true };
+
+	/* pairs with the release in interrupt() */
+	if (atomic_exchange(&r->busy, 1))
+		return;
+	if (virtq_submit(&r->vq, &in, 1, r) < 0)
+		return;
+	virtq_arm(&r->vq, 1);
+	virtq_kick(&r->vq);
+}
+
+static void interrupt(void *arg)
+{
+	struct virtio_rng *r = arg;
+	struct virtq_done done;
+
+	r->dev->ops->ack(r->dev);
+	if (!virtq_collect(&r->vq, &done, 1))
+		return;
+	random_add(r->buffer, done.len, done.len * 8);
+	secure_zero(r->buffer, SEED_BYTES);
+	/* pairs with the exchange in request() */
+	atomic_store_release(&r->busy, 0);
+}
+
+bool virtio_rng_request(void)
+{
+	/* pairs with the release in virtio_rng_probe() */
+	struct virtio_rng *r = atomic_load_acquire(&source);
+
+	if (!r || virtio_is_broken(r->dev))
+		return false;
+	request(r);
+	return true;
+}
+
+int virtio_rng_probe(struct virtio_device *d)
+{
+	struct virtio_rng *r;
+	int ret = virtio_begin(d, 0, 0);
+
+	if (ret < 0)
+		return ret;
+	r = kzalloc(sizeof(*r));
+	if (!r)
+		return -ENOMEM;
+	r->dev = d;
+	r->buffer = kzalloc(SEED_BYTES);
+	ret = r->buffer ? virtq_create(&r->vq, d, 0, 4) : -ENOMEM;
+	if (ret < 0)
+		goto fail;
+	virtio_driver_ok(d);
+	ret = irq_register(d->irq, d->edge ? IRQ_EDGE : IRQ_LEVEL, interrupt, r, d->name);
+	if (ret < 0)
+		goto destroy;
+	request(r);
+	/* pairs with the acquire in virtio_rng_request() */
+	if (!source)
+		atomic_store_release(&source, r);
+	return 0;
+
+destroy:
+	virtio_reset(d);
+	virtq_destroy(&r->vq);
+fail:
+	virtio_fail(d);
+	kfree(r->buffer);
+	kfree(r);
+	return ret;
+}
