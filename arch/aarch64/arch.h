@@ -31,6 +31,23 @@ extern uint64_t
 #define USER_MIN 0x1000UL
 #define USER_MAX 0x8000000000UL
 
+/* The physical address that LINEAR_BASE maps (a multiple of 1 GiB), and the one of the image's first byte.
+ * Known before any other C code of the kernel's half runs. */
+uint64_t arch_linear_offset(void);
+paddr_t arch_image_start(void);
+/* The whole image, bss included, rounded up to pages. */
+size_t arch_image_size(void);
+
+/* boot, in this order, by machine_init(): show up to 2 MiB of device tree at pa (read-only, stays; NULL if it cannot
+ * be mapped); say where RAM begins; map each range of it (false: outside the linear map, or too many pieces). */
+const void *arch_map_tree(paddr_t pa) __must_check;
+void arch_set_linear_offset(uint64_t lowest_ram);
+bool arch_map_ram(uint64_t start, uint64_t size) __must_check;
+/* boot: map device registers for good; NULL if the area is used up. */
+void *arch_map_device(uint64_t start, uint64_t size) __must_check;
+/* boot: is no page of the kernel writable and executable, or open to EL0? Needs the linear map. */
+bool arch_kernel_map_is_safe(void);
+
 /* --- this CPU and the current thread --------------------------------------------------------------- */
 
 /* This CPU's data. Meaningful only while preemption or interrupts are off: this_cpu() in
@@ -50,6 +67,13 @@ static inline struct thread *arch_current(void)
 
 	__asm__("mrs %0, sp_el0" : "=r"(t));
 	return t;
+}
+
+/* Become t without a switch: the scheduler, when the boot thread gets its struct thread. The caller sets
+ * cpu->current. Context: irqs off. */
+static inline void arch_set_current(struct thread *t)
+{
+	__asm__ __volatile__("msr sp_el0, %0" : : "r"(t) : "memory");
 }
 
 /* --- interrupts ------------------------------------------------------------------------------------ */
@@ -268,6 +292,11 @@ paddr_t arch_secondary_entry(void);
 /* Stop with an exit status: semihosting if it answers, else PSCI SYSTEM_OFF. Any context. Does not return. */
 void arch_machine_exit(int status) __noreturn;
 
+/* How firmware is called: told once by machine_init(). A call before that returns -1 (not supported). */
+void arch_set_psci_conduit(bool smc);
+int64_t arch_psci_call(uint64_t fn, uint64_t a1, uint64_t a2, uint64_t a3);
+bool arch_has_pan(void);
+
 /* One line for the log: the CPU's name and the features in use (PAN, LSE, RNDR ...). */
 void arch_describe_cpu(char *buf, size_t size);
 /* 64 random bits from the CPU (RNDR). False if it has none or it failed. */
@@ -279,6 +308,9 @@ uint64_t arch_hwcap(void);
  * false; stops at the end of the stack bounds given. Never faults. */
 void arch_backtrace(uintptr_t fp, uintptr_t lo, uintptr_t hi, bool (*fn)(uintptr_t pc, void *arg),
 		    void *arg);
+
+/* Read 8 bytes of kernel memory. False if there is nothing to read at p. Any context. */
+bool arch_probe_read64(const void *p, uint64_t *out) __must_check;
 
 /* Save the point of the call and return 0; arch_jump() to it returns there again with v (not 0). For tests
  * that expect a BUG. */
@@ -295,7 +327,10 @@ void trap_sync_user(struct trap_frame *f, uint64_t esr, uint64_t far); /* kernel
 bool trap_sync_kernel(struct trap_frame *f, uint64_t esr, uint64_t far); /* kernel/trap.c */
 void trap_return_user(
 	struct trap_frame *f); /* kernel/trap.c; signals, need_resched; irqs on in, off out */
-void trap_preempt(void);       /* sched/sched.c; irq return to EL1; irqs off */
+/* kernel/core/panic.c: an exception nobody can resolve. */
+void trap_fatal(const struct trap_frame *f, uint64_t esr, uint64_t far,
+		const char *what) __noreturn;
+void trap_preempt(void);		  /* sched/sched.c; irq return to EL1; irqs off */
 void sched_switched(struct thread *prev); /* sched/sched.c; first code of a new thread */
 
 #endif

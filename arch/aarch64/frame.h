@@ -12,6 +12,14 @@
 #define FRAME_FP      288 /* a frame record (x29, elr) so that backtraces cross exceptions */
 #define FRAME_SIZE    304
 
+/* What the vectors read of struct cpu and struct thread_base: kernel/core asserts that these are right. */
+#define CPU_CURRENT	   24
+#define CPU_OVERFLOW_STACK 48
+#define CPU_BOOT_THREAD	   56
+#define CPU_SCRATCH	   64
+#define BASE_STACK_LO	   8
+#define BASE_STACK_HI	   16
+
 #ifndef __ASSEMBLER__
 #include "lib/types.h"
 

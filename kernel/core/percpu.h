@@ -13,23 +13,31 @@
 	64 /* the GIC affinity and cpumask_t limit; arrays are sized by cpu_count, not by this */
 
 struct cpu {
-	struct cpu *self;	     /* [init] I-CPU-1: equals TPIDR_EL1 */
-	unsigned id;		     /* [init] 0 .. cpu_count-1, boot CPU first */
-	int irq_depth;		     /* [cpu] > 0 while serving an interrupt */
-	uint64_t mpidr;		     /* [init] affinity fields only */
-	struct thread *current;	     /* [cpu] equals SP_EL0 at EL1 */
-	uint32_t need_resched;	     /* [atomic] set by anyone, cleared by this CPU's scheduler */
-	uint32_t online;	     /* [atomic] release-set by the CPU when it can take work */
-	uintptr_t percpu_base;	     /* [init] this CPU's copy of the .percpu section */
-	uintptr_t overflow_stack;    /* [init] top of the stack for kernel stack overflow */
-	struct held_stack spinlocks; /* [cpu] debug images */
+	struct cpu *self;	  /* [init] I-CPU-1: equals TPIDR_EL1 */
+	unsigned id;		  /* [init] 0 .. cpu_count-1, boot CPU first */
+	int irq_depth;		  /* [cpu] > 0 while serving an interrupt */
+	uint64_t mpidr;		  /* [init] affinity fields only */
+	struct thread *current;	  /* [cpu] equals SP_EL0 at EL1 */
+	uint32_t need_resched;	  /* [atomic] set by anyone, cleared by this CPU's scheduler */
+	uint32_t online;	  /* [atomic] release-set by the CPU when it can take work */
+	uintptr_t percpu_base;	  /* [init] this CPU's copy of the .percpu section */
+	uintptr_t overflow_stack; /* [init] top of the stack for kernel stack overflow */
+	struct thread_base
+		*boot_thread;	     /* [init] what this CPU starts on; becomes its idle thread */
+	uint64_t scratch[2];	     /* [cpu] vectors.S: stack-overflow check */
 	uint64_t irq_count;	     /* [cpu] interrupts served */
 	uint64_t irqs_off_since;     /* [cpu] debug images: counter when irqs went off for an irq */
 	uint64_t irqs_off_max;	     /* [cpu] longest seen, counter units */
-	struct thread_base
-		*boot_thread; /* [init] what this CPU starts on; becomes its idle thread */
-	uint64_t scratch[2];  /* [cpu] vectors.S: stack-overflow check */
+	struct held_stack spinlocks; /* [cpu] debug images */
 };
+
+#define CPU_IS(member, off) static_assert(offsetof(struct cpu, member) == (off), #member)
+CPU_IS(current, CPU_CURRENT);
+CPU_IS(overflow_stack, CPU_OVERFLOW_STACK);
+CPU_IS(boot_thread, CPU_BOOT_THREAD);
+CPU_IS(scratch, CPU_SCRATCH);
+static_assert(offsetof(struct thread_base, stack_lo) == BASE_STACK_LO, "stack_lo");
+static_assert(offsetof(struct thread_base, stack_hi) == BASE_STACK_HI, "stack_hi");
 
 /* How many CPUs the machine has and started; set before any secondary runs. */
 unsigned cpu_count(void);

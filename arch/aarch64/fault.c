@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* Synchronous exceptions taken at EL1, and walks of a stack. A fault is resolved (a user page is brought in), fixed up
+ * (the instruction is listed in __ex_table), or the end. */
+#include "arch/aarch64/arch.h"
+
+#define EC_UNKNOWN	  0x00
+#define EC_DATA_ABORT_EL1 0x25
+#define SPSR_I		  BIT(7)
+
+/* Instruction and continuation, each relative to its own field's address. */
+struct ex_entry {
+	int32_t from;
+	int32_t to;
+};
+
+extern const struct ex_entry ex_table_start[], ex_table_end[];
+
+/* vectors.S */
+void fault_el1(struct trap_frame *f, uint64_t esr, uint64_t far);
+void fault_overflow(struct trap_frame *f, uint64_t esr, uint64_t far);
+void fault_unexpected(struct trap_frame *f, uint64_t esr, uint64_t far, unsigned reason);
+
+static bool fix_up(struct trap_frame *f)
+{
+	for (const struct ex_entry *e = ex_table_start; e < ex_table_end; e++) {
+		if ((uintptr_t)&e->from + (uintptr_t)e->from == f->elr) {
+			f->elr = (uintptr_t)&e->to + (uintptr_t)e->to;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A user address touched by the kernel: the page may come from above, which may sleep, so interrupts go back to what
+ * they were where the fault happened. */
+static bool resolve(struct trap_frame *f, uint64_t esr, uint64_t far)
+{
+	bool irqs_were_on = !(f->spsr & SPSR_I);
+	bool ok;
+
+	if (esr >> 26 != EC_DATA_ABORT_EL1 || far >= USER_MAX)
+		return false;
+	if (irqs_were_on)
+		arch_irq_enable();
+	ok = trap_sync_kernel(f, esr, far);
+	arch_irq_disable();
+	return ok;
+}
+
+void fault_el1(struct trap_frame *f, uint64_t esr, uint64_t far)
+{
+	if (resolve(f, esr, far) || fix_up(f))
+		return;
+	trap_fatal(f, esr, far, "unexpected exception in the kernel");
+}
+
+void fault_overflow(struct trap_frame *f, uint64_t esr, uint64_t far)
+{
+	trap_fatal(f, esr, far, "kernel stack overflow");
+}
+
+void fault_unexpected(struct trap_frame *f, uint64_t esr, uint64_t far, unsigned reason)
+{
+	static const char *const what[] = { "FIQ", "SError", "exception of an unused vector" };
+
+	trap_fatal(f, esr, far, what[reason]);
+}
+
+void arch_backtrace(uintptr_t fp, uintptr_t lo, uintptr_t hi, bool (*fn)(uintptr_t pc, void *arg),
+		    void *arg)
+{
+	uint64_t next, pc;
+
+	if (!fp)
+		fp = (uintptr_t)__builtin_frame_address(0);
+	/* each record lies above the last, so the walk ends */
+	while (fp >= lo && fp + 16 <= hi && IS_ALIGNED(fp, 8UL)) {
+		if (!arch_probe_read64((const void *)fp, &next) ||
+		    !arch_probe_read64((const void *)(fp + 8), &pc) || !pc || !fn(pc, arg) ||
+		    next <= fp)
+			return;
+		fp = next;
+	}
+}
