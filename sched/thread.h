@@ -114,7 +114,7 @@ void sched_init(void);
 void sched_start(void) __noreturn;
 /* Give the CPU away if somebody else should run; the thread stays READY. */
 void sched_yield(void);
-/* In long loops of the kernel: switch if due. */
+/* In long loops of the kernel, and before a return to user mode: switch if due. Context: thread, depth 0. */
 void cond_resched(void);
 /* mm/vm registers how to make a space current at a switch. */
 void sched_set_space_switch(void (*activate)(struct vm_space *s));
