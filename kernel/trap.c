@@ -89,7 +89,6 @@ bool trap_sync_kernel(struct trap_frame *f, uint64_t esr, uint64_t far)
 {
 	enum abort_kind kind = esr_abort_kind(esr);
 	struct vm_space *space = vm_current();
-	bool resolved;
 
 	if (esr_class(esr) != ESR_DATA_ABORT_KERNEL || far >= USER_MAX || !space ||
 	    current_base()->nofault)
@@ -98,11 +97,7 @@ bool trap_sync_kernel(struct trap_frame *f, uint64_t esr, uint64_t far)
 		return false;
 	if (kind != ABORT_TRANSLATION && kind != ABORT_PERMISSION && kind != ABORT_ACCESS_FLAG)
 		return false;
-	arch_irq_enable();
-	resolved =
-		vm_fault(space, far, esr_abort_is_write(esr) ? VM_FAULT_WRITE : VM_FAULT_READ) == 0;
-	arch_irq_disable();
-	return resolved;
+	return vm_fault(space, far, esr_abort_is_write(esr) ? VM_FAULT_WRITE : VM_FAULT_READ) == 0;
 }
 
 /* Before each return to user mode. irqs on at entry; off at exit, with nothing left to do: what arrives later
