@@ -36,10 +36,11 @@ LWIP	:= $(if $(wildcard net/lwipopts.h),$(sort $(wildcard deps/lwip/src/core/*.c
 BEARSSL := $(filter-out %_x86ni.c %_x86ni_cbcdec.c %_x86ni_cbcenc.c %_x86ni_ctr.c %_x86ni_ctrcbc.c %pclmul.c %sse2.c \
 	   %pwr8.c %sysrng.c $(foreach p,_pwr8_ _i15 _m15 i15_ _m31_i15,$(wildcard deps/bearssl/src/*/*$(p)*.c)), \
 	   $(sort deps/bearssl/src/settings.c \
-	   $(wildcard $(foreach d,codec ec hash int mac rand rsa symcipher,deps/bearssl/src/$(d)/*.c))))
+	   $(wildcard $(foreach d,aead codec ec hash int mac rand rsa symcipher,deps/bearssl/src/$(d)/*.c))))
 S	:= deps/libsodium/src/libsodium
 SODIUM	:= $(sort $(wildcard $(addprefix $(S)/,crypto_core/ed25519/ref10/*.c crypto_sign/ed25519/ref10/*.c \
-	   crypto_scalarmult/curve25519/ref10/*.c crypto_verify/sodium/*.c crypto_onetimeauth/poly1305/donna/*.c)))
+	   crypto_scalarmult/curve25519/*.c crypto_scalarmult/curve25519/ref10/*.c crypto_verify/sodium/*.c \
+	   crypto_onetimeauth/poly1305/*.c crypto_onetimeauth/poly1305/donna/*.c)))
 F	:= deps/device-tree-compiler/libfdt
 LIBFDT	:= $(addprefix $F/,fdt.c fdt_addresses.c fdt_check.c fdt_ro.c fdt_rw.c fdt_strerror.c fdt_wip.c)
 THEIRS	:= $(LWIP) $(BEARSSL) $(SODIUM) $(LIBFDT)
