@@ -7,6 +7,8 @@ A program is one .c file whose first lines name what it is linked with:
     /* sources: lib/rbtree.c tests/host/shim/*.c */      (from the top folder; globs work)
     /* flags: -Ideps/lwip/src/include */                 (optional)
 
+@FILE stands for the words of that file, for lists that several programs share.
+
 Objects are kept in build/host/obj, keyed by source and flags, and rebuilt when anything their
 dependency file names has changed.
 """
@@ -42,7 +44,12 @@ def header_words(path, key):
         head = f.read(4096)
     words = []
     for match in re.finditer(r"/\*\s*" + key + r":(.*?)\*/", head, re.S):
-        words += match.group(1).replace("*\n", "\n").split()
+        for word in match.group(1).replace("*\n", "\n").split():
+            if word.startswith("@"):
+                with open(os.path.join(TOP, word[1:]), encoding="utf-8") as f:
+                    words += f.read().split()
+            else:
+                words.append(word)
     return words
 
 
