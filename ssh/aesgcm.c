@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* aes128-gcm@openssh.com, aes256-gcm@openssh.com (RFC 5647): the length is clear and authenticated; the nonce is
+ * four fixed bytes and a 64-bit count of packets, both from the key exchange. */
+#include "lib/cursor.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "ssh/cipher.h"
+
+static void gcm_init(struct ssh_keys *k, const uint8_t *key, const uint8_t *iv)
+{
+	br_aes_ct64_ctr_init(&k->gcm.aes, key, k->cipher->key_len);
+	br_gcm_init(&k->gcm.ctx, &k->gcm.aes.vtable, br_ghash_ctmul64);
+	memcpy(k->gcm.nonce, iv, sizeof(k->gcm.nonce));
+}
+
+static uint32_t gcm_peek(struct ssh_keys *k, uint32_t seq, uint8_t *p)
+{
+	(void)k;
+	(void)seq;
+	return load_be32(p);
+}
+
+static void gcm_run(struct ssh_keys *k, bool encrypt, uint8_t *p, size_t len, uint8_t tag[16])
+{
+	br_gcm_context *ctx = &k->gcm.ctx;
+
+	br_gcm_reset(ctx, k->gcm.nonce, sizeof(k->gcm.nonce));
+	br_gcm_aad_inject(ctx, p, 4);
+	br_gcm_flip(ctx);
+	br_gcm_run(ctx, encrypt, p + 4, len - 4);
+	br_gcm_get_tag(ctx, tag);
+	for (size_t i = sizeof(k->gcm.nonce); i-- > 4 && ++k->gcm.nonce[i] == 0;)
+		;
+}
+
+/* BearSSL decrypts while it authenticates; on a bad tag the plain text is never looked at. */
+static int gcm_open(struct ssh_keys *k, uint32_t seq, uint8_t *p, size_t len)
+{
+	uint8_t tag[16];
+
+	(void)seq;
+	gcm_run(k, false, p, len, tag);
+	return secure_equal(tag, p + len, sizeof(tag)) ? 0 : -EBADMSG;
+}
+
+static void gcm_seal(struct ssh_keys *k, uint32_t seq, uint8_t *p, size_t len)
+{
+	(void)seq;
+	gcm_run(k, true, p, len, p + len);
+}
+
+const struct ssh_cipher_alg ssh_cipher_aes128_gcm = {
+	.name = "aes128-gcm@openssh.com",
+	.key_len = 16,
+	.iv_len = 12,
+	.block = 16,
+	.tag_len = 16,
+	.init = gcm_init,
+	.peek = gcm_peek,
+	.open = gcm_open,
+	.seal = gcm_seal,
+};
+
+const struct ssh_cipher_alg ssh_cipher_aes256_gcm = {
+	.name = "aes256-gcm@openssh.com",
+	.key_len = 32,
+	.iv_len = 12,
+	.block = 16,
+	.tag_len = 16,
+	.init = gcm_init,
+	.peek = gcm_peek,
+	.open = gcm_open,
+	.seal = gcm_seal,
+};

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+#include "ssh/buf.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "ssh/conn_priv.h"
+
+#define BUF_MIN 4096
+
+int ssh_buf_reserve(struct ssh_conn *c, struct ssh_buf *b, size_t n)
+{
+	size_t used = ssh_buf_used(b), cap = b->cap ? b->cap : BUF_MIN;
+	uint8_t *p;
+
+	if (b->cap - b->tail >= n)
+		return 0;
+	if (b->cap - used >= n) {
+		memmove(b->p, b->p + b->head, used);
+		b->head = 0;
+		b->tail = used;
+		return 0;
+	}
+	while (cap - used < n)
+		cap *= 2;
+	p = ssh_alloc(c, cap);
+	if (!p)
+		return -ENOMEM;
+	if (b->p) {
+		memcpy(p, b->p + b->head, used);
+		secure_zero(b->p, b->tail);
+		ssh_free(c, b->p, b->cap);
+	}
+	*b = (struct ssh_buf){ .p = p, .cap = cap, .tail = used };
+	return 0;
+}
+
+void ssh_buf_consume(struct ssh_buf *b, size_t n)
+{
+	b->head += n;
+	if (b->head == b->tail)
+		b->head = b->tail = 0;
+}
+
+void ssh_buf_release(struct ssh_conn *c, struct ssh_buf *b)
+{
+	if (!b->p)
+		return;
+	secure_zero(b->p, b->cap);
+	ssh_free(c, b->p, b->cap);
+	*b = (struct ssh_buf){ 0 };
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* chacha20-poly1305@openssh.com: two ChaCha20 keys, one for the length, one for the rest; the nonce is the
+ * sequence number; the Poly1305 key is block 0 of the second, the payload starts at block 1. The tag covers the
+ * encrypted length too. */
+#include "lib/cursor.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "ssh/cipher.h"
+#include <sodium/crypto_onetimeauth_poly1305.h>
+
+/* ChaCha20 with OpenSSH's 8-byte nonce; BearSSL's 12-byte one starts with zeros (the high half of the original
+ * 64-bit block counter). */
+static void chacha(const uint8_t key[32], uint32_t seq, uint32_t block, uint8_t *p, size_t n)
+{
+	uint8_t iv[12] = { 0 };
+
+	store_be32(iv + 8, seq);
+	br_chacha20_ct_run(key, iv, block, p, n);
+}
+
+static void poly_tag(const struct ssh_keys *k, uint32_t seq, const uint8_t *p, size_t len,
+		     uint8_t tag[16])
+{
+	uint8_t key[32] = { 0 };
+
+	chacha(k->chacha.main, seq, 0, key, sizeof(key));
+	crypto_onetimeauth_poly1305(tag, p, len, key);
+	secure_zero(key, sizeof(key));
+}
+
+static void chachapoly_init(struct ssh_keys *k, const uint8_t *key, const uint8_t *iv)
+{
+	(void)iv;
+	memcpy(k->chacha.main, key, 32);
+	memcpy(k->chacha.header, key + 32, 32);
+}
+
+static uint32_t chachapoly_peek(struct ssh_keys *k, uint32_t seq, uint8_t *p)
+{
+	uint8_t length[4];
+
+	memcpy(length, p, 4);
+	chacha(k->chacha.header, seq, 0, length, 4);
+	return load_be32(length);
+}
+
+static int chachapoly_open(struct ssh_keys *k, uint32_t seq, uint8_t *p, size_t len)
+{
+	uint8_t tag[16];
+
+	poly_tag(k, seq, p, len, tag);
+	if (!secure_equal(tag, p + len, sizeof(tag)))
+		return -EBADMSG;
+	chacha(k->chacha.main, seq, 1, p + 4, len - 4);
+	return 0;
+}
+
+static void chachapoly_seal(struct ssh_keys *k, uint32_t seq, uint8_t *p, size_t len)
+{
+	chacha(k->chacha.header, seq, 0, p, 4);
+	chacha(k->chacha.main, seq, 1, p + 4, len - 4);
+	poly_tag(k, seq, p, len, p + len);
+}
+
+const struct ssh_cipher_alg ssh_cipher_chachapoly = {
+	.name = "chacha20-poly1305@openssh.com",
+	.key_len = 64,
+	.block = 8,
+	.tag_len = 16,
+	.init = chachapoly_init,
+	.peek = chachapoly_peek,
+	.open = chachapoly_open,
+	.seal = chachapoly_seal,
+};

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* One channel (RFC 4254 s5), of type session.
+ *
+ * Each direction ends by itself: eof_in and eof_out. A channel is free when CLOSE went both ways; ours answers
+ * the peer's at once, so a channel for which close_in is set is gone before the next message. */
+#ifndef TERN_SSH_CHAN_PRIV_H
+#define TERN_SSH_CHAN_PRIV_H
+
+#include "ssh/conn_priv.h"
+
+/* Input the program has not taken. */
+struct ssh_chunk {
+	struct ssh_chunk *next;
+	uint32_t cap, head, tail;
+	uint8_t data[];
+};
+
+struct ssh_chan {
+	struct ssh_conn *c;
+	void *data;	 /* the host's */
+	uint32_t number; /* ours: what the peer calls it */
+	uint32_t peer;	 /* the peer's: what we call it in messages */
+	unsigned slot;
+
+	uint32_t peer_window; /* bytes we may send */
+	uint32_t peer_max;    /* in one message */
+	uint32_t offer;	      /* how much the next read of output asks for: follows what comes */
+
+	uint32_t window;     /* bytes the peer may send */
+	uint32_t window_max; /* what it began with */
+	uint32_t credit;     /* bytes taken since the last WINDOW_ADJUST */
+	struct ssh_chunk *first, *last;
+	size_t waiting; /* in the chunks */
+
+	bool started; /* shell, exec or subsystem succeeded: once */
+	bool has_pty;
+	bool reader_gone; /* the program reads no more: what comes is dropped */
+	bool eof_in, eof_told;
+	bool eof_out, close_out;
+	unsigned env_count;
+};
+
+/* chunk.c */
+/* Keep n bytes. 0 or -ENOMEM. */
+int ssh_chunks_add(struct ssh_chan *ch, const uint8_t *p, size_t n) __must_check;
+/* Drop n bytes from the front. */
+void ssh_chunks_take(struct ssh_chan *ch, size_t n);
+void ssh_chunks_free(struct ssh_chan *ch);
+
+/* channel.c */
+/* The channel a message is for, or NULL after ssh_fail(). */
+struct ssh_chan *ssh_chan_find(struct ssh_conn *c, uint32_t number);
+/* The program started: give it what came before. */
+void ssh_chan_started(struct ssh_chan *ch);
+
+#endif

@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: MIT */
+/* Channels (RFC 4254 s5): numbers, windows, data both ways, and their end. */
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "ssh/chan_priv.h"
+
+#define SLOT_BITS 12 /* of a channel's number; the rest counts the slot's uses */
+#define SLOTS_MAX (1u << SLOT_BITS)
+#define SLOTS_MIN 4
+#define REPLY_MAX 64
+#define OFFER_MIN 2048
+#define DATA_HEAD 13 /* type, channel, data type, length */
+
+/* Numbers. */
+
+static int grow_slots(struct ssh_conn *c)
+{
+	struct ssh_chans *s = &c->chans;
+	unsigned cap = s->cap ? s->cap * 2 : SLOTS_MIN;
+	struct ssh_chan **slot = ssh_alloc(c, cap * sizeof(*slot));
+	uint32_t *uses = ssh_alloc(c, cap * sizeof(*uses));
+
+	if (!slot || !uses) {
+		ssh_free(c, slot, cap * sizeof(*slot));
+		ssh_free(c, uses, cap * sizeof(*uses));
+		return -ENOMEM;
+	}
+	memset(slot, 0, cap * sizeof(*slot));
+	memset(uses, 0, cap * sizeof(*uses));
+	if (s->cap > 0) {
+		memcpy(slot, s->slot, s->cap * sizeof(*slot));
+		memcpy(uses, s->uses, s->cap * sizeof(*uses));
+		ssh_free(c, s->slot, s->cap * sizeof(*slot));
+		ssh_free(c, s->uses, s->cap * sizeof(*uses));
+	}
+	s->slot = slot;
+	s->uses = uses;
+	s->cap = cap;
+	return 0;
+}
+
+static int take_slot(struct ssh_conn *c, struct ssh_chan *ch)
+{
+	struct ssh_chans *s = &c->chans;
+	unsigned i = 0;
+
+	if (s->open >= c->cfg->max_channels || s->open >= SLOTS_MAX)
+		return -EMFILE;
+	if (s->open == s->cap && grow_slots(c))
+		return -ENOMEM;
+	while (s->slot[i])
+		i++;
+	s->slot[i] = ch;
+	s->open++;
+	ch->slot = i;
+	ch->number = i | s->uses[i]++ << SLOT_BITS;
+	return 0;
+}
+
+static struct ssh_chan *chan_lookup(const struct ssh_conn *c, uint32_t number)
+{
+	unsigned i = number & (SLOTS_MAX - 1);
+	struct ssh_chan *ch = i < c->chans.cap ? c->chans.slot[i] : NULL;
+
+	return ch && ch->number == number ? ch : NULL;
+}
+
+struct ssh_chan *ssh_chan_find(struct ssh_conn *c, uint32_t number)
+{
+	struct ssh_chan *ch = chan_lookup(c, number);
+
+	if (!ch)
+		(void)ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR,
+			       "message for a channel that is not open");
+	return ch;
+}
+
+static void chan_free(struct ssh_chan *ch)
+{
+	struct ssh_conn *c = ch->c;
+
+	c->chans.slot[ch->slot] = NULL;
+	c->chans.open--;
+	c->chans.window_granted -= ch->window_max;
+	ssh_chunks_free(ch);
+	ssh_free(c, ch, sizeof(*ch));
+}
+
+void ssh_chans_fini(struct ssh_conn *c)
+{
+	struct ssh_chans *s = &c->chans;
+
+	for (unsigned i = 0; i < s->cap; i++)
+		if (s->slot[i]) {
+			c->ops->chan_closed(c->host, s->slot[i]);
+			chan_free(s->slot[i]);
+		}
+	ssh_free(c, s->slot, s->cap * sizeof(struct ssh_chan *));
+	ssh_free(c, s->uses, s->cap * sizeof(uint32_t));
+	*s = (struct ssh_chans){ 0 };
+}
+
+struct ssh_conn *ssh_chan_conn(const struct ssh_chan *ch)
+{
+	return ch->c;
+}
+
+void ssh_chan_set_data(struct ssh_chan *ch, void *data)
+{
+	ch->data = data;
+}
+
+void *ssh_chan_data(const struct ssh_chan *ch)
+{
+	return ch->data;
+}
+
+uint32_t ssh_chan_number(const struct ssh_chan *ch)
+{
+	return ch->number;
+}
+
+/* A message that is nothing but a channel's number. */
+static void chan_message(struct ssh_chan *ch, uint8_t type)
+{
+	struct wr *w = ssh_msg_begin(ch->c, type, 5);
+
+	wr_u32(w, ch->peer);
+	ssh_msg_end(ch->c);
+}
+
+/* Opening. */
+
+static int open_failure(struct ssh_conn *c, uint32_t peer, uint32_t reason, const char *text)
+{
+	struct wr *w = ssh_msg_begin(c, SSH_MSG_CHANNEL_OPEN_FAILURE, 128);
+
+	wr_u32(w, peer);
+	wr_u32(w, reason);
+	wr_cstring(w, text);
+	wr_cstring(w, "");
+	ssh_msg_end(c);
+	return 0;
+}
+
+static void grant_window(struct ssh_conn *c, struct ssh_chan *ch)
+{
+	bool rich = c->chans.window_granted + c->cfg->window <= c->cfg->window_budget;
+
+	ch->window = ch->window_max = rich ? c->cfg->window : c->cfg->window_small;
+	c->chans.window_granted += ch->window_max;
+}
+
+static void confirm(struct ssh_chan *ch)
+{
+	struct wr *w = ssh_msg_begin(ch->c, SSH_MSG_CHANNEL_OPEN_CONFIRMATION, REPLY_MAX);
+
+	wr_u32(w, ch->peer);
+	wr_u32(w, ch->number);
+	wr_u32(w, ch->window);
+	wr_u32(w, SSH_DATA_MAX);
+	ssh_msg_end(ch->c);
+}
+
+static int open_session(struct ssh_conn *c, uint32_t peer, uint32_t window, uint32_t max)
+{
+	struct ssh_chan *ch = ssh_alloc(c, sizeof(*ch));
+
+	if (!ch)
+		return open_failure(c, peer, SSH_OPEN_RESOURCE_SHORTAGE, "out of memory");
+	*ch = (struct ssh_chan){ .c = c,
+				 .peer = peer,
+				 .peer_window = window,
+				 .peer_max = MIN(max, (uint32_t)SSH_DATA_MAX),
+				 .offer = OFFER_MIN };
+	if (take_slot(c, ch)) {
+		ssh_free(c, ch, sizeof(*ch));
+		return open_failure(c, peer, SSH_OPEN_RESOURCE_SHORTAGE, "too many channels");
+	}
+	grant_window(c, ch);
+	if (c->ops->chan_open(c->host, ch)) {
+		chan_free(ch);
+		return open_failure(c, peer, SSH_OPEN_RESOURCE_SHORTAGE, "no room for a session");
+	}
+	confirm(ch);
+	return 0;
+}
+
+int ssh_chan_open_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
+{
+	struct bytes type = rd_string(r);
+	uint32_t peer = rd_u32(r), window = rd_u32(r), max = rd_u32(r);
+
+	(void)payload;
+	if (r->bad)
+		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "malformed channel open");
+	if (!bytes_is(type, "session"))
+		return open_failure(c, peer, SSH_OPEN_UNKNOWN_CHANNEL_TYPE, "unknown channel type");
+	if (rd_finish(r))
+		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "malformed channel open");
+	if (max == 0)
+		return open_failure(c, peer, SSH_OPEN_ADMINISTRATIVELY_PROHIBITED,
+				    "maximum packet size is 0");
+	return open_session(c, peer, window, max);
+}
+
+/* Input. */
+
+static void credit_input(struct ssh_chan *ch, size_t n)
+{
+	struct wr *w;
+
+	ch->credit += (uint32_t)n;
+	if (ch->credit < ch->window_max / 2 || ch->eof_in || ch->close_out)
+		return;
+	w = ssh_msg_begin(ch->c, SSH_MSG_CHANNEL_WINDOW_ADJUST, 9);
+	wr_u32(w, ch->peer);
+	wr_u32(w, ch->credit);
+	ssh_msg_end(ch->c);
+	ch->window += ch->credit;
+	ch->credit = 0;
+}
+
+/* Give the program n bytes; how many it took, which is all of them once it reads no more. */
+static size_t feed(struct ssh_chan *ch, const uint8_t *p, size_t n)
+{
+	ssize_t took = ch->c->ops->chan_input(ch->c->host, ch, p, n);
+
+	if (took < 0) {
+		ch->reader_gone = true;
+		took = (ssize_t)n;
+	}
+	return (size_t)took;
+}
+
+static void tell_eof(struct ssh_chan *ch)
+{
+	if (!ch->eof_in || ch->eof_told || !ch->started || ch->waiting > 0)
+		return;
+	ch->eof_told = true;
+	if (!ch->reader_gone)
+		ch->c->ops->chan_input_eof(ch->c->host, ch);
+}
+
+void ssh_chan_input_ready(struct ssh_chan *ch)
+{
+	while (ch->waiting > 0 && !ch->reader_gone) {
+		struct ssh_chunk *k = ch->first;
+		size_t took = feed(ch, k->data + k->head, k->tail - k->head);
+
+		if (took == 0)
+			return;
+		ssh_chunks_take(ch, took);
+		credit_input(ch, took);
+	}
+	if (ch->waiting > 0) {
+		size_t n = ch->waiting;
+
+		ssh_chunks_free(ch);
+		credit_input(ch, n);
+	}
+	tell_eof(ch);
+}
+
+void ssh_chan_started(struct ssh_chan *ch)
+{
+	ch->started = true;
+	ssh_chan_input_ready(ch);
+}
+
+size_t ssh_chan_input_waiting(const struct ssh_chan *ch)
+{
+	return ch->started ? ch->waiting : 0;
+}
+
+static int take_input(struct ssh_chan *ch, const uint8_t *p, size_t n)
+{
+	size_t took = 0;
+
+	if (ch->reader_gone || ch->close_out)
+		took = n;
+	else if (ch->started && ch->waiting == 0 && n > 0)
+		took = feed(ch, p, n);
+	if (ssh_chunks_add(ch, p + took, n - took))
+		return ssh_fail_local(ch->c, -ENOMEM);
+	if (took > 0)
+		credit_input(ch, took);
+	return 0;
+}
+
+/* Does the peer keep to its window and to what it said before? */
+static int check_input(struct ssh_chan *ch, struct bytes data)
+{
+	if (ch->eof_in)
+		return ssh_fail(ch->c, SSH_DISCONNECT_PROTOCOL_ERROR, "data after end of file");
+	if (data.n > ch->window || data.n > SSH_DATA_MAX)
+		return ssh_fail(ch->c, SSH_DISCONNECT_PROTOCOL_ERROR, "data beyond the window");
+	ch->window -= (uint32_t)data.n;
+	return 0;
+}
+
+int ssh_chan_data_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
+{
+	uint32_t number = rd_u32(r);
+	struct bytes data = rd_string(r);
+	struct ssh_chan *ch;
+
+	(void)payload;
+	if (rd_finish(r))
+		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "malformed channel data");
+	ch = ssh_chan_find(c, number);
+	if (!ch || check_input(ch, data))
+		return -EPROTO;
+	return take_input(ch, data.p, data.n);
+}
+
+/* A session has no extended data from client to server: counted and dropped. */
+int ssh_chan_extended_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
+{
+	uint32_t number = rd_u32(r);
+	struct bytes data;
+	struct ssh_chan *ch;
+
+	(void)payload;
+	(void)rd_u32(r);
+	data = rd_string(r);
+	if (rd_finish(r))
+		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "malformed channel data");
+	ch = ssh_chan_find(c, number);
+	if (!ch || check_input(ch, data))
+		return -EPROTO;
+	credit_input(ch, data.n);
+	return 0;
+}
+
+int ssh_chan_adjust_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
+{
+	uint32_t number = rd_u32(r), more = rd_u32(r);
+	struct ssh_chan *ch;
+
+	(void)payload;
+	if (rd_finish(r))
+		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "malformed window adjust");
+	ch = ssh_chan_find(c, number);
+	if (!ch)
+		return -EPROTO;
+	if (more > UINT32_MAX - ch->peer_window)
+		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "window grows beyond 2^32-1");
+	ch->peer_window += more;
+	return 0;
+}
+
+/* A message that must be nothing but a channel's number: the channel, or NULL after ssh_fail(). */
+static struct ssh_chan *read_number(struct ssh_conn *c, struct rd *r)
+{
+	uint32_t number = rd_u32(r);
+
+	if (rd_finish(r)) {
+		(void)ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "malformed channel message");
+		return NULL;
+	}
+	return ssh_chan_find(c, number);
+}
+
+int ssh_chan_eof_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
+{
+	struct ssh_chan *ch = read_number(c, r);
+
+	(void)payload;
+	if (!ch)
+		return -EPROTO;
+	ch->eof_in = true;
+	tell_eof(ch);
+	return 0;
+}
+
+int ssh_chan_close_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
+{
+	struct ssh_chan *ch = read_number(c, r);
+
+	(void)payload;
+	if (!ch)
+		return -EPROTO;
+	if (!ch->close_out)
+		chan_message(ch, SSH_MSG_CHANNEL_CLOSE);
+	ch->close_out = true;
+	c->ops->chan_closed(c->host, ch);
+	chan_free(ch);
+	return 0;
+}
+
+/* We send no channel request that wants a reply. */
+int ssh_chan_reply_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
+{
+	(void)payload;
+	return read_number(c, r) ? 0 : -EPROTO;
+}
+
+/* Output. */
+
+size_t ssh_chan_room(const struct ssh_chan *ch)
+{
+	const struct ssh_conn *c = ch->c;
+
+	if (!ssh_msg_may_send(c) || ch->eof_out || ch->close_out ||
+	    ssh_buf_used(&c->tx) >= SSH_TX_SOFT)
+		return 0;
+	return MIN(ch->peer_window, ch->peer_max);
+}
+
+void *ssh_chan_output_begin(struct ssh_chan *ch, bool err, size_t *n)
+{
+	struct ssh_conn *c = ch->c;
+	size_t room = MIN(ssh_chan_room(ch), (size_t)ch->offer);
+	struct wr *w;
+
+	if (room == 0)
+		return NULL;
+	w = ssh_msg_begin(c, err ? SSH_MSG_CHANNEL_EXTENDED_DATA : SSH_MSG_CHANNEL_DATA,
+			  DATA_HEAD + room);
+	wr_u32(w, ch->peer);
+	if (err)
+		wr_u32(w, SSH_EXTENDED_DATA_STDERR);
+	wr_u32(w, 0);
+	if (w->bad)
+		return NULL;
+	*n = room;
+	return w->p + w->len;
+}
+
+/* Ask for more next time if the reader filled what it got, for less if it left most of it. */
+static void adapt_offer(struct ssh_chan *ch, size_t n)
+{
+	if (n >= ch->offer)
+		ch->offer = MIN(ch->offer * 4, (uint32_t)SSH_DATA_MAX);
+	else if (n < ch->offer / 8 && ch->offer > OFFER_MIN)
+		ch->offer /= 2;
+}
+
+void ssh_chan_output_end(struct ssh_chan *ch, size_t n)
+{
+	struct ssh_conn *c = ch->c;
+	struct wr *w = &c->msg;
+
+	adapt_offer(ch, n);
+	if (n == 0) {
+		ssh_msg_cancel(c);
+		return;
+	}
+	store_be32(w->p + w->len - 4, (uint32_t)n);
+	w->len += n;
+	ssh_msg_end(c);
+	ch->peer_window -= (uint32_t)n;
+}
+
+void ssh_chan_eof(struct ssh_chan *ch)
+{
+	if (ch->eof_out || ch->close_out)
+		return;
+	ch->eof_out = true;
+	chan_message(ch, SSH_MSG_CHANNEL_EOF);
+}
+
+void ssh_chan_exit_status(struct ssh_chan *ch, uint32_t status)
+{
+	struct wr *w;
+
+	if (ch->close_out)
+		return;
+	w = ssh_msg_begin(ch->c, SSH_MSG_CHANNEL_REQUEST, REPLY_MAX);
+	wr_u32(w, ch->peer);
+	wr_cstring(w, "exit-status");
+	wr_bool(w, false);
+	wr_u32(w, status);
+	ssh_msg_end(ch->c);
+}
+
+void ssh_chan_exit_signal(struct ssh_chan *ch, const char *name, bool core)
+{
+	struct wr *w;
+
+	if (ch->close_out)
+		return;
+	w = ssh_msg_begin(ch->c, SSH_MSG_CHANNEL_REQUEST, REPLY_MAX);
+	wr_u32(w, ch->peer);
+	wr_cstring(w, "exit-signal");
+	wr_bool(w, false);
+	wr_cstring(w, name);
+	wr_bool(w, core);
+	wr_cstring(w, "");
+	wr_cstring(w, "");
+	ssh_msg_end(ch->c);
+}
+
+void ssh_chan_close(struct ssh_chan *ch)
+{
+	if (ch->close_out)
+		return;
+	ssh_chan_eof(ch);
+	chan_message(ch, SSH_MSG_CHANNEL_CLOSE);
+	ch->close_out = true;
+	ssh_chunks_free(ch);
+}

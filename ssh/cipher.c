@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* The lists of ciphers, their common set-up, and the cipher before the first key exchange: none. */
+#include "ssh/cipher.h"
+#include "lib/cursor.h"
+#include "lib/string.h"
+
+const struct ssh_cipher_alg *const ssh_ciphers[] = {
+	&ssh_cipher_chachapoly, &ssh_cipher_aes128_gcm, &ssh_cipher_aes256_gcm,
+	&ssh_cipher_aes128_ctr, &ssh_cipher_aes256_ctr, NULL,
+};
+
+static void none_init(struct ssh_keys *k, const uint8_t *key, const uint8_t *iv)
+{
+	(void)k;
+	(void)key;
+	(void)iv;
+}
+
+static uint32_t none_peek(struct ssh_keys *k, uint32_t seq, uint8_t *p)
+{
+	(void)k;
+	(void)seq;
+	return load_be32(p);
+}
+
+static int none_open(struct ssh_keys *k, uint32_t seq, uint8_t *p, size_t len)
+{
+	(void)k;
+	(void)seq;
+	(void)p;
+	(void)len;
+	return 0;
+}
+
+static void none_seal(struct ssh_keys *k, uint32_t seq, uint8_t *p, size_t len)
+{
+	(void)none_open(k, seq, p, len);
+}
+
+const struct ssh_cipher_alg ssh_cipher_none = {
+	.name = "none",
+	.block = 8,
+	.init = none_init,
+	.peek = none_peek,
+	.open = none_open,
+	.seal = none_seal,
+};
+
+void ssh_keys_init(struct ssh_keys *k, const struct ssh_cipher_alg *cipher,
+		   const struct ssh_mac_alg *mac, const uint8_t *key, const uint8_t *iv,
+		   const uint8_t *mac_key)
+{
+	bool aead = cipher->tag_len > 0;
+
+	memset(k, 0, sizeof(*k));
+	k->cipher = cipher;
+	k->mac = aead ? NULL : mac;
+	k->tag_len = aead ? cipher->tag_len : mac ? mac->len : 0;
+	k->block = cipher->block < 8 ? 8 : cipher->block;
+	k->length_outside = aead || (mac && mac->etm);
+	k->head_len = mac && !k->length_outside ? cipher->block : 4;
+	cipher->init(k, key, iv);
+	if (k->mac)
+		br_hmac_key_init(&k->hmac, mac->hash, mac_key, mac->len);
+}

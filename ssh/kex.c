@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: MIT */
+/* The course of a key exchange (RFC 4253 s7 to s9, RFC 8731, strict kex of draft-miller-sshm-strict-kex).
+ *
+ * Ours goes out late on purpose. Our KEXINIT waits for the client's and our NEWKEYS (with EXT_INFO behind it)
+ * for the client's NEWKEYS, each at most cfg->hold_ns: a client with Nagle's algorithm on would else stall on a
+ * delayed acknowledgement twice, which costs 85 ms of each login.
+ *
+ *	-> KEXINIT, <- KEXINIT (either first)	got_init, sent_init	hash begins, suites are agreed
+ *	-> KEX_ECDH_INIT			replied			keys are derived, <- KEX_ECDH_REPLY
+ *	<- NEWKEYS, -> NEWKEYS (either first)	sent_newkeys, got_newkeys	each direction changes keys
+ * Between sent_init and sent_newkeys all but transport messages are held back. */
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "ssh/hostkey.h"
+#include "ssh/kex_priv.h"
+#include "ssh/sig.h"
+
+/* A client may rekey REKEY_BURST times at once, then once each REKEY_EACH_NS; more is answered late. Before login
+ * a few times at most. */
+#define REKEY_EACH_NS	 (20 * NS_PER_MS)
+#define REKEY_BURST	 200
+#define REKEY_MAX_UNAUTH 3
+
+#define KEX_MESSAGE_MAX	 4096
+
+static void hash_u32(struct ssh_kex *kex, uint32_t v)
+{
+	uint8_t b[4];
+
+	store_be32(b, v);
+	kex->alg->hash->update(&kex->hash.vtable, b, sizeof(b));
+}
+
+static void hash_string(struct ssh_kex *kex, const void *p, size_t n)
+{
+	hash_u32(kex, (uint32_t)n);
+	kex->alg->hash->update(&kex->hash.vtable, p, n);
+}
+
+static struct ssh_kex *kex_begin(struct ssh_conn *c)
+{
+	struct ssh_kex *kex = ssh_alloc(c, sizeof(*kex));
+
+	if (!kex)
+		return NULL;
+	memset(kex, 0, sizeof(*kex));
+	kex->started = c->now;
+	kex->hold_until = DEADLINE_NEVER;
+	c->kex = kex;
+	return kex;
+}
+
+void ssh_keys_free(struct ssh_conn *c, struct ssh_keys **k)
+{
+	if (!*k)
+		return;
+	secure_zero(*k, sizeof(**k));
+	ssh_free(c, *k, sizeof(**k));
+	*k = NULL;
+}
+
+void ssh_kex_free(struct ssh_conn *c)
+{
+	if (!c->kex)
+		return;
+	ssh_keys_free(c, &c->kex->in.keys);
+	ssh_keys_free(c, &c->kex->out.keys);
+	secure_zero(c->kex, sizeof(*c->kex));
+	ssh_free(c, c->kex, sizeof(*c->kex));
+	c->kex = NULL;
+}
+
+enum ssh_phase ssh_kex_phase(const struct ssh_conn *c)
+{
+	return c->kex->replied ? SSH_PHASE_RENEWKEYS : SSH_PHASE_REKEX;
+}
+
+bool ssh_kex_blocks_output(const struct ssh_conn *c)
+{
+	return c->kex && c->kex->sent_init && !c->kex->sent_newkeys;
+}
+
+static int kexinit_send(struct ssh_conn *c)
+{
+	struct ssh_kex *kex = c->kex;
+	struct wr *w;
+	int err = ssh_kexinit_write(c);
+
+	if (err)
+		return ssh_fail_local(c, err);
+	w = ssh_msg_begin(c, SSH_MSG_KEXINIT, kex->init_len);
+	wr_put(w, kex->init + 1, kex->init_len - 1);
+	ssh_msg_end(c);
+	if (!c->kex)
+		return -EPROTO;
+	kex->sent_init = true;
+	kex->hold_until = DEADLINE_NEVER;
+	return 0;
+}
+
+int ssh_kex_start(struct ssh_conn *c)
+{
+	if (!c->kex && !kex_begin(c))
+		return ssh_fail_local(c, -ENOMEM);
+	return c->kex->sent_init ? 0 : kexinit_send(c);
+}
+
+int ssh_kex_expect(struct ssh_conn *c)
+{
+	if (!kex_begin(c))
+		return ssh_fail_local(c, -ENOMEM);
+	c->kex->hold_until = c->now + c->cfg->hold_ns;
+	return 0;
+}
+
+/* A client that does nothing but rekey costs us elliptic curves: slow it down, not its memory. */
+static int limit_rekeys(struct ssh_conn *c)
+{
+	uint64_t burst = REKEY_BURST * REKEY_EACH_NS;
+
+	if (c->session_id_len == 0)
+		return 0;
+	if (c->phase != SSH_PHASE_OPEN && c->rekeys >= REKEY_MAX_UNAUTH)
+		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR,
+				"too many key exchanges before login");
+	c->rekey_credit_at = MAX(c->rekey_credit_at, c->now) + REKEY_EACH_NS;
+	if (c->rekey_credit_at > c->now + burst)
+		c->pause_until = MAX(c->pause_until, c->rekey_credit_at - burst);
+	return 0;
+}
+
+int ssh_kexinit_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
+{
+	struct ssh_kex *kex;
+	bool theirs = !c->kex;
+	int err;
+
+	if (theirs && limit_rekeys(c))
+		return -EPROTO;
+	err = ssh_kex_start(c);
+	if (err)
+		return err;
+	kex = c->kex;
+	err = ssh_kex_negotiate(c, r);
+	if (err)
+		return err;
+	kex->got_init = true;
+	kex->alg->hash->init(&kex->hash.vtable);
+	hash_string(kex, c->ident, c->ident_len);
+	hash_u32(kex, (uint32_t)(8 + strlen(c->cfg->version)));
+	kex->alg->hash->update(&kex->hash.vtable, "SSH-2.0-", 8);
+	kex->alg->hash->update(&kex->hash.vtable, c->cfg->version, strlen(c->cfg->version));
+	hash_string(kex, payload.p, payload.n);
+	hash_string(kex, kex->init, kex->init_len);
+	if (c->phase == SSH_PHASE_KEXINIT)
+		c->phase = SSH_PHASE_KEX;
+	return 0;
+}
+
+bool ssh_kex_drops_guess(struct ssh_conn *c, uint8_t type)
+{
+	bool drop = c->kex && c->kex->drop_guess && type >= SSH_MSG_KEX_ECDH_INIT &&
+		    type < SSH_MSG_USERAUTH_REQUEST;
+
+	if (c->kex)
+		c->kex->drop_guess = false;
+	return drop;
+}
+
+/* RFC 4253 s7.2: n bytes of key material named by letter. secret is in the form it is hashed in. */
+static void derive(struct ssh_conn *c, struct bytes secret, const uint8_t *hash, char letter,
+		   uint8_t *out, size_t n)
+{
+	const br_hash_class *h = c->kex->alg->hash;
+	size_t len = (h->desc >> BR_HASHDESC_OUT_OFF) & BR_HASHDESC_OUT_MASK, have = 0;
+	br_hash_compat_context ctx;
+	uint8_t block[SSH_HASH_MAX];
+
+	while (have < n) {
+		size_t some = MIN(n - have, len);
+
+		h->init(&ctx.vtable);
+		h->update(&ctx.vtable, secret.p, secret.n);
+		h->update(&ctx.vtable, hash, len);
+		if (have == 0) {
+			h->update(&ctx.vtable, &letter, 1);
+			h->update(&ctx.vtable, c->session_id, c->session_id_len);
+		} else {
+			h->update(&ctx.vtable, out, have);
+		}
+		h->out(&ctx.vtable, block);
+		memcpy(out + have, block, some);
+		have += some;
+	}
+	secure_zero(block, sizeof(block));
+	secure_zero(&ctx, sizeof(ctx));
+}
+
+/* Each number of bytes asked for is a multiple of the hash's length or below it, so "out" above is K1 || K2 .. */
+static int derive_suite(struct ssh_conn *c, struct ssh_suite *s, struct bytes secret,
+			const uint8_t *hash, const char letters[3])
+{
+	uint8_t iv[SSH_HASH_MAX], key[SSH_HASH_MAX], mac[SSH_HASH_MAX];
+
+	s->keys = ssh_alloc(c, sizeof(*s->keys));
+	if (!s->keys)
+		return -ENOMEM;
+	derive(c, secret, hash, letters[0], iv, s->cipher->iv_len);
+	derive(c, secret, hash, letters[1], key, s->cipher->key_len);
+	derive(c, secret, hash, letters[2], mac, s->mac ? s->mac->len : 0);
+	ssh_keys_init(s->keys, s->cipher, s->mac, key, iv, mac);
+	secure_zero(iv, sizeof(iv));
+	secure_zero(key, sizeof(key));
+	secure_zero(mac, sizeof(mac));
+	return 0;
+}
+
+/* The exchange hash, the session's name, and the keys of both directions. */
+static int finish_hash(struct ssh_conn *c, struct bytes secret, uint8_t hash[SSH_HASH_MAX],
+		       size_t *hash_len)
+{
+	struct ssh_kex *kex = c->kex;
+	const br_hash_class *h = kex->alg->hash;
+	int err;
+
+	h->update(&kex->hash.vtable, secret.p, secret.n);
+	h->out(&kex->hash.vtable, hash);
+	*hash_len = (h->desc >> BR_HASHDESC_OUT_OFF) & BR_HASHDESC_OUT_MASK;
+	if (c->session_id_len == 0) {
+		memcpy(c->session_id, hash, *hash_len);
+		c->session_id_len = *hash_len;
+	}
+	err = derive_suite(c, &kex->in, secret, hash, "ACE");
+	return err ? err : derive_suite(c, &kex->out, secret, hash, "BDF");
+}
+
+/* Our half into w (a message under construction), the hash of all into hash. */
+static int exchange(struct ssh_conn *c, struct bytes client, struct wr *w, uint8_t *hash,
+		    size_t *hash_len)
+{
+	struct ssh_kex *kex = c->kex;
+	uint8_t secret[SSH_SECRET_MAX], form[4 + 1 + SSH_SECRET_MAX];
+	struct wr encoded = wr_over(form, sizeof(form));
+	size_t secret_len = 0, mark, start = w->len;
+	int err;
+
+	ssh_hostkey_write(kex->hostkey, w);
+	hash_u32(kex, (uint32_t)(w->len - start - 4));
+	kex->alg->hash->update(&kex->hash.vtable, w->p + start + 4, w->len - start - 4);
+	hash_string(kex, client.p, client.n);
+	mark = wr_string_begin(w);
+	err = kex->alg->respond(c, client, w, secret, &secret_len);
+	if (!err && w->bad)
+		err = -EMSGSIZE;
+	if (err)
+		goto wipe;
+	wr_string_end(w, mark);
+	hash_string(kex, w->p + mark, w->len - mark);
+	if (kex->alg->secret_is_string)
+		wr_string(&encoded, secret, secret_len);
+	else
+		wr_mpint(&encoded, secret, secret_len);
+	err = finish_hash(c, (struct bytes){ form, encoded.len }, hash, hash_len);
+wipe:
+	secure_zero(secret, sizeof(secret));
+	secure_zero(form, sizeof(form));
+	return err;
+}
+
+static void ext_info_send(struct ssh_conn *c)
+{
+	struct wr *w = ssh_msg_begin(c, SSH_MSG_EXT_INFO, 256);
+
+	wr_u32(w, 1);
+	wr_cstring(w, "server-sig-algs");
+	wr_cstring(w, SSH_SIG_ALGS);
+	ssh_msg_end(c);
+}
+
+/* Both NEWKEYS are through. */
+static void kex_finish(struct ssh_conn *c)
+{
+	c->kex_name = c->kex->alg->name;
+	c->kexed_at = c->now;
+	ssh_kex_free(c);
+}
+
+static void newkeys_send(struct ssh_conn *c)
+{
+	struct ssh_kex *kex = c->kex;
+	bool first = c->out.keys->cipher == &ssh_cipher_none;
+
+	(void)ssh_msg_begin(c, SSH_MSG_NEWKEYS, 1);
+	ssh_msg_end(c);
+	if (c->phase == SSH_PHASE_OVER)
+		return;
+	ssh_keys_free(c, &c->out.keys);
+	c->out.keys = kex->out.keys;
+	kex->out.keys = NULL;
+	kex->sent_newkeys = true;
+	kex->hold_until = DEADLINE_NEVER;
+	c->out.rekey_bytes = c->out.rekey_packets = 0;
+	if (c->strict)
+		c->out.seq = 0;
+	if (first && c->ext_info)
+		ext_info_send(c);
+	ssh_held_send(c);
+	if (kex->got_newkeys)
+		kex_finish(c);
+}
+
+int ssh_kex_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
+{
+	struct bytes client = rd_string(r);
+	uint8_t hash[SSH_HASH_MAX];
+	size_t hash_len = 0;
+	struct wr *w;
+	int err;
+
+	(void)payload;
+	if (rd_finish(r))
+		return ssh_fail(c, SSH_DISCONNECT_KEY_EXCHANGE_FAILED,
+				"malformed key exchange message");
+	w = ssh_msg_begin(c, SSH_MSG_KEX_ECDH_REPLY, KEX_MESSAGE_MAX);
+	if (w->bad)
+		return -EPROTO;
+	err = exchange(c, client, w, hash, &hash_len);
+	if (!err)
+		err = ssh_hostkey_sign(c->kex->hostkey, hash, hash_len, w);
+	secure_zero(hash, sizeof(hash));
+	if (err) {
+		ssh_msg_cancel(c);
+		if (err == -EPROTO)
+			return ssh_fail(c, SSH_DISCONNECT_KEY_EXCHANGE_FAILED,
+					"bad key exchange value");
+		return ssh_fail_local(c, err);
+	}
+	ssh_msg_end(c);
+	c->kex->replied = true;
+	if (c->phase == SSH_PHASE_KEX) {
+		c->phase = SSH_PHASE_NEWKEYS;
+		c->kex->hold_until = c->now + c->cfg->hold_ns;
+	} else {
+		c->rekeys++;
+		newkeys_send(c);
+	}
+	return 0;
+}
+
+int ssh_newkeys_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
+{
+	struct ssh_kex *kex = c->kex;
+
+	(void)payload;
+	if (rd_finish(r))
+		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "malformed NEWKEYS");
+	ssh_keys_free(c, &c->in.keys);
+	c->in.keys = kex->in.keys;
+	kex->in.keys = NULL;
+	c->in.rekey_bytes = c->in.rekey_packets = 0;
+	if (c->strict)
+		c->in.seq = 0;
+	kex->got_newkeys = true;
+	if (c->phase == SSH_PHASE_NEWKEYS)
+		c->phase = SSH_PHASE_SERVICE;
+	if (kex->sent_newkeys)
+		kex_finish(c);
+	else
+		newkeys_send(c);
+	return 0;
+}
+
+static bool rekey_is_due(const struct ssh_conn *c)
+{
+	const struct ssh_config *cfg = c->cfg;
+
+	if (c->phase != SSH_PHASE_OPEN || c->kex)
+		return false;
+	return c->in.rekey_bytes >= cfg->rekey_bytes || c->out.rekey_bytes >= cfg->rekey_bytes ||
+	       c->in.rekey_packets >= cfg->rekey_packets ||
+	       c->out.rekey_packets >= cfg->rekey_packets || c->now - c->kexed_at >= cfg->rekey_ns;
+}
+
+void ssh_kex_run(struct ssh_conn *c)
+{
+	struct ssh_kex *kex;
+
+	/* On failure the connection is over, which the caller sees. */
+	if (rekey_is_due(c) && ssh_kex_start(c))
+		return;
+	kex = c->kex;
+	if (!kex || c->phase == SSH_PHASE_OVER)
+		return;
+	if (kex->hold_until <= c->now) {
+		if (!kex->sent_init)
+			(void)kexinit_send(c);
+		else
+			newkeys_send(c);
+	} else if (c->session_id_len > 0 && c->now - kex->started >= c->cfg->rekey_wait_ns) {
+		(void)ssh_fail(c, SSH_DISCONNECT_KEY_EXCHANGE_FAILED,
+			       "no answer to a key exchange");
+	}
+}
+
+uint64_t ssh_kex_deadline(const struct ssh_conn *c)
+{
+	if (!c->kex)
+		return c->phase == SSH_PHASE_OPEN ? c->kexed_at + c->cfg->rekey_ns : DEADLINE_NEVER;
+	if (c->kex->hold_until != DEADLINE_NEVER)
+		return c->kex->hold_until;
+	return c->session_id_len > 0 ? c->kex->started + c->cfg->rekey_wait_ns : DEADLINE_NEVER;
+}

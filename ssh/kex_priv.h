@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* A key exchange under way: made when one begins, gone when both NEWKEYS are through. */
+#ifndef TERN_SSH_KEX_PRIV_H
+#define TERN_SSH_KEX_PRIV_H
+
+#include "ssh/cipher.h"
+#include "ssh/conn_priv.h"
+
+#define SSH_SECRET_MAX 64
+#define SSH_REPLY_MAX  2048 /* our half; sntrup761 has 1039 + 32 bytes */
+#define SSH_INIT_MAX   1024 /* our KEXINIT */
+
+/* One method. All have the client send a blob and us answer with one (RFC 5656 s4). */
+struct ssh_kex_alg {
+	const char *name;
+	const br_hash_class *hash;
+	bool secret_is_string; /* hybrids: K is hashed as a string, not an mpint */
+	/* Write our half, and the shared secret. 0, -EPROTO: the client's half is no good, or -errno. */
+	int (*respond)(struct ssh_conn *c, struct bytes client, struct wr *reply, uint8_t *secret,
+		       size_t *secret_len);
+};
+
+extern const struct ssh_kex_alg ssh_kex_curve25519;
+extern const struct ssh_kex_alg ssh_kex_curve25519_libssh;
+/* In our order of preference, ended by NULL. */
+extern const struct ssh_kex_alg *const ssh_kexes[];
+
+/* What was agreed for one direction. */
+struct ssh_suite {
+	const struct ssh_cipher_alg *cipher;
+	const struct ssh_mac_alg *mac; /* NULL with an AEAD */
+	struct ssh_keys *keys;	       /* [alloc] from our reply until NEWKEYS takes them */
+};
+
+struct ssh_kex {
+	bool sent_init, got_init, replied, sent_newkeys, got_newkeys;
+	bool drop_guess; /* the next packet is a wrong guess */
+	uint64_t started;
+	uint64_t
+		hold_until; /* our KEXINIT, or later our NEWKEYS, goes out by then; DEADLINE_NEVER: no hold */
+	const struct ssh_kex_alg *alg;
+	const struct ssh_hostkey *hostkey;
+	struct ssh_suite in, out;
+	uint8_t init[SSH_INIT_MAX]; /* our KEXINIT, for the exchange hash */
+	size_t init_len;
+	br_hash_compat_context hash; /* over what is known so far, once got_init and sent_init */
+};
+
+/* kexinit.c */
+/* Agree on everything from the client's KEXINIT. 0 or -EPROTO after ssh_fail(). */
+int ssh_kex_negotiate(struct ssh_conn *c, struct rd *r) __must_check;
+/* Make kex->init. */
+int ssh_kexinit_write(struct ssh_conn *c) __must_check;
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#include "ssh/namelist.h"
+#include "lib/string.h"
+
+bool ssh_namelist_next(struct bytes *list, struct bytes *name)
+{
+	const uint8_t *comma;
+
+	if (list->n == 0)
+		return false;
+	comma = memchr(list->p, ',', list->n);
+	*name = (struct bytes){ list->p, comma ? (size_t)(comma - list->p) : list->n };
+	list->p += name->n + (comma ? 1 : 0);
+	list->n -= name->n + (comma ? 1 : 0);
+	return true;
+}
+
+bool ssh_namelist_is_good(struct bytes list)
+{
+	uint8_t before = ',';
+
+	for (size_t i = 0; i < list.n; i++) {
+		uint8_t c = list.p[i];
+
+		if (c <= ' ' || c >= 0x7f || (c == ',' && before == ','))
+			return false;
+		before = c;
+	}
+	return list.n == 0 || before != ',';
+}
+
+bool ssh_namelist_has(struct bytes list, const char *name)
+{
+	struct bytes one;
+
+	while (ssh_namelist_next(&list, &one))
+		if (bytes_is(one, name))
+			return true;
+	return false;
+}
+
+bool ssh_namelist_starts(struct bytes list, const char *name)
+{
+	struct bytes one;
+
+	return ssh_namelist_next(&list, &one) && bytes_is(one, name);
+}

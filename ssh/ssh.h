@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* The SSH-2 server protocol as a pure state machine (RFC 4251 to 4254): bytes in, bytes out, time by argument.
+ * It never blocks, does no I/O, keeps no globals. What it needs of the world is struct ssh_host_ops.
+ *
+ * The thread that owns a connection turns this wheel:
+ *
+ *	write ssh_conn_output() to the socket, ssh_conn_output_sent()
+ *	read the socket into ssh_conn_input_space(), ssh_conn_input_done()
+ *	for each channel with ssh_chan_room(): read the program's output between
+ *		ssh_chan_output_begin() and ssh_chan_output_end()
+ *	ssh_chan_input_ready() where a program's stdin has room again
+ *	ssh_conn_run()
+ *	sleep until a file is ready or ssh_conn_deadline()
+ *
+ * Locks: none. A connection and its channels belong to one thread at a time; operations are called on that
+ * thread from inside these functions, and must not call back except where it is said. */
+#ifndef TERN_SSH_SSH_H
+#define TERN_SSH_SSH_H
+
+#include "lib/cursor.h"
+#include "lib/types.h"
+
+struct ssh_conn;
+struct ssh_chan;
+struct ssh_hostkey;
+
+enum ssh_log {
+	SSH_LOG_INFO,  /* logins, refusals, abnormal ends */
+	SSH_LOG_DEBUG, /* the rest */
+};
+
+/* What an accepted key may do: one line of authorized_keys. */
+struct ssh_grant {
+	bool no_pty;
+	bool no_forwarding;
+	struct bytes command; /* forced command; p is NULL if there is none */
+};
+
+struct ssh_winsize {
+	uint16_t cols, rows, xpixel, ypixel;
+};
+
+struct ssh_pty {
+	struct bytes term;
+	struct ssh_winsize size;
+	struct bytes modes; /* checked to be whole: walk it with ssh_pty_mode_next() */
+};
+
+enum ssh_start_kind {
+	SSH_START_SHELL,
+	SSH_START_EXEC,
+	SSH_START_SUBSYSTEM,
+};
+
+struct ssh_start {
+	enum ssh_start_kind kind;
+	struct bytes command;  /* exec: the command; subsystem: its name; has no NUL in it */
+	struct bytes original; /* what the client asked for, when the key forces another command */
+};
+
+/* All are called with the host pointer given to ssh_conn_create(). None may block for a peer, a user or a
+ * device; those that start a program may sleep for memory and files. */
+struct ssh_host_ops {
+	void *(*alloc)(void *host, size_t n);
+	void (*free)(void *host, void *p, size_t n);
+	/* Fill with random bytes; 0 or -errno, which ends the connection. */
+	int (*random)(void *host, void *buf, size_t n);
+	/* One line: text, and what it is about, printable, in quotes if not empty. */
+	void (*log)(void *host, enum ssh_log level, const char *text, struct bytes about);
+	/* May this user log in with this public key (RFC 4253 s6.6 blob)? 0 and *grant, or -EACCES. Must take as
+	 * long for an unknown user as for a known one. */
+	int (*key_check)(void *host, struct bytes user, struct bytes key, struct ssh_grant *grant);
+	/* A login failed: how many ns until the answer may go out. */
+	uint64_t (*auth_failed)(void *host, struct bytes user);
+	/* The login succeeded; the connection no longer counts as unauthenticated. */
+	void (*auth_done)(void *host, struct bytes user);
+	/* A session channel opens: remember it (ssh_chan_set_data()). 0, or -errno refuses it. */
+	int (*chan_open)(void *host, struct ssh_chan *ch);
+	/* These come before chan_start; 0 or -errno. */
+	int (*chan_env)(void *host, struct ssh_chan *ch, struct bytes name, struct bytes value);
+	int (*chan_pty)(void *host, struct ssh_chan *ch, const struct ssh_pty *pty);
+	/* Start the program. 0 or -errno. */
+	int (*chan_start)(void *host, struct ssh_chan *ch, const struct ssh_start *start);
+	/* Bytes for the program's stdin: returns how many were taken, 0 when it is full (call
+	 * ssh_chan_input_ready() when it no longer is), -errno when nobody will read any more. */
+	ssize_t (*chan_input)(void *host, struct ssh_chan *ch, const void *p, size_t n);
+	/* No more input will come. */
+	void (*chan_input_eof)(void *host, struct ssh_chan *ch);
+	int (*chan_winsize)(void *host, struct ssh_chan *ch, const struct ssh_winsize *size);
+	/* Name without SIG, one of RFC 4254 s6.10. 0 or -errno. */
+	int (*chan_signal)(void *host, struct ssh_chan *ch, const char *name);
+	/* RFC 4335. 0 or -errno. */
+	int (*chan_break)(void *host, struct ssh_chan *ch, uint32_t ms);
+	/* The channel is gone; ch is invalid on return. Called once for each channel that chan_open accepted,
+	 * whoever ended it; what still runs on it is to be hung up. */
+	void (*chan_closed)(void *host, struct ssh_chan *ch);
+};
+
+/* [init] Shared by all connections. */
+struct ssh_config {
+	const struct ssh_hostkey *hostkey;
+	const char *version;	/* software version of the identification, without SSH-2.0- */
+	uint64_t hold_ns;	/* longest wait for the client's message before ours */
+	uint64_t grace_ns;	/* from connect to login */
+	uint64_t rekey_ns;	/* a new key exchange is due after this time, */
+	uint64_t rekey_bytes;	/* this many bytes in one direction */
+	uint64_t rekey_packets; /* or packets */
+	uint64_t rekey_wait_ns; /* how long the client may take to answer ours */
+	uint64_t keepalive_ns;	/* of silence before we ask whether the peer lives; 0 never */
+	unsigned keepalive_max; /* unanswered before we give up */
+	unsigned max_tries;	/* failed logins */
+	unsigned max_queries;	/* publickey questions for keys we refuse */
+	unsigned max_channels;	/* open at once */
+	uint32_t window;	/* bytes a client may send ahead on a channel */
+	uint32_t window_budget; /* and on all together: beyond it channels get window_small */
+	uint32_t window_small;
+};
+
+void ssh_config_init(struct ssh_config *cfg, const struct ssh_hostkey *hostkey);
+
+/* Counters and names for /proc and logs. Strings are static. */
+struct ssh_conn_info {
+	const char *phase, *kex, *cipher_in, *cipher_out, *mac_in, *mac_out;
+	struct bytes user, peer_version;
+	uint64_t bytes_in, bytes_out, packets_in, packets_out;
+	unsigned rekeys, channels;
+	size_t memory; /* bytes held through alloc */
+};
+
+/* A connection just accepted; the identification is in its output. NULL: no memory. Costs no more than
+ * SSH_CONN_IDLE_BYTES until bytes come. */
+struct ssh_conn *ssh_conn_create(const struct ssh_config *cfg, const struct ssh_host_ops *ops,
+				 void *host, uint64_t now);
+/* Closes what is open (chan_closed for each channel), wipes and frees. */
+void ssh_conn_destroy(struct ssh_conn *c);
+
+/* Room for bytes from the socket, *n of them, or NULL if none are wanted now. */
+void *ssh_conn_input_space(struct ssh_conn *c, size_t *n) __must_check;
+/* n bytes were put there. Follow with ssh_conn_run(). */
+void ssh_conn_input_done(struct ssh_conn *c, size_t n);
+/* Would ssh_conn_input_space() give room? */
+bool ssh_conn_wants_input(const struct ssh_conn *c) __must_check;
+
+/* Bytes for the socket, or NULL. */
+const void *ssh_conn_output(const struct ssh_conn *c, size_t *n) __must_check;
+/* The first n of them are sent. */
+void ssh_conn_output_sent(struct ssh_conn *c, size_t n);
+
+/* Do all that can be done at this time: timers, buffered input, held messages. */
+void ssh_conn_run(struct ssh_conn *c, uint64_t now);
+/* When ssh_conn_run() must be called though nothing else happened; DEADLINE_NEVER if it need not. */
+uint64_t ssh_conn_deadline(const struct ssh_conn *c) __must_check;
+/* Over: send what output is left (briefly) and destroy. */
+bool ssh_conn_is_over(const struct ssh_conn *c) __must_check;
+bool ssh_conn_is_authenticated(const struct ssh_conn *c) __must_check;
+/* End it from our side with SSH_MSG_DISCONNECT; code is one of ssh/proto.h. */
+void ssh_conn_disconnect(struct ssh_conn *c, uint32_t code, const char *text);
+void ssh_conn_info(const struct ssh_conn *c, struct ssh_conn_info *info);
+
+struct ssh_conn *ssh_chan_conn(const struct ssh_chan *ch);
+void ssh_chan_set_data(struct ssh_chan *ch, void *data);
+void *ssh_chan_data(const struct ssh_chan *ch);
+uint32_t ssh_chan_number(const struct ssh_chan *ch);
+
+/* How many bytes of output the peer's window and our buffer take now. */
+size_t ssh_chan_room(const struct ssh_chan *ch) __must_check;
+/* Where to put output, *n at most; NULL if there is no room. err: the program's stderr (extended data 1).
+ * Nothing else of this connection may be called until ssh_chan_output_end() says how many came (0 is well). */
+void *ssh_chan_output_begin(struct ssh_chan *ch, bool err, size_t *n) __must_check;
+void ssh_chan_output_end(struct ssh_chan *ch, size_t n);
+/* The program's stdin has room again: give it what waits. */
+void ssh_chan_input_ready(struct ssh_chan *ch);
+/* Bytes that wait for it. */
+size_t ssh_chan_input_waiting(const struct ssh_chan *ch) __must_check;
+/* All output was given: EOF. Nothing may follow but the two below. */
+void ssh_chan_eof(struct ssh_chan *ch);
+/* How the program ended, then CLOSE. The channel lives on until chan_closed. */
+void ssh_chan_exit_status(struct ssh_chan *ch, uint32_t status);
+void ssh_chan_exit_signal(struct ssh_chan *ch, const char *name, bool core);
+void ssh_chan_close(struct ssh_chan *ch);
+
+/* Walk the terminal modes of RFC 4254 s8: false at the end. */
+bool ssh_pty_mode_next(struct rd *modes, uint8_t *opcode, uint32_t *value);
+
+#endif
