@@ -88,4 +88,6 @@ struct kstat {
 };
 int file_stat(struct file *f, struct kstat *st) __must_check;
 
+int file_init(void); /* boot, before the first file; vfs_init() calls it */
+
 #endif

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT */
+/* Descriptor tables. The array and its bitmaps are one allocation, replaced by one twice the size when full.
+ *
+ * Lowest free number: every number below `hint` is in use, and a second bitmap tells which 64-number words are
+ * full, so the search does not depend on how many files are open (PERF-008).
+ *
+ * I-FD-1: a bit in used is set exactly where file[] is not NULL.
+ * A lookup takes its reference under the lock, so a close elsewhere cannot free the file under it (RC-012). */
+#include "fs/fdtable.h"
+#include "kernel/core/panic.h"
+#include "kernel/core/spinlock.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/phys/slab.h"
+
+#define FD_FIRST_SIZE 64u
+#define FD_MAX_SIZE   (1u << 20)
+
+struct fdarray {
+	unsigned size;	   /* [init] a multiple of 64 */
+	uint64_t *used;	   /* [table] */
+	uint64_t *cloexec; /* [table] */
+	uint64_t *full;	   /* [table] bit w: used[w] is all ones */
+	struct file *file[];
+};
+
+struct fdtable {
+	spinlock_t lock; /* FDTABLE */
+	struct refcount ref;
+	struct fdarray *a; /* [lock] */
+	unsigned hint;	   /* [lock] */
+	unsigned count;	   /* [lock] */
+};
+
+static bool bit_test(const uint64_t *map, unsigned n)
+{
+	return map[n / 64] >> (n % 64) & 1;
+}
+
+static void bit_assign(uint64_t *map, unsigned n, bool on)
+{
+	uint64_t bit = BIT(n % 64);
+
+	map[n / 64] = on ? map[n / 64] | bit : map[n / 64] & ~bit;
+}
+
+static struct fdarray *fdarray_create(unsigned size)
+{
+	unsigned words = size / 64;
+	unsigned full_words = DIV_ROUND_UP(words, 64u);
+	size_t maps = (2 * words + full_words) * sizeof(uint64_t);
+	struct fdarray *a = kzalloc(sizeof(*a) + size * sizeof(struct file *) + maps);
+
+	if (!a)
+		return NULL;
+	a->size = size;
+	a->used = (uint64_t *)&a->file[size];
+	a->cloexec = a->used + words;
+	a->full = a->cloexec + words;
+	return a;
+}
+
+static void fdarray_copy(struct fdarray *to, const struct fdarray *from)
+{
+	unsigned words = from->size / 64;
+
+	memcpy(to->file, from->file, from->size * sizeof(from->file[0]));
+	memcpy(to->used, from->used, words * sizeof(uint64_t));
+	memcpy(to->cloexec, from->cloexec, words * sizeof(uint64_t));
+	memcpy(to->full, from->full, DIV_ROUND_UP(words, 64u) * sizeof(uint64_t));
+}
+
+/* The first number >= from that is free, a->size if none. */
+static unsigned fdarray_find_free(const struct fdarray *a, unsigned from)
+{
+	unsigned words = a->size / 64, w = from / 64;
+	uint64_t free;
+
+	if (from >= a->size)
+		return a->size;
+	free = ~a->used[w] & (~0UL << (from % 64));
+	while (!free) {
+		if (++w >= words)
+			return a->size;
+		if (w % 64 == 0 && a->full[w / 64] == ~0UL) {
+			w += 63;
+			continue;
+		}
+		free = ~a->used[w];
+	}
+	return w * 64 + (unsigned)__builtin_ctzl(free);
+}
+
+static void slot_fill(struct fdtable *t, unsigned fd, struct file *f, bool cloexec)
+	__requires(t->lock)
+{
+	struct fdarray *a = t->a;
+
+	a->file[fd] = f;
+	bit_assign(a->used, fd, true);
+	bit_assign(a->cloexec, fd, cloexec);
+	if (a->used[fd / 64] == ~0UL)
+		bit_assign(a->full, fd / 64, true);
+	t->count++;
+	if (fd == t->hint)
+		t->hint++;
+}
+
+static struct file *slot_clear(struct fdtable *t, unsigned fd) __requires(t->lock)
+{
+	struct fdarray *a = t->a;
+	struct file *f = a->file[fd];
+
+	a->file[fd] = NULL;
+	bit_assign(a->used, fd, false);
+	bit_assign(a->cloexec, fd, false);
+	bit_assign(a->full, fd / 64, false);
+	t->count--;
+	if (fd < t->hint)
+		t->hint = fd;
+	return f;
+}
+
+static bool slot_open(const struct fdtable *t, int fd) __requires(t->lock)
+{
+	return fd >= 0 && (unsigned)fd < t->a->size && t->a->file[fd];
+}
+
+static struct fdtable *fdtable_create_sized(unsigned size)
+{
+	struct fdtable *t = kzalloc(sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->a = fdarray_create(size);
+	if (!t->a) {
+		kfree(t);
+		return NULL;
+	}
+	spin_init(&t->lock, LOCK_FDTABLE);
+	refcount_init(&t->ref, 1);
+	return t;
+}
+
+struct fdtable *fdtable_create(void)
+{
+	return fdtable_create_sized(FD_FIRST_SIZE);
+}
+
+struct fdtable *fdtable_get(struct fdtable *t)
+{
+	bool alive = refcount_get(&t->ref);
+
+	ASSERT(alive);
+	return t;
+}
+
+void fdtable_put(struct fdtable *t)
+{
+	if (!refcount_put(&t->ref))
+		return;
+	might_sleep();
+	/* the last reference: nobody else can look */
+	for (unsigned fd = 0; fd < t->a->size; fd++)
+		if (t->a->file[fd])
+			file_put(t->a->file[fd]);
+	kfree(t->a);
+	kfree(t);
+}
+
+struct fdtable *fdtable_clone(struct fdtable *t)
+{
+	struct fdtable *copy;
+	unsigned size;
+
+	for (;;) {
+		spin_lock(&t->lock);
+		size = t->a->size;
+		spin_unlock(&t->lock);
+		copy = fdtable_create_sized(size);
+		if (!copy)
+			return NULL;
+		spin_lock(&t->lock);
+		if (t->a->size == size)
+			break;
+		spin_unlock(&t->lock);
+		fdtable_put(copy);
+	}
+	fdarray_copy(copy->a, t->a);
+	copy->hint = t->hint;
+	copy->count = t->count;
+	for (unsigned fd = 0; fd < size; fd++)
+		if (copy->a->file[fd])
+			file_get(copy->a->file[fd]);
+	spin_unlock(&t->lock);
+	return copy;
+}
+
+struct file *fdtable_lookup(struct fdtable *t, int fd)
+{
+	struct file *f = NULL;
+
+	spin_lock(&t->lock);
+	if (slot_open(t, fd))
+		f = file_get(t->a->file[fd]);
+	spin_unlock(&t->lock);
+	return f;
+}
+
+/* Make room for fd. The lock is dropped for the allocation; the caller looks again. */
+static int fdtable_grow(struct fdtable *t, unsigned fd)
+{
+	struct fdarray *bigger, *old;
+	unsigned size = FD_FIRST_SIZE;
+
+	if (fd >= FD_MAX_SIZE)
+		return -EMFILE;
+	while (size <= fd)
+		size *= 2;
+	bigger = fdarray_create(size);
+	if (!bigger)
+		return -ENOMEM;
+	spin_lock(&t->lock);
+	old = t->a;
+	if (old->size < size) {
+		fdarray_copy(bigger, old);
+		t->a = bigger;
+	} else {
+		old = bigger;
+	}
+	spin_unlock(&t->lock);
+	kfree(old);
+	return 0;
+}
+
+int fdtable_install(struct fdtable *t, struct file *f, int min, bool cloexec, uint64_t limit)
+{
+	unsigned fd;
+	int err;
+
+	if (min < 0)
+		return -EINVAL;
+	for (;;) {
+		spin_lock(&t->lock);
+		fd = fdarray_find_free(t->a, MAX((unsigned)min, t->hint));
+		if (fd < (unsigned)min)
+			fd = (unsigned)min;
+		if (fd >= limit) {
+			spin_unlock(&t->lock);
+			return -EMFILE;
+		}
+		if (fd < t->a->size)
+			break;
+		spin_unlock(&t->lock);
+		err = fdtable_grow(t, fd);
+		if (err)
+			return err;
+	}
+	slot_fill(t, fd, f, cloexec);
+	spin_unlock(&t->lock);
+	return (int)fd;
+}
+
+int fdtable_install_at(struct fdtable *t, int fd, struct file *f, bool cloexec, uint64_t limit)
+{
+	struct file *old = NULL;
+	int err;
+
+	if (fd < 0 || (uint64_t)fd >= limit)
+		return -EBADF;
+	for (;;) {
+		spin_lock(&t->lock);
+		if ((unsigned)fd < t->a->size)
+			break;
+		spin_unlock(&t->lock);
+		err = fdtable_grow(t, (unsigned)fd);
+		if (err)
+			return err;
+	}
+	if (t->a->file[fd])
+		old = slot_clear(t, (unsigned)fd);
+	slot_fill(t, (unsigned)fd, f, cloexec);
+	spin_unlock(&t->lock);
+	if (old)
+		file_put(old);
+	return fd;
+}
+
+int fdtable_close(struct fdtable *t, int fd)
+{
+	struct file *f = NULL;
+
+	spin_lock(&t->lock);
+	if (slot_open(t, fd))
+		f = slot_clear(t, (unsigned)fd);
+	spin_unlock(&t->lock);
+	if (!f)
+		return -EBADF;
+	file_put(f);
+	return 0;
+}
+
+int fdtable_get_cloexec(struct fdtable *t, int fd)
+{
+	int on = -EBADF;
+
+	spin_lock(&t->lock);
+	if (slot_open(t, fd))
+		on = bit_test(t->a->cloexec, (unsigned)fd);
+	spin_unlock(&t->lock);
+	return on;
+}
+
+int fdtable_set_cloexec(struct fdtable *t, int fd, bool on)
+{
+	int err = -EBADF;
+
+	spin_lock(&t->lock);
+	if (slot_open(t, fd)) {
+		bit_assign(t->a->cloexec, (unsigned)fd, on);
+		err = 0;
+	}
+	spin_unlock(&t->lock);
+	return err;
+}
+
+/* The next number >= *fd marked close-on-exec, taken out of the table; NULL: no more. */
+static struct file *take_cloexec(struct fdtable *t, unsigned *fd)
+{
+	struct file *f = NULL;
+
+	spin_lock(&t->lock);
+	for (unsigned w = *fd / 64; w < t->a->size / 64 && !f; w++) {
+		uint64_t set = t->a->cloexec[w];
+
+		if (!set)
+			continue;
+		*fd = w * 64 + (unsigned)__builtin_ctzl(set);
+		f = slot_clear(t, *fd);
+	}
+	spin_unlock(&t->lock);
+	return f;
+}
+
+void fdtable_close_on_exec(struct fdtable *t)
+{
+	unsigned fd = 0;
+	struct file *f;
+
+	while ((f = take_cloexec(t, &fd)))
+		file_put(f);
+}
+
+unsigned fdtable_count(struct fdtable *t)
+{
+	unsigned n;
+
+	spin_lock(&t->lock);
+	n = t->count;
+	spin_unlock(&t->lock);
+	return n;
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/* Open files: creation, reference counts and the transfers common to every type. What a type does is behind its
+ * file_ops; here is what must be the same for all: access modes, positions, what stat tells. */
+#include "fs/file.h"
+#include "fs/inode.h"
+#include "kernel/core/panic.h"
+#include "lib/errno.h"
+#include "mm/phys/slab.h"
+
+static struct slab_cache *file_cache; /* [init] */
+
+int file_init(void)
+{
+	if (!file_cache)
+		file_cache = slab_create("file", sizeof(struct file), 0);
+	return file_cache ? 0 : -ENOMEM;
+}
+
+struct file *file_create(const struct file_ops *ops, uint32_t flags, struct poll_source *source,
+			 void *priv)
+{
+	struct file *f = slab_zalloc(file_cache);
+
+	if (!f)
+		return NULL;
+	f->ops = ops;
+	f->flags = flags;
+	f->source = source;
+	f->priv = priv;
+	refcount_init(&f->ref, 1);
+	mutex_init(&f->pos_lock, LOCK_FILE_POS);
+	return f;
+}
+
+struct file *file_get(struct file *f)
+{
+	bool alive = refcount_get(&f->ref);
+
+	ASSERT(alive);
+	return f;
+}
+
+void file_put(struct file *f)
+{
+	struct inode *inode = f->inode;
+	struct dentry *dentry = f->dentry;
+
+	if (!refcount_put(&f->ref))
+		return;
+	might_sleep();
+	if (f->ops->release)
+		f->ops->release(f);
+	slab_free(file_cache, f);
+	if (dentry)
+		dentry_put(dentry);
+	if (inode)
+		inode_put(inode);
+}
+
+static bool file_readable(const struct file *f)
+{
+	uint32_t flags = READ_ONCE(f->flags);
+
+	return (flags & FILE_ACCMODE) != FILE_WRONLY && !(flags & VFS_O_PATH);
+}
+
+static bool file_writable(const struct file *f)
+{
+	uint32_t flags = READ_ONCE(f->flags);
+
+	return (flags & FILE_ACCMODE) != FILE_RDONLY && !(flags & VFS_O_PATH);
+}
+
+bool file_nonblocking(const struct file *f)
+{
+	return READ_ONCE(f->flags) & (FILE_NONBLOCK | FILE_KERNEL_NONBLOCK);
+}
+
+ssize_t file_read(struct file *f, struct io *io)
+{
+	ssize_t n;
+
+	if (!file_readable(f))
+		return -EBADF;
+	if (!f->ops->read)
+		return -EINVAL;
+	if (!f->ops->seek)
+		return f->ops->read(f, io, NULL);
+	mutex_lock(&f->pos_lock);
+	n = f->ops->read(f, io, &f->pos);
+	mutex_unlock(&f->pos_lock);
+	return n;
+}
+
+ssize_t file_write(struct file *f, struct io *io)
+{
+	ssize_t n;
+
+	if (!file_writable(f))
+		return -EBADF;
+	if (!f->ops->write)
+		return -EINVAL;
+	if (!f->ops->seek)
+		return f->ops->write(f, io, NULL);
+	mutex_lock(&f->pos_lock);
+	n = f->ops->write(f, io, &f->pos);
+	mutex_unlock(&f->pos_lock);
+	return n;
+}
+
+ssize_t file_read_at(struct file *f, struct io *io, off_t *pos)
+{
+	if (!file_readable(f))
+		return -EBADF;
+	if (!f->ops->seek)
+		return -ESPIPE;
+	if (!f->ops->read || *pos < 0)
+		return -EINVAL;
+	return f->ops->read(f, io, pos);
+}
+
+ssize_t file_write_at(struct file *f, struct io *io, off_t *pos)
+{
+	if (!file_writable(f))
+		return -EBADF;
+	if (!f->ops->seek)
+		return -ESPIPE;
+	if (!f->ops->write || *pos < 0)
+		return -EINVAL;
+	return f->ops->write(f, io, pos);
+}
+
+ssize_t file_read_kernel(struct file *f, void *buf, size_t n)
+{
+	struct io io;
+
+	io_init_kernel(&io, buf, n);
+	return file_read(f, &io);
+}
+
+ssize_t file_write_kernel(struct file *f, const void *buf, size_t n)
+{
+	struct io io;
+
+	io_init_kernel(&io, buf, n);
+	return file_write(f, &io);
+}
+
+uint32_t file_poll(struct file *f)
+{
+	if (READ_ONCE(f->flags) & VFS_O_PATH)
+		return POLL_NVAL;
+	if (!f->ops->poll)
+		return POLL_IN | POLL_OUT;
+	return f->ops->poll(f);
+}
+
+int file_stat(struct file *f, struct kstat *st)
+{
+	if (f->ops->stat)
+		return f->ops->stat(f, st);
+	if (!f->inode)
+		return -EBADF;
+	inode_stat(f->inode, st);
+	return 0;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/* Inodes and directory entries: what file systems give to the tree of names. For fs/ and for the floors above that
+ * add directories of their own (/proc/PID).
+ *
+ * The tree is made of dentries. A dentry holds its parent and its inode. It is found by (parent, name) in one hash
+ * under DCACHE; a name known not to exist is a dentry without inode (negative). A name that a file system keeps in
+ * memory is pinned: the link itself counts as a reference. Names change under the directory's INODE lock, and the
+ * cache with them, so that the cache is never behind the file system (X-28). */
+#ifndef TERN_FS_INODE_H
+#define TERN_FS_INODE_H
+
+#include "fs/file.h"
+#include "fs/vfs.h"
+#include "lib/list.h"
+#include "lib/rbtree.h"
+
+/* Mode bits of the Linux ABI. */
+#define S_IFMT	      0170000u
+#define S_IFSOCK      0140000u
+#define S_IFLNK	      0120000u
+#define S_IFREG	      0100000u
+#define S_IFBLK	      0060000u
+#define S_IFDIR	      0040000u
+#define S_IFCHR	      0020000u
+#define S_IFIFO	      0010000u
+#define S_ISUID	      0004000u
+#define S_ISGID	      0002000u
+#define S_ISVTX	      0001000u
+
+#define DT_TYPE(mode) ((uint8_t)(((mode)&S_IFMT) >> 12))
+
+/* Device numbers of what has no device: st_dev. */
+enum { VFS_DEV_TMPFS = 1, VFS_DEV_DEVFS, VFS_DEV_PROCFS, VFS_DEV_PIPE };
+
+#define NAME_MAX_LEN 255
+#define SYMLINK_MAX  40
+
+struct inode;
+
+/* One mounted file system: what its inodes have in common. */
+struct superblock {
+	const char *type; /* "tmpfs" */
+	const char *where;
+	uint64_t dev;	   /* [init] */
+	bool read_only;	   /* [init] */
+	uint64_t next_ino; /* [atomic] */
+	const char *options;
+	uint64_t magic; /* for statfs */
+};
+
+struct inode_ops {
+	/* Directories whose names are not all in the cache: 0 and an inode with a reference, or -ENOENT. Such answers
+	 * are not kept. NULL: what is not in the cache is not there. Called with the directory's INODE held. */
+	int (*lookup)(struct inode *dir, const char *name, size_t len, struct inode **out);
+	/* Names beyond those in the cache, after them in the listing; *pos starts at 0. As file_ops.iterate. */
+	int (*iterate)(struct inode *dir, uint64_t *pos,
+		       bool (*emit)(void *arg, const char *name, size_t len, uint64_t ino,
+				    uint8_t type, off_t next),
+		       void *arg);
+	/* A new inode for the directory (regular, directory or symbolic link by mode). NULL: -EPERM. */
+	int (*create)(struct inode *dir, uint32_t mode, const char *target, struct inode **out);
+	/* An open file (inode and dentry are filled in by the caller). NULL: -ENXIO. May sleep, no lock held. */
+	int (*open)(struct inode *i, uint32_t flags, struct file **out);
+	/* The text of a symbolic link; length, not more than size. */
+	ssize_t (*readlink)(struct inode *i, char *buf, size_t size);
+	/* A link to an object rather than to a name (/proc/PID/fd/N): a dentry with a reference. May be NULL. */
+	int (*follow)(struct inode *i, struct dentry **out);
+	/* Set the size. INODE held. NULL: -EINVAL. */
+	int (*truncate)(struct inode *i, uint64_t size);
+	/* Bring the statistics up to date before they are read. May be NULL. */
+	void (*refresh)(struct inode *i);
+	/* The last reference went. */
+	void (*release)(struct inode *i);
+};
+
+struct inode {
+	const struct inode_ops *ops; /* [init] */
+	struct superblock *sb;	     /* [init] */
+	struct refcount ref;
+	struct mutex lock;		       /* INODE */
+	uint64_t ino;			       /* [init] */
+	uint32_t mode;			       /* [lock]; the type is [init] */
+	uint32_t nlink;			       /* [lock] */
+	uint32_t uid, gid;		       /* [lock] */
+	uint32_t rdev;			       /* [init] */
+	uint64_t size;			       /* [lock], read anywhere */
+	uint64_t blocks;		       /* [lock] of 512 bytes */
+	uint64_t atime_ns, mtime_ns, ctime_ns; /* [atomic] */
+	void *priv;			       /* the file system's */
+};
+
+/* One reference, nlink 1 (2 for a directory), times now. NULL: no memory. */
+struct inode *inode_create(struct superblock *sb, const struct inode_ops *ops, uint32_t mode,
+			   void *priv) __must_check;
+struct inode *inode_get(struct inode *i);
+void inode_put(struct inode *i);   /* may sleep */
+void inode_touch(struct inode *i); /* mtime and ctime are now */
+void inode_stat(struct inode *i, struct kstat *st);
+
+/* A dentry's life, under DCACHE:
+ *   linked     in the hash and in its parent's children; positive ones of memory file systems are pinned
+ *   negative   in the hash, no inode, on the LRU when unused; dropped when there are too many
+ *   dead       unlinked or never linked: not in the hash; freed with the last reference */
+struct dentry {
+	struct list_head hash_link; /* [DCACHE] */
+	struct rb_node child_node; /* [DCACHE] in parent->children, by cookie; positive ones only */
+	struct rb_root children;   /* [DCACHE] */
+	struct list_head lru;	   /* [DCACHE] negative and unused */
+	struct dentry *parent;	   /* [DCACHE] a reference; itself for the root */
+	struct inode *inode;	   /* [DCACHE] a reference; NULL: negative. Set once per life */
+	uint64_t cookie;      /* [DCACHE] place in its directory's listing, never reused there */
+	uint64_t next_cookie; /* [DCACHE] for the next child */
+	uint32_t refs;	      /* [DCACHE] */
+	uint32_t hash;	      /* [DCACHE] */
+	uint16_t name_len;    /* [DCACHE] */
+	bool pinned;	      /* [DCACHE] the link is one of refs */
+	bool hashed;	      /* [DCACHE] */
+	bool mount_root;      /* [init] may not be moved or removed */
+	char *name;	      /* [DCACHE] inline_name or its own allocation */
+	char inline_name[32];
+};
+
+/* Link a pinned name to inode below dir (memory file systems: /dev, /proc). The inode's reference is taken over on
+ * success. -EEXIST, -ENOMEM. */
+int dentry_add(struct dentry *dir, const char *name, size_t len, struct inode *inode,
+	       struct dentry **out) __must_check;
+/* Remove a pinned name, if it is there. */
+void dentry_remove(struct dentry *dir, const char *name, size_t len);
+/* The dentry of a path made of directories below dir, made with mkdir's inode where missing. A reference. */
+int dentry_make_path(struct dentry *dir, const char *path, size_t len,
+		     struct inode *(*mkdir)(void *arg), void *arg,
+		     struct dentry **out) __must_check;
+/* The listing of a directory from the cache, for file_ops.iterate of directories. */
+extern const struct file_ops vfs_dir_ops;
+int vfs_dir_open(struct inode *i, uint32_t flags, struct file **out);
+
+/* May these credentials do this (4 read, 2 write, 1 search) to the inode? 0 or -EACCES. */
+int inode_permission(const struct inode *i, const struct vfs_cred *cred, unsigned rwx);
+
+#endif

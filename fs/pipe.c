@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/* Pipes. A ring of 64 KiB whose pages are allocated when the writer comes to them and freed when the reader leaves
+ * them, so an idle pipe holds at most one. head and tail run freely; bytes [tail, head) are in the ring.
+ *
+ * Both ends change the ring under PIPE; poll reads the four words below without it, each change being announced
+ * after it is stored. One poll source serves both ends.
+ *
+ * I-PIPE-1: head - tail <= PIPE_SIZE, and the page of every byte in the ring is present.
+ * Sleeping readers want the ring not empty; sleeping writers want at most PIPE_ATOMIC bytes of room: so a reader need
+ * announce room only if there was less than that before. */
+#include "fs/pipe.h"
+#include "fs/inode.h"
+#include "kernel/core/clock.h"
+#include "kernel/core/panic.h"
+#include "lib/errno.h"
+#include "mm/phys/page.h"
+#include "mm/phys/slab.h"
+
+#define PIPE_PAGES (PIPE_SIZE / PAGE_SIZE)
+#define FIONREAD   0x541bu
+
+struct pipe {
+	struct mutex lock; /* PIPE */
+	struct poll_source source;
+	struct refcount ref;		/* one for each end */
+	struct page *pages[PIPE_PAGES]; /* [lock] */
+	uint32_t head;			/* [lock], read anywhere: bytes ever written */
+	uint32_t tail;			/* [lock], read anywhere: bytes ever read */
+	uint32_t readers;		/* [lock], read anywhere */
+	uint32_t writers;		/* [lock], read anywhere */
+	uint64_t ino;			/* [init] */
+	uint64_t created_ns;		/* [init] */
+};
+
+static uint64_t pipe_next_ino = 1; /* [atomic] */
+
+static uint32_t pipe_used(const struct pipe *p)
+{
+	return READ_ONCE(p->head) - READ_ONCE(p->tail);
+}
+
+static uint32_t pipe_room(const struct pipe *p)
+{
+	return PIPE_SIZE - pipe_used(p);
+}
+
+static struct page **pipe_slot(struct pipe *p, uint32_t at)
+{
+	return &p->pages[at / PAGE_SIZE % PIPE_PAGES];
+}
+
+static void pipe_free_pages(struct pipe *p)
+{
+	for (unsigned i = 0; i < PIPE_PAGES; i++)
+		if (p->pages[i])
+			page_put(p->pages[i]);
+}
+
+/* Move out up to one page's worth. Bytes, or -EFAULT with nothing taken. */
+static ssize_t pipe_take(struct pipe *p, struct io *io) __requires(p->lock)
+{
+	struct page **slot = pipe_slot(p, p->tail);
+	uint32_t in_page = p->tail % PAGE_SIZE;
+	size_t n = MIN((size_t)pipe_used(p), io->left);
+	ssize_t moved;
+
+	n = MIN(n, (size_t)(PAGE_SIZE - in_page));
+	moved = io_copy_to(io, (char *)page_addr(*slot) + in_page, n);
+	if (moved <= 0)
+		return moved;
+	WRITE_ONCE(p->tail, p->tail + (uint32_t)moved);
+	/* the page may already hold the newest bytes, one lap ahead */
+	if (p->tail % PAGE_SIZE == 0 && pipe_used(p) <= PIPE_SIZE - PAGE_SIZE) {
+		page_put(*slot);
+		*slot = NULL;
+	}
+	return moved;
+}
+
+static ssize_t pipe_read(struct file *f, struct io *io, off_t *pos)
+{
+	struct pipe *p = f->priv;
+	ssize_t done = 0, n = 0;
+	bool was_short;
+	int err;
+
+	(void)pos;
+	if (io->left == 0)
+		return 0;
+	mutex_lock(&p->lock);
+	if (pipe_used(p) == 0 && p->writers > 0) {
+		if (file_nonblocking(f)) {
+			mutex_unlock(&p->lock);
+			return -EAGAIN;
+		}
+		err = wait_event_mutex(&p->source.wq, &p->lock, pipe_used(p) > 0 || p->writers == 0,
+				       WAIT_INTERRUPTIBLE, DEADLINE_NEVER);
+		if (err) {
+			mutex_unlock(&p->lock);
+			return err;
+		}
+	}
+	was_short = pipe_room(p) < PIPE_ATOMIC;
+	while (io->left > 0 && pipe_used(p) > 0) {
+		n = pipe_take(p, io);
+		if (n <= 0)
+			break;
+		done += n;
+	}
+	mutex_unlock(&p->lock);
+	if (done > 0 && was_short)
+		poll_notify(&p->source, POLL_OUT);
+	return done > 0 ? done : n;
+}
+
+/* Make the page at the head present. */
+static int pipe_reserve(struct pipe *p, uint32_t at) __requires(p->lock)
+{
+	struct page **slot = pipe_slot(p, at);
+
+	if (!*slot)
+		*slot = page_alloc(0, 0);
+	return *slot ? 0 : -ENOMEM;
+}
+
+/* Move in up to n bytes, n <= room. Published at the end, so a reader sees a small write whole. Bytes, or -EFAULT or
+ * -ENOMEM with nothing moved. */
+static ssize_t pipe_fill(struct pipe *p, struct io *io, size_t n) __requires(p->lock)
+{
+	uint32_t at = p->head;
+	ssize_t moved = 0;
+	size_t chunk;
+	int err = 0;
+
+	/* the pages of a small write before its first byte, so that it is not cut by want of memory */
+	if (n > 0 && n <= PIPE_ATOMIC)
+		err = pipe_reserve(p, at + (uint32_t)n - 1);
+	while (n > 0 && !err) {
+		err = pipe_reserve(p, at);
+		if (err)
+			break;
+		chunk = MIN(n, (size_t)(PAGE_SIZE - at % PAGE_SIZE));
+		moved = io_copy_from(io, (char *)page_addr(*pipe_slot(p, at)) + at % PAGE_SIZE,
+				     chunk);
+		if (moved <= 0) {
+			err = (int)moved;
+			break;
+		}
+		at += (uint32_t)moved;
+		n -= (size_t)moved;
+	}
+	moved = at - p->head;
+	WRITE_ONCE(p->head, at);
+	return moved > 0 ? moved : err;
+}
+
+/* Wait until there is room for need bytes. 0, -EPIPE, -EAGAIN, -ERESTARTSYS. */
+static int pipe_wait_room(struct pipe *p, struct file *f, uint32_t need) __requires(p->lock)
+{
+	int err = 0;
+
+	if (p->readers > 0 && pipe_room(p) < need) {
+		if (file_nonblocking(f))
+			return -EAGAIN;
+		err = wait_event_mutex(&p->source.wq, &p->lock,
+				       pipe_room(p) >= need || p->readers == 0, WAIT_INTERRUPTIBLE,
+				       DEADLINE_NEVER);
+	}
+	if (err)
+		return err;
+	return p->readers > 0 ? 0 : -EPIPE;
+}
+
+static ssize_t pipe_write(struct file *f, struct io *io, off_t *pos)
+{
+	struct pipe *p = f->priv;
+	ssize_t done = 0, n = 0;
+	uint32_t need = io->left <= PIPE_ATOMIC ? (uint32_t)io->left : 1;
+
+	(void)pos;
+	mutex_lock(&p->lock);
+	while (io->left > 0) {
+		n = pipe_wait_room(p, f, need);
+		if (n < 0)
+			break;
+		n = pipe_fill(p, io, MIN(io->left, (size_t)pipe_room(p)));
+		if (n <= 0)
+			break;
+		done += n;
+		if (io->left == 0)
+			break;
+		/* more to come: let the reader start, and come back for a worthwhile piece */
+		need = (uint32_t)MIN(io->left, (size_t)PIPE_ATOMIC);
+		poll_notify(&p->source, POLL_IN);
+	}
+	mutex_unlock(&p->lock);
+	if (done > 0)
+		poll_notify(&p->source, POLL_IN);
+	return done > 0 ? done : n;
+}
+
+static uint32_t pipe_poll_read(struct file *f)
+{
+	struct pipe *p = f->priv;
+	uint32_t events = 0;
+
+	if (READ_ONCE(p->writers) == 0)
+		events |= POLL_HUP;
+	if (pipe_used(p) > 0)
+		events |= POLL_IN;
+	return events;
+}
+
+static uint32_t pipe_poll_write(struct file *f)
+{
+	struct pipe *p = f->priv;
+
+	if (READ_ONCE(p->readers) == 0)
+		return POLL_OUT | POLL_ERR;
+	return pipe_room(p) >= PIPE_ATOMIC ? POLL_OUT : 0;
+}
+
+static int64_t pipe_ioctl(struct file *f, unsigned cmd, uint64_t arg)
+{
+	int32_t n = (int32_t)pipe_used(f->priv);
+
+	if (cmd != FIONREAD)
+		return -ENOTTY;
+	return user_copy_to(arg, &n, sizeof(n));
+}
+
+static int pipe_stat(struct file *f, struct kstat *st)
+{
+	struct pipe *p = f->priv;
+
+	*st = (struct kstat){
+		.dev = VFS_DEV_PIPE,
+		.ino = p->ino,
+		.mode = S_IFIFO | 0600,
+		.nlink = 1,
+		.blksize = PAGE_SIZE,
+		.atime_ns = p->created_ns,
+		.mtime_ns = p->created_ns,
+		.ctime_ns = p->created_ns,
+	};
+	return 0;
+}
+
+static void pipe_put(struct pipe *p)
+{
+	if (!refcount_put(&p->ref))
+		return;
+	poll_source_check_idle(&p->source);
+	pipe_free_pages(p);
+	kfree(p);
+}
+
+static void pipe_release_read(struct file *f)
+{
+	struct pipe *p = f->priv;
+
+	mutex_lock(&p->lock);
+	WRITE_ONCE(p->readers, p->readers - 1);
+	mutex_unlock(&p->lock);
+	poll_notify(&p->source, POLL_OUT | POLL_ERR);
+	pipe_put(p);
+}
+
+static void pipe_release_write(struct file *f)
+{
+	struct pipe *p = f->priv;
+
+	mutex_lock(&p->lock);
+	WRITE_ONCE(p->writers, p->writers - 1);
+	mutex_unlock(&p->lock);
+	poll_notify(&p->source, POLL_IN | POLL_HUP);
+	pipe_put(p);
+}
+
+static const struct file_ops pipe_read_ops = {
+	.name = "pipe",
+	.read = pipe_read,
+	.poll = pipe_poll_read,
+	.ioctl = pipe_ioctl,
+	.stat = pipe_stat,
+	.release = pipe_release_read,
+};
+
+static const struct file_ops pipe_write_ops = {
+	.name = "pipe",
+	.write = pipe_write,
+	.poll = pipe_poll_write,
+	.ioctl = pipe_ioctl,
+	.stat = pipe_stat,
+	.release = pipe_release_write,
+};
+
+int pipe_create(struct file **read_end, struct file **write_end, uint32_t flags)
+{
+	struct pipe *p = kzalloc(sizeof(*p));
+	struct file *r, *w;
+
+	if (!p)
+		return -ENOMEM;
+	mutex_init(&p->lock, LOCK_PIPE);
+	poll_source_init(&p->source);
+	refcount_init(&p->ref, 2);
+	p->readers = 1;
+	p->writers = 1;
+	p->ino = atomic_fetch_add(&pipe_next_ino, 1);
+	p->created_ns = clock_wall_ns();
+	r = file_create(&pipe_read_ops, FILE_RDONLY | (flags & FILE_NONBLOCK), &p->source, p);
+	if (!r)
+		goto free_pipe;
+	w = file_create(&pipe_write_ops, FILE_WRONLY | (flags & FILE_NONBLOCK), &p->source, p);
+	if (!w)
+		goto free_reader;
+	*read_end = r;
+	*write_end = w;
+	return 0;
+
+free_reader:
+	refcount_init(&p->ref, 1);
+	file_put(r);
+	return -ENOMEM;
+free_pipe:
+	kfree(p);
+	return -ENOMEM;
+}

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: MIT */
+/* What fs/ and drivers/tty need of the floors below, hosted: locks, waits, poll sources, memory, time and copies over
+ * pthreads and malloc, so that the very sources run under ASan with real threads. A lock taken twice by one thread, or
+ * released by another, ends the test. */
+#include "tests/host/fs_env.h"
+#include "fs/file.h"
+#include "kernel/core/clock.h"
+#include "kernel/core/log.h"
+#include "kernel/core/panic.h"
+#include "kernel/core/random.h"
+#include "lib/errno.h"
+#include "mm/phys/page.h"
+#include "mm/phys/slab.h"
+#include "sched/mutex.h"
+#include "sched/poll.h"
+#include "tests/host/test.h"
+#include <pthread.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+__thread int env_signal;
+uint64_t env_objects;
+uint64_t env_pages;
+uint64_t env_notifies;
+static uint64_t env_fail_in; /* allocations until one fails; 0: never */
+static __thread char env_self;
+static pthread_mutex_t env_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t env_cond = PTHREAD_COND_INITIALIZER;
+
+void bug(const char *file, int line, const char *fmt, ...)
+{
+	char text[200];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	test_fail(file, line, "BUG: %s", text);
+}
+
+void might_sleep(void)
+{
+}
+
+static void env_log(const char *fmt, va_list ap)
+{
+	(void)fmt;
+	(void)ap;
+}
+
+void log_info(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	env_log(fmt, ap);
+	va_end(ap);
+}
+
+void log_warn(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	env_log(fmt, ap);
+	va_end(ap);
+}
+
+uint64_t clock_now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+uint64_t clock_wall_ns(void)
+{
+	return clock_now_ns();
+}
+
+uint32_t random_u32(void)
+{
+	return 0x5eed5eed;
+}
+
+/* --- locks -------------------------------------------------------------------------------------------------- */
+
+void spin_init(spinlock_t *l, enum lock_class cls)
+{
+	l->locked = 0;
+	l->cls = (uint16_t)cls;
+	l->owner = 0;
+}
+
+void spin_lock(spinlock_t *l) __no_lock_check
+{
+	while (atomic_exchange(&l->locked, 1))
+		sched_yield();
+}
+
+void spin_unlock(spinlock_t *l) __no_lock_check
+{
+	if (!atomic_exchange(&l->locked, 0))
+		test_fail(__FILE__, __LINE__, "a spinlock not held is released");
+}
+
+irqflags_t spin_lock_irqsave(spinlock_t *l) __no_lock_check
+{
+	spin_lock(l);
+	return 0;
+}
+
+void spin_unlock_irqrestore(spinlock_t *l, irqflags_t f) __no_lock_check
+{
+	(void)f;
+	spin_unlock(l);
+}
+
+void mutex_init(struct mutex *m, enum lock_class cls)
+{
+	m->owner = NULL;
+	m->cls = (uint16_t)cls;
+	waitq_init(&m->waiters);
+}
+
+void mutex_lock(struct mutex *m) __no_lock_check
+{
+	struct thread *self = (struct thread *)&env_self, *none = NULL;
+
+	if (READ_ONCE(m->owner) == self)
+		test_fail(__FILE__, __LINE__, "a mutex is taken twice");
+	while (!atomic_compare_exchange(&m->owner, &none, self)) {
+		none = NULL;
+		sched_yield();
+	}
+}
+
+void mutex_unlock(struct mutex *m) __no_lock_check
+{
+	if (m->owner != (struct thread *)&env_self)
+		test_fail(__FILE__, __LINE__, "a mutex of another thread is released");
+	__atomic_store_n(&m->owner, NULL, __ATOMIC_SEQ_CST);
+}
+
+bool mutex_held(const struct mutex *m)
+{
+	return READ_ONCE(m->owner) == (struct thread *)&env_self;
+}
+
+void assert_mutex_held(const struct mutex *m) __no_lock_check
+{
+	if (!mutex_held(m))
+		test_fail(__FILE__, __LINE__, "a mutex is not held");
+}
+
+void mutex_lock_pair(struct mutex *a, struct mutex *b) __no_lock_check
+{
+	mutex_lock(a < b ? a : b);
+	mutex_lock(a < b ? b : a);
+}
+
+/* --- waits: one condition variable for all, each wake-up counted --------------------------------------------- */
+
+static uint64_t env_wakeups;
+
+void waitq_init(struct waitq *wq)
+{
+	spin_init(&wq->lock, LOCK_WAITQ);
+	wq->magic = WAITQ_MAGIC;
+	list_init(&wq->sleepers);
+}
+
+void wait_prepare(struct waitq *wq, struct wait_entry *e, enum wait_mode mode)
+{
+	(void)mode;
+	if (wq->magic != WAITQ_MAGIC)
+		test_fail(__FILE__, __LINE__, "not a wait queue");
+	e->wq = wq;
+	pthread_mutex_lock(&env_lock);
+	e->timer = (struct timer *)env_wakeups;
+	pthread_mutex_unlock(&env_lock);
+}
+
+int wait_sleep(struct wait_entry *e, enum wait_mode mode, uint64_t deadline_ns)
+{
+	struct timespec limit;
+	int ret = 0;
+
+	if (env_signal)
+		return mode == WAIT_UNINTERRUPTIBLE ? 0 : env_signal;
+	pthread_mutex_lock(&env_lock);
+	while ((struct timer *)env_wakeups == e->timer && !ret) {
+		if (deadline_ns != DEADLINE_NEVER && clock_now_ns() >= deadline_ns) {
+			ret = -ETIMEDOUT;
+			break;
+		}
+		clock_gettime(CLOCK_REALTIME, &limit);
+		limit.tv_nsec += 1000000;
+		if (limit.tv_nsec >= 1000000000) {
+			limit.tv_nsec -= 1000000000;
+			limit.tv_sec++;
+		}
+		pthread_cond_timedwait(&env_cond, &env_lock, &limit);
+	}
+	pthread_mutex_unlock(&env_lock);
+	return ret;
+}
+
+void wait_finish(struct wait_entry *e)
+{
+	(void)e;
+}
+
+unsigned waitq_wake(struct waitq *wq, unsigned n)
+{
+	(void)n;
+	if (wq->magic != WAITQ_MAGIC)
+		test_fail(__FILE__, __LINE__, "not a wait queue");
+	pthread_mutex_lock(&env_lock);
+	env_wakeups++;
+	pthread_cond_broadcast(&env_cond);
+	pthread_mutex_unlock(&env_lock);
+	return 0;
+}
+
+void poll_source_init(struct poll_source *s)
+{
+	spin_init(&s->lock, LOCK_POLLSRC);
+	list_init(&s->watchers);
+	waitq_init(&s->wq);
+}
+
+void poll_notify(struct poll_source *s, uint32_t events)
+{
+	(void)events;
+	atomic_add_relaxed(&env_notifies, 1);
+	wake_all(&s->wq);
+}
+
+void poll_source_check_idle(struct poll_source *s)
+{
+	if (!list_empty(&s->watchers))
+		test_fail(__FILE__, __LINE__, "a poll source goes with a watcher left");
+}
+
+/* --- memory --------------------------------------------------------------------------------------------------- */
+
+struct slab_cache {
+	size_t size;
+};
+
+void alloc_fail_after(uint64_t n)
+{
+	env_fail_in = n;
+}
+
+bool alloc_should_fail(void)
+{
+	return env_fail_in > 0 && --env_fail_in == 0;
+}
+
+void *kmalloc(size_t size)
+{
+	if (size == 0 || alloc_should_fail())
+		return NULL;
+	atomic_add_relaxed(&env_objects, 1);
+	return malloc(size);
+}
+
+void *kzalloc(size_t size)
+{
+	void *p = kmalloc(size);
+
+	if (p)
+		memset(p, 0, size);
+	return p;
+}
+
+void *kcalloc(size_t n, size_t size)
+{
+	return kzalloc(n * size);
+}
+
+void *krealloc(void *p, size_t size)
+{
+	if (!p)
+		return kmalloc(size);
+	return alloc_should_fail() ? NULL : realloc(p, size);
+}
+
+void kfree(void *p)
+{
+	if (p)
+		atomic_fetch_sub(&env_objects, 1);
+	free(p);
+}
+
+char *kstrdup(const char *s)
+{
+	char *p = kmalloc(strlen(s) + 1);
+
+	return p ? strcpy(p, s) : NULL;
+}
+
+struct slab_cache *slab_create(const char *name, size_t size, size_t align)
+{
+	struct slab_cache *c = malloc(sizeof(*c));
+
+	(void)name;
+	(void)align;
+	c->size = size;
+	return c;
+}
+
+void *slab_alloc(struct slab_cache *c)
+{
+	return kmalloc(c->size);
+}
+
+void *slab_zalloc(struct slab_cache *c)
+{
+	return kzalloc(c->size);
+}
+
+void slab_free(struct slab_cache *c, void *p)
+{
+	(void)c;
+	kfree(p);
+}
+
+/* A page: its bytes are the allocation in priv. */
+struct page *page_alloc(unsigned order, unsigned flags)
+{
+	struct page *p;
+
+	if (alloc_should_fail())
+		return NULL;
+	p = calloc(1, sizeof(*p));
+	p->priv = aligned_alloc(PAGE_SIZE, PAGE_SIZE << order);
+	memset(p->priv, flags & ALLOC_ZERO ? 0 : 0xa5, PAGE_SIZE << order);
+	p->order = (uint8_t)order;
+	p->owner = PAGE_KERNEL;
+	refcount_init(&p->ref, 1);
+	atomic_add_relaxed(&env_pages, 1);
+	return p;
+}
+
+void page_put(struct page *p)
+{
+	if (!refcount_put(&p->ref))
+		return;
+	atomic_fetch_sub(&env_pages, 1);
+	free(p->priv);
+	free(p);
+}
+
+void *page_addr(const struct page *p)
+{
+	return p->priv;
+}
+
+/* --- copies ------------------------------------------------------------------------------------------------------ */
+
+void io_init_kernel(struct io *io, const void *buf, size_t n)
+{
+	*io = (struct io){ .cur = { (uintptr_t)buf, n }, .left = n };
+}
+
+void io_init_segments(struct io *io, const struct io_segment *seg, unsigned nr, bool user)
+{
+	*io = (struct io){ .seg = seg, .nr_seg = nr, .user = user };
+	for (unsigned i = 0; i < nr; i++)
+		io->left += seg[i].len;
+}
+
+static size_t io_piece(struct io *io, size_t n)
+{
+	while (io->cur.len == 0 && io->nr_seg > 0) {
+		io->cur = *io->seg++;
+		io->nr_seg--;
+	}
+	return MIN(n, io->cur.len);
+}
+
+static ssize_t io_move(struct io *io, char *buf, size_t n, bool to_io)
+{
+	size_t done = 0, piece;
+
+	n = MIN(n, io->left);
+	while (done < n) {
+		piece = io_piece(io, n - done);
+		if (io->cur.base == ENV_BAD_ADDRESS)
+			return done ? (ssize_t)done : -EFAULT;
+		if (to_io)
+			memcpy((void *)io->cur.base, buf + done, piece);
+		else
+			memcpy(buf + done, (void *)io->cur.base, piece);
+		io->cur.base += piece;
+		io->cur.len -= piece;
+		io->left -= piece;
+		done += piece;
+	}
+	return (ssize_t)done;
+}
+
+ssize_t io_copy_to(struct io *io, const void *src, size_t n)
+{
+	return io_move(io, (char *)(uintptr_t)src, n, true);
+}
+
+ssize_t io_copy_from(struct io *io, void *dst, size_t n)
+{
+	return io_move(io, dst, n, false);
+}
+
+/* User addresses are ours here. */
+int user_copy_from(void *dst, vaddr_t src, size_t n)
+{
+	if (src == ENV_BAD_ADDRESS)
+		return -EFAULT;
+	memcpy(dst, (void *)src, n);
+	return 0;
+}
+
+int user_copy_to(vaddr_t dst, const void *src, size_t n)
+{
+	if (dst == ENV_BAD_ADDRESS)
+		return -EFAULT;
+	memcpy((void *)dst, src, n);
+	return 0;
+}

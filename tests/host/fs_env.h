@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TERN_TESTS_HOST_FS_ENV_H
+#define TERN_TESTS_HOST_FS_ENV_H
+
+#include "lib/types.h"
+
+/* Not 0: a wait of this thread that would sleep gives this instead (-EINTR, -ERESTARTSYS). */
+extern __thread int env_signal;
+/* Objects and pages out, and announcements made. */
+extern uint64_t env_objects;
+extern uint64_t env_pages;
+extern uint64_t env_notifies;
+
+/* A segment here faults. */
+#define ENV_BAD_ADDRESS ((uintptr_t)0x10)
+
+#endif
