@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Host unit tests: the kernel's own sources, linked against the host's libc
- *under ASan and UBSan.
+/* Host unit tests: the kernel's own sources, linked against the host's libc under ASan and UBSan.
  *
- *	sources: lib/rbtree.c mm/phys/buddy.c         the kernel files linked in
- *(globs work) flags: -Ideps/lwip/src/include                further compiler
- *flags, if any TEST(rbtree_insert) { CHECK(expr); CHECK_EQ(a, b); }
+ *	sources: lib/rbtree.c mm/phys/buddy.c      the kernel files linked in (globs work)
+ *	flags: -Ideps/lwip/src/include             further compiler flags, if any
+ *	TEST(rbtree_insert) { CHECK(expr); CHECK_EQ(a, b); }
  *
- * Each test runs in a child of its own, so it may leave any state behind and
- *may crash or hang alone. A failed check ends its test. Random tests draw from
- *test_random(), which starts at test_seed for each test (TEST_SEED in the
- *environment, printed with a failure); loops multiply their length by
- *test_scale (TEST_SCALE). TEST_NOFORK=1 runs in one process, for a debugger. */
+ * Each test runs in a child of its own, so it may leave any state behind and may crash or hang alone. A failed check
+ * ends its test. Random tests draw from test_random(), which starts at test_seed for each test (TEST_SEED in the
+ * environment, printed with a failure); loops multiply their length by test_scale (TEST_SCALE). TEST_NOFORK=1 runs
+ * in one process, for a debugger. */
 #ifndef TERN_TESTS_HOST_TEST_H
 #define TERN_TESTS_HOST_TEST_H
 
