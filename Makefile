@@ -188,12 +188,21 @@ build/tests-user/%: build/obj-user/tests/user/%.c.o build/obj-user/user/lib/say.
 	@mkdir -p $(@D)
 	$(Q)$(call link_user,$(filter %.o,$^),$@)
 
+# stdcheck's heap must not care where bss ends: the layouts of seeds/001, and one that is not aligned.
+STDCHECK_LAYOUTS := 401000 402000 402008
+STDCHECK_BINS	 := $(patsubst %,build/tests-user/stdcheck-%,$(STDCHECK_LAYOUTS))
+$(STDCHECK_BINS): build/tests-user/stdcheck-%: $(call user_objs,$(call user_sources,stdcheck))
+	$(call say,USERLD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(call link_user,$^,$@,$(LAYOUT))
+$(STDCHECK_BINS): LAYOUT = -Wl,-Ttext-segment=0x3f0000 -Wl,--section-start=.bss=0x$*
+
 -include $(wildcard build/obj-user/*/*.d build/obj-user/*/*/*.d build/obj-user/*/*/*/*.d build/obj-user/*/*/*/*/*.d)
 
 # ---- the built-in files: the skeleton user/root and the programs in /bin ------------------------------
 
 USER_BINS := $(addprefix $U/,$(USER_NAMES))
-TEST_BINS := $(addprefix build/tests-user/,$(TEST_NAMES))
+TEST_BINS := $(addprefix build/tests-user/,$(TEST_NAMES)) $(STDCHECK_BINS)
 
 build/initramfs.cpio: $(USER_BINS) $(shell find user/root -type f 2>/dev/null | sort) user/root.list scripts/mkcpio.py
 	$(call say,CPIO,$@)
