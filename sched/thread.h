@@ -5,9 +5,9 @@
 
 #include "kernel/core/current.h"
 #include "kernel/core/percpu.h"
-#include "lib/rbtree.h"
 #include "lib/refcount.h"
 #include "mm/phys/kstack.h"
+#include "sched/eevdf.h"
 #include "sched/wait.h"
 
 struct vm_space;
@@ -27,6 +27,8 @@ enum thread_state { THREAD_NEW, THREAD_READY, THREAD_RUNNING, THREAD_BLOCKED, TH
 /* Why a return to user mode, or a wait, must look up: bits of thread->notify. */
 #define NOTIFY_SIGNAL BIT(0) /* a signal may be deliverable: ends INTERRUPTIBLE waits */
 #define NOTIFY_KILL   BIT(1) /* the thread must die: ends KILLABLE waits too; never cleared */
+
+#define THREAD_MAGIC  0x54485244u
 
 struct thread {
 	struct thread_base base;  /* first: kernel/core sees only this */
@@ -52,24 +54,23 @@ struct thread {
 	void (*entry)(void *); /* [init] */
 	void *arg;	       /* [init] */
 
-	/* EEVDF (sched/eevdf.h) */
-	struct rb_node run_node; /* [runq] by virtual deadline */
-	int64_t vruntime;	 /* [runq] ns scaled by weight */
-	int64_t deadline;	 /* [runq] virtual deadline */
-	int64_t min_vruntime;	 /* [runq] subtree minimum, for the eligible pick */
-	int64_t vlag;		 /* [runq] kept while asleep */
-	uint32_t weight;	 /* [runq] from nice: 1024 at nice 0 */
-	int8_t nice;		 /* [runq] -20 .. 19 */
-	cpumask_t affinity;	 /* [runq] */
-	uint64_t exec_start_ns;	 /* [runq] */
-	uint64_t runtime_ns;	 /* [runq] total CPU time; written by the CPU it runs on */
-	uint64_t switches;	 /* [runq] */
-	uint64_t user_ns;	 /* [self] part of runtime in user mode, if accounted */
+	struct eevdf_entity ent; /* [runq] its place among those who want the CPU */
+	int8_t nice;		 /* [runq] NICE_MIN .. NICE_MAX */
+	bool moving; /* [runq] taken off rq, about to be pushed to another: counts as queued */
+	cpumask_t affinity;	/* [runq] */
+	uint64_t exec_start_ns; /* [runq] charged up to here */
+	uint64_t runtime_ns;	/* [runq] total CPU time */
+	uint64_t switches;	/* [runq] times it was switched to */
+	uint64_t user_ns;	/* [self] part of runtime in user mode, if accounted */
 
+	struct waitq exit_wq;	    /* woken when it is dead and off its CPU */
+	struct list_head dead_link; /* [runq] waiting to be reaped */
 	void (*on_free)(
 		struct thread
 			*t); /* [init] the owner's hook when the last reference goes; may be NULL */
-	struct list_head all_link; /* [RUNQ of cpu 0's registry] every thread, for reports */
+	struct list_head all_link; /* [registry] every thread, for reports */
+	char name[16];		   /* [self] what base.name points at */
+	uint32_t magic;		   /* [init] THREAD_MAGIC while it lives (A11) */
 };
 
 static inline struct thread *current_thread(void)
@@ -113,7 +114,7 @@ void sched_init(void);
 void sched_start(void) __noreturn;
 /* Give the CPU away if somebody else should run; the thread stays READY. */
 void sched_yield(void);
-/* In long loops of the kernel: switch if due. */
+/* In long loops of the kernel, and before a return to user mode: switch if due. Context: thread, depth 0. */
 void cond_resched(void);
 /* mm/vm registers how to make a space current at a switch. */
 void sched_set_space_switch(void (*activate)(struct vm_space *s));

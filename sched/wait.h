@@ -10,6 +10,7 @@
 #define TERN_SCHED_WAIT_H
 
 #include "kernel/core/clock.h"
+#include "kernel/core/panic.h"
 #include "kernel/core/spinlock.h"
 #include "lib/list.h"
 

@@ -230,6 +230,15 @@ struct thread *arch_switch(struct thread *prev, struct arch_thread *prev_at, boo
  * Context: thread. */
 void arch_enter_user(const struct trap_frame *frame, uint64_t tls) __noreturn;
 
+/* TPIDR_EL0 of the current thread: EL0 writes it without telling us. */
+static inline uint64_t arch_user_tls(void)
+{
+	uint64_t v;
+
+	__asm__ __volatile__("mrs %0, tpidr_el0" : "=r"(v));
+	return v;
+}
+
 /* The user frame of the current thread: at the very top of its kernel stack. */
 struct trap_frame *arch_user_frame(void);
 

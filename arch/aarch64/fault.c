@@ -16,19 +16,26 @@ struct ex_entry {
 extern const struct ex_entry ex_table_start[], ex_table_end[];
 
 /* vectors.S */
-void fault_el1(struct trap_frame *f, uint64_t esr, uint64_t far);
+/* Only an instruction with a fix-up may fault: a stray access to a user address is the end, page or no page. */
+void fault_el1(struct trap_frame *f, uint64_t esr, uint64_t far)
+{
+	const struct ex_entry *fix_up = find_fix_up(f->elr);
+
+	if (!fix_up)
+		trap_fatal(f, esr, far, "unexpected exception in the kernel");
+	if (!resolve(f, esr, far))
+		f->elr = (uintptr_t)&fix_up->to + (uintptr_t)fix_up->to;
+}
+
 void fault_overflow(struct trap_frame *f, uint64_t esr, uint64_t far);
 void fault_unexpected(struct trap_frame *f, uint64_t esr, uint64_t far, unsigned reason);
 
-static bool fix_up(struct trap_frame *f)
+static const struct ex_entry *find_fix_up(uintptr_t pc)
 {
-	for (const struct ex_entry *e = ex_table_start; e < ex_table_end; e++) {
-		if ((uintptr_t)&e->from + (uintptr_t)e->from == f->elr) {
-			f->elr = (uintptr_t)&e->to + (uintptr_t)e->to;
-			return true;
-		}
-	}
-	return false;
+	for (const struct ex_entry *e = ex_table_start; e < ex_table_end; e++)
+		if ((uintptr_t)&e->from + (uintptr_t)e->from == pc)
+			return e;
+	return NULL;
 }
 
 /* A user address touched by the kernel: the page may come from above, which may sleep, so interrupts go back to what

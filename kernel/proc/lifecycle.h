@@ -21,11 +21,20 @@ void process_publish(struct process *p, struct process *parent);
 /* A process that was never published: undo process_create() and what followed. */
 void process_abandon(struct process *p);
 
+/* A new program: its name and file (the reference moves in; the old one comes back for the caller to put). */
+struct file *process_set_image(struct process *p, const char *name, struct file *exe);
+
 /* What changes hands when the last thread of p exits: ALIVE -> ZOMBIE. Children go to the kernel. Tells the parent
  * (SIGCHLD, child_wait) and p->exited. If nobody will wait, it is reaped at once. */
 void process_zombie(struct process *p, int wait_status);
 /* The thread leaves its process; true if it was the last. */
 bool process_remove_thread(struct process *p, struct thread *t) __must_check;
+
+/* Has it ended? Then *status is its wait status word; true also after it was reaped. */
+bool process_zombie_status(struct process *p, int *status);
+
+/* Add the CPU time of a thread that is gone. */
+void process_account(struct process *p, uint64_t cpu_ns);
 
 /* wait4: find a child matching `which` (wait4's pid argument). A ZOMBIE one is reaped: *status and *pid are set and
  * its CPU time given, 1 is returned. 0: there are children but none has ended. -ECHILD: no such child. */
@@ -48,6 +57,15 @@ int process_get_session_id(struct process *self, int pid) __must_check;
 bool process_may_signal(const struct process *self, const struct process *p);
 /* kill(2)'s pid argument: one, a group, all. 0 or -ESRCH, -EPERM. */
 int process_kill(struct process *self, int pid, int sig) __must_check;
+
+/* Small facts, each read under PIDTAB. process_parent_pid: 0 for the kernel's own. */
+int process_parent_pid(struct process *p);
+void process_set_name(struct process *p, const char *name);
+struct rlimit_pair process_get_limit(struct process *p, unsigned kind);
+/* -EPERM: raising the hard limit without uid 0. */
+int process_set_limit(struct process *p, unsigned kind,
+		      const struct rlimit_pair *limit) __must_check;
+unsigned process_count(void);
 
 /* The terminal of a session: drivers/tty calls these. Taking sets the leader's group as foreground. */
 int session_take_tty(struct session *s,

@@ -23,6 +23,7 @@ static struct list_head by_group[BUCKETS];   /* [PIDTAB] pgroup->table */
 static struct list_head by_session[BUCKETS]; /* [PIDTAB] session->table */
 static struct list_head all_processes;	     /* [PIDTAB] in order of creation */
 static int next_pid = 1;		     /* [PIDTAB] */
+static unsigned nr_processes;		     /* [PIDTAB] published and not yet reaped */
 static uint64_t next_generation = 1;	     /* [PIDTAB] */
 static struct slab_cache *process_cache;     /* [init] */
 
@@ -483,7 +484,21 @@ void process_publish(struct process *p, struct process *parent)
 		list_push_back(&p->sibling, &parent->children);
 	list_push_back(&p->all, &all_processes);
 	p->state = PROC_ALIVE;
+	nr_processes++;
 	spin_unlock(&pidtab_lock);
+}
+
+struct file *process_set_image(struct process *p, const char *name, struct file *exe)
+{
+	struct file *old;
+
+	spin_lock(&pidtab_lock);
+	old = p->exe;
+	p->exe = exe;
+	p->exec_done = true;
+	str_copy(p->name, name, sizeof(p->name));
+	spin_unlock(&pidtab_lock);
+	return old;
 }
 
 void process_abandon(struct process *p)
@@ -509,6 +524,58 @@ void process_put(struct process *p)
 	slab_free(process_cache, p);
 }
 
+/* --- small facts ----------------------------------------------------------------------------------------- */
+
+int process_parent_pid(struct process *p)
+{
+	int pid;
+
+	spin_lock(&pidtab_lock);
+	pid = p->parent ? p->parent->pid : 0;
+	spin_unlock(&pidtab_lock);
+	return pid;
+}
+
+void process_set_name(struct process *p, const char *name)
+{
+	spin_lock(&pidtab_lock);
+	str_copy(p->name, name, sizeof(p->name));
+	spin_unlock(&pidtab_lock);
+}
+
+struct rlimit_pair process_get_limit(struct process *p, unsigned kind)
+{
+	struct rlimit_pair r;
+
+	spin_lock(&pidtab_lock);
+	r = p->rlimits[kind];
+	spin_unlock(&pidtab_lock);
+	return r;
+}
+
+int process_set_limit(struct process *p, unsigned kind, const struct rlimit_pair *limit)
+{
+	int err = 0;
+
+	spin_lock(&pidtab_lock);
+	if (limit->max > p->rlimits[kind].max && p->cred.euid != 0)
+		err = -EPERM;
+	else
+		p->rlimits[kind] = *limit;
+	spin_unlock(&pidtab_lock);
+	return err;
+}
+
+unsigned process_count(void)
+{
+	unsigned n;
+
+	spin_lock(&pidtab_lock);
+	n = nr_processes;
+	spin_unlock(&pidtab_lock);
+	return n;
+}
+
 /* --- death ------------------------------------------------------------------------------------------------------ */
 
 bool process_remove_thread(struct process *p, struct thread *t)
@@ -517,9 +584,17 @@ bool process_remove_thread(struct process *p, struct thread *t)
 
 	spin_lock(&pidtab_lock);
 	list_del(&t->process_link);
+	t->process = NULL;
 	last = --p->nr_threads == 0;
 	spin_unlock(&pidtab_lock);
 	return last;
+}
+
+void process_account(struct process *p, uint64_t cpu_ns)
+{
+	spin_lock(&pidtab_lock);
+	p->cpu_ns += cpu_ns;
+	spin_unlock(&pidtab_lock);
 }
 
 /* Out of every table. Returns the group reference to put; the table's own reference is the caller's to drop. */
@@ -527,6 +602,7 @@ static struct pgroup *unlink_zombie(struct process *p) __requires(pidtab_lock)
 {
 	list_del(&p->hash);
 	list_del(&p->all);
+	nr_processes--;
 	list_del(&p->sibling);
 	p->parent = NULL;
 	return leave_group(p);
@@ -597,6 +673,18 @@ void process_zombie(struct process *p, int wait_status)
 	}
 	if (g)
 		drop_reaped(p, g);
+}
+
+bool process_zombie_status(struct process *p, int *status)
+{
+	bool ended;
+
+	spin_lock(&pidtab_lock);
+	ended = p->state == PROC_ZOMBIE;
+	if (ended)
+		*status = p->wait_status;
+	spin_unlock(&pidtab_lock);
+	return ended;
 }
 
 static bool child_matches(const struct process *parent, const struct process *c, int which)

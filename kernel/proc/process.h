@@ -19,6 +19,7 @@ struct fdtable;
 struct vfs_context;
 struct tty;
 struct file;
+struct vfork_wait;
 
 #define PID_MAX 4194304
 
@@ -80,9 +81,10 @@ struct process {
 	struct rlimit_pair rlimits[RLIM_KINDS]; /* [PIDTAB] */
 	char name[16];				/* [PIDTAB] comm */
 	struct file *exe;			/* [PIDTAB] */
-	struct waitq *vfork_done; /* [PIDTAB] the parent waiting for exec or exit; NULL */
-	uint64_t start_ns;	  /* [init] */
-	uint64_t min_faults;	  /* [atomic] */
+	struct vfork_wait
+		*vfork;	   /* [atomic] kernel/context.h: taken once, by exec or exit; a reference */
+	uint64_t start_ns; /* [init] */
+	uint64_t min_faults; /* [atomic] */
 };
 
 /* The current thread's process; NULL in kernel threads. */

@@ -67,6 +67,11 @@ static int status_of(int sig)
 	return sig | ((DEFAULT_CORE & MASK(sig)) ? 0x80 : 0);
 }
 
+void signal_fault(struct process *p, int sig)
+{
+	signal_group_exit(p, status_of(sig));
+}
+
 /* Does the disposition drop it? */
 static bool is_ignored(const struct process *p, int sig)
 {

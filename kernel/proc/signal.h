@@ -69,6 +69,8 @@ void signal_send_session(int session_id, int sig);
 
 /* End the process with this wait status word: exit_group, or a fault. The first to decide wins; every thread is told. */
 void signal_group_exit(struct process *p, int status);
+/* A fault of p's own that no handler takes: it ends with this signal. */
+void signal_fault(struct process *p, int sig);
 /* What it was decided to end with. */
 int signal_exit_status(struct process *p);
 

@@ -38,6 +38,13 @@ struct vm_backing {
 	void (*release)(struct vm_backing *b);
 };
 
+/* References; the last put calls release. vm_map() takes one of its own per region. */
+static inline void vm_backing_put(struct vm_backing *b)
+{
+	if (refcount_put(&b->ref))
+		b->release(b);
+}
+
 struct vm_region {
 	struct rb_node node;	    /* [space->lock] by start */
 	vaddr_t start, end;	    /* [space->lock] page aligned */
@@ -72,7 +79,8 @@ void vm_space_put(struct vm_space *s); /* may sleep */
  * Context: atomic, irqs off. sched registers it through sched_set_space_ops(). */
 void vm_space_activate(struct vm_space *s);
 
-/* Map [addr, addr+len) or find a hole when no VM_FIXED flag is given (addr is a hint). backing's reference is taken.
+/* Map [addr, addr+len) or find a hole when no VM_FIXED flag is given (addr is a hint). The
+ * region takes a reference of its own to backing (NULL: anonymous); the caller keeps its.
  * Returns 0 and *out, -ENOMEM, -EINVAL, -EEXIST. Context: thread. */
 int vm_map(struct vm_space *s, vaddr_t addr, size_t len, unsigned flags, struct vm_backing *backing,
 	   uint64_t offset_pages, vaddr_t *out) __must_check;

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT */
+/* execve: everything that can fail happens before anything of the process changes. The initial stack is that of the
+ * System V gABI with Linux arm64's auxiliary vector (linux-abi 4.0). */
+#include "kernel/exec.h"
+#include <linux/auxvec.h>
+#include "fs/fdtable.h"
+#include "kernel/context.h"
+#include "kernel/core/random.h"
+#include "kernel/exit.h"
+#include "kernel/proc/lifecycle.h"
+#include "lib/elf.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/phys/slab.h"
+#include "mm/vm/space.h"
+
+#define STACK_TOP (USER_MAX - (1UL << 20))
+#define STACK_FIRST                                                                                \
+	(128UL << 10) /* mapped at once beyond the arguments; the rest grows on demand */
+#define PIE_BASE	 0x5500000000UL
+#define AUX_MAX		 24
+#define RLIMIT_STACK_IDX 3
+#define CLOCK_TICKS	 100
+
+/* --- arguments ------------------------------------------------------------------------------------------- */
+
+static int args_reserve(struct exec_args *a, size_t n)
+{
+	size_t cap = a->cap ? a->cap : 1024;
+	char *bigger;
+
+	if (n > EXEC_ARGS_MAX - a->len)
+		return -E2BIG;
+	while (cap - a->len < n)
+		cap *= 2;
+	if (cap == a->cap)
+		return 0;
+	bigger = krealloc(a->buf, cap);
+	if (!bigger)
+		return -ENOMEM;
+	a->buf = bigger;
+	a->cap = cap;
+	return 0;
+}
+
+int exec_args_add(struct exec_args *a, const char *s)
+{
+	size_t n = strlen(s) + 1;
+	int err = n > EXEC_STRING_MAX ? -E2BIG : args_reserve(a, n);
+
+	if (err < 0)
+		return err;
+	memcpy(a->buf + a->len, s, n);
+	a->len += n;
+	return 0;
+}
+
+/* The string is copied piece by piece, so that a short one needs no large buffer. */
+int exec_args_add_user(struct exec_args *a, vaddr_t s)
+{
+	size_t start = a->len, chunk = 256;
+
+	for (;;) {
+		ssize_t n;
+		int err = args_reserve(a, chunk);
+
+		if (err < 0)
+			return err;
+		n = user_copy_string(a->buf + a->len, s, chunk);
+		if (n >= 0) {
+			a->len += (size_t)n + 1;
+			return 0;
+		}
+		if (n != -ENAMETOOLONG)
+			return (int)n;
+		a->len += chunk - 1;
+		s += chunk - 1;
+		chunk = MIN(chunk * 2, (size_t)32768);
+		if (a->len - start >= EXEC_STRING_MAX)
+			return -E2BIG;
+	}
+}
+
+void exec_args_free(struct exec_args *a)
+{
+	kfree(a->buf);
+	*a = (struct exec_args){ 0 };
+}
+
+/* --- segments ---------------------------------------------------------------------------------------------- */
+
+static unsigned prot_of(unsigned elf_prot)
+{
+	return ((elf_prot & ELF_READ) ? VM_READ : 0) | ((elf_prot & ELF_WRITE) ? VM_WRITE : 0) |
+	       ((elf_prot & ELF_EXEC) ? VM_EXEC : 0);
+}
+
+/* The part of a page behind the file's bytes must read as zeros (H3). */
+static int zero_tail(struct vm_space *space, vaddr_t from, vaddr_t to)
+{
+	static const uint8_t zeros[256];
+
+	while (from < to) {
+		size_t n = MIN(to - from, sizeof(zeros));
+		int err = vm_write(space, from, zeros, n);
+
+		if (err < 0)
+			return err;
+		from += n;
+	}
+	return 0;
+}
+
+static int map_segment(struct vm_space *space, const struct elf_segment *s, uint64_t bias,
+		       struct vm_backing *backing)
+{
+	vaddr_t start = ALIGN_DOWN(s->vaddr + bias, PAGE_SIZE),
+		file_end = s->vaddr + bias + s->file_len;
+	vaddr_t end = ALIGN_UP(s->vaddr + bias + s->mem_len, PAGE_SIZE),
+		file_top = ALIGN_UP(file_end, PAGE_SIZE);
+	unsigned flags = prot_of(s->prot) | VM_FIXED_NOREPLACE;
+	vaddr_t out;
+	int err = 0;
+
+	if (s->file_len == 0)
+		file_top = start;
+	if (file_top > start)
+		err = vm_map(space, start, file_top - start, flags, backing, s->offset / PAGE_SIZE,
+			     &out);
+	if (err == 0 && end > file_top)
+		err = vm_map(space, file_top, end - file_top, flags, NULL, 0, &out);
+	if (err == 0 && s->mem_len > s->file_len && file_top > start)
+		err = (s->prot & ELF_WRITE) ? zero_tail(space, file_end, MIN(file_top, end))
+					    : -ENOEXEC;
+	return err == -EEXIST ? -ENOEXEC : err;
+}
+
+static int map_segments(struct vm_space *space, const struct elf_image *elf, uint64_t bias,
+			struct file *file)
+{
+	struct vm_backing *backing;
+	int err = file->ops->mmap ? file->ops->mmap(file, &backing) : -EACCES;
+
+	if (err < 0)
+		return err;
+	for (unsigned i = 0; err == 0 && i < elf->nr_segments; i++)
+		err = map_segment(space, &elf->segment[i], bias, backing);
+	vm_backing_put(backing);
+	space->brk_start = elf->highest + bias;
+	space->brk = space->brk_start;
+	return err;
+}
+
+/* --- the first stack ------------------------------------------------------------------------------------------ */
+
+struct aux {
+	uint64_t pair[AUX_MAX][2];
+	unsigned n;
+};
+
+static void aux_add(struct aux *a, uint64_t type, uint64_t value)
+{
+	ASSERT(a->n < AUX_MAX);
+	a->pair[a->n][0] = type;
+	a->pair[a->n++][1] = value;
+}
+
+static void fill_aux(struct aux *a, const struct process *p, const struct elf_image *elf,
+		     uint64_t bias)
+{
+	aux_add(a, AT_HWCAP, arch_hwcap());
+	aux_add(a, AT_PAGESZ, PAGE_SIZE);
+	aux_add(a, AT_CLKTCK, CLOCK_TICKS);
+	if (elf->phdr_vaddr)
+		aux_add(a, AT_PHDR, elf->phdr_vaddr + bias);
+	aux_add(a, AT_PHENT, ELF_PHDR_SIZE);
+	aux_add(a, AT_PHNUM, elf->phdr_vaddr ? elf->phnum : 0);
+	aux_add(a, AT_BASE, 0);
+	aux_add(a, AT_FLAGS, 0);
+	aux_add(a, AT_ENTRY, elf->entry + bias);
+	aux_add(a, AT_UID, p->cred.uid);
+	aux_add(a, AT_EUID, p->cred.euid);
+	aux_add(a, AT_GID, p->cred.gid);
+	aux_add(a, AT_EGID, p->cred.egid);
+	aux_add(a, AT_SECURE, 0);
+	aux_add(a, AT_HWCAP2, 0);
+}
+
+/* Sixteen bytes for the C library's canary: from the generator, or its weaker cousin before it is seeded. */
+static void at_random(uint8_t out[16])
+{
+	if (random_bytes(out, 16) == 0)
+		return;
+	for (unsigned i = 0; i < 16; i += 4) {
+		uint32_t r = random_u32();
+
+		memcpy(out + i, &r, 4);
+	}
+}
+
+/* Pointers to the strings, in order, each list closed by a NULL. Returns the next free word. */
+static uint64_t *put_pointers(uint64_t *w, const char *buf, unsigned count, vaddr_t base,
+			      size_t *at)
+{
+	for (unsigned i = 0; i < count; i++) {
+		*w++ = base + *at;
+		*at += strlen(buf + *at) + 1;
+	}
+	*w++ = 0;
+	return w;
+}
+
+/* Build argc, argv, envp and the vector in `words` and write everything. *sp gets the initial stack pointer. */
+static int write_stack(struct vm_space *space, const struct exec_args *args, struct aux *aux,
+		       const char *execfn, vaddr_t *sp)
+{
+	static const char platform[] = "aarch64";
+	vaddr_t strings = STACK_TOP - args->len, fn, plat, rnd, start;
+	size_t n_words, at = 0, fn_len = strlen(execfn) + 1;
+	uint64_t *words, *w;
+	uint8_t random[16];
+	int err;
+
+	fn = strings - fn_len;
+	plat = fn - sizeof(platform);
+	rnd = ALIGN_DOWN(plat - sizeof(random), 16);
+	at_random(random);
+	aux_add(aux, AT_RANDOM, rnd);
+	aux_add(aux, AT_EXECFN, fn);
+	aux_add(aux, AT_PLATFORM, plat);
+	aux_add(aux, AT_NULL, 0);
+	n_words = 1 + args->argc + 1 + args->envc + 1 + 2 * (size_t)aux->n;
+	start = ALIGN_DOWN(rnd - n_words * 8, 16);
+	words = kcalloc(n_words, 8);
+	if (!words)
+		return -ENOMEM;
+	w = words;
+	*w++ = args->argc;
+	w = put_pointers(w, args->buf, args->argc, strings, &at);
+	w = put_pointers(w, args->buf, args->envc, strings, &at);
+	memcpy(w, aux->pair, 16 * (size_t)aux->n);
+	err = vm_write(space, strings, args->buf, args->len);
+	if (err == 0)
+		err = vm_write(space, fn, execfn, fn_len);
+	if (err == 0)
+		err = vm_write(space, plat, platform, sizeof(platform));
+	if (err == 0)
+		err = vm_write(space, rnd, random, sizeof(random));
+	if (err == 0)
+		err = vm_write(space, start, words, n_words * 8);
+	kfree(words);
+	*sp = start;
+	return err;
+}
+
+static int map_stack(struct vm_space *space, const struct process *p, const struct exec_args *args,
+		     bool exec)
+{
+	size_t words = (args->argc + args->envc + 64UL) * 8;
+	size_t len = ALIGN_UP(args->len + words + VFS_PATH_MAX + STACK_FIRST, PAGE_SIZE);
+	unsigned flags = VM_READ | VM_WRITE | VM_STACK | VM_FIXED_NOREPLACE | (exec ? VM_EXEC : 0);
+	vaddr_t out;
+
+	space->stack_limit = MAX(p->rlimits[RLIMIT_STACK_IDX].cur, len);
+	return vm_map(space, STACK_TOP - len, len, flags, NULL, 0, &out);
+}
+
+/* --- loading ---------------------------------------------------------------------------------------------------- */
+
+static int read_exactly(struct file *f, void *buf, size_t n, off_t pos)
+{
+	struct io io;
+	ssize_t got;
+
+	io_init_kernel(&io, buf, n);
+	got = file_read_at(f, &io, &pos);
+	if (got < 0)
+		return (int)got;
+	return (size_t)got == n ? 0 : -ENOEXEC;
+}
+
+static int read_elf(struct file *f, struct elf_image *elf)
+{
+	uint8_t hdr[ELF_HEADER_SIZE], *phdrs;
+	struct kstat st;
+	uint64_t phoff;
+	unsigned phnum;
+	int err = file_stat(f, &st);
+
+	if (err == 0)
+		err = read_exactly(f, hdr, sizeof(hdr), 0);
+	if (err == 0)
+		err = elf_check_header(hdr, sizeof(hdr), &phoff, &phnum);
+	if (err < 0)
+		return err;
+	if (phoff > st.size)
+		return -ENOEXEC;
+	phdrs = kmalloc((size_t)phnum * ELF_PHDR_SIZE);
+	if (!phdrs)
+		return -ENOMEM;
+	err = read_exactly(f, phdrs, (size_t)phnum * ELF_PHDR_SIZE, (off_t)phoff);
+	if (err == 0)
+		err = elf_parse(hdr, phdrs, (size_t)phnum * ELF_PHDR_SIZE, st.size,
+				STACK_TOP - EXEC_ARGS_MAX, PAGE_SIZE, elf);
+	kfree(phdrs);
+	return err;
+}
+
+static int build_space(struct process *p, const struct elf_image *elf, const struct exec_args *args,
+		       const char *path, struct exec_image *out)
+{
+	uint64_t bias = elf->pie ? PIE_BASE - elf->lowest : 0;
+	struct aux aux = { .n = 0 };
+	vaddr_t sp;
+	int err = map_segments(out->space, elf, bias, out->file);
+
+	if (err == 0)
+		err = map_stack(out->space, p, args, elf->exec_stack);
+	if (err < 0)
+		return err;
+	fill_aux(&aux, p, elf, bias);
+	err = write_stack(out->space, args, &aux, path, &sp);
+	if (err < 0)
+		return err;
+	out->frame = (struct trap_frame){ .sp_el0 = sp, .elr = elf->entry + bias, .syscall = -1 };
+	return 0;
+}
+
+int exec_load(struct process *p, const struct vfs_context *ctx, struct dentry *at, const char *path,
+	      const struct exec_args *args, struct exec_image *out)
+{
+	struct exec_image img = { 0 };
+	const char *base = strrchr(path, '/');
+	struct elf_image *elf;
+	int err = vfs_access(ctx, at, path, 1);
+
+	if (err == 0)
+		err = vfs_open(ctx, at, path, FILE_RDONLY, 0, &img.file);
+	if (err < 0)
+		return err;
+	elf = kmalloc(sizeof(*elf));
+	img.space = vm_space_create();
+	err = elf && img.space ? read_elf(img.file, elf) : -ENOMEM;
+	if (err == 0)
+		err = build_space(p, elf, args, path, &img);
+	kfree(elf);
+	if (err < 0) {
+		exec_image_free(&img);
+		return err;
+	}
+	str_copy(img.name, base ? base + 1 : path, sizeof(img.name));
+	*out = img;
+	return 0;
+}
+
+void exec_image_free(struct exec_image *img)
+{
+	if (img->file)
+		file_put(img->file);
+	if (img->space)
+		vm_space_put(img->space);
+	*img = (struct exec_image){ 0 };
+}
+
+/* --- becoming it --------------------------------------------------------------------------------------------------- */
+
+void exec_adopt(struct process *p, struct exec_image *img)
+{
+	struct file *old = process_set_image(p, img->name, img->file);
+
+	p->space = img->space;
+	if (old)
+		file_put(old);
+}
+
+void exec_become(struct process *p, struct exec_image *img)
+{
+	struct vm_space *old = p->space;
+	struct trap_frame frame = img->frame;
+
+	exec_adopt(p, img);
+	space_switch(img->space);
+	vm_space_put(old);
+	vfork_release(p);
+	fdtable_close_on_exec(p->files);
+	signal_exec(p);
+	current_thread()->clear_tid = 0;
+	arch_enter_user(&frame, 0);
+}

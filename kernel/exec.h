@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* Loading a program: file, arguments, memory, first frame. */
+#ifndef TERN_KERNEL_EXEC_H
+#define TERN_KERNEL_EXEC_H
+
+#include "arch/aarch64/frame.h"
+#include "fs/vfs.h"
+#include "kernel/proc/process.h"
+
+#define EXEC_STRING_MAX (128UL << 10) /* one argument, as Linux */
+#define EXEC_ARGS_MAX	(2UL << 20)   /* all of them: a quarter of the stack limit, as Linux */
+
+/* Arguments and environment: NUL-terminated strings one after the other, argv first. */
+struct exec_args {
+	char *buf;
+	size_t len, cap;
+	unsigned argc, envc;
+};
+
+/* Append one string; from kernel memory, or from user memory. 0, -E2BIG, -ENOMEM, -EFAULT. */
+int exec_args_add(struct exec_args *a, const char *s) __must_check;
+int exec_args_add_user(struct exec_args *a, vaddr_t s) __must_check;
+void exec_args_free(struct exec_args *a);
+
+/* What is needed to become the program. */
+struct exec_image {
+	struct vm_space *space; /* a reference */
+	struct file *file;	/* a reference */
+	struct trap_frame frame;
+	char name[16];
+};
+
+/* Open and check path, build a new space with segments, stack and auxiliary vector. Nothing of p changes.
+ * 0; -ENOENT, -EACCES, -ENOEXEC, -ENOMEM, -E2BIG ... Context: thread. */
+int exec_load(struct process *p, const struct vfs_context *ctx, struct dentry *at, const char *path,
+	      const struct exec_args *args, struct exec_image *out) __must_check;
+void exec_image_free(struct exec_image *img);
+
+/* Give a process that has not run its image (references move). */
+void exec_adopt(struct process *p, struct exec_image *img);
+/* Become the image: the point of no return. Context: a thread of p, the only one. */
+void exec_become(struct process *p, struct exec_image *img) __noreturn;
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+#include "kernel/spawn.h"
+#include "drivers/tty/tty.h"
+#include "fs/fdtable.h"
+#include "kernel/clone.h"
+#include "kernel/context.h"
+#include "kernel/exec.h"
+#include "kernel/exit.h"
+#include "kernel/proc/lifecycle.h"
+#include "lib/errno.h"
+
+static int add_strings(struct exec_args *args, const char *const *list, unsigned *count)
+{
+	int err = 0;
+
+	for (; err == 0 && list && *list; list++) {
+		err = exec_args_add(args, *list);
+		(*count)++;
+	}
+	return err;
+}
+
+static void set_user(struct process *p, uint32_t uid, uint32_t gid)
+{
+	p->cred = (struct credentials){ .uid = uid,
+					.euid = uid,
+					.suid = uid,
+					.fsuid = uid,
+					.gid = gid,
+					.egid = gid,
+					.sgid = gid,
+					.fsgid = gid };
+}
+
+static int set_stdio(struct process *p, const struct spawn_args *a)
+{
+	for (int fd = 0; fd < 3; fd++) {
+		int err;
+
+		if (!a->stdio[fd])
+			continue;
+		err = fdtable_install_at(p->files, fd, file_get(a->stdio[fd]), false, 3);
+		if (err < 0) {
+			file_put(a->stdio[fd]);
+			return err;
+		}
+	}
+	return 0;
+}
+
+static int set_terminal(struct process *p, struct file *tty)
+{
+	struct session *s = session_of(p);
+	int err = tty_set_controlling(tty, s);
+
+	session_put(s);
+	return err;
+}
+
+/* Files, directory, session: all but the program itself. */
+static int set_surroundings(struct process *p, const struct spawn_args *a)
+{
+	struct dentry *cwd;
+	int err;
+
+	p->files = fdtable_create();
+	p->fs = fs_context_create(p);
+	if (!p->files || !p->fs)
+		return -ENOMEM;
+	err = set_stdio(p, a);
+	if (err == 0)
+		err = process_new_session(p);
+	if (err == 0 && a->cwd && vfs_lookup_dir(p->fs, NULL, a->cwd, &cwd) == 0) {
+		dentry_put(p->fs->cwd);
+		p->fs->cwd = cwd;
+	}
+	return err;
+}
+
+static int load_program(struct process *p, const struct spawn_args *a)
+{
+	struct exec_args args = { 0 };
+	struct exec_image img;
+	struct thread *t;
+	int err = add_strings(&args, a->argv, &args.argc);
+
+	if (err == 0)
+		err = add_strings(&args, a->envp, &args.envc);
+	if (err == 0)
+		err = exec_load(p, p->fs, NULL, a->path, &args, &img);
+	exec_args_free(&args);
+	if (err < 0)
+		return err;
+	exec_adopt(p, &img);
+	t = user_thread_create(p, &img.frame, 0);
+	if (!t)
+		return -ENOMEM;
+	process_publish(p, NULL);
+	if (a->tty)
+		err = set_terminal(p, a->tty);
+	thread_start(t);
+	thread_put(t);
+	if (err < 0)
+		signal_send(p, SIG_KILL);
+	return 0;
+}
+
+int process_spawn(const struct spawn_args *a, struct process **out)
+{
+	struct process *p = process_create(NULL, "spawn");
+	int err;
+
+	if (!p)
+		return -ENOMEM;
+	set_user(p, a->uid, a->gid);
+	err = set_surroundings(p, a);
+	if (err == 0)
+		err = load_program(p, a);
+	if (err < 0) {
+		process_release(p);
+		process_abandon(p);
+		return err;
+	}
+	*out = p;
+	return 0;
+}
+
+bool process_exited(struct process *p, int *status)
+{
+	return process_zombie_status(p, status);
+}
+
+void process_signal_session(struct process *p, int sig)
+{
+	int id = process_session_id(p);
+
+	if (id > 0)
+		signal_send_session(id, sig);
+}

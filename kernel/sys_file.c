@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: MIT */
+/* System calls on descriptors: reading, writing, duplicating, waiting. */
+#include <linux/fcntl.h>
+#include <asm/ioctls.h>
+#include <asm/poll.h>
+#include <asm/stat.h>
+#include <linux/time_types.h>
+#include "fs/fdtable.h"
+#include "fs/pipe.h"
+#include "kernel/sys_priv.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/phys/slab.h"
+#include "mm/vm/user_copy.h"
+
+#define IOV_MAX_SEGMENTS 1024
+#define TRANSFER_MAX	 0x7ffff000UL
+#define FD_INT(x)	 ((int)(uint32_t)(x))
+
+struct file *fd_get(uint64_t fd)
+{
+	return fdtable_lookup(current_process()->files, FD_INT(fd));
+}
+
+static uint64_t fd_limit(void)
+{
+	return current_process()->rlimits[7 /* RLIMIT_NOFILE */].cur;
+}
+
+/* A program that writes where nobody reads is told by SIGPIPE as well. */
+static int64_t after_write(int64_t n)
+{
+	if (n == -EPIPE)
+		signal_send_thread(current_thread(), SIG_PIPE);
+	return n;
+}
+
+static bool may_read(const struct file *f)
+{
+	return (f->flags & FILE_ACCMODE) != FILE_WRONLY;
+}
+
+static bool may_write(const struct file *f)
+{
+	return (f->flags & FILE_ACCMODE) != FILE_RDONLY;
+}
+
+/* Move data one way; pos NULL: at the file's own position. f's reference is dropped. */
+static int64_t transfer(struct file *f, struct io *io, bool write, off_t *pos)
+{
+	int64_t n;
+
+	if (!f)
+		return -EBADF;
+	if (write ? !may_write(f) : !may_read(f))
+		n = -EBADF;
+	else if (write)
+		n = after_write(pos ? file_write_at(f, io, pos) : file_write(f, io));
+	else
+		n = pos ? file_read_at(f, io, pos) : file_read(f, io);
+	file_put(f);
+	return n;
+}
+
+static int64_t transfer_buffer(const uint64_t a[6], bool write, off_t *pos)
+{
+	size_t n = MIN(a[2], TRANSFER_MAX);
+	struct io io;
+
+	if (!user_range_ok(a[1], n))
+		return -EFAULT;
+	io_init_user(&io, a[1], n);
+	return transfer(fd_get(a[0]), &io, write, pos);
+}
+
+int64_t sys_read(const uint64_t a[6])
+{
+	return transfer_buffer(a, false, NULL);
+}
+
+int64_t sys_write(const uint64_t a[6])
+{
+	return transfer_buffer(a, true, NULL);
+}
+
+int64_t sys_pread64(const uint64_t a[6])
+{
+	off_t pos = (off_t)a[3];
+
+	return pos < 0 ? -EINVAL : transfer_buffer(a, false, &pos);
+}
+
+int64_t sys_pwrite64(const uint64_t a[6])
+{
+	off_t pos = (off_t)a[3];
+
+	return pos < 0 ? -EINVAL : transfer_buffer(a, true, &pos);
+}
+
+/* struct iovec and struct io_segment have the same members in the same order. */
+static int64_t transfer_vector(const uint64_t a[6], bool write)
+{
+	struct io_segment *seg;
+	uint64_t total = 0;
+	struct io io;
+	int64_t ret;
+
+	if (a[2] == 0)
+		return 0;
+	if (a[2] > IOV_MAX_SEGMENTS)
+		return -EINVAL;
+	seg = kcalloc(a[2], sizeof(*seg));
+	if (!seg)
+		return -ENOMEM;
+	ret = user_copy_from(seg, a[1], a[2] * sizeof(*seg));
+	for (uint64_t i = 0; ret == 0 && i < a[2]; i++) {
+		if (!user_range_ok(seg[i].base, seg[i].len))
+			ret = -EFAULT;
+		seg[i].len = MIN(seg[i].len, TRANSFER_MAX - total);
+		total += seg[i].len;
+	}
+	if (ret == 0) {
+		io_init_segments(&io, seg, (unsigned)a[2], true);
+		ret = transfer(fd_get(a[0]), &io, write, NULL);
+	}
+	kfree(seg);
+	return ret;
+}
+
+int64_t sys_readv(const uint64_t a[6])
+{
+	return transfer_vector(a, false);
+}
+
+int64_t sys_writev(const uint64_t a[6])
+{
+	return transfer_vector(a, true);
+}
+
+int64_t sys_close(const uint64_t a[6])
+{
+	return fdtable_close(current_process()->files, FD_INT(a[0]));
+}
+
+/* --- duplicates and flags ------------------------------------------------------------------------------------ */
+
+int64_t fd_install(struct file *f, int min, bool cloexec)
+{
+	int fd = fdtable_install(current_process()->files, f, min, cloexec, fd_limit());
+
+	if (fd < 0)
+		file_put(f);
+	return fd;
+}
+
+int64_t sys_dup(const uint64_t a[6])
+{
+	struct file *f = fd_get(a[0]);
+
+	return f ? fd_install(f, 0, false) : -EBADF;
+}
+
+int64_t sys_dup3(const uint64_t a[6])
+{
+	struct file *f;
+	int err;
+
+	if (a[2] & ~(uint64_t)O_CLOEXEC)
+		return -EINVAL;
+	if (FD_INT(a[0]) == FD_INT(a[1]))
+		return -EINVAL;
+	f = fd_get(a[0]);
+	if (!f)
+		return -EBADF;
+	err = fdtable_install_at(current_process()->files, FD_INT(a[1]), f, a[2] & O_CLOEXEC,
+				 fd_limit());
+	if (err < 0) {
+		file_put(f);
+		return err;
+	}
+	return FD_INT(a[1]);
+}
+
+#define SETTABLE_FLAGS (FILE_APPEND | FILE_NONBLOCK)
+
+static int64_t set_flags(struct file *f, uint64_t flags)
+{
+	uint32_t old = atomic_load_relaxed(&f->flags);
+
+	while (!atomic_compare_exchange(
+		&f->flags, &old, (old & ~SETTABLE_FLAGS) | ((uint32_t)flags & SETTABLE_FLAGS)))
+		;
+	return 0;
+}
+
+static int64_t file_control(struct file *f, uint64_t fd, uint64_t cmd, uint64_t arg)
+{
+	struct fdtable *t = current_process()->files;
+
+	switch (cmd) {
+	case F_GETFD:
+		return fdtable_get_cloexec(t, FD_INT(fd));
+	case F_SETFD:
+		return fdtable_set_cloexec(t, FD_INT(fd), arg & FD_CLOEXEC);
+	case F_GETFL:
+		return atomic_load_relaxed(&f->flags) & (FILE_ACCMODE | SETTABLE_FLAGS);
+	case F_SETFL:
+		return set_flags(f, arg);
+	default:
+		return -EINVAL;
+	}
+}
+
+int64_t sys_fcntl(const uint64_t a[6])
+{
+	struct file *f = fd_get(a[0]);
+	int64_t ret;
+
+	if (!f)
+		return -EBADF;
+	if (a[1] == F_DUPFD || a[1] == F_DUPFD_CLOEXEC) {
+		if (a[2] >= fd_limit()) {
+			file_put(f);
+			return -EINVAL;
+		}
+		return fd_install(f, FD_INT(a[2]), a[1] == F_DUPFD_CLOEXEC);
+	}
+	ret = file_control(f, a[0], a[1], a[2]);
+	file_put(f);
+	return ret;
+}
+
+int64_t sys_ioctl(const uint64_t a[6])
+{
+	struct file *f = fd_get(a[0]);
+	struct fdtable *t = current_process()->files;
+	int64_t ret = -ENOTTY;
+	int on;
+
+	if (!f)
+		return -EBADF;
+	switch ((uint32_t)a[1]) {
+	case FIOCLEX:
+	case FIONCLEX:
+		ret = fdtable_set_cloexec(t, FD_INT(a[0]), (uint32_t)a[1] == FIOCLEX);
+		break;
+	case FIONBIO:
+		ret = user_copy_from(&on, a[2], sizeof(on));
+		if (ret == 0)
+			ret = set_flags(f, (f->flags & FILE_APPEND) | (on ? FILE_NONBLOCK : 0));
+		break;
+	default:
+		if (f->ops->ioctl)
+			ret = f->ops->ioctl(f, (unsigned)a[1], a[2]);
+	}
+	file_put(f);
+	return ret;
+}
+
+int64_t sys_lseek(const uint64_t a[6])
+{
+	struct file *f = fd_get(a[0]);
+	int64_t ret;
+
+	if (!f)
+		return -EBADF;
+	ret = f->ops->seek ? f->ops->seek(f, (off_t)a[1], (int)a[2]) : -ESPIPE;
+	file_put(f);
+	return ret;
+}
+
+int64_t sys_pipe2(const uint64_t a[6])
+{
+	struct file *end[2];
+	int fd[2], err;
+
+	if (a[1] & ~(uint64_t)(O_CLOEXEC | O_NONBLOCK))
+		return -EINVAL;
+	err = pipe_create(&end[0], &end[1], (a[1] & O_NONBLOCK) ? FILE_NONBLOCK : 0);
+	if (err < 0)
+		return err;
+	fd[0] = (int)fd_install(end[0], 0, a[1] & O_CLOEXEC);
+	if (fd[0] < 0) {
+		file_put(end[1]);
+		return fd[0];
+	}
+	fd[1] = (int)fd_install(end[1], 0, a[1] & O_CLOEXEC);
+	err = fd[1] < 0 ? fd[1] : user_copy_to(a[0], fd, sizeof(fd));
+	if (err < 0) {
+		int ignored = fdtable_close(current_process()->files, fd[0]);
+
+		if (fd[1] >= 0)
+			ignored = fdtable_close(current_process()->files, fd[1]);
+		(void)ignored;
+	}
+	return err;
+}
+
+int64_t sys_fsync(const uint64_t a[6])
+{
+	struct file *f = fd_get(a[0]);
+
+	if (!f)
+		return -EBADF;
+	file_put(f);
+	return 0;
+}
+
+int64_t sys_sync(const uint64_t a[6])
+{
+	(void)a;
+	return 0;
+}
+
+int64_t sys_ftruncate(const uint64_t a[6])
+{
+	struct file *f = fd_get(a[0]);
+	int64_t ret;
+
+	if (!f)
+		return -EBADF;
+	if ((off_t)a[1] < 0 || !may_write(f) || !f->ops->truncate)
+		ret = -EINVAL;
+	else
+		ret = f->ops->truncate(f, (off_t)a[1]);
+	file_put(f);
+	return ret;
+}
+
+/* --- stat ---------------------------------------------------------------------------------------------------- */
+
+int64_t stat_to_user(const struct kstat *k, vaddr_t to)
+{
+	struct stat st;
+
+	memset(&st, 0, sizeof(st));
+	st.st_dev = k->dev;
+	st.st_ino = k->ino;
+	st.st_mode = k->mode;
+	st.st_nlink = k->nlink;
+	st.st_uid = k->uid;
+	st.st_gid = k->gid;
+	st.st_rdev = k->rdev;
+	st.st_size = (long)k->size;
+	st.st_blksize = (int)k->blksize;
+	st.st_blocks = (long)k->blocks;
+	st.st_atime = (long)(k->atime_ns / NS_PER_S);
+	st.st_atime_nsec = k->atime_ns % NS_PER_S;
+	st.st_mtime = (long)(k->mtime_ns / NS_PER_S);
+	st.st_mtime_nsec = k->mtime_ns % NS_PER_S;
+	st.st_ctime = (long)(k->ctime_ns / NS_PER_S);
+	st.st_ctime_nsec = k->ctime_ns % NS_PER_S;
+	return user_copy_to(to, &st, sizeof(st));
+}
+
+int64_t sys_fstat(const uint64_t a[6])
+{
+	struct file *f = fd_get(a[0]);
+	struct kstat k;
+	int64_t ret;
+
+	if (!f)
+		return -EBADF;
+	ret = file_stat(f, &k);
+	file_put(f);
+	return ret < 0 ? ret : stat_to_user(&k, a[1]);
+}
+
+/* --- directories ------------------------------------------------------------------------------------------------- */
+
+struct dirent_head {
+	uint64_t ino;
+	int64_t off;
+	uint16_t reclen;
+	uint8_t type;
+} __packed;
+
+struct dirent_sink {
+	vaddr_t at;
+	size_t left;
+	int64_t written;
+	int err;
+};
+
+static bool emit_dirent(void *arg, const char *name, size_t len, uint64_t ino, uint8_t type,
+			off_t next)
+{
+	struct dirent_sink *s = arg;
+	size_t rec = ALIGN_UP(sizeof(struct dirent_head) + len + 1, 8UL);
+	uint8_t buf[sizeof(struct dirent_head) + 256 + 8] = { 0 };
+	struct dirent_head h = { ino, next, (uint16_t)rec, type };
+
+	if (rec > s->left || rec > sizeof(buf)) {
+		s->err = s->written ? 0 : -EINVAL;
+		return false;
+	}
+	memcpy(buf, &h, sizeof(h));
+	memcpy(buf + sizeof(h), name, len);
+	s->err = user_copy_to(s->at, buf, rec);
+	if (s->err < 0)
+		return false;
+	s->at += rec;
+	s->left -= rec;
+	s->written += (int64_t)rec;
+	return true;
+}
+
+int64_t sys_getdents64(const uint64_t a[6])
+{
+	struct dirent_sink s = { .at = a[1], .left = MIN(a[2], TRANSFER_MAX) };
+	struct file *f = fd_get(a[0]);
+	int64_t ret = -ENOTDIR;
+
+	if (!f)
+		return -EBADF;
+	if (f->ops->iterate)
+		ret = f->ops->iterate(f, emit_dirent, &s);
+	file_put(f);
+	if (s.written)
+		return s.written;
+	return ret < 0 ? ret : s.err;
+}
+
+/* --- poll ---------------------------------------------------------------------------------------------------------- */
+
+struct poll_slot {
+	struct file *file;
+	struct poll_watch watch;
+	bool watched;
+};
+
+static unsigned check_ready(struct pollfd *pfd, struct poll_slot *slot, unsigned n)
+{
+	unsigned ready = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t want = (uint16_t)pfd[i].events | POLL_ERR | POLL_HUP;
+
+		if (pfd[i].fd < 0)
+			pfd[i].revents = 0;
+		else if (!slot[i].file)
+			pfd[i].revents = POLL_NVAL;
+		else
+			pfd[i].revents = (short)(file_poll(slot[i].file) & want);
+		ready += pfd[i].revents != 0;
+	}
+	return ready;
+}
+
+/* Register all, check all, sleep once; again when something happened (RC-021). */
+static int64_t poll_loop(struct pollfd *pfd, struct poll_slot *slot, unsigned n, uint64_t deadline)
+{
+	struct poller poller;
+	int64_t ready;
+	int err = 0;
+
+	poller_init(&poller);
+	for (unsigned i = 0; i < n; i++) {
+		if (!slot[i].file || !slot[i].file->source)
+			continue;
+		poll_watch_add(&poller, &slot[i].watch, slot[i].file->source,
+			       (uint16_t)pfd[i].events, NULL);
+		slot[i].watched = true;
+	}
+	for (;;) {
+		uint32_t events;
+
+		while (poller_next(&poller, &events))
+			;
+		ready = check_ready(pfd, slot, n);
+		if (ready || err)
+			break;
+		err = poller_wait(&poller, WAIT_INTERRUPTIBLE, deadline);
+	}
+	for (unsigned i = 0; i < n; i++)
+		if (slot[i].watched)
+			poll_watch_remove(&slot[i].watch);
+	if (ready)
+		return ready;
+	return err == -ETIMEDOUT ? 0 : -EINTR;
+}
+
+static int64_t poll_user(struct pollfd *pfd, unsigned n, uint64_t deadline)
+{
+	struct poll_slot *slot = kcalloc(n + 1, sizeof(*slot));
+	int64_t ret;
+
+	if (!slot)
+		return -ENOMEM;
+	for (unsigned i = 0; i < n; i++)
+		slot[i].file = pfd[i].fd < 0 ? NULL : fd_get((uint64_t)pfd[i].fd);
+	ret = poll_loop(pfd, slot, n, deadline);
+	for (unsigned i = 0; i < n; i++)
+		if (slot[i].file)
+			file_put(slot[i].file);
+	kfree(slot);
+	return ret;
+}
+
+/* A relative timeout at a user address (0: none) as a deadline. */
+static int poll_deadline(vaddr_t ts_addr, uint64_t *deadline)
+{
+	struct __kernel_timespec ts;
+	int err;
+
+	*deadline = DEADLINE_NEVER;
+	if (!ts_addr)
+		return 0;
+	err = user_copy_from(&ts, ts_addr, sizeof(ts));
+	if (err < 0)
+		return err;
+	if (ts.tv_sec < 0 || ts.tv_nsec < 0 || ts.tv_nsec >= (long)NS_PER_S)
+		return -EINVAL;
+	if ((uint64_t)ts.tv_sec < UINT64_MAX / NS_PER_S / 2)
+		*deadline = clock_now_ns() + (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+	return 0;
+}
+
+int64_t sys_ppoll(const uint64_t a[6])
+{
+	unsigned n = (unsigned)a[1];
+	struct pollfd *pfd;
+	uint64_t deadline;
+	int64_t ret;
+
+	if (a[1] > fd_limit())
+		return -EINVAL;
+	if (a[3])
+		return -ENOSYS;
+	ret = poll_deadline(a[2], &deadline);
+	if (ret < 0)
+		return ret;
+	pfd = kcalloc(n + 1UL, sizeof(*pfd));
+	if (!pfd)
+		return -ENOMEM;
+	ret = user_copy_from(pfd, a[0], n * sizeof(*pfd));
+	if (ret == 0)
+		ret = poll_user(pfd, n, deadline);
+	if (ret >= 0 && user_copy_to(a[0], pfd, n * sizeof(*pfd)) < 0)
+		ret = -EFAULT;
+	kfree(pfd);
+	return ret;
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/* System calls on processes. */
+#include <linux/resource.h>
+#include <linux/wait.h>
+#include "kernel/clone.h"
+#include "kernel/context.h"
+#include "kernel/exec.h"
+#include "kernel/exit.h"
+#include "kernel/proc/lifecycle.h"
+#include "kernel/sys_priv.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/phys/slab.h"
+#include "mm/vm/user_copy.h"
+
+#define PID_INT(x)	  ((int)(uint32_t)(x))
+#define EXIT_STATUS(code) (((int)(code)&0xff) << 8)
+
+/* --- programs ----------------------------------------------------------------------------------------------- */
+
+/* Collect a NULL-terminated user array of strings. */
+static int add_user_strings(struct exec_args *args, vaddr_t list, unsigned *count)
+{
+	for (; list; list += sizeof(uint64_t)) {
+		uint64_t s;
+		int err = user_copy_from(&s, list, sizeof(s));
+
+		if (err < 0 || s == 0)
+			return err;
+		err = exec_args_add_user(args, s);
+		if (err < 0)
+			return err;
+		if (++*count > EXEC_ARGS_MAX / sizeof(uint64_t) / 4)
+			return -E2BIG;
+	}
+	return 0;
+}
+
+static int load_from_user(struct process *p, const uint64_t a[6], struct exec_image *img)
+{
+	struct exec_args args = { 0 };
+	char *path = kmalloc(VFS_PATH_MAX);
+	ssize_t n = path ? user_copy_string(path, a[0], VFS_PATH_MAX) : -ENOMEM;
+	int err = n < 0 ? (int)n : 0;
+
+	if (err == 0)
+		err = add_user_strings(&args, a[1], &args.argc);
+	if (err == 0 && args.argc == 0) {
+		err = exec_args_add(&args, "");
+		args.argc = 1;
+	}
+	if (err == 0)
+		err = add_user_strings(&args, a[2], &args.envc);
+	if (err == 0)
+		err = exec_load(p, p->fs, NULL, path, &args, img);
+	exec_args_free(&args);
+	kfree(path);
+	return err;
+}
+
+int64_t sys_execve(const uint64_t a[6])
+{
+	struct process *p = current_process();
+	struct exec_image img;
+	int err = load_from_user(p, a, &img);
+
+	if (err < 0)
+		return err;
+	exec_become(p, &img);
+}
+
+int64_t sys_exit(const uint64_t a[6])
+{
+	exit_current(EXIT_STATUS(a[0]));
+}
+
+int64_t sys_exit_group(const uint64_t a[6])
+{
+	signal_group_exit(current_process(), EXIT_STATUS(a[0]));
+	exit_current(signal_exit_status(current_process()));
+}
+
+/* --- waiting ---------------------------------------------------------------------------------------------------- */
+
+static void fill_usage(struct rusage *ru, uint64_t cpu_ns)
+{
+	memset(ru, 0, sizeof(*ru));
+	ru->ru_utime.tv_sec = (long)(cpu_ns / NS_PER_S);
+	ru->ru_utime.tv_usec = (long)(cpu_ns % NS_PER_S / NS_PER_US);
+}
+
+int64_t sys_wait4(const uint64_t a[6])
+{
+	struct process *p = current_process();
+	struct wait_result r;
+	struct rusage ru;
+	int found = 0, err = 0;
+
+	if (a[2] & ~(uint64_t)(WNOHANG | WUNTRACED | WCONTINUED))
+		return -EINVAL;
+	found = process_reap_child(p, PID_INT(a[0]), false, &r);
+	if (found == 0 && (a[2] & WNOHANG))
+		return 0;
+	if (found == 0)
+		err = wait_event_interruptible(
+			&p->child_wait,
+			(found = process_reap_child(p, PID_INT(a[0]), false, &r)) != 0);
+	if (found <= 0)
+		return found < 0 ? found : err;
+	fill_usage(&ru, r.cpu_ns);
+	if (a[1] && user_copy_to(a[1], &r.status, sizeof(r.status)) < 0)
+		return -EFAULT;
+	if (a[3] && user_copy_to(a[3], &ru, sizeof(ru)) < 0)
+		return -EFAULT;
+	return r.pid;
+}
+
+int64_t sys_getrusage(const uint64_t a[6])
+{
+	uint64_t ns = current_thread()->runtime_ns;
+	struct rusage ru;
+
+	if ((int)a[0] != RUSAGE_SELF && (int)a[0] != 1 /* RUSAGE_THREAD */)
+		return -EINVAL;
+	fill_usage(&ru, ns + current_process()->cpu_ns);
+	return user_copy_to(a[1], &ru, sizeof(ru));
+}
+
+/* --- identity ------------------------------------------------------------------------------------------------------ */
+
+int64_t sys_getpid(const uint64_t a[6])
+{
+	(void)a;
+	return current_process()->pid;
+}
+
+int64_t sys_gettid(const uint64_t a[6])
+{
+	return sys_getpid(a);
+}
+
+int64_t sys_getppid(const uint64_t a[6])
+{
+	(void)a;
+	return process_parent_pid(current_process());
+}
+
+int64_t sys_getuid(const uint64_t a[6])
+{
+	(void)a;
+	return current_process()->cred.uid;
+}
+
+int64_t sys_geteuid(const uint64_t a[6])
+{
+	(void)a;
+	return current_process()->cred.euid;
+}
+
+int64_t sys_getgid(const uint64_t a[6])
+{
+	(void)a;
+	return current_process()->cred.gid;
+}
+
+int64_t sys_getegid(const uint64_t a[6])
+{
+	(void)a;
+	return current_process()->cred.egid;
+}
+
+int64_t sys_getgroups(const uint64_t a[6])
+{
+	const struct credentials *c = &current_process()->cred;
+	size_t n = c->nr_groups;
+
+	if ((int)a[0] < 0 || ((int)a[0] > 0 && a[0] < n))
+		return -EINVAL;
+	if ((int)a[0] > 0 && user_copy_to(a[1], c->groups, n * sizeof(c->groups[0])) < 0)
+		return -EFAULT;
+	return (int64_t)n;
+}
+
+int64_t sys_getpgid(const uint64_t a[6])
+{
+	return process_get_group_id(current_process(), PID_INT(a[0]));
+}
+
+int64_t sys_setpgid(const uint64_t a[6])
+{
+	return process_set_group(current_process(), PID_INT(a[0]), PID_INT(a[1]));
+}
+
+int64_t sys_getsid(const uint64_t a[6])
+{
+	return process_get_session_id(current_process(), PID_INT(a[0]));
+}
+
+int64_t sys_setsid(const uint64_t a[6])
+{
+	(void)a;
+	return process_set_session(current_process());
+}
+
+int64_t sys_set_tid_address(const uint64_t a[6])
+{
+	current_thread()->clear_tid = a[0];
+	return sys_getpid(a);
+}
+
+/* --- signals ---------------------------------------------------------------------------------------------------------- */
+
+/* Stopping is not there yet, and nothing pretends: such a request is refused. */
+static bool is_stop(int sig)
+{
+	return sig == SIG_STOP || sig == SIG_TSTP || sig == SIG_TTIN || sig == SIG_TTOU;
+}
+
+int64_t sys_kill(const uint64_t a[6])
+{
+	if (is_stop((int)a[1]))
+		return -ENOSYS;
+	return process_kill(current_process(), PID_INT(a[0]), (int)a[1]);
+}
+
+int64_t sys_tkill(const uint64_t a[6])
+{
+	int sig = (int)a[1];
+
+	if (PID_INT(a[0]) <= 0 || sig < 0 || sig > NSIG)
+		return -EINVAL;
+	if (is_stop(sig))
+		return -ENOSYS;
+	if (PID_INT(a[0]) != current_process()->pid)
+		return process_kill(current_process(), PID_INT(a[0]), sig);
+	if (sig)
+		signal_send_thread(current_thread(), sig);
+	return 0;
+}
+
+int64_t sys_tgkill(const uint64_t a[6])
+{
+	const uint64_t rest[6] = { a[1], a[2] };
+
+	return PID_INT(a[0]) != PID_INT(a[1]) ? -ESRCH : sys_tkill(rest);
+}
+
+struct user_sigaction {
+	uint64_t handler, flags, restorer, mask;
+};
+
+int64_t sys_rt_sigaction(const uint64_t a[6])
+{
+	struct process *p = current_process();
+	struct signal_action old, act = { 0 };
+	struct user_sigaction u;
+	int sig = (int)a[0];
+
+	if (a[3] != sizeof(sigset_t64) || sig < 1 || sig > NSIG)
+		return -EINVAL;
+	signal_get_action(p, sig, &old);
+	if (a[1]) {
+		if (user_copy_from(&u, a[1], sizeof(u)) < 0)
+			return -EFAULT;
+		if (sig == SIG_KILL || sig == SIG_STOP)
+			return -EINVAL;
+		if (u.handler > 1)
+			return -ENOSYS;
+		act = (struct signal_action){ u.handler, u.flags, u.restorer, u.mask };
+	}
+	u = (struct user_sigaction){ old.handler, old.flags, old.restorer, old.mask };
+	if (a[2] && user_copy_to(a[2], &u, sizeof(u)) < 0)
+		return -EFAULT;
+	if (a[1])
+		signal_set_action(p, sig, &act);
+	return 0;
+}
+
+int64_t sys_rt_sigprocmask(const uint64_t a[6])
+{
+	sigset_t64 old = current_thread()->sig_blocked, set, now = old;
+
+	if (a[3] != sizeof(set))
+		return -EINVAL;
+	if (a[1]) {
+		if (user_copy_from(&set, a[1], sizeof(set)) < 0)
+			return -EFAULT;
+		switch ((int)a[0]) {
+		case 0: /* SIG_BLOCK */
+			now = old | set;
+			break;
+		case 1: /* SIG_UNBLOCK */
+			now = old & ~set;
+			break;
+		case 2: /* SIG_SETMASK */
+			now = set;
+			break;
+		default:
+			return -EINVAL;
+		}
+	}
+	if (a[2] && user_copy_to(a[2], &old, sizeof(old)) < 0)
+		return -EFAULT;
+	if (a[1])
+		signal_set_mask(now);
+	return 0;
+}
+
+int64_t sys_rt_sigpending(const uint64_t a[6])
+{
+	sigset_t64 set = signal_get_pending();
+
+	if (a[1] != sizeof(set))
+		return -EINVAL;
+	return user_copy_to(a[0], &set, sizeof(set));
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* System calls on time. */
+#include <linux/time.h>
+#include <linux/time_types.h>
+#include "kernel/core/clock.h"
+#include "kernel/sys_priv.h"
+#include "lib/errno.h"
+#include "mm/vm/user_copy.h"
+#include "sched/wait.h"
+
+static int64_t put_time(vaddr_t to, uint64_t ns)
+{
+	struct __kernel_timespec ts = { (long long)(ns / NS_PER_S), (long long)(ns % NS_PER_S) };
+
+	return user_copy_to(to, &ts, sizeof(ts));
+}
+
+static int get_time(vaddr_t from, uint64_t *ns)
+{
+	struct __kernel_timespec ts;
+	int err = user_copy_from(&ts, from, sizeof(ts));
+
+	if (err < 0)
+		return err;
+	if (ts.tv_sec < 0 || ts.tv_nsec < 0 || ts.tv_nsec >= (long long)NS_PER_S)
+		return -EINVAL;
+	if ((uint64_t)ts.tv_sec > UINT64_MAX / NS_PER_S / 4)
+		*ns = UINT64_MAX / 4;
+	else
+		*ns = (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+	return 0;
+}
+
+static int read_clock(uint64_t id, uint64_t *ns)
+{
+	switch (id) {
+	case CLOCK_REALTIME:
+	case CLOCK_REALTIME_COARSE:
+		*ns = clock_wall_ns();
+		return 0;
+	case CLOCK_MONOTONIC:
+	case CLOCK_MONOTONIC_RAW:
+	case CLOCK_MONOTONIC_COARSE:
+	case CLOCK_BOOTTIME:
+		*ns = clock_now_ns();
+		return 0;
+	case CLOCK_THREAD_CPUTIME_ID:
+	case CLOCK_PROCESS_CPUTIME_ID:
+		*ns = current_thread()->runtime_ns +
+		      (clock_now_ns() - current_thread()->exec_start_ns);
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+int64_t sys_clock_gettime(const uint64_t a[6])
+{
+	uint64_t ns;
+	int err = read_clock(a[0], &ns);
+
+	return err < 0 ? err : put_time(a[1], ns);
+}
+
+int64_t sys_clock_getres(const uint64_t a[6])
+{
+	uint64_t ns;
+	int err = read_clock(a[0], &ns);
+
+	return err < 0 || !a[1] ? err : put_time(a[1], 1);
+}
+
+int64_t sys_gettimeofday(const uint64_t a[6])
+{
+	uint64_t ns = clock_wall_ns();
+	int64_t tv[2] = { (int64_t)(ns / NS_PER_S), (int64_t)(ns % NS_PER_S / NS_PER_US) };
+
+	return a[0] ? user_copy_to(a[0], tv, sizeof(tv)) : 0;
+}
+
+/* Sleep to a monotonic deadline. What is left goes to `rem` if a signal cut it short. */
+static int64_t sleep_to(uint64_t deadline, vaddr_t rem)
+{
+	int err = sleep_until(deadline, WAIT_INTERRUPTIBLE);
+	uint64_t now = clock_now_ns();
+
+	if (err < 0 && rem && put_time(rem, deadline > now ? deadline - now : 0) < 0)
+		return -EFAULT;
+	return err < 0 ? -EINTR : 0;
+}
+
+int64_t sys_nanosleep(const uint64_t a[6])
+{
+	uint64_t ns;
+	int err = get_time(a[0], &ns);
+
+	return err < 0 ? err : sleep_to(clock_now_ns() + ns, a[1]);
+}
+
+int64_t sys_clock_nanosleep(const uint64_t a[6])
+{
+	bool absolute = a[1] & TIMER_ABSTIME;
+	uint64_t ns, now;
+	int err = get_time(a[2], &ns);
+
+	if (err < 0)
+		return err;
+	if ((a[1] & ~(uint64_t)TIMER_ABSTIME) ||
+	    (a[0] != CLOCK_REALTIME && a[0] != CLOCK_MONOTONIC && a[0] != CLOCK_BOOTTIME))
+		return -EINVAL;
+	if (!absolute)
+		return sleep_to(clock_now_ns() + ns, a[3]);
+	err = read_clock(a[0], &now);
+	if (err < 0 || ns <= now)
+		return err;
+	return sleep_to(clock_now_ns() + (ns - now), 0);
+}

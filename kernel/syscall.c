@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* The system-call table of the Linux arm64 ABI. What is not in it is -ENOSYS and counted. */
+#include "kernel/syscall.h"
+#include <asm/unistd.h>
+#include "kernel/core/lock.h"
+#include "kernel/core/panic.h"
+#include "kernel/proc/process.h"
+#include "kernel/sys_priv.h"
+#include "lib/atomic.h"
+#include "lib/errno.h"
+
+#define SVC_SIZE 4
+
+static const syscall_fn table[] = {
+#define ROW(name) [__NR_##name] = sys_##name,
+	SYSCALLS(ROW)
+#undef ROW
+};
+
+/* How often each missing call was asked for. Larger numbers share the last place. */
+#define UNKNOWN_MAX 512
+static uint64_t unknown[UNKNOWN_MAX]; /* [atomic] */
+
+static void count_unknown(uint64_t nr)
+{
+	atomic_add_relaxed(&unknown[MIN(nr, (uint64_t)UNKNOWN_MAX - 1)], 1);
+}
+
+void syscall_for_each_unknown(void (*fn)(unsigned nr, uint64_t count, void *arg), void *arg)
+{
+	for (unsigned i = 0; i < UNKNOWN_MAX; i++)
+		if (atomic_load_relaxed(&unknown[i]))
+			fn(i, atomic_load_relaxed(&unknown[i]), arg);
+}
+
+void syscall_dispatch(struct trap_frame *f)
+{
+	uint64_t nr = f->x[8];
+	syscall_fn fn = nr < ARRAY_SIZE(table) ? table[nr] : NULL;
+	int64_t ret = -ENOSYS;
+
+	f->syscall = (int64_t)nr;
+	f->orig_x0 = f->x[0];
+	if (fn)
+		ret = fn(f->x);
+	else
+		count_unknown(nr);
+	lock_check_none_held("system call");
+	if (ret == -ERESTARTSYS) {
+		/* no handlers yet: a call that a signal ended is made again, unless the thread dies first */
+		f->x[0] = f->orig_x0;
+		f->elr -= SVC_SIZE;
+	} else {
+		f->x[0] = (uint64_t)ret;
+	}
+	f->syscall = -1;
+}

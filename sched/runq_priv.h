@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* The run queues, for sched/ alone. One per CPU; its lock also guards the scheduling state of every thread whose
+ * t->rq points at it, asleep or not.
+ *
+ * I-SCHED-1: a thread is in at most one run queue's tree, that of t->rq; it is there (queued) while it wants the CPU,
+ *            also while it runs and while it is BLOCKED but has not switched away yet.
+ * I-SCHED-2: waiting_on is not NULL only between wait_prepare() and wait_finish().
+ * I-SCHED-3: t->rq changes only with both queues' locks held and on_cpu == 0.
+ * I-SCHED-4: on_cpu is 1 from the pick until another thread has finished the switch away from it: while it is 1 no
+ *            other CPU may run, move or free the thread.
+ * I-SCHED-5: the queue's lock is held from the pick across arch_switch() until the incoming thread has cleared the
+ *            outgoing one's on_cpu. It changes hands there and nowhere else. */
+#ifndef TERN_SCHED_RUNQ_PRIV_H
+#define TERN_SCHED_RUNQ_PRIV_H
+
+#include "kernel/core/clock.h"
+#include "kernel/core/percpu.h"
+#include "sched/eevdf.h"
+#include "sched/thread.h"
+
+/* Once something else could run, the current thread may stay this long before it is asked again. */
+#define SCHED_GRANULARITY_NS 750000UL
+
+struct runq {
+	spinlock_t lock;       /* RUNQ */
+	unsigned cpu;	       /* [init] */
+	struct cpu *c;	       /* [init] */
+	struct thread *curr;   /* [lock] NULL until sched_start() on this CPU */
+	struct thread *idle;   /* [init] never in the tree */
+	struct eevdf ready;    /* [lock] */
+	struct timer slice;    /* [cpu] */
+	bool slice_armed;      /* [cpu] irqs off */
+	uint64_t slice_end_ns; /* [lock] when curr must be compared with the others again */
+	struct list_head dead; /* [lock] off their CPU, waiting to be reaped */
+	uint64_t switches;     /* [lock] */
+	uint64_t idle_ns;      /* [lock] */
+	uint64_t steals;       /* [lock] threads this CPU took from others */
+};
+
+/* CPUs with nothing to run. Set and cleared under the CPU's run-queue lock; others read it as a hint. */
+extern cpumask_t sched_idle_cpus; /* [atomic] */
+/* CPUs that have called sched_start(). */
+extern cpumask_t sched_online_cpus; /* [atomic] */
+
+struct runq *runq_of_cpu(unsigned cpu);
+/* Context: irqs off. */
+struct runq *this_runq(void);
+
+/* Both, by CPU number; the same one is taken once. irqs off. */
+void runq_lock_two(struct runq *a, struct runq *b);
+void runq_unlock_two(struct runq *a, struct runq *b);
+/* The queue t belongs to, locked. */
+struct runq *runq_lock_of(struct thread *t, irqflags_t *f);
+
+/* No CPU needs to be told. */
+#define KICK_NONE (-1)
+/* Charge rq's current thread up to now. rq->lock held. */
+void runq_charge(struct runq *rq);
+/* Put t, not queued, t->rq == rq, into the tree. Returns the CPU to tell by sched_kick() once unlocked. */
+int runq_enqueue(struct runq *rq, struct thread *t) __must_check;
+/* The same for this CPU's own queue: nobody else need be told. */
+static inline void runq_enqueue_here(struct runq *rq, struct thread *t)
+{
+	int kick = runq_enqueue(rq, t);
+
+	DASSERT(kick == KICK_NONE);
+}
+void runq_dequeue(struct runq *rq, struct thread *t);
+void sched_kick(int cpu);
+/* Restore, and honour a reschedule that came up while interrupts were off. */
+void irq_restore_resched(irqflags_t f);
+/* Somebody waits on a queue that cannot run it yet: let an idle CPU that may come and steal. */
+void sched_kick_stealer(const struct runq *rq, cpumask_t mask);
+
+/* BLOCKED -> READY, and onto a queue. False if t was not BLOCKED. t->lock held, irqs off. */
+bool thread_wake_locked(struct thread *t);
+/* Switch away if still BLOCKED. Context: thread. */
+void sched_block(void);
+/* Switch away for ever; the thread is DEAD. */
+void sched_exit(void) __noreturn;
+
+/* Where a thread that may run on mask, and last ran on rq, had best wake up or start. */
+struct runq *runq_select(cpumask_t mask, struct runq *last, bool new);
+/* Take a ready thread from another CPU. irqs off, no lock held. */
+bool runq_steal(struct runq *rq);
+/* t is `moving`, off its CPU, in no tree: put it on a queue it may run on. irqs off, no lock held. */
+void thread_push_away(struct thread *t);
+
+/* Free what has died on this queue. Context: thread. */
+void runq_reap(struct runq *rq);
+void reaper_init(void);
+void reaper_wake(void);
+
+void thread_cache_init(void);
+/* A struct thread with no stack of its own: the idle threads. */
+struct thread *thread_alloc(const char *name);
+
+/* Tests widen the window between choosing the next thread and having left the old one. */
+extern uint64_t sched_test_window_ns; /* [atomic] */
+#ifdef DEBUG
+static inline void switch_window(void)
+{
+	uint64_t ns = READ_ONCE(sched_test_window_ns);
+
+	if (ns)
+		clock_spin_ns(ns);
+}
+#else
+static inline void switch_window(void)
+{
+}
+#endif
+
+#endif

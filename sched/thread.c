@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/* Threads' lives: creation, start, exit, and who frees them. A thread cannot free the stack it stands on: when it has
+ * switched away for ever, its CPU puts it on a list, and the reaper, or whoever creates the next thread, drops the
+ * scheduler's reference. */
+#include "sched/thread.h"
+#include "kernel/core/panic.h"
+#include "kernel/core/perturb.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/phys/slab.h"
+#include "sched/runq_priv.h"
+
+static struct slab_cache *thread_cache; /* [init] */
+static spinlock_t registry_lock = SPINLOCK_INIT(THREAD);
+static struct list_head registry = LIST_HEAD_INIT(registry); /* [registry_lock] */
+static int last_id;					     /* [registry_lock] */
+
+static struct waitq reaper_wq = WAITQ_INIT(reaper_wq);
+static uint32_t reaper_due; /* [atomic] */
+
+void thread_cache_init(void)
+{
+	thread_cache = slab_create("thread", sizeof(struct thread), 16);
+	if (!thread_cache)
+		panic("sched: no memory for threads");
+}
+
+static void registry_add(struct thread *t)
+{
+	irqflags_t f = spin_lock_irqsave(&registry_lock);
+
+	t->base.id = ++last_id;
+	list_push_back(&t->all_link, &registry);
+	spin_unlock_irqrestore(&registry_lock, f);
+}
+
+static void registry_remove(struct thread *t)
+{
+	irqflags_t f = spin_lock_irqsave(&registry_lock);
+
+	list_del(&t->all_link);
+	spin_unlock_irqrestore(&registry_lock, f);
+}
+
+void thread_for_each(void (*fn)(struct thread *t, void *arg), void *arg)
+{
+	irqflags_t f = spin_lock_irqsave(&registry_lock);
+	struct thread *t;
+
+	list_for_each (t, &registry, all_link)
+		fn(t, arg);
+	spin_unlock_irqrestore(&registry_lock, f);
+}
+
+struct thread *thread_alloc(const char *name)
+{
+	struct thread *t = slab_zalloc(thread_cache);
+
+	if (!t)
+		return NULL;
+	str_copy(t->name, name, sizeof(t->name));
+	t->base.name = t->name;
+	/* As if it had taken its run queue's lock: switch_finish() releases it. */
+	t->base.preempt_depth = 1;
+	spin_init(&t->lock, LOCK_THREAD);
+	refcount_init(&t->ref, 1);
+	eevdf_entity_init(&t->ent, eevdf_weight(0));
+	t->affinity = ~(cpumask_t)0;
+	waitq_init(&t->exit_wq);
+	list_init(&t->dead_link);
+	list_init(&t->process_link);
+	t->magic = THREAD_MAGIC;
+	registry_add(t);
+	return t;
+}
+
+static void thread_free(struct thread *t)
+{
+	ASSERT(t->state == THREAD_NEW || t->state == THREAD_DEAD);
+	ASSERT(!t->queued && !t->moving && !atomic_load_acquire(&t->on_cpu));
+	ASSERT(!list_linked(&t->dead_link) && !t->waiting_on);
+	registry_remove(t);
+	if (t->on_free)
+		t->on_free(t);
+	if (t->stack.hi)
+		kstack_free(&t->stack);
+	t->magic = 0;
+	slab_free(thread_cache, t);
+}
+
+void thread_get(struct thread *t)
+{
+	if (!refcount_get(&t->ref))
+		BUG("reference taken to dead thread %s", t->name);
+}
+
+void thread_put(struct thread *t)
+{
+	if (refcount_put(&t->ref))
+		thread_free(t);
+}
+
+static void thread_main(void *arg)
+{
+	struct thread *t = arg;
+
+	ASSERT(t == current_thread() && t->base.preempt_depth == 0);
+	arch_irq_enable();
+	preempt_resched();
+	t->entry(t->arg);
+	thread_exit();
+}
+
+struct thread *thread_create(const char *name, void (*entry)(void *), void *arg, size_t stack_size)
+{
+	struct thread *t;
+	irqflags_t f;
+
+	for (unsigned i = 0; i < cpu_count(); i++)
+		runq_reap(runq_of_cpu(i));
+	t = thread_alloc(name);
+	if (!t)
+		return NULL;
+	if (kstack_alloc(&t->stack, stack_size) < 0)
+		goto put;
+	t->base.stack_lo = t->stack.lo;
+	t->base.stack_hi = t->stack.hi;
+	t->entry = entry;
+	t->arg = arg;
+	arch_thread_init(&t->arch, (void *)t->stack.hi, thread_main, t);
+	f = arch_irq_save();
+	t->rq = this_runq();
+	arch_irq_restore(f);
+	return t;
+put:
+	thread_put(t);
+	return NULL;
+}
+
+void __no_lock_check thread_start(struct thread *t)
+{
+	irqflags_t f;
+	struct runq *dst, *src;
+	int kick;
+
+	thread_get(t);
+	perturb(PERTURB_PUBLISH);
+	f = arch_irq_save();
+	for (;;) {
+		src = READ_ONCE(t->rq);
+		dst = runq_select(READ_ONCE(t->affinity), src, true);
+		runq_lock_two(src, dst);
+		if (t->affinity & BIT(dst->cpu))
+			break;
+		runq_unlock_two(src, dst);
+	}
+	ASSERT(t->state == THREAD_NEW && t->rq == src);
+	t->rq = dst;
+	t->state = THREAD_READY;
+	kick = runq_enqueue(dst, t);
+	runq_unlock_two(src, dst);
+	sched_kick(kick);
+	sched_kick_stealer(dst, READ_ONCE(t->affinity));
+	irq_restore_resched(f);
+}
+
+int thread_spawn(const char *name, void (*entry)(void *), void *arg)
+{
+	struct thread *t = thread_create(name, entry, arg, KSTACK_SIZE);
+
+	if (!t)
+		return -ENOMEM;
+	thread_start(t);
+	thread_put(t);
+	return 0;
+}
+
+void thread_exit(void)
+{
+	struct thread *t = current_thread();
+	struct runq *rq;
+	irqflags_t f;
+
+	might_sleep();
+	lock_check_none_held("thread exit");
+	rq = runq_lock_of(t, &f);
+	ASSERT(t->state == THREAD_RUNNING && !t->waiting_on);
+	t->state = THREAD_DEAD;
+	spin_unlock(&rq->lock);
+	sched_exit();
+}
+
+void thread_join(struct thread *t)
+{
+	wait_event(&t->exit_wq,
+		   READ_ONCE(t->state) == THREAD_DEAD && !atomic_load_acquire(&t->on_cpu));
+}
+
+void runq_reap(struct runq *rq)
+{
+	struct list_head dead;
+	irqflags_t f;
+
+	if (!list_linked(&rq->dead))
+		return;
+	list_init(&dead);
+	f = spin_lock_irqsave(&rq->lock);
+	list_splice_back(&rq->dead, &dead);
+	spin_unlock_irqrestore(&rq->lock, f);
+	while (!list_empty(&dead)) {
+		struct thread *t = list_first(&dead, struct thread, dead_link);
+
+		list_del(&t->dead_link);
+		wake_all(&t->exit_wq);
+		thread_put(t);
+	}
+}
+
+static void reaper(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		wait_event(&reaper_wq, atomic_exchange(&reaper_due, 0));
+		for (unsigned i = 0; i < cpu_count(); i++)
+			runq_reap(runq_of_cpu(i));
+	}
+}
+
+void reaper_wake(void)
+{
+	/* Pairs with the exchange in reaper(): the list was filled before. */
+	if (!atomic_exchange(&reaper_due, 1))
+		wake_one(&reaper_wq);
+}
+
+void reaper_init(void)
+{
+	if (thread_spawn("reaper", reaper, NULL) < 0)
+		panic("sched: no memory for the reaper");
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* Wait queues. Why no wake-up is lost (I-WAIT-1): the sleeper links its entry and becomes BLOCKED before it tests the
+ * condition; the waker makes the condition true before it takes wq->lock to look. Whoever takes that lock second sees
+ * what the first did: either the waker finds the entry and makes the thread READY, which the switch then notices under
+ * the run queue's lock, or the sleeper's test comes later than the change and is true.
+ *
+ * A time-out, a signal and a wake-up all do the same thing, BLOCKED -> READY under t->lock, once; only the sleeper
+ * takes its entry off the list. Order of locks: WAITQ, THREAD, RUNQ. */
+#include "sched/wait.h"
+#include "lib/errno.h"
+#include "kernel/core/panic.h"
+#include "sched/mutex.h"
+#include "sched/runq_priv.h"
+
+/* On the sleeper's stack; cancelled before that goes. */
+struct sleep_timer {
+	struct timer timer;
+	struct thread *thread; /* [init] */
+	bool fired;	       /* [thread->lock] */
+};
+
+void waitq_init(struct waitq *wq)
+{
+	spin_init(&wq->lock, LOCK_WAITQ);
+	wq->magic = WAITQ_MAGIC;
+	list_init(&wq->sleepers);
+}
+
+static void waitq_check(const struct waitq *wq)
+{
+	if (wq->magic != WAITQ_MAGIC)
+		BUG("not a wait queue: %p (magic %x)", (const void *)wq, wq->magic);
+}
+
+void __no_lock_check wait_prepare(struct waitq *wq, struct wait_entry *e, enum wait_mode mode)
+{
+	struct thread *t = current_thread();
+	struct runq *rq;
+	irqflags_t f, unused;
+
+	waitq_check(wq);
+	if (t->waiting_on)
+		BUG("%s waits while it waits: a wait's condition slept", t->name);
+	e->thread = t;
+	e->wq = wq;
+	f = spin_lock_irqsave(&wq->lock);
+	list_push_back(&e->link, &wq->sleepers);
+	spin_lock(&t->lock);
+	t->waiting_on = wq;
+	t->wait_mode = mode;
+	rq = runq_lock_of(t, &unused);
+	ASSERT(t->state == THREAD_RUNNING);
+	t->state = THREAD_BLOCKED;
+	spin_unlock(&rq->lock);
+	spin_unlock(&t->lock);
+	spin_unlock_irqrestore(&wq->lock, f);
+	/* The link before the test of the condition, for wakers that ask waitq_has_sleepers(): pairs with its fence. */
+	atomic_fence();
+}
+
+void __no_lock_check wait_finish(struct wait_entry *e)
+{
+	struct thread *t = current_thread();
+	struct waitq *wq = e->wq;
+	struct runq *rq;
+	irqflags_t f, unused;
+
+	ASSERT(e->thread == t);
+	f = spin_lock_irqsave(&wq->lock);
+	list_del(&e->link);
+	spin_lock(&t->lock);
+	if (t->waiting_on != wq)
+		BUG("%s was asleep on %p and finds %p", t->name, (void *)wq, (void *)t->waiting_on);
+	t->waiting_on = NULL;
+	rq = runq_lock_of(t, &unused);
+	t->state = THREAD_RUNNING;
+	spin_unlock(&rq->lock);
+	spin_unlock(&t->lock);
+	spin_unlock_irqrestore(&wq->lock, f);
+}
+
+/* What t's notify bits say to a wait of this mode: 0, -EINTR or -ERESTARTSYS. */
+static int wait_ended(const struct thread *t, enum wait_mode mode)
+{
+	uint32_t notify = atomic_load_acquire(&t->notify);
+
+	if (mode == WAIT_UNINTERRUPTIBLE)
+		return 0;
+	if (notify & NOTIFY_KILL)
+		return -EINTR;
+	if (mode == WAIT_INTERRUPTIBLE && (notify & NOTIFY_SIGNAL))
+		return -ERESTARTSYS;
+	return 0;
+}
+
+static void sleep_fired(struct timer *timer)
+{
+	struct sleep_timer *st = container_of(timer, struct sleep_timer, timer);
+	struct thread *t = st->thread;
+
+	spin_lock(&t->lock);
+	st->fired = true;
+	(void)thread_wake_locked(t);
+	spin_unlock(&t->lock);
+}
+
+int wait_sleep(struct wait_entry *e, enum wait_mode mode, uint64_t deadline_ns)
+{
+	struct thread *t = e->thread;
+	struct sleep_timer st;
+	int ret = wait_ended(t, mode);
+
+	if (ret)
+		return ret;
+	if (deadline_ns == DEADLINE_NEVER) {
+		sched_block();
+		return wait_ended(t, mode);
+	}
+	if (clock_now_ns() >= deadline_ns)
+		return -ETIMEDOUT;
+	st.thread = t;
+	st.fired = false;
+	timer_init(&st.timer, sleep_fired);
+	timer_arm(&st.timer, deadline_ns);
+	sched_block();
+	(void)timer_cancel(&st.timer);
+	ret = wait_ended(t, mode);
+	if (ret)
+		return ret;
+	return st.fired ? -ETIMEDOUT : 0;
+}
+
+unsigned __no_lock_check waitq_wake(struct waitq *wq, unsigned n)
+{
+	struct wait_entry *e;
+	unsigned woken = 0;
+	irqflags_t f;
+
+	waitq_check(wq);
+	f = spin_lock_irqsave(&wq->lock);
+	list_for_each (e, &wq->sleepers, link) {
+		struct thread *t = e->thread;
+
+		spin_lock(&t->lock);
+		ASSERT(t->waiting_on == wq);
+		woken += thread_wake_locked(t);
+		spin_unlock(&t->lock);
+		if (n && woken == n)
+			break;
+	}
+	spin_unlock_irqrestore(&wq->lock, f);
+	return woken;
+}
+
+bool waitq_has_sleepers(struct waitq *wq)
+{
+	/* The caller's change of state before the look at the list: pairs with the fence in wait_prepare(). */
+	atomic_fence();
+	return READ_ONCE(wq->sleepers.next) != &wq->sleepers;
+}
+
+void thread_notify(struct thread *t, uint32_t bits)
+{
+	irqflags_t f;
+
+	atomic_fetch_or(&t->notify, bits);
+	f = spin_lock_irqsave(&t->lock);
+	if (t->waiting_on) {
+		waitq_check(t->waiting_on);
+		/* The sleeper tests notify after it became BLOCKED under this lock: one of us sees the other. */
+		if (wait_ended(t, t->wait_mode))
+			(void)thread_wake_locked(t);
+	}
+	spin_unlock_irqrestore(&t->lock, f);
+}
+
+int sleep_until(uint64_t deadline_ns, enum wait_mode mode)
+{
+	struct waitq wq;
+	int ret;
+
+	waitq_init(&wq);
+	ret = wait_event_mode(&wq, false, mode, deadline_ns);
+	return ret == -ETIMEDOUT ? 0 : ret;
+}

@@ -1,0 +1,198 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Ring 2: run the in-kernel tests of the debug image and judge them.
+
+scripts/ktest.py [-k NAME] [--smp 1,2,4,8] [--mem SIZE] [--seeds N | --perturb SEED] [--image debug|asan]
+                 [--cpu MODEL] [--gic 2|3] [--append TEXT] [--qemu "OPTIONS"] [--seconds N] [--verbose]
+
+A run is judged by: the plan line, each test once and no other, the end line, QEMU's exit status, and the
+forbid list over console and QEMU's stderr. A run that hangs is a failure; the registers of every CPU are
+printed with the function each is in.
+"""
+import argparse
+import glob
+import os
+import re
+import shlex
+import subprocess
+import sys
+import threading
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(TOP, "tests"))
+import guest  # noqa: E402  (the path above leads to it)
+
+LINE = re.compile(r"^(?:\[\s*\d+\.\d+\] )?ktest: (.*?)\s*$")
+
+
+def known_tests():
+    """The names that the sources define; what runs is held against this."""
+    names = []
+    for path in sorted(glob.glob(os.path.join(TOP, "tests/kernel/*.c"))):
+        names += re.findall(r"^KTEST\((\w+)\)", guest.read_file(path), re.M)
+    return names
+
+
+class Run:
+    """One boot of the debug image."""
+
+    def __init__(self, args, smp, perturb, names):
+        self.args, self.smp, self.names = args, smp, names
+        self.label = f"smp={smp}" + (f",perturb={perturb}" if perturb else "")
+        words = f"test={','.join(names) if args.k else 'all'}"
+        words += f" perturb={perturb}" if perturb else ""
+        words += f" {args.append}" if args.append else ""
+        gic = args.gic or (3 if smp > 8 else 2)
+        self.command = [
+            os.environ.get("QEMU", "qemu-system-aarch64"), "-M", f"virt,gic-version={gic}", "-cpu", args.cpu,
+            "-accel", "tcg,thread=multi", "-smp", str(smp), "-m", args.mem, "-kernel",
+            guest.IMAGES[args.image], "-global", "virtio-mmio.force-legacy=false", "-netdev", "user,id=net0",
+            "-device", "virtio-net-device,netdev=net0", "-device", "virtio-rng-device",
+            "-semihosting-config", "enable=on,target=native", "-display", "none", "-no-reboot",
+            "-serial", "mon:stdio", "-append", words] + shlex.split(args.qemu)
+        self.console, self.errors = "", ""
+
+    def go(self):
+        """Boot, collect, and return QEMU's exit status, or None after a hang."""
+        qemu = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True, errors="replace")
+        lines, errors = [], []
+        finished = set()
+
+        def drain(stream, into):
+            for line in stream:
+                into.append(line)
+                found = LINE.match(line)
+                if found and self.args.verbose:
+                    print("    " + found.group(1), flush=True)
+                if found and found.group(1).startswith(("ok ", "not ok ")):
+                    finished.add(found.group(1))
+
+        threads = [threading.Thread(target=drain, args=pair, daemon=True)
+                   for pair in ((qemu.stdout, lines), (qemu.stderr, errors))]
+        for t in threads:
+            t.start()
+        status = None
+        try:
+            # A test that makes progress may take its time; silence for --seconds is a hang.
+            done = -1
+            while status is None and len(finished) != done:
+                done = len(finished)
+                try:
+                    status = qemu.wait(self.args.seconds)
+                except subprocess.TimeoutExpired:
+                    pass
+            if status is None:
+                # Ctrl-A c leads from the console to QEMU's monitor.
+                qemu.stdin.write("\x01cinfo registers -a\n")
+                qemu.stdin.flush()
+                try:
+                    qemu.wait(2)
+                except subprocess.TimeoutExpired:
+                    pass
+        finally:
+            if qemu.poll() is None:
+                qemu.kill()
+            qemu.wait()
+            for t in threads:
+                t.join(2)
+            self.console, self.errors = "".join(lines), "".join(errors)
+        return status
+
+    def where_cpus_are(self):
+        """One line a CPU: the function each program counter and link register lies in."""
+        elf = os.path.join(os.path.dirname(guest.IMAGES[self.args.image]), "tern.elf")
+        out = []
+        for number, (pc, lr) in enumerate(re.findall(r"PC=([0-9a-f]{16}).*?X30=([0-9a-f]{16})", self.console, re.S)):
+            done = subprocess.run(["aarch64-linux-gnu-addr2line", "-fspe", elf, pc, lr], text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            out.append(f"cpu {number}: pc {pc} lr {lr}: " + "  <-  ".join(done.stdout.splitlines()))
+        return out
+
+    def judge(self, status):
+        """Print a line for each test; return (passed, failed)."""
+        passed, failed, plan, end = [], {}, None, None
+        for line in self.console.splitlines():
+            found = LINE.match(line)
+            if not found:
+                continue
+            text = found.group(1)
+            if text.startswith("plan "):
+                plan = int(text.split()[1])
+            elif text.startswith("ok "):
+                passed.append(text.split()[1])
+            elif text.startswith("not ok "):
+                name, _, why = text[len("not ok "):].partition(": ")
+                failed.setdefault(name.rstrip(":"), []).append(why)
+            elif text.startswith("end "):
+                end = text
+        passed = [name for name in passed if name not in failed]
+        wrong = []
+        if status is None:
+            wrong.append(f"hangs: no test ended for {self.args.seconds} s")
+        if plan is None:
+            wrong.append("no plan line")
+        elif plan != len(passed) + len(failed):
+            wrong.append(f"planned {plan} tests, ran {len(passed) + len(failed)}")
+        if len(set(passed)) != len(passed):
+            wrong.append("a test reported twice")
+        if sorted(set(passed) | set(failed)) != sorted(self.names):
+            missing = sorted(set(self.names) - set(passed) - set(failed))
+            extra = sorted((set(passed) | set(failed)) - set(self.names))
+            wrong.append(f"did not run: {' '.join(missing) or 'none'}; unknown: {' '.join(extra) or 'none'}")
+        if end != f"end {len(passed)} passed, {len(failed)} failed":
+            wrong.append(f"the end line says {end!r}, counted {len(passed)} passed, {len(failed)} failed")
+        if status is not None and (status == 0) != (not failed):
+            wrong.append(f"exit status {status}")
+        bad_lines = guest.forbidden_lines(self.console + self.errors)
+        if bad_lines:
+            wrong.append("forbidden: " + "; ".join(bad_lines[:5]))
+        for name in passed:
+            print(f"ok kernel[{self.label}] {name}")
+        for name, reasons in failed.items():
+            print(f"not ok kernel[{self.label}] {name}: {'; '.join(reasons[:8])}")
+        if wrong:
+            print(f"not ok kernel[{self.label}] run: {'; '.join(wrong)}")
+            tail = self.console.splitlines()
+            cut = next((n for n, line in enumerate(tail) if "QEMU 7" in line and "monitor" in line), len(tail))
+            print("\n".join("    " + line for line in tail[max(0, cut - 60):cut]))
+            print("\n".join("    " + line for line in self.where_cpus_are() + self.errors.splitlines()[-10:]))
+            print("    again: " + shlex.join(self.command))
+        sys.stdout.flush()
+        return len(passed), len(failed) + (1 if wrong else 0)
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("-k", metavar="NAME", default="")
+    parser.add_argument("--smp", default="1,2,4,8")
+    parser.add_argument("--mem", default="256M")
+    parser.add_argument("--seeds", type=int, default=0)
+    parser.add_argument("--perturb", type=int)
+    parser.add_argument("--image", choices=guest.IMAGES, default="debug")
+    parser.add_argument("--cpu", default="cortex-a76")
+    parser.add_argument("--gic", type=int)
+    parser.add_argument("--append", default="")
+    parser.add_argument("--qemu", default="")
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--verbose", action="store_true")
+    args = parser.parse_args()
+    names = [n for n in known_tests() if args.k in n]
+    passed = failed = 0
+    if not os.path.exists(guest.IMAGES[args.image]):
+        print(f"not ok kernel: {guest.IMAGES[args.image]} is missing: run make DEBUG=1")
+        failed = 1
+    elif names:
+        first = guest.commit_number() % 1000000
+        seeds = [args.perturb] if args.perturb is not None else [0] if not args.seeds else [
+            first + i + 1 for i in range(args.seeds)]
+        for smp in args.smp.split(","):
+            for seed in seeds:
+                run = Run(args, int(smp), seed, names)
+                good, bad = run.judge(run.go())
+                passed, failed = passed + good, failed + bad
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+sys.exit(main())

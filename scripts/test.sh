@@ -1,0 +1,163 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# test.sh -- every test of tern by one command. Ends with "N passed, N failed" alone on a line.
+set -u
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+usage() {
+	cat <<'END'
+usage: scripts/test.sh [SELECTION...] [OPTION...]
+Installs, fetches and builds what is missing, runs tests, and ends with "N passed, N failed".
+
+selections (default: every ring, as long as a pull request may take)
+  quick          under a minute: what to run before each commit
+  all            every ring with every configuration: before a release
+  lint           rules of the house, and warnings as errors
+  host           ring 1: unit tests of the kernel's sources on this host, under ASan and UBSan
+  fuzz           the fuzz targets, some seconds each
+  kernel         ring 2: tests inside the booted kernel, on 1, 2, 4 and 8 CPUs
+  user           ring 3: torture programs inside the guest
+  blackbox       ring 4: real clients from outside
+  soak MINUTES   sessions, downloads, uploads and kills at each CPU count for MINUTES
+
+options
+  -k NAME        only tests whose name contains NAME
+  --no-install   install nothing: list what is missing and stop
+  --no-build     use the images that are there
+  --help         this text
+
+Full output of each ring: build/test/RING.log. What rotates (seeds, sizes) follows from the commit.
+END
+}
+
+size=suite rings="" filter="" install=yes build=yes minutes=1
+while [ $# -gt 0 ]; do
+	case $1 in
+	quick | all) size=$1 ;;
+	lint | host | fuzz | kernel | user | blackbox) rings="$rings $1" ;;
+	soak)
+		rings="$rings soak"
+		if is_number "${2-}"; then
+			minutes=$2
+			shift
+		fi
+		;;
+	-k)
+		[ $# -ge 2 ] || die "-k needs a name; see --help"
+		filter=$2
+		shift
+		;;
+	--no-install) install=no ;;
+	--no-build) build=no ;;
+	--help | -h) usage && exit 0 ;;
+	*) die "unknown word $1; see --help" ;;
+	esac
+	shift
+done
+if [ -z "$rings" ]; then
+	rings="lint host fuzz kernel user blackbox soak"
+	[ $size != quick ] || rings="lint host fuzz kernel blackbox"
+fi
+
+cd "$TOP" || exit 1
+# The system's Python has the packaged pytest and paramiko; another one first in PATH may not.
+PYTHON=/usr/bin/python3
+[ -x $PYTHON ] || PYTHON=python3
+start=$SECONDS
+if [ $build = yes ]; then
+	say "== set-up"
+	set_up "$install"
+	case $rings in
+	*kernel* | *user* | *blackbox* | *soak*)
+		set_up "$install" debug
+		make -s build/tests.cpio >&2 || die "the torture programs do not build: see above"
+		;;
+	esac
+	if [ $size = all ]; then
+		make -s DEBUG=1 SAN=address >&2 || die "the sanitizer image does not build: see above"
+	fi
+fi
+mkdir -p build/test || die "cannot write to build/test"
+make_keys
+
+passed=0 failed=0 failures=()
+
+# run_ring NAME COMMAND...: shows its lines as they come, counts them, and adds a failure of its own if the
+# command failed without naming a test.
+run_ring() {
+	local name=$1 log=build/test/$1.log status good bad begin=$SECONDS
+	shift
+	say "== $name"
+	"$@" 2>&1 | tee "$log" | grep --line-buffered -vE '^[0-9]+ passed, [0-9]+ failed$'
+	status=${PIPESTATUS[0]}
+	good=$(grep -cE '^ok ' "$log")
+	bad=$(grep -cE '^not ok ' "$log")
+	if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ] && { [ "$good" -gt 0 ] || [ -z "$filter" ]; }; then
+		echo "not ok $name: exit status $status, and no test to blame: see $log"
+		failures+=("$name: exit status $status")
+		bad=1
+	fi
+	while IFS= read -r line; do
+		failures+=("$line")
+	done < <(grep -E '^not ok ' "$log" | cut -c 1-160)
+	passed=$((passed + good))
+	failed=$((failed + bad))
+	say "   $name: $good passed, $bad failed, $((SECONDS - begin)) s"
+}
+
+# The seed of this commit.
+seed=$((0x$(git rev-parse --short=7 HEAD 2>/dev/null || echo 1)))
+
+ring_kernel() {
+	local k=("$PYTHON" scripts/ktest.py -k "$filter")
+	case $size in
+	quick) "${k[@]}" --smp 4 --seconds 30 ;;
+	suite)
+		"${k[@]}" --smp 1,2,4,8
+		"${k[@]}" --smp 4,8 --seeds 1
+		;;
+	all)
+		"${k[@]}" --smp 1,2,3,4,8
+		"${k[@]}" --smp 4,8 --seeds 20
+		"${k[@]}" --smp 4 --mem 8G
+		"${k[@]}" --smp 4 --gic 3
+		"${k[@]}" --smp 4 --qemu '-global virtio-mmio.force-legacy=true'
+		"${k[@]}" --smp 4 --image asan --seconds 180
+		;;
+	esac
+}
+
+ring_blackbox() {
+	local k=("$PYTHON" -m pytest tests/blackbox -p no:terminal -p no:cacheprovider ${filter:+-k "$filter"})
+	case $size in
+	quick) "${k[@]}" -m quick ;;
+	suite) "${k[@]}" -m "not long" ;;
+	all) "${k[@]}" ;;
+	esac
+}
+
+fuzz_seconds=5
+[ $size != quick ] || fuzz_seconds=1
+[ $size != all ] || fuzz_seconds=60
+scale=1
+[ $size != all ] || scale=10
+
+for ring in $rings; do
+	case $ring in
+	lint) run_ring lint tests/lint/run.sh -k "$filter" ;;
+	host) run_ring host "$PYTHON" tests/host/run.py -k "$filter" --seed $seed --scale $scale ;;
+	fuzz) run_ring fuzz "$PYTHON" tests/fuzz/run.py -k "$filter" --seed $seed --seconds $fuzz_seconds ;;
+	kernel) run_ring kernel ring_kernel ;;
+	user) run_ring user "$PYTHON" tests/user/run.py -k "$filter" ;;
+	blackbox) run_ring blackbox ring_blackbox ;;
+	soak) [ -n "$filter" ] || run_ring soak "$PYTHON" tests/soak.py --minutes "$minutes" ;;
+	esac
+done
+
+if [ ${#failures[@]} -gt 0 ]; then
+	say "== failed"
+	printf '%s\n' "${failures[@]}" >&2
+fi
+say "== $((SECONDS - start)) s"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""A tern guest for the tests: boot it through scripts/run-qemu.sh, log in, judge its console."""
+import os
+import re
+import shlex
+import socket
+import subprocess
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+IMAGES = {name: os.path.join(TOP, "build", name, "Image") for name in ("release", "debug", "asan")}
+
+# What no run may print, unless the line says "expected: ".
+FORBIDDEN = re.compile(
+    r"PANIC|BUG:|lockdep:|zero sized buffers|Guest moved used index|Failed to send packet|"
+    r"bogus descriptor|contains no in buffers")
+
+
+def forbidden_lines(text):
+    return [line for line in text.splitlines() if FORBIDDEN.search(line) and "expected: " not in line]
+
+
+def commit_number():
+    """A number that changes with the commit, for what rotates: seeds, memory sizes, mutants."""
+    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=TOP, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, text=True)
+    return int(done.stdout[:12] or "1", 16)
+
+
+def read_file(path):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as f:
+            return f.read()
+    except OSError:
+        return ""
+
+
+class Guest:
+    """One guest in the background, called by a name of its own, on a port of its own.
+
+    with Guest("io", smp=4, image="debug") as g:
+        g.ssh("true")
+    """
+
+    def __init__(self, name, smp=4, mem="256M", image="debug", append="", options=(), environment=None):
+        self.name, self.smp, self.mem, self.image = name, smp, mem, image
+        self.append, self.options = append, list(options)
+        self.folder = os.path.join(TOP, "build", "run", name)
+        self.config = os.path.join(self.folder, "config")
+        self.port = None
+        self.environment = dict(os.environ, TERN_BOOT_SECONDS="90", **(environment or {}))
+        self.ready_s = None
+
+    def start(self):
+        self.stop()
+        for attempt in range(5):
+            with socket.socket() as s:
+                s.bind(("127.0.0.1", 0))
+                self.port = s.getsockname()[1]
+            command = [os.path.join(TOP, "scripts/run-qemu.sh"), "--image", IMAGES[self.image], "--smp",
+                       str(self.smp), "--mem", self.mem, "--name", self.name, "--port", str(self.port),
+                       "--daemon"] + self.options
+            if self.append:
+                command += ["--append", self.append]
+            begin = time.monotonic()
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True, errors="replace", env=self.environment)
+            self.ready_s = time.monotonic() - begin
+            if done.returncode == 0:
+                return self
+            if "is taken" not in done.stdout:
+                break
+        raise AssertionError(f"the guest {self.name} (smp {self.smp}) did not come up:\n{done.stdout}")
+
+    def stop(self):
+        subprocess.run([os.path.join(TOP, "scripts/run-qemu.sh"), "--stop", "--name", self.name],
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, value, traceback):
+        running = self.alive()
+        self.stop()
+        if kind is None:
+            assert running, "the guest ended by itself:\n" + self.tail()
+            self.check_console()
+
+    def pid(self):
+        return int(read_file(os.path.join(self.folder, "pid")).strip() or 0)
+
+    def alive(self):
+        pid = self.pid()
+        state = read_file(f"/proc/{pid}/stat").rpartition(")")[2].split()
+        return bool(pid and state and state[0] != "Z")
+
+    def console(self):
+        return read_file(os.path.join(self.folder, "console"))
+
+    def tail(self, lines=40):
+        return "\n".join((self.console() + read_file(os.path.join(self.folder, "qemu.err"))).splitlines()[-lines:])
+
+    def check_console(self):
+        """Raise if a line of the forbid list was printed by the guest or by QEMU."""
+        lines = forbidden_lines(self.console() + "\n" + read_file(os.path.join(self.folder, "qemu.err")))
+        assert not lines, "forbidden on the console:\n" + "\n".join(lines[:20])
+
+    def ssh_command(self, *command, options=()):
+        return ["ssh", "-F", self.config, *options, "tern", *command]
+
+    def ssh(self, *command, data=b"", options=(), timeout=60, check=False):
+        """Run one command; the result has returncode, stdout and stderr in bytes."""
+        done = subprocess.run(self.ssh_command(*command, options=options), input=data,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout)
+        if check:
+            assert done.returncode == 0, (
+                f"{shlex.join(command)}: status {done.returncode}, stderr {done.stderr[-500:]!r}\n{self.tail()}")
+        return done
+
+    def popen(self, *command, options=(), **kwargs):
+        kwargs.setdefault("stdin", subprocess.PIPE)
+        kwargs.setdefault("stdout", subprocess.PIPE)
+        kwargs.setdefault("stderr", subprocess.PIPE)
+        return subprocess.Popen(self.ssh_command(*command, options=options), **kwargs)
+
+    def account(self):
+        """Counts that must return to their baseline: free memory, and the objects in use of each slab."""
+        free = {}
+        for line in self.ssh("cat", "/proc/meminfo", check=True).stdout.decode().splitlines():
+            found = re.match(r"(\w+):\s+(\d+)", line)
+            if found:
+                free[found.group(1)] = int(found.group(2))
+        slabs = {}
+        for line in self.ssh("cat", "/proc/tern/slabinfo", check=True).stdout.decode().splitlines():
+            words = line.split()
+            if len(words) >= 2 and words[1].isdigit():
+                slabs[words[0]] = int(words[1])
+        return free, slabs
+
+    def wait_for_account(self, before, slack_kb=1024, slack_objects=16, seconds=20):
+        """Wait until the counts are back where they were, since a closed connection lingers a moment."""
+        free0, slabs0 = before
+        deadline = time.monotonic() + seconds
+        while True:
+            free, slabs = self.account()
+            lost = {k: (v, slabs.get(k, 0)) for k, v in slabs0.items() if slabs.get(k, 0) > v + slack_objects}
+            lost.update({k: (0, v) for k, v in slabs.items() if k not in slabs0 and v > slack_objects})
+            gone = free0["MemFree"] - free["MemFree"]
+            if not lost and gone <= slack_kb:
+                return
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not returned: {gone} kB of memory, slabs (before, now): {lost}")
+            time.sleep(1)
