@@ -46,7 +46,7 @@ struct runq *runq_of_cpu(unsigned cpu);
 /* Context: irqs off. */
 struct runq *this_runq(void);
 
-/* Both, by CPU number; the same one is taken once. irqs off. */
+/* Both, in the one order all use; the same one is taken once. irqs off. */
 void runq_lock_two(struct runq *a, struct runq *b);
 void runq_unlock_two(struct runq *a, struct runq *b);
 /* The queue t belongs to, locked. */

@@ -461,9 +461,6 @@ void sched_init(void)
 	thread_cache_init();
 	for_each_cpu (c)
 		runq_init(per_cpu_ptr(runqs, c), c);
-	/* spin_lock_pair() goes by address; for run queues that must be the order of the CPU numbers. */
-	for (unsigned i = 1; i < cpu_count(); i++)
-		ASSERT(runq_of_cpu(i - 1) < runq_of_cpu(i));
 	reaper_init();
 }
 

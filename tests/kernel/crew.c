@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/kernel/crew.h"
+#include "kernel/core/panic.h"
+
+void crew_add(struct crew *c, void (*fn)(void *), void *arg, cpumask_t mask)
+{
+	struct thread *t = thread_create("crew", fn, arg, KSTACK_SIZE);
+
+	ASSERT(t && c->n < CREW_MAX);
+	ASSERT(thread_set_affinity(t, mask) == 0);
+	c->thread[c->n++] = t;
+	thread_start(t);
+}
+
+void crew_join(struct crew *c)
+{
+	for (unsigned i = 0; i < c->n; i++) {
+		thread_join(c->thread[i]);
+		thread_put(c->thread[i]);
+	}
+	c->n = 0;
+}

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT */
+/* Sleeping and waking: rows RC-013, RC-014, REL-008; time-outs, kills. */
+#include "tests/kernel/ktest.h"
+#include "kernel/core/panic.h"
+#include "lib/errno.h"
+#include "sched/mutex.h"
+#include "sched/wait.h"
+#include "tests/kernel/crew.h"
+
+#define ALL_CPUS (~(cpumask_t)0)
+
+/* --- RC-013: a mailbox of one slot ------------------------------------------------------------------------------ */
+
+struct mailbox {
+	struct waitq wq;
+	uint64_t full; /* [atomic] */
+	uint64_t rounds;
+	unsigned late; /* [atomic] waits that did not end within a second */
+};
+
+/* Wait for the slot to be in the state wanted; a wait that times out with the condition true was a lost wake-up. */
+static void mailbox_wait(struct mailbox *m, uint64_t want)
+{
+	int ret = wait_event_mode(&m->wq, atomic_load_acquire(&m->full) == want,
+				  WAIT_UNINTERRUPTIBLE, crew_deadline_ms(1000));
+
+	if (ret == 0)
+		return;
+	atomic_fetch_add(&m->late, 1);
+	wait_event(&m->wq, atomic_load_acquire(&m->full) == want);
+}
+
+static void sender_fn(void *arg)
+{
+	struct mailbox *m = arg;
+
+	for (uint64_t i = 0; i < m->rounds; i++) {
+		mailbox_wait(m, 0);
+		atomic_store_release(&m->full, 1);
+		wake_all(&m->wq);
+	}
+}
+
+static void receiver_fn(void *arg)
+{
+	struct mailbox *m = arg;
+
+	for (uint64_t i = 0; i < m->rounds; i++) {
+		mailbox_wait(m, 1);
+		atomic_store_release(&m->full, 0);
+		wake_all(&m->wq);
+	}
+}
+
+static void pingpong(cpumask_t a, cpumask_t b)
+{
+	struct mailbox m = { .rounds = 3000 * kt_scale() };
+	struct crew crew = { 0 };
+
+	waitq_init(&m.wq);
+	crew_add(&crew, sender_fn, &m, a);
+	crew_add(&crew, receiver_fn, &m, b);
+	crew_join(&crew);
+	KT_CHECK(m.late == 0);
+	KT_CHECK(!waitq_has_sleepers(&m.wq));
+}
+
+KTEST(pingpong)
+{
+	pingpong(BIT(0), BIT(0));
+	pingpong(BIT(0), BIT(cpu_count() - 1));
+	pingpong(ALL_CPUS, ALL_CPUS);
+}
+
+/* --- RC-014: many sleepers and wakers, time-outs and kills on one queue -------------------------------------- */
+
+struct station {
+	struct waitq wq;
+	uint32_t tickets;			/* [atomic] given and not yet taken */
+	uint64_t given, taken, timeouts, kills; /* [atomic] */
+	uint64_t until_ns;
+};
+
+static bool take_ticket(struct station *s)
+{
+	uint32_t n = READ_ONCE(s->tickets);
+
+	while (n > 0)
+		if (atomic_compare_exchange(&s->tickets, &n, n - 1))
+			return true;
+	return false;
+}
+
+static void sleeper_fn(void *arg)
+{
+	struct station *s = arg;
+	uint64_t state = (uintptr_t)current_thread() | 1;
+
+	while (clock_now_ns() < s->until_ns) {
+		uint64_t deadline = clock_now_ns() + crew_random(&state) % (2 * NS_PER_MS);
+		int ret = wait_event_mode(&s->wq, take_ticket(s), WAIT_KILLABLE, deadline);
+
+		if (ret == 0)
+			atomic_fetch_add(&s->taken, 1);
+		else if (ret == -ETIMEDOUT)
+			atomic_fetch_add(&s->timeouts, 1);
+		else if (ret == -EINTR)
+			break;
+		else
+			KT_CHECK(false);
+	}
+	if (thread_killed(current_thread()))
+		atomic_fetch_add(&s->kills, 1);
+}
+
+static void waker_fn(void *arg)
+{
+	struct station *s = arg;
+	uint64_t state = (uintptr_t)current_thread() | 1;
+
+	while (clock_now_ns() < s->until_ns) {
+		atomic_fetch_add(&s->tickets, 1);
+		atomic_fetch_add(&s->given, 1);
+		wake_one(&s->wq);
+		if (crew_random(&state) % 4 == 0)
+			sched_yield();
+		while (READ_ONCE(s->tickets) > 16 && clock_now_ns() < s->until_ns)
+			sched_yield();
+	}
+}
+
+KTEST(wait_storm)
+{
+	struct station s = { .until_ns = crew_deadline_ms(800 * kt_scale()) };
+	static struct crew sleepers, wakers;
+
+	waitq_init(&s.wq);
+	for (unsigned i = 0; i < 8; i++) {
+		crew_add(&sleepers, sleeper_fn, &s, ALL_CPUS);
+		crew_add(&wakers, waker_fn, &s, ALL_CPUS);
+	}
+	/* Half of the sleepers are killed one by one while the storm goes on. */
+	for (unsigned i = 0; i < 4; i++) {
+		KT_CHECK(sleep_until(crew_deadline_ms(80), WAIT_UNINTERRUPTIBLE) == 0);
+		thread_notify(sleepers.thread[i], NOTIFY_KILL);
+		thread_join(sleepers.thread[i]);
+	}
+	crew_join(&wakers);
+	crew_join(&sleepers);
+	KT_CHECK(s.kills == 4);
+	KT_CHECK(s.taken > 0);
+	KT_CHECK(s.given == s.taken + s.tickets);
+	KT_CHECK(!waitq_has_sleepers(&s.wq));
+}
+
+/* --- modes -------------------------------------------------------------------------------------------------------- */
+
+struct nap {
+	enum wait_mode mode;
+	int ret; /* 1: not back yet */
+	uint64_t deadline_ns;
+};
+
+static void nap_fn(void *arg)
+{
+	struct nap *n = arg;
+	int ret = sleep_until(n->deadline_ns, n->mode);
+
+	WRITE_ONCE(n->ret, ret);
+}
+
+/* Sleep in a mode, get bits, and see what the wait says. */
+static int nap_notified(enum wait_mode mode, uint32_t bits, uint64_t ms)
+{
+	struct nap n = { .mode = mode, .ret = 1, .deadline_ns = crew_deadline_ms(ms) };
+	struct crew crew = { 0 };
+
+	crew_add(&crew, nap_fn, &n, ALL_CPUS);
+	KT_CHECK(sleep_until(crew_deadline_ms(5), WAIT_UNINTERRUPTIBLE) == 0);
+	thread_notify(crew.thread[0], bits);
+	crew_join(&crew);
+	return n.ret;
+}
+
+KTEST(wait_modes)
+{
+	KT_CHECK(nap_notified(WAIT_KILLABLE, NOTIFY_KILL, 20000) == -EINTR);
+	KT_CHECK(nap_notified(WAIT_INTERRUPTIBLE, NOTIFY_KILL, 20000) == -EINTR);
+	KT_CHECK(nap_notified(WAIT_INTERRUPTIBLE, NOTIFY_SIGNAL, 20000) == -ERESTARTSYS);
+	KT_CHECK(nap_notified(WAIT_KILLABLE, NOTIFY_SIGNAL, 50) == 0);
+	KT_CHECK(nap_notified(WAIT_UNINTERRUPTIBLE, NOTIFY_KILL | NOTIFY_SIGNAL, 50) == 0);
+}
+
+KTEST(sleep_times)
+{
+	uint64_t early = 0, worst = 0;
+
+	for (uint64_t i = 0; i < 50 * kt_scale(); i++) {
+		uint64_t due = clock_now_ns() + i % 10 * 200 * NS_PER_US, now;
+
+		KT_CHECK(sleep_until(due, WAIT_UNINTERRUPTIBLE) == 0);
+		now = clock_now_ns();
+		early += now < due;
+		if (now > due)
+			worst = MAX(worst, now - due);
+	}
+	KT_CHECK(early == 0);
+	KT_CHECK(worst < 500 * NS_PER_MS);
+}
+
+/* --- REL-008: a smashed pointer is a report, not a wild write ---------------------------------------------------- */
+
+static void notify_smashed(void *arg)
+{
+	thread_notify(arg, NOTIFY_KILL);
+}
+
+KTEST(waiting_on_smashed)
+{
+	static uint64_t not_a_queue[8];
+	struct nap n = { .mode = WAIT_KILLABLE, .ret = 1, .deadline_ns = crew_deadline_ms(20000) };
+	struct crew crew = { 0 };
+	struct waitq *was = NULL;
+	struct thread *t;
+
+	crew_add(&crew, nap_fn, &n, ALL_CPUS);
+	t = crew.thread[0];
+	while (!was) {
+		irqflags_t f;
+
+		KT_CHECK(sleep_until(crew_deadline_ms(2), WAIT_UNINTERRUPTIBLE) == 0);
+		f = spin_lock_irqsave(&t->lock);
+		was = t->waiting_on;
+		if (was)
+			t->waiting_on = (struct waitq *)not_a_queue;
+		spin_unlock_irqrestore(&t->lock, f);
+	}
+	kt_expect_bug(notify_smashed, t, "not a wait queue");
+	for (unsigned i = 0; i < ARRAY_SIZE(not_a_queue); i++)
+		KT_CHECK(not_a_queue[i] == 0);
+	t->waiting_on = was;
+	thread_notify(t, NOTIFY_KILL);
+	crew_join(&crew);
+	KT_CHECK(n.ret == -EINTR);
+}
+
+static bool sleeping_condition(void)
+{
+	return sleep_until(crew_deadline_ms(1), WAIT_UNINTERRUPTIBLE) == 0;
+}
+
+static struct waitq nested_wq = WAITQ_INIT(nested_wq);
+
+static void nested_fn(void *arg)
+{
+	(void)arg;
+	wait_event(&nested_wq, sleeping_condition());
+}
+
+static void nested_expect_fn(void *arg)
+{
+	(void)arg;
+	kt_expect_bug(nested_fn, NULL, "waits while it waits");
+	/* The wait was left in the middle: tidy up as wait_finish() would. */
+	waitq_init(&nested_wq);
+	current_thread()->waiting_on = NULL;
+	current_thread()->state = THREAD_RUNNING;
+}
+
+KTEST(wait_condition_may_not_sleep)
+{
+	struct crew crew = { 0 };
+
+	crew_add(&crew, nested_expect_fn, NULL, ALL_CPUS);
+	crew_join(&crew);
+}
+
+/* --- a wait for state under a mutex -------------------------------------------------------------------------------- */
+
+struct store {
+	struct mutex lock;
+	struct waitq wq;
+	unsigned level; /* [lock] */
+	uint64_t rounds;
+	uint64_t moved; /* [lock] */
+};
+
+static void producer_fn(void *arg)
+{
+	struct store *s = arg;
+
+	for (uint64_t i = 0; i < s->rounds; i++) {
+		mutex_lock(&s->lock);
+		KT_CHECK(wait_event_mutex(&s->wq, &s->lock, s->level < 4, WAIT_UNINTERRUPTIBLE,
+					  DEADLINE_NEVER) == 0);
+		KT_CHECK(s->level < 4 && mutex_held(&s->lock));
+		s->level++;
+		mutex_unlock(&s->lock);
+		wake_all(&s->wq);
+	}
+}
+
+static void consumer_fn(void *arg)
+{
+	struct store *s = arg;
+
+	for (uint64_t i = 0; i < s->rounds; i++) {
+		mutex_lock(&s->lock);
+		KT_CHECK(wait_event_mutex(&s->wq, &s->lock, s->level > 0, WAIT_UNINTERRUPTIBLE,
+					  DEADLINE_NEVER) == 0);
+		s->level--;
+		s->moved++;
+		mutex_unlock(&s->lock);
+		wake_all(&s->wq);
+	}
+}
+
+KTEST(wait_mutex)
+{
+	struct store s = { .rounds = 1000 * kt_scale() };
+	struct crew crew = { 0 };
+
+	mutex_init(&s.lock, LOCK_PIPE);
+	waitq_init(&s.wq);
+	for (unsigned i = 0; i < 2; i++) {
+		crew_add(&crew, producer_fn, &s, ALL_CPUS);
+		crew_add(&crew, consumer_fn, &s, ALL_CPUS);
+	}
+	crew_join(&crew);
+	KT_CHECK(s.level == 0 && s.moved == 2 * s.rounds);
+}
