@@ -8,6 +8,7 @@
  * takes its entry off the list. Order of locks: WAITQ, THREAD, RUNQ. */
 #include "sched/wait.h"
 #include "lib/errno.h"
+#include "kernel/core/irq.h"
 #include "kernel/core/panic.h"
 #include "sched/mutex.h"
 #include "sched/runq_priv.h"
@@ -172,6 +173,10 @@ void thread_notify(struct thread *t, uint32_t bits)
 			(void)thread_wake_locked(t);
 	}
 	spin_unlock_irqrestore(&t->lock, f);
+	/* A thread that computes in user mode sees its bits on the way back from an interrupt. The bits are set before this
+	 * look; whoever is switched in or out meanwhile passes the check of trap_return_user() by itself. */
+	if (t != current_thread() && atomic_load_acquire(&t->on_cpu))
+		irq_send_resched(READ_ONCE(t->rq)->cpu);
 }
 
 int sleep_until(uint64_t deadline_ns, enum wait_mode mode)
