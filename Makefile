@@ -86,7 +86,9 @@ SODIUM_FLAGS  := -Wall -Wno-unused-function -I$S/include/sodium -I$S/include/sod
 LIBFDT_FLAGS  := -Wall
 # Ours, and door files of net/ which see lwipopts.h the way lwIP does.
 OUR_FLAGS     := $(STRICT) -Inet
-LDFLAGS	 := -nostdlib -static -no-pie -Wl,-T,linker.ld -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,noexecstack \
+# While floors are still landing, what they lack is a warning; the first whole image takes this line out.
+LINK_PARTIAL := -Wl,--warn-unresolved-symbols
+LDFLAGS	 := -nostdlib -static -no-pie -Wl,-T,linker.ld -Wl,--gc-sections $(LINK_PARTIAL) -Wl,--build-id=none -Wl,-z,noexecstack \
 	    -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments
 
 obj	 = $(patsubst %,$(O)/obj/%.o,$(1))
