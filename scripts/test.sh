@@ -18,7 +18,7 @@ selections (default: every ring, as long as a pull request may take)
   kernel         ring 2: tests inside the booted kernel, on 1, 2, 4 and 8 CPUs
   user           ring 3: torture programs inside the guest
   blackbox       ring 4: real clients from outside
-  soak MINUTES   sessions, downloads, uploads and kills at each CPU count for MINUTES
+  soak MINUTES   sessions, downloads, uploads and kills, for MINUTES at each CPU count (default 1)
 
 options
   -k NAME        only tests whose name contains NAME
@@ -30,13 +30,13 @@ Full output of each ring: build/test/RING.log. What rotates (seeds, sizes) follo
 END
 }
 
-size=suite rings="" filter="" install=yes build=yes minutes=1
+size=suite rings="" filter="" install=yes build=yes minutes=""
 while [ $# -gt 0 ]; do
 	case $1 in
 	quick | all) size=$1 ;;
 	lint | host | fuzz | kernel | user | blackbox) rings="$rings $1" ;;
 	soak)
-		rings="$rings soak"
+		rings="$rings soak" minutes=1
 		if is_number "${2-}"; then
 			minutes=$2
 			shift
@@ -150,7 +150,7 @@ for ring in $rings; do
 	kernel) run_ring kernel ring_kernel ;;
 	user) run_ring user "$PYTHON" tests/user/run.py -k "$filter" ;;
 	blackbox) run_ring blackbox ring_blackbox ;;
-	soak) [ -n "$filter" ] || run_ring soak "$PYTHON" tests/soak.py --minutes "$minutes" ;;
+	soak) [ -n "$filter" ] || run_ring soak "$PYTHON" tests/soak.py --minutes "${minutes:-0.25}" ;;
 	esac
 done
 

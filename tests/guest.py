@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A tern guest for the tests: boot it through scripts/run-qemu.sh, log in, judge its console."""
+import glob
 import os
 import re
 import shlex
@@ -45,6 +46,9 @@ class Guest:
     def __init__(self, name, smp=4, mem="256M", image="debug", append="", options=(), environment=None):
         self.name, self.smp, self.mem, self.image = name, smp, mem, image
         self.append, self.options = append, list(options)
+        if image != "release":
+            for path in sorted(glob.glob(os.path.join(TOP, "build/tests-user/*"))):
+                self.options += ["--put", f"{path}:/tests/{os.path.basename(path)}"]
         self.folder = os.path.join(TOP, "build", "run", name)
         self.config = os.path.join(self.folder, "config")
         self.port = None

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""Ring 4: fixtures, and the report in the form that every ring uses (run with -p no:terminal).
+
+Guests boot once for each set of options and are used by all tests; a test that kills its guest fails, and
+the next one gets a fresh guest. After each test the console is held against the forbid list."""
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import guest as guestlib  # noqa: E402  (the path above leads to it)
+
+counts = {"passed": 0, "failed": 0}
+running = {}  # key: Guest
+judged = {}   # key: how much of the console has been judged
+
+
+def pytest_addoption(parser):
+    parser.addoption("--smp", default=None, help="CPUs of the shared guest (default 4)")
+    parser.addoption("--image", default="debug", choices=list(guestlib.IMAGES), help="image of the shared guests")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "quick: part of scripts/test.sh quick")
+    config.addinivalue_line("markers", "long: only in scripts/test.sh all")
+
+
+def pytest_runtest_logreport(report):
+    if report.when != "call" and not report.failed and not report.skipped:
+        return
+    name = report.nodeid.split("tests/blackbox/")[-1]
+    known = getattr(report, "wasxfail", None)
+    if known is not None and report.skipped:
+        counts["passed"] += 1
+        print(f"ok {name} (known gap: {known})", flush=True)
+    elif report.passed:
+        counts["passed"] += 1
+        print(f"ok {name} ({report.duration:.1f} s)", flush=True)
+    else:
+        counts["failed"] += 1
+        text = str(report.longrepr)
+        last = [line for line in text.splitlines() if line.startswith("E  ")]
+        why = "skipped" if report.skipped else (last[0][1:].strip() if last else "see below")
+        print(f"not ok {name}: {why}", flush=True)
+        print("\n".join("    " + line for line in text.splitlines()[-60:]), flush=True)
+
+
+def pytest_collectreport(report):
+    if report.failed:
+        counts["failed"] += 1
+        print(f"not ok {report.nodeid}: cannot be loaded\n{report.longrepr}", flush=True)
+
+
+def pytest_sessionfinish(session, exitstatus):
+    for g in running.values():
+        g.stop()
+    print(f"{counts['passed']} passed, {counts['failed']} failed", flush=True)
+
+
+def shared_guest(image, smp, mem="256M", append="", options=()):
+    key = (image, smp, mem, append, tuple(options))
+    g = running.get(key)
+    if g is None or not g.alive():
+        # The number keeps the console of a guest that died: the next one is another folder.
+        name = f"bb-{image}-{smp}-{len(judged)}"
+        g = guestlib.Guest(name, smp=smp, mem=mem, image=image, append=append, options=options)
+        g.start()
+        running[key] = g
+    judged.setdefault(g.name, 0)
+    return g
+
+
+@pytest.fixture
+def guest(request):
+    """The guest that most tests share: 4 CPUs, the debug image."""
+    smp = request.config.getoption("--smp") or "4"
+    return shared_guest(request.config.getoption("--image"), int(smp))
+
+
+@pytest.fixture
+def boot(request):
+    """boot(smp=..., mem=..., append=...): a guest of other measures, shared with whoever asks the same."""
+    image = request.config.getoption("--image")
+    return lambda smp=4, mem="256M", append="", options=(), image=image: shared_guest(image, smp, mem, append, options)
+
+
+@pytest.fixture(autouse=True)
+def judge_guests():
+    """After each test: every guest still runs, and printed nothing that is forbidden."""
+    yield
+    for g in list(running.values()):
+        text = g.console()
+        new, judged[g.name] = text[judged.get(g.name, 0):], len(text)
+        if not g.alive():
+            # A panic report takes a moment to be written.
+            time.sleep(0.5)
+            for key in [k for k, v in running.items() if v is g]:
+                del running[key]
+            pytest.fail(f"the guest {g.name} ended:\n{g.tail(60)}")
+        bad = guestlib.forbidden_lines(new)
+        if bad:
+            pytest.fail("forbidden on the console:\n" + "\n".join(bad[:20]))
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory):
+    """A folder with client keys in the forms that other clients read, made from this checkout's key."""
+    folder = tmp_path_factory.mktemp("keys")
+    own = os.path.join(guestlib.TOP, "build/ssh/id_ed25519")
+    subprocess.run(["dropbearconvert", "openssh", "dropbear", own, folder / "id.dropbear"], check=True,
+                   stderr=subprocess.DEVNULL)
+    subprocess.run(["puttygen", own, "-O", "private", "-o", folder / "id.ppk"], check=True)
+    for kind, bits in (("ed25519", None), ("ecdsa", "256"), ("rsa", "2048")):
+        subprocess.run(["ssh-keygen", "-q", "-t", kind, *(["-b", bits] if bits else []), "-N", "", "-f",
+                        folder / f"other_{kind}"], check=True)
+    return folder

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: MIT
+"""A small SSH client that says exactly what it is told, for the negative tests: right or wrong, whole or
+in pieces. Key exchange curve25519-sha256, cipher aes128-gcm@openssh.com, client key ed25519. Not for use:
+it trusts the host key it is shown, except that it checks the signature when asked to."""
+import hashlib
+import os
+import socket
+import struct
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+DISCONNECT, IGNORE, UNIMPLEMENTED, DEBUG, SERVICE_REQUEST, SERVICE_ACCEPT, EXT_INFO = 1, 2, 3, 4, 5, 6, 7
+KEXINIT, NEWKEYS, KEX_INIT, KEX_REPLY = 20, 21, 30, 31
+AUTH_REQUEST, AUTH_FAILURE, AUTH_SUCCESS, AUTH_BANNER, AUTH_PK_OK = 50, 51, 52, 53, 60
+GLOBAL_REQUEST, REQUEST_SUCCESS, REQUEST_FAILURE = 80, 81, 82
+OPEN, OPEN_OK, OPEN_FAILED, WINDOW_ADJUST, DATA, EXTENDED_DATA, EOF, CLOSE, REQUEST, SUCCESS, FAILURE = range(90, 101)
+
+
+def u32(n):
+    return struct.pack(">I", n & 0xffffffff)
+
+
+def string(s):
+    s = s.encode() if isinstance(s, str) else s
+    return u32(len(s)) + s
+
+
+def mpint(raw):
+    raw = raw.lstrip(b"\0")
+    if raw and raw[0] & 0x80:
+        raw = b"\0" + raw
+    return string(raw)
+
+
+class Reader:
+    """Take fields off the front of a message."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def take(self, n):
+        assert len(self.data) >= n, "short message"
+        part, self.data = self.data[:n], self.data[n:]
+        return part
+
+    def byte(self):
+        return self.take(1)[0]
+
+    def u32(self):
+        return struct.unpack(">I", self.take(4))[0]
+
+    def string(self):
+        return self.take(self.u32())
+
+
+class Closed(Exception):
+    """The server closed the connection; .code is that of its DISCONNECT, or None."""
+
+    def __init__(self, code=None):
+        super().__init__(f"closed, disconnect code {code}")
+        self.code = code
+
+
+def kexinit(kex="curve25519-sha256,ext-info-c,kex-strict-c-v00@openssh.com", host="ssh-ed25519",
+            cipher="aes128-gcm@openssh.com", mac="hmac-sha2-256", guess=False):
+    lists = [kex, host, cipher, cipher, mac, mac, "none", "none", "", ""]
+    return bytes([KEXINIT]) + os.urandom(16) + b"".join(string(x) for x in lists) + bytes([guess]) + u32(0)
+
+
+class Raw:
+    def __init__(self, port, timeout=10):
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.inbuf = b""
+        self.version = b"SSH-2.0-rawtest"
+        self.server_version = None
+        self.send_key = self.recv_key = None  # (AESGCM, iv as an integer of 12 bytes)
+        self.pending = None                   # keys that take effect with NEWKEYS
+        self.session_id = None
+        self.my_kexinit = self.their_kexinit = None
+        self.ext_info = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.sock.close()
+
+    # ---- bytes
+
+    def send_bytes(self, data):
+        try:
+            self.sock.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            raise Closed() from None
+
+    def read_some(self):
+        try:
+            piece = self.sock.recv(65536)
+        except ConnectionResetError:
+            raise Closed() from None
+        if not piece:
+            raise Closed()
+        self.inbuf += piece
+
+    def read_exactly(self, n):
+        while len(self.inbuf) < n:
+            self.read_some()
+        part, self.inbuf = self.inbuf[:n], self.inbuf[n:]
+        return part
+
+    def read_version(self):
+        while b"\n" not in self.inbuf:
+            self.read_some()
+        line, _, self.inbuf = self.inbuf.partition(b"\n")
+        self.server_version = line.rstrip(b"\r")
+        return self.server_version
+
+    # ---- packets
+
+    def packet(self, payload, padding=None, length=None):
+        """The bytes of one packet as it would be sent now; padding and length may be made wrong."""
+        block = 16 if self.send_key else 8
+        head = 1 if self.send_key else 5
+        pad = block - (head + len(payload)) % block
+        if pad < 4:
+            pad += block
+        pad = pad if padding is None else padding
+        body = bytes([pad & 255]) + payload + os.urandom(pad)
+        size = u32(len(body) if length is None else length)
+        if not self.send_key:
+            return size + body
+        aead, iv = self.send_key
+        sealed = aead.encrypt(iv.to_bytes(12, "big"), body, size)
+        self.send_key = (aead, step(iv))
+        return size + sealed
+
+    def send(self, payload, **wrong):
+        self.send_bytes(self.packet(payload, **wrong))
+
+    def receive(self):
+        """The next payload. Raises Closed on DISCONNECT or end."""
+        size_bytes = self.read_exactly(4)
+        size = struct.unpack(">I", size_bytes)[0]
+        assert size <= 300000, f"a packet of {size} bytes"
+        if self.recv_key:
+            aead, iv = self.recv_key
+            body = aead.decrypt(iv.to_bytes(12, "big"), self.read_exactly(size + 16), size_bytes)
+            self.recv_key = (aead, step(iv))
+        else:
+            body = self.read_exactly(size)
+        payload = body[1:len(body) - body[0]]
+        if payload[0] == DISCONNECT:
+            raise Closed(struct.unpack(">I", payload[1:5])[0])
+        return payload
+
+    def receive_type(self, *types):
+        """The next payload of one of these types; IGNORE, DEBUG, EXT_INFO and banners are passed over."""
+        while True:
+            payload = self.receive()
+            if payload[0] in types:
+                return payload
+            if payload[0] == EXT_INFO:
+                self.ext_info = payload
+            elif payload[0] not in (IGNORE, DEBUG, AUTH_BANNER):
+                raise AssertionError(f"message {payload[0]} where one of {types} was due")
+
+    # ---- the usual course, step by step
+
+    def hello(self):
+        self.send_bytes(self.version + b"\r\n")
+        self.read_version()
+
+    def exchange_kexinit(self, payload=None):
+        self.my_kexinit = payload or kexinit()
+        self.send(self.my_kexinit)
+        self.their_kexinit = self.receive_type(KEXINIT)
+
+    def exchange_keys(self, check=False):
+        """ECDH and NEWKEYS, with the KEXINITs that have been exchanged."""
+        private = X25519PrivateKey.generate()
+        mine = private.public_key().public_bytes_raw() if hasattr(private.public_key(), "public_bytes_raw") \
+            else private.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+        self.send(bytes([KEX_INIT]) + string(mine))
+        reply = Reader(self.receive_type(KEX_REPLY))
+        reply.byte()
+        host_key, theirs, signature = reply.string(), reply.string(), reply.string()
+        shared = mpint(private.exchange(X25519PublicKey.from_public_bytes(theirs)))
+        digest = hashlib.sha256(string(self.version) + string(self.server_version) + string(self.my_kexinit)
+                                + string(self.their_kexinit) + string(host_key) + string(mine) + string(theirs)
+                                + shared).digest()
+        if check:
+            blob, sig = Reader(host_key), Reader(signature)
+            assert blob.string() == sig.string() == b"ssh-ed25519"
+            Ed25519PublicKey.from_public_bytes(blob.string()).verify(sig.string(), digest)
+        self.session_id = self.session_id or digest
+
+        def derive(letter, n):
+            return hashlib.sha256(shared + digest + letter + self.session_id).digest()[:n]
+
+        self.pending = [(AESGCM(derive(key, 16)), int.from_bytes(derive(iv, 12), "big"))
+                        for iv, key in ((b"A", b"C"), (b"B", b"D"))]
+
+    def new_keys(self):
+        self.send(bytes([NEWKEYS]))
+        self.send_key = self.pending[0]
+        self.receive_type(NEWKEYS)
+        self.recv_key = self.pending[1]
+
+    def handshake(self, check=False):
+        self.hello()
+        self.exchange_kexinit()
+        self.exchange_keys(check)
+        self.new_keys()
+        return self
+
+    def start_service(self, name="ssh-userauth"):
+        self.send(bytes([SERVICE_REQUEST]) + string(name))
+        self.receive_type(SERVICE_ACCEPT)
+        return self
+
+    def auth_request(self, key, user="root", service="ssh-connection", session_id=None, change=None,
+                     algorithm="ssh-ed25519", signature_name="ssh-ed25519"):
+        """A publickey request signed by an Ed25519PrivateKey; change() may alter the signature."""
+        public = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+        request = (bytes([AUTH_REQUEST]) + string(user) + string(service) + string("publickey") + b"\1"
+                   + string(algorithm) + string(string("ssh-ed25519") + string(public)))
+        signature = key.sign(string(session_id or self.session_id) + request)
+        if change:
+            signature = change(signature)
+        return request + string(string(signature_name) + string(signature))
+
+    def login(self, key):
+        self.start_service()
+        self.send(self.auth_request(key))
+        self.receive_type(AUTH_SUCCESS)
+        return self
+
+    def open_session(self, number=0, window=1 << 20, packet=32768):
+        """Open a session channel; return the server's number for it."""
+        self.send(bytes([OPEN]) + string("session") + u32(number) + u32(window) + u32(packet))
+        reply = Reader(self.receive_type(OPEN_OK, OPEN_FAILED))
+        kind = reply.byte()
+        assert kind == OPEN_OK, "the channel was refused"
+        assert reply.u32() == number
+        return reply.u32()
+
+    def request(self, channel, name, rest=b"", want_reply=True):
+        self.send(bytes([REQUEST]) + u32(channel) + string(name) + bytes([want_reply]) + rest)
+
+    def expect_close(self, seconds=6):
+        """Read until the server closes; returns its disconnect code or None. Fails if it stays open."""
+        self.sock.settimeout(seconds)
+        try:
+            while True:
+                payload = self.receive()
+                assert payload[0] not in (AUTH_SUCCESS, REQUEST_SUCCESS, OPEN_OK, SUCCESS), (
+                    f"the server answered {payload[0]}")
+        except Closed as closed:
+            return closed.code
+        except TimeoutError:
+            raise AssertionError(f"still open after {seconds} s") from None
+
+
+def step(iv):
+    """The invocation counter: the low 64 bits of the nonce."""
+    return (iv >> 64 << 64) | ((iv + 1) & ((1 << 64) - 1))
+
+
+def load_key(path):
+    with open(path, "rb") as f:
+        return serialization.load_ssh_private_key(f.read(), None)

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: MIT
+"""Commands over SSH: status, streams, round trips, many at once. The client is OpenSSH."""
+import concurrent.futures
+import hashlib
+import os
+import random
+import subprocess
+import time
+
+import pytest
+
+import guest as guestlib
+
+TOP = guestlib.TOP
+
+
+def hello_lines(count):
+    return b"".join(b"hello (%d/%d)\n" % (i, count) for i in range(1, count + 1))
+
+
+def flood_bytes(count, seed):
+    """What flood COUNT SEED writes: words of xorshift64*, least significant byte first."""
+    state, mask, out = seed or 1, (1 << 64) - 1, bytearray()
+    while len(out) < count:
+        state ^= state >> 12
+        state = (state ^ (state << 25)) & mask
+        state ^= state >> 27
+        out += ((state * 2685821657736338717) & mask).to_bytes(8, "little")
+    return bytes(out[:count])
+
+
+@pytest.mark.quick
+def test_run_qemu_runs_one_command():
+    done = subprocess.run([f"{TOP}/scripts/run-qemu.sh", "--no-install", "--", "hello", "10", "10"],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+    assert done.stdout == hello_lines(10), done.stderr.decode()
+    assert done.returncode == 0
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("smp", [1, 2, 4, 8])
+def test_hello_at_each_cpu_count(boot, smp):
+    assert boot(smp=smp).ssh("hello", "10", "10", check=True).stdout == hello_lines(10)
+
+
+@pytest.mark.parametrize("status", [0, 1, 2, 42, 126, 255])
+def test_exit_status_is_passed_through(guest, status):
+    assert guest.ssh(f"sh -c 'exit {status}'").returncode == status
+
+
+@pytest.mark.quick
+def test_true_and_false(guest):
+    assert guest.ssh("true").returncode == 0
+    assert guest.ssh("false").returncode == 1
+
+
+def test_unknown_command_is_127(guest):
+    done = guest.ssh("no-such-program")
+    assert done.returncode == 127
+    assert done.stderr
+
+
+@pytest.mark.quick
+def test_stdout_and_stderr_are_apart(guest):
+    done = guest.ssh("echo out; cat /no/such/file; echo out2")
+    assert done.stdout == b"out\nout2\n"
+    assert b"/no/such/file" in done.stderr
+
+
+def test_stderr_of_a_failing_program(guest):
+    done = guest.ssh("cat", "/no/such/file")
+    assert done.returncode != 0
+    assert done.stdout == b""
+    assert b"/no/such/file" in done.stderr
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 5000, 32768, 200000, 2097152, 10000000])
+def test_round_trip_through_cat(guest, size):
+    data = random.Random(size).randbytes(size)
+    done = guest.ssh("cat", data=data, timeout=180, check=True)
+    assert len(done.stdout) == size
+    assert hashlib.sha256(done.stdout).digest() == hashlib.sha256(data).digest()
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 5000, 200000, 10000000])
+def test_upload_to_sink(guest, size):
+    data = random.Random(size + 1).randbytes(size)
+    done = guest.ssh("sink", data=data, timeout=180, check=True)
+    assert done.stdout.decode().split() == [str(size), hashlib.sha256(data).hexdigest()]
+
+
+@pytest.mark.parametrize("size", [0, 1, 8, 5000, 200000])
+def test_download_from_flood(guest, size):
+    assert guest.ssh("flood", str(size), "7", timeout=180, check=True).stdout == flood_bytes(size, 7)
+
+
+def test_large_download_hashes_the_same_inside(guest):
+    size = 10000000
+    done = guest.ssh("flood", str(size), "99", timeout=180, check=True)
+    assert len(done.stdout) == size
+    inside = guest.ssh(f"flood {size} 99 | sink", timeout=180, check=True).stdout.decode().split()
+    assert inside == [str(size), hashlib.sha256(done.stdout).hexdigest()]
+
+
+def test_program_ends_while_input_still_comes(guest):
+    done = guest.ssh("true", data=b"x" * 3000000, timeout=60)
+    assert done.returncode == 0
+
+
+def test_input_end_reaches_the_program(guest):
+    p = guest.popen("cat")
+    p.stdin.write(b"first\n")
+    p.stdin.flush()
+    assert p.stdout.readline() == b"first\n"
+    p.stdin.write(b"last")
+    p.stdin.close()
+    assert p.stdout.read() == b"last"
+    assert p.wait(20) == 0
+
+
+def test_output_comes_when_written_not_at_the_end(guest):
+    begin = time.monotonic()
+    p = guest.popen("hello", "3", "700")
+    first = p.stdout.readline()
+    early = time.monotonic() - begin
+    assert first == b"hello (1/3)\n"
+    assert p.stdout.read() == b"hello (2/3)\nhello (3/3)\n"
+    assert p.wait(20) == 0
+    assert early < time.monotonic() - begin - 1.0
+
+
+def test_two_sessions_of_hello_at_once(guest):
+    """The case that killed the kernel of seed 000: every line intact and in order."""
+    want = hello_lines(5000)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        runs = list(pool.map(lambda _: guest.ssh("hello", "5000", "1", timeout=300), range(2)))
+    for done in runs:
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == want
+
+
+@pytest.mark.parametrize("smp", [1, 2, 8])
+def test_two_sessions_of_hello_at_each_cpu_count(boot, smp):
+    g, want = boot(smp=smp), hello_lines(1000)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        runs = list(pool.map(lambda _: g.ssh("hello", "1000", "1", timeout=300), range(2)))
+    for done in runs:
+        assert (done.returncode, done.stdout == want) == (0, True), done.stderr
+
+
+def test_fast_hello_without_delay(guest):
+    assert guest.ssh("hello", "20000", "0", timeout=120, check=True).stdout == hello_lines(20000)
+
+
+def test_eight_fresh_logins_in_parallel(guest):
+    def login(i):
+        # QEMU listens with a backlog of 1: staggered by a few milliseconds, or the host drops SYNs.
+        time.sleep(0.01 * i)
+        return guest.ssh("echo", f"number {i}", timeout=60)
+
+    for _ in range(3):
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            for i, done in enumerate(pool.map(login, range(8))):
+                assert (done.returncode, done.stdout) == (0, b"number %d\n" % i), done.stderr
+
+
+def test_twenty_logins_in_a_row_leave_nothing_behind(guest):
+    for _ in range(3):
+        guest.ssh("true", check=True)
+    before = guest.account()
+    for _ in range(20):
+        guest.ssh("true", check=True)
+    guest.wait_for_account(before, slack_kb=256)
+
+
+def test_environment(guest):
+    done = guest.ssh("sh -c 'echo $LANG'", options=["-o", "SetEnv=LANG=xx_YY.UTF-8"], check=True)
+    assert done.stdout == b"xx_YY.UTF-8\n"
+
+
+def test_environment_not_on_the_list_is_refused(guest):
+    done = guest.ssh("sh -c 'echo [$LD_PRELOAD]'", options=["-o", "SetEnv=LD_PRELOAD=/tmp/x"], check=True)
+    assert done.stdout == b"[]\n"
+
+
+def test_long_command_line(guest):
+    words = "x" * 20000
+    assert guest.ssh("echo", words, check=True).stdout == words.encode() + b"\n"
+
+
+def test_shell_words(guest):
+    done = guest.ssh("cd /bin && echo 'a  b' \"c\" | cat; false || echo no; echo $?", check=True)
+    assert done.stdout == b"a  b c\nno\n0\n"
+
+
+def test_pipe_of_three(guest):
+    done = guest.ssh("echo one two | cat | cat | sink", check=True)
+    assert done.stdout.split()[0] == b"8"
+
+
+def test_several_channels_on_one_connection(guest, tmp_path):
+    path = str(tmp_path / "ctl")
+    mux = ["-o", f"ControlPath={path}"]
+    master = subprocess.Popen(["ssh", "-F", guest.config, "-M", "-S", path, "-N", "tern"])
+    try:
+        for _ in range(100):
+            if os.path.exists(path):
+                break
+            time.sleep(0.1)
+        assert os.path.exists(path)
+        for i in range(10):
+            assert guest.ssh("echo", str(i), options=mux, check=True).stdout == b"%d\n" % i
+        want = hello_lines(500)
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            runs = list(pool.map(lambda _: guest.ssh("hello", "500", "1", options=mux, timeout=120), range(6)))
+        assert [(r.returncode, r.stdout == want) for r in runs] == [(0, True)] * 6
+        # A stalled channel must not stall the others.
+        stalled = guest.popen("flood", "50000000", "1", options=mux)
+        time.sleep(1)
+        for i in range(5):
+            assert guest.ssh("echo", str(i), options=mux, timeout=20, check=True).stdout == b"%d\n" % i
+        stalled.kill()
+        stalled.wait()
+        assert guest.ssh("true", options=mux, timeout=20).returncode == 0
+    finally:
+        master.terminate()
+        master.wait()
+
+
+def test_slow_reader_loses_nothing(guest):
+    p = guest.popen("flood", "3000000", "5")
+    got = bytearray()
+    while True:
+        piece = p.stdout.read(100000)
+        if not piece:
+            break
+        got += piece
+        time.sleep(0.05)
+    assert p.wait(30) == 0
+    assert bytes(got) == flood_bytes(3000000, 5)
+
+
+def test_regcheck_beside_load(guest):
+    """Registers survive interrupts and switches: bug-classes H1."""
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        jobs = [pool.submit(guest.ssh, "regcheck", timeout=120) for _ in range(2)]
+        jobs += [pool.submit(guest.ssh, "hello", "2000", "0", timeout=120) for _ in range(2)]
+        for job in jobs:
+            done = job.result()
+            assert done.returncode == 0, (done.stdout[-300:], done.stderr[-300:])
+
+
+def test_stdcheck(guest):
+    """The heap exercise of seed 001, in the layouts that failed there."""
+    done = guest.ssh("stdcheck", timeout=120)
+    assert done.returncode == 0, (done.stdout[-500:], done.stderr[-500:])
+
+
+def test_all_cpus_run_user_threads(guest):
+    """burn on every CPU at once: /proc/stat must show user time on each."""
+    text = guest.ssh("cat", "/proc/stat", check=True).stdout.decode()
+    cpus = [line.split()[0] for line in text.splitlines() if line.startswith("cpu") and line[3:4].isdigit()]
+    assert len(cpus) == guest.smp
+    before = {line.split()[0]: int(line.split()[1]) for line in text.splitlines() if line.split()[0] in cpus}
+    with concurrent.futures.ThreadPoolExecutor(guest.smp * 2) as pool:
+        list(pool.map(lambda _: guest.ssh("burn", "2", timeout=60), range(guest.smp * 2)))
+    text = guest.ssh("cat", "/proc/stat", check=True).stdout.decode()
+    after = {line.split()[0]: int(line.split()[1]) for line in text.splitlines() if line.split()[0] in cpus}
+    assert all(after[c] > before[c] for c in cpus), (before, after)

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: MIT
+"""Machines: CPU models and counts, memory sizes, interrupt controllers, transports, no network, no boot."""
+import os
+import re
+import shlex
+import subprocess
+
+import pytest
+
+import guest as guestlib
+
+QEMU = os.environ.get("QEMU", "qemu-system-aarch64")
+
+
+def hello(guest):
+    assert guest.ssh("hello", "3", "0", check=True).stdout == b"hello (1/3)\nhello (2/3)\nhello (3/3)\n"
+
+
+@pytest.mark.parametrize("model", ["cortex-a53", "cortex-a57", "cortex-a72", "neoverse-n1", "max"])
+def test_cpu_model(model):
+    with guestlib.Guest(f"cpu-{model}", smp=2, options=["--cpu", model]) as g:
+        hello(g)
+
+
+@pytest.mark.parametrize("smp", [9, pytest.param(64, marks=pytest.mark.long)])
+def test_more_cpus_than_a_gicv2_has(smp):
+    with guestlib.Guest(f"smp-{smp}", smp=smp, mem="512M") as g:
+        hello(g)
+        text = g.console()
+        assert re.search(rf"\b{smp} CPU", text), text[-2000:]
+
+
+@pytest.mark.parametrize("image, mem", [("release", "8M"), ("debug", "64M"), ("debug", "1G"),
+                                        pytest.param("debug", "8G", marks=pytest.mark.long)])
+def test_memory_size(image, mem):
+    with guestlib.Guest(f"mem-{mem}", smp=1, mem=mem, image=image) as g:
+        hello(g)
+
+
+def test_release_image_serves():
+    with guestlib.Guest("release", smp=4, image="release") as g:
+        hello(g)
+
+
+@pytest.mark.parametrize("words", ["asid_bits=2", "perturb=12345"])
+def test_command_line_word(words):
+    with guestlib.Guest("words-" + words.split("=")[0], smp=4, append=words) as g:
+        for _ in range(5):
+            hello(g)
+        hello_lines = g.ssh("hello", "500", "0", check=True).stdout.splitlines()
+        assert len(hello_lines) == 500
+
+
+def qemu_words(smp=1, image="debug", mem="128M", drop=(), add=()):
+    """The command of run-qemu.sh, changed."""
+    line = subprocess.run([f"{guestlib.TOP}/scripts/run-qemu.sh", "--print", "--image", guestlib.IMAGES[image], "--smp",
+                           str(smp), "--mem", mem], stdout=subprocess.PIPE, text=True, check=True).stdout
+    words, kept = shlex.split(line), []
+    skip = False
+    for word, following in zip(words, words[1:] + [""]):
+        if skip:
+            skip = False
+        elif word in ("-initrd", "-serial") or (word, following) in drop or word in drop:
+            skip = True
+        else:
+            kept.append(word)
+    return kept + ["-serial", "stdio", "-monitor", "none"] + list(add)
+
+
+def boot_and_read(words, seconds=20, until=None):
+    """Run QEMU until it ends, or until its console shows the pattern; (status or None, console)."""
+    p = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                         errors="replace")
+    import threading
+    timer = threading.Timer(seconds, p.kill)
+    timer.start()
+    text = ""
+    try:
+        for line in p.stdout:
+            text += line
+            if until and re.search(until, text):
+                p.kill()
+                p.wait()
+                return None, text
+        return p.wait(), text
+    finally:
+        timer.cancel()
+        if p.poll() is None:
+            p.kill()
+            p.wait()
+
+
+def test_no_network_device_is_said():
+    words = qemu_words(drop=("-netdev", "-device"), add=["-nic", "none"])
+    _, text = boot_and_read(words, until=r"(?i)no network")
+    assert re.search(r"(?i)no network", text), text[-2000:]
+    assert not guestlib.forbidden_lines(text)
+
+
+def test_unknown_network_card_is_named():
+    words = qemu_words(drop=("-netdev", "-device"), add=["-nic", "user,model=e1000"])
+    _, text = boot_and_read(words, until=r"virtio-net")
+    assert re.search(r"virtio-net", text), text[-2000:]
+
+
+def test_legacy_transport_boots():
+    words = [w.replace("force-legacy=false", "force-legacy=true") for w in qemu_words(smp=2)]
+    _, text = boot_and_read(words, until=r"ssh: listening")
+    assert "ssh: listening" in text, text[-2000:]
+    assert not guestlib.forbidden_lines(text)
+
+
+def test_el2_entry_boots():
+    words = [w.replace("gic-version=2", "gic-version=2,virtualization=on") for w in qemu_words(smp=2)]
+    _, text = boot_and_read(words, until=r"ssh: listening")
+    assert "ssh: listening" in text, text[-2000:]
+
+
+def test_gicv3_boots():
+    words = [w.replace("gic-version=2", "gic-version=3") for w in qemu_words(smp=4)]
+    _, text = boot_and_read(words, until=r"ssh: listening")
+    assert "ssh: listening" in text, text[-2000:]
+
+
+def test_undecodable_machine_stops_with_a_status(tmp_path):
+    """A device tree without memory: said on the console, and a failing exit status."""
+    blob = tmp_path / "virt.dtb"
+    subprocess.run([QEMU, "-M", f"virt,dumpdtb={blob}", "-display", "none"], check=True, stderr=subprocess.DEVNULL)
+    data = blob.read_bytes()
+    assert data.count(b"memory@40000000") == 1 and data.count(b"memory\0") >= 1
+    # A node that is not called memory, and whose device_type is another word.
+    blob.write_bytes(data.replace(b"memory@40000000", b"nothin@40000000").replace(b"memory\0", b"nothin\0"))
+    status, text = boot_and_read(qemu_words(add=["-dtb", str(blob)]), seconds=20)
+    assert status not in (0, None, -9), text[-2000:]
+    assert re.search(r"(?i)memory|ram", text), text[-2000:]
+
+
+def test_panic_ends_qemu_with_a_failing_status():
+    status, text = boot_and_read(qemu_words(smp=2, add=["-append", "panic=test"]), seconds=30)
+    if "PANIC" not in text:
+        pytest.fail("panic=test does not panic: " + text[-500:])
+    assert status not in (0, None, -9), text[-2000:]

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: MIT
+"""Terminals: echo, editing, signals from keys, window size, hang-up. The client is paramiko, which does
+exactly what it is told, and ssh -tt on a terminal of this host."""
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+
+import paramiko
+import pytest
+
+import guest as guestlib
+
+
+def connect(guest):
+    client = paramiko.SSHClient()
+    client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
+    client.connect("127.0.0.1", guest.port, "root", key_filename=f"{guestlib.TOP}/build/ssh/id_ed25519",
+                   allow_agent=False, look_for_keys=False, timeout=20, banner_timeout=20)
+    return client
+
+
+class Terminal:
+    """A shell or a command on a pty of the guest."""
+
+    def __init__(self, guest, command=None, width=80, height=24):
+        self.client = connect(guest)
+        self.chan = self.client.get_transport().open_session()
+        self.chan.get_pty("xterm", width, height)
+        if command:
+            self.chan.exec_command(command)
+        else:
+            self.chan.invoke_shell()
+        self.seen = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.client.close()
+
+    def send(self, text):
+        self.chan.sendall(text)
+
+    def expect(self, pattern, seconds=15):
+        """Read until the pattern has come; what was read up to its end is used up and returned."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = re.search(pattern, self.seen)
+            if found:
+                used, self.seen = self.seen[:found.end()], self.seen[found.end():]
+                return used
+            left = deadline - time.monotonic()
+            assert left > 0, f"waited for {pattern!r}, got {self.seen!r}"
+            self.chan.settimeout(left)
+            try:
+                piece = self.chan.recv(65536)
+            except TimeoutError:
+                continue
+            assert piece, f"closed while waiting for {pattern!r}, got {self.seen!r}"
+            self.seen += piece
+
+    def rest(self, seconds=15):
+        self.chan.settimeout(seconds)
+        while True:
+            piece = self.chan.recv(65536)
+            if not piece:
+                return self.seen
+            self.seen += piece
+
+
+def no_such_program_left(guest, name, seconds=10):
+    """Wait until no process of this name is listed in the guest."""
+    deadline = time.monotonic() + seconds
+    while True:
+        listing = guest.ssh("sh", "-c", "'cat /proc/tern/processes'", check=True).stdout.decode()
+        if not re.search(rf"\b{name}\b", listing):
+            return
+        assert time.monotonic() < deadline, f"{name} is still there:\n{listing}"
+        time.sleep(0.3)
+
+
+@pytest.mark.quick
+def test_echo_and_canonical_input(guest):
+    with Terminal(guest, "cat") as t:
+        t.send(b"one\r")
+        t.expect(rb"one\r\n.*one\r\n")
+
+
+def test_erase_and_kill_edit_the_line(guest):
+    with Terminal(guest, "cat") as t:
+        t.send(b"abcd\x7f\x7fx\r")
+        t.expect(rb"\nabx\r\n")
+        t.send(b"wrong\x15right\r")
+        t.expect(rb"\nright\r\n")
+
+
+def test_end_of_file_key(guest):
+    with Terminal(guest, "cat") as t:
+        t.send(b"last\r\x04")
+        t.rest()
+        assert t.chan.recv_exit_status() == 0
+
+
+def test_newlines_become_crlf(guest):
+    with Terminal(guest, "hello 2 0") as t:
+        assert b"hello (1/2)\r\nhello (2/2)\r\n" in t.rest()
+
+
+@pytest.mark.parametrize("program", ["burn", "hello 100000 10", "cat"])
+def test_ctrl_c_ends_the_program(guest, program):
+    with Terminal(guest, program) as t:
+        time.sleep(0.7)
+        begin = time.monotonic()
+        t.send(b"\x03")
+        t.rest()
+        assert time.monotonic() - begin < 5
+        # SIGINT is either the exit-signal (status -1 for paramiko) or 128 + 2 by way of the shell.
+        assert t.chan.recv_exit_status() in (-1, 130)
+
+
+def test_ctrl_c_leaves_the_shell_alive(guest):
+    with Terminal(guest) as t:
+        t.send(b"burn\r")
+        time.sleep(1)
+        t.send(b"\x03")
+        t.send(b"echo still-$?-here\r")
+        t.expect(rb"still-130-here")
+        t.send(b"exit 5\r")
+        t.rest()
+        assert t.chan.recv_exit_status() == 5
+
+
+def test_greeting_of_a_login(guest):
+    with Terminal(guest) as t:
+        text = t.expect(rb"(?s)tern.*\n.*[#$] ")
+        assert re.search(rb"\b%d CPU" % guest.smp, text), text
+
+
+def test_window_size_at_start_and_on_change(guest):
+    with Terminal(guest, "sh", width=91, height=37) as t:
+        t.send(b"/tests/winsize\r")
+        t.expect(rb"37 91|91 37|91x37|37x91")
+        t.chan.resize_pty(123, 45)
+        time.sleep(0.3)
+        t.send(b"/tests/winsize\r")
+        t.expect(rb"45 123|123 45|123x45|45x123")
+
+
+@pytest.mark.parametrize("program", ["burn", "hello 100000 100", "cat"])
+def test_hang_up_ends_the_program(guest, program):
+    t = Terminal(guest, program)
+    time.sleep(0.7)
+    t.client.get_transport().sock.close()
+    no_such_program_left(guest, program.split()[0])
+
+
+def test_signal_request_reaches_the_program(guest):
+    client = connect(guest)
+    chan = client.get_transport().open_session()
+    chan.exec_command("burn")
+    time.sleep(0.5)
+    message = paramiko.Message()
+    message.add_byte(b"\x62")
+    message.add_int(chan.remote_chanid)
+    message.add_string("signal")
+    message.add_boolean(False)
+    message.add_string("TERM")
+    client.get_transport()._send_user_message(message)
+    chan.settimeout(10)
+    assert chan.recv(10) == b""
+    client.close()
+    no_such_program_left(guest, "burn")
+
+
+def test_ssh_tt_on_a_real_terminal(guest):
+    """The stock client with its own terminal: prompt, a command, Ctrl-C, exit status."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execvp("ssh", guest.ssh_command(options=["-tt"]))
+    seen = b""
+
+    def expect(pattern, seconds=15):
+        nonlocal seen
+        deadline = time.monotonic() + seconds
+        while not re.search(pattern, seen):
+            assert time.monotonic() < deadline, f"waited for {pattern!r}, got {seen!r}"
+            if select.select([fd], [], [], 0.2)[0]:
+                try:
+                    piece = os.read(fd, 65536)
+                except OSError:
+                    piece = b""
+                assert piece, f"closed while waiting for {pattern!r}, got {seen!r}"
+                seen += piece
+        seen = seen[re.search(pattern, seen).end():]
+
+    try:
+        expect(rb"[#$] ")
+        os.write(fd, b"hello 3 1\r")
+        expect(rb"hello \(3/3\)\r\n")
+        os.write(fd, b"hello 100000 20\r")
+        expect(rb"hello \(5/100000\)")
+        os.write(fd, b"\x03")
+        expect(rb"[#$] ")
+        os.write(fd, b"exit 3\r")
+        deadline = time.monotonic() + 15
+        while True:
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                break
+            assert time.monotonic() < deadline, seen
+            if select.select([fd], [], [], 0.1)[0]:
+                try:
+                    seen += os.read(fd, 65536)
+                except OSError:
+                    time.sleep(0.05)
+        assert os.waitstatus_to_exitcode(status) == 3
+    finally:
+        try:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass
+        os.close(fd)
+
+
+def test_exit_signal_is_told(guest):
+    """A program killed by a signal: exit-signal, which ssh turns into 255 and paramiko into -1."""
+    client = connect(guest)
+    chan = client.get_transport().open_session()
+    chan.exec_command("/tests/crash")
+    chan.settimeout(15)
+    while chan.recv(4096):
+        pass
+    assert chan.recv_exit_status() in (-1, 139)
+    client.close()
+
+
+def test_killed_client_ends_its_program(guest):
+    p = subprocess.Popen(guest.ssh_command("hello", "1000000", "5"), stdout=subprocess.PIPE)
+    assert p.stdout.readline() == b"hello (1/1000000)\n"
+    p.kill()
+    p.wait()
+    no_such_program_left(guest, "hello")

@@ -1,0 +1,71 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Ring 3: run the torture programs tests/user/NAME.c inside the guest, at 1 and 4 CPUs, twice each: the
+second time the page and slab accounts must return to where they were. A program passes if it exits with 0.
+Programs whose head says "helper" or that only serve other tests are listed in HELPERS.
+
+tests/user/run.py [-k NAME] [--smp 1,4] [--image debug|asan]"""
+import argparse
+import glob
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import guest as guestlib  # noqa: E402  (the path above leads to it)
+
+HELPERS = {"winsize", "crash"}
+
+
+def run_one(g, name):
+    """Returns None or what went wrong."""
+    for round_number in range(2):
+        before = g.account()
+        try:
+            done = g.ssh(f"/tests/{name}", timeout=120)
+        except subprocess.TimeoutExpired:
+            return "still running after 120 s"
+        if done.returncode != 0:
+            text = (done.stdout + done.stderr).decode(errors="replace").strip().splitlines()
+            return f"status {done.returncode}: " + " | ".join(text[-5:])
+        if round_number == 1:
+            g.wait_for_account(before, slack_kb=128)
+    g.check_console()
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("-k", metavar="NAME", default="")
+    parser.add_argument("--smp", default="1,4")
+    parser.add_argument("--image", default="debug")
+    args = parser.parse_args()
+    names = [os.path.basename(p)[:-2] for p in sorted(glob.glob(os.path.join(guestlib.TOP, "tests/user/*.c")))]
+    names = [n for n in names if args.k in n and n not in HELPERS]
+    passed = failed = 0
+    for smp in args.smp.split(",") if names else []:
+        g = guestlib.Guest(f"user-{smp}", smp=int(smp), image=args.image)
+        for name in names:
+            try:
+                if not g.alive():
+                    g.start()
+                why = run_one(g, name)
+                if why is None and not g.alive():
+                    why = "the guest ended"
+            except AssertionError as error:
+                why = str(error).strip()
+            if why is None:
+                print(f"ok user[smp={smp}] {name}", flush=True)
+                passed += 1
+                continue
+            first, _, rest = why.partition("\n")
+            print(f"not ok user[smp={smp}] {name}: {first}\n{rest}", flush=True)
+            print("\n".join("    " + line for line in g.tail(20).splitlines()), flush=True)
+            failed += 1
+            g.stop()
+        g.stop()
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+sys.exit(main())
