@@ -49,8 +49,6 @@ struct netdev_ops {
 	void (*service)(struct netdev *d);
 	/* Does it need reset()? Also true when transmits have not come back for too long. */
 	bool (*broken)(struct netdev *d);
-	/* When broken() must be asked next because of transmits in flight; DEADLINE_NEVER. */
-	uint64_t (*deadline)(struct netdev *d);
 	/* Stop the device, give every cookie back through gone(), start it again with nothing posted. 0, or -errno: it
 	 * is dead and every cookie was given back all the same. Context: thread. */
 	int (*reset)(struct netdev *d, void (*gone)(void *cookie, bool transmit, void *arg),

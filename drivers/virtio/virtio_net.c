@@ -141,15 +141,6 @@ static bool vnet_broken(struct netdev *d)
 	return virtio_is_broken(v->dev);
 }
 
-static uint64_t vnet_deadline(struct netdev *d)
-{
-	struct virtio_net *v = of(d);
-
-	if (!virtq_in_flight(&v->tx))
-		return DEADLINE_NEVER;
-	return READ_ONCE(v->tx.progress_ns) + TX_LIMIT_NS + NS_PER_MS;
-}
-
 static int negotiate(struct virtio_net *v)
 {
 	int ret = virtio_begin(v->dev, WANTED, 0);
@@ -215,7 +206,6 @@ static const struct netdev_ops vnet_ops = {
 	.disarm = vnet_disarm,
 	.service = vnet_service,
 	.broken = vnet_broken,
-	.deadline = vnet_deadline,
 	.reset = vnet_reset,
 };
 

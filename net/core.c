@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/core.h"
+
+#include <stdarg.h>
+#include <lwip/init.h>
+#include <lwip/ip_addr.h>
+#include <lwip/netif.h>
+#include <lwip/sys.h>
+#include <lwip/timeouts.h>
+
+#include "kernel/core/clock.h"
+#include "kernel/core/log.h"
+#include "kernel/core/panic.h"
+#include "kernel/core/random.h"
+#include "lib/atomic.h"
+#include "lib/errno.h"
+#include "lib/fmt.h"
+#include "lib/string.h"
+#include "mm/phys/slab.h"
+#include "net/net.h"
+#include "net/siphash.h"
+#include "sched/thread.h"
+
+struct mutex net_core = MUTEX_INIT(net_core, NET_CORE);
+struct net_counters net_counters;
+
+/* The network thread sleeps here; its condition is `kicked`. */
+static struct waitq thread_wq = WAITQ_INIT(thread_wq);
+static uint32_t kicked; /* [atomic] set by irq handlers and by who makes a deadline earlier */
+/* [NET_CORE] when the thread will wake by itself; 0 while it is awake */
+static uint64_t sleeping_until;
+static uint8_t isn_key[16]; /* [init] */
+
+/* --- what lwIP calls ------------------------------------------------------------------------------------ */
+
+void net_assert_core(void)
+{
+	ASSERT(mutex_held(&net_core));
+}
+
+void net_assert_failed(const char *file, int line, const char *what)
+{
+	bug(file, line, "lwip: %s", what);
+}
+
+void net_diag(const char *fmt, ...)
+{
+	char text[160];
+	va_list ap;
+
+	va_start(ap, fmt);
+	fmt_vprint(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_debug("net: lwip: %s", text);
+}
+
+uint32_t net_random(void)
+{
+	return random_u32();
+}
+
+/* I-NET-1 */
+void *net_mem_alloc(size_t size)
+{
+	net_assert_core();
+	return kmalloc(size);
+}
+
+void *net_mem_calloc(size_t n, size_t size)
+{
+	net_assert_core();
+	return kcalloc(n, size);
+}
+
+void net_mem_free(void *p)
+{
+	net_assert_core();
+	kfree(p);
+}
+
+u32_t sys_now(void)
+{
+	return (u32_t)(clock_now_ns() / NS_PER_MS);
+}
+
+uint32_t net_tcp_isn(const void *local_ip, size_t ip_size, uint16_t local_port,
+		     const void *remote_ip, uint16_t remote_port)
+{
+	uint8_t text[2 * sizeof(ip_addr_t) + 4];
+	size_t n = 0;
+
+	ASSERT(2 * ip_size + 4 <= sizeof(text));
+	memcpy(text, local_ip, ip_size);
+	n += ip_size;
+	memcpy(text + n, remote_ip, ip_size);
+	n += ip_size;
+	memcpy(text + n, &local_port, 2);
+	memcpy(text + n + 2, &remote_port, 2);
+	n += 4;
+	/* a clock of 4 us steps, so that a port used again goes on above its old numbers */
+	return (uint32_t)siphash(isn_key, text, n) + (uint32_t)(clock_now_ns() / 4096);
+}
+
+/* --- the lock --------------------------------------------------------------------------------------------- */
+
+void net_lock(void) __no_lock_check
+{
+	mutex_lock(&net_core);
+}
+
+static uint64_t timers_deadline(void)
+{
+	uint64_t now_ms = clock_now_ns() / NS_PER_MS;
+	u32_t ms = sys_timeouts_sleeptime();
+
+	if (ms == SYS_TIMEOUTS_SLEEPTIME_INFINITE)
+		return DEADLINE_NEVER;
+	/* whole milliseconds, as lwIP counts: the same timer gives the same deadline whenever it is asked */
+	return (now_ms + ms) * NS_PER_MS;
+}
+
+/* I-NET-3: what was sent to ourselves, then the devices, then whoever waits on a socket. */
+static void settle(void) __requires(net_core)
+{
+	netif_poll_all();
+	net_if_flush_all();
+	net_socket_notify_all();
+}
+
+void net_unlock(void) __no_lock_check
+{
+	bool wake;
+
+	settle();
+	wake = sleeping_until && timers_deadline() < sleeping_until;
+	if (wake) {
+		sleeping_until = 0;
+		net_counters.wakes++;
+	}
+	mutex_unlock(&net_core);
+	if (wake)
+		net_kick_thread();
+}
+
+void net_kick_thread(void)
+{
+	/* pairs with the exchange in net_thread(): the reason to look comes before the flag */
+	atomic_store_release(&kicked, 1);
+	wake_all(&thread_wq);
+}
+
+/* --- the thread ------------------------------------------------------------------------------------------------ */
+
+/* One round under the lock. True: go on at once. Otherwise *deadline is when to look again. */
+static bool work(uint64_t *deadline) __requires(net_core)
+{
+	bool more = net_if_poll_all();
+
+	sys_check_timeouts();
+	settle();
+	net_counters.polls++;
+	more |= net_if_arm_all();
+	*deadline = timers_deadline();
+	sleeping_until = more ? 0 : *deadline;
+	return more;
+}
+
+static void net_thread(void *arg)
+{
+	for (;;) {
+		uint64_t deadline;
+		bool more;
+
+		/* pairs with the release in net_kick_thread() */
+		atomic_exchange(&kicked, 0);
+		mutex_lock(&net_core);
+		sleeping_until = 0;
+		more = work(&deadline);
+		mutex_unlock(&net_core);
+		if (more)
+			sched_yield();
+		else
+			(void)wait_event_mode(&thread_wq, atomic_load_acquire(&kicked),
+					      WAIT_UNINTERRUPTIBLE, deadline);
+	}
+}
+
+int net_init(void)
+{
+	uint32_t key[4] = { random_u32(), random_u32(), random_u32(), random_u32() };
+
+	memcpy(isn_key, key, sizeof(isn_key));
+	mutex_lock(&net_core);
+	lwip_init();
+	net_if_init();
+	settle();
+	mutex_unlock(&net_core);
+	return thread_spawn("net", net_thread, NULL);
+}

@@ -1,0 +1,574 @@
+/* SPDX-License-Identifier: MIT */
+/* The interfaces: each netdev as an lwIP netif. Receive buffers are custom pbufs that go back to the device's ring
+ * when the stack frees them (X-10: never before); transmits hold a reference to their pbuf until the device has used
+ * it (X-09). Everything here runs under NET_CORE but the event, which only wakes the network thread. */
+#include "net/core.h"
+
+#include <lwip/dhcp.h>
+#include <lwip/etharp.h>
+#include <lwip/ethip6.h>
+#include <lwip/netif.h>
+#include <lwip/pbuf.h>
+#include <lwip/priv/tcp_priv.h>
+#include <netif/ethernet.h>
+
+#include "drivers/netdev.h"
+#include "kernel/core/clock.h"
+#include "kernel/core/log.h"
+#include "kernel/core/machine.h"
+#include "kernel/core/panic.h"
+#include "lib/atomic.h"
+#include "lib/errno.h"
+#include "lib/fmt.h"
+#include "lib/string.h"
+#include "mm/phys/page.h"
+#include "mm/phys/slab.h"
+#include "net/interface.h"
+#include "net/net.h"
+
+#define RX_BUDGET	64
+#define RX_FREE_MAX	64   /* buffers kept beside the ring */
+#define RX_LOW		16   /* posted: below it a frame is dropped rather than its buffer lost */
+#define FRAME_MAX	1518 /* 1500 bytes, Ethernet header, VLAN tag */
+#define HEADROOM_MAX	12
+#define RX_PAD		3 /* at most: puts the IP header at a multiple of 4 */
+#define ETHERNET_HEADER 14
+
+struct interface {
+	struct netif netif; /* first */
+	struct netdev *dev; /* [init] */
+	struct list_head link;
+	unsigned posted;	 /* receive buffers with the device */
+	struct rx_buffer *spare; /* free buffers */
+	unsigned nr_spare;
+	unsigned buffers; /* all there are */
+	unsigned rx_pad;  /* [init] */
+	bool kick;	  /* something was submitted since the last kick */
+	bool tx_blocked;  /* lwIP was refused: interrupt and tcp_txnow() when there is room */
+	bool dead;	  /* could not be mended */
+	uint32_t events;  /* [atomic] by the interrupt handler */
+};
+
+/* A receive buffer. Owned by the device while posted, by the stack while a pbuf refers to it, else spare. */
+struct rx_buffer {
+	struct pbuf_custom pc; /* first: lwIP gives it back as a pbuf */
+	struct interface *ifc; /* [init] */
+	struct rx_buffer *next;
+	bool with_stack;
+	uint8_t data[RX_PAD + HEADROOM_MAX + FRAME_MAX] __aligned(64);
+};
+
+static struct list_head interfaces = LIST_HEAD_INIT(interfaces); /* [init] */
+static struct slab_cache *rx_cache;				 /* [init] */
+static unsigned rx_limit; /* [init] buffers in all: an eighth of memory */
+static unsigned rx_total; /* [NET_CORE] */
+static netif_ext_callback_t changes;
+static struct waitq address_wq = WAITQ_INIT(address_wq);
+static uint32_t have_address; /* [atomic] */
+
+/* --- receive ------------------------------------------------------------------------------------------------ */
+
+static struct rx_buffer *rx_take(struct interface *i)
+{
+	struct rx_buffer *b = i->spare;
+
+	if (b) {
+		i->spare = b->next;
+		i->nr_spare--;
+		return b;
+	}
+	if (rx_total >= rx_limit)
+		return NULL;
+	b = slab_alloc(rx_cache);
+	if (!b)
+		return NULL;
+	b->ifc = i;
+	b->with_stack = false;
+	rx_total++;
+	i->buffers++;
+	return b;
+}
+
+static void rx_drop(struct rx_buffer *b)
+{
+	struct interface *i = b->ifc;
+
+	if (i->nr_spare < RX_FREE_MAX) {
+		b->next = i->spare;
+		i->spare = b;
+		i->nr_spare++;
+		return;
+	}
+	rx_total--;
+	i->buffers--;
+	slab_free(rx_cache, b);
+}
+
+static bool rx_post(struct rx_buffer *b)
+{
+	struct interface *i = b->ifc;
+	struct netdev_piece piece = { virt_to_phys(b->data + i->rx_pad),
+				      i->dev->rx_headroom + FRAME_MAX };
+
+	/* I-NET-2: the stack must have let go of it */
+	ASSERT(!b->with_stack);
+	if (i->posted >= i->dev->rx_ring || i->dev->ops->post(i->dev, piece, b) < 0)
+		return false;
+	i->posted++;
+	i->kick = true;
+	return true;
+}
+
+static void rx_fill(struct interface *i)
+{
+	while (i->posted < i->dev->rx_ring) {
+		struct rx_buffer *b = rx_take(i);
+
+		if (!b)
+			return;
+		if (!rx_post(b)) {
+			rx_drop(b);
+			return;
+		}
+	}
+}
+
+/* The stack frees the last reference: back to the ring, or to the spares. */
+static void rx_freed(struct pbuf *p)
+{
+	struct rx_buffer *b = (struct rx_buffer *)p;
+
+	net_assert_core();
+	ASSERT(b->with_stack);
+	b->with_stack = false;
+	if (!rx_post(b))
+		rx_drop(b);
+}
+
+static void rx_deliver(struct interface *i, const struct netdev_frame *f)
+{
+	struct rx_buffer *b = f->cookie;
+	uint8_t *frame = b->data + i->rx_pad + f->offset;
+	struct pbuf *p;
+
+	b->pc.custom_free_function = rx_freed;
+	b->with_stack = true;
+	p = pbuf_alloced_custom(PBUF_RAW, (u16_t)f->len, PBUF_REF, &b->pc, frame, FRAME_MAX);
+	ASSERT(p);
+	net_counters.rx_delivered++;
+	if (i->netif.input(p, &i->netif) != ERR_OK) {
+		net_counters.rx_delivered--;
+		net_counters.rx_bad++;
+		pbuf_free(p);
+	}
+}
+
+/* Back to the ring with what was in it unread. */
+static void rx_discard(struct rx_buffer *b, uint64_t *counter)
+{
+	(*counter)++;
+	if (!rx_post(b))
+		rx_drop(b);
+}
+
+static void rx_frame(struct interface *i, const struct netdev_frame *f)
+{
+	struct rx_buffer *b = f->cookie;
+
+	ASSERT(b->ifc == i && !b->with_stack && i->posted > 0);
+	i->posted--;
+	net_counters.rx_frames++;
+	if (f->len < ETHERNET_HEADER || f->len > FRAME_MAX)
+		return rx_discard(b, &net_counters.rx_bad);
+	if (i->posted < RX_LOW)
+		rx_fill(i);
+	if (i->posted < RX_LOW)
+		return rx_discard(b, &net_counters.rx_no_memory);
+	rx_deliver(i, f);
+}
+
+/* Up to the budget. True: there may be more. */
+static bool rx_poll(struct interface *i)
+{
+	struct netdev_frame frame[16];
+	unsigned total = 0, n;
+
+	do {
+		n = i->dev->ops->receive(i->dev, frame, ARRAY_SIZE(frame));
+		for (unsigned k = 0; k < n; k++)
+			rx_frame(i, &frame[k]);
+		total += n;
+	} while (n == ARRAY_SIZE(frame) && total < RX_BUDGET);
+	if (total)
+		rx_fill(i);
+	return total >= RX_BUDGET;
+}
+
+/* --- transmit --------------------------------------------------------------------------------------------------- */
+
+static void tx_reclaim(struct interface *i)
+{
+	void *cookie[32];
+	unsigned n;
+	bool any = false;
+
+	while ((n = i->dev->ops->reclaim(i->dev, cookie, ARRAY_SIZE(cookie))) > 0) {
+		for (unsigned k = 0; k < n; k++)
+			pbuf_free(cookie[k]);
+		any = true;
+	}
+	if (any && i->tx_blocked) {
+		i->tx_blocked = false;
+		tcp_txnow();
+	}
+}
+
+/* The pieces of a frame; 0: too many. */
+static unsigned tx_pieces(struct pbuf *p, struct netdev_piece *piece)
+{
+	unsigned n = 0;
+
+	for (; p; p = p->next) {
+		if (!p->len)
+			continue;
+		if (n == NETDEV_PIECES)
+			return 0;
+		piece[n++] = (struct netdev_piece){ virt_to_phys(p->payload), p->len };
+	}
+	return n;
+}
+
+/* Transmit p, whose first bytes are the headroom. Takes a reference of its own. */
+static err_t tx_submit(struct interface *i, struct pbuf *p)
+{
+	struct netdev_piece piece[NETDEV_PIECES];
+	unsigned n = tx_pieces(p, piece);
+	int ret;
+
+	if (!n)
+		return ERR_BUF;
+	ret = i->dev->ops->transmit(i->dev, piece, n, p);
+	if (ret == -ENOBUFS) {
+		/* what was submitted must be visible before its room can come back */
+		i->dev->ops->kick(i->dev);
+		tx_reclaim(i);
+		ret = i->dev->ops->transmit(i->dev, piece, n, p);
+	}
+	if (ret == -ENOBUFS) {
+		i->tx_blocked = true;
+		net_counters.tx_full++;
+		return ERR_MEM;
+	}
+	if (ret < 0) {
+		net_counters.tx_errors++;
+		return ERR_IF;
+	}
+	pbuf_ref(p);
+	net_counters.tx_frames++;
+	i->kick = true;
+	return ERR_OK;
+}
+
+/* In memory of its own, in one piece, with the headroom. */
+static err_t tx_copy(struct interface *i, struct pbuf *p)
+{
+	struct pbuf *q = pbuf_alloc(PBUF_RAW, (u16_t)(i->dev->tx_headroom + p->tot_len), PBUF_RAM);
+	err_t err;
+
+	if (!q) {
+		net_counters.tx_errors++;
+		return ERR_MEM;
+	}
+	memset(q->payload, 0, i->dev->tx_headroom);
+	pbuf_copy_partial(p, (uint8_t *)q->payload + i->dev->tx_headroom, p->tot_len, 0);
+	net_counters.tx_copied++;
+	err = tx_submit(i, q);
+	pbuf_free(q);
+	return err;
+}
+
+static err_t tx_frame(struct netif *netif, struct pbuf *p)
+{
+	struct interface *i = (struct interface *)netif;
+	unsigned headroom = i->dev->tx_headroom;
+	err_t err;
+
+	net_assert_core();
+	if (i->dead)
+		return ERR_IF;
+	/* The headers lwIP makes have room before them (PBUF_LINK_ENCAPSULATION_HLEN). A frame still at the device may
+	 * not be sent again in the same memory: lwIP asks for ref == 1 before it does. */
+	if (pbuf_add_header(p, headroom))
+		return tx_copy(i, p);
+	memset(p->payload, 0, headroom);
+	err = tx_submit(i, p);
+	pbuf_remove_header(p, headroom);
+	return err == ERR_BUF ? tx_copy(i, p) : err;
+}
+
+/* --- health -------------------------------------------------------------------------------------------------------- */
+
+static void tx_or_rx_gone(void *cookie, bool transmit, void *arg)
+{
+	struct interface *i = arg;
+
+	if (transmit) {
+		pbuf_free(cookie);
+		return;
+	}
+	i->posted--;
+	rx_drop(cookie);
+}
+
+/* A7: everything comes back, the device starts again, the neighbours hear of us, TCP sends again what was lost. */
+static void mend(struct interface *i)
+{
+	int ret = i->dev->ops->reset(i->dev, tx_or_rx_gone, i);
+
+	ASSERT(i->posted == 0);
+	if (ret < 0) {
+		i->dead = true;
+		netif_set_link_down(&i->netif);
+		log_warn("net: %s: the device did not come back: error %d", i->dev->name, -ret);
+		return;
+	}
+	net_counters.resets++;
+	log_warn("net: %s: device reset and started again", i->dev->name);
+	rx_fill(i);
+	i->tx_blocked = false;
+	if (!ip4_addr_isany_val(*netif_ip4_addr(&i->netif)))
+		etharp_gratuitous(&i->netif);
+	tcp_txnow();
+}
+
+static void follow_link(struct interface *i)
+{
+	bool up = atomic_load_relaxed(&i->dev->link_up);
+
+	if (up == !!netif_is_link_up(&i->netif))
+		return;
+	log_info("net: %s: link %s", i->dev->name, up ? "up" : "down");
+	if (up)
+		netif_set_link_up(&i->netif);
+	else
+		netif_set_link_down(&i->netif);
+}
+
+bool net_if_poll_all(void)
+{
+	struct interface *i;
+	bool more = false;
+
+	list_for_each (i, &interfaces, link) {
+		if (i->dead)
+			continue;
+		i->dev->ops->disarm(i->dev);
+		i->dev->ops->service(i->dev);
+		if (i->dev->ops->broken(i->dev))
+			mend(i);
+		if (i->dead)
+			continue;
+		follow_link(i);
+		tx_reclaim(i);
+		more |= rx_poll(i);
+		if (i->posted < i->dev->rx_ring)
+			rx_fill(i);
+	}
+	return more;
+}
+
+bool net_if_arm_all(void)
+{
+	struct interface *i;
+	bool there = false;
+
+	list_for_each (i, &interfaces, link) {
+		if (!i->dead)
+			there |= i->dev->ops->arm(i->dev, i->tx_blocked);
+	}
+	return there;
+}
+
+void net_if_flush_all(void)
+{
+	struct interface *i;
+
+	list_for_each (i, &interfaces, link) {
+		if (i->kick && !i->dead) {
+			i->kick = false;
+			i->dev->ops->kick(i->dev);
+		}
+	}
+}
+
+void net_if_reclaim_all(void)
+{
+	struct interface *i;
+
+	list_for_each (i, &interfaces, link) {
+		if (!i->dead)
+			tx_reclaim(i);
+	}
+}
+
+void net_if_usage(struct net_usage *out)
+{
+	struct interface *i;
+
+	out->rx_buffers = rx_total;
+	out->rx_posted = 0;
+	list_for_each (i, &interfaces, link)
+		out->rx_posted += i->posted;
+}
+
+/* --- addresses -------------------------------------------------------------------------------------------------------- */
+
+static void say_ipv4(struct netif *n)
+{
+	struct interface *i = (struct interface *)n;
+	char address[16], gateway[16];
+
+	ip4addr_ntoa_r(netif_ip4_addr(n), address, sizeof(address));
+	ip4addr_ntoa_r(netif_ip4_gw(n), gateway, sizeof(gateway));
+	log_info("net: %s: address %s/%d, gateway %s", i->dev->name, address,
+		 __builtin_popcount(netif_ip4_netmask(n)->addr), gateway);
+}
+
+static void changed(struct netif *n, netif_nsc_reason_t reason,
+		    const netif_ext_callback_args_t *args)
+{
+	if (!(reason & (LWIP_NSC_IPV4_SETTINGS_CHANGED | LWIP_NSC_IPV4_ADDRESS_CHANGED)))
+		return;
+	if (n->linkoutput != tx_frame || ip4_addr_isany_val(*netif_ip4_addr(n)))
+		return;
+	say_ipv4(n);
+	atomic_store_relaxed(&have_address, 1);
+	wake_all(&address_wq);
+}
+
+int net_wait_address(uint64_t deadline_ns)
+{
+	if (list_empty(&interfaces))
+		return -ENODEV;
+	return wait_event_mode(&address_wq, atomic_load_relaxed(&have_address),
+			       WAIT_UNINTERRUPTIBLE, deadline_ns);
+}
+
+/* "10.0.2.15/24,10.0.2.2"; the gateway may be missing. */
+static int parse_static(char *text, ip4_addr_t *address, ip4_addr_t *mask, ip4_addr_t *gateway)
+{
+	char *bits = strchr(text, '/');
+	char *gw = strchr(text, ',');
+	uint64_t n = 24;
+
+	if (gw)
+		*gw++ = '\0';
+	if (bits) {
+		*bits++ = '\0';
+		if (parse_u64(bits, &n) < 0 || n > 32)
+			return -EINVAL;
+	}
+	ip4_addr_set_zero(gateway);
+	if (!ip4addr_aton(text, address) || (gw && !ip4addr_aton(gw, gateway)))
+		return -EINVAL;
+	mask->addr = n ? lwip_htonl(~0u << (32 - n)) : 0;
+	return 0;
+}
+
+static void configure(struct interface *i)
+{
+	char text[64];
+	ip4_addr_t address, mask, gateway;
+
+	netif_create_ip6_linklocal_address(&i->netif, 1);
+	netif_set_ip6_autoconfig_enabled(&i->netif, 1);
+	if (cmdline_get("ip", text, sizeof(text)) == 0) {
+		if (strcmp(text, "none") == 0)
+			return;
+		if (parse_static(text, &address, &mask, &gateway) == 0) {
+			netif_set_addr(&i->netif, &address, &mask, &gateway);
+			return;
+		}
+		log_warn("net: ip=%s is not ADDRESS/BITS[,GATEWAY]; asking DHCP", text);
+	}
+	if (dhcp_start(&i->netif) != ERR_OK)
+		log_warn("net: %s: no memory for DHCP", i->dev->name);
+}
+
+static err_t netif_setup(struct netif *n)
+{
+	struct interface *i = (struct interface *)n;
+
+	n->name[0] = 'e';
+	n->name[1] = 'n';
+	n->hostname = "tern";
+	n->mtu = i->dev->mtu;
+	n->hwaddr_len = sizeof(i->dev->mac);
+	memcpy(n->hwaddr, i->dev->mac, sizeof(i->dev->mac));
+	n->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET;
+	n->output = etharp_output;
+	n->output_ip6 = ethip6_output;
+	n->linkoutput = tx_frame;
+	return ERR_OK;
+}
+
+/* irq context */
+static void event(void *arg)
+{
+	net_kick_thread();
+}
+
+static struct interface *interface_create(struct netdev *d)
+{
+	struct interface *i = kzalloc(sizeof(*i));
+
+	if (!i)
+		return NULL;
+	i->dev = d;
+	i->rx_pad = (unsigned)(-(d->rx_headroom + ETHERNET_HEADER)) & 3;
+	ASSERT(d->rx_headroom <= HEADROOM_MAX && d->tx_headroom <= PBUF_LINK_ENCAPSULATION_HLEN);
+	if (!netif_add(&i->netif, NULL, NULL, NULL, i, netif_setup, ethernet_input)) {
+		kfree(i);
+		return NULL;
+	}
+	list_push_back(&i->link, &interfaces);
+	rx_fill(i);
+	return i;
+}
+
+static void start(struct netdev *d, void *arg)
+{
+	struct interface *i = interface_create(d);
+
+	if (!i) {
+		log_warn("net: %s: no memory for the interface", d->name);
+		return;
+	}
+	log_info("net: %s: virtio-net over %s, %02x:%02x:%02x:%02x:%02x:%02x", d->name, d->driver,
+		 d->mac[0], d->mac[1], d->mac[2], d->mac[3], d->mac[4], d->mac[5]);
+	netdev_open(d, event, i);
+	if (!netif_default)
+		netif_set_default(&i->netif);
+	if (atomic_load_relaxed(&d->link_up))
+		netif_set_link_up(&i->netif);
+	netif_set_up(&i->netif);
+	configure(i);
+}
+
+void net_if_init(void)
+{
+	struct page_stats stats;
+
+	page_stats(&stats);
+	rx_limit = (unsigned)(stats.total * PAGE_SIZE / 8 / sizeof(struct rx_buffer));
+	rx_cache = slab_create("net_rx", sizeof(struct rx_buffer), 64);
+	if (!rx_cache) {
+		log_warn("net: no memory for receive buffers");
+		return;
+	}
+	netif_add_ext_callback(&changes, changed);
+	netdev_for_each(start, NULL);
+	if (list_empty(&interfaces))
+		log_warn("net: no NIC found: start QEMU with -device virtio-net-device,netdev=N "
+			 "-netdev user,id=N");
+}
