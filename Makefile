@@ -59,7 +59,7 @@ NM	:= aarch64-linux-gnu-nm
 STRIP	:= aarch64-linux-gnu-strip
 PYTHON	:= /usr/bin/env python3
 Q	:= $(if $(V),,@)
-say	 = $(if $(V),,@echo "  $(1)	$(2)")
+say	 = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,@echo "  $(1)	$(2)")
 
 # Shadow of address a is at (a >> 3) + KASAN_OFFSET: the 64 GiB from 0xffffffd000000000 on.
 KASAN_OFFSET := 0xdfffffe000000000

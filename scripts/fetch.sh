@@ -294,7 +294,7 @@ unpack_all()
 		[ -f "$real" ] || { real=$(stand_in "$file"); hash=${real%% *}; real=$dl/${real#* }; }
 		[ "$(cat "$dest/$pkg/.stamp" 2>/dev/null || :)" != "$hash" ] || continue
 		say "unpacking $pkg $version"
-		rm -rf "$dest/$pkg" "$dest/$pkg.tmp"
+		rm -rf "${dest:?}/$pkg" "${dest:?}/$pkg.tmp"
 		mkdir "$dest/$pkg.tmp"
 		if [ "$kind" = source ]; then
 			tar -xf "$real" -C "$dest/$pkg.tmp" --strip-components=1 --no-same-owner

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* <stdlib.h> for third-party files in the kernel: what they call of it, and no more. */
-#ifndef TERN_LIBC_STDLIB_H
-#define TERN_LIBC_STDLIB_H
+#ifndef TERN_LIB_LIBC_STDLIB_H
+#define TERN_LIB_LIBC_STDLIB_H
 
 #include <stddef.h>
 

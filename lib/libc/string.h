@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* <string.h> for third-party files in the kernel. Self-contained: lib/types.h has macros they also name. */
-#ifndef TERN_LIBC_STRING_H
-#define TERN_LIBC_STRING_H
+#ifndef TERN_LIB_LIBC_STRING_H
+#define TERN_LIB_LIBC_STRING_H
 
 #include <stddef.h>
 

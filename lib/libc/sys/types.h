@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* <sys/types.h> for third-party files in the kernel. */
-#ifndef TERN_LIBC_SYS_TYPES_H
-#define TERN_LIBC_SYS_TYPES_H
+#ifndef TERN_LIB_LIBC_SYS_TYPES_H
+#define TERN_LIB_LIBC_SYS_TYPES_H
 
 #include <stddef.h>
 #include <stdint.h>

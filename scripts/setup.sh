@@ -1,0 +1,94 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# setup.sh -- install the Debian packages that building and booting tern needs, as far as they are missing.
+set -eu
+
+usage()
+{
+	cat <<-EOF
+	usage: scripts/setup.sh [--no-install] [--tests]
+	  --no-install  only list what is missing; fail if anything is
+	  --tests       what scripts/test.sh needs too
+	EOF
+}
+
+# The one list: package, the command it is there for, why. "-" in place of a command: ask dpkg.
+needed()
+{
+	cat <<-EOF
+	gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc compiles the kernel and the user programs
+	binutils-aarch64-linux-gnu aarch64-linux-gnu-ld links them
+	make make builds
+	python3 python3 writes the symbol table and the cpio archive
+	xz-utils xz unpacks the pinned sources
+	qemu-system-arm qemu-system-aarch64 is the machine tern boots on
+	openssh-client ssh logs in to tern and makes the keys
+	EOF
+	[ -z "$tests" ] || cat <<-EOF
+	clang clang builds the hosted tests under its sanitizers and analyses the kernel
+	clang-format clang-format checks the form of the sources
+	clang-tidy clang-tidy analyses the kernel
+	llvm llvm-objdump reads addresses in reports of the sanitizers
+	libc6-dev - is what hosted tests are built on
+	python3-pytest - runs the black-box tests
+	python3-paramiko - is one of the SSH clients tested with
+	dropbear-bin dbclient is another
+	putty-tools plink is another
+	shellcheck shellcheck checks the scripts
+	EOF
+}
+
+die()
+{
+	echo "setup: $*" >&2
+	exit 1
+}
+
+install=yes tests=
+while [ $# -gt 0 ]; do
+	case $1 in
+	--no-install) install= ;;
+	--tests) tests=yes ;;
+	--help | -h) usage; exit 0 ;;
+	*) usage >&2; exit 2 ;;
+	esac
+	shift
+done
+
+is_there()
+{
+	if [ "$2" != - ]; then
+		command -v "$2" >/dev/null 2>&1
+	else
+		! command -v dpkg >/dev/null 2>&1 || dpkg -s "$1" >/dev/null 2>&1
+	fi
+}
+
+missing=$(needed | while read -r package command why; do
+	is_there "$package" "$command" || echo "$package ($why)"
+done)
+[ -n "$missing" ] || exit 0
+packages=$(echo "$missing" | sed 's/ .*//' | tr '\n' ' ')
+
+if ! command -v apt-get >/dev/null 2>&1; then
+	die "no apt on this host: install by its own means what Debian calls ${packages% }"
+fi
+if [ -n "$install" ]; then prefix="installing"; else prefix="missing:"; fi
+echo "$missing" | sed "s/^/setup: $prefix /" >&2
+[ -n "$install" ] || exit 1
+
+as_root=
+if [ "$(id -u)" != 0 ]; then
+	command -v sudo >/dev/null 2>&1 || die "not root and no sudo: as root, run apt-get install ${packages% }"
+	as_root=sudo
+fi
+
+apt()
+{
+	$as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" >&2
+}
+
+# The lists of a fresh machine are empty, those of an old one stale: read them anew, but go on without.
+apt update || echo "setup: the package lists could not be read anew: trying with the old ones" >&2
+# shellcheck disable=SC2086 # a list of plain names
+apt install -y --no-install-recommends $packages || die "apt failed: see above; then run this again"
