@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TERN_KERNEL_CONSOLE_H
+#define TERN_KERNEL_CONSOLE_H
+
+/* boot, in a thread, with files and terminals up: a thread that keeps a login shell on the console. With run=COMMAND
+ * on the command line it runs that instead (by /bin/sh -c) and powers off with its exit status. */
+void console_start(void);
+
+#endif
