@@ -7,16 +7,15 @@
 
 /* A space's place in the ASID world and on the CPUs. */
 struct asid_ctx {
-	uint64_t asid; /* [atomic] generation << 16 | number; 0: none yet */
-	cpumask_t
-		cpus; /* [atomic] CPUs whose TLB may hold entries of it: set before TTBR0 is written */
+	uint64_t asid;	/* [atomic] generation << 16 | number; 0: none yet */
+	cpumask_t cpus; /* [atomic] CPUs whose TLB may hold entries of it: I-ASID-2 */
 };
 
-void asid_init(void);
+void asid_init(void); /* boot, after slab_init() */
 /* Load the table with a current ASID into TTBR0 of this CPU. Context: atomic, irqs off (the switch). */
 void asid_activate(struct asid_ctx *ctx, paddr_t root);
 /* Invalidate a page, or all, of this space: locally if it has run only here, else broadcast. After the table
- * store. Context: preemption may be on. */
+ * store. One at a time for a space: the caller holds its lock. Context: preemption may be on. */
 void asid_flush_page(struct asid_ctx *ctx, vaddr_t va);
 void asid_flush_all(struct asid_ctx *ctx);
 

@@ -19,14 +19,16 @@ enum page_owner {
 	PAGE_SLAB,
 	PAGE_TABLE, /* a page table */
 	PAGE_USER,  /* anonymous or file memory of programs; counted by ref */
+	PAGE_TAIL,  /* inside a block, not its head */
+	PAGE_OWNERS,
 };
 
 struct page {
 	struct list_head link; /* [PAGES] free list; else the owner's */
 	struct refcount ref;   /* [atomic] owners PAGE_KERNEL and PAGE_USER */
-	uint8_t owner;	       /* [PAGES] enum page_owner */
-	uint8_t order;	       /* [PAGES] of the block this page heads */
-	uint16_t flags;	       /* the owner's */
+	uint8_t owner;	       /* [PAGES] while free, else the owner's; enum page_owner */
+	uint8_t order;	       /* [PAGES] while free, then [init] of the block this page heads */
+	uint16_t flags;	       /* the owner's; PAGE_POISONED while free */
 	void *priv;	       /* the owner's: slab cache, inode ... */
 	uint64_t index;	       /* the owner's */
 };
@@ -40,8 +42,10 @@ struct page {
 /* Take size bytes aligned to align from RAM that is not reserved, zeroed, and reserve them. Panics if there is
  * none (boot only). Returns a linear-map address. Context: boot. */
 void *boot_alloc(size_t size, size_t align);
-/* Build struct page for all RAM and give what is not reserved to the buddy. Overlapping reservations panic.
- * Context: boot, single CPU. */
+/* The same, not zeroed. */
+void *boot_alloc_raw(size_t size, size_t align);
+/* Build struct page for all RAM and give what is not reserved to the buddy. Overlapping reservations panic. It
+ * writes nothing per free page, so its time does not grow with RAM. After percpu_init(). Context: boot, single CPU. */
 void pages_init(void);
 /* Give a boot-time reservation (initrd, device tree) back page by page; partial pages stay. */
 void pages_free_reserved(paddr_t start, size_t size);
@@ -51,8 +55,11 @@ void pages_free_reserved(paddr_t start, size_t size);
 /* 2^order contiguous pages, one reference. NULL if there are none (after reclaim, unless ALLOC_ATOMIC).
  * Context: thread or atomic; not irq. Locks: PAGES inside. */
 struct page *page_alloc(unsigned order, unsigned flags) __must_check;
-/* Drop one reference; the last frees the block. */
+/* Drop one reference; the last frees the block. The owner must be PAGE_KERNEL or PAGE_USER; a reserved page counts
+ * its users but is never freed. Context: thread or atomic; not irq. */
 void page_put(struct page *p);
+/* The block changes hands: PAGE_KERNEL, PAGE_SLAB, PAGE_TABLE or PAGE_USER. By its only owner. */
+void page_set_owner(struct page *p, enum page_owner owner);
 static inline void page_get(struct page *p)
 {
 	/* stuck counts stay usable, a dead page is a bug the put of the owner reports */
@@ -87,7 +94,8 @@ void page_stats(struct page_stats *out);
 /* Give all CPU-cached pages back to the buddy (tests, reclaim). Context: thread. */
 void pages_drain_caches(void);
 
-/* Shrinkers: called when memory is short; each returns the pages it freed. Context: thread, no spinlock held. */
+/* Shrinkers: called when memory is short; each returns the pages it freed. It may not allocate (asserted), and takes
+ * mutexes only by trylock, for its caller may hold any. Context: thread, no spinlock held. Never unregistered. */
 struct shrinker {
 	struct list_head link;
 	size_t (*shrink)(size_t want_pages);

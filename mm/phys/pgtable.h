@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The user page table: a three-level tree walked by index, through the linear map. The caller holds the space's
- * lock; entries are stored whole (64-bit single-copy atomic). Table pages are freed only after the invalidation. */
+/* Page tables: a three-level tree walked by index, through the linear map. The caller holds the lock that guards the
+ * table; entries are stored whole (64-bit single-copy atomic), by pte_set(). A table page is freed only after the
+ * invalidation that follows its unlinking: pgtable_prune(), flush, pgtable_free_tables() (RC-006). */
 #ifndef TERN_MM_PHYS_PGTABLE_H
 #define TERN_MM_PHYS_PGTABLE_H
 
 #include "arch/aarch64/arch.h"
+#include "lib/list.h"
 
 struct pgtable {
 	paddr_t root;
@@ -18,7 +20,22 @@ pte_t *pgtable_leaf(struct pgtable *pt, vaddr_t va, bool create) __must_check;
 /* Call fn for each valid leaf in [start, end), in order; it may change the entry. */
 void pgtable_walk(struct pgtable *pt, vaddr_t start, vaddr_t end,
 		  void (*fn)(vaddr_t va, pte_t *e, void *arg), void *arg);
-/* Free table pages that hold nothing within [start, end). After the TLB invalidation. */
-void pgtable_prune(struct pgtable *pt, vaddr_t start, vaddr_t end);
+/* Unlink the table pages below the root that hold nothing within [start, end) and put them on unlinked. The caller
+ * invalidates those addresses, intermediate entries included, and then frees them. */
+void pgtable_prune(struct pgtable *pt, vaddr_t start, vaddr_t end, struct list_head *unlinked);
+void pgtable_free_tables(struct list_head *unlinked);
+/* Table pages in use, the root included. */
+size_t pgtable_count(struct pgtable *pt);
+
+/* One store, which another CPU's walker sees whole; it comes after all earlier stores of this CPU to the page. */
+static inline void pte_set(pte_t *e, pte_t v)
+{
+	__atomic_store_n(e, v, __ATOMIC_RELEASE);
+}
+
+static inline pte_t pte_get(const pte_t *e)
+{
+	return READ_ONCE(*e);
+}
 
 #endif

@@ -119,12 +119,13 @@ void bug(const char *file, int line, const char *fmt, ...)
 
 void panic(const char *fmt, ...)
 {
+	char text[256];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(bug_text, sizeof(bug_text), fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	bug("panic", 0, "%s", bug_text);
+	bug("panic", 0, "%s", text);
 }
 
 const char *shim_bug_text(void (*fn)(void *), void *arg)

@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: MIT */
+/* Frames: their array, the addresses of them, and giving them out. Single pages go through a small list a CPU, whose
+ * lock only strangers contend for (the account, and whoever drains it when memory is short); blocks go to the buddy
+ * directly. A cache's lock and the buddy's are never held together: they are of one class.
+ *
+ * I-MM-2: each frame of RAM is reserved, or on a buddy list, or in one CPU's cache, or owned; total = reserved + free
+ * + slab + tables + user + kernel whenever nobody is half-way through. The owners' sums are kept a CPU and added up
+ * when asked, so the equality is a check of the allocator and not its definition (REL-005). */
+#include "mm/phys/page_priv.h"
+
+#include "kernel/core/kasan.h"
+#include "kernel/core/log.h"
+#include "lib/string.h"
+
+struct page_cache {
+	spinlock_t lock;	/* PAGES */
+	unsigned n;		/* [lock] */
+	struct list_head pages; /* [lock] */
+	int64_t owned
+		[PAGE_OWNERS]; /* [cpu] irqs off: pages given to an owner here less those taken from it */
+};
+
+static DEFINE_PER_CPU(struct page_cache, page_cache);
+
+static struct page_range ranges[MACHINE_RANGES]; /* [init] */
+static unsigned nr_ranges;
+static uint64_t total_pages; /* [init] */
+static unsigned
+	cache_high; /* [init] a CPU keeps at most this many, and moves half of it at a time */
+static uint64_t fail_after;				       /* [atomic] */
+static struct list_head shrinkers = LIST_HEAD_INIT(shrinkers); /* [PAGES] only ever added to */
+
+/* --- addresses ---------------------------------------------------------------------------------------------- */
+
+void *phys_to_virt(paddr_t pa)
+{
+	return (void *)(LINEAR_BASE + (pa.pa - arch_linear_pa));
+}
+
+paddr_t virt_to_phys(const void *linear)
+{
+	return paddr((uintptr_t)linear - LINEAR_BASE + arch_linear_pa);
+}
+
+static struct page *frame_lookup(uint64_t frame)
+{
+	for (unsigned i = 0; i < nr_ranges; i++)
+		if (frame - ranges[i].first < ranges[i].count)
+			return &ranges[i].pages[frame - ranges[i].first];
+	return NULL;
+}
+
+struct page_range *page_range_of(const struct page *p)
+{
+	for (unsigned i = 0; i < nr_ranges; i++)
+		if (p >= ranges[i].pages && p < ranges[i].pages + ranges[i].count)
+			return &ranges[i];
+	BUG("mm: %p is no page", (const void *)p);
+}
+
+bool phys_is_ram(paddr_t pa)
+{
+	return frame_lookup(pa.pa >> PAGE_SHIFT) != NULL;
+}
+
+paddr_t page_to_phys(const struct page *p)
+{
+	return paddr(range_frame(page_range_of(p), p) << PAGE_SHIFT);
+}
+
+struct page *page_of_phys(paddr_t pa)
+{
+	struct page *p = frame_lookup(pa.pa >> PAGE_SHIFT);
+
+	if (!p)
+		BUG("mm: no RAM at physical address %llx", (unsigned long long)pa.pa);
+	return p;
+}
+
+struct page *page_of_addr(const void *linear)
+{
+	uintptr_t off = (uintptr_t)linear - LINEAR_BASE;
+	struct page *p =
+		off < LINEAR_SIZE ? frame_lookup((off + arch_linear_pa) >> PAGE_SHIFT) : NULL;
+
+	if (!p)
+		BUG("mm: address %p is not in RAM's linear map", linear);
+	return p;
+}
+
+void *page_addr(const struct page *p)
+{
+	return phys_to_virt(page_to_phys(p));
+}
+
+/* --- boot ----------------------------------------------------------------------------------------------------- */
+
+/* The largest aligned blocks: none of them has a free buddy. */
+static void give_range(struct page_range *r, uint64_t from, uint64_t to) __requires(buddy.lock)
+{
+	while (from < to) {
+		unsigned order = from ? (unsigned)__builtin_ctzll(from) : PAGE_ORDER_MAX;
+
+		order = MIN(order, (unsigned)PAGE_ORDER_MAX);
+		while (from + (1UL << order) > to)
+			order--;
+		buddy_add(&r->pages[from - r->first], order);
+		from += 1UL << order;
+	}
+}
+
+static void reserve_range(struct page_range *r, uint64_t from, uint64_t to) __requires(buddy.lock)
+{
+	for (; from < to; from++) {
+		struct page *p = &r->pages[from - r->first];
+
+		memset(p, 0, sizeof(*p));
+		list_init(&p->link);
+		refcount_init(&p->ref, 1);
+		p->owner = PAGE_RESERVED;
+		buddy.nr_reserved++;
+	}
+}
+
+/* The reserved frames of r, or the gaps between them. */
+static void fill_range(struct page_range *r, const struct phys_range *reserved, unsigned n,
+		       bool give) __requires(buddy.lock)
+{
+	uint64_t at = r->first, end = r->first + r->count;
+
+	for (unsigned i = 0; i < n && at < end; i++) {
+		uint64_t from = reserved[i].start >> PAGE_SHIFT;
+		uint64_t to = (reserved[i].start + reserved[i].size + PAGE_SIZE - 1) >> PAGE_SHIFT;
+
+		from = MIN(MAX(from, at), end);
+		to = MIN(MAX(to, at), end);
+		if (give)
+			give_range(r, at, from);
+		else
+			reserve_range(r, from, to);
+		at = to;
+	}
+	if (give)
+		give_range(r, at, end);
+}
+
+static void ranges_init(void)
+{
+	for (unsigned i = 0; i < machine.nr_ram; i++) {
+		uint64_t first = (machine.ram[i].start + PAGE_SIZE - 1) >> PAGE_SHIFT;
+		uint64_t end = (machine.ram[i].start + machine.ram[i].size) >> PAGE_SHIFT;
+
+		if (first >= end)
+			continue;
+
+		size_t bytes = (end - first) * sizeof(struct page);
+		struct page_range *r = &ranges[nr_ranges++];
+
+		r->first = first;
+		r->count = end - first;
+		/* not zeroed in the release image: I-MM-1 */
+		r->pages = boot_alloc_raw(bytes, 64);
+		if (MM_DEBUG)
+			memset(r->pages, 0, bytes);
+		total_pages += r->count;
+	}
+}
+
+static void caches_init(void)
+{
+	struct cpu *c;
+
+	cache_high = (unsigned)MIN(MAX(total_pages / (cpu_count() * 64), 4UL), 64UL);
+	for_each_cpu (c) {
+		struct page_cache *pc = per_cpu_ptr(page_cache, c);
+
+		spin_init(&pc->lock, LOCK_PAGES);
+		list_init(&pc->pages);
+		pc->n = 0;
+	}
+}
+
+void pages_init(void)
+{
+	static struct phys_range reserved[MACHINE_RANGES];
+
+	nr_ranges = 0;
+	total_pages = 0;
+	ranges_init();
+	caches_init();
+	buddy_init();
+
+	unsigned n = boot_finish(reserved, ARRAY_SIZE(reserved));
+	irqflags_t f = spin_lock_irqsave(&buddy.lock);
+
+	for (unsigned i = 0; i < nr_ranges; i++)
+		fill_range(&ranges[i], reserved, n, false);
+	for (unsigned i = 0; i < nr_ranges; i++)
+		fill_range(&ranges[i], reserved, n, true);
+	spin_unlock_irqrestore(&buddy.lock, f);
+	log_info("mm: %llu KiB of RAM, %llu free", (unsigned long long)total_pages * 4,
+		 (unsigned long long)buddy.nr_free * 4);
+}
+
+void pages_free_reserved(paddr_t start, size_t size)
+{
+	uint64_t from = (start.pa + PAGE_SIZE - 1) >> PAGE_SHIFT;
+	uint64_t to = (start.pa + size) >> PAGE_SHIFT;
+
+	for (; from < to; from++) {
+		struct page *p = page_of_phys(paddr(from << PAGE_SHIFT));
+		irqflags_t f = spin_lock_irqsave(&buddy.lock);
+
+		ASSERT(p->owner == PAGE_RESERVED && refcount_read(&p->ref) == 1);
+		p->owner = PAGE_TAIL;
+		buddy.nr_reserved--;
+		buddy_give(p, 0);
+		spin_unlock_irqrestore(&buddy.lock, f);
+	}
+}
+
+/* --- checks and poison ---------------------------------------------------------------------------------------- */
+
+void alloc_fail_after(uint64_t n)
+{
+	__atomic_store_n(&fail_after, n, __ATOMIC_RELAXED);
+}
+
+bool alloc_should_fail(void)
+{
+	uint64_t n = READ_ONCE(fail_after);
+
+	while (n > 0)
+		if (atomic_compare_exchange(&fail_after, &n, n - 1))
+			return n == 1;
+	return false;
+}
+
+void alloc_check_context(void)
+{
+	if (in_irq())
+		BUG("mm: allocation in irq context");
+	if (current_base()->alloc_forbidden)
+		BUG("mm: allocation where it is forbidden");
+}
+
+/* Reclaim may take its time and wait for nobody, but it runs other floors' code: not from atomic context. */
+static bool may_reclaim(unsigned flags)
+{
+	return !(flags & ALLOC_ATOMIC) && !arch_irqs_off() && current_base()->preempt_depth == 0;
+}
+
+static void check_poison(const struct page *p, unsigned order)
+{
+	const uint64_t want = 0x0101010101010101UL * PAGE_POISON_FREE;
+	const uint64_t *w = page_addr(p);
+
+	for (size_t i = 0; i < (PAGE_SIZE << order) / sizeof(*w); i++)
+		if (w[i] != want)
+			BUG("mm: free page %p written to at %p: %llx", (const void *)p,
+			    (const void *)&w[i], (unsigned long long)w[i]);
+}
+
+/* Debug images: the content of a block that goes out, or comes in. */
+static void poison_out(struct page *p, unsigned order, bool poisoned, unsigned flags)
+{
+	kasan_unpoison(page_addr(p), PAGE_SIZE << order);
+	if (MM_DEBUG && poisoned)
+		check_poison(p, order);
+	if (flags & ALLOC_ZERO)
+		memset(page_addr(p), 0, PAGE_SIZE << order);
+	else if (MM_DEBUG)
+		memset(page_addr(p), PAGE_POISON_ALLOC, PAGE_SIZE << order);
+}
+
+static void poison_in(struct page *p, unsigned order)
+{
+	p->flags = 0;
+	kasan_unpoison(page_addr(p), PAGE_SIZE << order);
+	if (MM_DEBUG) {
+		memset(page_addr(p), PAGE_POISON_FREE, PAGE_SIZE << order);
+		p->flags = PAGE_POISONED;
+	}
+	kasan_poison(page_addr(p), PAGE_SIZE << order);
+}
+
+/* --- giving out and taking back --------------------------------------------------------------------------------- */
+
+static void account(enum page_owner from, enum page_owner to, int64_t pages)
+{
+	irqflags_t f = arch_irq_save();
+	struct page_cache *pc = this_cpu_ptr(page_cache);
+
+	WRITE_ONCE(pc->owned[from], pc->owned[from] - pages);
+	WRITE_ONCE(pc->owned[to], pc->owned[to] + pages);
+	arch_irq_restore(f);
+}
+
+/* Move up to n single pages between the buddy and a private list. */
+static unsigned buddy_take_batch(struct list_head *out, unsigned n)
+{
+	irqflags_t f = spin_lock_irqsave(&buddy.lock);
+	unsigned got = 0;
+
+	for (; got < n; got++) {
+		struct page *p = buddy_take(0);
+
+		if (!p)
+			break;
+		p->owner = PAGE_CPU_CACHE;
+		list_push_back(&p->link, out);
+	}
+	spin_unlock_irqrestore(&buddy.lock, f);
+	return got;
+}
+
+static void buddy_give_batch(struct list_head *pages)
+{
+	irqflags_t f = spin_lock_irqsave(&buddy.lock);
+
+	while (!list_empty(pages)) {
+		struct page *p = list_first(pages, struct page, link);
+
+		list_del(&p->link);
+		buddy_give(p, 0);
+	}
+	spin_unlock_irqrestore(&buddy.lock, f);
+}
+
+/* Take the oldest n pages of pc into out. */
+static void cache_shed(struct page_cache *pc, unsigned n, struct list_head *out)
+	__requires(pc->lock)
+{
+	for (; n > 0 && pc->n > 0; n--, pc->n--) {
+		struct page *p = list_last(&pc->pages, struct page, link);
+
+		list_del(&p->link);
+		list_push_back(&p->link, out);
+	}
+}
+
+static struct page *cache_take(void)
+{
+	irqflags_t f = arch_irq_save();
+	struct page_cache *pc = this_cpu_ptr(page_cache);
+	struct page *p = NULL;
+
+	spin_lock(&pc->lock);
+	if (pc->n > 0) {
+		p = list_first(&pc->pages, struct page, link);
+		list_del(&p->link);
+		pc->n--;
+	}
+	spin_unlock(&pc->lock);
+	arch_irq_restore(f);
+	return p;
+}
+
+/* Put pages into this CPU's cache; what is too much for it goes to the buddy. */
+static void cache_give(struct list_head *pages, unsigned n)
+{
+	struct list_head excess = LIST_HEAD_INIT(excess);
+	irqflags_t f = arch_irq_save();
+	struct page_cache *pc = this_cpu_ptr(page_cache);
+
+	spin_lock(&pc->lock);
+	list_splice_back(&pc->pages, pages);
+	list_splice_back(pages, &pc->pages);
+	pc->n += n;
+	if (pc->n > cache_high)
+		cache_shed(pc, cache_high / 2 + pc->n - cache_high, &excess);
+	spin_unlock(&pc->lock);
+	arch_irq_restore(f);
+	if (!list_empty(&excess))
+		buddy_give_batch(&excess);
+}
+
+void pages_drain_caches(void)
+{
+	struct cpu *c;
+
+	for_each_cpu (c) {
+		struct list_head out = LIST_HEAD_INIT(out);
+		struct page_cache *pc = per_cpu_ptr(page_cache, c);
+		irqflags_t f = spin_lock_irqsave(&pc->lock);
+
+		cache_shed(pc, pc->n, &out);
+		spin_unlock_irqrestore(&pc->lock, f);
+		buddy_give_batch(&out);
+	}
+}
+
+static struct page *take_single(void)
+{
+	struct list_head batch = LIST_HEAD_INIT(batch);
+	struct page *p = cache_take();
+
+	if (p)
+		return p;
+
+	unsigned n = buddy_take_batch(&batch, MAX(cache_high / 2, 1u));
+
+	if (n == 0)
+		return NULL;
+	p = list_first(&batch, struct page, link);
+	list_del(&p->link);
+	if (n > 1)
+		cache_give(&batch, n - 1);
+	return p;
+}
+
+static struct page *take_block(unsigned order)
+{
+	if (order == 0)
+		return take_single();
+
+	irqflags_t f = spin_lock_irqsave(&buddy.lock);
+	struct page *p = buddy_take(order);
+
+	if (p)
+		p->owner = PAGE_CPU_CACHE;
+	spin_unlock_irqrestore(&buddy.lock, f);
+	return p;
+}
+
+static struct shrinker *shrinker_next(struct shrinker *s)
+{
+	irqflags_t f = spin_lock_irqsave(&buddy.lock);
+	struct list_head *next = s ? s->link.next : shrinkers.next;
+
+	spin_unlock_irqrestore(&buddy.lock, f);
+	return next == &shrinkers ? NULL : list_entry(next, struct shrinker, link);
+}
+
+static size_t run_shrinkers(size_t want)
+{
+	size_t freed = 0;
+
+	current_base()->alloc_forbidden = true;
+	for (struct shrinker *s = shrinker_next(NULL); s; s = shrinker_next(s))
+		freed += s->shrink(want);
+	current_base()->alloc_forbidden = false;
+	return freed;
+}
+
+/* Memory is short: other CPUs' caches first, then what the floors above can spare, as long as that helps. */
+static struct page *take_slow(unsigned order, unsigned flags)
+{
+	struct page *p;
+	size_t freed;
+
+	do {
+		freed = may_reclaim(flags) ? run_shrinkers(1UL << order) : 0;
+		pages_drain_caches();
+		p = take_block(order);
+	} while (!p && freed > 0);
+	return p;
+}
+
+struct page *page_alloc(unsigned order, unsigned flags)
+{
+	alloc_check_context();
+	ASSERT(order <= PAGE_ORDER_MAX);
+	if (alloc_should_fail())
+		return NULL;
+
+	struct page *p = take_block(order);
+
+	if (!p)
+		p = take_slow(order, flags);
+	if (!p)
+		return NULL;
+	DASSERT(p->owner == PAGE_CPU_CACHE && p->order == order);
+
+	bool poisoned = p->flags & PAGE_POISONED;
+
+	p->owner = PAGE_KERNEL;
+	p->flags = 0;
+	p->priv = NULL;
+	p->index = 0;
+	list_init(&p->link);
+	refcount_init(&p->ref, 1);
+	account(PAGE_FREE, PAGE_KERNEL, 1L << order);
+	poison_out(p, order, poisoned, flags);
+	return p;
+}
+
+static void free_block(struct page *p)
+{
+	unsigned order = p->order;
+
+	ASSERT(order <= PAGE_ORDER_MAX);
+	account(p->owner, PAGE_FREE, 1L << order);
+	poison_in(p, order);
+	if (order > 0) {
+		irqflags_t f = spin_lock_irqsave(&buddy.lock);
+
+		buddy_give(p, order);
+		spin_unlock_irqrestore(&buddy.lock, f);
+		return;
+	}
+
+	struct list_head one = LIST_HEAD_INIT(one);
+
+	p->owner = PAGE_CPU_CACHE;
+	list_init(&p->link);
+	list_push_back(&p->link, &one);
+	cache_give(&one, 1);
+}
+
+void page_put(struct page *p)
+{
+	uint8_t owner = p->owner;
+
+	DASSERT(!in_irq());
+	if (owner != PAGE_KERNEL && owner != PAGE_USER && owner != PAGE_RESERVED)
+		BUG("mm: put of page %p with owner %u", (void *)p, owner);
+	if (!refcount_put(&p->ref))
+		return;
+	if (owner == PAGE_RESERVED)
+		BUG("mm: last put of reserved page %p", (void *)p);
+	free_block(p);
+}
+
+void page_set_owner(struct page *p, enum page_owner owner)
+{
+	ASSERT(p->owner >= PAGE_KERNEL && p->owner <= PAGE_USER);
+	ASSERT(owner >= PAGE_KERNEL && owner <= PAGE_USER);
+	account(p->owner, owner, 1L << p->order);
+	p->owner = (uint8_t)owner;
+}
+
+void shrinker_register(struct shrinker *s)
+{
+	irqflags_t f = spin_lock_irqsave(&buddy.lock);
+
+	list_push_back(&s->link, &shrinkers);
+	spin_unlock_irqrestore(&buddy.lock, f);
+}
+
+/* --- the account ------------------------------------------------------------------------------------------------ */
+
+void page_stats(struct page_stats *out)
+{
+	int64_t owned[PAGE_OWNERS] = { 0 };
+	uint64_t cached = 0;
+	struct cpu *c;
+
+	for_each_cpu (c) {
+		struct page_cache *pc = per_cpu_ptr(page_cache, c);
+		irqflags_t f = spin_lock_irqsave(&pc->lock);
+
+		cached += pc->n;
+		for (unsigned i = 0; i < PAGE_OWNERS; i++)
+			owned[i] += READ_ONCE(pc->owned[i]);
+		spin_unlock_irqrestore(&pc->lock, f);
+	}
+
+	irqflags_t f = spin_lock_irqsave(&buddy.lock);
+
+	out->total = total_pages;
+	out->reserved = buddy.nr_reserved;
+	out->cpu_cached = cached;
+	out->free = buddy.nr_free + cached;
+	memcpy(out->free_blocks, buddy.blocks, sizeof(out->free_blocks));
+	spin_unlock_irqrestore(&buddy.lock, f);
+	out->slab = (uint64_t)owned[PAGE_SLAB];
+	out->tables = (uint64_t)owned[PAGE_TABLE];
+	out->user = (uint64_t)owned[PAGE_USER];
+	out->kernel = (uint64_t)owned[PAGE_KERNEL];
+}

@@ -1,0 +1,798 @@
+/* SPDX-License-Identifier: MIT */
+/* Slab caches. A slab is a block of pages with a header and objects of one size; a bitmap in the header says which
+ * are out, so a free object holds nothing the allocator needs. A cache keeps its slabs on three lists: full, partial,
+ * empty; it takes from the first partial one and gives all but a few empty ones back. In front of them is a magazine
+ * a CPU: a stack of objects, behind a lock only reclaim contends for. The magazine's lock and the cache's are of one
+ * class and never held together: objects cross between them in a batch on the stack.
+ *
+ * Debug images put a red zone around each object, fill it on both ways, and keep a second bitmap of the objects that
+ * users hold, so that a second free is found at once wherever the object is (MS-001).
+ *
+ * I-SLAB-1: an object is out of its slab (bit in `used`) iff it is in a magazine, in a quarantine or with a user.
+ * I-SLAB-2: a slab is on full iff nr_used is all, on empty iff it is 0, else on partial. */
+#include "mm/phys/slab_priv.h"
+
+#include "kernel/core/kasan.h"
+#include "lib/string.h"
+
+#define SLAB_ORDER_MAX 3
+#define BATCH_MAX      16u
+#define MIN_ALIGN      16UL
+/* Empty slabs a cache keeps. */
+#define EMPTY_KEPT 1
+#define SLAB_MAGIC 0x736c6162u
+
+/* Fills: an object given out, one given back, and the zones around it. */
+#define FILL_ALLOC 0x5a
+#define FILL_FREE  0x6b
+#define FILL_ZONE  0xbb
+
+struct slab {
+	struct list_head link;	  /* [cache->lock] on one of its lists */
+	struct slab_cache *cache; /* [init] */
+	uint32_t magic;		  /* [init] */
+	uint16_t nr_used;	  /* [cache->lock] */
+	uint16_t first_free;	  /* [cache->lock] no object below this word's is free */
+	uint64_t bits[]; /* [cache->lock] used; then, debug images: [atomic] held by users */
+};
+
+struct magazine {
+	spinlock_t lock; /* SLAB */
+	unsigned n;	 /* [lock] */
+	void *object[];	 /* [lock] the last given back is on top */
+} __aligned(64);
+
+/* What the zone before an object holds in debug images. */
+struct zone {
+	uint64_t fill;
+	uintptr_t pc; /* who took or gave it last */
+};
+
+static struct slab_cache caches_cache; /* of struct slab_cache */
+static spinlock_t list_lock = SPINLOCK_INIT(KMEM);
+static struct list_head caches = LIST_HEAD_INIT(caches); /* [list_lock] */
+static struct shrinker shrinker;
+
+/* --- geometry ------------------------------------------------------------------------------------------------- */
+
+static size_t zone_size(const struct slab_cache *c)
+{
+	return MM_DEBUG ? MAX(c->align, sizeof(struct zone)) : 0;
+}
+
+static size_t header_size(unsigned words)
+{
+	return sizeof(struct slab) + words * sizeof(uint64_t) * (MM_DEBUG ? 2 : 1);
+}
+
+/* Fit as many objects as go into a block of this order. */
+static void fit_objects(struct slab_cache *c, unsigned order)
+{
+	size_t bytes = PAGE_SIZE << order;
+	size_t n = bytes / c->stride;
+
+	for (; n > 0; n--) {
+		unsigned words = (unsigned)DIV_ROUND_UP(n, 64);
+		size_t start = ALIGN_UP(header_size(words), c->align);
+
+		if (start + n * c->stride > bytes)
+			continue;
+		c->order = (uint8_t)order;
+		c->per_slab = (uint16_t)n;
+		c->words = (uint16_t)words;
+		c->first = (uint32_t)start;
+		return;
+	}
+	c->per_slab = 0;
+}
+
+static void set_geometry(struct slab_cache *c, size_t size, size_t align)
+{
+	c->size = size;
+	c->align = MAX(align, MIN_ALIGN);
+	c->stride = ALIGN_UP(size, c->align) + zone_size(c);
+	if (MM_DEBUG)
+		c->stride = ALIGN_UP(size + MIN_ALIGN, c->align) + zone_size(c);
+	for (unsigned order = 0; order <= SLAB_ORDER_MAX; order++) {
+		size_t bytes = PAGE_SIZE << order;
+
+		fit_objects(c, order);
+		if (c->per_slab && bytes - c->per_slab * c->stride <= bytes / 8)
+			return;
+	}
+}
+
+static void *object_at(const struct slab_cache *c, const struct slab *s, unsigned i)
+{
+	return (char *)s + c->first + i * c->stride + zone_size(c);
+}
+
+static unsigned object_index(const struct slab_cache *c, const struct slab *s, const void *p)
+{
+	size_t off = (size_t)((const char *)p - (const char *)s) - c->first - zone_size(c);
+
+	if (off % c->stride || off / c->stride >= c->per_slab)
+		BUG("slab: %p is inside an object of %s, not its start", p, c->name);
+	return (unsigned)(off / c->stride);
+}
+
+/* The slab p lies in. BUG if p is not slab memory (MS-002). */
+static struct slab *slab_of(const void *p)
+{
+	struct page *pg = page_of_addr(p);
+
+	if (pg->owner != PAGE_SLAB)
+		BUG("slab: %p is not slab memory: page owner %u", p, pg->owner);
+
+	struct slab *s = pg->priv;
+
+	ASSERT(s->magic == SLAB_MAGIC);
+	return s;
+}
+
+/* --- objects in debug images ------------------------------------------------------------------------------------ */
+
+static uint64_t *held_bits(const struct slab_cache *c, struct slab *s)
+{
+	return s->bits + c->words;
+}
+
+static const uint64_t zone_fill = 0x0101010101010101UL * FILL_ZONE;
+
+static struct zone *zone_of(const void *p)
+{
+	return (struct zone *)((uintptr_t)p - sizeof(struct zone));
+}
+
+/* From the object's end to the next object's zone. */
+static size_t tail_size(const struct slab_cache *c)
+{
+	return c->stride - zone_size(c) - c->size;
+}
+
+static void check_fill(const struct slab_cache *c, const void *p, const uint8_t *from, size_t n,
+		       uint8_t fill, const char *what)
+{
+	for (size_t i = 0; i < n; i++)
+		if (from[i] != fill)
+			BUG("slab: %s object %p of %s: byte %td is %02x, last user %lx", what, p,
+			    c->name, (ptrdiff_t)(from + i - (const uint8_t *)p), from[i],
+			    (unsigned long)zone_of(p)->pc);
+}
+
+static void check_zones(const struct slab_cache *c, const void *p)
+{
+	kasan_unpoison(zone_of(p), sizeof(struct zone));
+	kasan_unpoison((const char *)p + c->size, tail_size(c));
+	if (zone_of(p)->fill != zone_fill)
+		BUG("slab: underrun of object %p of %s, last user %lx", p, c->name,
+		    (unsigned long)zone_of(p)->pc);
+	check_fill(c, p, (const uint8_t *)p + c->size, tail_size(c), FILL_ZONE, "overrun of");
+}
+
+static void poison_zones(const struct slab_cache *c, void *p)
+{
+	size_t end = ALIGN_UP(c->size, 8UL);
+
+	kasan_poison(zone_of(p), sizeof(struct zone));
+	kasan_poison((char *)p + end, tail_size(c) - (end - c->size));
+}
+
+/* A new slab's object: as if it had been given back. */
+static void debug_prepare(const struct slab_cache *c, void *p)
+{
+	if (!MM_DEBUG)
+		return;
+	zone_of(p)->fill = zone_fill;
+	zone_of(p)->pc = 0;
+	memset(p, FILL_FREE, c->size);
+	memset((char *)p + c->size, FILL_ZONE, tail_size(c));
+	kasan_poison(p, c->size);
+	poison_zones(c, p);
+}
+
+static void debug_out(const struct slab_cache *c, void *p, uintptr_t pc)
+{
+	if (!MM_DEBUG)
+		return;
+
+	struct slab *s = slab_of(p);
+	unsigned i = object_index(c, s, p);
+	uint64_t old = atomic_fetch_or(&held_bits(c, s)[i / 64], BIT(i % 64));
+
+	ASSERT(!(old & BIT(i % 64)));
+	kasan_unpoison(p, c->size);
+	check_zones(c, p);
+	check_fill(c, p, p, c->size, FILL_FREE, "write after free of");
+	memset(p, FILL_ALLOC, c->size);
+	zone_of(p)->pc = pc;
+	poison_zones(c, p);
+}
+
+/* p comes back: is it ours, at a start, and with a user until now? */
+static void debug_in(const struct slab_cache *c, void *p, uintptr_t pc)
+{
+	if (!MM_DEBUG)
+		return;
+
+	struct slab *s = slab_of(p);
+
+	if (s->cache != c)
+		BUG("slab: object %p of %s freed to %s", p, s->cache->name, c->name);
+
+	unsigned i = object_index(c, s, p);
+	uint64_t old = atomic_fetch_and(&held_bits(c, s)[i / 64], ~BIT(i % 64));
+
+	kasan_unpoison(zone_of(p), sizeof(struct zone));
+	if (!(old & BIT(i % 64)))
+		BUG("slab: double free of %p of %s, last user %lx", p, c->name,
+		    (unsigned long)zone_of(p)->pc);
+	check_zones(c, p);
+	memset(p, FILL_FREE, c->size);
+	zone_of(p)->pc = pc;
+	kasan_poison(p, c->size);
+	poison_zones(c, p);
+}
+
+/* --- slabs -------------------------------------------------------------------------------------------------------- */
+
+static struct slab *slab_make(struct slab_cache *c)
+{
+	struct page *pg = page_alloc(c->order, 0);
+
+	if (!pg)
+		return NULL;
+
+	struct slab *s = page_addr(pg);
+
+	page_set_owner(pg, PAGE_SLAB);
+	for (unsigned i = 0; i < 1u << c->order; i++) {
+		pg[i].owner = PAGE_SLAB;
+		pg[i].priv = s;
+	}
+	memset(s, 0, header_size(c->words));
+	list_init(&s->link);
+	s->cache = c;
+	s->magic = SLAB_MAGIC;
+	for (unsigned i = 0; i < c->per_slab; i++)
+		debug_prepare(c, object_at(c, s, i));
+	return s;
+}
+
+static void slab_give_back(struct slab_cache *c, struct slab *s)
+{
+	struct page *pg = page_of_addr(s);
+
+	ASSERT(s->nr_used == 0);
+	s->magic = 0;
+	for (unsigned i = 1; i < 1u << c->order; i++)
+		pg[i].owner = PAGE_TAIL;
+	page_set_owner(pg, PAGE_KERNEL);
+	page_put(pg);
+}
+
+static void file_slab(struct slab_cache *c, struct slab *s) __requires(c->lock)
+{
+	list_del(&s->link);
+	if (s->nr_used == 0)
+		list_push_front(&s->link, &c->empty);
+	else if (s->nr_used == c->per_slab)
+		list_push_front(&s->link, &c->full);
+	else
+		list_push_front(&s->link, &c->partial);
+}
+
+static void *slab_pop(struct slab_cache *c, struct slab *s) __requires(c->lock)
+{
+	unsigned w = s->first_free;
+
+	while (w < c->words && s->bits[w] == UINT64_MAX)
+		w++;
+
+	unsigned i = w * 64 + (unsigned)__builtin_ctzll(~s->bits[w]);
+
+	ASSERT(i < c->per_slab);
+	s->first_free = (uint16_t)w;
+	s->bits[w] |= BIT(i % 64);
+	s->nr_used++;
+	if (s->nr_used == c->per_slab || s->nr_used == 1)
+		file_slab(c, s);
+	return object_at(c, s, i);
+}
+
+/* Take up to n objects from the slabs there are. */
+static unsigned slabs_take(struct slab_cache *c, void **out, unsigned n) __requires(c->lock)
+{
+	unsigned got = 0;
+
+	for (; got < n; got++) {
+		struct list_head *from = !list_empty(&c->partial) ? &c->partial : &c->empty;
+
+		if (list_empty(from))
+			break;
+		if (from == &c->empty)
+			c->nr_empty--;
+		out[got] = slab_pop(c, list_first(from, struct slab, link));
+	}
+	c->nr_out += got;
+	return got;
+}
+
+/* Give objects back to their slabs; slabs that are empty and too many move to excess. */
+static void slabs_give(struct slab_cache *c, void *const *objects, unsigned n,
+		       struct list_head *excess) __requires(c->lock)
+{
+	for (unsigned k = 0; k < n; k++) {
+		struct slab *s = slab_of(objects[k]);
+
+		if (s->cache != c)
+			BUG("slab: object %p of %s freed to %s", objects[k], s->cache->name,
+			    c->name);
+
+		unsigned i = object_index(c, s, objects[k]);
+
+		if (!(s->bits[i / 64] & BIT(i % 64)))
+			BUG("slab: double free of %p of %s", objects[k], c->name);
+		s->bits[i / 64] &= ~BIT(i % 64);
+		s->first_free = (uint16_t)MIN((unsigned)s->first_free, i / 64);
+		s->nr_used--;
+		if (s->nr_used == 0 || s->nr_used == c->per_slab - 1)
+			file_slab(c, s);
+		if (s->nr_used > 0)
+			continue;
+		if (c->nr_empty < EMPTY_KEPT) {
+			c->nr_empty++;
+		} else {
+			list_del(&s->link);
+			list_push_back(&s->link, excess);
+			c->nr_slabs--;
+		}
+	}
+	c->nr_out -= n;
+}
+
+static size_t drop_slabs(struct slab_cache *c, struct list_head *slabs)
+{
+	size_t pages = 0;
+
+	while (!list_empty(slabs)) {
+		struct slab *s = list_first(slabs, struct slab, link);
+
+		list_del(&s->link);
+		slab_give_back(c, s);
+		pages += 1UL << c->order;
+	}
+	return pages;
+}
+
+static void cache_give(struct slab_cache *c, void *const *objects, unsigned n)
+{
+	struct list_head excess = LIST_HEAD_INIT(excess);
+	irqflags_t f = spin_lock_irqsave(&c->lock);
+
+	slabs_give(c, objects, n, &excess);
+	spin_unlock_irqrestore(&c->lock, f);
+	drop_slabs(c, &excess);
+}
+
+/* At least one object, at most n, growing the cache if it must. 0: no memory. */
+static unsigned cache_take(struct slab_cache *c, void **out, unsigned n)
+{
+	irqflags_t f = spin_lock_irqsave(&c->lock);
+	unsigned got = slabs_take(c, out, n);
+
+	spin_unlock_irqrestore(&c->lock, f);
+	if (got)
+		return got;
+
+	struct slab *s = slab_make(c);
+
+	if (!s)
+		return 0;
+	f = spin_lock_irqsave(&c->lock);
+	list_push_front(&s->link, &c->empty);
+	c->nr_empty++;
+	c->nr_slabs++;
+	got = slabs_take(c, out, n);
+	spin_unlock_irqrestore(&c->lock, f);
+	ASSERT(got > 0);
+	return got;
+}
+
+/* --- magazines ------------------------------------------------------------------------------------------------------ */
+
+static size_t magazine_bytes(const struct slab_cache *c)
+{
+	return ALIGN_UP(sizeof(struct magazine) + c->capacity * sizeof(void *), 64UL);
+}
+
+static struct magazine *magazine_of(const struct slab_cache *c, unsigned cpu)
+{
+	return (struct magazine *)(c->magazines + cpu * magazine_bytes(c));
+}
+
+/* A CPU keeps at most about a page's worth of objects of one cache. */
+static void add_magazines(struct slab_cache *c)
+{
+	c->capacity = (uint16_t)MIN(MAX(PAGE_SIZE / c->stride, 4UL), 2UL * BATCH_MAX);
+
+	char *m = kzalloc(cpu_count() * magazine_bytes(c) + 64);
+
+	if (!m)
+		return;
+	c->magazines_block = m;
+	m = (char *)ALIGN_UP((uintptr_t)m, 64UL);
+	for (unsigned i = 0; i < cpu_count(); i++) {
+		struct magazine *mag = (struct magazine *)(m + i * magazine_bytes(c));
+
+		spin_init(&mag->lock, LOCK_SLAB);
+	}
+	/* pairs with the acquire in this_magazine() */
+	atomic_store_release(&c->magazines, m);
+}
+
+/* irqs off. NULL: this cache has none, early in the boot or for want of memory. */
+static struct magazine *this_magazine(const struct slab_cache *c)
+{
+	return atomic_load_acquire(&c->magazines) ? magazine_of(c, this_cpu()->id) : NULL;
+}
+
+/* The context is checked here, where irqs are off anyway. */
+static void *magazine_take(struct slab_cache *c)
+{
+	irqflags_t f = arch_irq_save();
+	struct magazine *m = this_magazine(c);
+	void *p = NULL;
+
+	if (this_cpu()->irq_depth > 0)
+		BUG("slab: allocation in irq context");
+	if (m) {
+		spin_lock(&m->lock);
+		if (m->n > 0)
+			p = m->object[--m->n];
+		spin_unlock(&m->lock);
+	}
+	arch_irq_restore(f);
+	return p;
+}
+
+/* Put n objects, returning how many had no room: they are the last of the array. */
+static unsigned magazine_put(struct slab_cache *c, void *const *objects, unsigned n)
+{
+	irqflags_t f = arch_irq_save();
+	struct magazine *m = this_magazine(c);
+	unsigned put = 0;
+
+	if (this_cpu()->irq_depth > 0)
+		BUG("slab: free in irq context");
+	if (m) {
+		spin_lock(&m->lock);
+		for (; put < n && m->n < c->capacity; put++)
+			m->object[m->n++] = objects[put];
+		spin_unlock(&m->lock);
+	}
+	arch_irq_restore(f);
+	return n - put;
+}
+
+/* Take up to n of the oldest objects of a magazine. */
+static unsigned magazine_shed(struct magazine *m, void **out, unsigned n)
+{
+	irqflags_t f = spin_lock_irqsave(&m->lock);
+
+	n = MIN(n, m->n);
+	memcpy(out, m->object, n * sizeof(void *));
+	m->n -= n;
+	memmove(m->object, m->object + n, m->n * sizeof(void *));
+	spin_unlock_irqrestore(&m->lock, f);
+	return n;
+}
+
+static void *take_object(struct slab_cache *c)
+{
+	void *batch[BATCH_MAX];
+	void *p = magazine_take(c);
+
+	if (p)
+		return p;
+
+	unsigned want = READ_ONCE(c->magazines) ? MAX(MIN(c->capacity / 2u, BATCH_MAX), 1u) : 1;
+	unsigned got = cache_take(c, batch, want);
+
+	if (!got)
+		return NULL;
+	if (got > 1) {
+		unsigned left = magazine_put(c, batch + 1, got - 1);
+
+		if (left)
+			cache_give(c, batch + got - left, left);
+	}
+	return batch[0];
+}
+
+static void give_object(struct slab_cache *c, void *p)
+{
+	void *batch[BATCH_MAX];
+
+	if (magazine_put(c, &p, 1) == 0)
+		return;
+	if (!READ_ONCE(c->magazines)) {
+		cache_give(c, &p, 1);
+		return;
+	}
+
+	irqflags_t f = arch_irq_save();
+	struct magazine *m = this_magazine(c);
+
+	arch_irq_restore(f);
+
+	unsigned n = magazine_shed(m, batch, MIN(c->capacity / 2u, BATCH_MAX - 1));
+
+	batch[n++] = p;
+	cache_give(c, batch, n);
+}
+
+/* --- the interface ---------------------------------------------------------------------------------------------------- */
+
+static void *alloc_from(struct slab_cache *c, uintptr_t pc)
+{
+	alloc_check_context();
+	if (alloc_should_fail())
+		return NULL;
+
+	void *p = take_object(c);
+
+	if (p)
+		debug_out(c, p, pc);
+	return p;
+}
+
+#define CALLER ((uintptr_t)__builtin_return_address(0))
+
+void *slab_alloc(struct slab_cache *c)
+{
+	return alloc_from(c, CALLER);
+}
+
+void *slab_zalloc(struct slab_cache *c)
+{
+	void *p = alloc_from(c, CALLER);
+
+	if (p)
+		memset(p, 0, c->size);
+	return p;
+}
+
+void slab_free_from(struct slab_cache *c, void *p, uintptr_t pc)
+{
+	debug_in(c, p, pc);
+	give_object(c, p);
+}
+
+void slab_free(struct slab_cache *c, void *p)
+{
+	slab_free_from(c, p, CALLER);
+}
+
+void *slab_alloc_from(struct slab_cache *c, uintptr_t pc)
+{
+	return alloc_from(c, pc);
+}
+
+struct slab_cache *slab_cache_of(const void *p)
+{
+	return slab_of(p)->cache;
+}
+
+void slab_cache_init(struct slab_cache *c, const char *name, size_t size, size_t align)
+{
+	memset(c, 0, sizeof(*c));
+	c->name = name;
+	spin_init(&c->lock, LOCK_SLAB);
+	list_init(&c->partial);
+	list_init(&c->full);
+	list_init(&c->empty);
+	set_geometry(c, size, align);
+	ASSERT(c->per_slab > 0);
+
+	irqflags_t f = spin_lock_irqsave(&list_lock);
+
+	list_push_back(&c->link, &caches);
+	spin_unlock_irqrestore(&list_lock, f);
+}
+
+struct slab_cache *slab_create(const char *name, size_t size, size_t align)
+{
+	ASSERT(size > 0 && (align & (align - 1)) == 0);
+
+	struct slab_cache *c = slab_alloc(&caches_cache);
+
+	if (!c)
+		return NULL;
+	slab_cache_init(c, name, size, align);
+	add_magazines(c);
+	return c;
+}
+
+/* Empty the magazines and the list of empty slabs; returns pages freed. */
+static size_t cache_reap(struct slab_cache *c)
+{
+	struct list_head excess = LIST_HEAD_INIT(excess);
+	size_t pages = 0;
+
+	for (unsigned i = 0; c->magazines && i < cpu_count(); i++) {
+		void *batch[BATCH_MAX];
+		unsigned n;
+
+		while ((n = magazine_shed(magazine_of(c, i), batch, BATCH_MAX)) > 0) {
+			struct list_head dropped = LIST_HEAD_INIT(dropped);
+			irqflags_t f = spin_lock_irqsave(&c->lock);
+
+			slabs_give(c, batch, n, &dropped);
+			spin_unlock_irqrestore(&c->lock, f);
+			pages += drop_slabs(c, &dropped);
+		}
+	}
+
+	irqflags_t f = spin_lock_irqsave(&c->lock);
+
+	list_splice_back(&c->empty, &excess);
+	c->nr_slabs -= c->nr_empty;
+	c->nr_empty = 0;
+	spin_unlock_irqrestore(&c->lock, f);
+	return pages + drop_slabs(c, &excess);
+}
+
+static void destroy(struct slab_cache *c)
+{
+	cache_reap(c);
+	if (c->nr_slabs)
+		BUG("slab: %s destroyed with %llu objects out", c->name,
+		    (unsigned long long)c->nr_out);
+	kfree(c->magazines_block);
+	slab_free(&caches_cache, c);
+}
+
+void slab_destroy(struct slab_cache *c)
+{
+	irqflags_t f = spin_lock_irqsave(&list_lock);
+	bool walked = c->pins > 0;
+
+	c->dying = walked;
+	list_del(&c->link);
+	spin_unlock_irqrestore(&list_lock, f);
+	if (!walked)
+		destroy(c);
+}
+
+/* Walk the caches: the one after prev (NULL: the first), which stays until the next step. */
+static struct slab_cache *cache_next(struct slab_cache *prev)
+{
+	irqflags_t f = spin_lock_irqsave(&list_lock);
+	struct list_head *next = prev ? prev->link.next : caches.next;
+	struct slab_cache *c = NULL;
+	bool last = prev && --prev->pins == 0 && prev->dying;
+
+	/* one taken off the list meanwhile points at itself: the walk ends there */
+	if (next != &caches && !(prev && next == &prev->link)) {
+		c = list_entry(next, struct slab_cache, link);
+		c->pins++;
+	}
+	spin_unlock_irqrestore(&list_lock, f);
+	if (last)
+		destroy(prev);
+	return c;
+}
+
+#define for_each_cache(c) for ((c) = cache_next(NULL); (c); (c) = cache_next(c))
+
+size_t slab_reap(void)
+{
+	struct slab_cache *c;
+	size_t pages = 0;
+
+	for_each_cache (c)
+		pages += cache_reap(c);
+	return pages;
+}
+
+static void cache_stats(struct slab_cache *c, struct slab_stats *out)
+{
+	uint64_t cached = 0;
+
+	for (unsigned i = 0; c->magazines && i < cpu_count(); i++) {
+		struct magazine *m = magazine_of(c, i);
+		irqflags_t f = spin_lock_irqsave(&m->lock);
+
+		cached += m->n;
+		spin_unlock_irqrestore(&m->lock, f);
+	}
+
+	irqflags_t f = spin_lock_irqsave(&c->lock);
+
+	out->name = c->name;
+	out->size = c->size;
+	out->in_use = c->nr_out > cached ? c->nr_out - cached : 0;
+	out->slabs = c->nr_slabs;
+	out->pages = c->nr_slabs << c->order;
+	spin_unlock_irqrestore(&c->lock, f);
+}
+
+void slab_for_each(void (*fn)(const struct slab_stats *s, void *arg), void *arg)
+{
+	struct slab_stats stats;
+	struct slab_cache *c;
+
+	for_each_cache (c) {
+		cache_stats(c, &stats);
+		fn(&stats, arg);
+	}
+}
+
+static void add_bytes(const struct slab_stats *s, void *arg)
+{
+	*(uint64_t *)arg += s->in_use * s->size;
+}
+
+uint64_t slab_bytes_in_use(void)
+{
+	uint64_t bytes = 0;
+
+	slab_for_each(add_bytes, &bytes);
+	return bytes;
+}
+
+static void check_list(struct slab_cache *c, struct list_head *l, uint64_t *slabs, uint64_t *out)
+	__requires(c->lock)
+{
+	struct slab *s;
+
+	list_for_each (s, l, link) {
+		unsigned used = 0;
+
+		for (unsigned w = 0; w < c->words; w++)
+			used += (unsigned)__builtin_popcountll(s->bits[w]);
+		ASSERT(s->magic == SLAB_MAGIC && s->cache == c);
+		ASSERT(used == s->nr_used && used <= c->per_slab);
+		/* I-SLAB-2 */
+		ASSERT((l == &c->full) == (used == c->per_slab));
+		ASSERT((l == &c->empty) == (used == 0));
+		*out += used;
+		++*slabs;
+	}
+}
+
+void slab_check(void)
+{
+	struct slab_cache *c;
+
+	for_each_cache (c) {
+		uint64_t slabs = 0, out = 0;
+		irqflags_t f = spin_lock_irqsave(&c->lock);
+
+		check_list(c, &c->full, &slabs, &out);
+		check_list(c, &c->partial, &slabs, &out);
+		check_list(c, &c->empty, &slabs, &out);
+		ASSERT(slabs == c->nr_slabs && out == c->nr_out);
+		spin_unlock_irqrestore(&c->lock, f);
+	}
+}
+
+static size_t shrink(size_t want_pages)
+{
+	(void)want_pages;
+	return slab_reap();
+}
+
+void slab_init(void)
+{
+	struct slab_cache *c;
+
+	list_init(&caches);
+	slab_cache_init(&caches_cache, "slab_cache", sizeof(struct slab_cache), 0);
+	kmalloc_init();
+	for_each_cache (c)
+		add_magazines(c);
+	shrinker.shrink = shrink;
+	shrinker_register(&shrinker);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside the slab allocator: a cache, and what kmalloc needs of it. */
+#ifndef TERN_MM_PHYS_SLAB_PRIV_H
+#define TERN_MM_PHYS_SLAB_PRIV_H
+
+#include "mm/phys/page_priv.h"
+#include "mm/phys/slab.h"
+
+struct slab_cache {
+	spinlock_t lock;	  /* SLAB */
+	struct list_head partial; /* [lock] struct slab, by I-SLAB-2 */
+	struct list_head full;	  /* [lock] */
+	struct list_head empty;	  /* [lock] */
+	uint64_t nr_slabs;	  /* [lock] on the three lists */
+	uint64_t nr_empty;	  /* [lock] */
+	uint64_t nr_out;	  /* [lock] objects out of their slabs */
+	char *magazines;	  /* [atomic] set once; one a CPU */
+	void *magazines_block;	  /* [init] */
+	const char *name;	  /* [init] */
+	size_t size;		  /* [init] what the user gets */
+	size_t align;		  /* [init] */
+	size_t stride;		  /* [init] from object to object */
+	uint32_t first;		  /* [init] offset of the first object (its zone) in a slab */
+	uint16_t per_slab;	  /* [init] */
+	uint16_t words;		  /* [init] of each bitmap */
+	uint16_t capacity;	  /* [init] of a magazine */
+	uint8_t order;		  /* [init] */
+	struct list_head link;	  /* [list lock] */
+	unsigned pins;		  /* [list lock] walkers that stand on it */
+	bool dying;		  /* [list lock] the last walker destroys it */
+};
+
+/* A cache in memory of its own, without magazines yet. */
+void slab_cache_init(struct slab_cache *c, const char *name, size_t size, size_t align);
+/* slab_alloc() and slab_free() on behalf of the caller at pc. */
+void *slab_alloc_from(struct slab_cache *c, uintptr_t pc) __must_check;
+void slab_free_from(struct slab_cache *c, void *p, uintptr_t pc);
+/* The cache of p; BUG if p is not slab memory. */
+struct slab_cache *slab_cache_of(const void *p);
+/* kmalloc.c: its caches; before any has magazines. */
+void kmalloc_init(void);
+/* Check every cache's lists and counts. Tests. */
+void slab_check(void);
+
+#endif
