@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/* /proc/interrupts, /proc/cpuinfo, /proc/uptime, /proc/tern/{sched,syscalls,threads,net}. */
+#include "kernel/procinfo.h"
+#include "fs/vfs.h"
+#include "kernel/core/clock.h"
+#include "kernel/core/irq.h"
+#include "kernel/core/log.h"
+#include "kernel/core/percpu.h"
+#include "kernel/syscall.h"
+#include "lib/string.h"
+#include "mm/phys/slab.h"
+#include "net/net.h"
+#include "sched/thread.h"
+
+static void interrupt_line(unsigned irq, const char *name, uint64_t count, void *arg)
+{
+	proc_printf(arg, "%u: %lu %s\n", irq, (unsigned long)count, name);
+}
+
+static void show_interrupts(struct proc_text *t)
+{
+	irq_for_each(interrupt_line, t);
+}
+
+static void show_cpuinfo(struct proc_text *t)
+{
+	char text[128];
+	struct cpu *c;
+
+	arch_describe_cpu(text, sizeof(text));
+	for_each_cpu (c)
+		proc_printf(t, "processor : %u\nmpidr     : %#lx\nmodel     : %s\n\n", c->id,
+			    (unsigned long)c->mpidr, text);
+}
+
+static void show_uptime(struct proc_text *t)
+{
+	uint64_t up = clock_now_ns(), idle = 0;
+
+	for (unsigned i = 0; i < cpu_count(); i++) {
+		struct sched_cpu_stats s;
+
+		sched_stats(i, &s);
+		idle += s.idle_ns;
+	}
+	proc_printf(t, "%lu.%02lu %lu.%02lu\n", (unsigned long)(up / NS_PER_S),
+		    (unsigned long)(up / 10000000 % 100), (unsigned long)(idle / NS_PER_S),
+		    (unsigned long)(idle / 10000000 % 100));
+}
+
+static void show_sched(struct proc_text *t)
+{
+	struct cpu *c;
+
+	proc_printf(t, "cpu ready switches steals interrupts idle_ms irqs_off_max_us\n");
+	for_each_cpu (c) {
+		struct sched_cpu_stats s;
+
+		sched_stats(c->id, &s);
+		proc_printf(
+			t, "%u %u %lu %lu %lu %lu %lu\n", c->id, s.nr_ready,
+			(unsigned long)s.switches, (unsigned long)s.steals,
+			(unsigned long)READ_ONCE(c->irq_count),
+			(unsigned long)(s.idle_ns / NS_PER_MS),
+			(unsigned long)(READ_ONCE(c->irqs_off_max) * 1000000 / arch_counter_hz()));
+	}
+}
+
+/* Threads are copied under the registry's lock, which forbids to allocate, and printed after it. */
+struct thread_row {
+	int id;
+	char name[16];
+	const char *state;
+	uint64_t runtime_ns, switches;
+};
+
+struct thread_rows {
+	struct thread_row *row;
+	unsigned n, room;
+};
+
+static const char *state_name(enum thread_state s)
+{
+	static const char *const names[] = {
+		[THREAD_NEW] = "new",	      [THREAD_READY] = "ready",
+		[THREAD_RUNNING] = "running", [THREAD_BLOCKED] = "blocked",
+		[THREAD_DEAD] = "dead",
+	};
+
+	return names[s];
+}
+
+static void thread_row_add(struct thread *th, void *arg)
+{
+	struct thread_rows *rows = arg;
+
+	if (rows->n < rows->room) {
+		struct thread_row *r = &rows->row[rows->n];
+
+		*r = (struct thread_row){ .id = th->base.id,
+					  .state = state_name(READ_ONCE(th->state)),
+					  .runtime_ns = READ_ONCE(th->runtime_ns),
+					  .switches = READ_ONCE(th->switches) };
+		str_copy(r->name, th->base.name, sizeof(r->name));
+	}
+	rows->n++;
+}
+
+static void show_threads(struct proc_text *t)
+{
+	struct thread_rows rows = { 0 };
+
+	do {
+		kfree(rows.row);
+		rows.room = rows.n + 16;
+		rows.n = 0;
+		rows.row = kcalloc(rows.room, sizeof(*rows.row));
+		if (!rows.row) {
+			t->failed = true;
+			return;
+		}
+		thread_for_each(thread_row_add, &rows);
+	} while (rows.n > rows.room);
+	proc_printf(t, "id name state runtime_ms switches\n");
+	for (unsigned i = 0; i < rows.n; i++)
+		proc_printf(t, "%d %s %s %lu %lu\n", rows.row[i].id, rows.row[i].name,
+			    rows.row[i].state, (unsigned long)(rows.row[i].runtime_ns / NS_PER_MS),
+			    (unsigned long)rows.row[i].switches);
+	kfree(rows.row);
+}
+
+static void syscall_line(unsigned nr, uint64_t count, void *arg)
+{
+	proc_printf(arg, "%u %lu\n", nr, (unsigned long)count);
+}
+
+static void show_syscalls(struct proc_text *t)
+{
+	proc_printf(t, "missing asked\n");
+	syscall_for_each_unknown(syscall_line, t);
+}
+
+static void net_line(void *arg, const char *text)
+{
+	proc_printf(arg, "%s\n", text);
+}
+
+static void show_net(struct proc_text *t)
+{
+	net_report(net_line, t);
+}
+
+void procinfo_init(void)
+{
+	static const struct {
+		const char *path;
+		void (*show)(struct proc_text *t);
+	} entries[] = {
+		{ "interrupts", show_interrupts }, { "cpuinfo", show_cpuinfo },
+		{ "uptime", show_uptime },	   { "tern/sched", show_sched },
+		{ "tern/threads", show_threads },  { "tern/syscalls", show_syscalls },
+		{ "tern/net", show_net },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(entries); i++)
+		if (procfs_register(entries[i].path, entries[i].show) < 0)
+			log_warn("proc: no memory for /proc/%s", entries[i].path);
+}

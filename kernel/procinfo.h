@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TERN_KERNEL_PROCINFO_H
+#define TERN_KERNEL_PROCINFO_H
+
+/* boot, after vfs_init(): /proc entries whose facts lie in kernel/ and below fs/. */
+void procinfo_init(void);
+
+#endif
