@@ -60,6 +60,8 @@ void exit_current(int wait_status)
 	struct process *p = t->process;
 	bool last;
 
+	/* I-PROC-3 */
+	lock_check_none_held("exit");
 	if (t->clear_tid) {
 		uint32_t zero = 0;
 		int ignored = user_copy_to(t->clear_tid, &zero, sizeof(zero));

@@ -16,7 +16,7 @@ int process_new_session(struct process *p) __must_check;
 /* Into the group of `of`. Before process_publish(). */
 void process_join_group_of(struct process *p, struct process *of);
 void process_add_thread(struct process *p, struct thread *t);
-/* NEW -> ALIVE: visible from now on (RC-015). parent NULL: the kernel. The table holds a reference until reaped. */
+/* NEW -> ALIVE: visible from now on (I-PROC-1, RC-015). parent NULL: the kernel. The table holds a reference until reaped. */
 void process_publish(struct process *p, struct process *parent);
 /* A process that was never published: undo process_create() and what followed. */
 void process_abandon(struct process *p);

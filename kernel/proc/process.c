@@ -519,6 +519,7 @@ void process_put(struct process *p)
 {
 	if (!refcount_put(&p->ref))
 		return;
+	/* I-PROC-2 */
 	ASSERT(!p->group && !p->space && !p->files && !p->fs && list_empty(&p->threads));
 	poll_source_check_idle(&p->exited);
 	slab_free(process_cache, p);
