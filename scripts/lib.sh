@@ -71,14 +71,13 @@ random_port() {
 }
 
 # Install packages, fetch the sources (make does) and build, as far as needed.
-# set_up yes|no [debug]: whether to install; which image.
+# set_up yes|no [debug] [--tests]: whether to install; which image; for the tests too.
 set_up() {
+	local words=""
 	need_space "$TOP" 400
-	if [ "$1" = yes ]; then
-		"$TOP/scripts/setup.sh" >&2 || die "the set-up stopped: see the line above"
-	else
-		"$TOP/scripts/setup.sh" --no-install >&2 || die "packages are missing: install those listed above"
-	fi
+	[ "$1" = yes ] || words=--no-install
+	# shellcheck disable=SC2086  # words, or none
+	"$TOP/scripts/setup.sh" $words ${3-} >&2 || die "the set-up stopped: see the line above"
 	make -s -C "$TOP" ${2:+DEBUG=1} >&2 ||
 		die "the build stopped: see above; a second run continues where this one stopped"
 }

@@ -66,10 +66,10 @@ PYTHON=/usr/bin/python3
 start=$SECONDS
 if [ $build = yes ]; then
 	say "== set-up"
-	set_up "$install"
+	set_up "$install" "" --tests
 	case $rings in
 	*kernel* | *user* | *blackbox* | *soak*)
-		set_up "$install" debug
+		set_up "$install" debug --tests
 		make -s build/tests.cpio >&2 || die "the torture programs do not build: see above"
 		;;
 	esac

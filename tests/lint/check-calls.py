@@ -1,0 +1,48 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Do calls go downward too? Each symbol that an object file of ours leaves undefined must be defined on a floor
+that docs/layers.txt lets it use, in third-party code, or be one of the up-calls: functions that a lower
+floor declares in its own header and an upper one defines (docs/02-building.md, "Holes in the floor")."""
+import os
+import re
+import subprocess
+
+from lintlib import bad, files, finish, text_of
+
+UPCALLS = set(re.findall(r"`(\w+)`", re.search(r"The functions:(.*?)The tables:", text_of("docs/02-building.md"),
+                                               re.S).group(1)))
+OUT = next((o for o in ("build/debug", "build/release") if os.path.isdir(f"{o}/obj")), None)
+if OUT is None:
+    bad("build", 0, "nothing is built: run make first")
+    finish()
+
+floors = {}
+for line in open("docs/layers.txt", encoding="utf-8"):
+    words = line.split("#")[0].replace(":", " ").split()
+    if words and words[0] != "door":
+        floors[words[0]] = set(words[1:]) | {words[0]}
+
+
+def floor_of(path):
+    above = [f for f in floors if path == f or path.startswith(f + "/")]
+    return max(above, key=len, default=None)
+
+
+defined, wanted = {}, []
+for source in files(".c", ".S"):
+    path = f"{OUT}/obj/{source}.o"
+    floor = floor_of(source)
+    if floor is None or not os.path.exists(path):
+        continue
+    listing = subprocess.run(["aarch64-linux-gnu-nm", path], stdout=subprocess.PIPE, text=True, check=True).stdout
+    for line in listing.splitlines():
+        words = line.split()
+        if words[-2] == "U":
+            wanted.append((source, floor, words[-1]))
+        elif words[-2] in "TDBRVWGS":
+            defined[words[-1]] = (source, floor)
+for source, floor, symbol in wanted:
+    where, theirs = defined.get(symbol, (None, None))
+    if theirs and theirs not in floors[floor] and symbol not in UPCALLS:
+        bad(source, 0, f"{floor} calls {symbol} of {where}: {theirs} is not below it")
+finish(f"{len(wanted)} references, {len(UPCALLS)} up-calls")
