@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+/* A connection's thread. It turns the wheel of ssh/ssh.h: socket in, programs' output, socket out, sleep until a file
+ * is ready or a time comes. Nothing it calls blocks for the peer or a program; it holds no lock while it sleeps.
+ *
+ * The login runs on a large stack. When it is done the connection moves to a thread with an ordinary one, and the
+ * large one is given back. */
+#include "kernel/core/log.h"
+#include "kernel/core/random.h"
+#include "lib/errno.h"
+#include "lib/fmt.h"
+#include "lib/string.h"
+#include "mm/phys/slab.h"
+#include "ssh/proto.h"
+#include "ssh/server/server_priv.h"
+
+#define READS_A_TURN 8
+#define LINGER_NS    (500 * NS_PER_MS)
+#define FLUSH_NS     NS_PER_S
+#define DROP_BYTES   512
+
+static void *conn_alloc(void *host, size_t n)
+{
+	return kmalloc(n);
+}
+
+static void conn_free(void *host, void *p, size_t n)
+{
+	kfree(p);
+}
+
+static int conn_random(void *host, void *buf, size_t n)
+{
+	return random_bytes(buf, n);
+}
+
+static void conn_log(void *host, enum ssh_log level, const char *text, struct bytes about)
+{
+	struct server_conn *s = host;
+	char peer[SOCKET_ADDR_TEXT];
+
+	if (level == SSH_LOG_DEBUG) {
+		log_debug("ssh: %u: %s%s%.*s", s->number, text, about.n ? ": " : "", (int)about.n,
+			  (const char *)about.p);
+		return;
+	}
+	socket_addr_format(peer, sizeof(peer), &s->peer);
+	log_info("ssh: %u %s: %s%s%.*s", s->number, peer, text, about.n ? ": " : "", (int)about.n,
+		 (const char *)about.p);
+}
+
+static const struct ssh_host_ops conn_ops = {
+	.alloc = conn_alloc,
+	.free = conn_free,
+	.random = conn_random,
+	.log = conn_log,
+	.key_check = server_key_check,
+	.auth_failed = server_auth_failed,
+	.auth_done = server_auth_done,
+	.chan_open = session_open,
+	.chan_env = session_env,
+	.chan_pty = session_pty,
+	.chan_start = session_start,
+	.chan_input = session_input,
+	.chan_input_eof = session_input_eof,
+	.chan_winsize = session_winsize,
+	.chan_signal = session_signal,
+	.chan_break = session_break,
+	.chan_closed = session_closed,
+};
+
+void server_log(struct server_conn *s, const char *text)
+{
+	conn_log(s, SSH_LOG_INFO, text, BYTES_LIT(""));
+}
+
+/* Events are hints: they mark what to try. */
+static void take_events(struct server_conn *s)
+{
+	struct poll_watch *w;
+	uint32_t events;
+
+	while ((w = poller_next(&s->poller, &events))) {
+		if (w == &s->sock_watch)
+			s->sock_readable = true;
+		else if (w != &s->kick_watch)
+			session_event(w->cookie, w);
+	}
+}
+
+static bool read_socket(struct server_conn *s)
+{
+	bool moved = false;
+
+	for (unsigned i = 0; i < READS_A_TURN && s->sock_readable && !s->sock_dead; i++) {
+		size_t room;
+		void *p = ssh_conn_input_space(s->proto, &room);
+		ssize_t n;
+
+		if (!p)
+			break;
+		n = file_read_kernel(s->sock, p, room);
+		if (n == -EAGAIN) {
+			s->sock_readable = false;
+		} else if (n <= 0) {
+			s->sock_dead = true;
+		} else {
+			moved = true;
+			ssh_conn_input_done(s->proto, (size_t)n);
+			ssh_conn_run(s->proto, clock_now_ns());
+		}
+	}
+	return moved;
+}
+
+static void want_out(struct server_conn *s, bool on)
+{
+	if (s->sock_wants_out == on)
+		return;
+	s->sock_wants_out = on;
+	poll_watch_set(&s->sock_watch, POLL_IN | POLL_RDHUP | (on ? POLL_OUT : 0));
+}
+
+/* Send what there is. When the socket is full, ask to be told, and try once more: room may have come in between. */
+static bool write_socket(struct server_conn *s)
+{
+	bool moved = false, asked = false;
+	const void *p;
+	size_t n;
+
+	while (!s->sock_dead && (p = ssh_conn_output(s->proto, &n))) {
+		ssize_t sent = file_write_kernel(s->sock, p, n);
+
+		if (sent == -EAGAIN) {
+			if (asked)
+				return moved;
+			asked = true;
+			want_out(s, true);
+		} else if (sent <= 0) {
+			s->sock_dead = true;
+		} else {
+			moved = true;
+			ssh_conn_output_sent(s->proto, (size_t)sent);
+		}
+	}
+	if (!asked)
+		want_out(s, false);
+	return moved;
+}
+
+static bool pump_sessions(struct server_conn *s)
+{
+	struct server_session *x, *next;
+	bool moved = false;
+
+	list_for_each_safe (x, next, &s->sessions, link)
+		moved |= session_pump(x);
+	return moved;
+}
+
+static void show(struct server_conn *s)
+{
+	ssh_conn_info(s->proto, &s->shown);
+	s->shown.user = s->shown.peer_version = (struct bytes){ NULL, 0 };
+}
+
+static bool conn_ended(struct server_conn *s)
+{
+	return s->sock_dead || READ_ONCE(s->evicted) || ssh_conn_is_over(s->proto);
+}
+
+/* Serve until the end, or until logged in if that is asked. */
+static void conn_turn_until(struct server_conn *s, bool login_only)
+{
+	while (!conn_ended(s)) {
+		bool moved;
+
+		take_events(s);
+		moved = read_socket(s);
+		ssh_conn_run(s->proto, clock_now_ns());
+		moved |= pump_sessions(s);
+		moved |= write_socket(s);
+		show(s);
+		if (login_only && ssh_conn_is_authenticated(s->proto))
+			return;
+		if (moved)
+			cond_resched();
+		else if (poller_wait(&s->poller, WAIT_KILLABLE, ssh_conn_deadline(s->proto)) ==
+			 -EINTR)
+			return;
+	}
+}
+
+/* Let the last message reach the peer: send it, promise no more, and read on until the peer closes too, for a
+ * connection closed with unread bytes is reset, and the message lost. */
+static void conn_linger(struct server_conn *s)
+{
+	uint64_t until = clock_now_ns() + FLUSH_NS;
+	char *drop;
+	ssize_t n = 1;
+	size_t left;
+
+	while (!s->sock_dead && ssh_conn_output(s->proto, &left) && clock_now_ns() < until) {
+		take_events(s);
+		if (!write_socket(s) && poller_wait(&s->poller, WAIT_KILLABLE, until) == -EINTR)
+			break;
+	}
+	if (s->sock_dead || socket_shutdown(s->sock, SOCKET_SHUT_WR))
+		return;
+	drop = kmalloc(DROP_BYTES);
+	until = clock_now_ns() + LINGER_NS;
+	while (drop && n != 0 && clock_now_ns() < until) {
+		take_events(s);
+		n = file_read_kernel(s->sock, drop, DROP_BYTES);
+		if (n < 0 && n != -EAGAIN)
+			break;
+		if (n == -EAGAIN && poller_wait(&s->poller, WAIT_KILLABLE, until) == -EINTR)
+			break;
+	}
+	kfree(drop);
+}
+
+static void conn_destroy(struct server_conn *s)
+{
+	server_conn_remove(s);
+	if (s->proto)
+		ssh_conn_destroy(s->proto);
+	poll_watch_remove(&s->sock_watch);
+	poll_watch_remove(&s->kick_watch);
+	poll_source_check_idle(&s->kick);
+	file_put(s->sock);
+	kfree(s->keys);
+	kfree(s);
+}
+
+static void conn_finish(struct server_conn *s)
+{
+	if (READ_ONCE(s->evicted)) {
+		server_log(s, "displaced by a newcomer");
+		ssh_conn_disconnect(s->proto, SSH_DISCONNECT_TOO_MANY_CONNECTIONS,
+				    "too many connections");
+		(void)write_socket(s);
+	} else {
+		conn_linger(s);
+	}
+	conn_destroy(s);
+}
+
+static void session_thread(void *arg)
+{
+	struct server_conn *s = arg;
+
+	conn_turn_until(s, false);
+	conn_finish(s);
+}
+
+static void login_thread(void *arg)
+{
+	struct server_conn *s = arg;
+
+	conn_turn_until(s, true);
+	/* From here on the connection is the other thread's. Without memory for one, this one goes on. */
+	if (!conn_ended(s) && ssh_conn_is_authenticated(s->proto) &&
+	    thread_spawn("ssh-session", session_thread, s) == 0)
+		return;
+	session_thread(s);
+}
+
+static struct server_conn *conn_create(struct file *sock, const struct socket_addr *peer,
+				       unsigned number)
+{
+	struct server_conn *s = kzalloc(sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->sock = sock;
+	s->peer = *peer;
+	s->number = number;
+	s->accepted_ns = clock_now_ns();
+	s->sock_readable = true;
+	list_init(&s->sessions);
+	s->proto = ssh_conn_create(ssh_server_config, &conn_ops, s, s->accepted_ns);
+	if (!s->proto) {
+		kfree(s);
+		return NULL;
+	}
+	if (socket_local(sock, &s->local))
+		s->local = (struct socket_addr){ 0 };
+	atomic_fetch_or(&sock->flags, FILE_KERNEL_NONBLOCK);
+	poll_source_init(&s->kick);
+	poller_init(&s->poller);
+	poll_watch_add(&s->poller, &s->kick_watch, &s->kick, POLL_IN, s);
+	poll_watch_add(&s->poller, &s->sock_watch, sock->source, POLL_IN | POLL_RDHUP, s);
+	server_conn_add(s);
+	return s;
+}
+
+int server_conn_start(struct file *sock, const struct socket_addr *peer, unsigned number)
+{
+	struct server_conn *s = conn_create(sock, peer, number);
+	struct thread *t;
+
+	if (!s) {
+		(void)socket_abort(sock);
+		file_put(sock);
+		return -ENOMEM;
+	}
+	if (socket_set_nodelay(sock, true))
+		log_debug("ssh: %u: no TCP_NODELAY", number);
+	t = thread_create("ssh-login", login_thread, s, KSTACK_SIZE_LARGE);
+	if (!t) {
+		(void)socket_abort(sock);
+		conn_destroy(s);
+		return -ENOMEM;
+	}
+	thread_start(t);
+	thread_put(t);
+	return 0;
+}

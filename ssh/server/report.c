@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* /proc/tern/ssh: a line for each connection. */
+#include "fs/vfs.h"
+#include "kernel/core/clock.h"
+#include "ssh/server/server_priv.h"
+
+static void show_conn(struct server_conn *s, void *arg)
+{
+	const struct ssh_conn_info *i = &s->shown;
+	char peer[SOCKET_ADDR_TEXT];
+
+	socket_addr_format(peer, sizeof(peer), &s->peer);
+	proc_printf(
+		arg,
+		"%u %s %s %s %s %s/%s %s/%s in %llu out %llu rekeys %u channels %u memory %zu age %llu\n",
+		s->number, peer, s->user[0] ? s->user : "-", i->phase ? i->phase : "new",
+		i->kex ? i->kex : "-", i->cipher_in ? i->cipher_in : "-",
+		i->cipher_out ? i->cipher_out : "-", i->mac_in ? i->mac_in : "-",
+		i->mac_out ? i->mac_out : "-", (unsigned long long)i->bytes_in,
+		(unsigned long long)i->bytes_out, i->rekeys, i->channels, i->memory,
+		(unsigned long long)((clock_now_ns() - s->accepted_ns) / NS_PER_S));
+}
+
+static void show(struct proc_text *t)
+{
+	proc_printf(t, "number peer user phase kex cipher mac bytes rekeys channels memory age\n");
+	server_conn_for_each(show_conn, t);
+}
+
+int report_init(void)
+{
+	return procfs_register("tern/ssh", show);
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/* The listener, the list of connections, and the bound on those that are not logged in. All limits are global: behind
+ * a forwarded port every client has one address. */
+#include "ssh/server/server.h"
+#include "kernel/core/log.h"
+#include "kernel/core/machine.h"
+#include "kernel/core/random.h"
+#include "kernel/seed.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/phys/page.h"
+#include "mm/phys/slab.h"
+#include "ssh/authkeys.h"
+#include "ssh/server/server_priv.h"
+
+#define HOST_KEY	"/etc/ssh/ssh_host_ed25519_key"
+#define AUTHORIZED_KEYS "/root/.ssh/authorized_keys"
+#define KEY_FILE_MAX	4096
+#define BACKLOG		128
+/* Newcomers at once: each costs about this much until it is logged in, and all together a quarter of memory. */
+#define NEWCOMER_BYTES (128 * 1024)
+#define NEWCOMERS_MAX  256u
+#define NEWCOMERS_MIN  4u
+
+static struct ssh_hostkey hostkey; /* [init] */
+static struct ssh_config config;   /* [init] */
+const struct ssh_config *const ssh_server_config = &config;
+static struct file *listener;  /* [init] */
+static unsigned newcomers_max; /* [init] */
+
+static spinlock_t conns_lock = SPINLOCK_INIT(SSHCONN);
+static struct list_head conns = LIST_HEAD_INIT(conns); /* [conns_lock] oldest first */
+static unsigned newcomers;			       /* [conns_lock] */
+
+/* The oldest newcomer among those that have sent least. */
+static struct server_conn *least_worthy(void) __requires(conns_lock)
+{
+	struct server_conn *s, *least = NULL;
+
+	list_for_each (s, &conns, link) {
+		if (s->stage != CONN_LOGIN || READ_ONCE(s->evicted))
+			continue;
+		if (!least || READ_ONCE(s->shown.bytes_in) < READ_ONCE(least->shown.bytes_in))
+			least = s;
+	}
+	return least;
+}
+
+void server_conn_add(struct server_conn *s)
+{
+	struct server_conn *least = NULL;
+
+	spin_lock(&conns_lock);
+	if (newcomers >= newcomers_max)
+		least = least_worthy();
+	if (least) {
+		WRITE_ONCE(least->evicted, true);
+		poll_notify(&least->kick, POLL_IN);
+	}
+	list_push_back(&s->link, &conns);
+	s->stage = CONN_LOGIN;
+	newcomers++;
+	spin_unlock(&conns_lock);
+}
+
+void server_conn_opened(struct server_conn *s, struct bytes user)
+{
+	size_t n = MIN(user.n, sizeof(s->user) - 1);
+
+	spin_lock(&conns_lock);
+	s->stage = CONN_OPEN;
+	newcomers--;
+	memcpy(s->user, user.p, n);
+	s->user[n] = 0;
+	spin_unlock(&conns_lock);
+}
+
+void server_conn_remove(struct server_conn *s)
+{
+	spin_lock(&conns_lock);
+	list_del(&s->link);
+	if (s->stage == CONN_LOGIN)
+		newcomers--;
+	spin_unlock(&conns_lock);
+}
+
+void server_conn_for_each(void (*fn)(struct server_conn *s, void *arg), void *arg)
+{
+	struct server_conn *s;
+
+	spin_lock(&conns_lock);
+	list_for_each (s, &conns, link)
+		fn(s, arg);
+	spin_unlock(&conns_lock);
+}
+
+static char *read_all(struct file *f, size_t size, size_t *len)
+{
+	char *text = kmalloc(size + 1);
+	size_t have = 0;
+	ssize_t n = 1;
+
+	while (text && have < size && n > 0) {
+		n = file_read_kernel(f, text + have, size - have);
+		have += n > 0 ? (size_t)n : 0;
+	}
+	if (!text || n < 0) {
+		kfree(text);
+		return NULL;
+	}
+	text[have] = 0;
+	*len = have;
+	return text;
+}
+
+char *server_read_file(const char *path, size_t max, size_t *len)
+{
+	struct vfs_context ctx = { .root = vfs_root(), .cwd = vfs_root() };
+	struct file *f = NULL;
+	struct kstat st;
+	char *text = NULL;
+
+	if (vfs_open(&ctx, NULL, path, FILE_RDONLY, 0, &f) == 0) {
+		if (file_stat(f, &st) == 0 && st.size <= max)
+			text = read_all(f, st.size, len);
+		file_put(f);
+	}
+	dentry_put(ctx.root);
+	dentry_put(ctx.cwd);
+	return text;
+}
+
+static int make_host_key(void)
+{
+	uint8_t seed[SSH_HOSTKEY_SEED_BYTES];
+	int err = random_bytes(seed, sizeof(seed));
+
+	if (err)
+		return err;
+	ssh_hostkey_from_seed(&hostkey, seed);
+	secure_zero(seed, sizeof(seed));
+	return 0;
+}
+
+static int load_host_key(void)
+{
+	char print[SSH_FINGERPRINT_BYTES];
+	size_t len;
+	char *text = server_read_file(HOST_KEY, KEY_FILE_MAX, &len);
+	int err = text ? ssh_hostkey_parse(&hostkey, text, len) : -ENOENT;
+
+	if (text) {
+		secure_zero(text, len);
+		kfree(text);
+	}
+	if (text && err)
+		log_warn("ssh: %s is no unencrypted ed25519 key: making a new host key", HOST_KEY);
+	if (err)
+		err = make_host_key();
+	if (err)
+		return err;
+	ssh_hostkey_fingerprint(&hostkey, print);
+	log_info("ssh: host key %s", print);
+	return 0;
+}
+
+static void bad_line(void *arg, unsigned line, const char *why)
+{
+	log_warn("ssh: %s line %u: %s", AUTHORIZED_KEYS, line, why);
+}
+
+static void check_authorized_keys(void)
+{
+	size_t len = 0;
+	char *text = server_read_file(AUTHORIZED_KEYS, 256 * 1024, &len);
+	unsigned good = 0;
+
+	if (text)
+		good = ssh_authkeys_check((struct bytes){ (uint8_t *)text, len }, bad_line, NULL);
+	if (good == 0)
+		log_warn("ssh: no key in %s: nobody can log in", AUTHORIZED_KEYS);
+	kfree(text);
+}
+
+static void accept_all(unsigned *number)
+{
+	struct socket_addr peer;
+	struct file *sock;
+
+	while (socket_accept(listener, &sock, &peer) == 0)
+		if (server_conn_start(sock, &peer, ++*number))
+			log_warn("ssh: connection %u refused: out of memory", *number);
+}
+
+static void listen_thread(void *arg)
+{
+	struct poller poller;
+	struct poll_watch watch;
+	unsigned number = 0;
+	uint32_t events;
+
+	if (random_wait() || load_host_key()) {
+		log_warn("ssh: no host key: not serving");
+		return;
+	}
+	check_authorized_keys();
+	ssh_config_init(&config, &hostkey);
+	poller_init(&poller);
+	poll_watch_add(&poller, &watch, listener->source, POLL_IN, NULL);
+	for (;;) {
+		while (poller_next(&poller, &events))
+			;
+		accept_all(&number);
+		if (poller_wait(&poller, WAIT_KILLABLE, DEADLINE_NEVER))
+			break;
+	}
+	poll_watch_remove(&watch);
+}
+
+int ssh_server_start(void)
+{
+	uint64_t port = cmdline_u64("ssh_port", 22);
+	struct page_stats pages;
+	char word[8];
+	int err;
+
+	if (cmdline_get("ssh", word, sizeof(word)) == 0 && strcmp(word, "off") == 0)
+		return 0;
+	page_stats(&pages);
+	newcomers_max = (unsigned)(pages.total * PAGE_SIZE / 4 / NEWCOMER_BYTES);
+	newcomers_max = MIN(MAX(newcomers_max, NEWCOMERS_MIN), NEWCOMERS_MAX);
+	err = report_init();
+	if (!err)
+		err = socket_listen_tcp((uint16_t)port, BACKLOG, &listener);
+	if (err) {
+		log_warn("ssh: cannot listen on port %llu: error %d", (unsigned long long)port,
+			 -err);
+		return err;
+	}
+	return thread_spawn("ssh", listen_thread, NULL);
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* The server's objects.
+ *
+ * A connection belongs to its thread: nobody else touches what is [self]. Others find it in the list of connections,
+ * under the spinlock SSHCONN, and may then read what is [shown] and ask it to end (evicted, then kick). It is taken
+ * off the list before it is freed. No lock is held across a call into ssh/, a file or a process. */
+#ifndef TERN_SSH_SERVER_SERVER_PRIV_H
+#define TERN_SSH_SERVER_SERVER_PRIV_H
+
+#include "fs/file.h"
+#include "fs/vfs.h"
+#include "kernel/proc/process.h"
+#include "lib/list.h"
+#include "net/socket.h"
+#include "sched/poll.h"
+#include "ssh/hostkey.h"
+#include "ssh/ssh.h"
+
+#define SSH_USER_MAX 32
+
+/* Where a connection is, as others see it. */
+enum conn_stage { CONN_LOGIN, CONN_OPEN };
+
+struct server_conn {
+	struct list_head link;	  /* [SSHCONN] */
+	enum conn_stage stage;	  /* [SSHCONN] */
+	bool evicted;		  /* [atomic] set once: end, another needs the place */
+	unsigned number;	  /* [init] for the log */
+	uint64_t accepted_ns;	  /* [init] */
+	struct socket_addr peer;  /* [init] */
+	struct socket_addr local; /* [init] */
+	struct ssh_conn_info
+		shown; /* [shown] static strings and counters; written by the owner alone, for reports:
+				       user and peer_version are empty */
+	char user[SSH_USER_MAX + 1]; /* [SSHCONN] "" before login */
+
+	struct ssh_conn *proto;	      /* [self] */
+	struct file *sock;	      /* [self] */
+	bool sock_readable;	      /* [self] may have bytes: cleared by -EAGAIN */
+	bool sock_wants_out;	      /* [self] POLL_OUT is in the watch */
+	bool sock_dead;		      /* [self] end of stream or an error */
+	struct poller poller;	      /* [self] */
+	struct poll_watch sock_watch; /* [self] */
+	struct poll_watch kick_watch; /* [self] */
+	struct poll_source kick;      /* others wake the owner through it */
+	struct list_head sessions;    /* [self] */
+	char *keys; /* [self] authorized_keys of the last question; grants point into it */
+};
+
+/* A session channel and its program. in, out, err are our ends; with a terminal in and out are the same master. */
+struct server_session {
+	struct list_head link; /* conn->sessions */
+	struct server_conn *conn;
+	struct ssh_chan *ch;
+	struct file *in, *out, *err; /* NULL: closed */
+	struct file *slave;	     /* until the program has it */
+	struct poll_watch in_watch, out_watch, err_watch, exit_watch;
+	bool out_ready, err_ready; /* may have bytes: cleared by -EAGAIN */
+	bool pty, exited, finished;
+	unsigned pty_number;
+	int status;
+	struct process *proc;
+	char *env[48]; /* ENV_FIXED of ours, the client's, NULL */
+	unsigned env_count;
+};
+
+/* server.c */
+extern const struct ssh_config *const ssh_server_config; /* valid once connections come */
+/* Count and list a new connection, displacing one that is not logged in if there are too many. */
+void server_conn_add(struct server_conn *s);
+void server_conn_remove(struct server_conn *s);
+/* It is logged in: it counts no longer as a newcomer. */
+void server_conn_opened(struct server_conn *s, struct bytes user);
+/* Call fn for each connection, under SSHCONN. */
+void server_conn_for_each(void (*fn)(struct server_conn *s, void *arg), void *arg);
+/* A whole small file, in kmalloc memory with a NUL behind it. *len bytes, or NULL. */
+char *server_read_file(const char *path, size_t max, size_t *len) __must_check;
+
+/* conn.c */
+/* Serve a connection just accepted, in a thread of its own. Takes sock over in any case. 0 or -ENOMEM. */
+int server_conn_start(struct file *sock, const struct socket_addr *peer,
+		      unsigned number) __must_check;
+void server_log(struct server_conn *s, const char *text);
+
+/* auth.c */
+int server_key_check(void *host, struct bytes user, struct bytes key, struct ssh_grant *grant);
+uint64_t server_auth_failed(void *host, struct bytes user);
+void server_auth_done(void *host, struct bytes user);
+
+/* session.c */
+int session_open(void *host, struct ssh_chan *ch);
+int session_env(void *host, struct ssh_chan *ch, struct bytes name, struct bytes value);
+int session_pty(void *host, struct ssh_chan *ch, const struct ssh_pty *pty);
+int session_start(void *host, struct ssh_chan *ch, const struct ssh_start *start);
+ssize_t session_input(void *host, struct ssh_chan *ch, const void *p, size_t n);
+void session_input_eof(void *host, struct ssh_chan *ch);
+int session_winsize(void *host, struct ssh_chan *ch, const struct ssh_winsize *size);
+int session_signal(void *host, struct ssh_chan *ch, const char *name);
+int session_break(void *host, struct ssh_chan *ch, uint32_t ms);
+void session_closed(void *host, struct ssh_chan *ch);
+/* A watch of this session fired. */
+void session_event(struct server_session *x, struct poll_watch *w);
+/* Move output to the connection, and the end when it is all there. True if something moved. */
+bool session_pump(struct server_session *x);
+
+/* modes.c */
+struct tty_termios;
+/* Apply the client's terminal modes (RFC 4254 s8). */
+void modes_apply(struct tty_termios *t, struct bytes modes);
+
+/* report.c */
+int report_init(void) __must_check;
+
+#endif

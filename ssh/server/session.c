@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: MIT */
+/* A session channel: its terminal or pipes, its program, and the bytes between them and the channel.
+ *
+ * The end: all output is given when the streams are at their end, or, with a terminal, when the program has exited and
+ * nothing is left to read (others may still hold the terminal: they are hung up). Then EOF, how it ended, CLOSE. */
+#include "drivers/tty/tty.h"
+#include "fs/pipe.h"
+#include "kernel/core/log.h"
+#include "kernel/spawn.h"
+#include "lib/errno.h"
+#include "lib/fmt.h"
+#include "lib/string.h"
+#include "mm/phys/slab.h"
+#include "ssh/server/server_priv.h"
+
+#define SHELL	 "/bin/sh"
+#define ENV_MAX	 (ARRAY_SIZE(((struct server_session *)0)->env) - 1)
+#define VINTR	 0
+#define VEOF	 4
+#define EV_INPUT (POLL_IN | POLL_RDHUP)
+
+static struct server_session *session_at(struct ssh_chan *ch)
+{
+	return ssh_chan_data(ch);
+}
+
+int session_open(void *host, struct ssh_chan *ch)
+{
+	struct server_conn *s = host;
+	struct server_session *x = kzalloc(sizeof(*x));
+
+	if (!x)
+		return -ENOMEM;
+	x->conn = s;
+	x->ch = ch;
+	list_push_back(&x->link, &s->sessions);
+	ssh_chan_set_data(ch, x);
+	return 0;
+}
+
+/* The environment. */
+
+/* Takes text over; NULL is no memory. */
+static int env_add(struct server_session *x, char *text)
+{
+	if (!text)
+		return -ENOMEM;
+	if (x->env_count == ENV_MAX) {
+		kfree(text);
+		return -E2BIG;
+	}
+	x->env[x->env_count++] = text;
+	return 0;
+}
+
+static char *env_text(struct bytes name, struct bytes value)
+{
+	char *text = kmalloc(name.n + value.n + 2);
+
+	if (!text)
+		return NULL;
+	memcpy(text, name.p, name.n);
+	text[name.n] = '=';
+	memcpy(text + name.n + 1, value.p, value.n);
+	text[name.n + 1 + value.n] = 0;
+	return text;
+}
+
+int session_env(void *host, struct ssh_chan *ch, struct bytes name, struct bytes value)
+{
+	return env_add(session_at(ch), env_text(name, value));
+}
+
+static int env_put(struct server_session *x, const char *name, const char *value)
+{
+	struct bytes n = { (const uint8_t *)name, strlen(name) },
+		     v = { (const uint8_t *)value, strlen(value) };
+
+	return env_add(x, env_text(n, v));
+}
+
+static void address_only(char *buf, size_t size, const struct socket_addr *a)
+{
+	char *colon;
+
+	socket_addr_format(buf, size, a);
+	colon = strrchr(buf, ':');
+	if (colon)
+		*colon = 0;
+}
+
+static int env_fixed(struct server_session *x, const struct ssh_start *start)
+{
+	const struct server_conn *s = x->conn;
+	char from[SOCKET_ADDR_TEXT], to[SOCKET_ADDR_TEXT], text[2 * SOCKET_ADDR_TEXT + 16];
+	int err = env_put(x, "PATH", "/bin:/sbin:/usr/bin:/usr/sbin");
+
+	err = err ? err : env_put(x, "HOME", "/root");
+	err = err ? err : env_put(x, "USER", "root");
+	err = err ? err : env_put(x, "LOGNAME", "root");
+	err = err ? err : env_put(x, "SHELL", SHELL);
+	address_only(from, sizeof(from), &s->peer);
+	address_only(to, sizeof(to), &s->local);
+	fmt_print(text, sizeof(text), "%s %u %s %u", from, s->peer.port, to, s->local.port);
+	err = err ? err : env_put(x, "SSH_CONNECTION", text);
+	fmt_print(text, sizeof(text), "%s %u %u", from, s->peer.port, s->local.port);
+	err = err ? err : env_put(x, "SSH_CLIENT", text);
+	if (x->pty) {
+		fmt_print(text, sizeof(text), "/dev/pts/%u", x->pty_number);
+		err = err ? err : env_put(x, "SSH_TTY", text);
+	}
+	if (start->original.p)
+		err = err ? err
+			  : env_add(x,
+				    env_text(BYTES_LIT("SSH_ORIGINAL_COMMAND"), start->original));
+	return err;
+}
+
+/* Files and their watches. */
+
+static void own_nonblocking(struct file *f)
+{
+	atomic_fetch_or(&f->flags, FILE_KERNEL_NONBLOCK);
+}
+
+static void watch(struct server_session *x, struct poll_watch *w, struct poll_source *src,
+		  uint32_t events)
+{
+	poll_watch_add(&x->conn->poller, w, src, events, x);
+	/* The first look: what is true already is not announced. */
+	poll_watch_kick(w, events);
+}
+
+static void unwatch(struct poll_watch *w)
+{
+	if (w->poller)
+		poll_watch_remove(w);
+	w->poller = NULL;
+}
+
+static void close_file(struct file **f, struct poll_watch *w)
+{
+	if (w)
+		unwatch(w);
+	if (*f)
+		file_put(*f);
+	*f = NULL;
+}
+
+static void close_output(struct server_session *x, bool err)
+{
+	if (err)
+		close_file(&x->err, &x->err_watch);
+	else
+		close_file(&x->out, &x->out_watch);
+}
+
+int session_pty(void *host, struct ssh_chan *ch, const struct ssh_pty *pty)
+{
+	struct server_session *x = session_at(ch);
+	struct tty_size size = { pty->size.rows, pty->size.cols, pty->size.xpixel,
+				 pty->size.ypixel };
+	struct tty_termios modes;
+	int err = pty_create(&x->out, &x->slave, &x->pty_number);
+
+	if (err)
+		return err;
+	x->in = file_get(x->out);
+	own_nonblocking(x->out);
+	tty_get_termios(x->slave, &modes);
+	modes_apply(&modes, pty->modes);
+	tty_set_termios(x->slave, &modes);
+	tty_set_size(x->out, &size);
+	x->pty = true;
+	if (pty->term.n > 0)
+		return env_add(x, env_text(BYTES_LIT("TERM"), pty->term));
+	return 0;
+}
+
+/* Pipes for a program without a terminal: theirs into stdio, ours into x. */
+static int make_pipes(struct server_session *x, struct file *stdio[3])
+{
+	int err = pipe_create(&stdio[0], &x->in, 0);
+
+	if (!err)
+		err = pipe_create(&x->out, &stdio[1], 0);
+	if (!err)
+		err = pipe_create(&x->err, &stdio[2], 0);
+	if (err)
+		return err;
+	own_nonblocking(x->in);
+	own_nonblocking(x->out);
+	own_nonblocking(x->err);
+	return 0;
+}
+
+static void start_watching(struct server_session *x)
+{
+	watch(x, &x->exit_watch, &x->proc->exited, POLL_IN);
+	watch(x, &x->out_watch, x->out->source, EV_INPUT);
+	if (!x->pty) {
+		watch(x, &x->err_watch, x->err->source, EV_INPUT);
+		watch(x, &x->in_watch, x->in->source, 0);
+	}
+}
+
+/* argv: at most four words and the end. command is copied, for it has no NUL at its end. */
+static int spawn(struct server_session *x, const struct ssh_start *start, struct file *stdio[3])
+{
+	char *command = NULL;
+	const char *argv[4] = { "-sh", NULL, NULL, NULL };
+	struct spawn_args args = { .path = SHELL,
+				   .argv = argv,
+				   .envp = (const char *const *)x->env,
+				   .cwd = "/root",
+				   .stdio = { stdio[0], stdio[1], stdio[2] },
+				   .tty = x->slave };
+	int err;
+
+	if (start->kind == SSH_START_EXEC) {
+		command = kmalloc(start->command.n + 1);
+		if (!command)
+			return -ENOMEM;
+		memcpy(command, start->command.p, start->command.n);
+		command[start->command.n] = 0;
+		argv[0] = "sh";
+		argv[1] = "-c";
+		argv[2] = command;
+	}
+	err = process_spawn(&args, &x->proc);
+	kfree(command);
+	return err;
+}
+
+int session_start(void *host, struct ssh_chan *ch, const struct ssh_start *start)
+{
+	struct server_session *x = session_at(ch);
+	struct file *stdio[3] = { x->slave, x->slave, x->slave };
+	int err;
+
+	if (start->kind == SSH_START_SUBSYSTEM)
+		return -ENOENT;
+	err = env_fixed(x, start);
+	if (!err && !x->pty) {
+		stdio[0] = stdio[1] = stdio[2] = NULL;
+		err = make_pipes(x, stdio);
+	}
+	if (!err)
+		err = spawn(x, start, stdio);
+	if (!x->pty)
+		for (unsigned i = 0; i < 3; i++)
+			if (stdio[i])
+				file_put(stdio[i]);
+	if (err) {
+		log_warn("ssh: %u: cannot start a program: error %d", x->conn->number, -err);
+		if (!x->pty) {
+			close_file(&x->in, NULL);
+			close_file(&x->out, NULL);
+			close_file(&x->err, NULL);
+		}
+		return err;
+	}
+	close_file(&x->slave, NULL);
+	start_watching(x);
+	return 0;
+}
+
+/* Input. */
+
+/* The watch that tells of room for input: a terminal's master has one for both ways. */
+static void want_room(struct server_session *x, bool on)
+{
+	struct poll_watch *w = x->pty ? &x->out_watch : &x->in_watch;
+	uint32_t always = x->pty ? EV_INPUT : 0;
+
+	if (w->poller)
+		poll_watch_set(w, on ? always | POLL_OUT : always);
+}
+
+ssize_t session_input(void *host, struct ssh_chan *ch, const void *p, size_t n)
+{
+	struct server_session *x = session_at(ch);
+	ssize_t took;
+
+	if (!x->in || !x->proc)
+		return -EPIPE;
+	took = file_write_kernel(x->in, p, n);
+	if (took != -EAGAIN)
+		return took;
+	/* Ask to be told of room, then look again: it may have come in between. */
+	want_room(x, true);
+	took = file_write_kernel(x->in, p, n);
+	return took == -EAGAIN ? 0 : took;
+}
+
+/* With a terminal the end of input is a character. */
+static void type_control(struct server_session *x, unsigned index)
+{
+	struct tty_termios modes;
+	ssize_t n = 0;
+
+	tty_get_termios(x->in, &modes);
+	if (modes.cc[index])
+		n = file_write_kernel(x->in, &modes.cc[index], 1);
+	if (n < 0)
+		log_debug("ssh: %u: terminal takes no control character", x->conn->number);
+}
+
+void session_input_eof(void *host, struct ssh_chan *ch)
+{
+	struct server_session *x = session_at(ch);
+
+	if (!x->in)
+		return;
+	if (x->pty)
+		type_control(x, VEOF);
+	else
+		close_file(&x->in, &x->in_watch);
+}
+
+int session_winsize(void *host, struct ssh_chan *ch, const struct ssh_winsize *size)
+{
+	struct server_session *x = session_at(ch);
+	struct tty_size t = { size->rows, size->cols, size->xpixel, size->ypixel };
+
+	if (!x->pty || !x->in)
+		return -ENOTTY;
+	tty_set_size(x->in, &t);
+	return 0;
+}
+
+int session_signal(void *host, struct ssh_chan *ch, const char *name)
+{
+	struct server_session *x = session_at(ch);
+	int sig = signal_number(name);
+
+	if (!x->proc || sig == 0)
+		return -EINVAL;
+	process_signal_session(x->proc, sig);
+	return 0;
+}
+
+int session_break(void *host, struct ssh_chan *ch, uint32_t ms)
+{
+	struct server_session *x = session_at(ch);
+
+	if (!x->pty || !x->in)
+		return -ENOTTY;
+	type_control(x, VINTR);
+	return 0;
+}
+
+/* Output and the end. */
+
+void session_event(struct server_session *x, struct poll_watch *w)
+{
+	int status;
+
+	if (w == &x->exit_watch && process_exited(x->proc, &status)) {
+		x->exited = true;
+		x->status = status;
+	}
+	/* Whatever happened, another look at everything is cheap, and an exit means a last one. */
+	x->out_ready = x->err_ready = true;
+	if (ssh_chan_input_waiting(x->ch) > 0) {
+		want_room(x, false);
+		ssh_chan_input_ready(x->ch);
+	}
+}
+
+/* One read's worth. */
+static bool pump(struct server_session *x, bool err)
+{
+	struct file *f = err ? x->err : x->out;
+	bool *ready = err ? &x->err_ready : &x->out_ready;
+	size_t room;
+	ssize_t n;
+	void *p;
+
+	if (!f || !*ready)
+		return false;
+	p = ssh_chan_output_begin(x->ch, err, &room);
+	if (!p)
+		return false;
+	n = file_read_kernel(f, p, room);
+	ssh_chan_output_end(x->ch, n > 0 ? (size_t)n : 0);
+	if (n == -EAGAIN)
+		*ready = false;
+	else if (n <= 0)
+		close_output(x, err);
+	return n > 0;
+}
+
+static bool output_is_done(const struct server_session *x)
+{
+	return (!x->out && !x->err) || (x->pty && x->exited && !x->out_ready);
+}
+
+static bool finish(struct server_session *x)
+{
+	if (x->finished || !x->proc || !output_is_done(x))
+		return false;
+	ssh_chan_eof(x->ch);
+	if (!x->exited)
+		return false;
+	x->finished = true;
+	if (WSTATUS_EXITED(x->status))
+		ssh_chan_exit_status(x->ch, WSTATUS_CODE(x->status));
+	else
+		ssh_chan_exit_signal(x->ch, signal_name(WSTATUS_SIGNAL(x->status)) ?: "KILL",
+				     WSTATUS_CORE(x->status));
+	ssh_chan_close(x->ch);
+	return true;
+}
+
+bool session_pump(struct server_session *x)
+{
+	bool moved = pump(x, false);
+
+	moved |= pump(x, true);
+	return finish(x) || moved;
+}
+
+void session_closed(void *host, struct ssh_chan *ch)
+{
+	struct server_session *x = session_at(ch);
+
+	list_del(&x->link);
+	unwatch(&x->exit_watch);
+	if (x->proc && !x->exited)
+		process_signal_session(x->proc, SIG_HUP);
+	close_file(&x->in, &x->in_watch);
+	close_file(&x->out, &x->out_watch);
+	close_file(&x->err, &x->err_watch);
+	close_file(&x->slave, NULL);
+	if (x->proc)
+		process_put(x->proc);
+	while (x->env_count > 0)
+		kfree(x->env[--x->env_count]);
+	kfree(x);
+}
