@@ -75,7 +75,7 @@ NOSAN	  := arch/aarch64/boot% arch/aarch64/early% kernel/core/kasan% kernel/core
 COMMON := -std=gnu11 -O2 -g -ffreestanding -nostdinc -fno-pie -mcpu=cortex-a53 -mgeneral-regs-only -mstrict-align \
 	  -mno-outline-atomics -fno-common -fno-strict-aliasing -fno-delete-null-pointer-checks -fno-omit-frame-pointer \
 	  -fno-asynchronous-unwind-tables -fstack-protector-strong -ffunction-sections -fdata-sections \
-	  -ffile-prefix-map=$(CURDIR)=. $(INCLUDES) $(if $(DEBUG),-DDEBUG=1)
+	  "-ffile-prefix-map=$(CURDIR)=." $(INCLUDES) $(if $(DEBUG),-DDEBUG=1)
 STRICT := -Wall -Wextra -Wno-unused-parameter -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wundef -Wvla \
 	  -Wwrite-strings -Wimplicit-fallthrough -Wframe-larger-than=1024 $(if $(WERROR),-Werror)
 LWIP_FLAGS    := -Wall -Wextra -Wno-unused-parameter -Inet
@@ -150,7 +150,7 @@ $(O)/Image: $(O)/tern.elf
 M	:= deps/musl-dev/usr/lib/aarch64-linux-musl
 U	:= build/user
 USER_CFLAGS  := -std=gnu11 -O2 -g -nostdinc -fno-pie -fno-asynchronous-unwind-tables -ffunction-sections \
-		-fdata-sections -mno-outline-atomics -ffile-prefix-map=$(CURDIR)=. -D_GNU_SOURCE -I. -Wall -Wextra \
+		-fdata-sections -mno-outline-atomics "-ffile-prefix-map=$(CURDIR)=." -D_GNU_SOURCE -I. -Wall -Wextra \
 		-Wno-unused-parameter -Wshadow -Wvla -Wwrite-strings $(if $(WERROR),-Werror) \
 		-isystem deps/musl-dev/usr/include/aarch64-linux-musl \
 		-isystem $(shell $(CC) -print-file-name=include) -isystem deps/bearssl/inc
