@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TERN_TESTS_HOST_NET_ENV_H
+#define TERN_TESTS_HOST_NET_ENV_H
+
+#include "lib/types.h"
+
+/* Objects and pages out. */
+extern uint64_t env_objects;
+extern uint64_t env_pages;
+/* The n-th allocation from now fails; 0: none. */
+extern uint64_t env_fail_in;
+
+#endif
