@@ -66,8 +66,6 @@ PYTHON=/usr/bin/python3
 start=$SECONDS
 if [ $build = yes ]; then
 	say "== set-up"
-	# shellcheck disable=SC2034 # read by set_up
-	FOR_TESTS=yes
 	set_up "$install" "" --tests
 	case $rings in
 	*kernel* | *user* | *blackbox* | *soak*)
