@@ -61,6 +61,7 @@ class Archive:
             if 0 < gap < FILLER_MIN:
                 gap += PAGE
             self.filler(gap)
+            # I-BUILD-2
             assert (len(self.data) + head) % PAGE == 0
         self.member(name, stat.S_IFREG | mode, body)
 

@@ -48,6 +48,7 @@ def main():
         return
     text = table(read_functions(sys.stdin))
     if sys.argv[1:2] == ["--check"]:
+        # I-BUILD-1
         with open(sys.argv[2], encoding="ascii") as f:
             if f.read() != text:
                 sys.exit("symbols: functions moved between the two links: is .ksyms behind all code in linker.ld?")

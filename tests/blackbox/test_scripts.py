@@ -125,6 +125,7 @@ def test_host_key_is_kept():
 
 @pytest.mark.long
 def test_two_builds_in_two_folders_are_identical(tmp_path):
+    """I-BUILD-3"""
     copies = []
     for name in ("one", "a second folder"):
         copy = tmp_path / name
