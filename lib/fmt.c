@@ -15,6 +15,7 @@ struct sink {
 struct conv {
 	bool left;
 	bool zero;
+	bool alt;
 	bool has_precision;
 	int width;
 	int precision;
@@ -89,6 +90,8 @@ static const char *parse_flags(const char *f, struct conv *c)
 			c->left = true;
 		else if (*f == '0')
 			c->zero = true;
+		else if (*f == '#')
+			c->alt = true;
 		else
 			return f;
 	}
@@ -139,6 +142,7 @@ static uint64_t take_unsigned(const struct conv *c, va_list *ap)
 
 static void put_conv(struct sink *s, const struct conv *c, va_list *ap)
 {
+	uint64_t u;
 	int64_t v;
 	char one;
 
@@ -151,7 +155,9 @@ static void put_conv(struct sink *s, const struct conv *c, va_list *ap)
 	case 'u':
 	case 'x':
 	case 'X':
-		put_number(s, c, take_unsigned(c, ap), "");
+		u = take_unsigned(c, ap);
+		put_number(s, c, u,
+			   c->alt && u && c->kind != 'u' ? c->kind == 'x' ? "0x" : "0X" : "");
 		break;
 	case 'p':
 		put_number(s, c, (uint64_t)(uintptr_t)va_arg(*ap, void *), "0x");

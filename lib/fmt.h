@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Formatting: %d %u %x %X %lu %ld %lx %llu %llx %zu %zd %zx %c %s %p %% with flags - 0 and width, precision for %s
+/* Formatting: %d %u %x %X %lu %ld %lx %llu %llx %zu %zd %zx %c %s %p %% with flags - 0 # and width, precision for %s
  * (%.*s). Never writes past the end; always ends with NUL if size > 0. */
 #ifndef TERN_LIB_FMT_H
 #define TERN_LIB_FMT_H

@@ -15,10 +15,9 @@ struct thread;
 #define PAGE_SIZE  (1UL << PAGE_SHIFT)
 
 /* The kernel's half of the address space (TTBR1, 39 bits). RAM is reached through the linear map: physical
- * address pa is LINEAR_BASE + (pa - linear offset chosen at boot from the device tree's lowest RAM address,
- * rounded down to 1 GiB). */
-extern uint64_t
-	arch_linear_pa; /* [init] the physical address at LINEAR_BASE; set before any C uses RAM */
+ * address pa is at LINEAR_BASE + (pa - arch_linear_pa). [init] by machine_init(): the lowest RAM address of the
+ * device tree, rounded down to 1 GiB. */
+extern uint64_t arch_linear_pa;
 #define KERNEL_SPACE_BASE 0xffffff8000000000UL
 #define LINEAR_BASE	  0xffffff8000000000UL
 #define LINEAR_SIZE	  (256UL << 30)
@@ -31,9 +30,7 @@ extern uint64_t
 #define USER_MIN 0x1000UL
 #define USER_MAX 0x8000000000UL
 
-/* The physical address that LINEAR_BASE maps (a multiple of 1 GiB), and the one of the image's first byte.
- * Known before any other C code of the kernel's half runs. */
-uint64_t arch_linear_offset(void);
+/* The physical address of the image's first byte. */
 paddr_t arch_image_start(void);
 /* The whole image, bss included, rounded up to pages. */
 size_t arch_image_size(void);
@@ -41,7 +38,7 @@ size_t arch_image_size(void);
 /* boot, in this order, by machine_init(): show up to 2 MiB of device tree at pa (read-only, stays; NULL if it cannot
  * be mapped); say where RAM begins; map each range of it (false: outside the linear map, or too many pieces). */
 const void *arch_map_tree(paddr_t pa) __must_check;
-void arch_set_linear_offset(uint64_t lowest_ram);
+void arch_set_linear_base(uint64_t lowest_ram);
 bool arch_map_ram(uint64_t start, uint64_t size) __must_check;
 /* boot: map device registers for good; NULL if the area is used up. */
 void *arch_map_device(uint64_t start, uint64_t size) __must_check;
@@ -330,7 +327,9 @@ int arch_mark(struct arch_jump_buf *b) __attribute__((returns_twice));
 void arch_jump(struct arch_jump_buf *b, int v) __noreturn;
 
 /* Up-calls: declared here, defined above. See docs/02-building.md. */
-void trap_irq(struct trap_frame *f); /* kernel/core/irq.c; irqs off */
+void kernel_main(paddr_t tree) __noreturn; /* kernel/main.c; the boot CPU, MMU on, irqs off */
+void cpu_secondary_start(void) __noreturn; /* kernel/core/percpu.c; every other CPU */
+void trap_irq(struct trap_frame *f);	   /* kernel/core/irq.c; irqs off */
 void trap_sync_user(struct trap_frame *f, uint64_t esr, uint64_t far); /* kernel/trap.c; irqs on */
 /* A fault at EL1: true if it was resolved (user page brought in); else the fix-up or the panic follows. */
 bool trap_sync_kernel(struct trap_frame *f, uint64_t esr, uint64_t far); /* kernel/trap.c */

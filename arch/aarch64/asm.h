@@ -31,22 +31,25 @@
 #define MAIR_VALUE 0x04ff
 
 #ifdef __ASSEMBLER__
-#define FUNC(name)                                                                                 \
-	.global name;                                                                              \
-	.type name, % function;                                                                    \
-	.balign 16;                                                                                \
-name:
-#define END(name) .size name, .- name
+/* clang-format off */
+#define FUNC(name) .global name; .type name, %function; .balign 16; name:
+#define END(name) .size name, . - name
 
 /* A fault at `from` goes on at `to` (arch/aarch64/fault.c). */
-.macro ex_entry from, to.pushsection __ex_table,
-	"a".balign 4.long \from -..long \to -
-					 ..popsection
-					 .endm
+	.macro ex_entry from, to
+	.pushsection __ex_table, "a"
+	.balign 4
+	.long \from - .
+	.long \to - .
+	.popsection
+	.endm
 
-					 .macro mov64 reg,
-	value movz \reg, #((\value) & 0xffff) movk \reg,
-	#(((\value) >> 16) & 0xffff), lsl #16 movk \reg, #(((\value) >> 32) & 0xffff), lsl #32.endm
+	.macro mov64 reg, value
+	movz \reg, #((\value) & 0xffff)
+	movk \reg, #(((\value) >> 16) & 0xffff), lsl #16
+	movk \reg, #(((\value) >> 32) & 0xffff), lsl #32
+	.endm
+/* clang-format on */
 #endif
 
 #endif

@@ -2,10 +2,9 @@
 /* Synchronous exceptions taken at EL1, and walks of a stack. A fault is resolved (a user page is brought in), fixed up
  * (the instruction is listed in __ex_table), or the end. */
 #include "arch/aarch64/arch.h"
+#include "arch/aarch64/esr.h"
 
-#define EC_UNKNOWN	  0x00
-#define EC_DATA_ABORT_EL1 0x25
-#define SPSR_I		  BIT(7)
+#define SPSR_I BIT(7)
 
 /* Instruction and continuation, each relative to its own field's address. */
 struct ex_entry {
@@ -16,25 +15,16 @@ struct ex_entry {
 extern const struct ex_entry ex_table_start[], ex_table_end[];
 
 /* vectors.S */
-/* Only an instruction with a fix-up may fault: a stray access to a user address is the end, page or no page. */
-void fault_el1(struct trap_frame *f, uint64_t esr, uint64_t far)
-{
-	const struct ex_entry *fix_up = find_fix_up(f->elr);
-
-	if (!fix_up)
-		trap_fatal(f, esr, far, "unexpected exception in the kernel");
-	if (!resolve(f, esr, far))
-		f->elr = (uintptr_t)&fix_up->to + (uintptr_t)fix_up->to;
-}
-
+void fault_el1(struct trap_frame *f, uint64_t esr, uint64_t far);
 void fault_overflow(struct trap_frame *f, uint64_t esr, uint64_t far);
 void fault_unexpected(struct trap_frame *f, uint64_t esr, uint64_t far, unsigned reason);
 
 static const struct ex_entry *find_fix_up(uintptr_t pc)
 {
-	for (const struct ex_entry *e = ex_table_start; e < ex_table_end; e++)
+	for (const struct ex_entry *e = ex_table_start; e < ex_table_end; e++) {
 		if ((uintptr_t)&e->from + (uintptr_t)e->from == pc)
 			return e;
+	}
 	return NULL;
 }
 
@@ -45,7 +35,7 @@ static bool resolve(struct trap_frame *f, uint64_t esr, uint64_t far)
 	bool irqs_were_on = !(f->spsr & SPSR_I);
 	bool ok;
 
-	if (esr >> 26 != EC_DATA_ABORT_EL1 || far >= USER_MAX)
+	if (esr_class(esr) != ESR_DATA_ABORT_KERNEL || far >= USER_MAX)
 		return false;
 	if (irqs_were_on)
 		arch_irq_enable();
@@ -54,11 +44,15 @@ static bool resolve(struct trap_frame *f, uint64_t esr, uint64_t far)
 	return ok;
 }
 
+/* Only an instruction with a fix-up may fault: a stray access to a user address is the end, page or no page. */
 void fault_el1(struct trap_frame *f, uint64_t esr, uint64_t far)
 {
-	if (resolve(f, esr, far) || fix_up(f))
-		return;
-	trap_fatal(f, esr, far, "unexpected exception in the kernel");
+	const struct ex_entry *fix_up = find_fix_up(f->elr);
+
+	if (!fix_up)
+		trap_fatal(f, esr, far, "unexpected exception in the kernel");
+	if (!resolve(f, esr, far))
+		f->elr = (uintptr_t)&fix_up->to + (uintptr_t)fix_up->to;
 }
 
 void fault_overflow(struct trap_frame *f, uint64_t esr, uint64_t far)

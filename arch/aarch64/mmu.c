@@ -3,15 +3,9 @@
 #include "arch/aarch64/mmu_priv.h"
 #include "arch/aarch64/sysreg.h"
 
-/* The linear map starts at this physical address. */
-static uint64_t linear_offset; /* [init] */
+uint64_t arch_linear_pa; /* [init] */
 /* What TTBR0 points at when there is no user space: nothing is mapped there. */
 static const pte_t empty_table[PTES] __aligned(4096);
-
-uint64_t arch_linear_offset(void)
-{
-	return linear_offset;
-}
 
 paddr_t arch_image_start(void)
 {
@@ -37,9 +31,9 @@ static bool map_kernel(vaddr_t va, uint64_t pa, uint64_t size, unsigned prot)
 	return ok;
 }
 
-void arch_set_linear_offset(uint64_t lowest_ram)
+void arch_set_linear_base(uint64_t lowest_ram)
 {
-	linear_offset = ALIGN_DOWN(lowest_ram, BIT(30));
+	arch_linear_pa = ALIGN_DOWN(lowest_ram, BIT(30));
 }
 
 /* Map the part of [start, end) that lies in [lo, hi). */
@@ -49,7 +43,7 @@ static bool map_linear_part(uint64_t start, uint64_t end, uint64_t lo, uint64_t 
 	end = MIN(end, hi);
 	if (start >= end)
 		return true;
-	return map_kernel(LINEAR_BASE + (start - linear_offset), start, end - start, prot);
+	return map_kernel(LINEAR_BASE + (start - arch_linear_pa), start, end - start, prot);
 }
 
 bool arch_map_ram(uint64_t start, uint64_t size)
@@ -59,7 +53,7 @@ bool arch_map_ram(uint64_t start, uint64_t size)
 	uint64_t ro_end = image_to_phys(rodata_end);
 
 	start = ALIGN_UP(start, PAGE_SIZE);
-	if (start < linear_offset || end - linear_offset > LINEAR_SIZE)
+	if (start < arch_linear_pa || end - arch_linear_pa > LINEAR_SIZE)
 		return false;
 	/* The image's text and constants are not writable here either. */
 	return map_linear_part(start, end, 0, ro_start, PTE_WRITE) &&
@@ -130,7 +124,7 @@ static bool table_is_safe(const pte_t *table, unsigned level)
 		if (arch_pte_is_table(e, level)) {
 			uint64_t pa = arch_pte_addr(e).pa;
 
-			if (!table_is_safe((const pte_t *)(LINEAR_BASE + (pa - linear_offset)),
+			if (!table_is_safe((const pte_t *)(LINEAR_BASE + (pa - arch_linear_pa)),
 					   level + 1))
 				return false;
 		} else if (!(e & PTE_UXN) || (e & PTE_AP_EL0) ||
@@ -182,7 +176,7 @@ unsigned arch_pte_prot(pte_t e)
 
 pte_t *arch_kernel_root(void)
 {
-	return (pte_t *)(LINEAR_BASE + (image_to_phys(kernel_root) - linear_offset));
+	return (pte_t *)(LINEAR_BASE + (image_to_phys(kernel_root) - arch_linear_pa));
 }
 
 void arch_pte_sync(void)

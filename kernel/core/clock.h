@@ -14,6 +14,13 @@ void clock_set_wall(uint64_t ns);
 /* Spin for at least ns: before interrupts work and in drivers' resets of under 100 us only. */
 void clock_spin_ns(uint64_t ns);
 
+/* boot, first of all: time zero. */
+void clock_init(void);
+/* The counter's value at which clock_now_ns() has reached ns. */
+uint64_t clock_ns_to_counter(uint64_t ns);
+/* A span of the counter in ns. */
+uint64_t clock_counter_to_ns(uint64_t count);
+
 struct timer;
 /* Runs in irq context on the CPU that armed it, with no lock held. May re-arm its own timer. */
 typedef void (*timer_fn)(struct timer *t);

@@ -31,6 +31,9 @@ typedef void (*irq_handler_t)(void *arg);
 void irq_set_chip(const struct irq_chip *chip);
 const struct irq_chip *irq_chip(void);
 
+/* boot: the software interrupts' handlers, before irq_cpu_init(). */
+void irq_init(void);
+
 /* -EBUSY if the number is taken, -EINVAL out of range. PPIs: called once, the enable is repeated on each CPU by
  * irq_cpu_init(). Context: thread or boot. */
 int irq_register(unsigned irq, enum irq_trigger trigger, irq_handler_t fn, void *arg,
@@ -44,6 +47,9 @@ void irq_send_resched(unsigned cpu);
 
 /* Run fn(arg) in irq context on every other online CPU and wait for all. Context: irqs on, no spinlock held. */
 void cpus_call(void (*fn)(void *), void *arg);
+
+/* panic: make every other CPU stop for good; waits a moment for those that have interrupts off. */
+void irq_stop_others(void);
 
 /* Counts for /proc/interrupts: calls fn for each registered interrupt. */
 void irq_for_each(void (*fn)(unsigned irq, const char *name, uint64_t count, void *arg), void *arg);

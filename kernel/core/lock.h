@@ -42,6 +42,15 @@ void lock_check_release(const void *lock, enum lock_class cls, bool mutex);
 void lock_check_none_held(const char *where);
 /* Sleeping is forbidden here if a spinlock is held, preemption is off or an interrupt is being served. */
 void lock_check_may_sleep(const char *where);
+/* How often a class was waited for, and the longest wait. Counted where a lock was not free at once. */
+struct lock_stat {
+	uint64_t contended;
+	uint64_t max_wait_ns;
+};
+void lock_stat_get(enum lock_class cls, struct lock_stat *out);
+void lock_stat_contended(enum lock_class cls, uint64_t wait_ns);
+/* Tests only: let go of what was taken since the stacks had these sizes; a mutex is forgotten, not unlocked. */
+void lock_drop_above(unsigned spinlocks, unsigned mutexes);
 /* Print what this CPU and the current thread hold. Any context, panic included. */
 void lock_dump_held(void);
 

@@ -20,6 +20,10 @@ struct console_ops {
 };
 void log_set_console(const struct console_ops *ops);
 
+/* Bytes for the console that are no log lines (the terminal's): written between lines, never within one.
+ * Any context. */
+void console_write(const char *s, size_t n);
+
 /* Read the ring from *seq on (0: the oldest kept) into buf; *seq advances. Returns bytes, 0 at the end. */
 size_t log_read(uint64_t *seq, char *buf, size_t size);
 

@@ -46,8 +46,12 @@ struct machine {
 
 extern struct machine machine; /* [init] */
 
-/* boot: parse the tree at dtb (linear map). Says on the console and stops if it is undecodable. */
-void machine_init(const void *dtb);
+/* boot: parse the tree at physical address tree and map all RAM. NULL, or what makes the machine undecodable; the UART
+ * is known even then, if the tree has one. */
+const char *machine_init(paddr_t tree) __must_check;
+
+/* boot: keep [start, start + size) from the allocator. False if the table of reservations is full. */
+bool machine_reserve(uint64_t start, uint64_t size) __must_check;
 
 /* Each node compatible with name: its first reg range and first interrupt (GIC number, trigger), in order of the
  * tree. Used for virtio,mmio slots. Returns how many. Context: boot or thread. */

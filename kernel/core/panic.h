@@ -49,6 +49,15 @@ static inline void might_sleep(void)
 }
 #endif
 
+/* The text of the last BUG on this CPU that a test expected. */
+const char *bug_expected_text(void);
+
+/* The name of the function that holds pc, and the offset in it; "?" if unknown. */
+const char *symbol_of(uintptr_t pc, size_t *offset);
+
+/* boot: draw the stack canary; the caller must never return. */
+void stack_canary_init(uint64_t random);
+
 /* Print the backtrace of a stack with symbols. Any context. */
 void backtrace_print(uintptr_t fp, uintptr_t lo, uintptr_t hi);
 

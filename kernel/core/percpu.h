@@ -83,9 +83,16 @@ extern char percpu_start[], percpu_end[]; /* linker.ld: the section's initial im
 /* A set of CPUs by number. */
 typedef uint64_t cpumask_t;
 
-/* boot: allocate and fill struct cpu for every CPU of the machine description; boot CPU is 0. */
-void percpu_init(void);
-/* boot: start all others (PSCI) and wait until each is online. secondary_main runs on each, with irqs off. */
+/* boot: allocate and fill struct cpu for every CPU of the machine description; boot CPU is 0 and works before, but its
+ * DEFINE_PER_CPU variables move here: nothing may point at one earlier. alloc gives zeroed memory that stays. */
+void percpu_init(void *(*alloc)(size_t size, size_t align));
+/* boot: start all others and wait until each is online. Each runs on its cpu->boot_thread, which the scheduler has
+ * set; secondary_main runs there, with irqs off. A CPU that does not start is reported and left out. 0, or -ENXIO if
+ * any is missing. */
 int cpus_start(void (*secondary_main)(void));
+/* drivers/chip/psci.c: how to start a CPU at the physical address entry with context in x0. */
+void cpus_set_starter(int (*start)(uint64_t mpidr, paddr_t entry, uint64_t context));
+/* boot: every CPU gets a plain thread and stack of its own from alloc, for as long as there is no scheduler. */
+void cpus_plain_threads(void *(*alloc)(size_t size, size_t align));
 
 #endif

@@ -29,6 +29,7 @@ TEST(fmt_like_libc)
 	SAME("%s|%10s|%-10s|%.3s|%.*s|", "text", "text", "text", "text", 2, "text");
 	SAME("%5d|%05d|%-5d|%.4d|", -42, -42, -42, 7);
 	SAME("%*d|%-*d|", 6, 42, 6, 42);
+	SAME("%#x %#x %#lx %#10x|%#010X", 0U, 255U, 1UL << 40, 255U, 255U);
 	SAME("100%% %p", (void *)0x1234);
 }
 

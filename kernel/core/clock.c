@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/* Time from the virtual counter, and one-shot timers: a queue for each CPU, ordered by deadline; the hardware is set to
+ * the first. Time is derived from the counter alone, so no CPU's interrupts can make it run faster (X-16). */
+#include "kernel/core/clock.h"
+
+#include "kernel/core/log.h"
+#include "kernel/core/panic.h"
+#include "kernel/core/percpu.h"
+#include "lib/atomic.h"
+
+struct timer_queue {
+	spinlock_t lock;       /* TIMER */
+	struct rb_root tree;   /* [lock] armed timers by deadline */
+	struct timer *running; /* [lock] whose callback runs now */
+	uint64_t programmed;   /* [lock] what the hardware is set to */
+	unsigned cpu;	       /* [init] */
+};
+
+static DEFINE_PER_CPU(struct timer_queue, timer_queue);
+
+static uint64_t counter_base;		    /* [init] */
+static uint64_t counter_hz;		    /* [init] */
+static uint64_t ns_whole;		    /* [init] ns a count, 0 if that is no whole number */
+static uint64_t wall_offset;		    /* [atomic] ns */
+static const struct clock_event_ops *event; /* [init] */
+
+void clock_init(void)
+{
+	counter_hz = arch_counter_hz();
+	/* firmware that does not say how fast the counter is leaves nothing to divide by */
+	if (!counter_hz)
+		counter_hz = 62500000;
+	ns_whole = NS_PER_S % counter_hz ? 0 : NS_PER_S / counter_hz;
+	counter_base = arch_counter();
+}
+
+/* Rounds down, and clock_ns_to_counter() up, both exactly: a deadline's count is never before the deadline. */
+uint64_t clock_counter_to_ns(uint64_t count)
+{
+	if (likely(ns_whole))
+		return count * ns_whole;
+	return count / counter_hz * NS_PER_S + count % counter_hz * NS_PER_S / counter_hz;
+}
+
+uint64_t clock_now_ns(void)
+{
+	return clock_counter_to_ns(arch_counter() - counter_base);
+}
+
+/* The last count that stands for a time; beyond it is never. */
+#define COUNT_NEVER (UINT64_MAX >> 1)
+
+uint64_t clock_ns_to_counter(uint64_t ns)
+{
+	uint64_t s = ns / NS_PER_S;
+	uint64_t count;
+
+	if (s > COUNT_NEVER / counter_hz)
+		return UINT64_MAX;
+	count = s * counter_hz + (ns % NS_PER_S * counter_hz + NS_PER_S - 1) / NS_PER_S;
+	return count > COUNT_NEVER ? UINT64_MAX : counter_base + count;
+}
+
+uint64_t clock_wall_ns(void)
+{
+	return clock_now_ns() + READ_ONCE(wall_offset);
+}
+
+void clock_set_wall(uint64_t ns)
+{
+	WRITE_ONCE(wall_offset, ns - clock_now_ns());
+}
+
+void clock_spin_ns(uint64_t ns)
+{
+	uint64_t end = clock_now_ns() + ns;
+
+	while (clock_now_ns() < end)
+		arch_spin_hint();
+}
+
+static bool timer_less(const struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct timer, node)->deadline_ns <
+	       rb_entry(b, struct timer, node)->deadline_ns;
+}
+
+void timer_init(struct timer *t, timer_fn fn)
+{
+	rb_node_init(&t->node);
+	t->deadline_ns = 0;
+	t->fn = fn;
+	t->queue = NULL;
+	t->armed = false;
+}
+
+/* Set the hardware to the first deadline, if that changed. Only the queue's own CPU can. */
+static void queue_program(struct timer_queue *q) __requires(q->lock)
+{
+	struct rb_node *first = rb_first(&q->tree);
+	uint64_t next = first ? rb_entry(first, struct timer, node)->deadline_ns : DEADLINE_NEVER;
+
+	if (q->cpu != arch_cpu()->id || next == q->programmed || !event)
+		return;
+	q->programmed = next;
+	event->set_next(next);
+}
+
+static void queue_insert(struct timer_queue *q, struct timer *t, uint64_t deadline_ns)
+	__requires(q->lock)
+{
+	if (t->armed)
+		rb_erase(&q->tree, &t->node);
+	t->deadline_ns = deadline_ns;
+	t->armed = true;
+	rb_insert(&q->tree, &t->node, timer_less);
+	/* While callbacks run, the loop in timer_interrupt() programs at its end. */
+	if (!q->running)
+		queue_program(q);
+}
+
+/* Lock the queue t is on; NULL, with nothing locked, if it is on none. */
+static struct timer_queue *queue_lock_of(struct timer *t, irqflags_t *f) __no_lock_check
+{
+	for (;;) {
+		struct timer_queue *q = READ_ONCE(t->queue);
+
+		if (!q)
+			return NULL;
+		*f = spin_lock_irqsave(&q->lock);
+		if (READ_ONCE(t->queue) == q)
+			return q;
+		spin_unlock_irqrestore(&q->lock, *f);
+	}
+}
+
+/* Take t off a queue of another CPU, so that it can be armed here; if its callback is running there, it has to be
+ * armed there. True if it is done. */
+static bool arm_elsewhere(struct timer *t, uint64_t deadline_ns) __no_lock_check
+{
+	irqflags_t f;
+	struct timer_queue *q = queue_lock_of(t, &f);
+	bool done = false;
+
+	if (!q)
+		return false;
+	if (q->running == t || q->cpu == arch_cpu()->id) {
+		queue_insert(q, t, deadline_ns);
+		done = true;
+	} else if (t->armed) {
+		rb_erase(&q->tree, &t->node);
+		t->armed = false;
+		WRITE_ONCE(t->queue, NULL);
+	}
+	spin_unlock_irqrestore(&q->lock, f);
+	return done;
+}
+
+void timer_arm(struct timer *t, uint64_t deadline_ns)
+{
+	while (!arm_elsewhere(t, deadline_ns)) {
+		irqflags_t f = arch_irq_save();
+		struct timer_queue *q = this_cpu_ptr(timer_queue);
+		struct timer_queue *none = NULL;
+		bool mine;
+
+		spin_lock(&q->lock);
+		/* two may arm at once; one claims it, the other moves it */
+		mine = atomic_compare_exchange(&t->queue, &none, q);
+		if (mine)
+			queue_insert(q, t, deadline_ns);
+		spin_unlock(&q->lock);
+		arch_irq_restore(f);
+		if (mine)
+			return;
+	}
+}
+
+bool timer_cancel(struct timer *t) __no_lock_check
+{
+	for (;;) {
+		irqflags_t f;
+		struct timer_queue *q = queue_lock_of(t, &f);
+		bool was_armed, runs;
+
+		if (!q)
+			return false;
+		runs = q->running == t;
+		was_armed = t->armed;
+		/* It would wait for itself. */
+		DASSERT(!(runs && q->cpu == arch_cpu()->id));
+		if (was_armed) {
+			rb_erase(&q->tree, &t->node);
+			t->armed = false;
+		}
+		if (!runs)
+			WRITE_ONCE(t->queue, NULL);
+		spin_unlock_irqrestore(&q->lock, f);
+		if (!runs)
+			return was_armed;
+		/* Pairs with the store in run_one(): then nothing of t is used there any more. */
+		while (atomic_load_acquire(&q->running) == t)
+			arch_spin_hint();
+		if (was_armed)
+			return true;
+	}
+}
+
+bool timer_armed(struct timer *t)
+{
+	return READ_ONCE(t->armed);
+}
+
+/* Run the callback of t, the first and due. Nothing of t is touched after running is cleared. */
+static void run_one(struct timer_queue *q, struct timer *t) __no_lock_check
+{
+	rb_erase(&q->tree, &t->node);
+	t->armed = false;
+	WRITE_ONCE(q->running, t);
+	spin_unlock(&q->lock);
+	t->fn(t);
+	spin_lock(&q->lock);
+	if (!t->armed)
+		WRITE_ONCE(t->queue, NULL);
+	atomic_store_release(&q->running, NULL);
+}
+
+void timer_interrupt(void)
+{
+	struct timer_queue *q = this_cpu_ptr(timer_queue);
+
+	assert_irqs_off();
+	spin_lock(&q->lock);
+	for (;;) {
+		struct rb_node *first = rb_first(&q->tree);
+		struct timer *t = first ? rb_entry(first, struct timer, node) : NULL;
+
+		if (!t || t->deadline_ns > clock_now_ns())
+			break;
+		run_one(q, t);
+	}
+	/* the hardware fired: what it was set to is past */
+	q->programmed = DEADLINE_NEVER;
+	queue_program(q);
+	if (!rb_first(&q->tree) && event)
+		event->set_next(DEADLINE_NEVER);
+	spin_unlock(&q->lock);
+}
+
+void clock_set_event_device(const struct clock_event_ops *ops)
+{
+	event = ops;
+}
+
+void clock_cpu_init(void)
+{
+	struct timer_queue *q = per_cpu_ptr(timer_queue, arch_cpu());
+
+	spin_init(&q->lock, LOCK_TIMER);
+	rb_init(&q->tree, NULL);
+	q->programmed = DEADLINE_NEVER;
+	q->cpu = arch_cpu()->id;
+	if (event)
+		event->cpu_init();
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#include "kernel/core/irqs_off.h"
+
+#include "kernel/core/clock.h"
+#include "kernel/core/percpu.h"
+
+#define DAIF_I 0x80
+
+#ifdef DEBUG
+void irqs_off_begin(irqflags_t before)
+{
+	if (!(before & DAIF_I))
+		arch_cpu()->irqs_off_since = arch_counter();
+}
+
+void irqs_off_end(irqflags_t after)
+{
+	struct cpu *c = arch_cpu();
+	uint64_t span;
+
+	if ((after & DAIF_I) || !c->irqs_off_since)
+		return;
+	span = arch_counter() - c->irqs_off_since;
+	c->irqs_off_since = 0;
+	if (span > c->irqs_off_max)
+		c->irqs_off_max = span;
+}
+#endif
+
+uint64_t irqs_off_longest_ns(void)
+{
+	struct cpu *c;
+	uint64_t max = 0;
+
+	for_each_cpu (c)
+		max = MAX(max, READ_ONCE(c->irqs_off_max));
+	return clock_counter_to_ns(max);
+}
+
+void irqs_off_reset(void)
+{
+	struct cpu *c;
+
+	for_each_cpu (c)
+		WRITE_ONCE(c->irqs_off_max, 0);
+}

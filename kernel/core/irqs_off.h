@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* How long interrupts stay off: spans that begin in spin_lock_irqsave() or at an interrupt's entry are measured in debug
+ * images, the longest of each CPU is kept in struct cpu. */
+#ifndef TERN_KERNEL_CORE_IRQS_OFF_H
+#define TERN_KERNEL_CORE_IRQS_OFF_H
+
+#include "arch/aarch64/arch.h"
+
+/* before: the flags from before interrupts went off; after: those about to be restored. A span nested in another
+ * counts as part of it. Context: irqs off. */
+#ifdef DEBUG
+void irqs_off_begin(irqflags_t before);
+void irqs_off_end(irqflags_t after);
+#else
+static inline void irqs_off_begin(irqflags_t before)
+{
+	(void)before;
+}
+static inline void irqs_off_end(irqflags_t after)
+{
+	(void)after;
+}
+#endif
+
+/* The longest span of any CPU since the last reset, in ns; 0 in release images. */
+uint64_t irqs_off_longest_ns(void);
+void irqs_off_reset(void);
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* Spinlocks: test and test-and-set. Waiters read until the lock looks free, with growing pauses, and then try to take
+ * it; no queue, since with fewer host cores than CPUs a queue waits for whoever is not running. */
+#include "kernel/core/spinlock.h"
+
+#include "kernel/core/clock.h"
+#include "kernel/core/irqs_off.h"
+#include "kernel/core/panic.h"
+#include "kernel/core/percpu.h"
+#include "kernel/core/perturb.h"
+#include "lib/atomic.h"
+
+#define CALLER ((uintptr_t)__builtin_return_address(0))
+
+/* Preemption goes off with the first lock and on with the last; need_resched is looked at then. */
+void preempt_enable(void)
+{
+	preempt_enable_no_resched();
+	if (current_base()->preempt_depth == 0 && unlikely(READ_ONCE(arch_cpu()->need_resched)) &&
+	    !arch_irqs_off())
+		preempt_resched();
+}
+
+void spin_init(spinlock_t *l, enum lock_class cls)
+{
+	l->locked = 0;
+	l->cls = (uint16_t)cls;
+	l->owner = 0;
+}
+
+/* Pairs with the release store in release(). */
+static bool try_take(spinlock_t *l)
+{
+	return __atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE) == 0;
+}
+
+#define PAUSE_MAX 64
+
+static void take_slowly(spinlock_t *l)
+{
+	uint64_t start = clock_now_ns();
+	unsigned pause = 1;
+
+	if (READ_ONCE(l->owner) == this_cpu()->id + 1)
+		BUG("lock: %s taken twice on one cpu", lock_class_name(l->cls));
+	do {
+		while (READ_ONCE(l->locked)) {
+			for (unsigned i = 0; i < pause; i++)
+				arch_spin_hint();
+			pause = MIN(pause * 2, (unsigned)PAUSE_MAX);
+		}
+	} while (!try_take(l));
+	lock_stat_contended(l->cls, clock_now_ns() - start);
+}
+
+/* Preemption is off. */
+static void take(spinlock_t *l, bool pair, uintptr_t pc)
+{
+	perturb(PERTURB_LOCK);
+	lock_check_acquire(l, l->cls, false, pair, pc);
+	if (!try_take(l))
+		take_slowly(l);
+	WRITE_ONCE(l->owner, (uint16_t)(this_cpu()->id + 1));
+	lock_check_acquired(l, l->cls, false, false, pc);
+}
+
+static void release(spinlock_t *l)
+{
+	lock_check_release(l, l->cls, false);
+	WRITE_ONCE(l->owner, 0);
+	/* Pairs with the acquire in try_take(). */
+	atomic_store_release(&l->locked, 0);
+}
+
+void spin_lock(spinlock_t *l) __no_lock_check
+{
+	preempt_disable();
+	take(l, false, CALLER);
+}
+
+void spin_unlock(spinlock_t *l) __no_lock_check
+{
+	release(l);
+	perturb(PERTURB_UNLOCK);
+	preempt_enable();
+}
+
+irqflags_t spin_lock_irqsave(spinlock_t *l) __no_lock_check
+{
+	irqflags_t f = arch_irq_save();
+
+	preempt_disable();
+	irqs_off_begin(f);
+	take(l, false, CALLER);
+	return f;
+}
+
+void spin_unlock_irqrestore(spinlock_t *l, irqflags_t f) __no_lock_check
+{
+	release(l);
+	irqs_off_end(f);
+	arch_irq_restore(f);
+	perturb(PERTURB_UNLOCK);
+	preempt_enable();
+}
+
+bool spin_trylock(spinlock_t *l) __no_lock_check
+{
+	preempt_disable();
+	if (!try_take(l)) {
+		preempt_enable();
+		return false;
+	}
+	WRITE_ONCE(l->owner, (uint16_t)(this_cpu()->id + 1));
+	lock_check_acquired(l, l->cls, false, true, CALLER);
+	return true;
+}
+
+void spin_lock_pair(spinlock_t *a, spinlock_t *b) __no_lock_check
+{
+	spinlock_t *first = (uintptr_t)a < (uintptr_t)b ? a : b;
+	spinlock_t *second = first == a ? b : a;
+
+	preempt_disable();
+	take(first, false, CALLER);
+	preempt_disable();
+	take(second, true, CALLER);
+}
+
+void spin_handoff(spinlock_t *l)
+{
+	DASSERT(arch_irqs_off());
+	DASSERT(spin_held(l));
+	/* I-LOCK-3: the run-queue lock alone goes through a switch. */
+	DASSERT(this_cpu()->spinlocks.n == 1);
+}
+
+bool spin_held(const spinlock_t *l)
+{
+	irqflags_t f = arch_irq_save();
+	bool held = READ_ONCE(l->owner) == arch_cpu()->id + 1;
+
+	arch_irq_restore(f);
+	return held;
+}
+
+void assert_spin_held(const spinlock_t *l) __no_lock_check
+{
+	DASSERT(spin_held(l));
+}

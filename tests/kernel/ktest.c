@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* The runner of the in-kernel tests. */
+#include "tests/kernel/ktest.h"
+
+#include "arch/aarch64/arch.h"
+#include "kernel/core/current.h"
+#include "kernel/core/irqs_off.h"
+#include "kernel/core/log.h"
+#include "kernel/core/machine.h"
+#include "kernel/core/panic.h"
+#include "kernel/core/percpu.h"
+#include "kernel/core/random.h"
+#include "lib/atomic.h"
+#include "lib/string.h"
+
+extern const struct ktest ktests_start[], ktests_end[];
+
+static const struct ktest *running; /* [init] by the runner */
+static uint32_t failed;		    /* [atomic] checks of the running test that failed */
+
+void kt_fail(const char *file, int line, const char *what)
+{
+	if (atomic_fetch_add(&failed, 1) == 0)
+		log_info("ktest: not ok %s: %s:%d: %s", running->name, file, line, what);
+	else
+		log_info("ktest: also %s: %s:%d: %s", running->name, file, line, what);
+}
+
+static bool contains(const char *text, const char *part)
+{
+	size_t n = strlen(part);
+
+	for (; *text; text++) {
+		if (strncmp(text, part, n) == 0)
+			return true;
+	}
+	return n == 0;
+}
+
+void kt_expect_bug(void (*fn)(void *), void *arg, const char *text)
+{
+	struct thread_base *t = current_base();
+	int preempt_depth = t->preempt_depth;
+	unsigned mutexes = t->mutexes.n;
+	irqflags_t f = arch_irq_save();
+	unsigned spinlocks = arch_cpu()->spinlocks.n;
+	struct arch_jump_buf here;
+
+	arch_irq_restore(f);
+	if (arch_mark(&here) == 0) {
+		t->expect = &here;
+		fn(arg);
+		t->expect = NULL;
+		kt_fail(__FILE__, __LINE__, "a BUG was expected");
+		log_info("ktest: expected: %s", text);
+		return;
+	}
+	f = arch_irq_save();
+	lock_drop_above(spinlocks, mutexes);
+	t->preempt_depth = preempt_depth;
+	if (!contains(bug_expected_text(), text)) {
+		kt_fail(__FILE__, __LINE__, "another BUG was expected");
+		log_info("ktest: expected: %s", text);
+	}
+	arch_irq_restore(f);
+}
+
+uint64_t kt_seed(void)
+{
+	return cmdline_u64("seed", random_u32() | 1);
+}
+
+uint64_t kt_scale(void)
+{
+	return cmdline_u64("scale", 1);
+}
+
+/* Is name one of the comma-separated names? */
+static bool wanted(const char *names, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (strcmp(names, "all") == 0)
+		return true;
+	for (;;) {
+		if (strncmp(names, name, len) == 0 && (names[len] == ',' || !names[len]))
+			return true;
+		names = strchr(names, ',');
+		if (!names)
+			return false;
+		names++;
+	}
+}
+
+static bool run_one(const struct ktest *t)
+{
+	running = t;
+	failed = 0;
+	t->fn();
+	if (!failed)
+		log_info("ktest: ok %s", t->name);
+	return !failed;
+}
+
+void ktest_run_all(const char *names)
+{
+	unsigned plan = 0, passed = 0;
+
+	for (const struct ktest *t = ktests_start; t < ktests_end; t++)
+		plan += wanted(names, t->name);
+	log_info("ktest: plan %u", plan);
+	for (const struct ktest *t = ktests_start; t < ktests_end; t++) {
+		if (wanted(names, t->name))
+			passed += run_one(t);
+	}
+	log_info("ktest: longest time with interrupts off: %lu ns", irqs_off_longest_ns());
+	log_info("ktest: end %u passed, %u failed", passed, plan - passed);
+	arch_machine_exit(plan == passed && plan ? 0 : 1);
+}
