@@ -83,17 +83,13 @@ void percpu_init(void *(*alloc)(size_t size, size_t align))
 	nr_cpus = n;
 }
 
-void cpus_plain_threads(void *(*alloc)(size_t size, size_t align))
+void cpu_set_stack(struct cpu *c, uintptr_t lo, uintptr_t hi)
 {
-	for (unsigned i = 1; i < nr_cpus; i++) {
-		struct thread_base *t = alloc(sizeof(*t), 64);
-
-		t->preempt_depth = 1;
-		t->stack_lo = (uintptr_t)alloc(BOOT_STACK_SIZE, 16);
-		t->stack_hi = t->stack_lo + BOOT_STACK_SIZE;
-		t->name = "boot";
-		cpus[i]->boot_thread = t;
-	}
+	c->first_thread.preempt_depth = 1;
+	c->first_thread.name = "boot";
+	c->first_thread.stack_lo = lo;
+	c->first_thread.stack_hi = hi;
+	c->boot_thread = &c->first_thread;
 }
 
 void cpus_set_starter(int (*start)(uint64_t mpidr, paddr_t entry, uint64_t context))

@@ -29,6 +29,8 @@ struct cpu {
 	uint64_t irqs_off_since;     /* [cpu] debug images: counter when irqs went off for an irq */
 	uint64_t irqs_off_max;	     /* [cpu] longest seen, counter units */
 	struct held_stack spinlocks; /* [cpu] debug images */
+	struct thread_base
+		first_thread; /* [init] what boot_thread points at, but on the boot CPU */
 };
 
 #define CPU_IS(member, off) static_assert(offsetof(struct cpu, member) == (off), #member)
@@ -86,13 +88,13 @@ typedef uint64_t cpumask_t;
 /* boot: allocate and fill struct cpu for every CPU of the machine description; boot CPU is 0 and works before, but its
  * DEFINE_PER_CPU variables move here: nothing may point at one earlier. alloc gives zeroed memory that stays. */
 void percpu_init(void *(*alloc)(size_t size, size_t align));
-/* boot: start all others and wait until each is online. Each runs on its cpu->boot_thread, which the scheduler has
- * set; secondary_main runs there, with irqs off. A CPU that does not start is reported and left out. 0, or -ENXIO if
+/* boot: start all others and wait until each is online. Each has been given a stack
+ * by cpu_set_stack(); secondary_main runs there, with irqs off. A CPU that does not start is reported and left out. 0, or -ENXIO if
  * any is missing. */
 int cpus_start(void (*secondary_main)(void));
 /* drivers/chip/psci.c: how to start a CPU at the physical address entry with context in x0. */
 void cpus_set_starter(int (*start)(uint64_t mpidr, paddr_t entry, uint64_t context));
-/* boot: every CPU gets a plain thread and stack of its own from alloc, for as long as there is no scheduler. */
-void cpus_plain_threads(void *(*alloc)(size_t size, size_t align));
+/* boot: the stack on which a CPU other than the boot CPU starts; its idle thread keeps it. */
+void cpu_set_stack(struct cpu *c, uintptr_t lo, uintptr_t hi);
 
 #endif

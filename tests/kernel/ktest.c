@@ -12,6 +12,7 @@
 #include "kernel/core/random.h"
 #include "lib/atomic.h"
 #include "lib/string.h"
+#include "sched/thread.h"
 
 extern const struct ktest ktests_start[], ktests_end[];
 
@@ -92,11 +93,27 @@ static bool wanted(const char *names, const char *name)
 	}
 }
 
+static void test_main(void *arg)
+{
+	const struct ktest *t = arg;
+
+	t->fn();
+}
+
 static bool run_one(const struct ktest *t)
 {
+	struct thread *thread;
+
 	running = t;
 	failed = 0;
-	t->fn();
+	thread = thread_create("ktest", test_main, (void *)(uintptr_t)t, KSTACK_SIZE);
+	if (!thread) {
+		kt_fail(__FILE__, __LINE__, "no memory for the test's thread");
+		return false;
+	}
+	thread_start(thread);
+	thread_join(thread);
+	thread_put(thread);
 	if (!failed)
 		log_info("ktest: ok %s", t->name);
 	return !failed;
