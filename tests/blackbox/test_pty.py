@@ -73,10 +73,10 @@ class Terminal:
 
 
 def no_such_program_left(guest, name, seconds=10):
-    """Wait until no process of this name is listed in the guest."""
+    """Wait until no thread of this name is listed in the guest."""
     deadline = time.monotonic() + seconds
     while True:
-        listing = guest.ssh("sh", "-c", "'cat /proc/tern/processes'", check=True).stdout.decode()
+        listing = guest.ssh("cat", "/proc/tern/threads", check=True).stdout.decode()
         if not re.search(rf"\b{name}\b", listing):
             return
         assert time.monotonic() < deadline, f"{name} is still there:\n{listing}"
