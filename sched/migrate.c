@@ -104,13 +104,25 @@ void __no_lock_check thread_push_away(struct thread *t)
 	sched_kick(kick);
 }
 
+/* Those that are up, also if they have not come to sched_start() yet. */
+static cpumask_t online_cpus(void)
+{
+	cpumask_t mask = 0;
+	struct cpu *c;
+
+	for_each_cpu (c)
+		if (atomic_load_acquire(&c->online))
+			mask |= BIT(c->id);
+	return mask;
+}
+
 int __no_lock_check thread_set_affinity(struct thread *t, cpumask_t mask)
 {
 	struct runq *rq;
 	bool push = false, kick = false;
 	irqflags_t f;
 
-	if (!(mask & READ_ONCE(sched_online_cpus)))
+	if (!(mask & online_cpus()))
 		return -EINVAL;
 	rq = runq_lock_of(t, &f);
 	t->affinity = mask;
