@@ -78,8 +78,11 @@ bool runq_steal(struct runq *rq)
 	for (unsigned i = 1; i < cpu_count(); i++) {
 		struct runq *victim = runq_of_cpu((rq->cpu + i) % cpu_count());
 
-		if (READ_ONCE(victim->ready.nr) > 1 && steal_from(victim, rq))
+		if (READ_ONCE(victim->ready.nr) > 1 && steal_from(victim, rq)) {
+			/* There may be more to take: pass it on. */
+			sched_kick_stealer(victim, ~(cpumask_t)0);
 			return true;
+		}
 	}
 	return false;
 }
@@ -138,6 +141,8 @@ int __no_lock_check thread_set_affinity(struct thread *t, cpumask_t mask)
 	spin_unlock(&rq->lock);
 	if (push)
 		thread_push_away(t);
+	else
+		sched_kick_stealer(rq, mask);
 	if (kick)
 		irq_send_resched(rq->cpu);
 	irq_restore_resched(f);

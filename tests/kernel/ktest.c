@@ -3,6 +3,7 @@
 #include "tests/kernel/ktest.h"
 
 #include "arch/aarch64/arch.h"
+#include "kernel/core/clock.h"
 #include "kernel/core/current.h"
 #include "kernel/core/irqs_off.h"
 #include "kernel/core/log.h"
@@ -12,6 +13,9 @@
 #include "kernel/core/random.h"
 #include "lib/atomic.h"
 #include "lib/string.h"
+#include "mm/phys/kstack.h"
+#include "mm/phys/page.h"
+#include "mm/phys/slab.h"
 #include "sched/thread.h"
 
 extern const struct ktest ktests_start[], ktests_end[];
@@ -93,6 +97,42 @@ static bool wanted(const char *names, const char *name)
 	}
 }
 
+struct account {
+	uint64_t pages, slab_bytes;
+};
+
+static struct account take_account(void)
+{
+	struct page_stats s;
+
+	(void)kstack_reap();
+	page_stats(&s);
+	return (struct account){ s.kernel + s.user, slab_bytes_in_use() };
+}
+
+/* Threads that have ended are freed a moment later by others: wait that long, no longer. */
+static void check_account(const struct account *before)
+{
+	uint64_t end = clock_now_ns() + NS_PER_S;
+	struct account now = take_account();
+
+	while ((now.pages > before->pages || now.slab_bytes > before->slab_bytes) &&
+	       clock_now_ns() < end) {
+		int ignored = sleep_until(clock_now_ns() + NS_PER_MS, WAIT_UNINTERRUPTIBLE);
+
+		(void)ignored;
+		now = take_account();
+	}
+	if (now.pages > before->pages)
+		kt_fail(__FILE__, __LINE__, "pages are missing");
+	if (now.slab_bytes > before->slab_bytes)
+		kt_fail(__FILE__, __LINE__, "slab objects are missing");
+	if (now.pages > before->pages || now.slab_bytes > before->slab_bytes)
+		log_info("ktest: %s: %lu pages, %lu slab bytes before; %lu and %lu after",
+			 running->name, before->pages, before->slab_bytes, now.pages,
+			 now.slab_bytes);
+}
+
 static void test_main(void *arg)
 {
 	const struct ktest *t = arg;
@@ -102,6 +142,7 @@ static void test_main(void *arg)
 
 static bool run_one(const struct ktest *t)
 {
+	struct account before = take_account();
 	struct thread *thread;
 
 	running = t;
@@ -114,6 +155,7 @@ static bool run_one(const struct ktest *t)
 	thread_start(thread);
 	thread_join(thread);
 	thread_put(thread);
+	check_account(&before);
 	if (!failed)
 		log_info("ktest: ok %s", t->name);
 	return !failed;

@@ -54,7 +54,7 @@ static void receiver_fn(void *arg)
 
 static void pingpong(cpumask_t a, cpumask_t b)
 {
-	struct mailbox m = { .rounds = 3000 * kt_scale() };
+	struct mailbox m = { .rounds = 1000 * kt_scale() };
 	struct crew crew = { 0 };
 
 	waitq_init(&m.wq);
