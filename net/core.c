@@ -5,6 +5,7 @@
 #include <lwip/init.h>
 #include <lwip/ip_addr.h>
 #include <lwip/netif.h>
+#include <lwip/priv/tcp_priv.h>
 #include <lwip/sys.h>
 #include <lwip/timeouts.h>
 
@@ -59,11 +60,46 @@ uint32_t net_random(void)
 	return random_u32();
 }
 
+/* lwIP takes it for a bug when it gets no memory for a timer. It has at most a dozen: for them there is a reserve.
+ * Their size tells them from whatever else it allocates by the thousand. */
+#define TIMER_SIZE LWIP_MEM_ALIGN_SIZE(sizeof(struct sys_timeo))
+static_assert(TIMER_SIZE != LWIP_MEM_ALIGN_SIZE(sizeof(struct tcp_seg)) &&
+		      TIMER_SIZE != LWIP_MEM_ALIGN_SIZE(sizeof(struct pbuf)),
+	      "timers are told apart by their size");
+static struct reserve {
+	uint8_t memory[TIMER_SIZE] __aligned(8);
+	bool taken; /* [NET_CORE] */
+} reserve[16];
+
+static void *reserve_take(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(reserve); i++) {
+		if (!reserve[i].taken) {
+			reserve[i].taken = true;
+			return reserve[i].memory;
+		}
+	}
+	return NULL;
+}
+
+static bool reserve_free(void *p)
+{
+	uintptr_t off = (uintptr_t)p - (uintptr_t)reserve;
+
+	if (off >= sizeof(reserve))
+		return false;
+	reserve[off / sizeof(reserve[0])].taken = false;
+	return true;
+}
+
 /* I-NET-1 */
 void *net_mem_alloc(size_t size)
 {
+	void *p;
+
 	net_assert_core();
-	return kmalloc(size);
+	p = kmalloc(size);
+	return p || size != TIMER_SIZE ? p : reserve_take();
 }
 
 void *net_mem_calloc(size_t n, size_t size)
@@ -75,7 +111,8 @@ void *net_mem_calloc(size_t n, size_t size)
 void net_mem_free(void *p)
 {
 	net_assert_core();
-	kfree(p);
+	if (!reserve_free(p))
+		kfree(p);
 }
 
 u32_t sys_now(void)

@@ -475,17 +475,19 @@ static int parse_static(char *text, ip4_addr_t *address, ip4_addr_t *mask, ip4_a
 	return 0;
 }
 
-static void configure(struct interface *i)
+/* Addresses as text says: one of its own, "none", or NULL or anything else for DHCP. */
+static void configure(struct interface *i, const char *text)
 {
-	char text[64];
 	ip4_addr_t address, mask, gateway;
+	char copy[64] = "";
 
 	netif_create_ip6_linklocal_address(&i->netif, 1);
 	netif_set_ip6_autoconfig_enabled(&i->netif, 1);
-	if (cmdline_get("ip", text, sizeof(text)) == 0) {
+	if (text) {
 		if (strcmp(text, "none") == 0)
 			return;
-		if (parse_static(text, &address, &mask, &gateway) == 0) {
+		fmt_print(copy, sizeof(copy), "%s", text);
+		if (parse_static(copy, &address, &mask, &gateway) == 0) {
 			netif_set_addr(&i->netif, &address, &mask, &gateway);
 			return;
 		}
@@ -536,23 +538,53 @@ static struct interface *interface_create(struct netdev *d)
 	return i;
 }
 
-static void start(struct netdev *d, void *arg)
+struct interface *net_if_attach(struct netdev *d, const char *address)
 {
 	struct interface *i = interface_create(d);
 
-	if (!i) {
-		log_warn("net: %s: no memory for the interface", d->name);
-		return;
-	}
-	log_info("net: %s: virtio-net over %s, %02x:%02x:%02x:%02x:%02x:%02x", d->name, d->driver,
-		 d->mac[0], d->mac[1], d->mac[2], d->mac[3], d->mac[4], d->mac[5]);
+	if (!i)
+		return NULL;
 	netdev_open(d, event, i);
-	if (!netif_default)
-		netif_set_default(&i->netif);
 	if (atomic_load_relaxed(&d->link_up))
 		netif_set_link_up(&i->netif);
 	netif_set_up(&i->netif);
-	configure(i);
+	configure(i, address);
+	return i;
+}
+
+void net_if_detach(struct interface *i)
+{
+	netdev_open(i->dev, NULL, NULL);
+	netif_remove(&i->netif);
+	i->dead = true;
+	(void)i->dev->ops->reset(i->dev, tx_or_rx_gone, i);
+	while (i->spare) {
+		struct rx_buffer *b = i->spare;
+
+		i->spare = b->next;
+		rx_total--;
+		i->buffers--;
+		slab_free(rx_cache, b);
+	}
+	/* who detaches has closed what came in by it */
+	ASSERT(i->buffers == 0);
+	list_del(&i->link);
+	kfree(i);
+}
+
+static void start(struct netdev *d, void *arg)
+{
+	char text[64];
+	bool given = cmdline_get("ip", text, sizeof(text)) == 0;
+	struct interface *i;
+
+	log_info("net: %s: virtio-net over %s, %02x:%02x:%02x:%02x:%02x:%02x", d->name, d->driver,
+		 d->mac[0], d->mac[1], d->mac[2], d->mac[3], d->mac[4], d->mac[5]);
+	i = net_if_attach(d, given ? text : NULL);
+	if (!i)
+		log_warn("net: %s: no memory for the interface", d->name);
+	else if (!netif_default)
+		netif_set_default(&i->netif);
 }
 
 void net_if_init(void)

@@ -3,7 +3,16 @@
 #ifndef TERN_NET_INTERFACE_H
 #define TERN_NET_INTERFACE_H
 
+struct interface;
 struct net_usage;
+struct netdev;
+
+/* Bring up an interface on d. address: "10.0.2.15/24[,GATEWAY]", "none", or NULL for DHCP. NULL: no memory. d stays
+ * the caller's. NET_CORE held. */
+struct interface *net_if_attach(struct netdev *d, const char *address);
+/* Take it down again; the device is reset and holds nothing. No socket may hold data that came in by it. NET_CORE
+ * held. */
+void net_if_detach(struct interface *i);
 
 /* Fills in the receive-buffer counts. NET_CORE held. */
 void net_if_usage(struct net_usage *out);

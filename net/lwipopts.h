@@ -23,6 +23,9 @@
 /* room for the virtio header, so that a segment goes out in one descriptor */
 #define PBUF_LINK_ENCAPSULATION_HLEN 12
 
+/* makes the size of a timer its own, so that net_mem_alloc() knows one: they must not fail */
+#define LWIP_DEBUG_TIMERNAMES 1
+
 /* --- link --- */
 #define LWIP_ARP		       1
 #define ARP_TABLE_SIZE		       32
@@ -37,6 +40,7 @@
 /* --- internet --- */
 #define LWIP_IPV4		       1
 #define LWIP_IPV6		       1
+#define IPV6_FRAG_COPYHEADER	       1
 #define IP_FORWARD		       0
 #define IP_REASSEMBLY		       1
 #define IP_REASS_MAX_PBUFS	       64
@@ -58,8 +62,8 @@
 #define LWIP_ND6_NUM_DESTINATIONS      16
 #define LWIP_UDP		       1
 
-/* --- TCP. Timers: fast 50 ms, slow 100 ms, so a lost tail is sent again within 300 ms (net.md 2.10, 10) --- */
-#define TCP_TMR_INTERVAL  50
+/* --- TCP. Timers: fast 40 ms, slow 80 ms, so a lost tail is sent again within 300 ms (net.md 2.10, 10) --- */
+#define TCP_TMR_INTERVAL  40
 #define LWIP_TCP_RTO_TIME 1000
 #define TCP_MSL		  5000UL
 #define TCP_MSS		  1460

@@ -1,0 +1,603 @@
+/* SPDX-License-Identifier: MIT */
+/* sources: @tests/host/stack.sources */
+/* flags: @tests/host/stack.flags */
+/* The whole of net/ with lwIP, hosted: connections to ourselves over a wire that loses, repeats and reorders. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/file.h"
+#include "lib/errno.h"
+#include "net/arch/cc.h"
+#include "net/core.h"
+#include "net/net.h"
+#include "net/siphash.h"
+#include "net/socket.h"
+#include "tests/host/net_env.h"
+#include "tests/host/shim/shim.h"
+#include "tests/host/stack_env.h"
+#include "tests/host/test.h"
+#include "tests/host/wire.h"
+#include "tests/kernel/mirror.h"
+
+static const struct socket_addr peer = { false, 7, MIRROR_PEER };
+
+/* --- pieces ---------------------------------------------------------------------------------------------- */
+
+static uint16_t naive_sum(const uint8_t *p, size_t n)
+{
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += i & 1 ? (uint32_t)p[i] << 8 : p[i];
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+TEST(net_checksum)
+{
+	static uint8_t memory[70000], copy[70000];
+
+	for (int i = 0; i < 20000 * test_scale; i++) {
+		size_t at = test_below(64);
+		size_t n = i % 100 ? test_below(1600) : test_below(65536);
+		size_t to = test_below(64);
+
+		for (size_t k = 0; k < n; k++)
+			memory[at + k] = test_below(4) ? (uint8_t)test_random() : 0xff;
+		uint16_t want = naive_sum(memory + at, n);
+
+		CHECK_EQ(net_checksum(memory + at, (int)n), want);
+		CHECK_EQ(net_checksum_copy(copy + to, memory + at, (uint16_t)n), want);
+		CHECK(memcmp(copy + to, memory + at, n) == 0);
+	}
+}
+
+TEST(net_siphash)
+{
+	/* the vector of the paper */
+	uint8_t key[16], data[15];
+
+	for (uint8_t i = 0; i < 16; i++)
+		key[i] = i;
+	for (uint8_t i = 0; i < 15; i++)
+		data[i] = i;
+	CHECK(siphash(key, data, 15) == 0xa129ca6149be45e5u);
+}
+
+TEST(net_isn)
+{
+	/* two connections differ, the same one moves on with time */
+	uint32_t a = 0x0100007f, b = 0x0200007f;
+
+	wire_start();
+	uint32_t one = net_tcp_isn(&a, 4, 22, &b, 1000);
+
+	CHECK(net_tcp_isn(&a, 4, 22, &b, 1001) != one);
+	CHECK(net_tcp_isn(&a, 4, 22, &b, 1000) == one);
+	shim_now_ns += NS_PER_S;
+	CHECK_EQ(net_tcp_isn(&a, 4, 22, &b, 1000) - one, NS_PER_S / 4096);
+}
+
+/* --- connections ------------------------------------------------------------------------------------------- */
+
+static struct file *listener, *client, *server;
+
+static void nonblocking(struct file *f)
+{
+	f->flags |= FILE_KERNEL_NONBLOCK;
+}
+
+static void listen_on(uint16_t port, unsigned backlog)
+{
+	wire_start();
+	CHECK_EQ(socket_listen_tcp(port, backlog, &listener), 0);
+	nonblocking(listener);
+}
+
+static void connect_pair(void)
+{
+	struct socket_addr from, to;
+
+	listen_on(7, 8);
+	CHECK_EQ(socket_connect_tcp(&peer, &client), 0);
+	nonblocking(client);
+	wire_run(20);
+	CHECK(file_poll(client) & POLL_OUT);
+	CHECK_EQ(file_poll(listener), POLL_IN);
+	CHECK_EQ(socket_accept(listener, &server, &from), 0);
+	nonblocking(server);
+	CHECK_EQ(socket_accept(listener, &server, NULL), -EAGAIN);
+	CHECK_EQ(socket_local(client, &to), 0);
+	CHECK_EQ(from.port, to.port);
+}
+
+static void all_closed(void)
+{
+	struct net_usage u;
+
+	/* past TIME_WAIT */
+	wire.lose = wire.repeat = wire.reorder = 0;
+	wire_run(15000);
+	net_usage(&u);
+	CHECK_EQ(u.sockets, 0);
+	CHECK_EQ(u.tcp_active, 0);
+	CHECK_EQ(u.tcp_time_wait, 0);
+	CHECK_EQ(u.tcp_listening, 0);
+	/* I-NET-4 */
+	CHECK_EQ(u.rx_frames, u.rx_delivered + u.rx_dropped);
+	CHECK_EQ(u.rx_posted, wire.rx_ring);
+}
+
+static void close_all(void)
+{
+	file_put(client);
+	file_put(server);
+	file_put(listener);
+	all_closed();
+}
+
+TEST(net_echo)
+{
+	char buf[64];
+
+	connect_pair();
+	CHECK_EQ(file_read_kernel(server, buf, sizeof(buf)), -EAGAIN);
+	CHECK_EQ(file_write_kernel(client, "ping", 4), 4);
+	wire_run(2);
+	CHECK(file_poll(server) & POLL_IN);
+	CHECK_EQ(file_read_kernel(server, buf, sizeof(buf)), 4);
+	CHECK(memcmp(buf, "ping", 4) == 0);
+	CHECK_EQ(file_write_kernel(server, "pong!", 5), 5);
+	wire_run(2);
+	CHECK_EQ(file_read_kernel(client, buf, 2), 2);
+	CHECK_EQ(file_read_kernel(client, buf + 2, 10), 3);
+	CHECK(memcmp(buf, "pong!", 5) == 0);
+	close_all();
+}
+
+TEST(net_half_close)
+{
+	char buf[64];
+
+	connect_pair();
+	CHECK_EQ(file_write_kernel(client, "last words", 10), 10);
+	CHECK_EQ(socket_shutdown(client, SOCKET_SHUT_WR), 0);
+	CHECK_EQ(file_write_kernel(client, "x", 1), -EPIPE);
+	wire_run(2);
+	CHECK(file_poll(server) & POLL_RDHUP);
+	CHECK_EQ(file_read_kernel(server, buf, 4), 4);
+	CHECK_EQ(file_read_kernel(server, buf, 64), 6);
+	CHECK_EQ(file_read_kernel(server, buf, 64), 0);
+	CHECK_EQ(file_read_kernel(server, buf, 64), 0);
+	/* the other way is still open */
+	CHECK_EQ(file_write_kernel(server, "heard", 5), 5);
+	wire_run(2);
+	CHECK_EQ(file_read_kernel(client, buf, 64), 5);
+	CHECK_EQ(socket_shutdown(server, SOCKET_SHUT_WR), 0);
+	wire_run(100);
+	CHECK_EQ(file_read_kernel(client, buf, 64), 0);
+	CHECK(file_poll(client) & POLL_HUP);
+	CHECK(file_poll(server) & POLL_HUP);
+	/* long after TIME_WAIT the files must still be safe to use */
+	wire_run(20000);
+	CHECK_EQ(file_read_kernel(client, buf, 64), 0);
+	CHECK_EQ(file_write_kernel(server, "x", 1), -EPIPE);
+	close_all();
+}
+
+TEST(net_close_sends_all)
+{
+	static uint8_t out[100000], in[100000];
+	size_t got = 0;
+
+	for (size_t i = 0; i < sizeof(out); i++)
+		out[i] = (uint8_t)test_random();
+	connect_pair();
+	CHECK_EQ(file_write_kernel(client, out, sizeof(out)), sizeof(out));
+	file_put(client);
+	for (;;) {
+		ssize_t n = file_read_kernel(server, in + got, sizeof(in) - got + 1);
+
+		if (n == 0)
+			break;
+		if (n > 0)
+			got += (size_t)n;
+		else
+			CHECK_EQ(n, -EAGAIN);
+		wire_run(1);
+	}
+	CHECK_EQ(got, sizeof(out));
+	CHECK(memcmp(in, out, got) == 0);
+	file_put(server);
+	file_put(listener);
+	all_closed();
+}
+
+TEST(net_abort)
+{
+	char buf[8];
+
+	connect_pair();
+	CHECK_EQ(file_write_kernel(client, "data", 4), 4);
+	wire_run(2);
+	CHECK_EQ(socket_abort(client), 0);
+	CHECK_EQ(file_read_kernel(client, buf, 8), -ECONNABORTED);
+	CHECK_EQ(file_read_kernel(client, buf, 8), 0);
+	CHECK_EQ(file_write_kernel(client, buf, 8), -EPIPE);
+	wire_run(2);
+	/* what came before the reset is read first */
+	CHECK_EQ(file_read_kernel(server, buf, 8), 4);
+	CHECK(file_poll(server) & POLL_ERR);
+	CHECK_EQ(file_read_kernel(server, buf, 8), -ECONNRESET);
+	CHECK_EQ(file_read_kernel(server, buf, 8), 0);
+	CHECK_EQ(socket_abort(server), 0);
+	/* the listener survives */
+	file_put(client);
+	file_put(server);
+	CHECK_EQ(socket_connect_tcp(&peer, &client), 0);
+	wire_run(20);
+	CHECK_EQ(socket_accept(listener, &server, NULL), 0);
+	close_all();
+}
+
+TEST(net_refused)
+{
+	struct socket_addr nobody = peer;
+	char c;
+
+	wire_start();
+	nobody.port = 4711;
+	CHECK_EQ(socket_connect_tcp(&nobody, &client), 0);
+	nonblocking(client);
+	CHECK_EQ(file_poll(client), 0);
+	wire_run(100);
+	CHECK(file_poll(client) & POLL_ERR);
+	CHECK_EQ(file_read_kernel(client, &c, 1), -ECONNREFUSED);
+	file_put(client);
+	all_closed();
+}
+
+TEST(net_connect_times_out)
+{
+	char c;
+
+	wire_start();
+	wire.mirror = false;
+	CHECK_EQ(socket_connect_tcp(&peer, &client), 0);
+	nonblocking(client);
+	wire_run(200000);
+	CHECK(file_poll(client) & POLL_ERR);
+	CHECK_EQ(file_read_kernel(client, &c, 1), -ETIMEDOUT);
+	wire.mirror = true;
+	file_put(client);
+	all_closed();
+}
+
+TEST(net_address_in_use)
+{
+	struct file *second;
+
+	listen_on(7, 1);
+	CHECK_EQ(socket_listen_tcp(7, 1, &second), -EADDRINUSE);
+	CHECK_EQ(socket_listen_tcp(0, 1, &second), -EINVAL);
+	CHECK_EQ(socket_listen_tcp(8, 0, &second), -EINVAL);
+	CHECK_EQ(socket_listen_tcp(8, 256, &second), -EINVAL);
+	file_put(listener);
+	CHECK_EQ(socket_listen_tcp(7, 1, &listener), 0);
+	file_put(listener);
+	all_closed();
+}
+
+TEST(net_backlog)
+{
+	struct file *c[8], *s[8];
+	unsigned open = 0, accepted = 0;
+
+	listen_on(7, 3);
+	for (int i = 0; i < 8; i++) {
+		CHECK_EQ(socket_connect_tcp(&peer, &c[i]), 0);
+		nonblocking(c[i]);
+	}
+	wire_run(20);
+	for (int i = 0; i < 8; i++)
+		open += (file_poll(c[i]) & POLL_OUT) != 0;
+	CHECK_EQ(open, 3);
+	/* room again: the others come as their SYNs are sent again */
+	for (int ms = 0; ms < 20000 && accepted < 8; ms++) {
+		if (socket_accept(listener, &s[accepted], NULL) == 0)
+			accepted++;
+		wire_run(1);
+	}
+	CHECK_EQ(accepted, 8);
+	for (int i = 0; i < 8; i++) {
+		CHECK(file_poll(c[i]) & POLL_OUT);
+		file_put(c[i]);
+		file_put(s[i]);
+	}
+	file_put(listener);
+	all_closed();
+}
+
+TEST(net_listener_closed_with_waiting)
+{
+	struct file *c[3];
+	char byte;
+
+	listen_on(7, 8);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(socket_connect_tcp(&peer, &c[i]), 0);
+		nonblocking(c[i]);
+	}
+	wire_run(20);
+	CHECK_EQ(file_write_kernel(c[0], "x", 1), 1);
+	wire_run(5);
+	file_put(listener);
+	wire_run(5);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(file_read_kernel(c[i], &byte, 1), -ECONNRESET);
+		file_put(c[i]);
+	}
+	all_closed();
+}
+
+/* Bulk both ways over a bad wire; every byte in order. */
+static void bulk(size_t total, unsigned max_ms)
+{
+	static uint8_t out[65536], in[65536];
+	struct file *end[2] = { client, server };
+	size_t sent[2] = { 0, 0 }, got[2] = { 0, 0 };
+	unsigned ms = 0;
+
+	for (size_t i = 0; i < sizeof(out); i++)
+		out[i] = (uint8_t)test_random();
+	while (got[0] < total || got[1] < total) {
+		for (int e = 0; e < 2; e++) {
+			size_t n = 1 + test_below(30000);
+			size_t at = sent[e] % 65536;
+			ssize_t r;
+
+			n = MIN(n, 65536 - at);
+			n = MIN(n, total - sent[e]);
+			if (n) {
+				r = file_write_kernel(end[e], out + at, n);
+				CHECK(r > 0 || r == -EAGAIN);
+				sent[e] += r > 0 ? (size_t)r : 0;
+			}
+			r = file_read_kernel(end[e], in, 1 + test_below(sizeof(in)));
+			CHECK(r > 0 || r == -EAGAIN);
+			for (ssize_t k = 0; k < r; k++)
+				CHECK(in[k] == out[(got[e] + (size_t)k) % 65536]);
+			got[e] += r > 0 ? (size_t)r : 0;
+		}
+		wire_run(1);
+		CHECK_MSG(ms++ < max_ms, "stuck at %zu/%zu and %zu/%zu of %zu", sent[0], got[1],
+			  sent[1], got[0], total);
+	}
+}
+
+TEST(net_bulk)
+{
+	connect_pair();
+	bulk(3000000, 20000);
+	close_all();
+}
+
+TEST(net_bulk_bad_wire)
+{
+	connect_pair();
+	wire.lose = 20;
+	wire.repeat = 20;
+	wire.reorder = 50;
+	bulk(1000000, 400000);
+	CHECK(wire.lost > 5);
+	close_all();
+}
+
+TEST(net_bulk_small_rings)
+{
+	/* a full ring is back-pressure: not one frame is lost */
+	wire.rx_ring = 32;
+	wire.tx_ring = 4;
+	wire.lazy = true;
+	connect_pair();
+	bulk(500000, 20000);
+	CHECK(net_counters.tx_full > 0);
+	CHECK_EQ(net_counters.tx_errors, 0);
+	close_all();
+}
+
+TEST(net_tail_loss)
+{
+	/* the last segment is lost: sent again within 300 ms */
+	char buf[16];
+	unsigned ms = 0;
+
+	connect_pair();
+	for (int i = 0; i < 30; i++) {
+		CHECK_EQ(file_write_kernel(client, "x", 1), 1);
+		wire_run(60);
+		CHECK_EQ(file_read_kernel(server, buf, 16), 1);
+	}
+	wire.drop_data = 1;
+	CHECK_EQ(file_write_kernel(client, "y", 1), 1);
+	while (file_read_kernel(server, buf, 16) != 1) {
+		wire_run(1);
+		CHECK_MSG(++ms < 300, "not there after %u ms", ms);
+	}
+	CHECK_EQ(wire.lost, 1);
+	close_all();
+}
+
+TEST(net_small_segments)
+{
+	/* I-SOCK-3: a byte a segment must not pin a frame each */
+	struct net_usage u;
+	static char in[20000];
+	uint64_t before;
+	ssize_t got = 0, n;
+
+	connect_pair();
+	CHECK_EQ(socket_set_nodelay(client, true), 0);
+	before = env_objects;
+	for (int i = 0; i < 10000; i++) {
+		char c = (char)i;
+
+		CHECK_EQ(file_write_kernel(client, &c, 1), 1);
+		wire_settle();
+	}
+	net_usage(&u);
+	CHECK_EQ(socket_rx_queued(server), 10000);
+	CHECK_MSG(env_objects < before + 40, "%llu objects for 10000 bytes",
+		  (unsigned long long)(env_objects - before));
+	CHECK(u.rx_buffers <= 64 + 64 + 2);
+	while ((n = file_read_kernel(server, in + got, 777)) > 0)
+		got += n;
+	CHECK_EQ(got, 10000);
+	for (int i = 0; i < 10000; i++)
+		CHECK(in[i] == (char)i);
+	close_all();
+}
+
+TEST(net_window_closes_and_opens)
+{
+	static char block[65536];
+	size_t sent = 0, got = 0;
+	ssize_t n;
+
+	connect_pair();
+	for (int i = 0; i < 100; i++) {
+		n = file_write_kernel(client, block, sizeof(block));
+		sent += n > 0 ? (size_t)n : 0;
+		wire_run(5);
+	}
+	/* the peer does not read: two windows' worth, then -EAGAIN and no POLL_OUT */
+	CHECK(sent >= 300000 && sent <= 530000);
+	CHECK(!(file_poll(client) & POLL_OUT));
+	wire_run(30000);
+	CHECK_EQ(file_write_kernel(client, block, 1), -EAGAIN);
+	while (got < sent) {
+		n = file_read_kernel(server, block, sizeof(block));
+		CHECK(n > 0 || n == -EAGAIN);
+		got += n > 0 ? (size_t)n : 0;
+		wire_run(1);
+	}
+	CHECK(file_poll(client) & POLL_OUT);
+	close_all();
+}
+
+TEST(net_orphan_is_freed)
+{
+	/* closed with bytes the peer never takes: gone after a minute or so */
+	static char block[65536];
+	struct net_usage u;
+
+	connect_pair();
+	for (int i = 0; i < 10; i++) {
+		(void)!file_write_kernel(client, block, sizeof(block));
+		wire_run(5);
+	}
+	file_put(client);
+	wire_run(10000);
+	net_usage(&u);
+	CHECK(u.tcp_active == 2);
+	wire_run(70000);
+	net_usage(&u);
+	CHECK(u.tcp_active <= 1);
+	file_put(server);
+	file_put(listener);
+	all_closed();
+}
+
+TEST(net_keepalive)
+{
+	char c;
+
+	connect_pair();
+	CHECK_EQ(socket_set_keepalive(client, 10, 2, 3), 0);
+	wire_run(30000);
+	CHECK_EQ(file_read_kernel(client, &c, 1), -EAGAIN);
+	/* the peer vanishes */
+	wire.mirror = false;
+	wire_run(30000);
+	CHECK_EQ(file_read_kernel(client, &c, 1), -ETIMEDOUT);
+	wire.mirror = true;
+	close_all();
+}
+
+TEST(net_receive_memory)
+{
+	/* no memory for new receive buffers: frames are dropped and counted, and it recovers */
+	connect_pair();
+	for (int i = 0; i < 200; i++) {
+		env_fail_in = 1 + test_below(4);
+		(void)!file_write_kernel(client, "0123456789", 10);
+		wire_run(1);
+	}
+	env_fail_in = 0;
+	wire_run(2000);
+	CHECK(socket_rx_queued(server) > 0);
+	close_all();
+}
+
+/* Every allocation of a connection's life fails once: no crash, no leak. */
+TEST(net_nth_allocation_fails)
+{
+	wire_start();
+	for (uint64_t n = 1; n < 60; n++) {
+		struct file *c = NULL, *s = NULL, *l = NULL;
+		uint64_t before = env_objects;
+		char buf[8];
+
+		env_fail_in = n;
+		if (socket_listen_tcp(9, 2, &l) == 0) {
+			struct socket_addr to = peer;
+
+			to.port = 9;
+			if (socket_connect_tcp(&to, &c) == 0) {
+				nonblocking(c);
+				wire_run(3000);
+				if (socket_accept(l, &s, NULL) == 0)
+					nonblocking(s);
+				(void)!file_write_kernel(c, "abc", 3);
+				wire_run(400);
+				if (s)
+					(void)!file_read_kernel(s, buf, 8);
+			}
+		}
+		env_fail_in = 0;
+		if (c)
+			file_put(c);
+		if (s)
+			file_put(s);
+		if (l)
+			file_put(l);
+		all_closed();
+		/* spares and ARP's entries may differ a little, connections may not */
+		CHECK_MSG(env_objects <= before + 6, "%llu objects more after failing %llu",
+			  (unsigned long long)(env_objects - before), (unsigned long long)n);
+	}
+}
+
+TEST(net_frames_of_all_sizes)
+{
+	uint8_t frame[1600];
+
+	wire_start();
+	for (int i = 0; i < 20000 * test_scale; i++) {
+		size_t n = test_below(1600);
+
+		for (size_t k = 0; k < n; k++)
+			frame[k] = (uint8_t)test_random();
+		if (n > 14) {
+			memcpy(frame, wire.nd.mac, 6);
+			frame[12] = 8;
+			frame[13] = test_below(8) ? 0 : 6;
+			frame[14] = 0x45;
+		}
+		CHECK(wire_receive(frame, n));
+		wire_settle();
+	}
+	all_closed();
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* What net/ needs of the floors below, hosted and single-threaded: nothing sleeps, time stands until the test moves
+ * it, notifications are counted. Above tests/host/net_env.c and tests/host/shim/. */
+#include "tests/host/stack_env.h"
+
+#include "drivers/netdev.h"
+#include "kernel/core/machine.h"
+#include "kernel/core/panic.h"
+#include "lib/errno.h"
+#include "mm/phys/slab.h"
+#include "mm/vm/user_copy.h"
+#include "sched/poll.h"
+#include "sched/thread.h"
+#include <string.h>
+
+uint64_t env_notifies;
+
+void *slab_zalloc(struct slab_cache *c)
+{
+	void *p = slab_alloc(c);
+
+	if (p)
+		memset(p, 0, 64);
+	return p;
+}
+
+unsigned waitq_wake(struct waitq *wq, unsigned n)
+{
+	return 0;
+}
+
+void wait_prepare(struct waitq *wq, struct wait_entry *e, enum wait_mode mode)
+{
+}
+
+int wait_sleep(struct wait_entry *e, enum wait_mode mode, uint64_t deadline_ns)
+{
+	BUG("a hosted test of net/ would sleep");
+}
+
+void wait_finish(struct wait_entry *e)
+{
+}
+
+void waitq_init(struct waitq *wq)
+{
+}
+
+int thread_spawn(const char *name, void (*entry)(void *), void *arg)
+{
+	return 0;
+}
+
+void poll_source_init(struct poll_source *s)
+{
+}
+
+void poll_notify(struct poll_source *s, uint32_t events)
+{
+	env_notifies++;
+}
+
+void poll_source_check_idle(struct poll_source *s)
+{
+}
+
+int cmdline_get(const char *name, char *value, size_t size)
+{
+	return -ENOENT;
+}
+
+void io_init_kernel(struct io *io, const void *buf, size_t n)
+{
+	memset(io, 0, sizeof(*io));
+	io->cur.base = (uintptr_t)buf;
+	io->cur.len = n;
+	io->left = n;
+}
+
+static ssize_t move(struct io *io, void *kernel, size_t n, bool to_io)
+{
+	n = MIN(n, io->left);
+	if (to_io)
+		memcpy((void *)io->cur.base, kernel, n);
+	else
+		memcpy(kernel, (void *)io->cur.base, n);
+	io->cur.base += n;
+	io->cur.len -= n;
+	io->left -= n;
+	return (ssize_t)n;
+}
+
+ssize_t io_copy_to(struct io *io, const void *src, size_t n)
+{
+	return move(io, (void *)src, n, true);
+}
+
+ssize_t io_copy_from(struct io *io, void *dst, size_t n)
+{
+	return move(io, dst, n, false);
+}

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TERN_TESTS_HOST_STACK_ENV_H
+#define TERN_TESTS_HOST_STACK_ENV_H
+
+#include "lib/types.h"
+
+extern uint64_t env_notifies;
+
+#endif
