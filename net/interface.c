@@ -423,6 +423,15 @@ void net_if_usage(struct net_usage *out)
 
 /* --- addresses -------------------------------------------------------------------------------------------------------- */
 
+static unsigned prefix_bits(uint32_t mask)
+{
+	unsigned n = 0;
+
+	for (; mask; mask &= mask - 1)
+		n++;
+	return n;
+}
+
 static void say_ipv4(struct netif *n)
 {
 	struct interface *i = (struct interface *)n;
@@ -430,8 +439,8 @@ static void say_ipv4(struct netif *n)
 
 	ip4addr_ntoa_r(netif_ip4_addr(n), address, sizeof(address));
 	ip4addr_ntoa_r(netif_ip4_gw(n), gateway, sizeof(gateway));
-	log_info("net: %s: address %s/%d, gateway %s", i->dev->name, address,
-		 __builtin_popcount(netif_ip4_netmask(n)->addr), gateway);
+	log_info("net: %s: address %s/%u, gateway %s", i->dev->name, address,
+		 prefix_bits(netif_ip4_netmask(n)->addr), gateway);
 }
 
 static void changed(struct netif *n, netif_nsc_reason_t reason,
