@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT */
+/* sources: @tests/host/ssh.sources */
+/* flags: @tests/host/ssh.flags */
+/* Known answers: from RFCs, and from python3-cryptography (ssh_vectors.h) for what only SSH has. */
+#include "lib/errno.h"
+#include "ssh/authkeys.h"
+#include "ssh/cipher.h"
+#include "ssh/hostkey.h"
+#include "ssh/namelist.h"
+#include "ssh/sig.h"
+#include "tests/host/ssh_vectors.h"
+#include "tests/host/test.h"
+#include <sodium/crypto_onetimeauth_poly1305.h>
+#include <sodium/crypto_scalarmult_curve25519.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BYTES(a) ((struct bytes){ a, sizeof(a) })
+
+static void unhex(const char *text, uint8_t *out, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		char two[3] = { text[2 * i], text[2 * i + 1], 0 };
+
+		out[i] = (uint8_t)strtoul(two, NULL, 16);
+	}
+}
+
+/* One packet each way through the cipher, and each of its bits flipped. */
+static void check_cipher(const struct ssh_cipher_alg *cipher, const struct ssh_mac_alg *mac,
+			 const uint8_t *key, const uint8_t *iv, const uint8_t *mac_key,
+			 const uint8_t *plain, size_t len, const uint8_t *sealed, size_t sealed_len)
+{
+	uint8_t buf[512];
+	struct ssh_keys k;
+
+	ssh_keys_init(&k, cipher, mac, key, iv, mac_key);
+	CHECK_EQ(len + k.tag_len, sealed_len);
+	memcpy(buf, plain, len);
+	cipher->seal(&k, VECTOR_SEQ, buf, len);
+	CHECK_MEM(buf, sealed, sealed_len);
+
+	ssh_keys_init(&k, cipher, mac, key, iv, mac_key);
+	CHECK_EQ(cipher->peek(&k, VECTOR_SEQ, buf), len - 4);
+	CHECK_EQ(cipher->open(&k, VECTOR_SEQ, buf, len), 0);
+	CHECK_MEM(buf + 4, plain + 4, len - 4);
+
+	for (size_t bit = 32; bit < sealed_len * 8; bit += 7) {
+		memcpy(buf, sealed, sealed_len);
+		buf[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		ssh_keys_init(&k, cipher, mac, key, iv, mac_key);
+		(void)cipher->peek(&k, VECTOR_SEQ, buf);
+		CHECK_EQ(cipher->open(&k, VECTOR_SEQ, buf, len), -EBADMSG);
+	}
+	memcpy(buf, sealed, sealed_len);
+	ssh_keys_init(&k, cipher, mac, key, iv, mac_key);
+	(void)cipher->peek(&k, VECTOR_SEQ, buf);
+	/* AES-GCM counts by itself */
+	if (cipher->tag_len == 0 || cipher == &ssh_cipher_chachapoly)
+		CHECK_EQ(cipher->open(&k, VECTOR_SEQ + 1, buf, len), -EBADMSG);
+}
+
+#define CHECK_CIPHER(alg, mac, v)                                                                  \
+	check_cipher(&(alg), mac, v##_key, v##_iv, v##_mac_key, v##_plain, sizeof(v##_plain),      \
+		     v##_sealed, sizeof(v##_sealed))
+
+TEST(chacha20_poly1305_openssh)
+{
+	CHECK_CIPHER(ssh_cipher_chachapoly, NULL, chacha);
+}
+
+TEST(aes_gcm)
+{
+	CHECK_CIPHER(ssh_cipher_aes128_gcm, NULL, gcm128);
+	CHECK_CIPHER(ssh_cipher_aes256_gcm, NULL, gcm256);
+}
+
+TEST(aes_ctr_plain_mac)
+{
+	CHECK_CIPHER(ssh_cipher_aes128_ctr, &ssh_mac_sha256, ctr128);
+	CHECK_CIPHER(ssh_cipher_aes256_ctr, &ssh_mac_sha256, ctr256);
+}
+
+TEST(aes_ctr_etm)
+{
+	CHECK_CIPHER(ssh_cipher_aes128_ctr, &ssh_mac_sha256_etm, etm256);
+	CHECK_CIPHER(ssh_cipher_aes256_ctr, &ssh_mac_sha512_etm, etm512);
+}
+
+TEST(gcm_counts_packets)
+{
+	uint8_t a[64] = { 0, 0, 0, 28 }, b[64] = { 0, 0, 0, 28 };
+	struct ssh_keys out, in;
+
+	ssh_keys_init(&out, &ssh_cipher_aes128_gcm, NULL, gcm128_key, gcm128_iv, NULL);
+	ssh_keys_init(&in, &ssh_cipher_aes128_gcm, NULL, gcm128_key, gcm128_iv, NULL);
+	out.gcm.nonce[11] = in.gcm.nonce[11] = 0xff;
+	ssh_cipher_aes128_gcm.seal(&out, 0, a, 32);
+	ssh_cipher_aes128_gcm.seal(&out, 0, b, 32);
+	CHECK(memcmp(a + 4, b + 4, 44) != 0);
+	CHECK_EQ(ssh_cipher_aes128_gcm.open(&in, 0, a, 32), 0);
+	CHECK_EQ(ssh_cipher_aes128_gcm.open(&in, 0, b, 32), 0);
+}
+
+/* RFC 7748 s5.2 and s6.1 */
+TEST(x25519_known)
+{
+	uint8_t k[32], u[32], want[32], out[32], base[32] = { 9 };
+
+	unhex("a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4", k, 32);
+	unhex("e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c", u, 32);
+	unhex("c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552", want, 32);
+	CHECK_EQ(crypto_scalarmult_curve25519(out, k, u), 0);
+	CHECK_MEM(out, want, 32);
+	unhex("77076d0a7318a57d3c16c17251b26645df1f7a8f4f5b2c8fb0b4e8b5a2ba2bd6", k, 32);
+	CHECK_EQ(crypto_scalarmult_curve25519_base(out, k), 0);
+	CHECK_EQ(crypto_scalarmult_curve25519(want, k, base), 0);
+	CHECK_MEM(out, want, 32);
+}
+
+/* RFC 7748 s5.2, 1,000 rounds */
+TEST(x25519_iterated)
+{
+	uint8_t k[32] = { 9 }, u[32] = { 9 }, out[32], want[32];
+
+	for (int i = 0; i < 1000; i++) {
+		CHECK_EQ(crypto_scalarmult_curve25519(out, k, u), 0);
+		memcpy(u, k, 32);
+		memcpy(k, out, 32);
+	}
+	unhex("684cf59ba83309552800ef566f2f4d3c1c3887c49360e3875f2eb94d99532c51", want, 32);
+	CHECK_MEM(k, want, 32);
+}
+
+TEST(x25519_refuses_low_order)
+{
+	uint8_t k[32] = { 1, 2, 3 }, u[32] = { 0 }, out[32];
+
+	CHECK(crypto_scalarmult_curve25519(out, k, u) != 0);
+	u[0] = 1;
+	CHECK(crypto_scalarmult_curve25519(out, k, u) != 0);
+	unhex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800", u, 32);
+	CHECK(crypto_scalarmult_curve25519(out, k, u) != 0);
+}
+
+/* RFC 8439 s2.5.2 and s2.4.2 */
+TEST(poly1305_and_chacha20_known)
+{
+	static const char text[] = "Cryptographic Forum Research Group";
+	uint8_t key[32], want[16], tag[16], iv[12], stream[16] = { 0 };
+
+	unhex("85d6be7857556d337f4452fe42d506a80103808afb0db2fd4abff6af4149f51b", key, 32);
+	unhex("a8061dc1305136c6c22b8baf0c0127a9", want, 16);
+	crypto_onetimeauth_poly1305(tag, (const uint8_t *)text, 34, key);
+	CHECK_MEM(tag, want, 16);
+	for (int i = 0; i < 32; i++)
+		key[i] = (uint8_t)i;
+	unhex("000000090000004a00000000", iv, 12);
+	unhex("10f1e7e4d13b5915500fdd1fa32071c4", want, 16);
+	br_chacha20_ct_run(key, iv, 1, stream, 16);
+	CHECK_MEM(stream, want, 16);
+}
+
+/* RFC 4231 s4.3: the key is not of the MAC's length, so the context is set up by hand */
+TEST(hmac_known)
+{
+	uint8_t want[64], out[64];
+	br_hmac_key_context key;
+	br_hmac_context ctx;
+
+	unhex("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843", want, 32);
+	br_hmac_key_init(&key, &br_sha256_vtable, "Jefe", 4);
+	br_hmac_init(&ctx, &key, 0);
+	br_hmac_update(&ctx, "what do ya want for nothing?", 28);
+	CHECK_EQ(br_hmac_out(&ctx, out), 32);
+	CHECK_MEM(out, want, 32);
+}
+
+/* RFC 8032 s7.1, tests 1 and 2 */
+TEST(ed25519_known)
+{
+	uint8_t seed[32], want[64], out[128], message[1] = { 0x72 };
+	struct ssh_hostkey k;
+	struct wr w = wr_over(out, sizeof(out));
+
+	unhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60", seed, 32);
+	unhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", want, 32);
+	ssh_hostkey_from_seed(&k, seed);
+	CHECK_MEM(k.public, want, 32);
+	unhex("e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46b"
+	      "d25bf5f0595bbe24655141438e7a100b",
+	      want, 64);
+	CHECK_EQ(ssh_hostkey_sign(&k, "", 0, &w), 0);
+	CHECK_EQ(w.len, 4 + 4 + 11 + 4 + 64);
+	CHECK_MEM(out + w.len - 64, want, 64);
+	unhex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb", seed, 32);
+	unhex("92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c"
+	      "387b2eaeb4302aeeb00d291612bb0c00",
+	      want, 64);
+	ssh_hostkey_from_seed(&k, seed);
+	w = wr_over(out, sizeof(out));
+	CHECK_EQ(ssh_hostkey_sign(&k, message, 1, &w), 0);
+	CHECK_MEM(out + w.len - 64, want, 64);
+}
+
+static int verify(const char *alg, struct bytes key, struct bytes sig)
+{
+	return ssh_sig_verify((struct bytes){ (const uint8_t *)alg, strlen(alg) }, key, sig,
+			      signed_text, sizeof(signed_text));
+}
+
+/* Good as it is; not with any single bit of the signature or key changed (sampled); not under another name. */
+static void check_signature(const char *alg, struct bytes key, struct bytes sig)
+{
+	uint8_t copy[1200];
+
+	CHECK_EQ(verify(alg, key, sig), 0);
+	for (size_t bit = test_below(23); bit < sig.n * 8; bit += 23) {
+		memcpy(copy, sig.p, sig.n);
+		copy[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		CHECK_EQ(verify(alg, key, (struct bytes){ copy, sig.n }), -EACCES);
+	}
+	for (size_t bit = test_below(41); bit < key.n * 8; bit += 41) {
+		memcpy(copy, key.p, key.n);
+		copy[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		CHECK_EQ(verify(alg, (struct bytes){ copy, key.n }, sig), -EACCES);
+	}
+	for (size_t n = 0; n < sig.n; n++)
+		CHECK_EQ(verify(alg, key, (struct bytes){ sig.p, n }), -EACCES);
+	for (size_t n = 0; n < key.n; n += 3)
+		CHECK_EQ(verify(alg, (struct bytes){ key.p, n }, sig), -EACCES);
+	CHECK_EQ(verify("ssh-dss", key, sig), -EACCES);
+	CHECK_EQ(verify("", key, sig), -EACCES);
+}
+
+TEST(sig_ed25519)
+{
+	uint8_t zero_key[sizeof(ed_key)];
+
+	check_signature("ssh-ed25519", BYTES(ed_key), BYTES(ed_sig));
+	CHECK_EQ(verify("ssh-ed25519", BYTES(ed_key), BYTES(ed_sig_s_plus_l)), -EACCES);
+	memcpy(zero_key, ed_key, sizeof(ed_key));
+	memset(zero_key + sizeof(ed_key) - 32, 0, 32);
+	CHECK_EQ(verify("ssh-ed25519", BYTES(zero_key), BYTES(ed_sig)), -EACCES);
+}
+
+TEST(sig_ecdsa)
+{
+	check_signature("ecdsa-sha2-nistp256", BYTES(ec_key), BYTES(ec_sig));
+	CHECK_EQ(verify("ecdsa-sha2-nistp256", BYTES(ec_key), BYTES(ec_sig_r0)), -EACCES);
+	CHECK_EQ(verify("ecdsa-sha2-nistp256", BYTES(ec_key), BYTES(ec_sig_s0)), -EACCES);
+	CHECK_EQ(verify("ecdsa-sha2-nistp256", BYTES(ec_key), BYTES(ec_sig_rn)), -EACCES);
+	CHECK_EQ(verify("ecdsa-sha2-nistp256", BYTES(ec_key), BYTES(ec_sig_sn)), -EACCES);
+	CHECK_EQ(verify("ecdsa-sha2-nistp256", BYTES(ec_key), BYTES(ec_sig_negative)), -EACCES);
+}
+
+TEST(sig_rsa)
+{
+	check_signature("rsa-sha2-256", BYTES(rsa_key), BYTES(rsa_sig_rsa_sha2_256));
+	check_signature("rsa-sha2-512", BYTES(rsa_key), BYTES(rsa_sig_rsa_sha2_512));
+	CHECK_EQ(verify("rsa-sha2-512", BYTES(rsa_key), BYTES(rsa_sig_rsa_sha2_256)), -EACCES);
+	CHECK_EQ(verify("rsa-sha2-256", BYTES(rsa_key), BYTES(rsa_sig_long)), -EACCES);
+	CHECK_EQ(verify("rsa-sha2-256", BYTES(rsa_key), BYTES(rsa_sig_short)), -EACCES);
+	CHECK_EQ(verify("ssh-rsa", BYTES(rsa_key), BYTES(rsa_sig_ssh_rsa)), -EACCES);
+	CHECK_EQ(verify("rsa-sha2-256", BYTES(rsa1024_key), BYTES(rsa1024_sig_rsa_sha2_256)),
+		 -EACCES);
+	CHECK(!ssh_sig_key_is_good(BYTES_LIT("rsa-sha2-256"), BYTES(rsa1024_key)));
+	CHECK(!ssh_sig_key_is_good(BYTES_LIT("ssh-ed25519"), BYTES(rsa_key)));
+}
+
+TEST(keyfile_good)
+{
+	char print[SSH_FINGERPRINT_BYTES], line[SSH_HOSTKEY_LINE_BYTES];
+	struct ssh_hostkey k;
+
+	CHECK_EQ(ssh_hostkey_parse(&k, keyfile_plain, sizeof(keyfile_plain) - 1), 0);
+	ssh_hostkey_fingerprint(&k, print);
+	CHECK_STR(print, keyfile_fingerprint);
+	ssh_hostkey_line(&k, line);
+	CHECK_STR(line, keyfile_public);
+}
+
+TEST(keyfile_refused)
+{
+	char copy[sizeof(keyfile_plain)];
+	struct ssh_hostkey k, before;
+
+	memset(&before, 7, sizeof(before));
+	k = before;
+	CHECK_EQ(ssh_hostkey_parse(&k, keyfile_locked, sizeof(keyfile_locked) - 1), -EOPNOTSUPP);
+	CHECK_EQ(ssh_hostkey_parse(&k, keyfile_ecdsa, sizeof(keyfile_ecdsa) - 1), -EOPNOTSUPP);
+	CHECK_EQ(ssh_hostkey_parse(&k, "", 0), -EINVAL);
+	for (size_t n = 0; n < sizeof(keyfile_plain) - 2; n++)
+		CHECK(ssh_hostkey_parse(&k, keyfile_plain, n) < 0);
+	/* no single character can change but in the comment, whose place is near the end */
+	for (size_t i = 40; i < 300; i++) {
+		memcpy(copy, keyfile_plain, sizeof(copy));
+		copy[i] = copy[i] == 'A' ? 'B' : 'A';
+		CHECK_MSG(ssh_hostkey_parse(&k, copy, sizeof(copy) - 1) < 0, "character %zu", i);
+	}
+	CHECK_MEM(&k, &before, sizeof(k));
+}
+
+static int find(const char *text, struct ssh_grant *g)
+{
+	return ssh_authkeys_find((struct bytes){ (const uint8_t *)text, strlen(text) },
+				 BYTES(ed_key), g);
+}
+
+/* "ssh-ed25519 BASE64" of ed_key */
+static const char *ed_line(void)
+{
+	static char line[SSH_HOSTKEY_LINE_BYTES];
+	struct ssh_hostkey k;
+
+	ssh_hostkey_from_seed(&k, ed_seed);
+	ssh_hostkey_line(&k, line);
+	return line;
+}
+
+static int find_with(const char *before, const char *after, struct ssh_grant *g)
+{
+	/* g->command points into it */
+	static char text[1000];
+
+	*g = (struct ssh_grant){ 0 };
+	snprintf(text, sizeof(text), "%s%s%s", before, ed_line(), after);
+	return find(text, g);
+}
+
+TEST(authkeys_good_lines)
+{
+	struct ssh_grant g;
+
+	CHECK_EQ(find_with("", "", &g), 0);
+	CHECK_EQ(find_with("# comment\n\n  \t", " me@host\n", &g), 0);
+	CHECK_EQ(find_with("junk\n", "\r\n", &g), 0);
+	CHECK_EQ(find_with("no-pty ", "", &g), 0);
+	CHECK(g.no_pty && !g.no_forwarding && !g.command.p);
+	CHECK_EQ(find_with("restrict,pty ", "", &g), 0);
+	CHECK(!g.no_pty && g.no_forwarding);
+	CHECK_EQ(find_with("No-PTY,no-X11-forwarding,no-agent-forwarding\t", " x", &g), 0);
+	CHECK_EQ(find_with("command=\"echo \\\"a b\\\" #\",no-pty ", "", &g), 0);
+	CHECK(bytes_is(g.command, "echo \\\"a b\\\" #"));
+}
+
+TEST(authkeys_refused_lines)
+{
+	static const char *const bad[] = { "unknown ",
+					   "no-pty,unknown ",
+					   "no-pty, ",
+					   ",no-pty ",
+					   "command= ",
+					   "command=\"\" ",
+					   "command=\"x ",
+					   "command=\"x\"y ",
+					   "command=\"a\",command=\"b\" ",
+					   "environment=\"A=B\" ",
+					   "#",
+					   "from=\"10.0.0.1\" ",
+					   "no-pty no-pty ",
+					   "no-ptyx ",
+					   "permitopen=\"a:1\" " };
+	struct ssh_grant g;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CHECK_MSG(find_with(bad[i], "", &g) == -EACCES, "%s", bad[i]);
+	CHECK_EQ(find_with("", "=", &g), -EACCES);
+	CHECK_EQ(find_with("", "AAAA", &g), -EACCES);
+	CHECK_EQ(find("", &g), -EACCES);
+	CHECK_EQ(find("ssh-ed25519", &g), -EACCES);
+	CHECK_EQ(find("ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAA", &g), -EACCES);
+}
+
+/* dropbear 2026.92: the rest of a line too long must not count as a line */
+TEST(authkeys_long_line)
+{
+	static char text[20000];
+	struct ssh_grant g;
+
+	memset(text, 'x', 9000);
+	snprintf(text + 9000, sizeof(text) - 9000, " %s\n", ed_line());
+	CHECK_EQ(find(text, &g), -EACCES);
+	snprintf(text + 9000, sizeof(text) - 9000, "\n%s\n", ed_line());
+	CHECK_EQ(find(text, &g), 0);
+}
+
+static void count_bad(void *arg, unsigned line, const char *why)
+{
+	*(unsigned *)arg = *(unsigned *)arg * 10 + line;
+}
+
+TEST(authkeys_check_names_lines)
+{
+	char text[1000];
+	unsigned bad = 0;
+
+	snprintf(text, sizeof(text), "# x\nfoo bar\n%s\nssh-ed25519 short\n", ed_line());
+	CHECK_EQ(ssh_authkeys_check((struct bytes){ (uint8_t *)text, strlen(text) }, count_bad,
+				    &bad),
+		 1);
+	CHECK_EQ(bad, 24);
+}
+
+TEST(namelists)
+{
+	CHECK(ssh_namelist_is_good(BYTES_LIT("")));
+	CHECK(ssh_namelist_is_good(BYTES_LIT("a")));
+	CHECK(ssh_namelist_is_good(BYTES_LIT("a,b@c.d")));
+	CHECK(!ssh_namelist_is_good(BYTES_LIT(",")));
+	CHECK(!ssh_namelist_is_good(BYTES_LIT("a,")));
+	CHECK(!ssh_namelist_is_good(BYTES_LIT(",a")));
+	CHECK(!ssh_namelist_is_good(BYTES_LIT("a,,b")));
+	CHECK(!ssh_namelist_is_good(BYTES_LIT("a b")));
+	CHECK(!ssh_namelist_is_good(BYTES_LIT("a\0b")));
+	CHECK(ssh_namelist_has(BYTES_LIT("ab,cd,e"), "cd"));
+	CHECK(ssh_namelist_has(BYTES_LIT("ab,cd,e"), "e"));
+	CHECK(!ssh_namelist_has(BYTES_LIT("ab,cd,e"), "c"));
+	CHECK(ssh_namelist_starts(BYTES_LIT("ab,cd"), "ab"));
+	CHECK(!ssh_namelist_starts(BYTES_LIT("ab,cd"), "cd"));
+}

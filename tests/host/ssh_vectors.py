@@ -1,0 +1,145 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Print tests/host/ssh_vectors.h: known answers made by python3-cryptography, an implementation not ours."""
+import hmac
+import random
+import struct
+import subprocess
+import tempfile
+
+from cryptography.hazmat.primitives import hashes, poly1305, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+rnd = random.Random(4253)
+SEQ = 0x80000007
+L = 2**252 + 27742317777372353535851937790883648493
+
+
+def rand(n):
+    return bytes(rnd.randrange(256) for _ in range(n))
+
+
+def string(b):
+    return struct.pack(">I", len(b)) + b
+
+
+def mpint(n):
+    return string(n.to_bytes(n.bit_length() // 8 + 1, "big") if n else b"")
+
+
+def show(name, b):
+    rows = [", ".join(f"0x{x:02x}" for x in b[i:i + 16]) for i in range(0, len(b), 16)]
+    print(f"static const uint8_t {name}[] = {{\n\t" + ",\n\t".join(rows) + ",\n};")
+
+
+def packet(payload, block, outside):
+    pad = block - (len(payload) + 1 + (0 if outside else 4)) % block
+    pad += block if pad < 4 else 0
+    body = bytes([pad]) + payload + rand(pad)
+    return struct.pack(">I", len(body)) + body
+
+
+def chacha(key, counter, data):
+    nonce = struct.pack("<Q", counter) + struct.pack(">Q", SEQ)
+    return Cipher(algorithms.ChaCha20(key, nonce), None).encryptor().update(data)
+
+
+def chachapoly(key, plain):
+    text = chacha(key[32:], 0, plain[:4]) + chacha(key[:32], 1, plain[4:])
+    return text + poly1305.Poly1305.generate_tag(chacha(key[:32], 0, bytes(32)), text)
+
+
+def ctr(key, iv, data):
+    return Cipher(algorithms.AES(key), modes.CTR(iv)).encryptor().update(data)
+
+
+def mac(name, key, data):
+    return hmac.new(key, struct.pack(">I", SEQ) + data, name).digest()
+
+
+def ciphers():
+    payload = bytes([94]) + rand(299)
+    for name, key_len, iv_len in (("chacha", 64, 0), ("gcm128", 16, 12), ("gcm256", 32, 12), ("ctr128", 16, 16),
+                                  ("ctr256", 32, 16), ("etm256", 16, 16), ("etm512", 32, 16)):
+        key, iv, mac_key = rand(key_len), rand(iv_len), rand(64)
+        if name == "ctr256":
+            iv = bytes([0xff] * 15 + [0xf8])          # the 128-bit counter wraps in this packet
+        plain = packet(payload, 8 if name == "chacha" else 16, name[:3] != "ctr")
+        if name == "chacha":
+            out = chachapoly(key, plain)
+        elif name.startswith("gcm"):
+            out = plain[:4] + AESGCM(key).encrypt(iv, plain[4:], plain[:4])
+        elif name.startswith("ctr"):
+            mac_key = mac_key[:32]
+            out = ctr(key, iv, plain) + mac("sha256", mac_key, plain)
+        else:
+            mac_key = mac_key[:32] if name == "etm256" else mac_key
+            text = plain[:4] + ctr(key, iv, plain[4:])
+            out = text + mac("sha256" if name == "etm256" else "sha512", mac_key, text)
+        for what, b in (("key", key), ("iv", iv or b"\0"), ("mac_key", mac_key), ("plain", plain), ("sealed", out)):
+            show(f"{name}_{what}", b)
+
+
+def signatures():
+    text = rand(200)
+    show("signed_text", text)
+    seed = rand(32)
+    key = ed25519.Ed25519PrivateKey.from_private_bytes(seed)
+    pub = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    sig = key.sign(text)
+    show("ed_seed", seed)
+    show("ed_key", string(b"ssh-ed25519") + string(pub))
+    show("ed_sig", string(b"ssh-ed25519") + string(sig))
+    s = int.from_bytes(sig[32:], "little") + L
+    show("ed_sig_s_plus_l", string(b"ssh-ed25519") + string(sig[:32] + s.to_bytes(32, "little")))
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    pub = key.public_key().public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
+    r, s = utils.decode_dss_signature(key.sign(text, ec.ECDSA(hashes.SHA256())))
+    name = b"ecdsa-sha2-nistp256"
+    order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551
+    show("ec_key", string(name) + string(b"nistp256") + string(pub))
+    show("ec_sig", string(name) + string(mpint(r) + mpint(s)))
+    show("ec_sig_r0", string(name) + string(mpint(0) + mpint(s)))
+    show("ec_sig_s0", string(name) + string(mpint(r) + mpint(0)))
+    show("ec_sig_rn", string(name) + string(mpint(r + order) + mpint(s)))
+    show("ec_sig_sn", string(name) + string(mpint(r) + mpint(order)))
+    show("ec_sig_negative", string(name) + string(string(b"\x80" + rand(31)) + mpint(s)))
+
+    for bits, label in ((1024, "rsa1024"), (2048, "rsa")):
+        key = rsa.generate_private_key(65537, bits)
+        n = key.public_key().public_numbers()
+        show(f"{label}_key", string(b"ssh-rsa") + mpint(n.e) + mpint(n.n))
+        for alg, h in ((b"rsa-sha2-256", hashes.SHA256()), (b"rsa-sha2-512", hashes.SHA512()), (b"ssh-rsa", hashes.SHA1())):
+            sig = key.sign(text, padding.PKCS1v15(), h)
+            show(f"{label}_sig_{alg.decode().replace('-', '_')}", string(alg) + string(sig))
+            if bits == 2048 and alg == b"rsa-sha2-256":
+                show("rsa_sig_long", string(alg) + string(b"\0" + sig))
+                show("rsa_sig_short", string(alg) + string(sig[1:]))
+
+
+def key_files():
+    with tempfile.TemporaryDirectory() as d:
+        for name, args in (("plain", ["-t", "ed25519", "-N", ""]), ("locked", ["-t", "ed25519", "-N", "secret"]),
+                           ("ecdsa", ["-t", "ecdsa", "-N", ""])):
+            subprocess.run(["ssh-keygen", "-q", "-C", "test key", "-f", f"{d}/{name}"] + args, check=True)
+            with open(f"{d}/{name}", encoding="ascii") as f:
+                lines = f.read().splitlines()
+            print(f"static const char keyfile_{name}[] =\n\t" +
+                  "\n\t".join(f'"{line}\\n"' for line in lines) + ";")
+        line = subprocess.run(["ssh-keygen", "-lf", f"{d}/plain.pub"], check=True, capture_output=True, text=True)
+        with open(f"{d}/plain.pub", encoding="ascii") as f:
+            public = f.read().split()
+        print(f'static const char keyfile_fingerprint[] = "{line.stdout.split()[1]}";')
+        print(f'static const char keyfile_public[] = "{public[0]} {public[1]}";')
+
+
+print("/* SPDX-License-Identifier: MIT */\n/* Made by tests/host/ssh_vectors.py. */\n/* clang-format off */")
+print("#ifndef TERN_TESTS_HOST_SSH_VECTORS_H\n#define TERN_TESTS_HOST_SSH_VECTORS_H\n\n#include <stdint.h>\n")
+print(f"#define VECTOR_SEQ {SEQ:#x}u")
+ciphers()
+signatures()
+key_files()
+print("\n#endif")
