@@ -34,7 +34,8 @@ struct bytes rd_take(struct rd *r, size_t n)
 		r->bad = true;
 		return (struct bytes){ r->p, 0 };
 	}
-	r->p += n;
+	if (n > 0)
+		r->p += n;
 	r->left -= n;
 	return b;
 }
@@ -86,14 +87,12 @@ int rd_finish(const struct rd *r)
 /* Room for n more bytes, or NULL. */
 static uint8_t *wr_room(struct wr *w, size_t n)
 {
-	uint8_t *at = w->p + w->len;
-
 	if (w->bad || n > w->cap - w->len) {
 		w->bad = true;
 		return NULL;
 	}
 	w->len += n;
-	return at;
+	return w->p + w->len - n;
 }
 
 void wr_u8(struct wr *w, uint8_t v)

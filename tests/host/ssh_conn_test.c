@@ -1,0 +1,1493 @@
+/* SPDX-License-Identifier: MIT */
+/* sources: @tests/host/ssh.sources tests/host/ssh_peer.c */
+/* flags: @tests/host/ssh.flags */
+/* The state machine against a client in memory: what is right, and the rows of the attack table that need exact
+ * bytes or exact time. */
+#include "lib/errno.h"
+#include "tests/host/ssh_peer.h"
+#include "tests/host/test.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MS NS_PER_MS
+
+static struct peer *at_kex(void)
+{
+	struct peer *p = peer_create();
+
+	peer_ident(p);
+	return p;
+}
+
+static struct peer *at_auth(void)
+{
+	struct peer *p = at_kex();
+
+	peer_kex(p);
+	peer_service(p);
+	return p;
+}
+
+static struct peer *logged_in(void)
+{
+	struct peer *p = peer_create();
+
+	peer_login(p);
+	return p;
+}
+
+/* --- identification ----------------------------------------------------------------------------------------------- */
+
+static bool ident_is_taken(const char *line, size_t n, size_t step)
+{
+	struct peer *p = peer_create();
+	bool taken;
+
+	for (size_t i = 0; i < n && !ssh_conn_is_over(p->c); i += step)
+		peer_feed(p, line + i, n - i < step ? n - i : step);
+	peer_run(p, 21 * MS);
+	p->rx_head = 14;
+	taken = !ssh_conn_is_over(p->c) && peer_recv(p) == SSH_MSG_KEXINIT;
+	peer_destroy(p);
+	return taken;
+}
+
+#define TAKEN(s) ident_is_taken(s, sizeof(s) - 1, 4096)
+
+TEST(ident_good)
+{
+	char long_line[300];
+
+	CHECK(TAKEN("SSH-2.0-x\r\n"));
+	CHECK(TAKEN("SSH-2.0-x\n"));
+	CHECK(TAKEN("SSH-1.99-x\r\n"));
+	CHECK(TAKEN("SSH-2.0-x y z\r\n"));
+	CHECK(ident_is_taken("SSH-2.0-slow\r\n", 14, 1));
+	memset(long_line, 'a', sizeof(long_line));
+	memcpy(long_line, "SSH-2.0-", 8);
+	memcpy(long_line + 253, "\r\n", 2);
+	CHECK(ident_is_taken(long_line, 255, 4096));
+	memcpy(long_line + 253, "aa\r\n", 4);
+	CHECK(!ident_is_taken(long_line, 257, 4096));
+}
+
+TEST(ident_bad)
+{
+	CHECK(!TAKEN("SSH-1.5-old\r\n"));
+	CHECK(!TAKEN("GET / HTTP/1.0\r\n"));
+	CHECK(!TAKEN("SSH-2.0-a\0b\r\n"));
+	CHECK(!TAKEN("SSH-2.0-\r\n"));
+	CHECK(!TAKEN("\r\nSSH-2.0-x\r\n"));
+	CHECK(!TAKEN("SSH-2.0-no end"));
+}
+
+/* --- key exchange --------------------------------------------------------------------------------------------------- */
+
+TEST(kexinit_waits_for_the_client)
+{
+	struct peer *p = at_kex();
+
+	CHECK_EQ(peer_recv(p), 0);
+	CHECK_EQ(ssh_conn_deadline(p->c), p->now + 20 * MS);
+	peer_run(p, 19 * MS);
+	CHECK_EQ(peer_recv(p), 0);
+	peer_run(p, 1 * MS);
+	peer_read_kexinit(p);
+	peer_kexinit(p);
+	peer_ecdh_init(p);
+	peer_read_reply(p);
+	peer_newkeys(p);
+	peer_read_newkeys(p);
+	peer_service(p);
+	peer_destroy(p);
+}
+
+TEST(newkeys_waits_for_the_client)
+{
+	struct peer *p = at_kex();
+
+	peer_kexinit(p);
+	peer_read_kexinit(p);
+	peer_ecdh_init(p);
+	peer_read_reply(p);
+	CHECK_EQ(peer_recv(p), 0);
+	peer_run(p, 20 * MS);
+	peer_read_newkeys(p);
+	CHECK_EQ(peer_recv(p), SSH_MSG_EXT_INFO);
+	peer_newkeys(p);
+	peer_service(p);
+	peer_destroy(p);
+}
+
+TEST(ext_info_is_first_after_newkeys)
+{
+	struct peer *p = at_kex();
+	struct rd r;
+
+	peer_kex(p);
+	CHECK_EQ(peer_recv(p), SSH_MSG_EXT_INFO);
+	r = peer_reader(p);
+	CHECK_EQ(rd_u32(&r), 1);
+	CHECK(bytes_is(rd_string(&r), "server-sig-algs"));
+	CHECK(bytes_is(rd_string(&r), "ssh-ed25519,ecdsa-sha2-nistp256,rsa-sha2-512,rsa-sha2-256"));
+	CHECK_EQ(rd_finish(&r), 0);
+	peer_destroy(p);
+}
+
+TEST(no_ext_info_unasked)
+{
+	struct peer *p = peer_create();
+
+	p->kex = "curve25519-sha256@libssh.org";
+	peer_login(p);
+	peer_destroy(p);
+	p = peer_create();
+	p->kex = "curve25519-sha256";
+	peer_ident(p);
+	peer_kex(p);
+	CHECK_EQ(peer_recv(p), 0);
+	peer_destroy(p);
+}
+
+TEST(all_suites_log_in)
+{
+	for (size_t i = 0; ssh_ciphers[i]; i++)
+		for (size_t k = 0; ssh_macs[k]; k++) {
+			struct peer *p = peer_create();
+			uint32_t chan;
+
+			p->ciphers = ssh_ciphers[i]->name;
+			p->macs = ssh_macs[k]->name;
+			peer_login(p);
+			chan = peer_open(p, 7, 100000, 32768);
+			peer_exec(p, chan, "x");
+			peer_data(p, chan, "hello", 5);
+			CHECK_EQ(p->input_len, 5);
+			CHECK_EQ(host_output(p, p->chan, false, p->rx, 50000), 50000);
+			peer_run(p, 0);
+			peer_expect(p, SSH_MSG_CHANNEL_DATA);
+			peer_kex(p);
+			peer_data(p, chan, "again", 5);
+			CHECK_EQ(p->input_len, 10);
+			peer_destroy(p);
+		}
+}
+
+TEST(wrong_guess_is_dropped)
+{
+	struct peer *p = at_kex();
+	uint8_t m[37] = { SSH_MSG_KEX_ECDH_INIT, 0, 0, 0, 32 };
+
+	p->guess = true;
+	p->kex = "ecdh-sha2-nistp256,curve25519-sha256,kex-strict-c-v00@openssh.com";
+	peer_kexinit(p);
+	peer_read_kexinit(p);
+	peer_send(p, m, sizeof(m));
+	peer_ecdh_init(p);
+	peer_read_reply(p);
+	peer_newkeys(p);
+	peer_read_newkeys(p);
+	peer_service(p);
+	peer_destroy(p);
+}
+
+TEST(right_guess_is_used)
+{
+	struct peer *p = at_kex();
+
+	p->guess = true;
+	peer_kexinit(p);
+	peer_ecdh_init(p);
+	peer_read_kexinit(p);
+	peer_read_reply(p);
+	peer_newkeys(p);
+	peer_read_newkeys(p);
+	peer_service(p);
+	peer_destroy(p);
+}
+
+TEST(nothing_in_common)
+{
+	static const struct {
+		const char *kex, *hostkeys, *ciphers, *macs;
+	} bad[] = { { "diffie-hellman-group14-sha256", "ssh-ed25519", PEER_CIPHERS, PEER_MACS },
+		    { PEER_KEX, "ssh-rsa", PEER_CIPHERS, PEER_MACS },
+		    { PEER_KEX, "ssh-ed25519", "aes128-cbc,none", PEER_MACS },
+		    { PEER_KEX, "ssh-ed25519", "aes128-ctr", "hmac-sha1" },
+		    { "", "ssh-ed25519", PEER_CIPHERS, PEER_MACS } };
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct peer *p = at_kex();
+
+		p->kex = bad[i].kex;
+		p->hostkeys = bad[i].hostkeys;
+		p->ciphers = bad[i].ciphers;
+		p->macs = bad[i].macs;
+		peer_kexinit(p);
+		CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_KEY_EXCHANGE_FAILED);
+		peer_destroy(p);
+	}
+}
+
+TEST(aead_needs_no_mac_in_common)
+{
+	struct peer *p = peer_create();
+
+	p->ciphers = "aes256-gcm@openssh.com";
+	p->macs = "hmac-sha2-512-etm@openssh.com";
+	peer_ident(p);
+	peer_kex(p);
+	peer_destroy(p);
+}
+
+static void expect_bad_kexinit(const void *m, size_t n)
+{
+	struct peer *p = at_kex();
+
+	peer_send(p, m, n);
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_PROTOCOL_ERROR);
+	peer_destroy(p);
+}
+
+TEST(kexinit_malformed)
+{
+	uint8_t m[30000] = { SSH_MSG_KEXINIT };
+
+	expect_bad_kexinit(m, 40);
+	memset(m + 17, 0xff, 3);
+	m[20] = 0xf0;
+	expect_bad_kexinit(m, 40);
+	/* a list of nothing but commas */
+	store_be32(m + 17, 29000);
+	memset(m + 21, ',', 29000);
+	memset(m + 29021, 0, 41);
+	expect_bad_kexinit(m, 29021 + 41);
+}
+
+TEST(kex_bad_values)
+{
+	static const uint8_t order8[32] = { 0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae,
+					    0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a,
+					    0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd,
+					    0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00 };
+	static const size_t lengths[] = { 0, 31, 33, 32, 32, 32 };
+
+	for (size_t i = 0; i < 6; i++) {
+		struct peer *p = at_kex();
+		uint8_t m[64] = { SSH_MSG_KEX_ECDH_INIT };
+
+		store_be32(m + 1, (uint32_t)lengths[i]);
+		if (i == 4)
+			memcpy(m + 5, order8, 32);
+		if (i == 5)
+			store_be32(m + 1, 0xffffffff);
+		peer_kexinit(p);
+		peer_send(p, m, 5 + lengths[i]);
+		CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_KEY_EXCHANGE_FAILED);
+		peer_destroy(p);
+	}
+}
+
+/* Each message a client may think of, where it has no business. */
+static void expect_refused(struct peer *p, uint8_t type, size_t n)
+{
+	uint8_t m[64] = { type };
+
+	peer_send(p, m, n);
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_PROTOCOL_ERROR);
+	CHECK(!strstr(p->events, "open") && !strstr(p->events, "start"));
+	peer_destroy(p);
+}
+
+TEST(strict_kex)
+{
+	static const uint8_t types[] = { 2, 3, 4, 5, 20, 21, 50, 80, 90, 192 };
+
+	for (size_t i = 0; i < sizeof(types); i++) {
+		struct peer *p = at_kex();
+
+		peer_kexinit(p);
+		expect_refused(p, types[i], 20);
+		p = at_kex();
+		peer_kexinit(p);
+		peer_read_kexinit(p);
+		peer_ecdh_init(p);
+		peer_read_reply(p);
+		if (types[i] != 21)
+			expect_refused(p, types[i], 20);
+		else
+			peer_destroy(p);
+	}
+}
+
+TEST(strict_kex_needs_kexinit_first)
+{
+	uint8_t ignore[9] = { SSH_MSG_IGNORE };
+	struct peer *p = at_kex();
+
+	peer_send(p, ignore, 5);
+	peer_kexinit(p);
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_PROTOCOL_ERROR);
+	peer_destroy(p);
+	/* and without the marker that is well */
+	p = at_kex();
+	p->kex = "curve25519-sha256";
+	peer_send(p, ignore, 5);
+	peer_kexinit(p);
+	peer_read_kexinit(p);
+	peer_send(p, ignore, 5);
+	peer_ecdh_init(p);
+	peer_read_reply(p);
+	peer_newkeys(p);
+	peer_read_newkeys(p);
+	peer_service(p);
+	peer_destroy(p);
+}
+
+TEST(every_message_before_kexinit)
+{
+	for (unsigned type = 0; type < 256; type++) {
+		struct peer *p = at_kex();
+
+		if (type == SSH_MSG_KEXINIT || (type >= 1 && type <= 4))
+			peer_destroy(p);
+		else
+			expect_refused(p, (uint8_t)type, 20);
+	}
+}
+
+/* --- packets ---------------------------------------------------------------------------------------------------- */
+
+static uint32_t code_for_bytes(const void *data, size_t n)
+{
+	struct peer *p = at_kex();
+	uint32_t code;
+
+	peer_feed(p, data, n);
+	if (!ssh_conn_is_over(p->c)) {
+		peer_destroy(p);
+		return 0;
+	}
+	code = peer_disconnected(p);
+	peer_destroy(p);
+	return code;
+}
+
+static uint32_t code_for_length(uint32_t length, uint8_t padding)
+{
+	uint8_t m[64] = { 0, 0, 0, 0, padding, SSH_MSG_IGNORE };
+
+	store_be32(m, length);
+	return code_for_bytes(m, sizeof(m));
+}
+
+TEST(packet_lengths)
+{
+	CHECK_EQ(code_for_length(0, 4), SSH_DISCONNECT_PROTOCOL_ERROR);
+	CHECK_EQ(code_for_length(1, 4), SSH_DISCONNECT_PROTOCOL_ERROR);
+	CHECK_EQ(code_for_length(4, 4), SSH_DISCONNECT_PROTOCOL_ERROR);
+	CHECK_EQ(code_for_length(13, 4), SSH_DISCONNECT_PROTOCOL_ERROR);
+	CHECK_EQ(code_for_length(0x7fffffff, 4), SSH_DISCONNECT_PROTOCOL_ERROR);
+	CHECK_EQ(code_for_length(0xffffffff, 4), SSH_DISCONNECT_PROTOCOL_ERROR);
+	CHECK_EQ(code_for_length(0xfffffffc, 4), SSH_DISCONNECT_PROTOCOL_ERROR);
+	CHECK_EQ(code_for_length(1 << 20, 4), SSH_DISCONNECT_PROTOCOL_ERROR);
+	CHECK_EQ(code_for_length(12, 255), SSH_DISCONNECT_PROTOCOL_ERROR);
+	CHECK_EQ(code_for_length(12, 11), SSH_DISCONNECT_PROTOCOL_ERROR);
+	CHECK_EQ(code_for_length(12, 0), SSH_DISCONNECT_PROTOCOL_ERROR);
+	CHECK_EQ(code_for_length(12, 3), SSH_DISCONNECT_PROTOCOL_ERROR);
+}
+
+TEST(packet_of_the_largest_size)
+{
+	static uint8_t m[35000];
+	struct peer *p = at_kex();
+
+	p->kex = "curve25519-sha256";
+	m[0] = SSH_MSG_IGNORE;
+	peer_send(p, m, 34900);
+	CHECK(!ssh_conn_is_over(p->c));
+	peer_kex(p);
+	peer_destroy(p);
+}
+
+TEST(packets_byte_by_byte)
+{
+	struct peer *p = at_auth();
+	uint8_t m[64] = { 0 };
+
+	p->out.block = p->out.block;
+	m[5] = SSH_MSG_IGNORE;
+	store_be32(m, 24);
+	m[4] = 18;
+	p->out.cipher->seal(&p->out, p->out_seq++, m, 28);
+	for (size_t i = 0; i < 28u + p->out.tag_len; i++)
+		peer_feed(p, m + i, 1);
+	peer_auth(p, "root", 0);
+	peer_expect(p, SSH_MSG_USERAUTH_SUCCESS);
+	peer_destroy(p);
+}
+
+TEST(bad_mac)
+{
+	for (size_t i = 0; ssh_ciphers[i]; i++)
+		for (size_t k = 0; ssh_macs[k]; k++) {
+			struct peer *p = peer_create();
+			uint8_t m[128] = { 0, 0, 0, 28, 20, SSH_MSG_IGNORE };
+
+			p->ciphers = ssh_ciphers[i]->name;
+			p->macs = ssh_macs[k]->name;
+			peer_ident(p);
+			peer_kex(p);
+			store_be32(m, p->out.length_outside ? 32 : 28);
+			p->out.cipher->seal(&p->out, p->out_seq, m,
+					    p->out.length_outside ? 36 : 32);
+			m[p->out.length_outside ? 36 : 32] ^= 1;
+			peer_feed(p, m, (p->out.length_outside ? 36 : 32) + p->out.tag_len);
+			CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_MAC_ERROR);
+			peer_destroy(p);
+		}
+}
+
+/* With encrypt-and-MAC a bad length and a bad MAC must look alike: the connection ends when a largest packet's bytes
+ * are in, or after a time. */
+TEST(bad_length_under_plain_mac)
+{
+	static uint8_t junk[40000];
+	struct peer *p = peer_create();
+
+	memset(junk, 0xaa, sizeof(junk));
+	p->ciphers = "aes128-ctr";
+	peer_ident(p);
+	peer_kex(p);
+	peer_feed(p, junk, 100);
+	CHECK(!ssh_conn_is_over(p->c));
+	peer_feed(p, junk, sizeof(junk));
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_MAC_ERROR);
+	peer_destroy(p);
+
+	p = peer_create();
+	p->ciphers = "aes128-ctr";
+	peer_ident(p);
+	peer_kex(p);
+	peer_feed(p, junk, 100);
+	CHECK(ssh_conn_deadline(p->c) <= p->now + 5 * NS_PER_S);
+	peer_run(p, 5 * NS_PER_S);
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_MAC_ERROR);
+	peer_destroy(p);
+}
+
+/* --- login ------------------------------------------------------------------------------------------------------ */
+
+TEST(every_message_before_service)
+{
+	for (unsigned type = 0; type < 256; type++) {
+		bool harmless = (type >= 1 && type <= 5) || type == 20;
+		struct peer *p = at_kex();
+		uint8_t m[64] = { (uint8_t)type };
+		uint8_t got;
+
+		peer_kex(p);
+		CHECK_EQ(peer_recv(p), SSH_MSG_EXT_INFO);
+		if (harmless) {
+			peer_destroy(p);
+			continue;
+		}
+		peer_send(p, m, 20);
+		got = peer_recv(p);
+		/* unknown numbers below 80 are answered, everything else ends it; nothing starts */
+		CHECK_MSG(got == SSH_MSG_DISCONNECT || (got == SSH_MSG_UNIMPLEMENTED && type < 80),
+			  "type %u got %u", type, got);
+		CHECK(got == SSH_MSG_UNIMPLEMENTED || ssh_conn_is_over(p->c));
+		CHECK_STR(p->events, "");
+		peer_destroy(p);
+	}
+}
+
+TEST(every_message_before_login)
+{
+	for (unsigned type = 0; type < 256; type++) {
+		bool harmless =
+			(type >= 1 && type <= 5) || type == 20 || type == SSH_MSG_USERAUTH_REQUEST;
+		struct peer *p = at_auth();
+		uint8_t m[64] = { (uint8_t)type };
+		uint8_t got;
+
+		if (harmless) {
+			peer_destroy(p);
+			continue;
+		}
+		peer_send(p, m, 20);
+		got = peer_recv(p);
+		CHECK_MSG(got == SSH_MSG_DISCONNECT || (got == SSH_MSG_UNIMPLEMENTED && type < 80),
+			  "type %u got %u", type, got);
+		CHECK_STR(p->events, "");
+		peer_destroy(p);
+	}
+}
+
+TEST(service_connection_before_login)
+{
+	struct peer *p = at_kex();
+	uint8_t m[64];
+	struct wr w = wr_over(m, sizeof(m));
+
+	peer_kex(p);
+	wr_u8(&w, SSH_MSG_SERVICE_REQUEST);
+	wr_cstring(&w, "ssh-connection");
+	peer_send_wr(p, &w);
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_SERVICE_NOT_AVAILABLE);
+	peer_destroy(p);
+}
+
+TEST(login_by_query_and_signature)
+{
+	struct peer *p = at_auth();
+	struct rd r;
+
+	peer_auth(p, "root", AUTH_QUERY);
+	peer_expect(p, SSH_MSG_USERAUTH_PK_OK);
+	r = peer_reader(p);
+	CHECK(bytes_is(rd_string(&r), "ssh-ed25519"));
+	CHECK_EQ(rd_string(&r).n, SSH_HOSTKEY_BLOB_BYTES);
+	CHECK_EQ(rd_finish(&r), 0);
+	CHECK(!ssh_conn_is_authenticated(p->c));
+	peer_auth(p, "root", 0);
+	peer_expect(p, SSH_MSG_USERAUTH_SUCCESS);
+	CHECK(ssh_conn_is_authenticated(p->c));
+	/* later requests are ignored */
+	peer_auth(p, "root", 0);
+	CHECK_EQ(peer_recv(p), 0);
+	peer_destroy(p);
+}
+
+static void none_request(struct peer *p, const char *service, const char *method)
+{
+	uint8_t m[128];
+	struct wr w = wr_over(m, sizeof(m));
+
+	wr_u8(&w, SSH_MSG_USERAUTH_REQUEST);
+	wr_cstring(&w, "root");
+	wr_cstring(&w, service);
+	wr_cstring(&w, method);
+	if (strcmp(method, "password") == 0) {
+		wr_bool(&w, false);
+		wr_cstring(&w, "secret");
+	}
+	peer_send_wr(p, &w);
+}
+
+TEST(method_none_lists_methods)
+{
+	struct peer *p = at_auth();
+	struct rd r;
+
+	none_request(p, "ssh-connection", "none");
+	peer_expect(p, SSH_MSG_USERAUTH_FAILURE);
+	r = peer_reader(p);
+	CHECK(bytes_is(rd_string(&r), "publickey"));
+	CHECK(!rd_bool(&r));
+	peer_destroy(p);
+}
+
+TEST(service_evil)
+{
+	struct peer *p = at_auth();
+
+	none_request(p, "evil", "none");
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_SERVICE_NOT_AVAILABLE);
+	peer_destroy(p);
+}
+
+TEST(bad_signatures)
+{
+	static const int flags[] = { AUTH_BAD_SESSION, AUTH_BAD_SIG, AUTH_OTHER_ALG };
+
+	for (size_t i = 0; i < 3; i++) {
+		struct peer *p = at_auth();
+
+		peer_auth(p, "root", flags[i]);
+		CHECK_EQ(peer_recv(p), 0);
+		peer_run(p, 300 * MS);
+		peer_expect(p, SSH_MSG_USERAUTH_FAILURE);
+		CHECK(!ssh_conn_is_authenticated(p->c));
+		peer_destroy(p);
+	}
+}
+
+TEST(six_tries)
+{
+	struct peer *p = at_auth();
+
+	for (int i = 0; i < 6; i++) {
+		none_request(p, "ssh-connection", "password");
+		peer_run(p, 299 * MS);
+		CHECK_EQ(peer_recv(p), 0);
+		peer_run(p, 1 * MS);
+		if (i < 5)
+			peer_expect(p, SSH_MSG_USERAUTH_FAILURE);
+	}
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_NO_MORE_AUTH_METHODS);
+	peer_destroy(p);
+}
+
+TEST(queries_are_bounded)
+{
+	struct peer *p = at_auth();
+
+	p->allow_key = false;
+	for (int i = 0; i < 15; i++) {
+		peer_auth(p, "root", AUTH_QUERY);
+		peer_expect(p, SSH_MSG_USERAUTH_FAILURE);
+	}
+	peer_auth(p, "root", AUTH_QUERY);
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_NO_MORE_AUTH_METHODS);
+	peer_destroy(p);
+}
+
+TEST(unknown_user_looks_the_same)
+{
+	struct peer *p = at_auth();
+
+	peer_auth(p, "nobody", AUTH_QUERY);
+	peer_expect(p, SSH_MSG_USERAUTH_FAILURE);
+	peer_auth(p, "nobody", 0);
+	CHECK_EQ(peer_recv(p), 0);
+	peer_run(p, 300 * MS);
+	peer_expect(p, SSH_MSG_USERAUTH_FAILURE);
+	CHECK_STR(p->events, "key key ");
+	peer_destroy(p);
+}
+
+static uint32_t code_for_user(const void *user, uint32_t length, size_t n)
+{
+	static uint8_t m[34000];
+	struct wr w = wr_over(m, sizeof(m));
+	struct peer *p = at_auth();
+	uint32_t code = 0;
+
+	wr_u8(&w, SSH_MSG_USERAUTH_REQUEST);
+	wr_u32(&w, length);
+	wr_put(&w, user, n);
+	wr_cstring(&w, "ssh-connection");
+	wr_cstring(&w, "none");
+	peer_send_wr(p, &w);
+	if (ssh_conn_is_over(p->c))
+		code = peer_disconnected(p);
+	else
+		peer_expect(p, SSH_MSG_USERAUTH_FAILURE);
+	peer_destroy(p);
+	return code;
+}
+
+TEST(odd_users)
+{
+	static char long_name[32768];
+
+	memset(long_name, 'u', sizeof(long_name));
+	CHECK_EQ(code_for_user("root", 0xffffffff, 4), SSH_DISCONNECT_PROTOCOL_ERROR);
+	CHECK_EQ(code_for_user("ro\0t", 4, 4), 0);
+	CHECK_EQ(code_for_user("", 0, 0), 0);
+	CHECK_EQ(code_for_user(long_name, sizeof(long_name), sizeof(long_name)), 0);
+}
+
+TEST(login_grace)
+{
+	struct peer *p = at_auth();
+
+	CHECK_EQ(ssh_conn_deadline(p->c) <= 1030 * NS_PER_S, 1);
+	peer_run(p, 30 * NS_PER_S);
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_BY_APPLICATION);
+	peer_destroy(p);
+	p = peer_create();
+	peer_run(p, 30 * NS_PER_S);
+	CHECK(ssh_conn_is_over(p->c));
+	peer_destroy(p);
+	p = logged_in();
+	peer_run(p, 31 * NS_PER_S);
+	CHECK(!ssh_conn_is_over(p->c));
+	peer_destroy(p);
+}
+
+TEST(too_much_before_login)
+{
+	static uint8_t m[32000] = { SSH_MSG_IGNORE };
+	struct peer *p = at_auth();
+
+	for (int i = 0; i < 20 && !ssh_conn_is_over(p->c); i++)
+		peer_send(p, m, sizeof(m));
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_PROTOCOL_ERROR);
+	peer_destroy(p);
+}
+
+TEST(rekeys_before_login_are_few)
+{
+	struct peer *p = at_auth();
+
+	for (int i = 0; i < 3; i++)
+		peer_kex(p);
+	peer_kexinit(p);
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_PROTOCOL_ERROR);
+	peer_destroy(p);
+}
+
+/* --- channels ------------------------------------------------------------------------------------------------- */
+
+TEST(exec_and_exit_status)
+{
+	struct peer *p = logged_in();
+	uint32_t chan = peer_open(p, 42, 1000, 100);
+	struct rd r;
+
+	peer_exec(p, chan, "echo");
+	CHECK_EQ(host_output(p, p->chan, false, "hello\n", 6), 6);
+	CHECK_EQ(host_output(p, p->chan, true, "oops", 4), 4);
+	ssh_chan_eof(p->chan);
+	ssh_chan_exit_status(p->chan, 3);
+	ssh_chan_close(p->chan);
+	peer_run(p, 0);
+	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_DATA);
+	r = peer_reader(p);
+	CHECK_EQ(rd_u32(&r), 42);
+	CHECK(bytes_is(rd_string(&r), "hello\n"));
+	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_EXTENDED_DATA);
+	r = peer_reader(p);
+	CHECK_EQ(rd_u32(&r), 42);
+	CHECK_EQ(rd_u32(&r), SSH_EXTENDED_DATA_STDERR);
+	CHECK(bytes_is(rd_string(&r), "oops"));
+	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_EOF);
+	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_REQUEST);
+	r = peer_reader(p);
+	CHECK_EQ(rd_u32(&r), 42);
+	CHECK(bytes_is(rd_string(&r), "exit-status"));
+	CHECK(!rd_bool(&r));
+	CHECK_EQ(rd_u32(&r), 3);
+	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_CLOSE);
+	CHECK_EQ(peer_recv(p), 0);
+	CHECK_EQ(p->chans, 1);
+	peer_numbers(p, SSH_MSG_CHANNEL_CLOSE, 1, chan, 0);
+	CHECK_EQ(p->chans, 0);
+	CHECK_EQ(peer_recv(p), 0);
+	CHECK_STR(p->events, "key login open start1:echo closed ");
+	peer_destroy(p);
+}
+
+TEST(exit_signal)
+{
+	struct peer *p = logged_in();
+	uint32_t chan = peer_open(p, 1, 1000, 100);
+	struct rd r;
+
+	peer_exec(p, chan, "x");
+	ssh_chan_exit_signal(p->chan, "KILL", true);
+	peer_run(p, 0);
+	peer_expect(p, SSH_MSG_CHANNEL_REQUEST);
+	r = peer_reader(p);
+	CHECK_EQ(rd_u32(&r), 1);
+	CHECK(bytes_is(rd_string(&r), "exit-signal"));
+	CHECK(!rd_bool(&r));
+	CHECK(bytes_is(rd_string(&r), "KILL"));
+	CHECK(rd_bool(&r));
+	CHECK(bytes_is(rd_string(&r), ""));
+	CHECK(bytes_is(rd_string(&r), ""));
+	CHECK_EQ(rd_finish(&r), 0);
+	peer_destroy(p);
+}
+
+TEST(output_obeys_window_and_packet_size)
+{
+	struct peer *p = logged_in();
+	uint32_t chan = peer_open(p, 1, 10, 4);
+	size_t sizes[3] = { 4, 4, 2 };
+	uint8_t data[100] = { 0 };
+	struct rd r;
+
+	peer_exec(p, chan, "yes");
+	CHECK_EQ(host_output(p, p->chan, false, data, 100), 10);
+	CHECK_EQ(ssh_chan_room(p->chan), 0);
+	peer_run(p, 0);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_DATA);
+		r = peer_reader(p);
+		rd_u32(&r);
+		CHECK_EQ(rd_string(&r).n, sizes[i]);
+	}
+	CHECK_EQ(peer_recv(p), 0);
+	peer_numbers(p, SSH_MSG_CHANNEL_WINDOW_ADJUST, 2, chan, 5);
+	CHECK_EQ(host_output(p, p->chan, true, data, 100), 5);
+	peer_destroy(p);
+}
+
+TEST(max_packet_one_and_zero)
+{
+	struct peer *p = logged_in();
+	uint32_t chan = peer_open(p, 1, 1000, 1);
+	uint8_t m[64];
+	struct wr w = wr_over(m, sizeof(m));
+
+	peer_exec(p, chan, "echo");
+	CHECK_EQ(host_output(p, p->chan, false, "hello\n", 6), 6);
+	peer_run(p, 0);
+	for (int i = 0; i < 6; i++)
+		CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_DATA);
+	CHECK_EQ(peer_recv(p), 0);
+	wr_u8(&w, SSH_MSG_CHANNEL_OPEN);
+	wr_cstring(&w, "session");
+	wr_u32(&w, 2);
+	wr_u32(&w, 1000);
+	wr_u32(&w, 0);
+	peer_send_wr(p, &w);
+	peer_expect(p, SSH_MSG_CHANNEL_OPEN_FAILURE);
+	peer_destroy(p);
+}
+
+TEST(window_overflow)
+{
+	struct peer *p = logged_in();
+	uint32_t chan = peer_open(p, 1, 1000, 1000);
+
+	peer_numbers(p, SSH_MSG_CHANNEL_WINDOW_ADJUST, 2, chan, 0xffffffff - 1000);
+	CHECK(!ssh_conn_is_over(p->c));
+	peer_numbers(p, SSH_MSG_CHANNEL_WINDOW_ADJUST, 2, chan, 1);
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_PROTOCOL_ERROR);
+	peer_destroy(p);
+}
+
+/* A program that reads nothing: the peer gets its window and no more; when it reads, the window opens again. */
+TEST(input_waits_and_window_closes)
+{
+	static uint8_t data[32768];
+	struct peer *p = logged_in();
+	uint32_t chan = peer_open(p, 1, 1000, 1000);
+	size_t sent = 0;
+
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 7);
+	p->stdin_room = 0;
+	peer_exec(p, chan, "sleep");
+	while (sent < p->cfg.window) {
+		peer_data(p, chan, data, sizeof(data));
+		sent += sizeof(data);
+	}
+	CHECK(!ssh_conn_is_over(p->c));
+	CHECK_EQ(peer_recv(p), 0);
+	CHECK_EQ(ssh_chan_input_waiting(p->chan), sent);
+	p->stdin_room = 5000;
+	ssh_chan_input_ready(p->chan);
+	CHECK_EQ(p->input_len, 5000);
+	peer_run(p, 0);
+	CHECK_EQ(peer_recv(p), 0);
+	p->stdin_room = SIZE_MAX;
+	ssh_chan_input_ready(p->chan);
+	CHECK_EQ(p->input_len, sent);
+	for (size_t i = 0; i < sent; i++)
+		CHECK(p->input[i] == data[i % sizeof(data)]);
+	peer_run(p, 0);
+	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_WINDOW_ADJUST);
+	peer_destroy(p);
+}
+
+TEST(data_beyond_window)
+{
+	static uint8_t data[32768];
+	struct peer *p = logged_in();
+	uint32_t chan = peer_open(p, 1, 1000, 1000);
+
+	p->stdin_room = 0;
+	peer_exec(p, chan, "sleep");
+	for (size_t sent = 0; sent < p->cfg.window; sent += sizeof(data))
+		peer_data(p, chan, data, sizeof(data));
+	peer_data(p, chan, data, 1);
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_PROTOCOL_ERROR);
+	peer_destroy(p);
+}
+
+TEST(single_bytes_cost_no_more_than_the_window)
+{
+	struct peer *p = logged_in();
+	uint32_t chan = peer_open(p, 1, 1000, 1000);
+	struct ssh_conn_info info;
+
+	p->stdin_room = 0;
+	peer_exec(p, chan, "sleep");
+	for (int i = 0; i < 20000; i++)
+		peer_data(p, chan, "x", 1);
+	ssh_conn_info(p->c, &info);
+	CHECK(info.memory < 20000 + 32768);
+	peer_destroy(p);
+}
+
+TEST(input_before_start_is_kept)
+{
+	struct peer *p = logged_in();
+	uint32_t chan = peer_open(p, 1, 1000, 1000);
+
+	peer_data(p, chan, "early ", 6);
+	peer_numbers(p, SSH_MSG_CHANNEL_EOF, 1, chan, 0);
+	CHECK_EQ(p->input_len, 0);
+	peer_exec(p, chan, "cat");
+	CHECK_EQ(p->input_len, 6);
+	CHECK_STR(p->events, "key login open start1:cat eof ");
+	peer_destroy(p);
+}
+
+TEST(input_to_a_program_that_reads_no_more)
+{
+	static uint8_t data[32768];
+	struct peer *p = logged_in();
+	uint32_t chan = peer_open(p, 1, 1000, 1000);
+	size_t granted = p->cfg.window;
+	uint8_t type;
+
+	peer_exec(p, chan, "true");
+	p->input_gone = true;
+	for (int i = 0; i < 100; i++) {
+		peer_data(p, chan, data, sizeof(data));
+		granted -= sizeof(data);
+		while ((type = peer_recv(p))) {
+			struct rd r = peer_reader(p);
+
+			CHECK_EQ(type, SSH_MSG_CHANNEL_WINDOW_ADJUST);
+			rd_u32(&r);
+			granted += rd_u32(&r);
+		}
+		CHECK(granted >= sizeof(data));
+	}
+	peer_destroy(p);
+}
+
+TEST(data_after_eof)
+{
+	struct peer *p = logged_in();
+	uint32_t chan = peer_open(p, 1, 1000, 1000);
+
+	peer_exec(p, chan, "cat");
+	peer_numbers(p, SSH_MSG_CHANNEL_EOF, 1, chan, 0);
+	peer_data(p, chan, "x", 1);
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_PROTOCOL_ERROR);
+	peer_destroy(p);
+}
+
+/* Output still flows after the client's EOF. */
+TEST(half_close)
+{
+	struct peer *p = logged_in();
+	uint32_t chan = peer_open(p, 1, 1000, 1000);
+
+	peer_exec(p, chan, "sort");
+	peer_numbers(p, SSH_MSG_CHANNEL_EOF, 1, chan, 0);
+	CHECK_EQ(host_output(p, p->chan, false, "a", 1), 1);
+	peer_run(p, 0);
+	peer_expect(p, SSH_MSG_CHANNEL_DATA);
+	peer_destroy(p);
+}
+
+TEST(client_closes_first)
+{
+	struct peer *p = logged_in();
+	uint32_t chan = peer_open(p, 1, 1000, 1000);
+
+	peer_exec(p, chan, "sleep");
+	peer_numbers(p, SSH_MSG_CHANNEL_CLOSE, 1, chan, 0);
+	peer_expect(p, SSH_MSG_CHANNEL_CLOSE);
+	CHECK_EQ(p->chans, 0);
+	peer_numbers(p, SSH_MSG_CHANNEL_CLOSE, 1, chan, 0);
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_PROTOCOL_ERROR);
+	peer_destroy(p);
+}
+
+/* A late message for a closed channel must not reach the one that has its slot now. */
+TEST(numbers_are_not_mixed_up)
+{
+	struct peer *p = logged_in();
+	uint32_t old = peer_open(p, 1, 1000, 1000), new;
+
+	peer_numbers(p, SSH_MSG_CHANNEL_CLOSE, 1, old, 0);
+	new = peer_open(p, 1, 1000, 1000);
+	CHECK(new != old);
+	peer_exec(p, new, "cat");
+	peer_data(p, old, "stray", 5);
+	CHECK_EQ(p->input_len, 0);
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_PROTOCOL_ERROR);
+	peer_destroy(p);
+}
+
+TEST(adjust_between_the_closes)
+{
+	struct peer *p = logged_in();
+	uint32_t chan = peer_open(p, 1, 1000, 1000);
+
+	peer_exec(p, chan, "x");
+	ssh_chan_exit_status(p->chan, 0);
+	ssh_chan_close(p->chan);
+	peer_numbers(p, SSH_MSG_CHANNEL_WINDOW_ADJUST, 2, chan, 5);
+	peer_data(p, chan, "late", 4);
+	peer_numbers(p, SSH_MSG_CHANNEL_EOF, 1, chan, 0);
+	peer_request(p, chan, "shell", true, NULL, 0);
+	CHECK(!ssh_conn_is_over(p->c));
+	peer_expect(p, SSH_MSG_CHANNEL_CLOSE);
+	CHECK_EQ(peer_recv(p), 0);
+	peer_numbers(p, SSH_MSG_CHANNEL_CLOSE, 1, chan, 0);
+	peer_numbers(p, SSH_MSG_CHANNEL_WINDOW_ADJUST, 2, chan, 5);
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_PROTOCOL_ERROR);
+	peer_destroy(p);
+}
+
+TEST(channels_are_bounded)
+{
+	struct peer *p = logged_in();
+	uint8_t m[64];
+	struct wr w = wr_over(m, sizeof(m));
+	struct rd r;
+
+	for (unsigned i = 0; i < p->cfg.max_channels; i++)
+		peer_open(p, i, 1000, 1000);
+	wr_u8(&w, SSH_MSG_CHANNEL_OPEN);
+	wr_cstring(&w, "session");
+	wr_u32(&w, 1000);
+	wr_u32(&w, 1000);
+	wr_u32(&w, 1000);
+	for (int i = 0; i < 3; i++) {
+		peer_send_wr(p, &w);
+		peer_expect(p, SSH_MSG_CHANNEL_OPEN_FAILURE);
+		r = peer_reader(p);
+		CHECK_EQ(rd_u32(&r), 1000);
+		CHECK_EQ(rd_u32(&r), SSH_OPEN_RESOURCE_SHORTAGE);
+	}
+	CHECK_EQ(p->chans, p->cfg.max_channels);
+	peer_destroy(p);
+}
+
+TEST(unknown_channel_type)
+{
+	struct peer *p = logged_in();
+	uint8_t m[64];
+	struct wr w = wr_over(m, sizeof(m));
+	struct rd r;
+
+	wr_u8(&w, SSH_MSG_CHANNEL_OPEN);
+	wr_cstring(&w, "direct-tcpip");
+	wr_u32(&w, 5);
+	wr_u32(&w, 1000);
+	wr_u32(&w, 1000);
+	wr_cstring(&w, "host");
+	peer_send_wr(p, &w);
+	peer_expect(p, SSH_MSG_CHANNEL_OPEN_FAILURE);
+	r = peer_reader(p);
+	CHECK_EQ(rd_u32(&r), 5);
+	CHECK_EQ(rd_u32(&r), SSH_OPEN_UNKNOWN_CHANNEL_TYPE);
+	peer_destroy(p);
+}
+
+TEST(unknown_messages_and_requests)
+{
+	struct peer *p = logged_in();
+	uint8_t m[64] = { 220 };
+	struct wr w = wr_over(m, sizeof(m));
+	uint32_t seq = p->out_seq;
+	struct rd r;
+
+	peer_send(p, m, 5);
+	peer_expect(p, SSH_MSG_UNIMPLEMENTED);
+	r = peer_reader(p);
+	CHECK_EQ(rd_u32(&r), seq);
+	wr_u8(&w, SSH_MSG_GLOBAL_REQUEST);
+	wr_cstring(&w, "keepalive@openssh.com");
+	wr_bool(&w, true);
+	peer_send_wr(p, &w);
+	peer_expect(p, SSH_MSG_REQUEST_FAILURE);
+	w = wr_over(m, sizeof(m));
+	wr_u8(&w, SSH_MSG_GLOBAL_REQUEST);
+	wr_cstring(&w, "no-more-sessions@openssh.com");
+	wr_bool(&w, false);
+	peer_send_wr(p, &w);
+	CHECK_EQ(peer_recv(p), 0);
+	peer_destroy(p);
+}
+
+TEST(replies_keep_order)
+{
+	struct peer *p = logged_in();
+	uint32_t chan = peer_open(p, 1, 1000, 1000);
+
+	peer_request(p, chan, "unknown", true, NULL, 0);
+	peer_request(p, chan, "exec", true, "\0\0\0\1x", 5);
+	peer_request(p, chan, "exec", true, "\0\0\0\1x", 5);
+	peer_request(p, chan, "xon-xoff", false, NULL, 0);
+	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_FAILURE);
+	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_SUCCESS);
+	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_FAILURE);
+	CHECK_EQ(peer_recv(p), 0);
+	peer_destroy(p);
+}
+
+static void put_pty(struct wr *w, uint32_t cols, const void *modes, size_t n)
+{
+	wr_cstring(w, "xterm");
+	wr_u32(w, cols);
+	wr_u32(w, 24);
+	wr_u32(w, 0);
+	wr_u32(w, 0);
+	wr_string(w, modes, n);
+}
+
+static uint8_t pty_answer(uint32_t cols, const void *modes, size_t n)
+{
+	struct peer *p = logged_in();
+	uint32_t chan = peer_open(p, 1, 1000, 1000);
+	uint8_t m[128], type;
+	struct wr w = wr_over(m, sizeof(m));
+
+	put_pty(&w, cols, modes, n);
+	peer_request(p, chan, "pty-req", true, m, w.len);
+	type = peer_recv(p);
+	peer_destroy(p);
+	return type;
+}
+
+TEST(pty_requests)
+{
+	static const uint8_t good[] = { 53, 0, 0, 0, 1, 128, 0, 0, 0x96, 0, 0 },
+			     cut[] = { 53, 0, 0 };
+
+	CHECK_EQ(pty_answer(80, good, sizeof(good)), SSH_MSG_CHANNEL_SUCCESS);
+	CHECK_EQ(pty_answer(80, "", 0), SSH_MSG_CHANNEL_SUCCESS);
+	CHECK_EQ(pty_answer(80, cut, sizeof(cut)), SSH_MSG_CHANNEL_FAILURE);
+	CHECK_EQ(pty_answer(0xffffffff, good, sizeof(good)), SSH_MSG_CHANNEL_FAILURE);
+}
+
+TEST(other_requests)
+{
+	struct peer *p = logged_in();
+	uint32_t chan = peer_open(p, 1, 1000, 1000);
+	static const uint8_t size[] = { 0, 0, 0, 132, 0, 0, 0, 43, 0, 0, 0, 0, 0, 0, 0, 0 };
+	uint8_t m[128];
+	struct wr w = wr_over(m, sizeof(m));
+
+	put_pty(&w, 80, "", 0);
+	peer_request(p, chan, "window-change", true, size, sizeof(size));
+	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_FAILURE);
+	peer_request(p, chan, "pty-req", true, m, w.len);
+	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_SUCCESS);
+	peer_request(p, chan, "env", true, "\0\0\0\4LANG\0\0\0\1C", 13);
+	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_SUCCESS);
+	peer_request(p, chan, "env", true, "\0\0\0\12LD_PRELOAD\0\0\0\1C", 19);
+	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_FAILURE);
+	peer_request(p, chan, "signal", true, "\0\0\0\4TERM", 8);
+	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_FAILURE);
+	peer_request(p, chan, "shell", true, NULL, 0);
+	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_SUCCESS);
+	peer_request(p, chan, "window-change", false, size, sizeof(size));
+	peer_request(p, chan, "signal", false, "\0\0\0\4TERM", 8);
+	peer_request(p, chan, "signal", true, "\0\0\0\4STOP", 8);
+	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_FAILURE);
+	peer_request(p, chan, "break", true, "\0\0\1\0", 4);
+	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_SUCCESS);
+	CHECK_STR(p->events, "key login open pty env start0: size132x43 TERM break ");
+	peer_destroy(p);
+}
+
+TEST(forced_command_and_no_pty)
+{
+	struct peer *p = peer_create();
+	uint32_t chan;
+	uint8_t m[128];
+	struct wr w = wr_over(m, sizeof(m));
+
+	p->grant = (struct ssh_grant){ .no_pty = true, .command = BYTES_LIT("echo \\\"x\\\"") };
+	peer_login(p);
+	chan = peer_open(p, 1, 1000, 1000);
+	put_pty(&w, 80, "", 0);
+	peer_request(p, chan, "pty-req", true, m, w.len);
+	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_FAILURE);
+	peer_exec(p, chan, "sh");
+	CHECK(strstr(p->events, "start1:echo \"x\""));
+	peer_destroy(p);
+}
+
+/* --- rekeying ----------------------------------------------------------------------------------------------------- */
+
+TEST(rekey_by_bytes)
+{
+	static uint8_t data[30000];
+	struct peer *p = peer_create();
+	uint32_t chan;
+
+	p->cfg.rekey_bytes = 100000;
+	peer_login(p);
+	chan = peer_open(p, 1, 1 << 24, 32768);
+	peer_exec(p, chan, "x");
+	for (int round = 0; round < 5; round++) {
+		struct ssh_conn_info info;
+
+		while (ssh_chan_room(p->chan) > 0) {
+			CHECK(host_output(p, p->chan, false, data, sizeof(data)) > 0);
+			peer_run(p, 0);
+		}
+		/* what was sent, then its KEXINIT and nothing behind it; ours is in flight */
+		peer_data(p, chan, "in flight", 9);
+		peer_request(p, chan, "unknown", true, NULL, 0);
+		peer_read_kexinit(p);
+		CHECK_EQ(peer_recv(p), 0);
+		CHECK_EQ(p->input_len, (size_t)(round + 1) * 9);
+		ssh_chan_exit_status(p->chan, 0);
+		peer_run(p, 0);
+		CHECK_EQ(peer_recv(p), 0);
+		peer_kexinit(p);
+		peer_ecdh_init(p);
+		peer_read_reply(p);
+		peer_newkeys(p);
+		peer_read_newkeys(p);
+		CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_FAILURE);
+		CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_REQUEST);
+		ssh_conn_info(p->c, &info);
+		CHECK_EQ(info.rekeys, round + 1);
+	}
+	peer_destroy(p);
+}
+
+TEST(rekey_by_time)
+{
+	struct peer *p = peer_create();
+
+	p->cfg.keepalive_ns = 0;
+	peer_login(p);
+	peer_run(p, 2 * NS_PER_S);
+	CHECK_EQ(ssh_conn_deadline(p->c), 1000 * NS_PER_S + 3600 * NS_PER_S);
+	peer_run(p, 3600 * NS_PER_S);
+	peer_read_kexinit(p);
+	/* and a client that does not answer */
+	peer_run(p, 30 * NS_PER_S);
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_KEY_EXCHANGE_FAILED);
+	peer_destroy(p);
+}
+
+TEST(rekey_allows_only_kex_messages)
+{
+	static const uint8_t types[] = { 5, 20, 21, 50, 80, 90, 94, 98, 192 };
+
+	for (size_t i = 0; i < sizeof(types); i++) {
+		struct peer *p = logged_in();
+
+		peer_kexinit(p);
+		expect_refused(p, types[i], 20);
+	}
+}
+
+TEST(rekey_flood_is_slowed)
+{
+	struct peer *p = logged_in();
+	int done = 0;
+
+	while (done < 300) {
+		peer_kexinit(p);
+		if (!ssh_conn_wants_input(p->c))
+			break;
+		peer_read_kexinit(p);
+		peer_ecdh_init(p);
+		peer_read_reply(p);
+		peer_newkeys(p);
+		peer_read_newkeys(p);
+		done++;
+	}
+	CHECK_EQ(done, 200);
+	CHECK(ssh_conn_deadline(p->c) <= p->now + 20 * MS);
+	peer_run(p, 20 * MS);
+	CHECK(ssh_conn_wants_input(p->c));
+	peer_read_kexinit(p);
+	peer_ecdh_init(p);
+	peer_read_reply(p);
+	peer_destroy(p);
+}
+
+TEST(held_messages_are_bounded)
+{
+	struct peer *p = peer_create();
+	uint32_t chan;
+
+	p->cfg.rekey_ns = NS_PER_S;
+	peer_login(p);
+	chan = peer_open(p, 1, 1000, 1000);
+	peer_run(p, 2 * NS_PER_S);
+	peer_read_kexinit(p);
+	for (int i = 0; i < 20000 && !ssh_conn_is_over(p->c); i++)
+		peer_request(p, chan, "unknown", true, NULL, 0);
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_PROTOCOL_ERROR);
+	peer_destroy(p);
+}
+
+/* --- limits of memory and time ---------------------------------------------------------------------------------------- */
+
+/* A client that asks and does not read: input stops being looked at, memory stays bounded. */
+TEST(output_backlog_stops_input)
+{
+	struct peer *p = logged_in();
+	uint8_t m[256];
+	struct wr w = wr_over(m, sizeof(m));
+	struct ssh_conn_info info;
+	bool stopped = false;
+
+	wr_u8(&w, SSH_MSG_GLOBAL_REQUEST);
+	wr_cstring(&w, "x");
+	wr_bool(&w, true);
+	/* the client's buffer is full, so peer_run() leaves output where it is */
+	p->rx_head = 0;
+	p->rx_len = sizeof(p->rx);
+	for (int i = 0; i < 100000 && !stopped; i++) {
+		peer_send_wr(p, &w);
+		stopped = !ssh_conn_wants_input(p->c);
+	}
+	CHECK(stopped);
+	ssh_conn_info(p->c, &info);
+	CHECK(info.memory < 512 * 1024);
+	p->rx_len = 0;
+	peer_destroy(p);
+}
+
+TEST(idle_memory)
+{
+	struct peer *p = logged_in();
+	uint32_t chan = peer_open(p, 1, 1 << 21, 32768);
+	static uint8_t data[60000];
+	struct ssh_conn_info info;
+
+	peer_exec(p, chan, "x");
+	host_output(p, p->chan, false, data, sizeof(data));
+	peer_data(p, chan, data, 32768);
+	peer_run(p, 0);
+	CHECK(ssh_conn_deadline(p->c) <= p->now + NS_PER_S);
+	peer_run(p, NS_PER_S);
+	ssh_conn_info(p->c, &info);
+	printf("# an idle connection with one session holds %zu bytes\n", info.memory);
+	CHECK(info.memory < 4096);
+	peer_destroy(p);
+}
+
+TEST(keepalive)
+{
+	struct peer *p = logged_in();
+	uint8_t failure = SSH_MSG_REQUEST_FAILURE;
+	struct rd r;
+
+	peer_run(p, 60 * NS_PER_S);
+	peer_expect(p, SSH_MSG_GLOBAL_REQUEST);
+	r = peer_reader(p);
+	CHECK(bytes_is(rd_string(&r), "keepalive@openssh.com"));
+	CHECK(rd_bool(&r));
+	peer_send(p, &failure, 1);
+	for (int i = 0; i < 3; i++) {
+		peer_run(p, 60 * NS_PER_S);
+		peer_expect(p, SSH_MSG_GLOBAL_REQUEST);
+	}
+	peer_run(p, 60 * NS_PER_S);
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_CONNECTION_LOST);
+	peer_destroy(p);
+}
+
+/* Whatever allocation fails, the connection goes on or ends, and everything is given back. */
+static void story(struct peer *p)
+{
+	uint8_t data[3000] = { 0 };
+	uint8_t open[32] = { 0 };
+	struct wr w = wr_over(open, sizeof(open));
+
+	peer_feed(p, "SSH-2.0-peer\r\n", 14);
+	peer_kexinit(p);
+	if (ssh_conn_is_over(p->c))
+		return;
+	p->rx_head = 14;
+	peer_read_kexinit(p);
+	peer_ecdh_init(p);
+	if (ssh_conn_is_over(p->c))
+		return;
+	peer_read_reply(p);
+	peer_newkeys(p);
+	if (ssh_conn_is_over(p->c))
+		return;
+	peer_read_newkeys(p);
+	wr_u8(&w, SSH_MSG_SERVICE_REQUEST);
+	wr_cstring(&w, "ssh-userauth");
+	peer_send_wr(p, &w);
+	peer_auth(p, "root", 0);
+	w = wr_over(open, sizeof(open));
+	wr_u8(&w, SSH_MSG_CHANNEL_OPEN);
+	wr_cstring(&w, "session");
+	wr_u32(&w, 1);
+	wr_u32(&w, 1000000);
+	wr_u32(&w, 32768);
+	peer_send_wr(p, &w);
+	p->stdin_room = 0;
+	if (p->chan) {
+		uint32_t number = ssh_chan_number(p->chan);
+
+		peer_request(p, number, "exec", true, "\0\0\0\1x", 5);
+		peer_data(p, number, data, sizeof(data));
+		if (p->chan)
+			host_output(p, p->chan, false, data, sizeof(data));
+		peer_run(p, 0);
+	}
+	if (!ssh_conn_is_over(p->c))
+		peer_kexinit(p);
+	peer_run(p, NS_PER_S);
+}
+
+TEST(every_allocation_may_fail)
+{
+	int survived = 0;
+
+	for (int n = 1; survived < 2; n++) {
+		struct peer *p = peer_create();
+
+		p->fail_alloc_after = n;
+		story(p);
+		survived += p->fail_alloc_after > 0;
+		p->fail_alloc_after = 0;
+		peer_destroy(p);
+		CHECK(n < 100);
+	}
+}
+
+TEST(disconnect_by_the_client)
+{
+	struct peer *p = logged_in();
+	uint8_t m[64];
+	struct wr w = wr_over(m, sizeof(m));
+
+	peer_open(p, 1, 1, 1);
+	wr_u8(&w, SSH_MSG_DISCONNECT);
+	wr_u32(&w, SSH_DISCONNECT_BY_APPLICATION);
+	wr_cstring(&w, "bye");
+	wr_cstring(&w, "");
+	peer_send_wr(p, &w);
+	CHECK_EQ(peer_disconnected(p), 0);
+	peer_destroy(p);
+}
+
+/* Random messages in a logged-in connection: nothing but well-formed answers and ends. */
+TEST(random_messages)
+{
+	for (int i = 0; i < 200 * test_scale; i++) {
+		struct peer *p = logged_in();
+		uint32_t chan = peer_open(p, 1, 5000, 100);
+
+		for (int k = 0; k < 20 && !ssh_conn_is_over(p->c); k++) {
+			uint8_t m[80];
+			size_t n = 1 + test_below(sizeof(m));
+
+			for (size_t b = 0; b < n; b++)
+				m[b] = (uint8_t)(test_below(3) ? 0 : test_random());
+			m[0] = (uint8_t)(test_below(2) ? 90 + test_below(11) : test_below(256));
+			if (n > 5 && test_below(4))
+				store_be32(m + 1, chan);
+			if (m[0] == SSH_MSG_KEXINIT || m[0] == SSH_MSG_DISCONNECT)
+				continue;
+			peer_send(p, m, n);
+			if (p->chan && test_below(2))
+				host_output(p, p->chan, test_below(2), m, n);
+			peer_run(p, 0);
+			while (peer_recv(p))
+				;
+		}
+		peer_destroy(p);
+	}
+}
