@@ -7,7 +7,7 @@
 #   make V=1                     show the commands
 #
 # A source file is found by the folder it lies in; nothing is listed here but the folders and the
-# third-party files. Object files know their headers (-MMD) and their flags.
+# third-party files. Object files know their headers (-MD) and their flags.
 
 # All processors, unless the caller has said how many.
 ifeq ($(MAKELEVEL),0)
@@ -115,7 +115,7 @@ $(call obj,$(filter-out $(NOSAN),$(OURS) $(THEIRS))): SANITIZE := $(SAN_FLAGS)
 $(O)/obj/%.o: % $(O)/flags
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(COMMON) $(EXTRA) $(SANITIZE) $(if $(filter %.S,$<),-D__ASSEMBLER__=1) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(COMMON) $(EXTRA) $(SANITIZE) $(if $(filter %.S,$<),-D__ASSEMBLER__=1) -MD -MP -c $< -o $@
 
 # Objects are rebuilt when the flags change: the file is rewritten only then.
 keep_flags = @mkdir -p $(@D); echo '$(1)' | cmp -s - $@ || echo '$(1)' >$@
@@ -174,7 +174,7 @@ SINK_LIBS    := deps/bearssl/src/hash/sha2small.c deps/bearssl/src/codec/dec32be
 build/obj-user/%.o: % build/obj-user/flags
 	$(call say,USERCC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(USER_CFLAGS) $(if $(filter deps/bearssl/%,$<),$(BEARSSL_FLAGS)) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(USER_CFLAGS) $(if $(filter deps/bearssl/%,$<),$(BEARSSL_FLAGS)) -MD -MP -c $< -o $@
 
 build/obj-user/flags: FORCE
 	$(call keep_flags,$(USER_CFLAGS) $(USER_LDFLAGS))

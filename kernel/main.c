@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The roof: the boot as a list. */
+/* The roof: boot as a list of calls, in two halves. The first runs on the boot CPU's own stack with interrupts off
+ * until the scheduler takes over; the second in a thread, and may sleep. */
 #include "arch/aarch64/arch.h"
 #include "drivers/chip/chip.h"
 #include "drivers/chip/pl011.h"
+#include "drivers/tty/tty.h"
+#include "drivers/virtio/virtio.h"
+#include "fs/vfs.h"
+#include "kernel/console.h"
 #include "kernel/core/clock.h"
 #include "kernel/core/irq.h"
 #include "kernel/core/log.h"
@@ -11,12 +16,47 @@
 #include "kernel/core/percpu.h"
 #include "kernel/core/perturb.h"
 #include "kernel/core/random.h"
+#include "kernel/proc/lifecycle.h"
+#include "kernel/procinfo.h"
+#include "kernel/seed.h"
+#include "kernel/version.h"
 #include "mm/phys/asid.h"
 #include "mm/phys/kstack.h"
 #include "mm/phys/page.h"
 #include "mm/phys/slab.h"
+#include "mm/vm/space.h"
+#include "net/net.h"
 #include "sched/thread.h"
+#include "ssh/server/server.h"
 #include "tests/kernel/ktest.h"
+
+/* What cannot be done without ends the boot; the rest is said and missed. */
+static void need(int err, const char *what)
+{
+	if (err < 0)
+		panic("boot: %s failed: error %d", what, -err);
+}
+
+static void want(int err, const char *what)
+{
+	if (err < 0)
+		log_warn("boot: no %s: error %d", what, -err);
+}
+
+/* In a thread, on whatever CPU. */
+static void boot_thread_main(void *arg)
+{
+	char tests[160];
+
+	(void)arg;
+	process_init(); /* the pid table */
+	seed_init();	/* who waits for randomness is woken */
+	virtio_init();	/* network, entropy */
+	want(net_init(), "network");
+	log_info("tern: up after %lu us", (unsigned long)(clock_now_ns() / NS_PER_US));
+	if (cmdline_get("test", tests, sizeof(tests)) == 0)
+		ktest_run_all(tests);
+}
 
 static void start_chips(void)
 {
@@ -31,15 +71,6 @@ static void start_chips(void)
 	pl031_init();
 }
 
-static void start_memory(void)
-{
-	percpu_init(boot_alloc);
-	pages_init();
-	slab_init();
-	kstack_init();
-	asid_init();
-}
-
 static void start_cpus(void)
 {
 	struct cpu *c;
@@ -49,65 +80,38 @@ static void start_cpus(void)
 		if (c->id == 0)
 			continue;
 		if (kstack_alloc(&stack, KSTACK_SIZE) < 0)
-			panic("machine: no memory for the stack of cpu %u", c->id);
+			panic("boot: no memory for the stack of cpu %u", c->id);
 		cpu_set_stack(c, stack.lo, stack.hi);
 	}
 	sched_init();
 	if (cpus_start(sched_start) < 0)
-		log_warn("core: going on with fewer cpus");
+		log_warn("boot: going on with fewer cpus");
 }
 
-#ifdef DEBUG
-static void run_tests(const char *names)
-{
-	ktest_run_all(names);
-}
-#else
-static void run_tests(const char *names)
-{
-	panic("test=%s: the tests are in the debug image", names);
-}
-#endif
-
-/* The first thread: the rest of the boot, where sleeping is allowed. */
-static void init_main(void *unused)
-{
-	char names[160];
-
-	log_info("tern: up after %lu us", clock_now_ns() / NS_PER_US);
-	if (cmdline_get("test", names, sizeof(names)) == 0)
-		run_tests(names);
-}
-
-static void say_hello(void)
-{
-	char text[128];
-
-	arch_describe_cpu(text, sizeof(text));
-	log_info("tern: %s", text);
-	for (unsigned i = 0; i < machine.nr_ram; i++)
-		log_info("tern: ram %lx, %lu KiB", machine.ram[i].start, machine.ram[i].size >> 10);
-}
-
-/* boot.S: the MMU is on, bss is clear, this is CPU 0, interrupts are off. */
+/* The first C in the kernel's half: CPU 0, irqs off, on the boot stack. */
 void kernel_main(paddr_t tree)
 {
+	char text[160];
 	const char *problem;
 
 	clock_init();
-	problem = machine_init(tree);
-	pl011_init();
+	problem = machine_init(tree); /* what the device tree says */
+	pl011_init();		      /* from here on there is a console */
 	if (problem)
 		panic("machine: %s", problem);
-	say_hello();
-	start_memory();
+	arch_describe_cpu(text, sizeof(text));
+	log_info("tern: version " TERN_VERSION ", %s", text);
+	percpu_init(boot_alloc);
+	pages_init();
+	slab_init();
+	kstack_init();
+	asid_init();
 	random_init();
 	stack_canary_init((uint64_t)random_u32() << 32 | random_u32());
-	ASSERT(arch_kernel_map_is_safe());
+	ASSERT(arch_kernel_map_is_safe()); /* nothing both writable and executable */
 	start_chips();
 	perturb_init();
-	start_cpus();
-	if (thread_spawn("init", init_main, NULL) < 0)
-		panic("tern: no memory for the first thread");
-	sched_start();
+	start_cpus(); /* the others: idle at once */
+	need(thread_spawn("boot", boot_thread_main, NULL), "the boot thread");
+	sched_start(); /* CPU 0 becomes idle, and runs what it finds */
 }
