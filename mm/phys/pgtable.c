@@ -109,12 +109,10 @@ static void walk_table(pte_t *table, unsigned level, vaddr_t va, vaddr_t end,
 		pte_t *e = &table[entry_index(va, level)];
 		vaddr_t next = entry_end(va, end, level);
 
-		if (arch_pte_valid(pte_get(e))) {
-			if (level == LEAF_LEVEL)
-				fn(va, e, arg);
-			else if (arch_pte_is_table(pte_get(e), level))
-				walk_table(table_of(pte_get(e)), level + 1, va, next, fn, arg);
-		}
+		if (level == LEAF_LEVEL && pte_get(e) != 0)
+			fn(va, e, arg);
+		else if (arch_pte_is_table(pte_get(e), level))
+			walk_table(table_of(pte_get(e)), level + 1, va, next, fn, arg);
 		va = next;
 	}
 }
@@ -140,7 +138,7 @@ static void prune_table(pte_t *table, unsigned level, vaddr_t va, vaddr_t end,
 		pte_t *e = &table[entry_index(va, level)];
 		vaddr_t next = entry_end(va, end, level);
 
-		if (arch_pte_valid(pte_get(e)) && arch_pte_is_table(pte_get(e), level)) {
+		if (arch_pte_is_table(pte_get(e), level)) {
 			pte_t *below = table_of(pte_get(e));
 
 			if (level + 1 < LEAF_LEVEL)
@@ -174,7 +172,7 @@ static size_t count_tables(const pte_t *table, unsigned level)
 	size_t n = 1;
 
 	for (unsigned i = 0; level < LEAF_LEVEL && i < ENTRIES; i++)
-		if (arch_pte_valid(table[i]) && arch_pte_is_table(table[i], level))
+		if (arch_pte_is_table(table[i], level))
 			n += count_tables(table_of(table[i]), level + 1);
 	return n;
 }

@@ -17,7 +17,7 @@ int pgtable_create(struct pgtable *pt) __must_check; /* 0 or -ENOMEM */
 void pgtable_destroy(struct pgtable *pt);
 /* The leaf entry for va; NULL if a table is missing and !create, or on -ENOMEM. */
 pte_t *pgtable_leaf(struct pgtable *pt, vaddr_t va, bool create) __must_check;
-/* Call fn for each valid leaf in [start, end), in order; it may change the entry. */
+/* Call fn for each leaf entry in [start, end) that is not 0, in order; it may change the entry. */
 void pgtable_walk(struct pgtable *pt, vaddr_t start, vaddr_t end,
 		  void (*fn)(vaddr_t va, pte_t *e, void *arg), void *arg);
 /* Unlink the table pages below the root that hold nothing within [start, end) and put them on unlinked. The caller

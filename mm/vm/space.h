@@ -35,6 +35,9 @@ struct vm_backing {
 	/* Page `index` of the object: a referenced page, or an -errno by pointer (ERR_PTR style is not used here):
 	 * 0 and *out. Called with the space unlocked; may sleep. bytes past the object's end are zero. */
 	int (*fill)(struct vm_backing *b, uint64_t index, struct page **out);
+	/* The same if the page is at hand: referenced, else NULL. Called with the space's lock held; sleeps for nothing.
+	 * May be NULL. With it one fault brings in the neighbours as well. */
+	struct page *(*peek)(struct vm_backing *b, uint64_t index);
 	void (*release)(struct vm_backing *b);
 };
 
@@ -51,7 +54,11 @@ struct vm_region {
 	unsigned prot;		    /* [space->lock] VM_* */
 	struct vm_backing *backing; /* [space->lock] NULL: anonymous */
 	uint64_t offset;	    /* [space->lock] pages into the backing at start */
-	uint64_t max_gap;	    /* [space->lock] largest hole in the subtree: the hole search */
+	/* The extent of its subtree and the largest hole inside that: the hole search. */
+	vaddr_t first, last; /* [space->lock] */
+	uint64_t max_gap;    /* [space->lock] bytes */
+	/* Taken out of the tree, to be destroyed when the lock is dropped. */
+	struct vm_region *dead_next; /* [self] */
 };
 
 struct vm_space {
@@ -62,13 +69,17 @@ struct vm_space {
 	struct pgtable table; /* [lock] */
 	struct asid_ctx asid; /* [atomic] */
 	uint32_t active;      /* [atomic] CPUs with its table in TTBR0 */
-	vaddr_t brk_start, brk; /* [lock] */
-	vaddr_t mmap_base;	/* [lock] hole search goes down from here */
-	uint64_t pages;		/* [lock] resident */
-	uint64_t mapped_pages;	/* [lock] sum of regions */
-	uint64_t stack_limit;	/* [lock] bytes */
-	uint64_t as_limit;	/* [lock] bytes, RLIMIT_AS */
+	vaddr_t brk_start, brk;	    /* [lock] */
+	vaddr_t mmap_base;	    /* [lock] hole search goes down from here */
+	unsigned nr_regions;	    /* [lock] at most VM_REGIONS_MAX */
+	uint64_t pages;		    /* [lock] resident */
+	uint64_t mapped_pages;	    /* [lock] sum of regions */
+	uint64_t stack_limit;	    /* [lock] bytes */
+	uint64_t as_limit;	    /* [lock] bytes, RLIMIT_AS */
+	struct vm_space *dead_next; /* [self] on the list of spaces whose tables wait to be freed */
 };
+
+#define VM_REGIONS_MAX 65530
 
 /* NULL: no memory. */
 struct vm_space *vm_space_create(void) __must_check;
@@ -105,6 +116,9 @@ void vm_check(struct vm_space *s);
 
 /* The current thread's user space, NULL for kernel threads. Provided by sched through thread->space. */
 struct vm_space *vm_current(void);
+
+/* Free the tables of spaces that have gone, on the spot: for exact accounts. Context: thread. */
+void vm_space_reap(void);
 
 /* boot: the worker that frees tables, registration of the space switch with sched. */
 void vm_init(void);

@@ -11,6 +11,7 @@
 #include "lib/atomic.h"
 #include "lib/errno.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -81,6 +82,40 @@ void shim_enter_cpu(unsigned id)
 	own_base.name = "host";
 	own_base.id = (int)id;
 	shim_set_current(&own_base);
+}
+
+struct start {
+	pthread_t thread;
+	unsigned id;
+	void (*fn)(unsigned id);
+};
+
+static void *start_thread(void *arg)
+{
+	struct start *s = arg;
+
+	shim_enter_cpu(s->id);
+	s->fn(s->id);
+	return NULL;
+}
+
+void *shim_thread_start(unsigned id, void (*fn)(unsigned id))
+{
+	struct start *s = malloc(sizeof(*s));
+
+	s->id = id;
+	s->fn = fn;
+	if (pthread_create(&s->thread, NULL, start_thread, s) != 0)
+		abort();
+	return s;
+}
+
+void shim_thread_join(void *thread)
+{
+	struct start *s = thread;
+
+	pthread_join(s->thread, NULL);
+	free(s);
 }
 
 void shim_set_current(void *t)

@@ -14,6 +14,9 @@ void shim_cpus_init(unsigned nr_cpus);
 void shim_ram_init(uint64_t pa, size_t size);
 /* This host thread is now CPU id, with a thread_base of its own. */
 void shim_enter_cpu(unsigned id);
+/* A host thread that starts as CPU id; join waits for it. */
+void *shim_thread_start(unsigned id, void (*fn)(unsigned id));
+void shim_thread_join(void *thread);
 /* Make t (a struct thread_base first) the current thread of this host thread. */
 void shim_set_current(void *t);
 

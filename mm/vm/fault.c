@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+/* Bringing pages in. Region, entry and page are looked at and changed under the space's lock; only the backing's
+ * fill runs without it, and afterwards everything is looked up again if anything has changed (RC-007, RC-008).
+ *
+ * I-VM-3: each entry that is not 0 holds one reference to its page, and space->pages counts them.
+ * I-VM-4: an entry of a private mapping is writable only if its page is anonymous and has no other reference. */
+#include "mm/vm/space_priv.h"
+
+#include "lib/atomic.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+
+/* One fault on a backing that has its pages at hand maps up to this many, aligned. */
+#define FAULT_AROUND 16
+
+/* Not an errno: look everything up again. */
+#define FAULT_AGAIN 1
+
+void vm_sync_page(struct page *p)
+{
+	uint16_t flags = READ_ONCE(p->flags);
+
+	if (flags & PAGE_SYNCED)
+		return;
+	arch_sync_icache(page_addr(p), PAGE_SIZE);
+	__atomic_fetch_or(&p->flags, PAGE_SYNCED, __ATOMIC_RELEASE);
+}
+
+static void copy_page(struct page *to, const struct page *from)
+{
+	memcpy(page_addr(to), page_addr(from), PAGE_SIZE);
+}
+
+static struct page *alloc_anonymous(unsigned flags)
+{
+	struct page *p = page_alloc(0, flags);
+
+	if (!p)
+		return NULL;
+	page_set_owner(p, PAGE_USER);
+	p->flags = PAGE_ANON;
+	return p;
+}
+
+static void install(struct vm_space *s, const struct vm_region *r, pte_t *e, struct page *p,
+		    bool write) __requires(s->lock)
+{
+	if (r->prot & VM_EXEC)
+		vm_sync_page(p);
+	pte_set(e, vm_entry(r, p, write));
+	arch_pte_sync();
+	s->pages++;
+}
+
+/* --- which region ----------------------------------------------------------------------------------------------------- */
+
+static int check_access(const struct vm_region *r, enum vm_fault_access access)
+{
+	switch (access) {
+	case VM_FAULT_WRITE:
+		return r->prot & VM_WRITE ? 0 : -EACCES;
+	case VM_FAULT_EXEC:
+		return r->prot & VM_EXEC ? 0 : -EACCES;
+	default:
+		/* the table cannot refuse reads of what may be written or executed */
+		return r->prot & VM_PROT ? 0 : -EACCES;
+	}
+}
+
+/* REL-002: down to its limit, and never near what is mapped below. */
+static bool grow_stack(struct vm_space *s, struct vm_region *r, vaddr_t va) __requires(s->lock)
+{
+	struct vm_region *prev = region_prev(r);
+	uint64_t more = (r->start - va) / PAGE_SIZE;
+
+	if (!(r->prot & VM_STACK) || r->end - va > s->stack_limit)
+		return false;
+	if (va < VM_LOWEST || (prev && va < prev->end + VM_STACK_GAP))
+		return false;
+	if (s->mapped_pages + more > s->as_limit / PAGE_SIZE)
+		return false;
+	region_resize(s, r, va, r->end);
+	return true;
+}
+
+static int find_region(struct vm_space *s, vaddr_t va, enum vm_fault_access access,
+		       struct vm_region **out) __requires(s->lock)
+{
+	struct vm_region *r = region_find(s, va);
+
+	if (va >= USER_MAX || !r || (r->start > va && !grow_stack(s, r, va)))
+		return -EFAULT;
+	*out = r;
+	return check_access(r, access);
+}
+
+/* --- the cases ---------------------------------------------------------------------------------------------------------- */
+
+/* A write to a page mapped read-only: the sole owner writes in place, others get a copy (MS-006, X-03). The old entry
+ * goes before the new one comes: break before make. */
+static int fault_copy(struct vm_space *s, const struct vm_region *r, vaddr_t va, pte_t *e,
+		      struct page *p) __requires(s->lock)
+{
+	struct page *copy;
+
+	ASSERT(refcount_read(&p->ref) >= 1);
+	if ((r->prot & VM_SHARED) || ((p->flags & PAGE_ANON) && refcount_read(&p->ref) == 1)) {
+		pte_set(e, vm_entry(r, p, true));
+		asid_flush_page(&s->asid, va);
+		return 0;
+	}
+	copy = alloc_anonymous(0);
+	if (!copy)
+		return -ENOMEM;
+	copy_page(copy, p);
+	if (r->prot & VM_EXEC)
+		vm_sync_page(copy);
+	pte_set(e, 0);
+	asid_flush_page(&s->asid, va);
+	pte_set(e, vm_entry(r, copy, true));
+	arch_pte_sync();
+	page_put(p);
+	return 0;
+}
+
+/* The entry is there: somebody was faster, this CPU's TLB is behind, or it is a write to a read-only one. */
+static int fault_present(struct vm_space *s, const struct vm_region *r, vaddr_t va, pte_t *e,
+			 enum vm_fault_access access) __requires(s->lock)
+{
+	pte_t v = pte_get(e);
+
+	if (access == VM_FAULT_WRITE && !(arch_pte_prot(v) & PTE_WRITE))
+		return fault_copy(s, r, va, e, page_of_phys(arch_pte_addr(v)));
+	asid_flush_page(&s->asid, va);
+	return 0;
+}
+
+static int fault_anonymous(struct vm_space *s, const struct vm_region *r, pte_t *e)
+	__requires(s->lock)
+{
+	struct page *p = alloc_anonymous(ALLOC_ZERO);
+
+	if (!p)
+		return -ENOMEM;
+	install(s, r, e, p, r->prot & VM_WRITE);
+	return 0;
+}
+
+/* p's reference is ours to place. */
+static int install_backed(struct vm_space *s, const struct vm_region *r, pte_t *e, struct page *p,
+			  enum vm_fault_access access) __requires(s->lock)
+{
+	struct page *copy;
+
+	if (access != VM_FAULT_WRITE || (r->prot & VM_SHARED)) {
+		install(s, r, e, p, (r->prot & VM_SHARED) && (r->prot & VM_WRITE));
+		return 0;
+	}
+	copy = alloc_anonymous(0);
+	if (copy) {
+		copy_page(copy, p);
+		install(s, r, e, copy, true);
+	}
+	page_put(p);
+	return copy ? 0 : -ENOMEM;
+}
+
+static uint64_t backing_index(const struct vm_region *r, vaddr_t va)
+{
+	return r->offset + (va - r->start) / PAGE_SIZE;
+}
+
+/* Map the pages around va that the backing has at hand: they share its table page. */
+static void fault_around(struct vm_space *s, const struct vm_region *r, vaddr_t va, pte_t *e)
+	__requires(s->lock)
+{
+	vaddr_t from = ALIGN_DOWN(va, FAULT_AROUND * PAGE_SIZE);
+	vaddr_t to = MIN(from + FAULT_AROUND * PAGE_SIZE, r->end);
+
+	from = MAX(from, r->start);
+	e -= (va - from) / PAGE_SIZE;
+	for (; from < to; from += PAGE_SIZE, e++) {
+		struct page *p =
+			pte_get(e) ? NULL : r->backing->peek(r->backing, backing_index(r, from));
+
+		if (p)
+			install(s, r, e, p, (r->prot & VM_SHARED) && (r->prot & VM_WRITE));
+	}
+}
+
+/* Let the backing fill the page, unlocked. Whatever has changed meanwhile, the page is used only where a look-up now
+ * leads to the same page of the same backing. */
+static int fill_unlocked(struct vm_space *s, struct vm_backing *b, uint64_t index,
+			 struct page **out) __requires(s->lock)
+{
+	int err;
+
+	if (!refcount_get(&b->ref))
+		BUG("vm: backing %p is dead", (void *)b);
+	mutex_unlock(&s->lock);
+	err = b->fill(b, index, out);
+	vm_backing_put(b);
+	mutex_lock(&s->lock);
+	return err;
+}
+
+static int fault_backed(struct vm_space *s, struct vm_region *r, vaddr_t va, pte_t *e,
+			enum vm_fault_access access) __requires(s->lock)
+{
+	struct vm_backing *b = r->backing;
+	uint64_t index = backing_index(r, va), generation = s->generation;
+	struct page *p = b->peek ? b->peek(b, index) : NULL;
+	int err;
+
+	if (!p) {
+		err = fill_unlocked(s, b, index, &p);
+		if (err)
+			return err;
+		/* RC-008; the same generation means the same tables, but somebody may have brought the page in */
+		if (s->generation != generation) {
+			if (find_region(s, va, access, &r) < 0 || r->backing != b ||
+			    backing_index(r, va) != index) {
+				page_put(p);
+				return FAULT_AGAIN;
+			}
+			e = pgtable_leaf(&s->table, va, true);
+		}
+		if (!e || pte_get(e) != 0) {
+			page_put(p);
+			return e ? fault_present(s, r, va, e, access) : -ENOMEM;
+		}
+	}
+	err = install_backed(s, r, e, p, access);
+	if (!err && b->peek)
+		fault_around(s, r, va, e);
+	return err;
+}
+
+static int fault_locked(struct vm_space *s, vaddr_t va, enum vm_fault_access access)
+	__requires(s->lock)
+{
+	struct vm_region *r;
+	int err = find_region(s, va, access, &r);
+	pte_t *e;
+
+	if (err)
+		return err;
+	e = pgtable_leaf(&s->table, va, true);
+	if (!e)
+		return -ENOMEM;
+	if (pte_get(e) != 0)
+		return fault_present(s, r, va, e, access);
+	if (r->backing)
+		return fault_backed(s, r, va, e, access);
+	return fault_anonymous(s, r, e);
+}
+
+int vm_fault(struct vm_space *s, vaddr_t addr, enum vm_fault_access access)
+{
+	int err;
+
+	might_sleep();
+	mutex_lock(&s->lock);
+	do {
+		err = fault_locked(s, ALIGN_DOWN(addr, PAGE_SIZE), access);
+	} while (err == FAULT_AGAIN);
+	mutex_unlock(&s->lock);
+	return err;
+}
+
+/* --- by page, for any space ----------------------------------------------------------------------------------------------- */
+
+/* The page behind va with the access wanted, its lock held so that it stays. NULL: fault it in first. */
+static void *page_at(struct vm_space *s, vaddr_t va, bool write) __requires(s->lock)
+{
+	pte_t *e = pgtable_leaf(&s->table, va, false);
+	pte_t v = e ? pte_get(e) : 0;
+
+	if (!arch_pte_valid(v) || (write && !(arch_pte_prot(v) & PTE_WRITE)))
+		return NULL;
+	return phys_to_virt(arch_pte_addr(v));
+}
+
+static int access_space(struct vm_space *s, vaddr_t addr, char *kernel, size_t n, bool write)
+{
+	while (n > 0) {
+		size_t off = addr & (PAGE_SIZE - 1), len = MIN(n, PAGE_SIZE - off);
+		char *p;
+
+		mutex_lock(&s->lock);
+		p = addr < USER_MAX ? page_at(s, addr, write) : NULL;
+		if (p && write)
+			memcpy(p + off, kernel, len);
+		else if (p)
+			memcpy(kernel, p + off, len);
+		mutex_unlock(&s->lock);
+		if (!p) {
+			int err = vm_fault(s, addr, write ? VM_FAULT_WRITE : VM_FAULT_READ);
+
+			if (err)
+				return err == -ENOMEM ? err : -EFAULT;
+			continue;
+		}
+		addr += len;
+		kernel += len;
+		n -= len;
+	}
+	return 0;
+}
+
+int vm_write(struct vm_space *s, vaddr_t addr, const void *src, size_t n)
+{
+	return access_space(s, addr, (char *)(uintptr_t)src, n, true);
+}
+
+int vm_read(struct vm_space *s, vaddr_t addr, void *dst, size_t n)
+{
+	return access_space(s, addr, dst, n, false);
+}
+
+/* --- checks ----------------------------------------------------------------------------------------------------------------- */
+
+struct check {
+	struct vm_space *s;
+	const struct vm_region *r;
+	uint64_t pages;
+};
+
+static void check_leaf(vaddr_t va, pte_t *e, void *arg)
+{
+	struct check *c = arg;
+	pte_t v = pte_get(e);
+	const struct page *p = page_of_phys(arch_pte_addr(v));
+
+	ASSERT(va >= c->r->start && va < c->r->end);
+	ASSERT(p->owner == PAGE_USER || p->owner == PAGE_RESERVED);
+	ASSERT(refcount_read(&p->ref) >= 1);
+	ASSERT(arch_pte_valid(v) == ((c->r->prot & VM_PROT) != 0));
+	if (arch_pte_valid(v) && (arch_pte_prot(v) & PTE_WRITE)) {
+		ASSERT(c->r->prot & VM_WRITE);
+		/* I-VM-4 */
+		ASSERT((c->r->prot & VM_SHARED) ||
+		       ((p->flags & PAGE_ANON) && refcount_read(&p->ref) == 1));
+	}
+	c->pages++;
+}
+
+static void count_leaf(vaddr_t va, pte_t *e, void *arg)
+{
+	(void)va;
+	(void)e;
+	++*(uint64_t *)arg;
+}
+
+void vm_check(struct vm_space *s)
+{
+	struct check c = { .s = s };
+	uint64_t mapped = 0, regions = 0, all = 0;
+	vaddr_t end = 0;
+
+	mutex_lock(&s->lock);
+	for (struct vm_region *r = region_find(s, 0); r; r = region_next(r)) {
+		/* I-VM-1 */
+		ASSERT(r->start >= end && r->start < r->end && r->end <= USER_MAX);
+		end = r->end;
+		mapped += (r->end - r->start) / PAGE_SIZE;
+		regions++;
+		c.r = r;
+		pgtable_walk(&s->table, r->start, r->end, check_leaf, &c);
+	}
+	pgtable_walk(&s->table, 0, USER_MAX, count_leaf, &all);
+	/* I-VM-3 */
+	ASSERT(all == c.pages && all == s->pages);
+	ASSERT(mapped == s->mapped_pages && regions == s->nr_regions);
+	mutex_unlock(&s->lock);
+}

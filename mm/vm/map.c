@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT */
+/* Changing what is mapped. Each call takes the space's lock once; it allocates the regions it may need before it
+ * changes anything, so it is done whole or not at all. A page leaves in three steps: its entry is cleared, the TLBs
+ * are told, its reference is dropped (RC-006). */
+#include "mm/vm/space_priv.h"
+
+#include "lib/errno.h"
+
+/* Above this many pages, the whole ASID goes. */
+#define FLUSH_PAGES_MAX 8
+
+/* --- entries ---------------------------------------------------------------------------------------------------------- */
+
+pte_t vm_entry(const struct vm_region *r, const struct page *p, bool write)
+{
+	unsigned prot = PTE_USER;
+
+	if (write)
+		prot |= PTE_WRITE;
+	if (r->prot & VM_EXEC)
+		prot |= PTE_EXEC;
+
+	pte_t e = arch_pte_leaf(page_to_phys(p), 3, prot);
+
+	return r->prot & VM_PROT ? e : e & ~PTE_VALID_BIT;
+}
+
+static void invalidate(struct gather *g, bool all)
+{
+	if (all || g->n > FLUSH_PAGES_MAX) {
+		asid_flush_all(&g->space->asid);
+		return;
+	}
+	for (unsigned i = 0; i < g->n; i++)
+		asid_flush_page(&g->space->asid, g->va[i]);
+}
+
+static void gather_finish(struct gather *g, bool all)
+{
+	invalidate(g, all);
+	for (unsigned i = 0; i < g->n; i++)
+		page_put(g->page[i]);
+	g->n = 0;
+}
+
+static void clear_leaf(vaddr_t va, pte_t *e, void *arg)
+{
+	struct gather *g = arg;
+
+	if (g->n == GATHER_MAX)
+		gather_finish(g, false);
+	g->page[g->n] = page_of_phys(arch_pte_addr(pte_get(e)));
+	g->va[g->n++] = va;
+	pte_set(e, 0);
+	g->space->pages--;
+}
+
+void vm_clear_range(struct vm_space *s, vaddr_t start, vaddr_t end)
+{
+	struct list_head tables = LIST_HEAD_INIT(tables);
+	struct gather g = { .space = s };
+
+	s->generation++;
+	pgtable_walk(&s->table, start, end, clear_leaf, &g);
+	pgtable_prune(&s->table, start, end, &tables);
+	gather_finish(&g, !list_empty(&tables));
+	pgtable_free_tables(&tables);
+}
+
+/* --- regions ---------------------------------------------------------------------------------------------------------- */
+
+/* Two empty regions: what cutting a range out of others can need. And those cut out, to be destroyed when the lock
+ * is dropped. */
+struct spare {
+	struct vm_region *r[2];
+	unsigned n;
+	struct vm_region *dead;
+};
+
+static void spare_release(struct spare *sp)
+{
+	while (sp->n > 0)
+		region_destroy(sp->r[--sp->n]);
+	regions_destroy(sp->dead);
+}
+
+static int spare_fill(struct spare *sp)
+{
+	sp->dead = NULL;
+	for (sp->n = 0; sp->n < ARRAY_SIZE(sp->r); sp->n++) {
+		sp->r[sp->n] = region_create(0, 0, 0, NULL, 0);
+		if (!sp->r[sp->n]) {
+			spare_release(sp);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+/* Make start and end borders of regions. */
+static void cut(struct vm_space *s, vaddr_t start, vaddr_t end, struct spare *sp)
+	__requires(s->lock)
+{
+	struct vm_region *r = region_find(s, start);
+
+	if (r && r->start < start)
+		region_split(s, r, start, sp->r[--sp->n]);
+	r = region_find(s, end - 1);
+	if (r && r->start < end && end < r->end)
+		region_split(s, r, end, sp->r[--sp->n]);
+}
+
+static void unmap_locked(struct vm_space *s, vaddr_t start, vaddr_t end, struct spare *sp)
+	__requires(s->lock)
+{
+	struct vm_region *r;
+	bool any = false;
+
+	cut(s, start, end, sp);
+	while ((r = region_find(s, start)) && r->start < end) {
+		region_remove(s, r);
+		r->dead_next = sp->dead;
+		sp->dead = r;
+		any = true;
+	}
+	if (any)
+		vm_clear_range(s, start, end);
+}
+
+/* Pages of [start, end) that are mapped. */
+static uint64_t mapped_in(struct vm_space *s, vaddr_t start, vaddr_t end) __requires(s->lock)
+{
+	uint64_t pages = 0;
+
+	for (struct vm_region *r = region_find(s, start); r && r->start < end; r = region_next(r))
+		pages += (MIN(end, r->end) - MAX(start, r->start)) / PAGE_SIZE;
+	return pages;
+}
+
+static bool over_limit(struct vm_space *s, uint64_t more_pages) __requires(s->lock)
+{
+	return s->mapped_pages + more_pages > s->as_limit / PAGE_SIZE;
+}
+
+static bool range_ok(vaddr_t addr, size_t len)
+{
+	return addr >= USER_MIN && addr < USER_MAX && len <= USER_MAX - addr;
+}
+
+/* Where a mapping goes. */
+static int choose(struct vm_space *s, vaddr_t addr, size_t len, unsigned flags, vaddr_t *out)
+	__requires(s->lock)
+{
+	struct vm_region *r;
+
+	if (flags & (VM_FIXED | VM_FIXED_NOREPLACE)) {
+		if (!IS_ALIGNED(addr, PAGE_SIZE))
+			return -EINVAL;
+		if (!range_ok(addr, len))
+			return -ENOMEM;
+		r = region_find(s, addr);
+		if ((flags & VM_FIXED_NOREPLACE) && r && r->start < addr + len)
+			return -EEXIST;
+		*out = addr;
+		return 0;
+	}
+	addr = ALIGN_DOWN(addr, PAGE_SIZE);
+	if (addr >= VM_LOWEST && range_ok(addr, len)) {
+		r = region_find(s, addr);
+		if (!r || r->start >= addr + len) {
+			*out = addr;
+			return 0;
+		}
+	}
+	addr = region_find_hole(s, len);
+	if (!addr)
+		return -ENOMEM;
+	*out = addr;
+	return 0;
+}
+
+static int map_locked(struct vm_space *s, vaddr_t addr, struct vm_region *r, size_t len,
+		      unsigned flags, struct spare *sp, vaddr_t *out) __requires(s->lock)
+{
+	int err = choose(s, addr, len, flags, &addr);
+
+	if (err)
+		return err;
+	if (s->nr_regions + 2 > VM_REGIONS_MAX ||
+	    over_limit(s, len / PAGE_SIZE - mapped_in(s, addr, addr + len)))
+		return -ENOMEM;
+	unmap_locked(s, addr, addr + len, sp);
+	r->start = addr;
+	r->end = addr + len;
+	*out = addr;
+	region_insert(s, r);
+	region_merge(s, r);
+	return 0;
+}
+
+int vm_map(struct vm_space *s, vaddr_t addr, size_t len, unsigned flags, struct vm_backing *backing,
+	   uint64_t offset_pages, vaddr_t *out)
+{
+	struct vm_region *r;
+	struct spare sp;
+	int err;
+
+	if (len == 0)
+		return -EINVAL;
+	if (len > USER_MAX)
+		return -ENOMEM;
+	len = ALIGN_UP(len, PAGE_SIZE);
+	err = spare_fill(&sp);
+	if (err)
+		return err;
+	err = -ENOMEM;
+	r = region_create(0, len, flags & ~(VM_FIXED | VM_FIXED_NOREPLACE), backing, offset_pages);
+	if (!r)
+		goto release_spare;
+	mutex_lock(&s->lock);
+	err = map_locked(s, addr, r, len, flags, &sp, out);
+	mutex_unlock(&s->lock);
+	if (err)
+		region_destroy(r);
+release_spare:
+	spare_release(&sp);
+	return err;
+}
+
+int vm_unmap(struct vm_space *s, vaddr_t addr, size_t len)
+{
+	struct spare sp;
+	int err;
+
+	if (!IS_ALIGNED(addr, PAGE_SIZE) || len == 0 || len > USER_MAX)
+		return -EINVAL;
+	len = ALIGN_UP(len, PAGE_SIZE);
+	if (addr >= USER_MAX || len > USER_MAX - addr)
+		return -EINVAL;
+	err = spare_fill(&sp);
+	if (err)
+		return err;
+	mutex_lock(&s->lock);
+	if (s->nr_regions + 2 > VM_REGIONS_MAX)
+		err = -ENOMEM;
+	else
+		unmap_locked(s, addr, addr + len, &sp);
+	mutex_unlock(&s->lock);
+	spare_release(&sp);
+	return err;
+}
+
+struct protect {
+	struct gather g;
+	const struct vm_region *r;
+};
+
+/* The new access of a page that is there. What was copy-on-write stays so: the next write's fault decides. */
+static void protect_leaf(vaddr_t va, pte_t *e, void *arg)
+{
+	struct protect *p = arg;
+	struct page *pg = page_of_phys(arch_pte_addr(pte_get(e)));
+	bool sole = (pg->flags & PAGE_ANON) && refcount_read(&pg->ref) == 1;
+	bool write = (p->r->prot & VM_WRITE) && (sole || (p->r->prot & VM_SHARED));
+
+	if (p->r->prot & VM_EXEC)
+		vm_sync_page(pg);
+	pte_set(e, vm_entry(p->r, pg, write));
+	if (p->g.n <= FLUSH_PAGES_MAX)
+		p->g.va[p->g.n++] = va;
+}
+
+static int protect_locked(struct vm_space *s, vaddr_t start, vaddr_t end, unsigned prot,
+			  struct spare *sp) __requires(s->lock)
+{
+	uint64_t pages = (end - start) / PAGE_SIZE;
+	struct vm_region *r;
+
+	if (mapped_in(s, start, end) != pages || s->nr_regions + 2 > VM_REGIONS_MAX)
+		return -ENOMEM;
+	cut(s, start, end, sp);
+	for (r = region_find(s, start); r && r->start < end; r = region_next(r)) {
+		struct protect p = { .g = { .space = s }, .r = r };
+
+		r->prot = (r->prot & ~VM_PROT) | prot;
+		s->generation++;
+		pgtable_walk(&s->table, r->start, r->end, protect_leaf, &p);
+		invalidate(&p.g, false);
+		/* a neighbour that joins has this protection already */
+		r = region_merge(s, r);
+	}
+	return 0;
+}
+
+int vm_protect(struct vm_space *s, vaddr_t addr, size_t len, unsigned prot)
+{
+	struct spare sp;
+	int err;
+
+	if (!IS_ALIGNED(addr, PAGE_SIZE) || (prot & ~VM_PROT))
+		return -EINVAL;
+	if (len == 0)
+		return 0;
+	if (len > USER_MAX || !range_ok(addr, ALIGN_UP(len, PAGE_SIZE)))
+		return -ENOMEM;
+	err = spare_fill(&sp);
+	if (err)
+		return err;
+	mutex_lock(&s->lock);
+	err = protect_locked(s, addr, addr + ALIGN_UP(len, PAGE_SIZE), prot, &sp);
+	mutex_unlock(&s->lock);
+	spare_release(&sp);
+	return err;
+}
+
+/* --- the break ---------------------------------------------------------------------------------------------------------- */
+
+static int grow_break(struct vm_space *s, vaddr_t from, vaddr_t to, struct vm_region *r)
+	__requires(s->lock)
+{
+	struct vm_region *next = region_find(s, from);
+
+	if (to > USER_MAX || to < from || over_limit(s, (to - from) / PAGE_SIZE) ||
+	    (next && next->start < to) || s->nr_regions + 1 > VM_REGIONS_MAX)
+		return -ENOMEM;
+	r->start = from;
+	r->end = to;
+	region_insert(s, r);
+	region_merge(s, r);
+	return 0;
+}
+
+static int move_break(struct vm_space *s, vaddr_t brk, struct vm_region *r, struct spare *sp,
+		      bool *used) __requires(s->lock)
+{
+	vaddr_t old = ALIGN_UP(s->brk, PAGE_SIZE), new = ALIGN_UP(brk, PAGE_SIZE);
+
+	if (brk < s->brk_start || brk > USER_MAX)
+		return -EINVAL;
+	if (new > old) {
+		int err = grow_break(s, old, new, r);
+
+		if (err)
+			return err;
+		*used = true;
+	} else if (new < old) {
+		unmap_locked(s, new, old, sp);
+	}
+	s->brk = brk;
+	return 0;
+}
+
+vaddr_t vm_brk(struct vm_space *s, vaddr_t brk)
+{
+	struct vm_region *r = region_create(0, 0, VM_READ | VM_WRITE | VM_HEAP, NULL, 0);
+	struct spare sp = { .n = 0, .dead = NULL };
+	bool used = false;
+
+	if (r && spare_fill(&sp) < 0) {
+		region_destroy(r);
+		r = NULL;
+	}
+	mutex_lock(&s->lock);
+	/* on failure the break is what it was, and that is the answer */
+	if (r && move_break(s, brk, r, &sp, &used) < 0)
+		used = false;
+	brk = s->brk;
+	mutex_unlock(&s->lock);
+	if (r && !used)
+		region_destroy(r);
+	spare_release(&sp);
+	return brk;
+}
+
+int vm_discard(struct vm_space *s, vaddr_t addr, size_t len)
+{
+	vaddr_t end;
+	int err = 0;
+
+	if (!IS_ALIGNED(addr, PAGE_SIZE) || len > USER_MAX)
+		return -EINVAL;
+	end = addr + ALIGN_UP(len, PAGE_SIZE);
+	if (len == 0)
+		return 0;
+	if (!range_ok(addr, end - addr))
+		return -ENOMEM;
+	mutex_lock(&s->lock);
+	if (mapped_in(s, addr, end) != (end - addr) / PAGE_SIZE)
+		err = -ENOMEM;
+	for (struct vm_region *r = region_find(s, addr); r && r->start < end; r = region_next(r))
+		vm_clear_range(s, MAX(addr, r->start), MIN(end, r->end));
+	mutex_unlock(&s->lock);
+	return err;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside address spaces: regions, and taking pages out of the table. */
+#ifndef TERN_MM_VM_SPACE_PRIV_H
+#define TERN_MM_VM_SPACE_PRIV_H
+
+#include "kernel/core/panic.h"
+#include "mm/phys/page.h"
+#include "mm/vm/space.h"
+
+#define VM_PROT (VM_READ | VM_WRITE | VM_EXEC)
+/* Lowest address the hole search gives out. */
+#define VM_LOWEST 0x10000UL
+/* Never mapped between a stack and what is below it. */
+#define VM_STACK_GAP (256 * PAGE_SIZE)
+/* Until exec says otherwise. */
+#define VM_MMAP_BASE   (USER_MAX - (256UL << 20))
+#define VM_STACK_LIMIT (8UL << 20)
+
+/* page->flags of PAGE_USER pages. */
+#define PAGE_ANON                                                                                  \
+	BIT(0) /* [init] private to whoever holds references: writable in place by a sole owner */
+#define PAGE_SYNCED BIT(1) /* [atomic] the instruction cache has been made to see it */
+
+/* --- region.c: the tree ------------------------------------------------------------------------------------------- */
+
+void regions_init(void);
+void vm_regions_setup(struct vm_space *s);
+/* A region with a reference of its own to backing; not in the tree. NULL: no memory. */
+struct vm_region *region_create(vaddr_t start, vaddr_t end, unsigned prot,
+				struct vm_backing *backing, uint64_t offset) __must_check;
+/* Puts the backing, which may take any lock above VM_SPACE: no space's lock is held. */
+void region_destroy(struct vm_region *r);
+/* A list of them by dead_next. */
+void regions_destroy(struct vm_region *r);
+/* The first region that ends above addr, or NULL. */
+struct vm_region *region_find(struct vm_space *s, vaddr_t addr) __requires(s->lock);
+struct vm_region *region_next(const struct vm_region *r);
+struct vm_region *region_prev(const struct vm_region *r);
+/* BUG if it meets a neighbour (REL-001). */
+void region_insert(struct vm_space *s, struct vm_region *r) __requires(s->lock);
+void region_remove(struct vm_space *s, struct vm_region *r) __requires(s->lock);
+/* Move an end of r without touching a neighbour; the offset follows the start. */
+void region_resize(struct vm_space *s, struct vm_region *r, vaddr_t start, vaddr_t end)
+	__requires(s->lock);
+/* Cut r in two at `at`; the upper part is `upper`, made by region_create() and filled in here. */
+void region_split(struct vm_space *s, struct vm_region *r, vaddr_t at, struct vm_region *upper)
+	__requires(s->lock);
+/* Join r with the neighbours that continue it. Returns the region that now holds r's addresses. */
+struct vm_region *region_merge(struct vm_space *s, struct vm_region *r) __requires(s->lock);
+/* The highest hole of len bytes below mmap_base, or 0. */
+vaddr_t region_find_hole(struct vm_space *s, size_t len) __requires(s->lock);
+
+/* --- entries ---------------------------------------------------------------------------------------------------------- */
+
+/* A leaf whose page nobody may touch (PROT_NONE) keeps its page with the valid bit off. */
+#define PTE_VALID_BIT 1UL
+
+/* The entry for page p in a region of this protection. */
+pte_t vm_entry(const struct vm_region *r, const struct page *p, bool write);
+
+/* Make instruction fetches see the page's bytes; once for each page. */
+void vm_sync_page(struct page *p);
+
+/* Pages on their way out: entries cleared, then one invalidation, then the references dropped. */
+#define GATHER_MAX 32
+struct gather {
+	struct vm_space *space;
+	unsigned n;
+	struct page *page[GATHER_MAX];
+	vaddr_t va[GATHER_MAX];
+};
+/* Take all pages of [start, end) out of the table, and tables that are left empty. */
+void vm_clear_range(struct vm_space *s, vaddr_t start, vaddr_t end) __requires(s->lock);
+
+#endif

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* User memory, by the CPU's one primitive with a fix-up for each instruction that touches it. A kernel thread has no
+ * user memory, whatever TTBR0 still holds. */
+#include "mm/vm/user_copy.h"
+
+#include "kernel/core/panic.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/vm/space.h"
+
+bool user_range_ok(vaddr_t addr, size_t n)
+{
+	return addr <= USER_MAX && n <= USER_MAX - addr;
+}
+
+static bool may_copy(vaddr_t addr, size_t n)
+{
+	return user_range_ok(addr, n) && vm_current();
+}
+
+int user_copy_from(void *dst, vaddr_t src, size_t n)
+{
+	might_sleep();
+	return may_copy(src, n) && arch_copy_from_user(dst, src, n) == 0 ? 0 : -EFAULT;
+}
+
+int user_copy_to(vaddr_t dst, const void *src, size_t n)
+{
+	might_sleep();
+	return may_copy(dst, n) && arch_copy_to_user(dst, src, n) == 0 ? 0 : -EFAULT;
+}
+
+int user_zero(vaddr_t dst, size_t n)
+{
+	might_sleep();
+	return may_copy(dst, n) && arch_zero_user(dst, n) == 0 ? 0 : -EFAULT;
+}
+
+ssize_t user_copy_string(char *dst, vaddr_t src, size_t size)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		/* to the page's end: what follows the string may not be there */
+		size_t n = MIN(size - done, PAGE_SIZE - (src & (PAGE_SIZE - 1)));
+		const char *end;
+
+		/* short steps, for most strings are short */
+		n = MIN(n, (size_t)64);
+		if (user_copy_from(dst + done, src, n) < 0)
+			return -EFAULT;
+		end = memchr(dst + done, 0, n);
+		if (end)
+			return end - dst;
+		done += n;
+		src += n;
+	}
+	return -ENAMETOOLONG;
+}
+
+int user_copy_from_nofault(void *dst, vaddr_t src, size_t n)
+{
+	struct thread_base *t = current_base();
+	bool before = t->nofault;
+	int err;
+
+	t->nofault = true;
+	err = may_copy(src, n) && arch_copy_from_user(dst, src, n) == 0 ? 0 : -EFAULT;
+	t->nofault = before;
+	return err;
+}
+
+int user_copy_to_nofault(vaddr_t dst, const void *src, size_t n)
+{
+	struct thread_base *t = current_base();
+	bool before = t->nofault;
+	int err;
+
+	t->nofault = true;
+	err = may_copy(dst, n) && arch_copy_to_user(dst, src, n) == 0 ? 0 : -EFAULT;
+	t->nofault = before;
+	return err;
+}
+
+/* --- transfers -------------------------------------------------------------------------------------------------------- */
+
+void io_init_segments(struct io *io, const struct io_segment *seg, unsigned nr, bool user)
+{
+	io->seg = seg;
+	io->nr_seg = nr;
+	io->cur = (struct io_segment){ 0, 0 };
+	io->left = 0;
+	io->user = user;
+	for (unsigned i = 0; i < nr; i++)
+		io->left += seg[i].len;
+}
+
+static void init_one(struct io *io, uintptr_t base, size_t n, bool user)
+{
+	io_init_segments(io, NULL, 0, user);
+	io->cur = (struct io_segment){ base, n };
+	io->left = n;
+}
+
+void io_init_kernel(struct io *io, const void *buf, size_t n)
+{
+	init_one(io, (uintptr_t)buf, n, false);
+}
+
+void io_init_user(struct io *io, vaddr_t buf, size_t n)
+{
+	init_one(io, buf, n, true);
+}
+
+/* Move one piece between io and kernel memory. */
+static int move(const struct io *io, char *kernel, size_t n, bool to_io)
+{
+	if (!io->user) {
+		if (to_io)
+			memcpy((void *)io->cur.base, kernel, n);
+		else
+			memcpy(kernel, (const void *)io->cur.base, n);
+		return 0;
+	}
+	return to_io ? user_copy_to(io->cur.base, kernel, n)
+		     : user_copy_from(kernel, io->cur.base, n);
+}
+
+static ssize_t transfer(struct io *io, char *kernel, size_t n, bool to_io)
+{
+	size_t done = 0;
+
+	n = MIN(n, io->left);
+	while (done < n) {
+		size_t len;
+
+		while (io->cur.len == 0) {
+			ASSERT(io->nr_seg > 0);
+			io->cur = *io->seg++;
+			io->nr_seg--;
+		}
+		len = MIN(n - done, io->cur.len);
+		/* to the page's end: a fault must not spoil what came before it */
+		if (io->user)
+			len = MIN(len, PAGE_SIZE - (io->cur.base & (PAGE_SIZE - 1)));
+		if (move(io, kernel + done, len, to_io) < 0)
+			return done ? (ssize_t)done : -EFAULT;
+		io->cur.base += len;
+		io->cur.len -= len;
+		io->left -= len;
+		done += len;
+	}
+	return (ssize_t)done;
+}
+
+ssize_t io_copy_to(struct io *io, const void *src, size_t n)
+{
+	return transfer(io, (char *)(uintptr_t)src, n, true);
+}
+
+ssize_t io_copy_from(struct io *io, void *dst, size_t n)
+{
+	return transfer(io, dst, n, false);
+}

@@ -1,0 +1,649 @@
+/* SPDX-License-Identifier: MIT */
+/* sources: lib/refcount.c lib/rbtree.c mm/phys/boot.c mm/phys/buddy.c mm/phys/page.c mm/phys/slab.c mm/phys/kmalloc.c */
+/* sources: mm/phys/pgtable.c mm/phys/asid.c mm/phys/kstack.c mm/vm/region.c mm/vm/space.c mm/vm/map.c mm/vm/fault.c */
+/* sources: mm/vm/backing.c mm/vm/user_copy.c */
+/* sources: tests/host/shim/core.c tests/host/shim/arch.c tests/host/shim/mutex.c tests/host/shim/thread.c */
+/* Address spaces against a byte-a-page model: random map, unmap, protect, brk, discard, writes and reads. */
+#include "tests/host/shim/shim.h"
+#include "tests/host/test.h"
+
+#include "kernel/core/machine.h"
+#include "lib/errno.h"
+#include "mm/phys/page.h"
+#include "mm/phys/slab.h"
+#include "mm/vm/backing.h"
+#include "mm/vm/space_priv.h"
+#include "mm/vm/user_copy.h"
+#include "sched/thread.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define RAM_PA	       0x40000000UL
+#define MIB	       (1UL << 20)
+
+#define RESERVED_BYTES (2 * MIB)
+static char *reserved_bytes;
+static __thread struct thread self_thread;
+
+static struct vm_space *boot(size_t ram)
+{
+	shim_cpus_init(4);
+	shim_ram_init(RAM_PA, ram);
+	/* as an initrd is */
+	machine.reserved[0] = (struct phys_range){ RAM_PA + ram / 2, RESERVED_BYTES };
+	machine.nr_reserved = 1;
+	reserved_bytes = (char *)shim_linear_base + ram / 2;
+	pages_init();
+	slab_init();
+	kstack_init();
+	vm_init();
+
+	struct vm_space *s = vm_space_create();
+
+	CHECK(s != NULL);
+	self_thread.base.name = "test";
+	self_thread.space = s;
+	shim_set_current(&self_thread);
+	return s;
+}
+
+static uint64_t free_pages(void)
+{
+	struct page_stats st;
+
+	slab_reap();
+	page_stats(&st);
+	CHECK_EQ(st.total, st.free + st.reserved + st.slab + st.tables + st.user + st.kernel);
+	return st.free;
+}
+
+/* The user's own instructions, as far as copies are concerned: the table decides, a miss is a fault. */
+static bool user_byte(vaddr_t va, bool write, uint8_t *byte)
+{
+	struct vm_space *s = vm_current();
+
+	for (int tries = 0; tries < 3; tries++) {
+		pte_t *e = pgtable_leaf(&s->table, va, false);
+		pte_t v = e ? pte_get(e) : 0;
+
+		if (arch_pte_valid(v) && (!write || (arch_pte_prot(v) & PTE_WRITE))) {
+			uint8_t *p = (uint8_t *)phys_to_virt(arch_pte_addr(v)) + va % PAGE_SIZE;
+
+			if (write)
+				*p = *byte;
+			else
+				*byte = *p;
+			return true;
+		}
+		if (current_base()->nofault ||
+		    vm_fault(s, va, write ? VM_FAULT_WRITE : VM_FAULT_READ) < 0)
+			return false;
+	}
+	return false;
+}
+
+size_t arch_copy_from_user(void *dst, vaddr_t src, size_t n)
+{
+	uint8_t *d = dst;
+
+	while (n > 0 && user_byte(src++, false, d++))
+		n--;
+	return n;
+}
+
+size_t arch_copy_to_user(vaddr_t dst, const void *src, size_t n)
+{
+	const uint8_t *p = src;
+
+	for (; n > 0; n--, p++) {
+		uint8_t byte = *p;
+
+		if (!user_byte(dst++, true, &byte))
+			break;
+	}
+	return n;
+}
+
+size_t arch_zero_user(vaddr_t dst, size_t n)
+{
+	uint8_t zero = 0;
+
+	while (n > 0 && user_byte(dst++, true, &zero))
+		n--;
+	return n;
+}
+
+/* --- REL-001: the model ------------------------------------------------------------------------------------------- */
+
+#define PAGES 256
+#define BASE  0x10000000UL
+
+struct model {
+	bool mapped[PAGES];
+	unsigned prot[PAGES];
+	uint8_t value[PAGES]; /* first and last byte of the page */
+	bool file[PAGES];
+	uint8_t file_value[PAGES];
+};
+
+static vaddr_t page_va(unsigned i)
+{
+	return BASE + i * PAGE_SIZE;
+}
+
+static void check_page(struct vm_space *s, const struct model *m, unsigned i)
+{
+	uint8_t first = 0xcc, last = 0xcc;
+	int want = !m->mapped[i] || !m->prot[i] ? -EFAULT : 0;
+
+	CHECK_EQ(vm_read(s, page_va(i), &first, 1), want);
+	CHECK_EQ(user_copy_from(&last, page_va(i) + PAGE_SIZE - 1, 1), want);
+	if (!want) {
+		CHECK_EQ(first, m->value[i]);
+		CHECK_EQ(last, m->value[i]);
+	}
+	CHECK_EQ(vm_fault(s, page_va(i), VM_FAULT_WRITE), !m->mapped[i]		  ? -EFAULT
+							  : m->prot[i] & VM_WRITE ? 0
+										  : -EACCES);
+	CHECK_EQ(vm_fault(s, page_va(i), VM_FAULT_EXEC), !m->mapped[i]		? -EFAULT
+							 : m->prot[i] & VM_EXEC ? 0
+										: -EACCES);
+}
+
+static unsigned random_prot(void)
+{
+	return (unsigned)test_below(8) & (VM_READ | VM_WRITE | VM_EXEC);
+}
+
+static char *file_bytes;
+static struct vm_backing *file;
+
+static void step(struct vm_space *s, struct model *m)
+{
+	unsigned first = (unsigned)test_below(PAGES), n = 1 + (unsigned)test_below(PAGES - first);
+	unsigned prot = random_prot();
+	bool whole = true, from_file = test_below(3) == 0;
+	vaddr_t out;
+	uint8_t value = (uint8_t)test_random();
+
+	if (test_below(2))
+		n = MIN(n, 1 + (unsigned)test_below(8));
+	for (unsigned i = first; i < first + n; i++)
+		whole &= m->mapped[i];
+	switch (test_below(6)) {
+	case 0:
+		CHECK_EQ(vm_map(s, page_va(first), n * PAGE_SIZE, prot | VM_FIXED,
+				from_file ? file : NULL, first, &out),
+			 0);
+		CHECK_EQ(out, page_va(first));
+		for (unsigned i = first; i < first + n; i++) {
+			m->mapped[i] = true;
+			m->prot[i] = prot;
+			m->file[i] = from_file;
+			m->value[i] = from_file ? m->file_value[i] : 0;
+		}
+		break;
+	case 1:
+		CHECK_EQ(vm_unmap(s, page_va(first), n * PAGE_SIZE), 0);
+		for (unsigned i = first; i < first + n; i++)
+			m->mapped[i] = false;
+		break;
+	case 2:
+		CHECK_EQ(vm_protect(s, page_va(first), n * PAGE_SIZE, prot), whole ? 0 : -ENOMEM);
+		for (unsigned i = first; whole && i < first + n; i++)
+			m->prot[i] = prot;
+		break;
+	case 3:
+		CHECK_EQ(vm_discard(s, page_va(first), n * PAGE_SIZE), whole ? 0 : -ENOMEM);
+		for (unsigned i = first; i < first + n; i++)
+			if (m->mapped[i])
+				m->value[i] = m->file[i] ? m->file_value[i] : 0;
+		break;
+	default:
+		for (unsigned i = first; i < first + MIN(n, 4u); i++) {
+			int want = m->mapped[i] && (m->prot[i] & VM_WRITE) ? 0 : -EFAULT;
+
+			CHECK_EQ(vm_write(s, page_va(i), &value, 1), want);
+			CHECK_EQ(user_copy_to(page_va(i) + PAGE_SIZE - 1, &value, 1), want);
+			if (!want)
+				m->value[i] = value;
+		}
+	}
+}
+
+TEST(space_matches_model)
+{
+	static struct model m;
+	struct vm_space *s = boot(32 * MIB);
+
+	file_bytes = reserved_bytes;
+	for (unsigned i = 0; i < PAGES; i++) {
+		m.file_value[i] = (uint8_t)test_random();
+		memset(file_bytes + i * PAGE_SIZE, m.file_value[i], PAGE_SIZE);
+	}
+	/* the last page is not whole: it is a copy, but for the model it is the same */
+	file = vm_backing_memory_create(file_bytes, PAGES * PAGE_SIZE);
+	CHECK(file != NULL);
+
+	vm_space_put(s);
+
+	uint64_t before = free_pages(), used = slab_bytes_in_use();
+	struct vm_space *t = vm_space_create();
+
+	self_thread.space = t;
+	irqflags_t f = arch_irq_save();
+	vm_space_activate(t);
+	arch_irq_restore(f);
+	for (int i = 0; i < 20000 * test_scale; i++) {
+		step(t, &m);
+		check_page(t, &m, (unsigned)test_below(PAGES));
+		if (i % 200 == 0) {
+			vm_check(t);
+			for (unsigned k = 0; k < PAGES; k++)
+				check_page(t, &m, k);
+		}
+	}
+	vm_check(t);
+	for (unsigned i = 0; i < PAGES; i++)
+		CHECK_EQ((uint8_t)file_bytes[i * PAGE_SIZE], m.file_value[i]);
+	self_thread.space = NULL;
+	vm_space_put(t);
+	CHECK_EQ(slab_bytes_in_use(), used);
+	CHECK_EQ(free_pages(), before);
+}
+
+/* The hole search against a scan of the same regions; H4: what was unmapped is used again. */
+TEST(holes_match_a_scan)
+{
+	enum { WINDOW = 128 };
+	struct vm_space *s = boot(32 * MIB);
+	bool used[WINDOW] = { false };
+	vaddr_t out, base;
+
+	s->mmap_base = VM_LOWEST + WINDOW * PAGE_SIZE;
+	base = VM_LOWEST;
+	for (int i = 0; i < 20000 * test_scale; i++) {
+		unsigned n = 1 + (unsigned)test_below(6), at = WINDOW;
+
+		if (test_below(2)) {
+			unsigned first = (unsigned)test_below(WINDOW - n);
+
+			CHECK_EQ(vm_unmap(s, base + first * PAGE_SIZE, n * PAGE_SIZE), 0);
+			memset(used + first, 0, n);
+			continue;
+		}
+		for (unsigned k = WINDOW - n + 1; k-- > 0 && at == WINDOW;)
+			if (!memchr(used + k, 1, n))
+				at = k;
+		/* different protections keep the regions apart */
+		int err = vm_map(s, 0, n * PAGE_SIZE, 1 + (unsigned)test_below(7), NULL, 0, &out);
+
+		if (at == WINDOW) {
+			CHECK_EQ(err, -ENOMEM);
+			continue;
+		}
+		CHECK_EQ(err, 0);
+		CHECK_EQ(out, base + at * PAGE_SIZE);
+		memset(used + at, 1, n);
+		if (i % 100 == 0)
+			vm_check(s);
+	}
+}
+
+TEST(neighbours_join)
+{
+	struct vm_space *s = boot(32 * MIB);
+	vaddr_t out;
+
+	for (unsigned i = 0; i < 100; i++)
+		CHECK_EQ(vm_map(s, 0, PAGE_SIZE, VM_READ | VM_WRITE, NULL, 0, &out), 0);
+	CHECK_EQ(s->nr_regions, 1);
+	CHECK_EQ(vm_protect(s, out + 50 * PAGE_SIZE, PAGE_SIZE, VM_READ), 0);
+	CHECK_EQ(s->nr_regions, 3);
+	CHECK_EQ(vm_protect(s, out + 50 * PAGE_SIZE, PAGE_SIZE, VM_READ | VM_WRITE), 0);
+	CHECK_EQ(s->nr_regions, 1);
+	vm_check(s);
+}
+
+TEST(bad_arguments)
+{
+	struct vm_space *s = boot(32 * MIB);
+	unsigned rw = VM_READ | VM_WRITE;
+	vaddr_t out = 77;
+
+	CHECK_EQ(vm_map(s, 0, 0, rw, NULL, 0, &out), -EINVAL);
+	CHECK_EQ(vm_map(s, 0, SIZE_MAX, rw, NULL, 0, &out), -ENOMEM);
+	CHECK_EQ(vm_map(s, 0x20001, PAGE_SIZE, rw | VM_FIXED, NULL, 0, &out), -EINVAL);
+	CHECK_EQ(vm_map(s, 0, PAGE_SIZE, rw | VM_FIXED, NULL, 0, &out), -ENOMEM);
+	CHECK_EQ(vm_map(s, USER_MAX - PAGE_SIZE, 2 * PAGE_SIZE, rw | VM_FIXED, NULL, 0, &out),
+		 -ENOMEM);
+	CHECK_EQ(out, 77);
+	CHECK_EQ(vm_map(s, USER_MAX - PAGE_SIZE, PAGE_SIZE, rw | VM_FIXED, NULL, 0, &out), 0);
+	CHECK_EQ(vm_map(s, out, PAGE_SIZE, rw | VM_FIXED_NOREPLACE, NULL, 0, &out), -EEXIST);
+	CHECK_EQ(vm_fault(s, USER_MAX, VM_FAULT_READ), -EFAULT);
+	CHECK_EQ(vm_fault(s, UINTPTR_MAX, VM_FAULT_READ), -EFAULT);
+	CHECK_EQ(vm_fault(s, USER_MAX - 1, VM_FAULT_READ), 0);
+	CHECK_EQ(vm_unmap(s, 0x20001, PAGE_SIZE), -EINVAL);
+	CHECK_EQ(vm_unmap(s, USER_MAX - PAGE_SIZE, 2 * PAGE_SIZE), -EINVAL);
+	CHECK_EQ(vm_protect(s, 0x20000, PAGE_SIZE, VM_SHARED), -EINVAL);
+	CHECK_EQ(user_copy_to(USER_MAX - 4, &out, 8), -EFAULT);
+	CHECK_EQ(user_copy_to(UINTPTR_MAX - 4, &out, 8), -EFAULT);
+	self_thread.space = NULL;
+	CHECK_EQ(user_copy_to(USER_MAX - 8, &out, 8), -EFAULT);
+	self_thread.space = s;
+	s->as_limit = 3 * PAGE_SIZE;
+	CHECK_EQ(vm_map(s, 0, 3 * PAGE_SIZE, rw, NULL, 0, &out), -ENOMEM);
+	CHECK_EQ(vm_map(s, 0, 2 * PAGE_SIZE, rw, NULL, 0, &out), 0);
+}
+
+TEST(break_moves)
+{
+	struct vm_space *s = boot(32 * MIB);
+	uint8_t b = 5;
+	vaddr_t out;
+
+	s->brk_start = s->brk = 0x500123;
+	CHECK_EQ(vm_brk(s, 0), 0x500123);
+	CHECK_EQ(vm_brk(s, 0x503000), 0x503000);
+	CHECK_EQ(vm_write(s, 0x502fff, &b, 1), 0);
+	CHECK_EQ(vm_write(s, 0x503000, &b, 1), -EFAULT);
+	CHECK_EQ(vm_brk(s, 0x504001), 0x504001);
+	CHECK_EQ(s->nr_regions, 1);
+	CHECK_EQ(vm_brk(s, 0x502000), 0x502000);
+	CHECK_EQ(vm_read(s, 0x502fff, &b, 1), -EFAULT);
+	CHECK_EQ(vm_brk(s, 0x503000), 0x503000);
+	CHECK_EQ(vm_read(s, 0x502fff, &b, 1), 0);
+	CHECK_EQ(b, 0);
+	CHECK_EQ(vm_map(s, 0x600000, PAGE_SIZE, VM_READ | VM_FIXED, NULL, 0, &out), 0);
+	CHECK_EQ(vm_brk(s, 0x600001), 0x503000);
+	CHECK_EQ(vm_brk(s, 0x600000), 0x600000);
+	CHECK_EQ(vm_brk(s, 0x400000), 0x600000);
+	CHECK_EQ(vm_brk(s, UINTPTR_MAX), 0x600000);
+	vm_check(s);
+}
+
+/* REL-002 */
+TEST(stack_grows_to_its_limit)
+{
+	struct vm_space *s = boot(32 * MIB);
+	vaddr_t top = 0x40000000, out;
+
+	s->stack_limit = MIB;
+	CHECK_EQ(vm_map(s, top - PAGE_SIZE, PAGE_SIZE, VM_READ | VM_WRITE | VM_STACK | VM_FIXED,
+			NULL, 0, &out),
+		 0);
+	CHECK_EQ(vm_fault(s, top - 3 * PAGE_SIZE, VM_FAULT_WRITE), 0);
+	CHECK_EQ(vm_fault(s, top - MIB, VM_FAULT_WRITE), 0);
+	CHECK_EQ(vm_fault(s, top - MIB - 1, VM_FAULT_WRITE), -EFAULT);
+	/* something below keeps its distance */
+	s->stack_limit = 8 * MIB;
+	CHECK_EQ(vm_map(s, top - 3 * MIB, PAGE_SIZE, VM_READ | VM_FIXED, NULL, 0, &out), 0);
+	CHECK_EQ(vm_fault(s, top - 3 * MIB + 8 * PAGE_SIZE, VM_FAULT_WRITE), -EFAULT);
+	CHECK_EQ(vm_fault(s, top - 3 * MIB + PAGE_SIZE + VM_STACK_GAP, VM_FAULT_WRITE), 0);
+	vm_check(s);
+}
+
+/* In place where whole pages are, copied where not; private writes stay private; zeros behind the end. */
+TEST(memory_backing)
+{
+	struct vm_space *s = boot(32 * MIB);
+	char *bytes = reserved_bytes, c = 0;
+	vaddr_t at, at2;
+
+	memset(bytes, 'a', 4 * PAGE_SIZE);
+	uint64_t before = free_pages();
+	struct vm_backing *b = vm_backing_memory_create(bytes, 2 * PAGE_SIZE + 100);
+	struct vm_backing *odd = vm_backing_memory_create(bytes + 8, PAGE_SIZE);
+
+	CHECK_EQ(vm_map(s, 0, 4 * PAGE_SIZE, VM_READ | VM_WRITE, b, 0, &at), 0);
+	CHECK_EQ(vm_map(s, 0, PAGE_SIZE, VM_READ, odd, 0, &at2), 0);
+	CHECK_EQ(vm_read(s, at, &c, 1), 0);
+	CHECK_EQ(c, 'a');
+	CHECK_EQ(arch_pte_addr(pte_get(pgtable_leaf(&s->table, at, false))).pa,
+		 virt_to_phys(bytes).pa);
+	CHECK_EQ(vm_read(s, at + 2 * PAGE_SIZE + 99, &c, 1), 0);
+	CHECK_EQ(c, 'a');
+	CHECK_EQ(vm_read(s, at + 2 * PAGE_SIZE + 100, &c, 1), 0);
+	CHECK_EQ(c, 0);
+	CHECK_EQ(vm_fault(s, at + 3 * PAGE_SIZE, VM_FAULT_READ), -EIO);
+	CHECK_EQ(vm_read(s, at2 + PAGE_SIZE - 1, &c, 1), 0);
+	CHECK_EQ(c, 'a');
+	c = 'b';
+	CHECK_EQ(vm_write(s, at, &c, 1), 0);
+	CHECK_EQ(vm_write(s, at + PAGE_SIZE, &c, 1), 0);
+	CHECK_EQ(bytes[0], 'a');
+	CHECK_EQ(bytes[PAGE_SIZE], 'a');
+	CHECK_EQ(vm_read(s, at, &c, 1), 0);
+	CHECK_EQ(c, 'b');
+	vm_check(s);
+	CHECK_EQ(vm_unmap(s, at, 4 * PAGE_SIZE), 0);
+	CHECK_EQ(vm_unmap(s, at2, PAGE_SIZE), 0);
+	vm_backing_put(b);
+	vm_backing_put(odd);
+	CHECK_EQ(free_pages(), before);
+}
+
+/* --- a backing that is slow, with the map changing meanwhile ---------------------------------------------------- */
+
+static struct vm_space *racing;
+static vaddr_t racing_at;
+static int race_kind;
+
+static int slow_fill(struct vm_backing *b, uint64_t index, struct page **out)
+{
+	static struct vm_backing *replace;
+	struct page *p;
+	vaddr_t got;
+
+	CHECK(!mutex_held(&racing->lock));
+	switch (race_kind) {
+	case 1:
+		CHECK_EQ(vm_unmap(racing, racing_at, PAGE_SIZE), 0);
+		break;
+	case 2:
+		CHECK_EQ(vm_protect(racing, racing_at, PAGE_SIZE, 0), 0);
+		break;
+	case 3:
+		CHECK_EQ(vm_map(racing, racing_at, PAGE_SIZE, VM_READ | VM_FIXED, replace, 0, &got),
+			 0);
+		break;
+	case 4:
+		/* somebody else's fault comes first */
+		race_kind = 0;
+		CHECK_EQ(vm_fault(racing, racing_at, VM_FAULT_READ), 0);
+		break;
+	case 5:
+		/* the region stays, its neighbour goes, tables and all */
+		CHECK_EQ(vm_unmap(racing, racing_at + PAGE_SIZE, PAGE_SIZE), 0);
+		break;
+	case 6:
+		return -EIO;
+	}
+	p = page_alloc(0, ALLOC_ZERO);
+	page_set_owner(p, PAGE_USER);
+	*(char *)page_addr(p) = 'f';
+	*out = p;
+	return 0;
+}
+
+static void no_release(struct vm_backing *b)
+{
+}
+
+TEST(fill_races_with_the_map)
+{
+	static const int want[] = { 0, -EFAULT, -EACCES, 0, 0, 0, -EIO };
+	struct vm_backing b = { .fill = slow_fill, .release = no_release };
+	struct vm_space *s = boot(32 * MIB);
+	uint64_t before;
+	char c;
+
+	racing = s;
+	refcount_init(&b.ref, 1);
+	/* one round first: tables and caches stay warm */
+	before = 0;
+	for (int round = 0; round < 3; round++) {
+		for (int kind = 0; kind < 7; kind++) {
+			race_kind = kind;
+			CHECK_EQ(vm_map(s, 0, 2 * PAGE_SIZE, VM_READ, &b, 7, &racing_at), 0);
+			CHECK_EQ(vm_fault(s, racing_at, VM_FAULT_READ), want[kind]);
+			vm_check(s);
+			if (want[kind] == 0) {
+				CHECK_EQ(vm_read(s, racing_at, &c, 1), 0);
+				CHECK_EQ(c, kind == 3 ? 0 : 'f');
+			}
+			CHECK_EQ(vm_unmap(s, racing_at, 2 * PAGE_SIZE), 0);
+			CHECK_EQ(s->pages, 0);
+		}
+		if (round)
+			CHECK_EQ(free_pages(), before);
+		before = free_pages();
+	}
+	CHECK_EQ(refcount_read(&b.ref), 1);
+}
+
+TEST(nth_failure_leaks_nothing)
+{
+	struct vm_space *warm = boot(32 * MIB), *s;
+	struct vm_backing *b = vm_backing_memory_create(reserved_bytes, 2 * PAGE_SIZE + 8);
+	uint64_t before, used;
+	char c = 1;
+	vaddr_t at;
+	bool failed = true;
+
+	self_thread.space = NULL;
+	vm_space_put(warm);
+	used = slab_bytes_in_use();
+	before = free_pages();
+	for (uint64_t n = 1; failed; n++) {
+		int bad = 0;
+
+		CHECK(n < 200);
+		alloc_fail_after(n);
+		s = vm_space_create();
+		if (s) {
+			s->brk = s->brk_start = 0x100000;
+			bad |= vm_brk(s, 0x103000) != 0x103000;
+			bad |= vm_write(s, 0x100000, &c, 1);
+			bad |= vm_map(s, 0, 4 * PAGE_SIZE, VM_READ | VM_WRITE, b, 0, &at);
+			if (!bad) {
+				bad |= vm_write(s, at, &c, 1);
+				bad |= vm_protect(s, at, PAGE_SIZE, VM_READ);
+				bad |= vm_read(s, at + 2 * PAGE_SIZE, &c, 1);
+				bad |= vm_unmap(s, at + PAGE_SIZE, PAGE_SIZE);
+			}
+		}
+		failed = bad || !s;
+		alloc_fail_after(0);
+		if (s) {
+			vm_check(s);
+			vm_space_put(s);
+		}
+		CHECK_EQ(slab_bytes_in_use(), used);
+	}
+	vm_backing_put(b);
+	CHECK(free_pages() >= before);
+}
+
+/* A CPU that holds the space in TTBR0 keeps its tables, and only them. */
+TEST(lazy_cpu_keeps_tables)
+{
+	struct vm_space *s = boot(32 * MIB), *t = vm_space_create();
+	uint64_t before;
+	char c = 1;
+	vaddr_t at;
+
+	before = free_pages();
+	CHECK_EQ(vm_map(s, 0, PAGE_SIZE, VM_READ | VM_WRITE, NULL, 0, &at), 0);
+	CHECK_EQ(vm_write(s, at, &c, 1), 0);
+	shim_irqs_off = true;
+	vm_space_activate(s);
+	shim_cpu = cpu_get(1);
+	vm_space_activate(s);
+	vm_space_activate(NULL);
+	shim_cpu = cpu_get(0);
+	vm_space_activate(t);
+	shim_irqs_off = false;
+	CHECK_EQ(s->active, 1);
+	self_thread.space = t;
+	vm_space_put(s);
+	/* its page is back, its three tables wait for CPU 1 */
+	CHECK_EQ(free_pages(), before - 2);
+	CHECK_EQ(s->active, 1);
+	vm_space_reap();
+	CHECK_EQ(free_pages(), before + 1);
+}
+
+/* --- threads of one space ------------------------------------------------------------------------------------------- */
+
+#define RACE_PAGES 64
+static vaddr_t race_at;
+static uint32_t race_stop;
+
+static void touch(unsigned id)
+{
+	uint64_t x = test_seed * 77 + id;
+
+	self_thread.base.name = "toucher";
+	self_thread.space = racing;
+	shim_set_current(&self_thread);
+	while (!atomic_load_relaxed(&race_stop)) {
+		vaddr_t va;
+		char c = (char)id;
+		int err;
+
+		x = x * 6364136223846793005u + 1442695040888963407u;
+		va = race_at + (x >> 33) % RACE_PAGES * PAGE_SIZE;
+		/* done, or refused because the page is gone or protected */
+		err = x >> 60 & 1 ? vm_write(racing, va, &c, 1) : vm_read(racing, va, &c, 1);
+		CHECK(err == 0 || err == -EFAULT);
+	}
+}
+
+TEST(threads_fault_while_the_map_changes)
+{
+	void *t[3];
+	struct vm_backing *b;
+	uint64_t before;
+	vaddr_t out;
+
+	racing = boot(32 * MIB);
+	b = vm_backing_memory_create(reserved_bytes, RACE_PAGES * PAGE_SIZE - 10);
+	CHECK_EQ(vm_map(racing, 0, RACE_PAGES * PAGE_SIZE, VM_READ, NULL, 0, &race_at), 0);
+	/* its tables stay */
+	CHECK_EQ(vm_map(racing, race_at + RACE_PAGES * PAGE_SIZE, PAGE_SIZE, VM_READ | VM_FIXED,
+			NULL, 0, &out),
+		 0);
+	CHECK_EQ(vm_fault(racing, out, VM_FAULT_READ), 0);
+	for (unsigned i = 0; i < 3; i++)
+		t[i] = shim_thread_start(i + 1, touch);
+	for (int i = 0; i < 3000 * test_scale; i++) {
+		unsigned first = (unsigned)test_below(RACE_PAGES);
+		size_t len = (1 + test_below(RACE_PAGES - first)) * PAGE_SIZE;
+		vaddr_t va = race_at + first * PAGE_SIZE;
+
+		if (test_below(3))
+			CHECK_EQ(vm_map(racing, va, len, random_prot() | VM_FIXED,
+					test_below(2) ? b : NULL, first, &out),
+				 0);
+		else if (test_below(2))
+			CHECK_EQ(vm_unmap(racing, va, len), 0);
+		else if (vm_protect(racing, va, len, random_prot()) == 0)
+			vm_check(racing);
+	}
+	atomic_store_relaxed(&race_stop, 1);
+	for (unsigned i = 0; i < 3; i++)
+		shim_thread_join(t[i]);
+	vm_check(racing);
+	CHECK_EQ(vm_unmap(racing, race_at, RACE_PAGES * PAGE_SIZE), 0);
+	CHECK_EQ(racing->pages, 1);
+	vm_backing_put(b);
+	before = free_pages();
+	CHECK_EQ(vm_map(racing, race_at, PAGE_SIZE, VM_READ | VM_FIXED, NULL, 0, &out), 0);
+	CHECK_EQ(vm_fault(racing, race_at, VM_FAULT_READ), 0);
+	CHECK_EQ(vm_unmap(racing, race_at, PAGE_SIZE), 0);
+	CHECK_EQ(free_pages(), before);
+	for (unsigned i = 0; i < RACE_PAGES; i++)
+		CHECK_EQ(refcount_read(&page_of_addr(reserved_bytes + i * PAGE_SIZE)->ref), 1);
+}
