@@ -229,13 +229,18 @@ read_banner() (
 	exit 1
 ) 2>/dev/null
 
+# Whether the console says that the server has its key and the network its address.
+console_says_ready() {
+	grep -qa 'ssh: host key' "$dir/console" && grep -qa 'net: .*: address' "$dir/console"
+}
+
 # Wait until a login can work. 0 it can, 1 QEMU ended or time is up. The console is asked first, since a
 # connection made before the guest listens can cost a second in QEMU's network.
 wait_for_login() {
 	local limit=${TERN_BOOT_SECONDS:-120} start=$SECONDS
 	while kill -0 "$qemu_pid" 2>/dev/null; do
 		[ $((SECONDS - start)) -lt "$limit" ] || return 1
-		if grep -qa 'ssh: listening' "$dir/console" || [ $((SECONDS - start)) -ge 10 ]; then
+		if console_says_ready || [ $((SECONDS - start)) -ge 10 ]; then
 			read_banner 5 && return 0
 		fi
 		sleep 0.05
