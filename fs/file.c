@@ -155,6 +155,74 @@ uint32_t file_poll(struct file *f)
 	return f->ops->poll(f);
 }
 
+off_t file_seek(struct file *f, off_t offset, int whence)
+{
+	off_t at;
+
+	if (READ_ONCE(f->flags) & VFS_O_PATH)
+		return -EBADF;
+	if (!f->ops->seek)
+		return -ESPIPE;
+	mutex_lock(&f->pos_lock);
+	at = f->ops->seek(f, offset, whence);
+	mutex_unlock(&f->pos_lock);
+	return at;
+}
+
+off_t file_seek_size(struct file *f, off_t offset, int whence, uint64_t size)
+{
+	off_t base = 0;
+
+	if (whence == 1)
+		base = f->pos;
+	else if (whence == 2)
+		base = (off_t)size;
+	else if (whence != 0)
+		return -EINVAL;
+	if (__builtin_add_overflow(base, offset, &base))
+		return -EOVERFLOW;
+	if (base < 0)
+		return -EINVAL;
+	f->pos = base;
+	return base;
+}
+
+ssize_t file_read_text(struct io *io, off_t *pos, const void *text, size_t len)
+{
+	ssize_t n;
+
+	if (*pos < 0 || (uint64_t)*pos >= len)
+		return 0;
+	n = io_copy_to(io, (const char *)text + *pos, len - (size_t)*pos);
+	if (n > 0)
+		*pos += n;
+	return n;
+}
+
+int file_truncate(struct file *f, off_t size)
+{
+	if (!file_writable(f) || !f->ops->truncate || size < 0)
+		return -EINVAL;
+	return f->ops->truncate(f, size);
+}
+
+int file_iterate(struct file *f,
+		 bool (*emit)(void *arg, const char *name, size_t len, uint64_t ino, uint8_t type,
+			      off_t next),
+		 void *arg)
+{
+	int err;
+
+	if (READ_ONCE(f->flags) & VFS_O_PATH)
+		return -EBADF;
+	if (!f->ops->iterate)
+		return -ENOTDIR;
+	mutex_lock(&f->pos_lock);
+	err = f->ops->iterate(f, emit, arg);
+	mutex_unlock(&f->pos_lock);
+	return err;
+}
+
 int file_stat(struct file *f, struct kstat *st)
 {
 	if (f->ops->stat)

@@ -35,10 +35,12 @@ struct file_ops {
 	uint32_t (*poll)(struct file *f);
 	/* arg is a user address or a number, by cmd. -ENOTTY: not for this type. */
 	int64_t (*ioctl)(struct file *f, unsigned cmd, uint64_t arg);
+	/* New position or -errno. pos_lock held: callers use file_seek(). NULL: cannot seek. */
 	off_t (*seek)(struct file *f, off_t offset, int whence);
 	/* The object behind a mapping, one reference for the caller. NULL: -ENODEV. */
 	int (*mmap)(struct file *f, struct vm_backing **out);
-	/* Next directory entries: calls emit until it says false; *pos is the cookie. */
+	/* Next directory entries from f->pos on: calls emit until it says false. pos_lock held: callers use
+	 * file_iterate(). */
 	int (*iterate)(struct file *f,
 		       bool (*emit)(void *arg, const char *name, size_t len, uint64_t ino,
 				    uint8_t type, off_t next),
@@ -78,6 +80,18 @@ ssize_t file_write_at(struct file *f, struct io *io, off_t *pos) __must_check;
 ssize_t file_read_kernel(struct file *f, void *buf, size_t n) __must_check;
 ssize_t file_write_kernel(struct file *f, const void *buf, size_t n) __must_check;
 uint32_t file_poll(struct file *f);
+off_t file_seek(struct file *f, off_t offset, int whence) __must_check;
+int file_truncate(struct file *f, off_t size) __must_check;
+/* Directory entries from the file's position on. emit may sleep; an entry it refuses comes again next time.
+ * -ENOTDIR. */
+int file_iterate(struct file *f,
+		 bool (*emit)(void *arg, const char *name, size_t len, uint64_t ino, uint8_t type,
+			      off_t next),
+		 void *arg) __must_check;
+/* For seek operations of files with a size: whence 0, 1 or 2 about f->pos. */
+off_t file_seek_size(struct file *f, off_t offset, int whence, uint64_t size) __must_check;
+/* For read operations of text in memory. */
+ssize_t file_read_text(struct io *io, off_t *pos, const void *text, size_t len) __must_check;
 bool file_nonblocking(const struct file *f);
 
 /* What stat tells; kernel/ turns it into the user's structure. */

@@ -11,6 +11,7 @@
 
 #include "fs/file.h"
 #include "fs/vfs.h"
+#include "lib/errno.h"
 #include "lib/list.h"
 #include "lib/rbtree.h"
 
@@ -106,8 +107,10 @@ struct dentry {
 	struct rb_node child_node; /* [DCACHE] in parent->children, by cookie; positive ones only */
 	struct rb_root children;   /* [DCACHE] */
 	struct list_head lru;	   /* [DCACHE] negative and unused */
-	struct dentry *parent;	   /* [DCACHE] a reference; itself for the root */
-	struct inode *inode;	   /* [DCACHE] a reference; NULL: negative. Set once per life */
+	struct list_head negatives;	/* [DCACHE] children known not to exist */
+	struct list_head negative_link; /* [DCACHE] in parent->negatives */
+	struct dentry *parent;		/* [DCACHE] a reference; itself for the root */
+	struct inode *inode;  /* [DCACHE] a reference; NULL: negative. Set once per life */
 	uint64_t cookie;      /* [DCACHE] place in its directory's listing, never reused there */
 	uint64_t next_cookie; /* [DCACHE] for the next child */
 	uint32_t refs;	      /* [DCACHE] */
@@ -115,6 +118,7 @@ struct dentry {
 	uint16_t name_len;    /* [DCACHE] */
 	bool pinned;	      /* [DCACHE] the link is one of refs */
 	bool hashed;	      /* [DCACHE] */
+	bool dead;	      /* [DCACHE] unlinked: nothing may be added below */
 	bool mount_root;      /* [init] may not be moved or removed */
 	char *name;	      /* [DCACHE] inline_name or its own allocation */
 	char inline_name[32];
@@ -126,7 +130,12 @@ int dentry_add(struct dentry *dir, const char *name, size_t len, struct inode *i
 	       struct dentry **out) __must_check;
 /* Remove a pinned name, if it is there. */
 void dentry_remove(struct dentry *dir, const char *name, size_t len);
-/* The dentry of a path made of directories below dir, made with mkdir's inode where missing. A reference. */
+/* Link the root directory of a file system as name below dir; it can be neither moved nor removed. The inode's
+ * reference is taken over; *out (may be NULL) is borrowed for ever. */
+int dentry_mount(struct dentry *dir, const char *name, struct inode *inode,
+		 struct dentry **out) __must_check;
+/* The dentry of a path of directories below dir, missing ones made with mkdir's inode (NULL: -ENOENT). A reference.
+ * Slashes at the end do not matter. */
 int dentry_make_path(struct dentry *dir, const char *path, size_t len,
 		     struct inode *(*mkdir)(void *arg), void *arg,
 		     struct dentry **out) __must_check;
@@ -136,5 +145,7 @@ int vfs_dir_open(struct inode *i, uint32_t flags, struct file **out);
 
 /* May these credentials do this (4 read, 2 write, 1 search) to the inode? 0 or -EACCES. */
 int inode_permission(const struct inode *i, const struct vfs_cred *cred, unsigned rwx);
+bool inode_owned_group(const struct inode *i, const struct vfs_cred *cred);
+int inode_init(void); /* boot */
 
 #endif

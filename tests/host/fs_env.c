@@ -5,6 +5,7 @@
 #include "tests/host/fs_env.h"
 #include "fs/file.h"
 #include "kernel/core/clock.h"
+#include "kernel/core/current.h"
 #include "kernel/core/log.h"
 #include "kernel/core/panic.h"
 #include "kernel/core/random.h"
@@ -433,4 +434,61 @@ int user_copy_to(vaddr_t dst, const void *src, size_t n)
 		return -EFAULT;
 	memcpy((void *)dst, src, n);
 	return 0;
+}
+
+/* The current thread, of which only its name is looked at. */
+static struct thread_base env_thread = { .name = "test" };
+__thread void *shim_current = &env_thread;
+__thread struct cpu *shim_cpu;
+__thread bool shim_irqs_off;
+
+/* --- for fs/devfs.c ------------------------------------------------------------------------------------------------ */
+
+bool env_unseeded;
+bool random_seeded(void)
+{
+	return !READ_ONCE(env_unseeded);
+}
+
+int random_bytes(void *buf, size_t n)
+{
+	if (!random_seeded())
+		return -EAGAIN;
+	for (size_t i = 0; i < n; i++)
+		((uint8_t *)buf)[i] = (uint8_t)test_random();
+	return 0;
+}
+
+void random_add(const void *p, size_t n, unsigned bits)
+{
+	(void)p;
+	(void)n;
+	(void)bits;
+}
+
+void cond_resched(void)
+{
+}
+
+bool signal_pending_current(void)
+{
+	return env_signal != 0;
+}
+
+/* The page whose memory this is: only for env_page_memory(). */
+static struct page *env_memory_page;
+
+void *env_page_memory(void)
+{
+	if (!env_memory_page)
+		env_memory_page = page_alloc(2, ALLOC_ZERO);
+	return env_memory_page->priv;
+}
+
+struct page *page_of_addr(const void *linear)
+{
+	if (!env_memory_page || (char *)linear < (char *)env_memory_page->priv ||
+	    (char *)linear >= (char *)env_memory_page->priv + (PAGE_SIZE << 2))
+		test_fail(__FILE__, __LINE__, "page_of_addr of what is not the page memory");
+	return env_memory_page;
 }

@@ -11,6 +11,10 @@ extern uint64_t env_objects;
 extern uint64_t env_pages;
 extern uint64_t env_notifies;
 
+extern bool env_unseeded; /* the generator is not seeded */
+/* Four pages whose struct page can be asked for. */
+void *env_page_memory(void);
+
 /* A segment here faults. */
 #define ENV_BAD_ADDRESS ((uintptr_t)0x10)
 

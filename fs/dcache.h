@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* The directory cache, for fs/ itself. See inode.h for what a dentry is. */
+#ifndef TERN_FS_DCACHE_H
+#define TERN_FS_DCACHE_H
+
+#include "fs/inode.h"
+#include "kernel/core/spinlock.h"
+
+extern spinlock_t dcache_lock; /* DCACHE */
+
+int dcache_init(void);
+/* A root: its own parent, one reference and the pin. The inode's reference is taken over. */
+struct dentry *dentry_create_root(struct inode *inode) __must_check;
+/* A dentry in no tree yet, without inode; references to parent are taken. NULL: no memory. */
+struct dentry *dentry_create(struct dentry *parent, const char *name, size_t len) __must_check;
+uint32_t dentry_hash(const struct dentry *parent, const char *name, size_t len);
+
+/* The cached dentry, positive or negative; no reference is taken. */
+struct dentry *dcache_find_locked(const struct dentry *parent, const char *name, size_t len)
+	__requires(dcache_lock);
+void dentry_get_locked(struct dentry *d) __requires(dcache_lock);
+/* Drop a reference that is known not to be the last. */
+void dentry_put_other_locked(struct dentry *d) __requires(dcache_lock);
+/* Link d, made by dentry_create(), under its parent with inode (whose reference it takes over) as a pinned name.
+ * A negative dentry of the name goes. -EEXIST; -ENOENT if the parent is dead. */
+int dentry_link_locked(struct dentry *d, struct inode *inode) __requires(dcache_lock) __must_check;
+/* Keep d as the answer "not there". No effect if the name has come to be cached meanwhile. */
+void dentry_link_negative_locked(struct dentry *d) __requires(dcache_lock);
+/* Take a pinned name out of the tree; the caller drops the pin with dentry_put() after unlocking. */
+void dentry_unlink_locked(struct dentry *d) __requires(dcache_lock);
+/* Move d to be called as `as`, a dentry made for the new place, which becomes what is left over. */
+void dentry_move_locked(struct dentry *d, struct dentry *as) __requires(dcache_lock);
+bool dentry_is_below_locked(const struct dentry *d, const struct dentry *ancestor)
+	__requires(dcache_lock);
+/* The first child whose cookie is above after, or NULL. */
+struct dentry *dentry_next_child_locked(const struct dentry *dir, uint64_t after)
+	__requires(dcache_lock);
+/* Forget the negative names below a directory that is going (they hold it). */
+void dentry_drop_negatives(struct dentry *dir);
+
+/* Tests and reports. */
+uint64_t dcache_count(void);
+
+#endif

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/* /dev: nodes registered by their drivers, all in the directory cache. The nodes every system has are here. */
+#include "fs/devfs.h"
+#include "fs/tmpfs.h"
+#include "kernel/core/log.h"
+#include "kernel/core/panic.h"
+#include "kernel/core/random.h"
+#include "kernel/proc/signal.h"
+#include "lib/string.h"
+#include "mm/phys/slab.h"
+#include "sched/thread.h"
+#include "sched/wait.h"
+
+static struct superblock devfs_sb = {
+	.type = "devtmpfs",
+	.where = "/dev",
+	.dev = VFS_DEV_DEVFS,
+	.options = "rw",
+	.magic = 0x01021994,
+};
+static struct dentry *dev_root; /* [init] */
+
+static int node_open(struct inode *i, uint32_t flags, struct file **out)
+{
+	const struct device_node *d = i->priv;
+
+	return d->open(d, flags, out);
+}
+
+static void node_release(struct inode *i)
+{
+	kfree(i->priv);
+}
+
+static const struct inode_ops node_ops = { .open = node_open, .release = node_release };
+static const struct inode_ops dev_dir_ops;
+
+static struct inode *make_dir(void *arg)
+{
+	return inode_create(&devfs_sb, &dev_dir_ops, S_IFDIR | 0755, NULL);
+}
+
+static const char *last_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static int add_node(struct device_node *d, const char *path)
+{
+	const char *name = last_name(path);
+	struct dentry *dir;
+	struct inode *i;
+	int err;
+
+	err = dentry_make_path(dev_root, path, (size_t)(name - path), make_dir, NULL, &dir);
+	if (err)
+		goto free_node;
+	err = -ENOMEM;
+	i = inode_create(&devfs_sb, &node_ops, d->mode, d);
+	if (!i)
+		goto put_dir;
+	i->rdev = d->rdev;
+	err = dentry_add(dir, name, strlen(name), i, NULL);
+	dentry_put(dir);
+	if (err)
+		inode_put(i);
+	return err;
+
+put_dir:
+	dentry_put(dir);
+free_node:
+	kfree(d);
+	return err;
+}
+
+int devfs_register(const struct device_node *node)
+{
+	struct device_node *d = kmalloc(sizeof(*d));
+
+	if (!d)
+		return -ENOMEM;
+	*d = *node;
+	return add_node(d, node->name);
+}
+
+int devfs_add(const char *path, uint32_t mode, uint32_t rdev,
+	      int (*open)(const struct device_node *, uint32_t, struct file **), void *priv)
+{
+	struct device_node *d = kmalloc(sizeof(*d));
+
+	if (!d)
+		return -ENOMEM;
+	*d = (struct device_node){
+		.name = "", .mode = mode, .rdev = rdev, .open = open, .priv = priv
+	};
+	return add_node(d, path);
+}
+
+void devfs_remove(const char *path)
+{
+	const char *name = last_name(path);
+	struct dentry *dir;
+
+	if (dentry_make_path(dev_root, path, (size_t)(name - path), NULL, NULL, &dir))
+		return;
+	dentry_remove(dir, name, strlen(name));
+	dentry_put(dir);
+}
+
+/* --- the nodes without a driver --------------------------------------------------------------------------------- */
+
+static ssize_t read_nothing(struct file *f, struct io *io, off_t *pos)
+{
+	return 0;
+}
+
+static ssize_t write_nothing(struct file *f, struct io *io, off_t *pos)
+{
+	ssize_t n = (ssize_t)io->left;
+
+	io->left = 0;
+	return n;
+}
+
+static ssize_t write_full(struct file *f, struct io *io, off_t *pos)
+{
+	return io->left ? -ENOSPC : 0;
+}
+
+static ssize_t read_zeros(struct file *f, struct io *io, off_t *pos)
+{
+	static const uint8_t zeros[1024];
+	ssize_t done = 0, n;
+
+	while (io->left > 0) {
+		n = io_copy_to(io, zeros, sizeof(zeros));
+		if (n <= 0)
+			return done > 0 ? done : n;
+		done += n;
+		cond_resched();
+		if (signal_pending_current())
+			break;
+	}
+	return done;
+}
+
+static off_t seek_nowhere(struct file *f, off_t offset, int whence)
+{
+	f->pos = 0;
+	return 0;
+}
+
+static const struct file_ops null_ops = {
+	.name = "null",
+	.read = read_nothing,
+	.write = write_nothing,
+	.seek = seek_nowhere,
+};
+static const struct file_ops zero_ops = {
+	.name = "zero",
+	.read = read_zeros,
+	.write = write_nothing,
+	.seek = seek_nowhere,
+};
+static const struct file_ops full_ops = {
+	.name = "full",
+	.read = read_zeros,
+	.write = write_full,
+	.seek = seek_nowhere,
+};
+
+/* --- random ------------------------------------------------------------------------------------------------------ */
+
+static struct waitq seeded_wait = WAITQ_INIT(seeded_wait);
+
+void devfs_random_seeded(void)
+{
+	wake_all(&seeded_wait);
+}
+
+static int wait_seeded(void)
+{
+	if (random_seeded())
+		return 0;
+	log_info("fs: %s waits for random numbers: there is no seed yet", current_base()->name);
+	return wait_event_interruptible(&seeded_wait, random_seeded());
+}
+
+static ssize_t read_random(struct file *f, struct io *io, off_t *pos)
+{
+	uint8_t buf[256];
+	ssize_t done = 0, n;
+	int err;
+
+	if (!random_seeded() && file_nonblocking(f))
+		return -EAGAIN;
+	err = wait_seeded();
+	while (!err && io->left > 0) {
+		err = random_bytes(buf, MIN(io->left, sizeof(buf)));
+		if (err)
+			break;
+		n = io_copy_to(io, buf, sizeof(buf));
+		if (n <= 0) {
+			err = (int)n;
+			break;
+		}
+		done += n;
+		cond_resched();
+		if (signal_pending_current())
+			break;
+	}
+	secure_zero(buf, sizeof(buf));
+	return done > 0 ? done : err;
+}
+
+/* What programs write is mixed in and counted as nothing. */
+static ssize_t write_random(struct file *f, struct io *io, off_t *pos)
+{
+	uint8_t buf[256];
+	ssize_t done = 0, n;
+
+	while (io->left > 0) {
+		n = io_copy_from(io, buf, sizeof(buf));
+		if (n <= 0)
+			return done > 0 ? done : n;
+		random_add(buf, (size_t)n, 0);
+		done += n;
+	}
+	return done;
+}
+
+static const struct file_ops random_ops = {
+	.name = "random",
+	.read = read_random,
+	.write = write_random,
+	.seek = seek_nowhere,
+};
+
+static int open_ops(const struct device_node *d, uint32_t flags, struct file **out)
+{
+	*out = file_create(d->priv, flags, NULL, NULL);
+	return *out ? 0 : -ENOMEM;
+}
+
+static const struct {
+	const char *name;
+	uint32_t minor;
+	const struct file_ops *ops;
+} simple_nodes[] = {
+	{ "null", 3, &null_ops },     { "zero", 5, &zero_ops },	     { "full", 7, &full_ops },
+	{ "random", 8, &random_ops }, { "urandom", 9, &random_ops },
+};
+
+int devfs_init(struct dentry *root)
+{
+	struct inode *dir = make_dir(NULL), *shm;
+	int err;
+
+	if (!dir)
+		return -ENOMEM;
+	err = dentry_mount(root, "dev", dir, &dev_root);
+	for (size_t k = 0; k < ARRAY_SIZE(simple_nodes) && !err; k++)
+		err = devfs_add(simple_nodes[k].name, S_IFCHR | 0666,
+				1 << 8 | simple_nodes[k].minor, open_ops,
+				(void *)(uintptr_t)simple_nodes[k].ops);
+	if (!err)
+		err = tmpfs_create(S_IFDIR | S_ISVTX | 0777, NULL, &shm);
+	if (!err)
+		err = dentry_mount(dev_root, "shm", shm, NULL);
+	return err;
+}

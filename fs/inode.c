@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/inode.h"
+#include "kernel/core/clock.h"
+#include "kernel/core/panic.h"
+#include "mm/phys/slab.h"
+
+static struct slab_cache *inode_cache; /* [init] */
+
+int inode_init(void)
+{
+	inode_cache = slab_create("inode", sizeof(struct inode), 0);
+	return inode_cache ? 0 : -ENOMEM;
+}
+
+struct inode *inode_create(struct superblock *sb, const struct inode_ops *ops, uint32_t mode,
+			   void *priv)
+{
+	struct inode *i = slab_zalloc(inode_cache);
+
+	if (!i)
+		return NULL;
+	refcount_init(&i->ref, 1);
+	mutex_init(&i->lock, LOCK_INODE);
+	i->ops = ops;
+	i->sb = sb;
+	i->mode = mode;
+	i->nlink = (mode & S_IFMT) == S_IFDIR ? 2 : 1;
+	i->ino = atomic_fetch_add(&sb->next_ino, 1) + 1;
+	i->priv = priv;
+	i->atime_ns = clock_wall_ns();
+	i->mtime_ns = i->atime_ns;
+	i->ctime_ns = i->atime_ns;
+	return i;
+}
+
+struct inode *inode_get(struct inode *i)
+{
+	bool alive = refcount_get(&i->ref);
+
+	ASSERT(alive);
+	return i;
+}
+
+void inode_put(struct inode *i)
+{
+	if (!refcount_put(&i->ref))
+		return;
+	if (i->ops->release)
+		i->ops->release(i);
+	slab_free(inode_cache, i);
+}
+
+void inode_touch(struct inode *i)
+{
+	uint64_t now = clock_wall_ns();
+
+	WRITE_ONCE(i->mtime_ns, now);
+	WRITE_ONCE(i->ctime_ns, now);
+}
+
+void inode_stat(struct inode *i, struct kstat *st)
+{
+	if (i->ops->refresh)
+		i->ops->refresh(i);
+	*st = (struct kstat){
+		.dev = i->sb->dev,
+		.ino = i->ino,
+		.rdev = i->rdev,
+		.size = READ_ONCE(i->size),
+		.blocks = READ_ONCE(i->blocks),
+		.mode = READ_ONCE(i->mode),
+		.nlink = READ_ONCE(i->nlink),
+		.uid = READ_ONCE(i->uid),
+		.gid = READ_ONCE(i->gid),
+		.blksize = PAGE_SIZE,
+		.atime_ns = READ_ONCE(i->atime_ns),
+		.mtime_ns = READ_ONCE(i->mtime_ns),
+		.ctime_ns = READ_ONCE(i->ctime_ns),
+	};
+}
+
+static bool in_group(const struct vfs_cred *cred, uint32_t gid)
+{
+	if (cred->gid == gid)
+		return true;
+	for (unsigned k = 0; k < cred->nr_groups; k++)
+		if (cred->groups[k] == gid)
+			return true;
+	return false;
+}
+
+bool inode_owned_group(const struct inode *i, const struct vfs_cred *cred)
+{
+	return in_group(cred, READ_ONCE(i->gid));
+}
+
+int inode_permission(const struct inode *i, const struct vfs_cred *cred, unsigned rwx)
+{
+	uint32_t mode = READ_ONCE(i->mode);
+
+	if (cred->uid == 0) {
+		/* root may do all but execute what nobody may */
+		if (!(rwx & 1) || (mode & S_IFMT) == S_IFDIR || (mode & 0111))
+			return 0;
+		return -EACCES;
+	}
+	if (cred->uid == READ_ONCE(i->uid))
+		mode >>= 6;
+	else if (in_group(cred, READ_ONCE(i->gid)))
+		mode >>= 3;
+	return (rwx & ~mode & 7) ? -EACCES : 0;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* Paths to dentries, for fs/ itself. */
+#ifndef TERN_FS_NAMEI_H
+#define TERN_FS_NAMEI_H
+
+#include "fs/inode.h"
+
+#define WALK_FOLLOW BIT(0) /* follow a symbolic link at the end */
+#define WALK_ABSENT BIT(1) /* the last name need not exist: child is NULL then */
+
+/* Where a path led. Both dentries are references. */
+struct walk {
+	struct dentry *parent;	     /* of the last name; NULL if the path has none ("/", "..") */
+	struct dentry *child;	     /* what the path names; NULL: not there */
+	size_t len;		     /* of the last name */
+	char name[NAME_MAX_LEN + 1]; /* the last name, when parent is set */
+	bool slash;		     /* it was followed by '/': must be a directory */
+};
+
+/* 0 and *w, to be ended with walk_end(). -ENOENT, -ENOTDIR, -EACCES, -ELOOP, -ENAMETOOLONG, -ENOMEM. */
+int walk_path(const struct vfs_context *ctx, struct dentry *at, const char *path, unsigned flags,
+	      struct walk *w) __must_check;
+void walk_end(struct walk *w);
+
+#endif

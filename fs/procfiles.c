@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* What /proc says of memory, files and the log: all that can be seen from here. */
+#include "fs/procfs.h"
+#include "fs/tmpfs.h"
+#include "kernel/core/log.h"
+#include "mm/phys/page.h"
+#include "mm/phys/slab.h"
+
+static void meminfo_line(struct proc_text *t, const char *name, uint64_t pages)
+{
+	proc_printf(t, "%-16s%8lu kB\n", name, (unsigned long)(pages * (PAGE_SIZE / 1024)));
+}
+
+/* One snapshot, so that the lines add up (REL-005): MemTotal is all but what was never the allocator's. */
+static void show_meminfo(struct proc_text *t)
+{
+	struct page_stats s;
+
+	page_stats(&s);
+	meminfo_line(t, "MemTotal:", s.total - s.reserved);
+	meminfo_line(t, "MemFree:", s.free);
+	meminfo_line(t, "MemAvailable:", s.free);
+	meminfo_line(t, "Buffers:", 0);
+	meminfo_line(t, "Cached:", tmpfs_pages());
+	meminfo_line(t, "SwapTotal:", 0);
+	meminfo_line(t, "SwapFree:", 0);
+	meminfo_line(t, "Shmem:", tmpfs_pages());
+	meminfo_line(t, "Slab:", s.slab);
+	meminfo_line(t, "PageTables:", s.tables);
+	meminfo_line(t, "KernelPages:", s.kernel);
+	meminfo_line(t, "UserPages:", s.user);
+	meminfo_line(t, "Reserved:", s.reserved);
+}
+
+static void show_buddyinfo(struct proc_text *t)
+{
+	struct page_stats s;
+
+	page_stats(&s);
+	proc_printf(t, "Node 0, zone   Normal");
+	for (unsigned order = 0; order <= PAGE_ORDER_MAX; order++)
+		proc_printf(t, " %6lu", (unsigned long)s.free_blocks[order]);
+	proc_printf(t, "\n");
+}
+
+static void slab_line(const struct slab_stats *s, void *arg)
+{
+	proc_printf(arg, "%-20s %6lu %8lu %6lu %6lu\n", s->name, (unsigned long)s->size,
+		    (unsigned long)s->in_use, (unsigned long)s->slabs, (unsigned long)s->pages);
+}
+
+static void show_slabinfo(struct proc_text *t)
+{
+	proc_printf(t, "%-20s %6s %8s %6s %6s\n", "cache", "size", "in_use", "slabs", "pages");
+	slab_for_each(slab_line, t);
+}
+
+static void show_mounts(struct proc_text *t)
+{
+	proc_printf(t, "tmpfs / tmpfs rw 0 0\n"
+		       "devtmpfs /dev devtmpfs rw 0 0\n"
+		       "tmpfs /dev/shm tmpfs rw 0 0\n"
+		       "proc /proc proc rw 0 0\n");
+}
+
+static void show_filesystems(struct proc_text *t)
+{
+	proc_printf(t, "nodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tproc\n");
+}
+
+/* The log as far as it is kept. */
+static void show_kmsg(struct proc_text *t)
+{
+	uint64_t seq = 0;
+	char buf[256];
+	size_t n;
+
+	while ((n = log_read(&seq, buf, sizeof(buf))) > 0)
+		proc_printf(t, "%.*s", (int)n, buf);
+}
+
+int procfs_register_basic(void)
+{
+	static const struct {
+		const char *path;
+		void (*show)(struct proc_text *t);
+	} entries[] = {
+		{ "meminfo", show_meminfo },   { "buddyinfo", show_buddyinfo },
+		{ "slabinfo", show_slabinfo }, { "tern/slabinfo", show_slabinfo },
+		{ "mounts", show_mounts },     { "filesystems", show_filesystems },
+		{ "kmsg", show_kmsg },
+	};
+	int err = 0;
+
+	for (size_t k = 0; k < ARRAY_SIZE(entries) && !err; k++)
+		err = procfs_register(entries[k].path, entries[k].show);
+	return err;
+}

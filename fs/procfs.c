@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/* /proc: texts made when they are opened, registered by the floors that own the data. Registered names are in the
+ * directory cache; those of processes are asked for each time and never kept. */
+#include "fs/procfs.h"
+#include "kernel/core/panic.h"
+#include "lib/fmt.h"
+#include "lib/string.h"
+#include "mm/phys/slab.h"
+
+enum { FIRST_TEXT = 256 };
+
+static struct superblock procfs_sb = {
+	.type = "proc",
+	.where = "/proc",
+	.dev = VFS_DEV_PROCFS,
+	.options = "rw",
+	.magic = 0x9fa0,
+};
+static struct dentry *proc_root;		   /* [init] */
+static const struct proc_root_ops *root_ops_extra; /* [init] */
+
+/* What a text inode shows. */
+struct proc_file {
+	void (*show)(struct proc_text *t, void *arg);
+	void *arg;
+	void (*release)(void *arg);
+};
+
+void proc_printf(struct proc_text *t, const char *fmt, ...)
+{
+	size_t room, n, size;
+	va_list ap;
+	char *bigger;
+
+	if (t->failed)
+		return;
+	for (;;) {
+		room = t->size - t->len;
+		va_start(ap, fmt);
+		n = fmt_vprint(t->buf + t->len, room, fmt, ap);
+		va_end(ap);
+		if (n < room) {
+			t->len += n;
+			return;
+		}
+		size = MAX(t->size * 2, t->len + n + 1);
+		bigger = krealloc(t->buf, size);
+		if (!bigger) {
+			t->failed = true;
+			return;
+		}
+		t->buf = bigger;
+		t->size = size;
+	}
+}
+
+static ssize_t text_read(struct file *f, struct io *io, off_t *pos)
+{
+	struct proc_text *t = f->priv;
+
+	return file_read_text(io, pos, t->buf, t->len);
+}
+
+static off_t text_seek(struct file *f, off_t offset, int whence)
+{
+	struct proc_text *t = f->priv;
+
+	return file_seek_size(f, offset, whence, t->len);
+}
+
+static void text_free(struct proc_text *t)
+{
+	kfree(t->buf);
+	kfree(t);
+}
+
+static void text_release(struct file *f)
+{
+	text_free(f->priv);
+}
+
+static const struct file_ops text_ops = {
+	.name = "proc",
+	.read = text_read,
+	.seek = text_seek,
+	.release = text_release,
+};
+
+static int text_open(struct inode *i, uint32_t flags, struct file **out)
+{
+	const struct proc_file *p = i->priv;
+	struct proc_text *t = kzalloc(sizeof(*t));
+	struct file *f;
+
+	if (!t)
+		return -ENOMEM;
+	t->buf = kmalloc(FIRST_TEXT);
+	if (!t->buf)
+		goto free;
+	t->size = FIRST_TEXT;
+	p->show(t, p->arg);
+	if (t->failed)
+		goto free;
+	f = file_create(&text_ops, flags, NULL, t);
+	if (!f)
+		goto free;
+	*out = f;
+	return 0;
+
+free:
+	text_free(t);
+	return -ENOMEM;
+}
+
+static void text_inode_release(struct inode *i)
+{
+	struct proc_file *p = i->priv;
+
+	if (p->release)
+		p->release(p->arg);
+	kfree(p);
+}
+
+static const struct inode_ops text_inode_ops = {
+	.open = text_open,
+	.release = text_inode_release,
+};
+
+struct inode *procfs_text_inode(uint32_t mode, void (*show)(struct proc_text *t, void *arg),
+				void *arg, void (*release)(void *arg))
+{
+	struct proc_file *p = kmalloc(sizeof(*p));
+	struct inode *i;
+
+	if (!p)
+		return NULL;
+	*p = (struct proc_file){ show, arg, release };
+	i = inode_create(&procfs_sb, &text_inode_ops, S_IFREG | mode, p);
+	if (!i)
+		kfree(p);
+	return i;
+}
+
+struct inode *procfs_inode(uint32_t mode, const struct inode_ops *ops, void *priv, uint64_t key)
+{
+	struct inode *i = inode_create(&procfs_sb, ops, mode, priv);
+
+	if (i)
+		i->ino = key;
+	return i;
+}
+
+/* --- registered names --------------------------------------------------------------------------------------------- */
+
+static const struct inode_ops plain_dir_ops;
+
+static struct inode *make_dir(void *arg)
+{
+	return inode_create(&procfs_sb, &plain_dir_ops, S_IFDIR | 0555, NULL);
+}
+
+static void show_registered(struct proc_text *t, void *arg)
+{
+	void (*show)(struct proc_text *) = (void (*)(struct proc_text *))arg;
+
+	show(t);
+}
+
+int procfs_register(const char *path, void (*show)(struct proc_text *t))
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	struct dentry *dir;
+	struct inode *i;
+	int err;
+
+	err = dentry_make_path(proc_root, path, (size_t)(name - path), make_dir, NULL, &dir);
+	if (err)
+		return err;
+	i = procfs_text_inode(0444, show_registered, (void *)show, NULL);
+	err = i ? dentry_add(dir, name, strlen(name), i, NULL) : -ENOMEM;
+	dentry_put(dir);
+	if (err && i)
+		inode_put(i);
+	return err;
+}
+
+static int root_lookup(struct inode *dir, const char *name, size_t len, struct inode **out)
+{
+	if (!root_ops_extra)
+		return -ENOENT;
+	return root_ops_extra->lookup(name, len, out);
+}
+
+static int root_iterate(struct inode *dir, uint64_t *pos,
+			bool (*emit)(void *arg, const char *name, size_t len, uint64_t ino,
+				     uint8_t type, off_t next),
+			void *arg)
+{
+	if (!root_ops_extra)
+		return 0;
+	return root_ops_extra->iterate(pos, emit, arg);
+}
+
+static const struct inode_ops root_dir_ops = {
+	.lookup = root_lookup,
+	.iterate = root_iterate,
+};
+
+void procfs_set_root_ops(const struct proc_root_ops *ops)
+{
+	root_ops_extra = ops;
+}
+
+int procfs_init(struct dentry *root)
+{
+	struct inode *dir = inode_create(&procfs_sb, &root_dir_ops, S_IFDIR | 0555, NULL);
+	int err;
+
+	if (!dir)
+		return -ENOMEM;
+	err = dentry_mount(root, "proc", dir, &proc_root);
+	return err ? err : procfs_register_basic();
+}

@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: MIT */
+/* Files in memory. A regular file's page is, in this order: its own page in the index; the bytes of a built-in file
+ * where they lie (in_place), as far as they reach; else zeros. Writing gives a page of its own.
+ *
+ * Transfers hold INODE, so writes are whole against each other. A copy from or to a program may fault, and the fault
+ * may ask this very file for a page: fill() therefore takes only PGCACHE. Names are all in the directory cache. */
+#include "fs/tmpfs.h"
+#include "fs/page_index.h"
+#include "kernel/core/clock.h"
+#include "kernel/core/panic.h"
+#include "lib/string.h"
+#include "mm/phys/page.h"
+#include "mm/phys/slab.h"
+#include "mm/vm/space.h"
+
+#define PAGE_BLOCKS (PAGE_SIZE / 512)
+
+struct tmpfs_file {
+	spinlock_t lock;	 /* PGCACHE */
+	struct page_index pages; /* [lock] each a reference */
+	const uint8_t *in_place; /* [lock] NULL: none */
+	uint64_t in_place_len;	 /* [lock] */
+	char *target;		 /* [init] symbolic links */
+};
+
+struct superblock tmpfs_sb = {
+	.type = "tmpfs",
+	.where = "/",
+	.dev = VFS_DEV_TMPFS,
+	.options = "rw",
+	.magic = 0x01021994,
+};
+static uint64_t nr_pages; /* [atomic] */
+static const uint8_t zeros[PAGE_SIZE];
+
+static const struct inode_ops dir_ops, file_inode_ops, link_ops;
+
+uint64_t tmpfs_pages(void)
+{
+	return atomic_load_relaxed(&nr_pages);
+}
+
+static const struct inode_ops *ops_for(uint32_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+		return &file_inode_ops;
+	case S_IFDIR:
+		return &dir_ops;
+	case S_IFLNK:
+		return &link_ops;
+	default:
+		return NULL;
+	}
+}
+
+int tmpfs_create(uint32_t mode, const char *target, struct inode **out)
+{
+	const struct inode_ops *ops = ops_for(mode);
+	struct tmpfs_file *t;
+	struct inode *i;
+
+	if (!ops)
+		return -EPERM;
+	t = kzalloc(sizeof(*t));
+	if (!t)
+		return -ENOMEM;
+	spin_init(&t->lock, LOCK_PGCACHE);
+	if (target) {
+		t->target = kstrdup(target);
+		if (!t->target)
+			goto free;
+	}
+	i = inode_create(&tmpfs_sb, ops, mode, t);
+	if (!i)
+		goto free;
+	i->size = target ? strlen(target) : 0;
+	*out = i;
+	return 0;
+
+free:
+	kfree(t->target);
+	kfree(t);
+	return -ENOMEM;
+}
+
+static int create_in(struct inode *dir, uint32_t mode, const char *target, struct inode **out)
+{
+	return tmpfs_create(mode, target, out);
+}
+
+void tmpfs_set_in_place(struct inode *i, const void *data, size_t n)
+{
+	struct tmpfs_file *t = i->priv;
+
+	t->in_place = data;
+	t->in_place_len = n;
+	WRITE_ONCE(i->size, n);
+	WRITE_ONCE(i->blocks, DIV_ROUND_UP(n, PAGE_SIZE) * PAGE_BLOCKS);
+}
+
+static uint64_t pages_in_place(const struct tmpfs_file *t)
+{
+	return DIV_ROUND_UP(t->in_place_len, PAGE_SIZE);
+}
+
+/* Take every page from number `from` on out of the file. Returns how many of them stood for built-in ones. */
+static uint64_t drop_pages(struct inode *i, uint64_t from)
+{
+	struct tmpfs_file *t = i->priv;
+	uint64_t number, in_place = 0;
+	struct page *p;
+
+	for (;;) {
+		spin_lock(&t->lock);
+		p = page_index_take(&t->pages, from, &number);
+		spin_unlock(&t->lock);
+		if (!p)
+			return in_place;
+		page_put(p);
+		atomic_fetch_sub(&nr_pages, 1);
+		in_place += number < pages_in_place(t);
+		__atomic_fetch_sub(&i->blocks, PAGE_BLOCKS, __ATOMIC_RELAXED);
+	}
+}
+
+static void release_inode(struct inode *i)
+{
+	struct tmpfs_file *t = i->priv;
+
+	(void)drop_pages(i, 0);
+	kfree(t->target);
+	kfree(t);
+}
+
+/* --- pages ------------------------------------------------------------------------------------------------------ */
+
+/* The file's own page with a reference, or NULL; then *in_place says where its bytes lie and how many. */
+static struct page *find_page(struct tmpfs_file *t, uint64_t number, const uint8_t **in_place,
+			      size_t *in_place_len)
+{
+	uint64_t start = number * PAGE_SIZE;
+	struct page *p;
+
+	spin_lock(&t->lock);
+	p = page_index_get(&t->pages, number);
+	if (p)
+		page_get(p);
+	*in_place_len = 0;
+	if (!p && t->in_place && start < t->in_place_len) {
+		*in_place = t->in_place + start;
+		*in_place_len = MIN(t->in_place_len - start, PAGE_SIZE);
+	}
+	spin_unlock(&t->lock);
+	return p;
+}
+
+/* The file's own page, made from what the file shows there if need be. A reference, or NULL: no memory. */
+static struct page *own_page(struct inode *i, uint64_t number)
+{
+	struct tmpfs_file *t = i->priv;
+	const uint8_t *in_place = NULL;
+	struct page *p, *raced;
+	size_t n;
+	int err;
+
+	p = find_page(t, number, &in_place, &n);
+	if (p)
+		return p;
+	p = page_alloc(0, ALLOC_ZERO);
+	if (!p)
+		return NULL;
+	if (n > 0)
+		memcpy(page_addr(p), in_place, n);
+	spin_lock(&t->lock);
+	raced = page_index_get(&t->pages, number);
+	err = 0;
+	if (raced)
+		page_get(raced);
+	else
+		err = page_index_insert(&t->pages, number, p);
+	if (!raced && !err)
+		page_get(p);
+	spin_unlock(&t->lock);
+	if (raced || err) {
+		page_put(p);
+		return raced;
+	}
+	atomic_add_relaxed(&nr_pages, 1);
+	if (n == 0)
+		__atomic_fetch_add(&i->blocks, PAGE_BLOCKS, __ATOMIC_RELAXED);
+	return p;
+}
+
+int tmpfs_own_pages(struct inode *i)
+{
+	uint64_t n = DIV_ROUND_UP(READ_ONCE(i->size), PAGE_SIZE);
+	struct page *p;
+
+	for (uint64_t k = 0; k < n; k++) {
+		p = own_page(i, k);
+		if (!p)
+			return -ENOMEM;
+		page_put(p);
+	}
+	return 0;
+}
+
+/* --- transfers ---------------------------------------------------------------------------------------------------- */
+
+/* Up to the end of one page. */
+static ssize_t read_piece(struct tmpfs_file *t, struct io *io, uint64_t pos, size_t n)
+{
+	size_t at = pos % PAGE_SIZE, in_place_len;
+	const uint8_t *in_place = NULL;
+	struct page *p = find_page(t, pos / PAGE_SIZE, &in_place, &in_place_len);
+	ssize_t moved;
+
+	n = MIN(n, PAGE_SIZE - at);
+	if (p) {
+		moved = io_copy_to(io, (uint8_t *)page_addr(p) + at, n);
+		page_put(p);
+	} else if (at < in_place_len) {
+		moved = io_copy_to(io, in_place + at, MIN(n, in_place_len - at));
+	} else {
+		moved = io_copy_to(io, zeros, n);
+	}
+	return moved;
+}
+
+static ssize_t tmpfs_read(struct file *f, struct io *io, off_t *pos)
+{
+	struct inode *i = f->inode;
+	ssize_t done = 0, n = 0;
+
+	mutex_lock(&i->lock);
+	while (io->left > 0 && (uint64_t)*pos < i->size) {
+		n = read_piece(i->priv, io, (uint64_t)*pos,
+			       MIN(io->left, i->size - (uint64_t)*pos));
+		if (n <= 0)
+			break;
+		*pos += n;
+		done += n;
+	}
+	mutex_unlock(&i->lock);
+	/* as often as a reader of the time can tell */
+	if (READ_ONCE(i->atime_ns) <= READ_ONCE(i->mtime_ns))
+		WRITE_ONCE(i->atime_ns, clock_wall_ns());
+	return done > 0 ? done : n;
+}
+
+static ssize_t write_piece(struct inode *i, struct io *io, uint64_t pos)
+{
+	size_t at = pos % PAGE_SIZE;
+	struct page *p = own_page(i, pos / PAGE_SIZE);
+	ssize_t moved;
+
+	if (!p)
+		return -ENOSPC;
+	moved = io_copy_from(io, (uint8_t *)page_addr(p) + at, MIN(io->left, PAGE_SIZE - at));
+	page_put(p);
+	return moved;
+}
+
+static ssize_t tmpfs_write(struct file *f, struct io *io, off_t *pos)
+{
+	struct inode *i = f->inode;
+	ssize_t done = 0, n = 0;
+
+	mutex_lock(&i->lock);
+	if (READ_ONCE(f->flags) & FILE_APPEND)
+		*pos = (off_t)i->size;
+	if (io->left > (uint64_t)(INT64_MAX - *pos))
+		n = -EFBIG;
+	while (io->left > 0 && n >= 0) {
+		n = write_piece(i, io, (uint64_t)*pos);
+		if (n <= 0)
+			break;
+		*pos += n;
+		done += n;
+		if ((uint64_t)*pos > i->size)
+			WRITE_ONCE(i->size, (uint64_t)*pos);
+	}
+	if (done > 0)
+		inode_touch(i);
+	mutex_unlock(&i->lock);
+	return done > 0 ? done : n;
+}
+
+/* Zero the end of the page in which a file that becomes shorter ends, so that growing it again shows zeros. */
+static int zero_tail(struct inode *i, uint64_t size)
+{
+	size_t at = size % PAGE_SIZE;
+	struct page *p;
+
+	if (at == 0)
+		return 0;
+	p = own_page(i, size / PAGE_SIZE);
+	if (!p)
+		return -ENOSPC;
+	memset((uint8_t *)page_addr(p) + at, 0, PAGE_SIZE - at);
+	page_put(p);
+	return 0;
+}
+
+/* Drop what lies behind size, the built-in bytes too; both are counted as blocks. */
+static void cut_pages(struct inode *i, uint64_t size)
+{
+	struct tmpfs_file *t = i->priv;
+	uint64_t first = DIV_ROUND_UP(size, PAGE_SIZE), shown = pages_in_place(t);
+	uint64_t own = drop_pages(i, first);
+
+	if (size >= t->in_place_len)
+		return;
+	spin_lock(&t->lock);
+	t->in_place_len = size;
+	spin_unlock(&t->lock);
+	__atomic_fetch_sub(&i->blocks, (shown - first - own) * PAGE_BLOCKS, __ATOMIC_RELAXED);
+}
+
+static int tmpfs_truncate(struct inode *i, uint64_t size)
+{
+	int err = 0;
+
+	assert_mutex_held(&i->lock);
+	if (size < i->size)
+		err = zero_tail(i, size);
+	if (err)
+		return err;
+	if (size < i->size)
+		cut_pages(i, size);
+	WRITE_ONCE(i->size, size);
+	inode_touch(i);
+	return 0;
+}
+
+static int tmpfs_file_truncate(struct file *f, off_t size)
+{
+	int err;
+
+	mutex_lock(&f->inode->lock);
+	err = tmpfs_truncate(f->inode, (uint64_t)size);
+	mutex_unlock(&f->inode->lock);
+	return err;
+}
+
+static off_t tmpfs_seek(struct file *f, off_t offset, int whence)
+{
+	return file_seek_size(f, offset, whence, READ_ONCE(f->inode->size));
+}
+
+/* --- mapping -------------------------------------------------------------------------------------------------------- */
+
+struct tmpfs_backing {
+	struct vm_backing b;
+	struct inode *inode; /* a reference */
+};
+
+/* The page itself if it lies in place whole and on a page of RAM. */
+static struct page *page_in_place(const uint8_t *in_place, size_t n)
+{
+	struct page *p;
+
+	if (n < PAGE_SIZE || !IS_ALIGNED((uintptr_t)in_place, PAGE_SIZE))
+		return NULL;
+	p = page_of_addr(in_place);
+	page_get(p);
+	return p;
+}
+
+static int backing_fill(struct vm_backing *b, uint64_t number, struct page **out)
+{
+	struct inode *i = container_of(b, struct tmpfs_backing, b)->inode;
+	const uint8_t *in_place = NULL;
+	struct page *p;
+	size_t n;
+
+	if (number >= DIV_ROUND_UP(READ_ONCE(i->size), PAGE_SIZE))
+		return -EIO;
+	p = find_page(i->priv, number, &in_place, &n);
+	if (!p)
+		p = page_in_place(in_place, n);
+	if (!p)
+		p = own_page(i, number);
+	if (!p)
+		return -ENOMEM;
+	*out = p;
+	return 0;
+}
+
+static void backing_release(struct vm_backing *b)
+{
+	struct tmpfs_backing *t = container_of(b, struct tmpfs_backing, b);
+
+	inode_put(t->inode);
+	kfree(t);
+}
+
+/* A writable file may come to be mapped shared: then no page may be the built-in one. */
+static int tmpfs_mmap(struct file *f, struct vm_backing **out)
+{
+	struct tmpfs_backing *t;
+	int err = 0;
+
+	if ((READ_ONCE(f->flags) & FILE_ACCMODE) == FILE_RDWR)
+		err = tmpfs_own_pages(f->inode);
+	if (err)
+		return err;
+	t = kzalloc(sizeof(*t));
+	if (!t)
+		return -ENOMEM;
+	refcount_init(&t->b.ref, 1);
+	t->b.fill = backing_fill;
+	t->b.release = backing_release;
+	t->inode = inode_get(f->inode);
+	*out = &t->b;
+	return 0;
+}
+
+static const struct file_ops tmpfs_file_ops = {
+	.name = "tmpfs",
+	.read = tmpfs_read,
+	.write = tmpfs_write,
+	.seek = tmpfs_seek,
+	.mmap = tmpfs_mmap,
+	.truncate = tmpfs_file_truncate,
+};
+
+static int tmpfs_open(struct inode *i, uint32_t flags, struct file **out)
+{
+	*out = file_create(&tmpfs_file_ops, flags, NULL, NULL);
+	return *out ? 0 : -ENOMEM;
+}
+
+static ssize_t tmpfs_readlink(struct inode *i, char *buf, size_t size)
+{
+	struct tmpfs_file *t = i->priv;
+	size_t n = MIN(strlen(t->target), size);
+
+	memcpy(buf, t->target, n);
+	return (ssize_t)n;
+}
+
+static const struct inode_ops dir_ops = {
+	.create = create_in,
+	.release = release_inode,
+};
+static const struct inode_ops file_inode_ops = {
+	.open = tmpfs_open,
+	.truncate = tmpfs_truncate,
+	.release = release_inode,
+};
+static const struct inode_ops link_ops = {
+	.readlink = tmpfs_readlink,
+	.release = release_inode,
+};

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* Files in memory. */
+#ifndef TERN_FS_TMPFS_H
+#define TERN_FS_TMPFS_H
+
+#include "fs/inode.h"
+
+extern struct superblock tmpfs_sb;
+
+/* A new inode by mode: regular, directory, or symbolic link to target. 0, -ENOMEM; -EPERM for other types. */
+int tmpfs_create(uint32_t mode, const char *target, struct inode **out) __must_check;
+/* Make the contents of an empty regular file the n bytes at data, which stay as they are for ever; pages are copied
+ * only when they are written. */
+void tmpfs_set_in_place(struct inode *i, const void *data, size_t n);
+/* Give every page of the file its own copy (before it is mapped shared and writable). */
+int tmpfs_own_pages(struct inode *i) __must_check;
+/* Pages in use by all files. */
+uint64_t tmpfs_pages(void);
+
+#endif

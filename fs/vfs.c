@@ -1,0 +1,892 @@
+/* SPDX-License-Identifier: MIT */
+/* The operations on names. Each walks to its names, checks what the caller may do, then changes the directory under
+ * its INODE lock and the cache under DCACHE in one step; what the walk found is looked up again there, for it may
+ * have changed meanwhile. Two directories are locked by address, and renames are serialised by RENAME, so that the
+ * shape of the tree stands still while one asks who is above whom. */
+#include "fs/vfs.h"
+#include "fs/dcache.h"
+#include "fs/namei.h"
+#include "fs/names.h"
+#include "kernel/core/clock.h"
+#include "kernel/core/panic.h"
+#include "lib/string.h"
+
+static struct mutex rename_lock; /* RENAME */
+struct dentry *vfs_root_dentry;	 /* [init] */
+
+void vfs_names_init(void)
+{
+	mutex_init(&rename_lock, LOCK_RENAME);
+}
+
+struct dentry *vfs_root(void)
+{
+	return dentry_get(vfs_root_dentry);
+}
+
+static bool is_dir(const struct inode *i)
+{
+	return (i->mode & S_IFMT) == S_IFDIR;
+}
+
+/* --- opening -------------------------------------------------------------------------------------------------- */
+
+/* Linux arm64's flags that change nothing here: memory is always as durable as it gets, files may always be large. */
+#define O_DSYNC	    00010000u
+#define O_SYNC	    04010000u
+#define O_LARGEFILE 00400000u
+#define O_NOATIME   01000000u
+
+#define OPEN_FLAGS_KNOWN                                                                           \
+	(FILE_ACCMODE | FILE_APPEND | FILE_NONBLOCK | VFS_O_CREAT | VFS_O_EXCL | VFS_O_NOCTTY |    \
+	 VFS_O_TRUNC | VFS_O_DIRECTORY | VFS_O_NOFOLLOW | VFS_O_CLOEXEC | VFS_O_PATH | O_SYNC |    \
+	 O_LARGEFILE | O_NOATIME)
+
+/* What open's flags ask for: decoded here and nowhere else (REL-006). */
+struct open_how {
+	uint32_t status; /* kept in the file */
+	unsigned rwx;	 /* permission needed on what is opened */
+	bool create, exclusive, truncate, directory, nofollow, path;
+};
+
+static int open_decode(uint32_t flags, struct open_how *how)
+{
+	static const unsigned access[] = { 4, 2, 6 };
+
+	if ((flags & ~OPEN_FLAGS_KNOWN) || (flags & FILE_ACCMODE) == 3)
+		return -EINVAL;
+	*how = (struct open_how){
+		.directory = flags & VFS_O_DIRECTORY,
+		.nofollow = flags & VFS_O_NOFOLLOW,
+		.path = flags & VFS_O_PATH,
+	};
+	if (how->path) {
+		how->status = VFS_O_PATH;
+		return 0;
+	}
+	how->status = flags & (FILE_ACCMODE | FILE_APPEND | FILE_NONBLOCK);
+	how->rwx = access[flags & FILE_ACCMODE];
+	how->create = flags & VFS_O_CREAT;
+	how->exclusive = how->create && (flags & VFS_O_EXCL);
+	how->truncate = flags & VFS_O_TRUNC;
+	if (how->truncate)
+		how->rwx |= 2;
+	return how->create && how->directory ? -EINVAL : 0;
+}
+
+static const struct file_ops path_ops = { .name = "path" };
+
+/* Make the open file for d, all checks done. */
+static int open_inode(struct dentry *d, const struct open_how *how, uint32_t flags,
+		      struct file **out)
+{
+	struct inode *i = d->inode;
+	struct file *f;
+	int err = 0;
+
+	if (how->path) {
+		f = file_create(&path_ops, how->status, NULL, NULL);
+		err = f ? 0 : -ENOMEM;
+	} else if (i->ops->open) {
+		err = i->ops->open(i, how->status | (flags & VFS_O_NOCTTY), &f);
+	} else {
+		err = is_dir(i) ? vfs_dir_open(i, how->status, &f) : -ENXIO;
+	}
+	if (err)
+		return err;
+	f->inode = inode_get(i);
+	f->dentry = dentry_get(d);
+	*out = f;
+	return 0;
+}
+
+static int truncate_inode(struct inode *i, uint64_t size)
+{
+	int err = -EINVAL;
+
+	if (!i->ops->truncate)
+		return err;
+	mutex_lock(&i->lock);
+	err = i->ops->truncate(i, size);
+	mutex_unlock(&i->lock);
+	return err;
+}
+
+static int open_existing(const struct vfs_context *ctx, struct dentry *d,
+			 const struct open_how *how, uint32_t flags, struct file **out)
+{
+	struct inode *i = d->inode;
+	uint32_t type = i->mode & S_IFMT;
+	int err;
+
+	if (how->directory && type != S_IFDIR)
+		return -ENOTDIR;
+	if (how->path)
+		return open_inode(d, how, flags, out);
+	if (type == S_IFDIR && ((how->rwx & 2) || how->create))
+		return -EISDIR;
+	if (type == S_IFLNK)
+		return -ELOOP;
+	err = inode_permission(i, &ctx->cred, how->rwx);
+	if (err)
+		return err;
+	if ((how->rwx & 2) && type == S_IFREG && i->sb->read_only)
+		return -EROFS;
+	if (how->truncate && type == S_IFREG)
+		err = truncate_inode(i, 0);
+	return err ? err : open_inode(d, how, flags, out);
+}
+
+/* --- creating ------------------------------------------------------------------------------------------------- */
+
+static int may_change_dir(const struct vfs_context *ctx, const struct inode *dir)
+{
+	if (dir->sb->read_only)
+		return -EROFS;
+	if (!dir->ops->create)
+		return -EPERM;
+	return inode_permission(dir, &ctx->cred, 3);
+}
+
+/* Give a new inode its owner: the caller's, or the group of a set-group-id directory. */
+static void set_owner(const struct vfs_context *ctx, const struct inode *dir, struct inode *i)
+{
+	i->uid = ctx->cred.uid;
+	i->gid = ctx->cred.gid;
+	if (READ_ONCE(dir->mode) & S_ISGID) {
+		i->gid = READ_ONCE(dir->gid);
+		if (is_dir(i))
+			i->mode |= S_ISGID;
+	}
+}
+
+static int link_new(struct dentry *d, struct inode *i)
+{
+	int err;
+
+	spin_lock(&dcache_lock);
+	err = dentry_link_locked(d, i);
+	if (!err && is_dir(i))
+		d->parent->inode->nlink++;
+	spin_unlock(&dcache_lock);
+	return err;
+}
+
+/* Create what w found absent. 0 and a reference; -EEXIST if somebody was faster. */
+static int create_child(const struct vfs_context *ctx, struct walk *w, uint32_t mode,
+			const char *target, struct dentry **out)
+{
+	struct inode *dir = w->parent->inode, *i;
+	struct dentry *d;
+	int err = may_change_dir(ctx, dir);
+
+	if (err)
+		return err;
+	d = dentry_create(w->parent, w->name, w->len);
+	if (!d)
+		return -ENOMEM;
+	mutex_lock(&dir->lock);
+	err = dir->ops->create(dir, mode, target, &i);
+	if (err)
+		goto unlock;
+	set_owner(ctx, dir, i);
+	err = link_new(d, i);
+	if (err)
+		inode_put(i);
+	else
+		inode_touch(dir);
+unlock:
+	mutex_unlock(&dir->lock);
+	if (err)
+		dentry_put(d);
+	else
+		*out = d;
+	return err;
+}
+
+/* One attempt: -EEXIST without O_EXCL means look again. */
+static int open_or_create(const struct vfs_context *ctx, struct dentry *at, const char *path,
+			  const struct open_how *how, uint32_t flags, uint32_t mode,
+			  struct file **out)
+{
+	unsigned walk_flags = (how->create ? WALK_ABSENT : 0) |
+			      (how->exclusive || how->nofollow ? 0 : WALK_FOLLOW);
+	struct dentry *d;
+	struct walk w;
+	int err;
+
+	err = walk_path(ctx, at, path, walk_flags, &w);
+	if (err)
+		return err;
+	if (w.child && how->exclusive) {
+		err = -EEXIST;
+	} else if (w.child) {
+		err = open_existing(ctx, w.child, how, flags, out);
+	} else if (w.slash) {
+		err = -EISDIR;
+	} else {
+		mode = S_IFREG | (mode & 07777 & ~ctx->umask);
+		err = create_child(ctx, &w, mode, NULL, &d);
+		if (!err) {
+			err = open_inode(d, how, flags, out);
+			dentry_put(d);
+		}
+	}
+	walk_end(&w);
+	return err;
+}
+
+int vfs_open(const struct vfs_context *ctx, struct dentry *at, const char *path, uint32_t flags,
+	     uint32_t mode, struct file **out)
+{
+	struct open_how how;
+	int err = open_decode(flags, &how);
+
+	if (err)
+		return err;
+	do {
+		err = open_or_create(ctx, at, path, &how, flags, mode, out);
+	} while (err == -EEXIST && !how.exclusive);
+	return err;
+}
+
+static int make(const struct vfs_context *ctx, struct dentry *at, const char *path, uint32_t mode,
+		const char *target)
+{
+	struct dentry *d;
+	struct walk w;
+	int err;
+
+	err = walk_path(ctx, at, path, WALK_ABSENT, &w);
+	if (err)
+		return err;
+	if (w.child)
+		err = -EEXIST;
+	else if (w.slash && (mode & S_IFMT) != S_IFDIR)
+		err = -ENOENT;
+	else
+		err = create_child(ctx, &w, mode, target, &d);
+	walk_end(&w);
+	if (!err)
+		dentry_put(d);
+	return err;
+}
+
+int vfs_mkdir(const struct vfs_context *ctx, struct dentry *at, const char *path, uint32_t mode)
+{
+	return make(ctx, at, path, S_IFDIR | (mode & 01777 & ~ctx->umask), NULL);
+}
+
+int vfs_symlink(const struct vfs_context *ctx, const char *target, struct dentry *at,
+		const char *path)
+{
+	if (*target == '\0')
+		return -ENOENT;
+	if (strnlen(target, VFS_PATH_MAX) == VFS_PATH_MAX)
+		return -ENAMETOOLONG;
+	return make(ctx, at, path, S_IFLNK | 0777, target);
+}
+
+static int link_existing(const struct vfs_context *ctx, struct walk *w, struct inode *i)
+{
+	struct inode *dir = w->parent->inode;
+	struct dentry *d;
+	int err = may_change_dir(ctx, dir);
+
+	if (err)
+		return err;
+	d = dentry_create(w->parent, w->name, w->len);
+	if (!d)
+		return -ENOMEM;
+	mutex_lock(&dir->lock);
+	spin_lock(&dcache_lock);
+	err = i->nlink == 0 ? -ENOENT : dentry_link_locked(d, i);
+	if (!err) {
+		inode_get(i);
+		i->nlink++;
+	}
+	spin_unlock(&dcache_lock);
+	if (!err) {
+		inode_touch(dir);
+		WRITE_ONCE(i->ctime_ns, clock_wall_ns());
+	}
+	mutex_unlock(&dir->lock);
+	dentry_put(d);
+	return err;
+}
+
+int vfs_link(const struct vfs_context *ctx, struct dentry *at, const char *old, struct dentry *nat,
+	     const char *path)
+{
+	struct walk from, to;
+	int err;
+
+	err = walk_path(ctx, at, old, 0, &from);
+	if (err)
+		return err;
+	err = walk_path(ctx, nat, path, WALK_ABSENT, &to);
+	if (err)
+		goto end_from;
+	if (to.child)
+		err = -EEXIST;
+	else if (to.slash)
+		err = -ENOENT;
+	else if (is_dir(from.child->inode))
+		err = -EPERM;
+	else if (from.child->inode->sb != to.parent->inode->sb)
+		err = -EXDEV;
+	else
+		err = link_existing(ctx, &to, from.child->inode);
+	walk_end(&to);
+end_from:
+	walk_end(&from);
+	return err;
+}
+
+/* --- removing and renaming -------------------------------------------------------------------------------------- */
+
+/* In a sticky directory only the owner of the name or of the directory may take it away. */
+static bool sticky_forbids(const struct vfs_context *ctx, const struct inode *dir,
+			   const struct inode *i)
+{
+	uint32_t uid = ctx->cred.uid;
+
+	return (dir->mode & S_ISVTX) && uid != 0 && uid != i->uid && uid != dir->uid;
+}
+
+static int may_remove_locked(const struct vfs_context *ctx, const struct dentry *d, bool dir)
+	__requires(dcache_lock)
+{
+	if (!d || !d->inode)
+		return -ENOENT;
+	if (sticky_forbids(ctx, d->parent->inode, d->inode))
+		return -EPERM;
+	if (is_dir(d->inode) && !dir)
+		return -EISDIR;
+	if (!is_dir(d->inode) && dir)
+		return -ENOTDIR;
+	if (d->mount_root)
+		return -EBUSY;
+	return d->children.node ? -ENOTEMPTY : 0;
+}
+
+/* Take d out of the tree and count its links down. The caller puts d once (the pin) after unlocking. */
+static void remove_locked(struct dentry *d) __requires(dcache_lock)
+{
+	dentry_unlink_locked(d);
+	d->inode->nlink--;
+	if (is_dir(d->inode)) {
+		d->inode->nlink--;
+		d->parent->inode->nlink--;
+	}
+}
+
+static void removed(struct dentry *d)
+{
+	WRITE_ONCE(d->inode->ctime_ns, clock_wall_ns());
+	dentry_drop_negatives(d);
+	dentry_put(d);
+}
+
+int vfs_unlink(const struct vfs_context *ctx, struct dentry *at, const char *path, bool dir)
+{
+	struct dentry *d = NULL;
+	struct inode *parent;
+	struct walk w;
+	int err;
+
+	err = walk_path(ctx, at, path, 0, &w);
+	if (err)
+		return err;
+	err = dir ? -EBUSY : -EISDIR;
+	if (!w.parent)
+		goto end;
+	parent = w.parent->inode;
+	err = may_change_dir(ctx, parent);
+	if (err)
+		goto end;
+	mutex_lock(&parent->lock);
+	spin_lock(&dcache_lock);
+	d = dcache_find_locked(w.parent, w.name, w.len);
+	err = may_remove_locked(ctx, d, dir);
+	if (!err)
+		remove_locked(d);
+	spin_unlock(&dcache_lock);
+	if (!err)
+		inode_touch(parent);
+	mutex_unlock(&parent->lock);
+	if (!err)
+		removed(d);
+end:
+	walk_end(&w);
+	return err;
+}
+
+/* Everything rename needs to know once the directories are locked. 0: *moved and *target (may be NULL) are to be
+ * exchanged; 1: nothing to do. */
+static int rename_check_locked(const struct vfs_context *ctx, const struct walk *from,
+			       const struct walk *to, struct dentry **moved, struct dentry **target)
+	__requires(dcache_lock)
+{
+	struct dentry *d = dcache_find_locked(from->parent, from->name, from->len);
+	struct dentry *t = dcache_find_locked(to->parent, to->name, to->len);
+	bool dir;
+
+	if (!d || !d->inode || to->parent->dead)
+		return -ENOENT;
+	dir = is_dir(d->inode);
+	if (t && t->inode == d->inode)
+		return 1;
+	if (sticky_forbids(ctx, from->parent->inode, d->inode))
+		return -EPERM;
+	if (d->mount_root)
+		return -EBUSY;
+	if (dir && dentry_is_below_locked(to->parent, d))
+		return -EINVAL;
+	if (!dir && (to->slash || from->slash))
+		return -ENOTDIR;
+	*moved = d;
+	*target = t && t->inode ? t : NULL;
+	return *target ? may_remove_locked(ctx, t, dir) : 0;
+}
+
+static int rename_locked(const struct vfs_context *ctx, const struct walk *from,
+			 const struct walk *to, struct dentry *as)
+{
+	struct dentry *d, *target = NULL;
+	int err;
+
+	spin_lock(&dcache_lock);
+	err = rename_check_locked(ctx, from, to, &d, &target);
+	if (!err) {
+		if (target)
+			remove_locked(target);
+		if (is_dir(d->inode)) {
+			from->parent->inode->nlink--;
+			to->parent->inode->nlink++;
+		}
+		dentry_move_locked(d, as);
+		WRITE_ONCE(d->inode->ctime_ns, clock_wall_ns());
+	}
+	spin_unlock(&dcache_lock);
+	if (err)
+		return err < 0 ? err : 0;
+	inode_touch(from->parent->inode);
+	inode_touch(to->parent->inode);
+	if (target)
+		removed(target);
+	return 0;
+}
+
+static int rename_walked(const struct vfs_context *ctx, const struct walk *from,
+			 const struct walk *to)
+{
+	struct inode *a, *b;
+	struct dentry *as;
+	int err;
+
+	if (!from->parent || !to->parent)
+		return -EBUSY;
+	a = from->parent->inode;
+	b = to->parent->inode;
+	if (a->sb != b->sb)
+		return -EXDEV;
+	err = may_change_dir(ctx, a);
+	if (!err)
+		err = may_change_dir(ctx, b);
+	if (err)
+		return err;
+	as = dentry_create(to->parent, to->name, to->len);
+	if (!as)
+		return -ENOMEM;
+	mutex_lock(&rename_lock);
+	if (a == b) {
+		mutex_lock(&a->lock);
+		err = rename_locked(ctx, from, to, as);
+		mutex_unlock(&a->lock);
+	} else {
+		mutex_lock_pair(&a->lock, &b->lock);
+		err = rename_locked(ctx, from, to, as);
+		mutex_unlock(&a->lock);
+		mutex_unlock(&b->lock);
+	}
+	mutex_unlock(&rename_lock);
+	dentry_put(as);
+	return err;
+}
+
+int vfs_rename(const struct vfs_context *ctx, struct dentry *at, const char *old,
+	       struct dentry *nat, const char *path)
+{
+	struct walk from, to;
+	int err;
+
+	err = walk_path(ctx, at, old, 0, &from);
+	if (err)
+		return err;
+	err = walk_path(ctx, nat, path, WALK_ABSENT, &to);
+	if (!err) {
+		err = rename_walked(ctx, &from, &to);
+		walk_end(&to);
+	}
+	walk_end(&from);
+	return err;
+}
+
+/* --- attributes --------------------------------------------------------------------------------------------------- */
+
+int vfs_stat(const struct vfs_context *ctx, struct dentry *at, const char *path, bool follow,
+	     struct kstat *st)
+{
+	struct walk w;
+	int err;
+
+	err = walk_path(ctx, at, path, follow ? WALK_FOLLOW : 0, &w);
+	if (err)
+		return err;
+	inode_stat(w.child->inode, st);
+	walk_end(&w);
+	return 0;
+}
+
+int vfs_access(const struct vfs_context *ctx, struct dentry *at, const char *path, unsigned rwx)
+{
+	struct walk w;
+	int err;
+
+	if (rwx > 7)
+		return -EINVAL;
+	err = walk_path(ctx, at, path, WALK_FOLLOW, &w);
+	if (err)
+		return err;
+	err = inode_permission(w.child->inode, &ctx->cred, rwx);
+	if (!err && (rwx & 2) && w.child->inode->sb->read_only)
+		err = -EROFS;
+	walk_end(&w);
+	return err;
+}
+
+ssize_t vfs_readlink(const struct vfs_context *ctx, struct dentry *at, const char *path, char *buf,
+		     size_t size)
+{
+	struct walk w;
+	ssize_t n;
+	int err;
+
+	err = walk_path(ctx, at, path, 0, &w);
+	if (err)
+		return err;
+	n = -EINVAL;
+	if (w.child->inode->ops->readlink && size > 0)
+		n = w.child->inode->ops->readlink(w.child->inode, buf, size);
+	walk_end(&w);
+	return n;
+}
+
+static int inode_chmod(struct inode *i, const struct vfs_cred *cred, uint32_t mode)
+{
+	if (i->sb->read_only)
+		return -EROFS;
+	mode &= 07777;
+	mutex_lock(&i->lock);
+	if (cred->uid != 0 && cred->uid != i->uid) {
+		mutex_unlock(&i->lock);
+		return -EPERM;
+	}
+	if (cred->uid != 0 && !inode_owned_group(i, cred))
+		mode &= ~S_ISGID;
+	WRITE_ONCE(i->mode, (i->mode & S_IFMT) | mode);
+	WRITE_ONCE(i->ctime_ns, clock_wall_ns());
+	mutex_unlock(&i->lock);
+	return 0;
+}
+
+/* -1: leave it. Others than root may only give their files to a group of theirs. */
+static int inode_chown(struct inode *i, const struct vfs_cred *cred, uint32_t uid, uint32_t gid)
+{
+	bool uid_stays, gid_mine;
+	int err = -EPERM;
+
+	if (i->sb->read_only)
+		return -EROFS;
+	mutex_lock(&i->lock);
+	uid_stays = uid == UINT32_MAX || uid == i->uid;
+	gid_mine = gid == UINT32_MAX || gid == i->gid || gid == cred->gid;
+	for (unsigned k = 0; k < cred->nr_groups && !gid_mine; k++)
+		gid_mine = cred->groups[k] == gid;
+	if (cred->uid == 0 || (cred->uid == i->uid && uid_stays && gid_mine)) {
+		WRITE_ONCE(i->uid, uid == UINT32_MAX ? i->uid : uid);
+		WRITE_ONCE(i->gid, gid == UINT32_MAX ? i->gid : gid);
+		if (!is_dir(i) && (i->mode & 0111))
+			WRITE_ONCE(i->mode, i->mode & ~(S_ISUID | S_ISGID));
+		WRITE_ONCE(i->ctime_ns, clock_wall_ns());
+		err = 0;
+	}
+	mutex_unlock(&i->lock);
+	return err;
+}
+
+static int inode_utimes(struct inode *i, const struct vfs_cred *cred, uint64_t atime_ns,
+			uint64_t mtime_ns)
+{
+	if (i->sb->read_only)
+		return -EROFS;
+	if (cred->uid != 0 && cred->uid != READ_ONCE(i->uid))
+		return -EPERM;
+	if (atime_ns != VFS_TIME_OMIT)
+		WRITE_ONCE(i->atime_ns, atime_ns);
+	if (mtime_ns != VFS_TIME_OMIT)
+		WRITE_ONCE(i->mtime_ns, mtime_ns);
+	WRITE_ONCE(i->ctime_ns, clock_wall_ns());
+	return 0;
+}
+
+int vfs_chmod(const struct vfs_context *ctx, struct dentry *at, const char *path, uint32_t mode)
+{
+	struct walk w;
+	int err;
+
+	err = walk_path(ctx, at, path, WALK_FOLLOW, &w);
+	if (err)
+		return err;
+	err = inode_chmod(w.child->inode, &ctx->cred, mode);
+	walk_end(&w);
+	return err;
+}
+
+int vfs_chown(const struct vfs_context *ctx, struct dentry *at, const char *path, uint32_t uid,
+	      uint32_t gid)
+{
+	struct walk w;
+	int err;
+
+	err = walk_path(ctx, at, path, WALK_FOLLOW, &w);
+	if (err)
+		return err;
+	err = inode_chown(w.child->inode, &ctx->cred, uid, gid);
+	walk_end(&w);
+	return err;
+}
+
+int vfs_utimes(const struct vfs_context *ctx, struct dentry *at, const char *path, bool follow,
+	       uint64_t atime_ns, uint64_t mtime_ns)
+{
+	struct walk w;
+	int err;
+
+	err = walk_path(ctx, at, path, follow ? WALK_FOLLOW : 0, &w);
+	if (err)
+		return err;
+	err = inode_utimes(w.child->inode, &ctx->cred, atime_ns, mtime_ns);
+	walk_end(&w);
+	return err;
+}
+
+int vfs_truncate(const struct vfs_context *ctx, struct dentry *at, const char *path, off_t size)
+{
+	struct walk w;
+	struct inode *i;
+	int err;
+
+	if (size < 0)
+		return -EINVAL;
+	err = walk_path(ctx, at, path, WALK_FOLLOW, &w);
+	if (err)
+		return err;
+	i = w.child->inode;
+	err = is_dir(i) ? -EISDIR : inode_permission(i, &ctx->cred, 2);
+	if (!err && i->sb->read_only)
+		err = -EROFS;
+	if (!err)
+		err = truncate_inode(i, (uint64_t)size);
+	walk_end(&w);
+	return err;
+}
+
+int file_chmod(struct file *f, const struct vfs_cred *cred, uint32_t mode)
+{
+	return f->inode ? inode_chmod(f->inode, cred, mode) : -EINVAL;
+}
+
+int file_chown(struct file *f, const struct vfs_cred *cred, uint32_t uid, uint32_t gid)
+{
+	return f->inode ? inode_chown(f->inode, cred, uid, gid) : -EINVAL;
+}
+
+int file_utimes(struct file *f, const struct vfs_cred *cred, uint64_t atime_ns, uint64_t mtime_ns)
+{
+	return f->inode ? inode_utimes(f->inode, cred, atime_ns, mtime_ns) : -EINVAL;
+}
+
+/* --- directories ---------------------------------------------------------------------------------------------------- */
+
+int vfs_lookup_dir(const struct vfs_context *ctx, struct dentry *at, const char *path,
+		   struct dentry **out)
+{
+	struct walk w;
+	int err;
+
+	err = walk_path(ctx, at, path, WALK_FOLLOW, &w);
+	if (err)
+		return err;
+	if (!is_dir(w.child->inode))
+		err = -ENOTDIR;
+	else
+		err = inode_permission(w.child->inode, &ctx->cred, 1);
+	if (!err)
+		*out = dentry_get(w.child);
+	walk_end(&w);
+	return err;
+}
+
+/* Write "/name" in front of at, whose place is *left bytes from the start of the buffer. */
+static bool prepend(char *buf, size_t *left, const struct dentry *d) __requires(dcache_lock)
+{
+	if (*left < (size_t)d->name_len + 1)
+		return false;
+	*left -= d->name_len;
+	memcpy(buf + *left, d->name, d->name_len);
+	buf[--*left] = '/';
+	return true;
+}
+
+ssize_t vfs_path_of(const struct vfs_context *ctx, struct dentry *d, char *buf, size_t size)
+{
+	size_t left = size;
+	ssize_t ret = 0;
+
+	if (size < 2)
+		return -ERANGE;
+	buf[--left] = '\0';
+	spin_lock(&dcache_lock);
+	for (; d != ctx->root && d->parent != d && !ret; d = d->parent) {
+		if (d->dead)
+			ret = -ENOENT;
+		else if (!prepend(buf, &left, d))
+			ret = -ERANGE;
+	}
+	spin_unlock(&dcache_lock);
+	if (ret)
+		return ret;
+	if (left == size - 1)
+		buf[--left] = '/';
+	memmove(buf, buf + left, size - left);
+	return (ssize_t)(size - left);
+}
+
+/* The listing. Positions: 0 before ".", 1 before "..", then the cookie of the last entry given; entries that are not
+ * in the cache are numbered from DYNAMIC_BASE on. */
+#define DYNAMIC_BASE (1LL << 62)
+
+struct listed {
+	char name[NAME_MAX_LEN];
+	size_t len;
+	uint64_t ino;
+	uint64_t cookie;
+	uint8_t type;
+};
+
+static bool next_listed(struct dentry *dir, uint64_t after, struct listed *e)
+{
+	struct dentry *d;
+
+	spin_lock(&dcache_lock);
+	d = dentry_next_child_locked(dir, after);
+	if (d) {
+		memcpy(e->name, d->name, d->name_len);
+		e->len = d->name_len;
+		e->ino = d->inode->ino;
+		e->type = DT_TYPE(d->inode->mode);
+		e->cookie = d->cookie;
+	}
+	spin_unlock(&dcache_lock);
+	return d;
+}
+
+static uint64_t parent_ino(struct dentry *d)
+{
+	uint64_t ino;
+
+	spin_lock(&dcache_lock);
+	ino = d->parent->inode->ino;
+	spin_unlock(&dcache_lock);
+	return ino;
+}
+
+typedef bool (*emit_fn)(void *arg, const char *name, size_t len, uint64_t ino, uint8_t type,
+			off_t next);
+
+struct dynamic_emit {
+	emit_fn emit;
+	void *arg;
+};
+
+static bool emit_dynamic(void *arg, const char *name, size_t len, uint64_t ino, uint8_t type,
+			 off_t next)
+{
+	struct dynamic_emit *e = arg;
+
+	return e->emit(e->arg, name, len, ino, type, DYNAMIC_BASE + next);
+}
+
+static bool list_dots(struct file *f, emit_fn emit, void *arg)
+{
+	if (f->pos == 0) {
+		if (!emit(arg, ".", 1, f->inode->ino, DT_TYPE(S_IFDIR), 1))
+			return false;
+		f->pos = 1;
+	}
+	if (f->pos == 1) {
+		if (!emit(arg, "..", 2, parent_ino(f->dentry), DT_TYPE(S_IFDIR), 2))
+			return false;
+		f->pos = 2;
+	}
+	return true;
+}
+
+static int dir_iterate(struct file *f, emit_fn emit, void *arg)
+{
+	struct inode *dir = f->inode;
+	struct dynamic_emit dynamic = { emit, arg };
+	struct listed e;
+	uint64_t k;
+	int err;
+
+	if (!list_dots(f, emit, arg))
+		return 0;
+	while (f->pos < DYNAMIC_BASE && next_listed(f->dentry, (uint64_t)f->pos, &e)) {
+		if (!emit(arg, e.name, e.len, e.ino, e.type, (off_t)e.cookie))
+			return 0;
+		f->pos = (off_t)e.cookie;
+	}
+	if (!dir->ops->iterate)
+		return 0;
+	k = f->pos < DYNAMIC_BASE ? 0 : (uint64_t)(f->pos - DYNAMIC_BASE);
+	err = dir->ops->iterate(dir, &k, emit_dynamic, &dynamic);
+	if (!err)
+		f->pos = DYNAMIC_BASE + (off_t)k;
+	return err;
+}
+
+static ssize_t dir_read(struct file *f, struct io *io, off_t *pos)
+{
+	return -EISDIR;
+}
+
+static off_t dir_seek(struct file *f, off_t offset, int whence)
+{
+	return file_seek_size(f, offset, whence, 0);
+}
+
+const struct file_ops vfs_dir_ops = {
+	.name = "dir",
+	.read = dir_read,
+	.seek = dir_seek,
+	.iterate = dir_iterate,
+};
+
+int vfs_dir_open(struct inode *i, uint32_t flags, struct file **out)
+{
+	*out = file_create(&vfs_dir_ops, flags, NULL, NULL);
+	return *out ? 0 : -ENOMEM;
+}

@@ -1,0 +1,1047 @@
+/* SPDX-License-Identifier: MIT */
+/* sources: fs/vfs.c fs/namei.c fs/dcache.c fs/inode.c fs/tmpfs.c fs/page_index.c fs/devfs.c fs/procfs.c fs/init.c fs/initramfs.c fs/file.c lib/cpio.c lib/rbtree.c lib/refcount.c lib/fmt.c lib/string.c tests/host/fs_env.c */
+#include "fs/dcache.h"
+#include "fs/devfs.h"
+#include "fs/names.h"
+#include "fs/procfs.h"
+#include "fs/tmpfs.h"
+#include "mm/phys/page.h"
+#include "mm/vm/space.h"
+#include "tests/host/fs_env.h"
+#include "tests/host/test.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int procfs_register_basic(void)
+{
+	return 0;
+}
+
+int vfs_first_files(void)
+{
+	return 0;
+}
+
+static struct vfs_context root, user;
+static uint64_t base_objects;
+
+static void begin(void)
+{
+	CHECK_EQ(vfs_init(), 0);
+	root.root = vfs_root();
+	root.cwd = vfs_root();
+	root.umask = 022;
+	user = root;
+	user.cred.uid = 1000;
+	user.cred.gid = 100;
+	base_objects = env_objects;
+}
+
+/* Everything that was made is gone, but for names known not to exist. */
+static void end_clean(void)
+{
+	static const char *const dirs[] = { "/", "/dev", "/dev/shm", "/proc" };
+	struct dentry *d;
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		CHECK_EQ(vfs_lookup_dir(&root, NULL, dirs[i], &d), 0);
+		dentry_drop_negatives(d);
+		dentry_put(d);
+	}
+	CHECK_EQ(env_objects, base_objects);
+	CHECK_EQ(tmpfs_pages(), 0);
+}
+
+static struct file *open_as(const struct vfs_context *ctx, const char *path, uint32_t flags,
+			    int want)
+{
+	struct file *f = NULL;
+	int err = vfs_open(ctx, NULL, path, flags, 0666, &f);
+
+	if (err != want)
+		test_fail(__FILE__, __LINE__, "open %s %o: %d, not %d", path, flags, err, want);
+	return f;
+}
+
+#define OPEN_FAILS(path, flags, err) ((void)open_as(&root, path, flags, err))
+
+static void make_file(const char *path, const char *text)
+{
+	struct file *f = open_as(&root, path, FILE_WRONLY | VFS_O_CREAT | VFS_O_TRUNC, 0);
+
+	CHECK_EQ(file_write_kernel(f, text, strlen(text)), strlen(text));
+	file_put(f);
+}
+
+static const char *contents(const char *path)
+{
+	static char buf[5000];
+	struct file *f = open_as(&root, path, FILE_RDONLY, 0);
+	ssize_t n = file_read_kernel(f, buf, sizeof(buf) - 1);
+
+	CHECK(n >= 0);
+	buf[n] = '\0';
+	file_put(f);
+	return buf;
+}
+
+static struct kstat stat_of(const char *path)
+{
+	struct kstat st;
+
+	CHECK_EQ(vfs_stat(&root, NULL, path, false, &st), 0);
+	return st;
+}
+
+static int exists(const char *path)
+{
+	struct kstat st;
+
+	return vfs_stat(&root, NULL, path, false, &st);
+}
+
+TEST(vfs_files_and_directories)
+{
+	struct kstat st;
+
+	begin();
+	CHECK_EQ(vfs_mkdir(&root, NULL, "/a", 0777), 0);
+	CHECK_EQ(vfs_mkdir(&root, NULL, "a/b/", 0777), 0);
+	CHECK_EQ(vfs_mkdir(&root, NULL, "/a", 0777), -EEXIST);
+	CHECK_EQ(vfs_mkdir(&root, NULL, "/", 0777), -EEXIST);
+	CHECK_EQ(vfs_mkdir(&root, NULL, "/x/y", 0777), -ENOENT);
+	make_file("/a/b/f", "hello");
+	CHECK_STR(contents("a//b/./../b/f"), "hello");
+	CHECK_STR(contents("../../a/b/f"), "hello");
+	st = stat_of("/a/b/f");
+	CHECK_EQ(st.mode, S_IFREG | 0644);
+	CHECK_EQ(st.size, 5);
+	CHECK_EQ(st.blocks, 8);
+	CHECK_EQ(stat_of("/a").nlink, 3);
+	CHECK_EQ(exists("/a/b/f/"), -ENOTDIR);
+	CHECK_EQ(exists("/a/b/f/g"), -ENOTDIR);
+	CHECK_EQ(exists(""), -ENOENT);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/a/b", true), -ENOTEMPTY);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/a/b", false), -EISDIR);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/a/b/f", true), -ENOTDIR);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/a/b/f", false), 0);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/a/b/f", false), -ENOENT);
+	CHECK_EQ(exists("/a/b/f"), -ENOENT);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/a/b", true), 0);
+	CHECK_EQ(stat_of("/a").nlink, 2);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/a", true), 0);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/", true), -EBUSY);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/dev", true), -EBUSY);
+	end_clean();
+}
+
+/* REL-006 and the rest of open's flags. */
+TEST(vfs_open_flags)
+{
+	struct file *f;
+	char c;
+
+	begin();
+	OPEN_FAILS("/f", FILE_RDONLY, -ENOENT);
+	make_file("/f", "0123456789");
+	OPEN_FAILS("/f", VFS_O_CREAT | VFS_O_EXCL, -EEXIST);
+	OPEN_FAILS("/f", VFS_O_DIRECTORY, -ENOTDIR);
+	OPEN_FAILS("/", FILE_WRONLY, -EISDIR);
+	OPEN_FAILS("/", VFS_O_CREAT, -EISDIR);
+	OPEN_FAILS("/new/", VFS_O_CREAT | FILE_RDWR, -EISDIR);
+	OPEN_FAILS("/f", 3, -EINVAL);
+	OPEN_FAILS("/f", 0200000, -EINVAL);
+	OPEN_FAILS("/f", 020000000 | FILE_RDWR, -EINVAL);
+	OPEN_FAILS("/f", 1u << 30, -EINVAL);
+	OPEN_FAILS("/f", VFS_O_CREAT | VFS_O_DIRECTORY, -EINVAL);
+	f = open_as(&root, "/f", FILE_RDWR | FILE_APPEND, 0);
+	CHECK_EQ(file_write_kernel(f, "ab", 2), 2);
+	CHECK_EQ(file_seek(f, 0, 0), 0);
+	CHECK_EQ(file_read_kernel(f, &c, 1), 1);
+	CHECK_EQ(c, '0');
+	CHECK_EQ(file_write_kernel(f, "c", 1), 1);
+	file_put(f);
+	CHECK_STR(contents("/f"), "0123456789abc");
+	f = open_as(&root, "/f", FILE_RDONLY, 0);
+	CHECK_EQ(file_write_kernel(f, "x", 1), -EBADF);
+	file_put(open_as(&root, "/f", FILE_WRONLY | VFS_O_TRUNC, 0));
+	CHECK_EQ(file_read_kernel(f, &c, 1), 0);
+	file_put(f);
+	CHECK_EQ(stat_of("/f").size, 0);
+	CHECK_EQ(stat_of("/f").blocks, 0);
+	CHECK_EQ(tmpfs_pages(), 0);
+	f = open_as(&root, "/f", VFS_O_PATH | FILE_RDWR, 0);
+	CHECK_EQ(file_read_kernel(f, &c, 1), -EBADF);
+	CHECK_EQ(file_write_kernel(f, &c, 1), -EBADF);
+	CHECK_EQ(file_seek(f, 0, 0), -EBADF);
+	file_put(f);
+	CHECK_EQ(vfs_unlink(&root, NULL, "f", false), 0);
+	end_clean();
+}
+
+TEST(vfs_seek_holes_and_truncate)
+{
+	struct file *f;
+	char buf[9000];
+	struct io io;
+	off_t at;
+
+	begin();
+	f = open_as(&root, "/f", FILE_RDWR | VFS_O_CREAT, 0);
+	CHECK_EQ(file_seek(f, 5000000000, 0), 5000000000);
+	CHECK_EQ(file_write_kernel(f, "end", 3), 3);
+	CHECK_EQ(tmpfs_pages(), 1);
+	CHECK_EQ(file_seek(f, -3, 2), 5000000000);
+	CHECK_EQ(file_seek(f, -9, 0), -EINVAL);
+	CHECK_EQ(file_seek(f, INT64_MAX, 2), -EOVERFLOW);
+	CHECK_EQ(file_seek(f, 0, 7), -EINVAL);
+	at = 4999999998;
+	io_init_kernel(&io, buf, 100);
+	CHECK_EQ(file_read_at(f, &io, &at), 5);
+	CHECK_MEM(buf, "\0\0end", 5);
+	CHECK_EQ(file_truncate(f, 5000000001), 0);
+	CHECK_EQ(file_truncate(f, 5000000010), 0);
+	at = 5000000000;
+	io_init_kernel(&io, buf, 100);
+	CHECK_EQ(file_read_at(f, &io, &at), 10);
+	CHECK_MEM(buf, "e\0\0\0\0\0\0\0\0\0", 10);
+	CHECK_EQ(file_truncate(f, 0), 0);
+	CHECK_EQ(tmpfs_pages(), 0);
+	CHECK_EQ(file_truncate(f, -1), -EINVAL);
+	CHECK_EQ(file_seek(f, INT64_MAX, 0), INT64_MAX);
+	CHECK_EQ(file_write_kernel(f, "x", 1), -EFBIG);
+	memset(buf, 'q', sizeof(buf));
+	CHECK_EQ(file_seek(f, 100, 0), 100);
+	CHECK_EQ(file_write_kernel(f, buf, sizeof(buf)), sizeof(buf));
+	CHECK_EQ(stat_of("/f").blocks, 24);
+	alloc_fail_after(2);
+	CHECK_EQ(file_seek(f, 100 * 4096, 0), 100 * 4096);
+	CHECK_EQ(file_write_kernel(f, buf, sizeof(buf)), -ENOSPC);
+	alloc_fail_after(0);
+	file_put(f);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/f", false), 0);
+	end_clean();
+}
+
+TEST(vfs_unlinked_file_lives_while_open)
+{
+	struct file *f;
+	char buf[6] = "";
+
+	begin();
+	make_file("/f", "alive");
+	f = open_as(&root, "/f", FILE_RDWR, 0);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/f", false), 0);
+	CHECK_EQ(file_read_kernel(f, buf, 5), 5);
+	CHECK_STR(buf, "alive");
+	CHECK_EQ(vfs_path_of(&root, f->dentry, buf, sizeof(buf)), -ENOENT);
+	make_file("/f", "other");
+	CHECK_EQ(file_seek(f, 0, 0), 0);
+	CHECK_EQ(file_read_kernel(f, buf, 5), 5);
+	CHECK_STR(buf, "alive");
+	file_put(f);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/f", false), 0);
+	end_clean();
+}
+
+TEST(vfs_symbolic_links)
+{
+	struct file *f;
+	char buf[100], name[40];
+
+	begin();
+	CHECK_EQ(vfs_mkdir(&root, NULL, "/d", 0755), 0);
+	CHECK_EQ(vfs_symlink(&root, "../d/file", NULL, "/d/rel"), 0);
+	CHECK_EQ(vfs_symlink(&root, "/d", NULL, "/dlink"), 0);
+	CHECK_EQ(vfs_symlink(&root, "loop2", NULL, "/loop1"), 0);
+	CHECK_EQ(vfs_symlink(&root, "loop1", NULL, "/loop2"), 0);
+	CHECK_EQ(vfs_symlink(&root, "", NULL, "/e"), -ENOENT);
+	/* through a dangling link, O_CREAT makes the target */
+	OPEN_FAILS("/d/rel", FILE_RDONLY, -ENOENT);
+	OPEN_FAILS("/d/rel", VFS_O_CREAT | VFS_O_EXCL | FILE_RDWR, -EEXIST);
+	make_file("/d/rel", "made");
+	CHECK_STR(contents("/dlink/file"), "made");
+	CHECK_STR(contents("/dlink/rel"), "made");
+	OPEN_FAILS("/loop1", FILE_RDONLY, -ELOOP);
+	OPEN_FAILS("/d/rel", VFS_O_NOFOLLOW, -ELOOP);
+	CHECK_EQ(vfs_readlink(&root, NULL, "/d/rel", buf, sizeof(buf)), 9);
+	CHECK_MEM(buf, "../d/file", 9);
+	CHECK_EQ(vfs_readlink(&root, NULL, "/d/rel", buf, 4), 4);
+	CHECK_EQ(vfs_readlink(&root, NULL, "/d", buf, 4), -EINVAL);
+	CHECK_EQ(stat_of("/dlink").mode, S_IFLNK | 0777);
+	CHECK_EQ(stat_of("/dlink").size, 2);
+	CHECK_EQ(stat_of("/dlink/").mode, S_IFDIR | 0755);
+	f = open_as(&root, "/dlink", VFS_O_PATH | VFS_O_NOFOLLOW, 0);
+	CHECK_EQ(f->inode->mode & S_IFMT, S_IFLNK);
+	file_put(f);
+	/* 40 links are followed, 41 are not */
+	CHECK_EQ(vfs_symlink(&root, "d", NULL, "/l0"), 0);
+	for (int i = 1; i <= 40; i++) {
+		snprintf(buf, sizeof(buf), "l%d", i - 1);
+		snprintf(name, sizeof(name), "/l%d", i);
+		CHECK_EQ(vfs_symlink(&root, buf, NULL, name), 0);
+	}
+	file_put(open_as(&root, "/l39", VFS_O_DIRECTORY, 0));
+	OPEN_FAILS("/l40", VFS_O_DIRECTORY, -ELOOP);
+	for (int i = 0; i <= 40; i++) {
+		snprintf(name, sizeof(name), "/l%d", i);
+		CHECK_EQ(vfs_unlink(&root, NULL, name, false), 0);
+	}
+	CHECK_EQ(vfs_unlink(&root, NULL, "/dlink", false), 0);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/loop1", false), 0);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/loop2", false), 0);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/d/rel", false), 0);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/d/file", false), 0);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/d", true), 0);
+	end_clean();
+}
+
+TEST(vfs_long_paths)
+{
+	static char path[VFS_PATH_MAX + 300];
+
+	begin();
+	memset(path, 'n', 256);
+	CHECK_EQ(vfs_mkdir(&root, NULL, path, 0755), -ENAMETOOLONG);
+	path[255] = '\0';
+	CHECK_EQ(vfs_mkdir(&root, NULL, path, 0755), 0);
+	CHECK_EQ(exists(path), 0);
+	CHECK_EQ(vfs_unlink(&root, NULL, path, true), 0);
+	memset(path, '/', VFS_PATH_MAX);
+	CHECK_EQ(exists(path), -ENAMETOOLONG);
+	path[VFS_PATH_MAX - 1] = '\0';
+	CHECK_EQ(exists(path), 0);
+	for (int i = 0; i + 1 < VFS_PATH_MAX - 1; i += 2)
+		memcpy(path + i, "./", 2);
+	CHECK_EQ(exists(path), 0);
+	end_clean();
+}
+
+TEST(vfs_hard_links)
+{
+	begin();
+	make_file("/a", "one");
+	CHECK_EQ(vfs_mkdir(&root, NULL, "/d", 0755), 0);
+	CHECK_EQ(vfs_link(&root, NULL, "/a", NULL, "/d/b"), 0);
+	CHECK_EQ(vfs_link(&root, NULL, "/a", NULL, "/d/b"), -EEXIST);
+	CHECK_EQ(vfs_link(&root, NULL, "/d", NULL, "/e"), -EPERM);
+	CHECK_EQ(vfs_link(&root, NULL, "/a", NULL, "/dev/b"), -EXDEV);
+	CHECK_EQ(stat_of("/a").nlink, 2);
+	CHECK_EQ(stat_of("/a").ino, stat_of("/d/b").ino);
+	/* two names of one file: nothing is done */
+	CHECK_EQ(vfs_rename(&root, NULL, "/a", NULL, "/d/b"), 0);
+	CHECK_EQ(stat_of("/a").nlink, 2);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/a", false), 0);
+	CHECK_STR(contents("/d/b"), "one");
+	CHECK_EQ(stat_of("/d/b").nlink, 1);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/d/b", false), 0);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/d", true), 0);
+	end_clean();
+}
+
+TEST(vfs_rename)
+{
+	char path[100];
+	struct dentry *c;
+
+	begin();
+	CHECK_EQ(vfs_mkdir(&root, NULL, "/a", 0755), 0);
+	CHECK_EQ(vfs_mkdir(&root, NULL, "/b", 0755), 0);
+	CHECK_EQ(vfs_mkdir(&root, NULL, "/a/c", 0755), 0);
+	make_file("/a/f", "F");
+	make_file("/b/a name that is longer than what lies within a dentry", "G");
+	CHECK_EQ(vfs_rename(&root, NULL, "/a/f", NULL, "/b/f"), 0);
+	CHECK_EQ(exists("/a/f"), -ENOENT);
+	CHECK_STR(contents("/b/f"), "F");
+	CHECK_EQ(vfs_rename(&root, NULL, "/b/f", NULL,
+			    "/b/another name that is longer than what lies within a dentry"),
+		 0);
+	CHECK_EQ(vfs_rename(&root, NULL, "/b/a name that is longer than what lies within a dentry",
+			    NULL, "/b/g"),
+		 0);
+	CHECK_STR(contents("/b/g"), "G");
+	CHECK_EQ(vfs_rename(&root, NULL,
+			    "/b/another name that is longer than what lies within a dentry", NULL,
+			    "/b/g"),
+		 0);
+	CHECK_STR(contents("/b/g"), "F");
+	/* directories: not below themselves, not over files or full ones */
+	CHECK_EQ(vfs_rename(&root, NULL, "/a", NULL, "/a/c/x"), -EINVAL);
+	CHECK_EQ(vfs_rename(&root, NULL, "/a", NULL, "/a/c"), -EINVAL);
+	CHECK_EQ(vfs_rename(&root, NULL, "/a", NULL, "/b/g"), -ENOTDIR);
+	CHECK_EQ(vfs_rename(&root, NULL, "/b/g", NULL, "/a"), -EISDIR);
+	CHECK_EQ(vfs_rename(&root, NULL, "/a/c", NULL, "/b"), -ENOTEMPTY);
+	CHECK_EQ(vfs_rename(&root, NULL, "/b/g", NULL, "/b/h/"), -ENOTDIR);
+	CHECK_EQ(vfs_rename(&root, NULL, "/a", NULL, "/dev/x"), -EXDEV);
+	CHECK_EQ(vfs_rename(&root, NULL, "/dev", NULL, "/x"), -EBUSY);
+	CHECK_EQ(vfs_rename(&root, NULL, "/", NULL, "/x"), -EBUSY);
+	CHECK_EQ(vfs_rename(&root, NULL, "/nothing", NULL, "/x"), -ENOENT);
+	CHECK_EQ(vfs_rename(&root, NULL, "/a/c", NULL, "/a/c"), 0);
+	CHECK_EQ(vfs_lookup_dir(&root, NULL, "/a/c", &c), 0);
+	CHECK_EQ(vfs_rename(&root, NULL, "/a", NULL, "/b/moved"), 0);
+	CHECK_EQ(stat_of("/b").nlink, 3);
+	CHECK_EQ(vfs_path_of(&root, c, path, sizeof(path)), 11);
+	CHECK_STR(path, "/b/moved/c");
+	CHECK_EQ(vfs_path_of(&root, c, path, 10), -ERANGE);
+	CHECK_EQ(vfs_path_of(&root, root.root, path, 10), 2);
+	dentry_put(c);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/b/moved/c", true), 0);
+	CHECK_EQ(vfs_mkdir(&root, NULL, "/empty", 0755), 0);
+	CHECK_EQ(vfs_rename(&root, NULL, "/b/moved", NULL, "/empty"), 0);
+	CHECK_EQ(stat_of("/b").nlink, 2);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/empty", true), 0);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/b/g", false), 0);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/b", true), 0);
+	end_clean();
+}
+
+TEST(vfs_removed_directory_takes_no_names)
+{
+	struct dentry *d;
+	struct file *f;
+
+	begin();
+	CHECK_EQ(vfs_mkdir(&root, NULL, "/d", 0755), 0);
+	CHECK_EQ(exists("/d/none"), -ENOENT);
+	CHECK_EQ(vfs_lookup_dir(&root, NULL, "/d", &d), 0);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/d", true), 0);
+	CHECK_EQ(vfs_open(&root, d, "f", VFS_O_CREAT | FILE_RDWR, 0644, &f), -ENOENT);
+	CHECK_EQ(vfs_mkdir(&root, d, "e", 0755), -ENOENT);
+	CHECK_EQ(vfs_open(&root, d, "f", FILE_RDONLY, 0, &f), -ENOENT);
+	make_file("/x", "");
+	CHECK_EQ(vfs_rename(&root, NULL, "/x", d, "x"), -ENOENT);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/x", false), 0);
+	dentry_put(d);
+	end_clean();
+}
+
+TEST(vfs_permissions)
+{
+	begin();
+	CHECK_EQ(vfs_mkdir(&root, NULL, "/p", 0700), 0);
+	make_file("/p/f", "x");
+	CHECK_EQ(vfs_access(&user, NULL, "/p/f", 0), -EACCES);
+	(void)open_as(&user, "/new", VFS_O_CREAT | FILE_RDWR, -EACCES);
+	CHECK_EQ(vfs_mkdir(&user, NULL, "/new", 0777), -EACCES);
+	CHECK_EQ(vfs_chmod(&user, NULL, "/p", 0777), -EPERM);
+	CHECK_EQ(vfs_chmod(&root, NULL, "/p", 01777), 0);
+	file_put(open_as(&user, "/p/f", FILE_RDONLY, 0));
+	(void)open_as(&user, "/p/f", FILE_WRONLY, -EACCES);
+	(void)open_as(&user, "/p/f", FILE_RDONLY | VFS_O_TRUNC, -EACCES);
+	CHECK_STR(contents("/p/f"), "x");
+	/* sticky: only one's own */
+	CHECK_EQ(vfs_unlink(&user, NULL, "/p/f", false), -EPERM);
+	file_put(open_as(&user, "/p/mine", VFS_O_CREAT | FILE_RDWR, 0));
+	CHECK_EQ(stat_of("/p/mine").uid, 1000);
+	CHECK_EQ(vfs_rename(&user, NULL, "/p/mine", NULL, "/p/f"), -EPERM);
+	CHECK_EQ(vfs_chmod(&user, NULL, "/p/mine", 0600), 0);
+	CHECK_EQ(vfs_chown(&user, NULL, "/p/mine", 0, UINT32_MAX), -EPERM);
+	CHECK_EQ(vfs_chown(&user, NULL, "/p/mine", 1000, 100), 0);
+	CHECK_EQ(vfs_chown(&user, NULL, "/p/mine", UINT32_MAX, 5), -EPERM);
+	CHECK_EQ(vfs_access(&root, NULL, "/p/mine", 1), -EACCES);
+	CHECK_EQ(vfs_access(&root, NULL, "/p/mine", 6), 0);
+	CHECK_EQ(vfs_unlink(&user, NULL, "/p/mine", false), 0);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/p/f", false), 0);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/p", true), 0);
+	end_clean();
+}
+
+struct listing {
+	char text[4000];
+	unsigned room;
+	bool changed;
+};
+
+static bool list_one(void *arg, const char *name, size_t len, uint64_t ino, uint8_t type,
+		     off_t next)
+{
+	struct listing *l = arg;
+
+	if (l->room == 0)
+		return false;
+	l->room--;
+	sprintf(l->text + strlen(l->text), "%.*s%s ", (int)len, name, type == 4 ? "/" : "");
+	return true;
+}
+
+TEST(vfs_listing_goes_on_where_it_stopped)
+{
+	struct listing l = { .text = "" };
+	struct file *f;
+	char name[20];
+
+	begin();
+	CHECK_EQ(vfs_mkdir(&root, NULL, "/d", 0755), 0);
+	for (int i = 0; i < 10; i++) {
+		snprintf(name, sizeof(name), "/d/%d", i);
+		make_file(name, "");
+	}
+	CHECK_EQ(exists("/d/nothing"), -ENOENT);
+	f = open_as(&root, "/d", FILE_RDONLY, 0);
+	for (int i = 0; i < 8; i++) {
+		l.room = 2;
+		CHECK_EQ(file_iterate(f, list_one, &l), 0);
+		if (i == 2)
+			CHECK_EQ(vfs_unlink(&root, NULL, "/d/3", false), 0);
+		if (i == 2)
+			CHECK_EQ(vfs_unlink(&root, NULL, "/d/4", false), 0);
+	}
+	CHECK_STR(l.text, "./ ../ 0 1 2 3 5 6 7 8 9 ");
+	CHECK_EQ(file_seek(f, 0, 0), 0);
+	l = (struct listing){ .room = 3 };
+	CHECK_EQ(file_iterate(f, list_one, &l), 0);
+	CHECK_STR(l.text, "./ ../ 0 ");
+	CHECK_EQ(file_read_kernel(f, name, 1), -EISDIR);
+	file_put(f);
+	for (int i = 0; i < 10; i++) {
+		snprintf(name, sizeof(name), "/d/%d", i);
+		if (i != 3 && i != 4)
+			CHECK_EQ(vfs_unlink(&root, NULL, name, false), 0);
+	}
+	CHECK_EQ(vfs_unlink(&root, NULL, "/d", true), 0);
+	end_clean();
+}
+
+/* Each allocation of an operation fails in turn: an error, and nothing is left behind. */
+TEST(vfs_no_memory)
+{
+	bool done = false;
+
+	begin();
+	for (uint64_t n = 1; !done; n++) {
+		struct file *f;
+		int err;
+
+		alloc_fail_after(n);
+		done = true;
+		err = vfs_mkdir(&root, NULL, "/dir", 0755);
+		CHECK(err == 0 || err == -ENOMEM);
+		done &= !err;
+		err = vfs_open(&root, NULL, "/f", VFS_O_CREAT | FILE_RDWR, 0644, &f);
+		CHECK(err == 0 || err == -ENOMEM);
+		done &= !err;
+		if (!err) {
+			ssize_t w = file_write_kernel(f, "x", 1);
+
+			CHECK(w == 1 || w == -ENOSPC);
+			done &= w == 1;
+			file_put(f);
+		}
+		err = vfs_symlink(&root, "/f", NULL, "/l");
+		CHECK(err == 0 || err == -ENOMEM);
+		done &= !err;
+		err = vfs_open(&root, NULL, "/l", FILE_RDONLY, 0, &f);
+		done &= !err;
+		if (!err)
+			file_put(f);
+		err = vfs_rename(&root, NULL, "/f", NULL,
+				 "/a rather long name for a file in this place");
+		done &= !err;
+		alloc_fail_after(0);
+		(void)vfs_unlink(&root, NULL, "/f", false);
+		(void)vfs_unlink(&root, NULL, "/a rather long name for a file in this place",
+				 false);
+		(void)vfs_unlink(&root, NULL, "/l", false);
+		(void)vfs_unlink(&root, NULL, "/dir", true);
+		end_clean();
+	}
+}
+
+TEST(vfs_negative_names_are_bounded)
+{
+	uint64_t before;
+	char name[20];
+
+	begin();
+	before = dcache_count();
+	for (int i = 0; i < 5000; i++) {
+		snprintf(name, sizeof(name), "/no%d", i);
+		CHECK_EQ(exists(name), -ENOENT);
+	}
+	CHECK(dcache_count() - before <= 513);
+	make_file("/no4999", "now");
+	CHECK_STR(contents("/no4999"), "now");
+	CHECK_EQ(vfs_unlink(&root, NULL, "/no4999", false), 0);
+	CHECK_EQ(exists("/no4999"), -ENOENT);
+	end_clean();
+}
+
+/* --- threads on the same names; afterwards the cache, the listing and the counts agree --------------------- */
+
+static void *storm(void *arg)
+{
+	uint64_t x = (uint64_t)(uintptr_t)arg * 2654435761u + test_seed;
+	static const char *const names[] = { "/a",     "/b",   "/d/a", "/d/b",
+					     "/d/e/a", "/e/x", "/d/e", "/e" };
+
+	for (int i = 0; i < 6000 * test_scale; i++) {
+		x = x * 6364136223846793005u + 1442695040888963407u;
+		const char *p = names[(x >> 40) % 8], *q = names[(x >> 50) % 8];
+		struct file *f;
+		struct kstat st;
+
+		switch ((x >> 33) % 8) {
+		case 0:
+		case 1:
+			if (!vfs_open(&root, NULL, p, VFS_O_CREAT | FILE_RDWR, 0644, &f)) {
+				CHECK_EQ(file_write_kernel(f, "x", 1), 1);
+				file_put(f);
+			}
+			break;
+		case 2:
+			(void)!vfs_mkdir(&root, NULL, p, 0755);
+			break;
+		case 3:
+			(void)!vfs_unlink(&root, NULL, p, (x >> 60) & 1);
+			break;
+		case 4:
+			(void)!vfs_rename(&root, NULL, p, NULL, q);
+			break;
+		case 5:
+			(void)!vfs_link(&root, NULL, p, NULL, q);
+			break;
+		case 6:
+			(void)!vfs_symlink(&root, q, NULL, p);
+			break;
+		default:
+			if (!vfs_stat(&root, NULL, p, true, &st))
+				CHECK(st.ino > 0);
+		}
+	}
+	return NULL;
+}
+
+struct sweep {
+	char name[20][40];
+	uint8_t type[20];
+	unsigned n;
+};
+
+static bool sweep_one(void *arg, const char *name, size_t len, uint64_t ino, uint8_t type,
+		      off_t next)
+{
+	struct sweep *s = arg;
+
+	if (len <= 2 && name[0] == '.')
+		return true;
+	CHECK(s->n < 20 && len < 30);
+	sprintf(s->name[s->n], "%.*s", (int)len, name);
+	s->type[s->n++] = type;
+	return true;
+}
+
+static void remove_tree(const char *path)
+{
+	struct sweep s = { .n = 0 };
+	struct file *f = open_as(&root, path, FILE_RDONLY, 0);
+	char below[200];
+
+	CHECK_EQ(file_iterate(f, sweep_one, &s), 0);
+	file_put(f);
+	for (unsigned i = 0; i < s.n; i++) {
+		snprintf(below, sizeof(below), "%s/%s", path, s.name[i]);
+		if (!strcmp(below, "//dev") || !strcmp(below, "//proc"))
+			continue;
+		if (s.type[i] == 4)
+			remove_tree(below);
+		CHECK_EQ(vfs_unlink(&root, NULL, below, s.type[i] == 4), 0);
+		CHECK_EQ(exists(below), -ENOENT);
+	}
+}
+
+TEST(vfs_storm_on_the_same_names)
+{
+	pthread_t t[4];
+
+	begin();
+	for (uintptr_t i = 0; i < 4; i++)
+		pthread_create(&t[i], NULL, storm, (void *)(i + 1));
+	for (int i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+	remove_tree("/");
+	CHECK_EQ(root.root->inode->nlink, 2);
+	end_clean();
+}
+
+/* --- built-in files ------------------------------------------------------------------------------------------------ */
+
+static char archive[60000];
+static size_t archive_len;
+
+static void pad(void)
+{
+	while (archive_len % 4)
+		archive[archive_len++] = 0;
+}
+
+static void add(const char *name, unsigned mode, unsigned ino, unsigned nlink, const void *data,
+		size_t n)
+{
+	archive_len +=
+		(size_t)sprintf(archive + archive_len,
+				"070701%08X%08X%08X%08X%08X%08X%08zX%08X%08X%08X%08X%08zX%08X", ino,
+				mode, 0, 0, nlink, 0, n, 0, 0, 0, 0, strlen(name) + 1, 0);
+	memcpy(archive + archive_len, name, strlen(name) + 1);
+	archive_len += strlen(name) + 1;
+	pad();
+	memcpy(archive + archive_len, data, n);
+	archive_len += n;
+	pad();
+}
+
+TEST(vfs_archive_unpacked)
+{
+	begin();
+	add(".", S_IFDIR | 0755, 1, 2, "", 0);
+	add("bin", S_IFDIR | 0755, 2, 2, "", 0);
+	add("./././.", S_IFDIR | 0755, 2, 2, "", 0);
+	add("bin/prog", S_IFREG | 0755, 3, 1, "ELF", 3);
+	add("bin/link", S_IFLNK | 0777, 4, 1, "prog", 4);
+	add("bin/h1", S_IFREG | 0644, 5, 2, "", 0);
+	add("bin/h2", S_IFREG | 0644, 5, 2, "hard", 4);
+	add("dev", S_IFDIR | 0755, 6, 2, "", 0);
+	add("dev/null", S_IFCHR | 0666, 7, 1, "", 0);
+	CHECK_EQ(initramfs_unpack(archive, archive_len, true), 0);
+	CHECK_STR(contents("/bin/link"), "ELF");
+	CHECK_EQ(stat_of("/bin/prog").mode, S_IFREG | 0755);
+	CHECK_STR(contents("/bin/h1"), "hard");
+	CHECK_EQ(stat_of("/bin/h1").nlink, 2);
+	CHECK_EQ(tmpfs_pages(), 0);
+	/* a second archive lies over the first */
+	archive_len = 0;
+	add("bin/prog", S_IFREG | 0700, 3, 1, "new", 3);
+	add("bin/link", S_IFREG | 0700, 4, 1, "file", 4);
+	CHECK_EQ(initramfs_unpack(archive, archive_len, false), 0);
+	memset(archive, 'X', sizeof(archive));
+	CHECK_STR(contents("/bin/prog"), "new");
+	CHECK_STR(contents("/bin/link"), "file");
+	remove_tree("/");
+	end_clean();
+}
+
+TEST(vfs_archive_hostile)
+{
+	begin();
+	add("ok", S_IFREG | 0644, 1, 2, "fine", 4);
+	add("missing/file", S_IFREG | 0644, 2, 1, "x", 1);
+	CHECK_EQ(initramfs_unpack(archive, archive_len, false), -ENOENT);
+	CHECK_STR(contents("/ok"), "fine");
+	archive_len = 0;
+	add("link", S_IFLNK | 0777, 1, 1, "", 0);
+	CHECK_EQ(initramfs_unpack(archive, archive_len, false), -EINVAL);
+	archive_len = 0;
+	add("../../../../escape", S_IFREG | 0644, 1, 1, "x", 1);
+	add("proc/file", S_IFREG | 0644, 1, 1, "x", 1);
+	CHECK_EQ(initramfs_unpack(archive, archive_len, true), -EPERM);
+	CHECK_STR(contents("/escape"), "x");
+	archive_len = 0;
+	add("dev/null", S_IFREG | 0644, 1, 1, "x", 1);
+	CHECK_EQ(initramfs_unpack(archive, archive_len, true), -EPERM);
+	CHECK_EQ(initramfs_unpack("garbage", 7, false), -EINVAL);
+	remove_tree("/");
+	end_clean();
+}
+
+TEST(vfs_built_in_file_is_copied_when_written)
+{
+	char *memory, keep[3 * 4096 + 100], buf[5000];
+	struct vm_backing *b;
+	struct page *p;
+	struct file *f;
+
+	begin();
+	memory = env_page_memory();
+	env_pages = 0;
+	for (size_t i = 0; i < sizeof(keep); i++)
+		memory[i] = (char)(i * 7 + i / 4096);
+	memcpy(keep, memory, sizeof(keep));
+	f = open_as(&root, "/f", VFS_O_CREAT | FILE_RDWR, 0);
+	tmpfs_set_in_place(f->inode, memory, sizeof(keep));
+	CHECK_EQ(stat_of("/f").blocks, 32);
+	CHECK_EQ(file_seek(f, 4000, 0), 4000);
+	CHECK_EQ(file_read_kernel(f, buf, 5000), 5000);
+	CHECK_MEM(buf, keep + 4000, 5000);
+	CHECK_EQ(env_pages, 0);
+	file_put(f);
+	/* mapped: whole pages where they lie, the last one as a copy with zeros behind its end */
+	f = open_as(&root, "/f", FILE_RDONLY, 0);
+	CHECK_EQ(f->ops->mmap(f, &b), 0);
+	CHECK_EQ(b->fill(b, 0, &p), 0);
+	CHECK(page_addr(p) == memory);
+	page_put(p);
+	CHECK_EQ(env_pages, 0);
+	CHECK_EQ(b->fill(b, 3, &p), 0);
+	CHECK_MEM(page_addr(p), keep + 3 * 4096, 100);
+	CHECK_EQ(((char *)page_addr(p))[100], 0);
+	page_put(p);
+	CHECK_EQ(env_pages, 1);
+	CHECK_EQ(b->fill(b, 4, &p), -EIO);
+	file_put(f);
+	/* written: a page of its own; the memory stays as it is */
+	f = open_as(&root, "/f", FILE_RDWR, 0);
+	CHECK_EQ(file_seek(f, 4090, 0), 4090);
+	CHECK_EQ(file_write_kernel(f, "0123456789", 10), 10);
+	CHECK_MEM(memory, keep, sizeof(keep));
+	CHECK_EQ(env_pages, 3);
+	CHECK_EQ(stat_of("/f").blocks, 32);
+	CHECK_EQ(file_seek(f, 4080, 0), 4080);
+	CHECK_EQ(file_read_kernel(f, buf, 30), 30);
+	CHECK_MEM(buf, keep + 4080, 10);
+	CHECK_MEM(buf + 10, "0123456789", 10);
+	CHECK_MEM(buf + 20, keep + 4100, 10);
+	b->release(b);
+	/* writable and mapped: no built-in page is handed out */
+	CHECK_EQ(f->ops->mmap(f, &b), 0);
+	CHECK_EQ(b->fill(b, 2, &p), 0);
+	CHECK(page_addr(p) != memory + 2 * 4096);
+	page_put(p);
+	b->release(b);
+	CHECK_EQ(file_truncate(f, 5000), 0);
+	CHECK_EQ(stat_of("/f").blocks, 16);
+	CHECK_EQ(file_truncate(f, 20000), 0);
+	CHECK_EQ(file_seek(f, 5000, 0), 5000);
+	CHECK_EQ(file_read_kernel(f, buf, 5000), 5000);
+	for (int i = 0; i < 5000; i++)
+		CHECK_EQ(buf[i], 0);
+	CHECK_EQ(file_truncate(f, 0), 0);
+	CHECK_EQ(stat_of("/f").blocks, 0);
+	file_put(f);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/f", false), 0);
+	env_objects = base_objects;
+	CHECK_EQ(tmpfs_pages(), 0);
+}
+
+/* Random writes, reads and truncations against a plain array. */
+TEST(vfs_random_file_against_model)
+{
+	enum { SIZE = 200000 };
+	static uint8_t model[SIZE], buf[30000];
+	static const uint8_t built_in[50000] = { 1, 2, 3, [4096] = 9, [49999] = 7 };
+	uint64_t size = sizeof(built_in);
+	struct file *f;
+
+	begin();
+	f = open_as(&root, "/f", VFS_O_CREAT | FILE_RDWR, 0);
+	tmpfs_set_in_place(f->inode, built_in, sizeof(built_in));
+	memcpy(model, built_in, sizeof(built_in));
+	for (int i = 0; i < 20000 * test_scale; i++) {
+		size_t n = test_below(sizeof(buf));
+		off_t at = (off_t)test_below(SIZE - n);
+		struct io io;
+		ssize_t want;
+
+		switch (test_below(5)) {
+		case 0:
+		case 1:
+			memset(buf, (int)test_below(256), n);
+			io_init_kernel(&io, buf, n);
+			memcpy(model + at, buf, n);
+			size = n ? MAX(size, (uint64_t)at + n) : size;
+			CHECK_EQ(file_write_at(f, &io, &at), n);
+			break;
+		case 2:
+		case 3:
+			io_init_kernel(&io, buf, n);
+			want = (uint64_t)at >= size ? 0 : (ssize_t)MIN(n, size - (uint64_t)at);
+			off_t from = at;
+			CHECK_EQ(file_read_at(f, &io, &at), want);
+			CHECK_EQ(memcmp(buf, model + from, (size_t)want), 0);
+			break;
+		default:
+			if (test_below(10))
+				break;
+			if ((uint64_t)at < size)
+				memset(model + at, 0, size - (uint64_t)at);
+			size = (uint64_t)at;
+			CHECK_EQ(file_truncate(f, at), 0);
+		}
+		CHECK_EQ(f->inode->size, size);
+	}
+	file_put(f);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/f", false), 0);
+	end_clean();
+}
+
+/* --- /dev and /proc --------------------------------------------------------------------------------------------------- */
+
+TEST(dev_nodes)
+{
+	char buf[3000];
+	struct file *f;
+
+	begin();
+	f = open_as(&root, "/dev/null", FILE_RDWR, 0);
+	CHECK_EQ(file_write_kernel(f, "x", 1), 1);
+	CHECK_EQ(file_read_kernel(f, buf, 1), 0);
+	CHECK_EQ(file_poll(f), POLL_IN | POLL_OUT);
+	file_put(f);
+	f = open_as(&root, "/dev/zero", FILE_RDWR, 0);
+	memset(buf, 1, sizeof(buf));
+	CHECK_EQ(file_read_kernel(f, buf, sizeof(buf)), sizeof(buf));
+	CHECK_EQ(buf[0] | buf[2999], 0);
+	file_put(f);
+	f = open_as(&root, "/dev/full", FILE_RDWR, 0);
+	CHECK_EQ(file_write_kernel(f, "x", 1), -ENOSPC);
+	file_put(f);
+	f = open_as(&root, "/dev/urandom", FILE_RDONLY, 0);
+	CHECK_EQ(file_read_kernel(f, buf, 1000), 1000);
+	file_put(f);
+	CHECK_EQ(stat_of("/dev/null").rdev, 0x103);
+	CHECK_EQ(stat_of("/dev/null").mode, S_IFCHR | 0666);
+	CHECK_EQ(stat_of("/dev/shm").mode, S_IFDIR | 01777);
+	OPEN_FAILS("/dev/new", VFS_O_CREAT | FILE_RDWR, -EPERM);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/dev/null", false), -EPERM);
+	make_file("/dev/shm/f", "x");
+	CHECK_EQ(vfs_unlink(&root, NULL, "/dev/shm/f", false), 0);
+	end_clean();
+}
+
+static int open_seven(const struct device_node *d, uint32_t flags, struct file **out)
+{
+	CHECK_EQ((uintptr_t)d->priv, 7);
+	return -ENXIO;
+}
+
+TEST(dev_nodes_come_and_go)
+{
+	struct file *f;
+
+	begin();
+	CHECK_EQ(devfs_add("pts/0", S_IFCHR | 0620, 0x8800, open_seven, (void *)7), 0);
+	base_objects = env_objects;
+	CHECK_EQ(devfs_add("pts/7", S_IFCHR | 0620, 0x8807, open_seven, (void *)7), 0);
+	CHECK_EQ(devfs_add("pts/7", S_IFCHR | 0620, 0x8807, open_seven, (void *)7), -EEXIST);
+	CHECK_EQ(stat_of("/dev/pts/7").rdev, 0x8807);
+	OPEN_FAILS("/dev/pts/7", FILE_RDWR, -ENXIO);
+	f = open_as(&root, "/dev/pts/7", VFS_O_PATH, 0);
+	devfs_remove("pts/7");
+	devfs_remove("pts/7");
+	devfs_remove("none/7");
+	CHECK_EQ(exists("/dev/pts/7"), -ENOENT);
+	file_put(f);
+	struct dentry *d;
+	CHECK_EQ(vfs_lookup_dir(&root, NULL, "/dev/pts", &d), 0);
+	dentry_drop_negatives(d);
+	dentry_put(d);
+	end_clean();
+}
+
+static void *read_random_byte(void *arg)
+{
+	char c;
+
+	CHECK_EQ(file_read_kernel(arg, &c, 1), 1);
+	return NULL;
+}
+
+TEST(dev_random_waits_for_the_seed)
+{
+	struct file *f;
+	pthread_t t;
+	char c;
+
+	begin();
+	env_unseeded = true;
+	f = open_as(&root, "/dev/random", FILE_RDONLY | FILE_NONBLOCK, 0);
+	CHECK_EQ(file_read_kernel(f, &c, 1), -EAGAIN);
+	file_put(f);
+	f = open_as(&root, "/dev/random", FILE_RDONLY, 0);
+	env_signal = -ERESTARTSYS;
+	CHECK_EQ(file_read_kernel(f, &c, 1), -ERESTARTSYS);
+	env_signal = 0;
+	pthread_create(&t, NULL, read_random_byte, f);
+	usleep(5000);
+	WRITE_ONCE(env_unseeded, false);
+	devfs_random_seeded();
+	pthread_join(t, NULL);
+	file_put(f);
+	end_clean();
+}
+
+static int shown;
+
+static void show_count(struct proc_text *t)
+{
+	proc_printf(t, "shown %d\n", ++shown);
+	for (int i = 0; i < 100; i++)
+		proc_printf(t, "line %d of a text that has to grow\n", i);
+}
+
+TEST(proc_texts)
+{
+	char buf[6000];
+	struct file *f;
+
+	begin();
+	CHECK_EQ(procfs_register("tern/count", show_count), 0);
+	CHECK_EQ(procfs_register("tern/count", show_count), -EEXIST);
+	base_objects = env_objects;
+	f = open_as(&root, "/proc/tern/count", FILE_RDONLY, 0);
+	CHECK_EQ(file_read_kernel(f, buf, 8), 8);
+	CHECK_MEM(buf, "shown 1\n", 8);
+	CHECK_EQ(file_read_kernel(f, buf, 8), 8);
+	CHECK_MEM(buf, "line 0 o", 8);
+	CHECK_EQ(file_seek(f, -10, 2) > 3000, 1);
+	CHECK_EQ(file_read_kernel(f, buf, 100), 10);
+	CHECK_EQ(file_read_kernel(f, buf, 100), 0);
+	file_put(f);
+	CHECK_EQ(shown, 1);
+	for (uint64_t n = 1; n < 6; n++) {
+		alloc_fail_after(n);
+		if (!vfs_open(&root, NULL, "/proc/tern/count", FILE_RDONLY, 0, &f))
+			file_put(f);
+		alloc_fail_after(0);
+	}
+	file_put(open_as(&root, "/proc/tern/count", FILE_RDWR, 0));
+	OPEN_FAILS("/proc/new", VFS_O_CREAT | FILE_RDWR, -EPERM);
+	OPEN_FAILS("/proc/42", FILE_RDONLY, -ENOENT);
+}
+
+static const struct inode_ops forty_two_ops;
+
+static int lookup_numbers(const char *name, size_t len, struct inode **out)
+{
+	if (len != 2 || memcmp(name, "42", 2))
+		return -ENOENT;
+	*out = procfs_inode(S_IFDIR | 0555, &forty_two_ops, NULL, 4200);
+	return *out ? 0 : -ENOMEM;
+}
+
+static int iterate_numbers(uint64_t *pos,
+			   bool (*emit)(void *arg, const char *name, size_t len, uint64_t ino,
+					uint8_t type, off_t next),
+			   void *arg)
+{
+	if (*pos == 0 && emit(arg, "42", 2, 4200, 4, 1))
+		*pos = 1;
+	return 0;
+}
+
+TEST(proc_names_made_on_demand)
+{
+	static const struct proc_root_ops ops = { lookup_numbers, iterate_numbers };
+	struct listing l = { .room = 100 };
+	uint64_t dentries;
+	struct file *f;
+
+	begin();
+	procfs_set_root_ops(&ops);
+	CHECK_EQ(procfs_register("uptime", show_count), 0);
+	base_objects = env_objects;
+	dentries = dcache_count();
+	CHECK_EQ(stat_of("/proc/42").ino, 4200);
+	CHECK_EQ(exists("/proc/43"), -ENOENT);
+	CHECK_EQ(exists("/proc/42/x"), -ENOENT);
+	f = open_as(&root, "/proc/42", FILE_RDONLY, 0);
+	file_put(f);
+	CHECK_EQ(dcache_count(), dentries);
+	f = open_as(&root, "/proc", FILE_RDONLY, 0);
+	CHECK_EQ(file_iterate(f, list_one, &l), 0);
+	CHECK_EQ(file_iterate(f, list_one, &l), 0);
+	CHECK_STR(l.text, "./ ../ uptime 42/ ");
+	file_put(f);
+	end_clean();
+}
