@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Waiting for randomness: the generator never sleeps, so those who need it wait here and say so. */
 #include "kernel/seed.h"
+#include "fs/devfs.h"
 #include "kernel/core/log.h"
 #include "lib/atomic.h"
 #include "kernel/core/random.h"
@@ -12,6 +13,7 @@ static bool said; /* [atomic] */
 static void on_seeded(void)
 {
 	wake_all(&seeded_wq);
+	devfs_random_seeded();
 }
 
 void seed_init(void)

@@ -264,7 +264,7 @@ int64_t sys_lseek(const uint64_t a[6])
 
 	if (!f)
 		return -EBADF;
-	ret = f->ops->seek ? f->ops->seek(f, (off_t)a[1], (int)a[2]) : -ESPIPE;
+	ret = file_seek(f, (off_t)a[1], (int)a[2]);
 	file_put(f);
 	return ret;
 }
@@ -409,12 +409,11 @@ int64_t sys_getdents64(const uint64_t a[6])
 {
 	struct dirent_sink s = { .at = a[1], .left = MIN(a[2], TRANSFER_MAX) };
 	struct file *f = fd_get(a[0]);
-	int64_t ret = -ENOTDIR;
+	int64_t ret;
 
 	if (!f)
 		return -EBADF;
-	if (f->ops->iterate)
-		ret = f->ops->iterate(f, emit_dirent, &s);
+	ret = file_iterate(f, emit_dirent, &s);
 	file_put(f);
 	if (s.written)
 		return s.written;
