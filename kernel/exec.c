@@ -329,28 +329,25 @@ static int build_space(struct process *p, const struct elf_image *elf, const str
 int exec_load(struct process *p, const struct vfs_context *ctx, struct dentry *at, const char *path,
 	      const struct exec_args *args, struct exec_image *out)
 {
-	struct exec_image img = { 0 };
 	const char *base = strrchr(path, '/');
 	struct elf_image *elf;
 	int err = vfs_access(ctx, at, path, 1);
 
+	*out = (struct exec_image){ 0 };
 	if (err == 0)
-		err = vfs_open(ctx, at, path, FILE_RDONLY, 0, &img.file);
+		err = vfs_open(ctx, at, path, FILE_RDONLY, 0, &out->file);
 	if (err < 0)
 		return err;
 	elf = kmalloc(sizeof(*elf));
-	img.space = vm_space_create();
-	err = elf && img.space ? read_elf(img.file, elf) : -ENOMEM;
+	out->space = vm_space_create();
+	err = elf && out->space ? read_elf(out->file, elf) : -ENOMEM;
 	if (err == 0)
-		err = build_space(p, elf, args, path, &img);
+		err = build_space(p, elf, args, path, out);
 	kfree(elf);
-	if (err < 0) {
-		exec_image_free(&img);
-		return err;
-	}
-	str_copy(img.name, base ? base + 1 : path, sizeof(img.name));
-	*out = img;
-	return 0;
+	str_copy(out->name, base ? base + 1 : path, sizeof(out->name));
+	if (err < 0)
+		exec_image_free(out);
+	return err;
 }
 
 void exec_image_free(struct exec_image *img)

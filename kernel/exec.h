@@ -30,7 +30,7 @@ struct exec_image {
 	char name[16];
 };
 
-/* Open and check path, build a new space with segments, stack and auxiliary vector. Nothing of p changes.
+/* Open and check path, build a new space with segments, stack and auxiliary vector. Nothing of p changes. On failure *out is empty.
  * 0; -ENOENT, -EACCES, -ENOEXEC, -ENOMEM, -E2BIG ... Context: thread. */
 int exec_load(struct process *p, const struct vfs_context *ctx, struct dentry *at, const char *path,
 	      const struct exec_args *args, struct exec_image *out) __must_check;
