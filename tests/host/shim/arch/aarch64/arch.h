@@ -17,7 +17,7 @@ struct thread;
 #define PAGE_SIZE (1UL << PAGE_SHIFT)
 
 extern uintptr_t shim_linear_base; /* where the arena begins */
-extern uint64_t shim_linear_pa;	   /* its physical address */
+extern uint64_t arch_linear_pa;	   /* its physical address */
 
 #define LINEAR_BASE	  shim_linear_base
 #define LINEAR_SIZE	  (256UL << 30)
