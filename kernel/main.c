@@ -94,6 +94,7 @@ void kernel_main(paddr_t tree)
 	char text[160];
 	const char *problem;
 
+	arch_leave_identity_map();
 	clock_init();
 	problem = machine_init(tree); /* what the device tree says */
 	pl011_init();		      /* from here on there is a console */

@@ -40,6 +40,8 @@ size_t arch_image_size(void);
 const void *arch_map_tree(paddr_t pa) __must_check;
 void arch_set_linear_base(uint64_t lowest_ram);
 bool arch_map_ram(uint64_t start, uint64_t size) __must_check;
+/* boot, on each CPU: forget the map of the image at its physical address, over which the MMU was turned on. */
+void arch_leave_identity_map(void);
 /* boot: map device registers for good; NULL if the area is used up. */
 void *arch_map_device(uint64_t start, uint64_t size) __must_check;
 /* boot: is no page of the kernel writable and executable, or open to EL0? Needs the linear map. */

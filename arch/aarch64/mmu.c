@@ -196,6 +196,13 @@ void arch_set_user_table(paddr_t root, uint16_t asid)
 	isb();
 }
 
+void arch_leave_identity_map(void)
+{
+	arch_set_user_table(paddr(0), 0);
+	/* its entries were those of ASID 0, as the empty table's are */
+	arch_tlb_flush_all_local();
+}
+
 paddr_t arch_user_table(void)
 {
 	uint64_t pa = sysreg_read(ttbr0_el1) & PTE_ADDR_MASK;

@@ -104,8 +104,10 @@ FUNC(arch_zero_user)
 	ex_entry 15b, 4b
 END(arch_zero_user)
 
-/* bool arch_probe_read64(const void *p x0, uint64_t *out x1): false if the kernel may not read there. */
+/* bool arch_probe_read64(const void *p x0, uint64_t *out x1): false if the kernel may not read there. A user's address
+ * is not tried: that could bring a page in, and sleep. */
 FUNC(arch_probe_read64)
+	tbz	x0, #63, 3f
 10:	ldr	x2, [x0]
 	str	x2, [x1]
 	mov	w0, #1

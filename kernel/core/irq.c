@@ -134,7 +134,7 @@ void cpus_call(void (*fn)(void *), void *arg)
 	DASSERT(!arch_irqs_off());
 	preempt_disable();
 	/* irqs are on: while another CPU calls, we answer it */
-	while (atomic_exchange(&call.busy, 1))
+	while (READ_ONCE(call.busy) || atomic_exchange(&call.busy, 1))
 		arch_spin_hint();
 	call.fn = fn;
 	call.arg = arg;

@@ -93,18 +93,13 @@ static void print_registers(const struct trap_frame *f)
 			 f->x[i + 1], i + 2, f->x[i + 2]);
 }
 
-/* The stack the report runs on may be another than the one that failed: walk both. */
+/* From the frame's own frame pointer, or from here. */
 static void print_backtrace(const struct trap_frame *f)
 {
 	const struct thread_base *t = current_base();
-	uintptr_t overflow_top = arch_cpu()->overflow_stack;
-	uintptr_t fp = f ? (uintptr_t)f->record : (uintptr_t)__builtin_frame_address(0);
+	uintptr_t fp = f ? f->x[29] : (uintptr_t)__builtin_frame_address(0);
 
 	log_warn("core: backtrace:");
-	if (f && (fp < t->stack_lo || fp >= t->stack_hi)) {
-		backtrace_print(fp, overflow_top - PAGE_SIZE, overflow_top);
-		fp = f->x[29];
-	}
 	backtrace_print(fp, t->stack_lo, t->stack_hi);
 }
 

@@ -104,7 +104,7 @@ void cpu_secondary_start(void)
 
 	c->current = (struct thread *)c->boot_thread;
 	ASSERT(c->mpidr == arch_mpidr());
-	arch_set_user_table(paddr(0), 0);
+	arch_leave_identity_map();
 	irq_cpu_init();
 	clock_cpu_init();
 	/* Pairs with the acquire in start_one(): what we did is seen by who uses this CPU. */

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/* Interrupts, calls between CPUs, timers. Rows, L5, L9. */
+#include "kernel/core/clock.h"
+#include "kernel/core/irq.h"
+#include "kernel/core/irqs_off.h"
+#include "kernel/core/machine.h"
+#include "kernel/core/panic.h"
+#include "kernel/core/percpu.h"
+#include "lib/atomic.h"
+#include "lib/errno.h"
+#include "tests/kernel/crew.h"
+#include "tests/kernel/ktest.h"
+
+/* --- an interrupt that goes away between assertion and acknowledge --------------------------------- */
+
+static uint32_t fired; /* [atomic] */
+
+static void count_fire(struct timer *t)
+{
+	atomic_fetch_add(&fired, 1);
+}
+
+KTEST(irq_spurious)
+{
+	const struct irq_chip *chip = irq_chip();
+	struct timer t;
+	unsigned wrong = 0;
+
+	timer_init(&t, count_fire);
+	fired = 0;
+	preempt_disable();
+	for (uint64_t i = 0; i < 2000 * kt_scale(); i++) {
+		irqflags_t f = arch_irq_save();
+		uint32_t token;
+
+		timer_arm(&t, clock_now_ns());
+		clock_spin_ns(1000);
+		chip->disable(machine.timer_irq);
+		if (chip->ack(&token) != -1)
+			wrong++;
+		chip->enable(machine.timer_irq, IRQ_LEVEL);
+		arch_irq_restore(f);
+	}
+	preempt_enable();
+	timer_cancel(&t);
+	KT_CHECK(wrong == 0);
+	KT_CHECK(READ_ONCE(fired) > 0);
+}
+
+static void nothing(void *arg)
+{
+}
+
+KTEST(irq_registration)
+{
+	KT_CHECK(irq_register(machine.timer_irq, IRQ_LEVEL, nothing, NULL, "x") == -EBUSY);
+	KT_CHECK(irq_register(irq_chip()->nr_irqs, IRQ_LEVEL, nothing, NULL, "x") == -EINVAL);
+	KT_CHECK(irq_register(1u << 31, IRQ_LEVEL, nothing, NULL, "x") == -EINVAL);
+}
+
+/* --- calls to all other CPUs, from all CPUs at once -------------------------------------------------------- */
+
+static uint32_t called[CPU_MAX]; /* [atomic] */
+
+static void note_call(void *arg)
+{
+	KT_CHECK(arch_irqs_off() && arch_cpu()->irq_depth > 0);
+	atomic_fetch_add(&called[arch_cpu()->id], (uint32_t)(uintptr_t)arg);
+}
+
+static void call_fn(void *arg)
+{
+	for (uint64_t i = 0; i < 5 * kt_scale(); i++)
+		cpus_call(note_call, (void *)1);
+}
+
+KTEST(irq_cpus_call)
+{
+	struct crew crew = { 0 };
+	unsigned n = MIN(cpu_count(), 8u);
+
+	for (unsigned i = 0; i < cpu_count(); i++)
+		called[i] = 0;
+	for (unsigned i = 0; i < n; i++)
+		crew_add(&crew, call_fn, NULL, BIT(i));
+	crew_join(&crew);
+	/* every CPU was called by each of the others */
+	for (unsigned i = 0; i < cpu_count(); i++)
+		KT_CHECK(called[i] == (n - (i < n)) * 5 * kt_scale());
+}
+
+/* --- timers ------------------------------------------------------------------------------------------------ */
+
+#define STORM_TIMERS 32
+
+struct storm_timer {
+	struct timer timer;
+	uint32_t runs;	  /* [atomic] */
+	uint32_t running; /* [atomic] a callback is inside */
+	uint32_t early;	  /* [atomic] fired before its deadline */
+	uint32_t dead;	  /* [atomic] cancelled: no callback may begin */
+	uint64_t deadline;
+};
+
+static struct storm_timer storm[STORM_TIMERS];
+static uint32_t storm_wrong; /* [atomic] */
+
+static void storm_fire(struct timer *t)
+{
+	struct storm_timer *s = container_of(t, struct storm_timer, timer);
+
+	if (atomic_fetch_add(&s->running, 1) || READ_ONCE(s->dead))
+		atomic_fetch_add(&storm_wrong, 1);
+	if (clock_now_ns() < READ_ONCE(s->deadline))
+		atomic_fetch_add(&s->early, 1);
+	atomic_fetch_add(&s->runs, 1);
+	atomic_fetch_sub(&s->running, 1);
+}
+
+/* Each thread owns a share of the timers, but other CPUs than the one that armed them cancel and move them, since the
+ * threads wander. */
+static void storm_fn(void *arg)
+{
+	uint64_t rnd = kt_seed() + (uintptr_t)arg;
+
+	for (uint64_t i = 0; i < 1000 * kt_scale(); i++) {
+		struct storm_timer *s = &storm[(uintptr_t)arg * 4 + crew_random(&rnd) % 4];
+		uint64_t deadline = clock_now_ns() + crew_random(&rnd) % 200000;
+
+		timer_cancel(&s->timer);
+		WRITE_ONCE(s->dead, 1);
+		if (READ_ONCE(s->running) || timer_armed(&s->timer))
+			atomic_fetch_add(&storm_wrong, 1);
+		WRITE_ONCE(s->deadline, deadline);
+		WRITE_ONCE(s->dead, 0);
+		timer_arm(&s->timer, deadline);
+		if (i % 3 == 0)
+			sched_yield();
+		if (i % 5 == 0)
+			timer_arm(&s->timer, deadline + 1000);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		timer_cancel(&storm[(uintptr_t)arg * 4 + i].timer);
+}
+
+KTEST(timer_storm)
+{
+	struct crew crew = { 0 };
+	uint64_t runs = 0;
+
+	storm_wrong = 0;
+	for (unsigned i = 0; i < STORM_TIMERS; i++) {
+		storm[i] = (struct storm_timer){ 0 };
+		timer_init(&storm[i].timer, storm_fire);
+	}
+	for (unsigned i = 0; i < STORM_TIMERS / 4; i++)
+		crew_add(&crew, storm_fn, (void *)(uintptr_t)i, ~(cpumask_t)0);
+	crew_join(&crew);
+	for (unsigned i = 0; i < STORM_TIMERS; i++) {
+		runs += storm[i].runs;
+		KT_CHECK(storm[i].early == 0);
+	}
+	KT_CHECK(storm_wrong == 0);
+	KT_CHECK(runs > 0);
+}
+
+/* A callback re-arms itself; the order of deadlines is the order of callbacks. */
+static uint64_t order_last;
+static uint32_t order_wrong, order_runs;
+
+static void order_fire(struct timer *t)
+{
+	if (t->deadline_ns < order_last)
+		order_wrong++;
+	order_last = t->deadline_ns;
+	if (++order_runs < 200)
+		timer_arm(t, t->deadline_ns + 20000);
+}
+
+KTEST(timer_rearm)
+{
+	struct timer t[3];
+
+	order_last = 0;
+	order_wrong = 0;
+	order_runs = 0;
+	preempt_disable();
+	for (unsigned i = 0; i < 3; i++) {
+		timer_init(&t[i], order_fire);
+		timer_arm(&t[i], clock_now_ns() + 50000 + 7000 * i);
+	}
+	while (READ_ONCE(order_runs) < 200)
+		arch_spin_hint();
+	preempt_enable();
+	for (unsigned i = 0; i < 3; i++)
+		timer_cancel(&t[i]);
+	KT_CHECK(order_wrong == 0);
+}
+
+/* time is one for all CPUs: no CPU sees it go back, whoever looked last. */
+static spinlock_t time_lock = SPINLOCK_INIT(FUTEX);
+static uint64_t time_last;
+static uint32_t time_wrong;
+
+static void time_fn(void *arg)
+{
+	for (uint64_t i = 0; i < 5000 * kt_scale(); i++) {
+		uint64_t now;
+
+		spin_lock(&time_lock);
+		now = clock_now_ns();
+		if (now < time_last)
+			time_wrong++;
+		time_last = now;
+		spin_unlock(&time_lock);
+	}
+}
+
+KTEST(clock_monotonic)
+{
+	struct crew crew = { 0 };
+
+	time_last = 0;
+	time_wrong = 0;
+	for (unsigned i = 0; i < MIN(cpu_count(), 8u); i++)
+		crew_add(&crew, time_fn, NULL, BIT(i));
+	crew_join(&crew);
+	KT_CHECK(time_wrong == 0);
+	/* deadline and counter convert into each other without an early moment */
+	for (uint64_t ns = 1; ns < 1UL << 60; ns = ns * 3 + 7)
+		KT_CHECK(clock_counter_to_ns(clock_ns_to_counter(ns) - clock_ns_to_counter(0)) >=
+			 ns);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* The log: whole lines from everywhere, no allocation. Rows A10, X-23. */
+#include "kernel/core/clock.h"
+#include "kernel/core/current.h"
+#include "kernel/core/log.h"
+#include "kernel/core/percpu.h"
+#include "lib/fmt.h"
+#include "lib/string.h"
+#include "tests/kernel/crew.h"
+#include "tests/kernel/ktest.h"
+
+#define LINES 40
+
+static char ring[32768];
+
+static void storm_line(char *buf, size_t size, unsigned who, unsigned i)
+{
+	size_t n = fmt_print(buf, size, "storm %u line %u ", who, i);
+
+	while (n < 60)
+		buf[n++] = (char)('a' + (who * 7 + i) % 26);
+	buf[n] = '\0';
+}
+
+static void storm_fn(void *arg)
+{
+	char line[80];
+
+	current_base()->alloc_forbidden = true;
+	for (unsigned i = 0; i < LINES; i++) {
+		storm_line(line, sizeof(line), (unsigned)(uintptr_t)arg, i);
+		log_info("%s", line);
+	}
+	current_base()->alloc_forbidden = false;
+}
+
+static void log_from_irq(struct timer *t)
+{
+	log_info("storm from an interrupt");
+	timer_arm(t, clock_now_ns() + 200000);
+}
+
+static bool find_line(const char *text, const char *line)
+{
+	size_t n = strlen(line);
+
+	for (; *text; text++) {
+		if (*text == ']' && strncmp(text + 2, line, n) == 0 && text[2 + n] == '\n')
+			return true;
+	}
+	return false;
+}
+
+KTEST(log_storm)
+{
+	struct crew crew = { 0 };
+	struct timer t;
+	uint64_t seq = 0;
+	unsigned n = MIN(cpu_count(), 4u), missing = 0;
+	size_t len;
+
+	/* skip what is there */
+	while (log_read(&seq, ring, sizeof(ring) - 1))
+		;
+	timer_init(&t, log_from_irq);
+	timer_arm(&t, clock_now_ns());
+	for (unsigned i = 0; i < n; i++)
+		crew_add(&crew, storm_fn, (void *)(uintptr_t)i, BIT(i));
+	crew_join(&crew);
+	timer_cancel(&t);
+	len = log_read(&seq, ring, sizeof(ring) - 1);
+	ring[len] = '\0';
+	for (unsigned who = 0; who < n; who++) {
+		for (unsigned i = 0; i < LINES; i++) {
+			char line[80];
+
+			storm_line(line, sizeof(line), who, i);
+			missing += !find_line(ring, line);
+		}
+	}
+	KT_CHECK(missing == 0);
+	KT_CHECK(find_line(ring, "storm from an interrupt"));
+}
+
+KTEST(log_long_line)
+{
+	uint64_t seq = 0;
+	size_t len;
+	char text[600];
+
+	while (log_read(&seq, ring, sizeof(ring) - 1))
+		;
+	memset(text, 'y', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	log_info("test: %s", text);
+	len = log_read(&seq, ring, sizeof(ring) - 1);
+	KT_CHECK(len > 200 && len < 300 && ring[len - 1] == '\n');
+	/* read in pieces */
+	seq = 0;
+	for (size_t part = 1; part; part = log_read(&seq, ring, 7))
+		KT_CHECK(part <= 7);
+}
