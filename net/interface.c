@@ -9,6 +9,7 @@
 #include <lwip/ethip6.h>
 #include <lwip/netif.h>
 #include <lwip/pbuf.h>
+#include <lwip/prot/ip.h>
 #include <lwip/priv/tcp_priv.h>
 #include <netif/ethernet.h>
 
@@ -27,33 +28,33 @@
 #include "net/net.h"
 
 #define RX_BUDGET	64
-#define RX_FREE_MAX	64   /* buffers kept beside the ring */
 #define RX_LOW		16   /* posted: below it a frame is dropped rather than its buffer lost */
 #define FRAME_MAX	1518 /* 1500 bytes, Ethernet header, VLAN tag */
 #define HEADROOM_MAX	12
 #define RX_PAD		3 /* at most: puts the IP header at a multiple of 4 */
+#define EARLY_MAX	16
 #define ETHERNET_HEADER 14
 
 struct interface {
 	struct netif netif; /* first */
 	struct netdev *dev; /* [init] */
 	struct list_head link;
-	unsigned posted;	 /* receive buffers with the device */
-	struct rx_buffer *spare; /* free buffers */
-	unsigned nr_spare;
+	unsigned posted;  /* receive buffers with the device */
 	unsigned buffers; /* all there are */
 	unsigned rx_pad;  /* [init] */
 	bool kick;	  /* something was submitted since the last kick */
 	bool tx_blocked;  /* lwIP was refused: interrupt and tcp_txnow() when there is room */
 	bool dead;	  /* could not be mended */
-	uint32_t events;  /* [atomic] by the interrupt handler */
+	/* Connections that came before our address did: whoever hands out the lease knows it first, and sends what
+	 * waited for it. Kept until the address is there, or their peers would wait seconds to try again. */
+	struct netdev_frame early[EARLY_MAX];
+	unsigned nr_early;
 };
 
-/* A receive buffer. Owned by the device while posted, by the stack while a pbuf refers to it, else spare. */
+/* A receive buffer. Owned by the device while posted, by the stack while a pbuf refers to it. */
 struct rx_buffer {
 	struct pbuf_custom pc; /* first: lwIP gives it back as a pbuf */
 	struct interface *ifc; /* [init] */
-	struct rx_buffer *next;
 	bool with_stack;
 	uint8_t data[RX_PAD + HEADROOM_MAX + FRAME_MAX] __aligned(64);
 };
@@ -70,13 +71,8 @@ static uint32_t have_address; /* [atomic] */
 
 static struct rx_buffer *rx_take(struct interface *i)
 {
-	struct rx_buffer *b = i->spare;
+	struct rx_buffer *b;
 
-	if (b) {
-		i->spare = b->next;
-		i->nr_spare--;
-		return b;
-	}
 	if (rx_total >= rx_limit)
 		return NULL;
 	b = slab_alloc(rx_cache);
@@ -91,16 +87,8 @@ static struct rx_buffer *rx_take(struct interface *i)
 
 static void rx_drop(struct rx_buffer *b)
 {
-	struct interface *i = b->ifc;
-
-	if (i->nr_spare < RX_FREE_MAX) {
-		b->next = i->spare;
-		i->spare = b;
-		i->nr_spare++;
-		return;
-	}
 	rx_total--;
-	i->buffers--;
+	b->ifc->buffers--;
 	slab_free(rx_cache, b);
 }
 
@@ -133,7 +121,7 @@ static void rx_fill(struct interface *i)
 	}
 }
 
-/* The stack frees the last reference: back to the ring, or to the spares. */
+/* The stack frees the last reference: back to the ring, or to the heap. */
 static void rx_freed(struct pbuf *p)
 {
 	struct rx_buffer *b = (struct rx_buffer *)p;
@@ -163,12 +151,41 @@ static void rx_deliver(struct interface *i, const struct netdev_frame *f)
 	}
 }
 
+/* A TCP segment for us while we have no address. */
+static bool is_early(struct interface *i, const struct netdev_frame *f)
+{
+	struct rx_buffer *b = f->cookie;
+	const uint8_t *frame = b->data + i->rx_pad + f->offset;
+
+	return ip4_addr_isany_val(*netif_ip4_addr(&i->netif)) && i->nr_early < EARLY_MAX &&
+	       f->len >= 54 && frame[12] == 8 && frame[13] == 0 && frame[23] == IP_PROTO_TCP &&
+	       memcmp(frame, i->dev->mac, sizeof(i->dev->mac)) == 0;
+}
+
+/* The address has come: they are delivered now, lwIP drops what is not for it. */
+static void early_deliver(struct interface *i)
+{
+	unsigned n = i->nr_early;
+
+	if (!n || ip4_addr_isany_val(*netif_ip4_addr(&i->netif)))
+		return;
+	i->nr_early = 0;
+	for (unsigned k = 0; k < n; k++)
+		rx_deliver(i, &i->early[k]);
+}
+
 /* Back to the ring with what was in it unread. */
 static void rx_discard(struct rx_buffer *b, uint64_t *counter)
 {
 	(*counter)++;
 	if (!rx_post(b))
 		rx_drop(b);
+}
+
+static void early_forget(struct interface *i)
+{
+	while (i->nr_early)
+		rx_discard(i->early[--i->nr_early].cookie, &net_counters.rx_bad);
 }
 
 static void rx_frame(struct interface *i, const struct netdev_frame *f)
@@ -184,7 +201,10 @@ static void rx_frame(struct interface *i, const struct netdev_frame *f)
 		rx_fill(i);
 	if (i->posted < RX_LOW)
 		return rx_discard(b, &net_counters.rx_no_memory);
-	rx_deliver(i, f);
+	if (is_early(i, f))
+		i->early[i->nr_early++] = *f;
+	else
+		rx_deliver(i, f);
 }
 
 /* Up to the budget. True: there may be more. */
@@ -371,6 +391,7 @@ bool net_if_poll_all(void)
 		follow_link(i);
 		tx_reclaim(i);
 		more |= rx_poll(i);
+		early_deliver(i);
 		if (i->posted < i->dev->rx_ring)
 			rx_fill(i);
 	}
@@ -567,14 +588,7 @@ void net_if_detach(struct interface *i)
 	netif_remove(&i->netif);
 	i->dead = true;
 	(void)i->dev->ops->reset(i->dev, tx_or_rx_gone, i);
-	while (i->spare) {
-		struct rx_buffer *b = i->spare;
-
-		i->spare = b->next;
-		rx_total--;
-		i->buffers--;
-		slab_free(rx_cache, b);
-	}
+	early_forget(i);
 	/* who detaches has closed what came in by it */
 	ASSERT(i->buffers == 0);
 	list_del(&i->link);

@@ -17,4 +17,7 @@ void net_if_detach(struct interface *i);
 /* Fills in the receive-buffer counts. NET_CORE held. */
 void net_if_usage(struct net_usage *out);
 
+/* Tests: drop the connections that only wait for stray segments. Takes NET_CORE. */
+void net_forget_time_wait(void);
+
 #endif

@@ -62,8 +62,8 @@
 #define LWIP_ND6_NUM_DESTINATIONS      16
 #define LWIP_UDP		       1
 
-/* --- TCP. Timers: fast 40 ms, slow 80 ms, so a lost tail is sent again within 300 ms (net.md 2.10, 10) --- */
-#define TCP_TMR_INTERVAL  40
+/* --- TCP. Timers: fast 35 ms, slow 70 ms, so a lost tail is sent again within 300 ms (net.md 2.10, 10) --- */
+#define TCP_TMR_INTERVAL  35
 #define LWIP_TCP_RTO_TIME 1000
 #define TCP_MSL		  5000UL
 #define TCP_MSS		  1460

@@ -46,6 +46,14 @@ void net_usage(struct net_usage *out)
 	net_unlock();
 }
 
+void net_forget_time_wait(void)
+{
+	net_lock();
+	while (tcp_tw_pcbs)
+		tcp_abort(tcp_tw_pcbs);
+	net_unlock();
+}
+
 struct row {
 	const char *name;
 	uint64_t value;

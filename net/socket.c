@@ -33,7 +33,7 @@
 #define SMALL_SEGMENT 512  /* at most this long: copied behind the last one */
 #define COMPACT_SIZE  2000 /* of the memory small segments are collected in */
 #define WRITE_CHUNK   (16u * 1024)
-#define ORPHAN_POLL   200 /* slow timer ticks of 80 ms */
+#define ORPHAN_POLL   200 /* slow timer ticks of 70 ms */
 #define ORPHAN_POLLS  3	  /* then a closed connection that cannot send its rest is reset */
 #define BACKLOG_MAX   255
 
