@@ -49,13 +49,19 @@ static void boot_thread_main(void *arg)
 	char tests[160];
 
 	(void)arg;
-	process_init(); /* the pid table */
-	seed_init();	/* who waits for randomness is woken */
-	virtio_init();	/* network, entropy */
+	vm_init();			      /* address spaces, and the worker that frees them */
+	process_init();			      /* the pid table */
+	seed_init();			      /* who waits for randomness is woken */
+	need(vfs_init(), "root file system"); /* built-in files, then the initrd over them */
+	need(tty_init(), "terminals");
+	procinfo_init(); /* /proc */
+	virtio_init();	 /* network, entropy */
 	want(net_init(), "network");
 	log_info("tern: up after %lu us", (unsigned long)(clock_now_ns() / NS_PER_US));
 	if (cmdline_get("test", tests, sizeof(tests)) == 0)
 		ktest_run_all(tests);
+	want(ssh_server_start(), "ssh server");
+	console_start(); /* a shell on the console, or run= */
 }
 
 static void start_chips(void)

@@ -11,7 +11,7 @@ struct wire {
 	unsigned rx_ring, tx_ring;
 	/* of a thousand frames */
 	unsigned lose, repeat, reorder;
-	bool lazy; /* transmits come back only when the network thread runs */
+	bool lazy;	    /* transmits come back only when the network thread runs */
 	bool mirror;	    /* what is sent comes back from the peer */
 	unsigned drop_data; /* so many frames with payload are lost next */
 	uint64_t sent, lost;
