@@ -322,7 +322,8 @@ KTEST(affinity)
 struct worker {
 	uint64_t until_ns;
 	uint64_t runtime_ns; /* at the end */
-	uint64_t run_ns;     /* 0: always; else work this long, then sleep as long */
+	uint64_t run_ns;     /* 0: always; else work this long, then sleep */
+	uint64_t nap_ns;
 };
 
 static void worker_fn(void *arg)
@@ -336,7 +337,7 @@ static void worker_fn(void *arg)
 			continue;
 		while (clock_now_ns() < end)
 			;
-		KT_CHECK(sleep_until(clock_now_ns() + w->run_ns, WAIT_UNINTERRUPTIBLE) == 0);
+		KT_CHECK(sleep_until(clock_now_ns() + w->nap_ns, WAIT_UNINTERRUPTIBLE) == 0);
 	}
 	w->runtime_ns = current_thread()->runtime_ns;
 }
@@ -373,11 +374,16 @@ KTEST(nice_weights)
 
 KTEST(sleeper_gains_nothing)
 {
-	struct worker a = { 0 }, b = { .run_ns = NS_PER_MS };
+	static const uint64_t run_us[] = { 200, 1000, 4000 };
 
-	race(&a, &b, 0, 400 * kt_scale());
-	KT_CHECK(b.runtime_ns <= a.runtime_ns + 2 * EEVDF_SLICE_NS);
-	KT_CHECK(b.runtime_ns > 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(run_us); i++) {
+		struct worker a = { 0 },
+			      b = { .run_ns = run_us[i] * NS_PER_US, .nap_ns = 50 * NS_PER_US };
+
+		race(&a, &b, 0, 200 * kt_scale());
+		KT_CHECK(b.runtime_ns <= a.runtime_ns + 3 * EEVDF_SLICE_NS);
+		KT_CHECK(b.runtime_ns > 0);
+	}
 }
 
 /* --- no lock across a switch --------------------------------------------------------------------------------------- */
