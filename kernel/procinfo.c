@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* /proc/interrupts, /proc/cpuinfo, /proc/uptime, /proc/tern/{sched,syscalls,threads,net}. */
+/* /proc/interrupts, /proc/cpuinfo, /proc/uptime, /proc/version, /proc/tern/{motd,sched,syscalls,threads,net}. */
 #include "kernel/procinfo.h"
 #include "fs/vfs.h"
 #include "kernel/core/clock.h"
@@ -7,7 +7,9 @@
 #include "kernel/core/log.h"
 #include "kernel/core/percpu.h"
 #include "kernel/syscall.h"
+#include "kernel/version.h"
 #include "lib/string.h"
+#include "mm/phys/page.h"
 #include "mm/phys/slab.h"
 #include "net/net.h"
 #include "sched/thread.h"
@@ -150,6 +152,32 @@ static void show_net(struct proc_text *t)
 	net_report(net_line, t);
 }
 
+static uint64_t booted_ns; /* [init] */
+
+/* What the shell of a login says first. */
+static void show_motd(struct proc_text *t)
+{
+	struct page_stats s;
+
+	page_stats(&s);
+	proc_printf(t,
+		    "tern " TERN_VERSION
+		    ": %u CPU%s, %lu of %lu KiB of memory used, booted in %lu ms\n"
+		    "Three things to try:\n"
+		    "  hello 5 500          a line every half second; Ctrl-C ends it\n"
+		    "  cat /proc/meminfo    where the memory went\n"
+		    "  burn & burn & burn   keep some CPUs busy, then cat /proc/tern/sched\n",
+		    cpu_count(), cpu_count() == 1 ? "" : "s",
+		    (unsigned long)((s.total - s.free) * (PAGE_SIZE / 1024)),
+		    (unsigned long)(s.total * (PAGE_SIZE / 1024)),
+		    (unsigned long)(booted_ns / NS_PER_MS));
+}
+
+static void show_version(struct proc_text *t)
+{
+	proc_printf(t, "tern version " TERN_VERSION "\n");
+}
+
 void procinfo_init(void)
 {
 	static const struct {
@@ -159,8 +187,11 @@ void procinfo_init(void)
 		{ "interrupts", show_interrupts }, { "cpuinfo", show_cpuinfo },
 		{ "uptime", show_uptime },	   { "tern/sched", show_sched },
 		{ "tern/threads", show_threads },  { "tern/syscalls", show_syscalls },
-		{ "tern/net", show_net },
+		{ "tern/net", show_net },	   { "tern/motd", show_motd },
+		{ "version", show_version },
 	};
+
+	booted_ns = clock_now_ns();
 
 	for (size_t i = 0; i < ARRAY_SIZE(entries); i++)
 		if (procfs_register(entries[i].path, entries[i].show) < 0)
