@@ -21,6 +21,7 @@ static struct {
 	unsigned nr_buckets;	  /* [dcache_lock] a power of two */
 	unsigned nr_hashed;	  /* [dcache_lock] */
 	struct list_head lru;	  /* [dcache_lock] unused negative ones, oldest first */
+	struct list_head stale;	  /* [dcache_lock] detached, to be freed by the next put */
 	unsigned nr_lru;	  /* [dcache_lock] */
 	uint64_t nr_dentries;	  /* [dcache_lock] */
 	uint32_t seed;		  /* [init] */
@@ -39,6 +40,7 @@ static struct list_head *buckets_create(unsigned n)
 int dcache_init(void)
 {
 	list_init(&dcache.lru);
+	list_init(&dcache.stale);
 	dcache.seed = random_u32();
 	dcache.slab = slab_create("dentry", sizeof(struct dentry), 0);
 	dcache.bucket = buckets_create(FIRST_BUCKETS);
@@ -249,6 +251,10 @@ void dentry_put(struct dentry *d)
 	while (d) {
 		spin_lock(&dcache_lock);
 		d = put_locked(d);
+		if (!d && !list_empty(&dcache.stale)) {
+			d = list_first(&dcache.stale, struct dentry, lru);
+			list_del(&d->lru);
+		}
 		spin_unlock(&dcache_lock);
 		if (!d)
 			break;
@@ -257,6 +263,18 @@ void dentry_put(struct dentry *d)
 		dentry_free(d);
 		d = parent;
 	}
+}
+
+/* The name comes to exist: its negative dentry is no longer found. One that a walker holds goes when it is put. */
+static void drop_negative(struct dentry *d) __requires(dcache_lock)
+{
+	DASSERT(!d->inode);
+	if (d->refs > 0) {
+		hash_remove(d);
+		return;
+	}
+	detach(d);
+	list_push_back(&d->lru, &dcache.stale);
 }
 
 int dentry_link_locked(struct dentry *d, struct inode *inode)
@@ -268,9 +286,8 @@ int dentry_link_locked(struct dentry *d, struct inode *inode)
 		return -ENOENT;
 	if (old && old->inode)
 		return -EEXIST;
-	/* a walker may hold the old answer; it is no longer found, and goes when it is put or its turn comes */
 	if (old)
-		hash_remove(old);
+		drop_negative(old);
 	d->inode = inode;
 	d->cookie = parent->next_cookie++;
 	d->pinned = true;
@@ -322,10 +339,8 @@ void dentry_move_locked(struct dentry *d, struct dentry *as)
 	hash_remove(d);
 	rb_erase(&old_parent->children, &d->child_node);
 	negative = dcache_find_locked(as->parent, as->name, as->name_len);
-	if (negative) {
-		DASSERT(!negative->inode);
-		hash_remove(negative);
-	}
+	if (negative)
+		drop_negative(negative);
 	swap_names(d, as);
 	d->parent = as->parent;
 	as->parent = old_parent;

@@ -3,7 +3,7 @@
  * where they lie (in_place), as far as they reach; else zeros. Writing gives a page of its own.
  *
  * Transfers hold INODE, so writes are whole against each other. A copy from or to a program may fault, and the fault
- * may ask this very file for a page: fill() therefore takes only PGCACHE. Names are all in the directory cache. */
+ * may ask this very file for a page: fill() and peek() therefore take only PGCACHE. Names are all in the directory cache. */
 #include "fs/tmpfs.h"
 #include "fs/page_index.h"
 #include "kernel/core/clock.h"
@@ -170,6 +170,7 @@ static struct page *own_page(struct inode *i, uint64_t number)
 	p = page_alloc(0, ALLOC_ZERO);
 	if (!p)
 		return NULL;
+	page_set_owner(p, PAGE_USER);
 	if (n > 0)
 		memcpy(page_addr(p), in_place, n);
 	spin_lock(&t->lock);
@@ -368,7 +369,7 @@ static struct page *page_in_place(const uint8_t *in_place, size_t n)
 	return p;
 }
 
-static int backing_fill(struct vm_backing *b, uint64_t number, struct page **out)
+static struct page *backing_peek(struct vm_backing *b, uint64_t number)
 {
 	struct inode *i = container_of(b, struct tmpfs_backing, b)->inode;
 	const uint8_t *in_place = NULL;
@@ -376,10 +377,19 @@ static int backing_fill(struct vm_backing *b, uint64_t number, struct page **out
 	size_t n;
 
 	if (number >= DIV_ROUND_UP(READ_ONCE(i->size), PAGE_SIZE))
-		return -EIO;
+		return NULL;
 	p = find_page(i->priv, number, &in_place, &n);
-	if (!p)
-		p = page_in_place(in_place, n);
+	return p ? p : page_in_place(in_place, n);
+}
+
+static int backing_fill(struct vm_backing *b, uint64_t number, struct page **out)
+{
+	struct inode *i = container_of(b, struct tmpfs_backing, b)->inode;
+	struct page *p;
+
+	if (number >= DIV_ROUND_UP(READ_ONCE(i->size), PAGE_SIZE))
+		return -EIO;
+	p = backing_peek(b, number);
 	if (!p)
 		p = own_page(i, number);
 	if (!p)
@@ -411,6 +421,7 @@ static int tmpfs_mmap(struct file *f, struct vm_backing **out)
 		return -ENOMEM;
 	refcount_init(&t->b.ref, 1);
 	t->b.fill = backing_fill;
+	t->b.peek = backing_peek;
 	t->b.release = backing_release;
 	t->inode = inode_get(f->inode);
 	*out = &t->b;

@@ -360,6 +360,11 @@ void page_put(struct page *p)
 	free(p);
 }
 
+void page_set_owner(struct page *p, enum page_owner owner)
+{
+	p->owner = owner;
+}
+
 void *page_addr(const struct page *p)
 {
 	return p->priv;

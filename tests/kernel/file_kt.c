@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* Descriptor tables and open files under threads. */
+#include "fs/fdtable.h"
+#include "fs/pipe.h"
+#include "fs/vfs.h"
+#include "kernel/core/panic.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "tests/kernel/crew.h"
+#include "tests/kernel/ktest.h"
+
+#define ALL_CPUS (~(cpumask_t)0)
+#define LIMIT	 1024
+
+struct race {
+	struct fdtable *t;
+	uint64_t rounds;
+	uint32_t stop;	/* [atomic] */
+	uint64_t found; /* [atomic] */
+};
+
+static void reopen_fn(void *arg)
+{
+	struct race *race = arg;
+	struct file *r, *w;
+
+	for (uint64_t i = 0; i < race->rounds; i++) {
+		KT_CHECK(pipe_create(&r, &w, FILE_NONBLOCK) == 0);
+		KT_CHECK(fdtable_install_at(race->t, 7, w, false, LIMIT) == 7);
+		file_put(r);
+		if (i % 2)
+			KT_CHECK(fdtable_close(race->t, 7) == 0);
+	}
+	atomic_store_release(&race->stop, 1);
+}
+
+static void use_fn(void *arg)
+{
+	struct race *race = arg;
+	struct file *f;
+	ssize_t n;
+
+	while (!atomic_load_acquire(&race->stop)) {
+		f = fdtable_lookup(race->t, 7);
+		if (!f)
+			continue;
+		n = file_write_kernel(f, "x", 1);
+		KT_CHECK(n == 1 || n == -EPIPE || n == -EAGAIN);
+		file_put(f);
+		atomic_add_relaxed(&race->found, 1);
+	}
+}
+
+/* RC-012: written to while it is closed and its number is used again. */
+KTEST(file_lookup_against_close)
+{
+	struct race race = { .t = fdtable_create(), .rounds = 2000 * kt_scale() };
+	struct crew crew = { 0 };
+
+	KT_CHECK(race.t);
+	crew_add(&crew, reopen_fn, &race, ALL_CPUS);
+	crew_add(&crew, use_fn, &race, ALL_CPUS);
+	crew_add(&crew, use_fn, &race, ALL_CPUS);
+	crew_join(&crew);
+	fdtable_put(race.t);
+}
+
+struct readers {
+	struct file *f;
+	uint32_t seen[1000]; /* [atomic] */
+};
+
+static void record_fn(void *arg)
+{
+	struct readers *r = arg;
+	uint32_t record[25];
+
+	while (file_read_kernel(r->f, record, sizeof(record)) == sizeof(record)) {
+		for (int k = 1; k < 25; k++)
+			KT_CHECK(record[k] == record[0]);
+		KT_CHECK(record[0] < ARRAY_SIZE(r->seen));
+		atomic_fetch_add(&r->seen[record[0]], 1);
+	}
+}
+
+/* USER-001: the position of one open file is one, whoever reads: each record comes once, whole. */
+KTEST(file_shared_position)
+{
+	static struct readers r;
+	struct vfs_context ctx = { .root = vfs_root() };
+	struct crew crew = { 0 };
+	uint32_t record[25];
+
+	ctx.cwd = ctx.root;
+	memset(&r, 0, sizeof(r));
+	KT_CHECK(vfs_open(&ctx, NULL, "/kt-records", VFS_O_CREAT | VFS_O_TRUNC | FILE_RDWR, 0600,
+			  &r.f) == 0);
+	for (uint32_t i = 0; i < ARRAY_SIZE(r.seen); i++) {
+		for (int k = 0; k < 25; k++)
+			record[k] = i;
+		KT_CHECK(file_write_kernel(r.f, record, sizeof(record)) == sizeof(record));
+	}
+	KT_CHECK(file_seek(r.f, 0, 0) == 0);
+	for (int i = 0; i < 4; i++)
+		crew_add(&crew, record_fn, &r, ALL_CPUS);
+	crew_join(&crew);
+	for (uint32_t i = 0; i < ARRAY_SIZE(r.seen); i++)
+		KT_CHECK(r.seen[i] == 1);
+	KT_CHECK(vfs_unlink(&ctx, NULL, "/kt-records", false) == 0);
+	file_put(r.f);
+	dentry_put(ctx.root);
+}
+
+static void append_fn(void *arg)
+{
+	struct file *f = arg;
+	char line[64];
+
+	memset(line, 'a' + (current_base()->id & 15), sizeof(line));
+	for (int i = 0; i < 300; i++)
+		KT_CHECK(file_write_kernel(f, line, sizeof(line)) == sizeof(line));
+	file_put(f);
+}
+
+/* Appending through separate open files loses and mixes nothing. */
+KTEST(file_append)
+{
+	struct vfs_context ctx = { .root = vfs_root() };
+	struct crew crew = { 0 };
+	struct file *f;
+	char line[64];
+	unsigned lines = 0;
+
+	ctx.cwd = ctx.root;
+	for (int i = 0; i < 4; i++) {
+		KT_CHECK(vfs_open(&ctx, NULL, "/kt-append", VFS_O_CREAT | FILE_APPEND | FILE_WRONLY,
+				  0600, &f) == 0);
+		crew_add(&crew, append_fn, f, ALL_CPUS);
+	}
+	crew_join(&crew);
+	KT_CHECK(vfs_open(&ctx, NULL, "/kt-append", FILE_RDONLY, 0, &f) == 0);
+	while (file_read_kernel(f, line, sizeof(line)) == sizeof(line)) {
+		for (int k = 1; k < 64; k++)
+			KT_CHECK(line[k] == line[0]);
+		lines++;
+	}
+	KT_CHECK(lines == 1200);
+	file_put(f);
+	KT_CHECK(vfs_unlink(&ctx, NULL, "/kt-append", false) == 0);
+	dentry_put(ctx.root);
+}

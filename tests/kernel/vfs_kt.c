@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/* Names under threads, built-in files in place, and every text of /proc. */
+#include "fs/dcache.h"
+#include "fs/tmpfs.h"
+#include "fs/vfs.h"
+#include "kernel/core/log.h"
+#include "kernel/core/panic.h"
+#include "lib/errno.h"
+#include "lib/fmt.h"
+#include "lib/string.h"
+#include "mm/phys/page.h"
+#include "mm/vm/space.h"
+#include "tests/kernel/crew.h"
+#include "tests/kernel/ktest.h"
+
+#define ALL_CPUS (~(cpumask_t)0)
+
+static struct vfs_context ctx; /* [init] */
+
+static void begin(void)
+{
+	ctx.root = vfs_root();
+	ctx.cwd = ctx.root;
+}
+
+static void end(void)
+{
+	dentry_drop_negatives(ctx.root);
+	dentry_put(ctx.root);
+}
+
+static void open_close(const char *path)
+{
+	struct file *f;
+	char byte;
+
+	if (vfs_open(&ctx, NULL, path, VFS_O_CREAT | FILE_RDWR, 0644, &f))
+		return;
+	KT_CHECK(file_write_kernel(f, "x", 1) == 1);
+	KT_CHECK(file_read_kernel(f, &byte, 1) >= 0);
+	file_put(f);
+}
+
+static void storm_fn(void *arg)
+{
+	static const char *const names[] = { "/kt/a",	  "/kt/b", "/kt/d/a",
+					     "/kt/d/e/b", "/kt/d", "/kt/d/e" };
+	uint64_t x = kt_seed() + (uint64_t)current_base()->id * 7919;
+	struct kstat st;
+
+	for (uint64_t i = 0; i < 1500 * kt_scale(); i++) {
+		const char *p = names[crew_random(&x) % 6], *q = names[crew_random(&x) % 6];
+
+		switch (crew_random(&x) % 7) {
+		case 0:
+		case 1:
+			open_close(p);
+			break;
+		case 2:
+			(void)!vfs_mkdir(&ctx, NULL, p, 0755);
+			break;
+		case 3:
+			(void)!vfs_unlink(&ctx, NULL, p, crew_random(&x) & 1);
+			break;
+		case 4:
+			(void)!vfs_rename(&ctx, NULL, p, NULL, q);
+			break;
+		case 5:
+			(void)!vfs_link(&ctx, NULL, p, NULL, q);
+			break;
+		default:
+			if (vfs_stat(&ctx, NULL, p, true, &st) == 0)
+				KT_CHECK(st.nlink < 100);
+		}
+	}
+}
+
+static bool first_name(void *arg, const char *name, size_t len, uint64_t ino, uint8_t type, off_t next)
+{
+	char *out = arg;
+
+	if (name[0] == '.')
+		return true;
+	memcpy(out, name, len);
+	out[len] = '\0';
+	return false;
+}
+
+/* The first name in a directory, or "". */
+static void first_child(const char *dir, char *out)
+{
+	struct file *f;
+
+	*out = '\0';
+	KT_CHECK(vfs_open(&ctx, NULL, dir, VFS_O_DIRECTORY, 0, &f) == 0);
+	KT_CHECK(file_iterate(f, first_name, out) == 0);
+	file_put(f);
+}
+
+/* Remove all that is below top, always the first name of a directory; each removed name is gone. */
+static void remove_below(const char *top)
+{
+	char path[200], name[32];
+	struct kstat st;
+
+	str_copy(path, top, sizeof(path));
+	for (;;) {
+		first_child(path, name);
+		if (*name) {
+			fmt_print(path + strlen(path), sizeof(path) - strlen(path), "/%s", name);
+			if (vfs_unlink(&ctx, NULL, path, false))
+				continue;
+		} else if (strcmp(path, top) == 0) {
+			return;
+		} else {
+			KT_CHECK(vfs_unlink(&ctx, NULL, path, true) == 0);
+		}
+		KT_CHECK(vfs_stat(&ctx, NULL, path, false, &st) == -ENOENT);
+		*strrchr(path, '/') = '\0';
+	}
+}
+
+/* afterwards every name that is listed goes, and none is found that went. */
+KTEST(vfs_storm)
+{
+	struct crew crew = { 0 };
+
+	begin();
+	KT_CHECK(vfs_mkdir(&ctx, NULL, "/kt", 0755) == 0);
+	for (int i = 0; i < 4; i++)
+		crew_add(&crew, storm_fn, NULL, ALL_CPUS);
+	crew_join(&crew);
+	remove_below("/kt");
+	KT_CHECK(vfs_unlink(&ctx, NULL, "/kt", true) == 0);
+	end();
+}
+
+/* A built-in program is mapped where it lies in the image, and stays whole when the file is written. */
+KTEST(vfs_built_in_file)
+{
+	struct vm_backing *b;
+	struct file *f;
+	struct page *p;
+	uint64_t pages = tmpfs_pages();
+	char magic[4], changed[4];
+	off_t at = 0;
+	struct io io;
+
+	begin();
+	KT_CHECK(vfs_open(&ctx, NULL, "/bin/hello", FILE_RDONLY, 0, &f) == 0);
+	KT_CHECK(file_read_kernel(f, magic, 4) == 4);
+	KT_CHECK(memcmp(magic, "\177ELF", 4) == 0);
+	KT_CHECK(f->ops->mmap(f, &b) == 0);
+	p = b->peek(b, 0);
+	KT_CHECK(p && p->owner == PAGE_RESERVED);
+	KT_CHECK(memcmp(page_addr(p), "\177ELF", 4) == 0);
+	KT_CHECK(tmpfs_pages() == pages);
+	file_put(f);
+	KT_CHECK(vfs_open(&ctx, NULL, "/kt-hello", VFS_O_CREAT | FILE_RDWR, 0700, &f) == 0);
+	tmpfs_set_in_place(f->inode, page_addr(p), PAGE_SIZE);
+	io_init_kernel(&io, "XXXX", 4);
+	KT_CHECK(file_write_at(f, &io, &at) == 4);
+	KT_CHECK(tmpfs_pages() == pages + 1);
+	KT_CHECK(memcmp(page_addr(p), "\177ELF", 4) == 0);
+	at = 0;
+	io_init_kernel(&io, changed, 4);
+	KT_CHECK(file_read_at(f, &io, &at) == 4 && memcmp(changed, "XXXX", 4) == 0);
+	page_put(p);
+	vm_backing_put(b);
+	file_put(f);
+	KT_CHECK(vfs_unlink(&ctx, NULL, "/kt-hello", false) == 0);
+	end();
+}
+
+struct seen {
+	char name[64][24];
+	uint8_t type[64];
+	unsigned n;
+};
+
+static bool collect(void *arg, const char *name, size_t len, uint64_t ino, uint8_t type, off_t next)
+{
+	struct seen *s = arg;
+
+	if (s->n < 64 && len < 24 && name[0] != '.') {
+		memcpy(s->name[s->n], name, len);
+		s->name[s->n][len] = '\0';
+		s->type[s->n++] = type;
+	}
+	return true;
+}
+
+static void read_all(const char *path)
+{
+	struct file *f;
+	char buf[256];
+	ssize_t n, total = 0;
+
+	if (vfs_open(&ctx, NULL, path, FILE_RDONLY, 0, &f)) {
+		kt_fail(__FILE__, __LINE__, path);
+		return;
+	}
+	while ((n = file_read_kernel(f, buf, sizeof(buf))) > 0)
+		total += n;
+	KT_CHECK(n == 0);
+	if (total == 0)
+		kt_fail(__FILE__, __LINE__, path);
+	file_put(f);
+}
+
+static void read_dir(const char *dir)
+{
+	static struct seen s;
+	struct file *f;
+	char path[64];
+
+	s.n = 0;
+	KT_CHECK(vfs_open(&ctx, NULL, dir, FILE_RDONLY, 0, &f) == 0);
+	KT_CHECK(file_iterate(f, collect, &s) == 0);
+	file_put(f);
+	KT_CHECK(s.n > 0);
+	for (unsigned i = 0; i < s.n; i++) {
+		fmt_print(path, sizeof(path), "%s/%s", dir, s.name[i]);
+		if (s.type[i] == 8)
+			read_all(path);
+	}
+}
+
+KTEST(vfs_every_proc_text)
+{
+	begin();
+	read_dir("/proc");
+	read_dir("/proc/tern");
+	end();
+}
+
+/* REL-005: the lines of meminfo add up to MemTotal. */
+static uint64_t meminfo(const char *text, const char *name)
+{
+	size_t len = strlen(name);
+	uint64_t v = 0;
+
+	while (strncmp(text, name, len) != 0) {
+		text = strchr(text, '\n');
+		if (!text || !*++text)
+			return UINT64_MAX;
+	}
+	for (text += len; *text == ' '; text++)
+		;
+	for (; *text >= '0' && *text <= '9'; text++)
+		v = v * 10 + (uint64_t)(*text - '0');
+	return v;
+}
+
+KTEST(vfs_meminfo_adds_up)
+{
+	static char text[2048];
+	struct file *f;
+	ssize_t n;
+
+	begin();
+	KT_CHECK(vfs_open(&ctx, NULL, "/proc/meminfo", FILE_RDONLY, 0, &f) == 0);
+	n = file_read_kernel(f, text, sizeof(text) - 1);
+	KT_CHECK(n > 0);
+	text[MAX(n, (ssize_t)0)] = '\0';
+	file_put(f);
+	KT_CHECK(meminfo(text, "MemTotal:") ==
+		 meminfo(text, "MemFree:") + meminfo(text, "Slab:") + meminfo(text, "PageTables:") +
+			 meminfo(text, "KernelPages:") + meminfo(text, "UserPages:"));
+	end();
+}
