@@ -65,7 +65,7 @@ say	 = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,@echo "  $(1)	$(2)")
 KASAN_OFFSET := 0xdfffffe000000000
 SAN_FLAGS := $(if $(filter asan,$(VARIANT)),-fsanitize=kernel-address -fasan-shadow-offset=$(KASAN_OFFSET) \
 	     --param asan-instrumentation-with-call-threshold=0 --param asan-stack=1 --param asan-globals=1 \
-	     -fsanitize=undefined -DSAN_ADDRESS=1 -Wno-frame-larger-than)
+	     -fsanitize=undefined -Wno-frame-larger-than)
 # What must run before the shadow is mapped, or is the sanitizer itself, is built without it; so is the
 # third-party crypto, which would be too slow to log in with.
 NOSAN	  := arch/aarch64/boot% arch/aarch64/early% kernel/core/kasan% kernel/core/ubsan% lib/string% \
@@ -75,7 +75,8 @@ NOSAN	  := arch/aarch64/boot% arch/aarch64/early% kernel/core/kasan% kernel/core
 COMMON := -std=gnu11 -O2 -g -ffreestanding -nostdinc -fno-pie -mcpu=cortex-a53 -mgeneral-regs-only -mstrict-align \
 	  -mno-outline-atomics -fno-common -fno-strict-aliasing -fno-delete-null-pointer-checks -fno-omit-frame-pointer \
 	  -fno-asynchronous-unwind-tables -fstack-protector-strong -ffunction-sections -fdata-sections \
-	  "-ffile-prefix-map=$(CURDIR)=." $(INCLUDES) $(if $(DEBUG),-DDEBUG=1)
+	  "-ffile-prefix-map=$(CURDIR)=." $(INCLUDES) $(if $(DEBUG),-DDEBUG=1) \
+	  $(if $(filter asan,$(VARIANT)),-DSAN_ADDRESS=1)
 STRICT := -Wall -Wextra -Wno-unused-parameter -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wundef -Wvla \
 	  -Wwrite-strings -Wimplicit-fallthrough -Wframe-larger-than=1024 $(if $(WERROR),-Werror)
 LWIP_FLAGS    := -Wall -Wextra -Wno-unused-parameter -Inet

@@ -10,6 +10,7 @@
 #include "kernel/console.h"
 #include "kernel/core/clock.h"
 #include "kernel/core/irq.h"
+#include "kernel/core/kasan.h"
 #include "kernel/core/log.h"
 #include "kernel/core/machine.h"
 #include "kernel/core/panic.h"
@@ -108,6 +109,7 @@ void kernel_main(paddr_t tree)
 		panic("machine: %s", problem);
 	arch_describe_cpu(text, sizeof(text));
 	log_info("tern: version " TERN_VERSION ", %s", text);
+	kasan_start(boot_alloc);
 	percpu_init(boot_alloc);
 	pages_init();
 	slab_init();

@@ -44,6 +44,11 @@ bool arch_map_ram(uint64_t start, uint64_t size) __must_check;
 void arch_leave_identity_map(void);
 /* boot: map device registers for good; NULL if the area is used up. */
 void *arch_map_device(uint64_t start, uint64_t size) __must_check;
+/* SAN=address: the shadow of address a is at SHADOW_OF(a). boot: give memory to the shadow of [from, to). */
+#define SHADOW_BASE  0xffffffd000000000UL
+#define SHADOW_SIZE  (64UL << 30)
+#define SHADOW_OF(a) (((uintptr_t)(a) >> 3) + 0xdfffffe000000000UL)
+void arch_map_shadow(vaddr_t from, vaddr_t to, void *(*alloc)(size_t size, size_t align));
 /* boot: is no page of the kernel writable and executable, or open to EL0? Needs the linear map. */
 bool arch_kernel_map_is_safe(void);
 

@@ -3,6 +3,7 @@
  * every symbol PC-relative (adrp), so an address taken here is a physical one. No absolute address may be stored
  * in data used here, and no sanitizer may instrument this file. */
 #include "arch/aarch64/mmu_priv.h"
+#include "arch/aarch64/shadow_priv.h"
 
 struct boot_info boot_info __section(".bss.boot_scratch");
 pte_t boot_tables[BOOT_TABLES][PTES] __section(".bss.boot_scratch") __aligned(4096);
@@ -109,6 +110,7 @@ void early_map(uint64_t image_pa)
 	/* The step from physical to virtual: the image once more, where it is, for TTBR0. Never writable. */
 	ok = ok &&
 	     boot_map(boot_identity_root, 0, image_pa, image_pa, ALIGN_UP(size, BIT(21)), PTE_EXEC);
+	shadow_early_map();
 	while (!ok)
 		__asm__ __volatile__("wfi");
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Translation after boot: the linear map, the device area, the format of an entry, and invalidation. */
 #include "arch/aarch64/mmu_priv.h"
+#include "arch/aarch64/shadow_priv.h"
 #include "arch/aarch64/sysreg.h"
 
 uint64_t arch_linear_pa; /* [init] */
@@ -119,7 +120,7 @@ static bool table_is_safe(const pte_t *table, unsigned level)
 	for (unsigned i = 0; i < PTES; i++) {
 		pte_t e = table[i];
 
-		if (!arch_pte_valid(e))
+		if (!arch_pte_valid(e) || (level == 1 && shadow_root_index(i)))
 			continue;
 		if (arch_pte_is_table(e, level)) {
 			uint64_t pa = arch_pte_addr(e).pa;

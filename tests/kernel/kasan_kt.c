@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* The sanitizers find what they are there to find. Only in the SAN=address image. */
+#include "tests/kernel/ktest.h"
+
+#ifdef SAN_ADDRESS
+
+#include "arch/aarch64/arch.h"
+#include "lib/string.h"
+#include "mm/phys/page.h"
+#include "mm/phys/slab.h"
+
+static char global[13];
+static unsigned five = 5;
+
+/* An index the compiler cannot know. */
+static size_t hidden(size_t n)
+{
+	__asm__ __volatile__("" : "+r"(n));
+	return n;
+}
+
+static char *hidden_pointer(void *p)
+{
+	return (char *)hidden((size_t)p);
+}
+
+static void heap_overflow(void *p)
+{
+	hidden_pointer(p)[hidden(32)] = 1;
+}
+
+static void use_after_free(void *unused)
+{
+	char *p = hidden_pointer(kmalloc(24));
+
+	kfree(p);
+	p[0] = 1;
+}
+
+static void page_after_free(void *unused)
+{
+	struct page *pg = page_alloc(0, 0);
+	char *p = hidden_pointer(page_addr(pg));
+
+	page_put(pg);
+	KT_CHECK(p[8] == 0);
+}
+
+static void stack_overrun(void *unused)
+{
+	char room[24];
+	char *p = hidden_pointer(room);
+
+	p[hidden(24)] = 1;
+}
+
+static void global_overrun(void *unused)
+{
+	hidden_pointer(global)[hidden(13)] = 1;
+}
+
+static void shift_too_far(void *unused)
+{
+	KT_CHECK((1u << hidden(32 + five)) != 77);
+}
+
+static void add_too_much(void *unused)
+{
+	int big = (int)hidden(0x7fffffff);
+
+	KT_CHECK(big + (int)five != 77);
+}
+
+KTEST(sanitizers)
+{
+	char *p = kmalloc(32);
+
+	KT_CHECK(p != NULL);
+	kt_expect_bug(heap_overflow, p, "kasan: write of 1 bytes");
+	kfree(p);
+	kt_expect_bug(use_after_free, NULL, "kasan: write of 1 bytes");
+	kt_expect_bug(page_after_free, NULL, "kasan: read of 1 bytes");
+	kt_expect_bug(stack_overrun, NULL, "the stack beside a variable");
+	kt_expect_bug(global_overrun, NULL, "the end of");
+	kt_expect_bug(shift_too_far, NULL, "ubsan: shift");
+	kt_expect_bug(add_too_much, NULL, "ubsan: signed addition");
+}
+
+#endif
