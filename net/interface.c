@@ -44,6 +44,7 @@ struct interface {
 	unsigned rx_pad;  /* [init] */
 	bool kick;	  /* something was submitted since the last kick */
 	bool tx_blocked;  /* lwIP was refused: interrupt and tcp_txnow() when there is room */
+	bool tx_resume;	  /* room has come back since */
 	bool dead;	  /* could not be mended */
 	/* Connections that came before our address did: whoever hands out the lease knows it first, and sends what
 	 * waited for it. Kept until the address is there, or their peers would wait seconds to try again. */
@@ -237,10 +238,20 @@ static void tx_reclaim(struct interface *i)
 			pbuf_free(cookie[k]);
 		any = true;
 	}
+	/* not tcp_txnow() here: we may be below tcp_output(), which does not stand being entered again */
 	if (any && i->tx_blocked) {
 		i->tx_blocked = false;
-		tcp_txnow();
+		i->tx_resume = true;
 	}
+}
+
+/* Outside of any lwIP function: send what was refused. */
+static void tx_resume(struct interface *i)
+{
+	if (!i->tx_resume)
+		return;
+	i->tx_resume = false;
+	tcp_txnow();
 }
 
 /* The pieces of a frame; 0: too many. */
@@ -356,9 +367,9 @@ static void mend(struct interface *i)
 	log_warn("net: %s: device reset and started again", i->dev->name);
 	rx_fill(i);
 	i->tx_blocked = false;
+	i->tx_resume = true;
 	if (!ip4_addr_isany_val(*netif_ip4_addr(&i->netif)))
 		etharp_gratuitous(&i->netif);
-	tcp_txnow();
 }
 
 static void follow_link(struct interface *i)
@@ -390,6 +401,7 @@ bool net_if_poll_all(void)
 			continue;
 		follow_link(i);
 		tx_reclaim(i);
+		tx_resume(i);
 		more |= rx_poll(i);
 		early_deliver(i);
 		if (i->posted < i->dev->rx_ring)
@@ -415,6 +427,7 @@ void net_if_flush_all(void)
 	struct interface *i;
 
 	list_for_each (i, &interfaces, link) {
+		tx_resume(i);
 		if (i->kick && !i->dead) {
 			i->kick = false;
 			i->dev->ops->kick(i->dev);

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT */
+/* The driver and the stack on a model device: A3, A4, A7, N4, N5, N7, X-09, X-10, X-12. */
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+
+#include "fs/file.h"
+#include "fs/inode.h"
+#include "lib/atomic.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/phys/page.h"
+#include "mm/phys/slab.h"
+#include "net/core.h"
+#include "net/interface.h"
+#include "net/net.h"
+#include "tests/kernel/crew.h"
+#include "tests/kernel/ktest.h"
+#include "tests/kernel/vnet_player.h"
+
+#define ALL_CPUS (~(cpumask_t)0)
+#define MODERN	 (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_RING_F_EVENT_IDX))
+#define STREAMS	 4
+
+/* One direction of one connection: numbers from a generator, checked as they come. */
+struct stream {
+	struct file *out, *in;
+	uint64_t seed;
+	size_t total;
+	size_t got;
+	uint64_t wrong;
+	uint32_t finished; /* [atomic] */
+	bool may_fail;	   /* [init] memory is short on purpose */
+};
+
+static void fill(uint8_t *buf, size_t n, uint64_t *seed)
+{
+	for (size_t i = 0; i < n; i++)
+		buf[i] = (uint8_t)(crew_random(seed) >> 11);
+}
+
+static void writer(void *arg)
+{
+	struct stream *s = arg;
+	uint64_t seed = s->seed, sizes = s->seed ^ 77;
+	uint8_t *buf = kmalloc(8192);
+	size_t left = s->total;
+
+	while (buf && left) {
+		size_t n = 1 + crew_random(&sizes) % 8192;
+
+		n = MIN(n, left);
+		fill(buf, n, &seed);
+		if (file_write_kernel(s->out, buf, n) != (ssize_t)n)
+			break;
+		left -= n;
+	}
+	KT_CHECK(left == 0 || s->may_fail);
+	KT_CHECK(socket_shutdown(s->out, SOCKET_SHUT_WR) == 0);
+	kfree(buf);
+}
+
+static void reader(void *arg)
+{
+	struct stream *s = arg;
+	uint64_t seed = s->seed;
+	uint8_t *buf = kmalloc(8192), *want = kmalloc(8192);
+	ssize_t n;
+
+	while (buf && want && (n = file_read_kernel(s->in, buf, 8192)) > 0) {
+		fill(want, (size_t)n, &seed);
+		s->wrong += memcmp(buf, want, (size_t)n) != 0;
+		s->got += (size_t)n;
+	}
+	atomic_store_release(&s->finished, 1);
+	kfree(buf);
+	kfree(want);
+}
+
+struct traffic {
+	struct file *listener;
+	struct file *client[STREAMS], *server[STREAMS];
+	struct stream stream[2 * STREAMS];
+	struct crew crew;
+};
+
+static struct traffic *traffic_begin(size_t total, bool may_fail)
+{
+	struct traffic *t = kzalloc(sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->listener = player_listen();
+	for (unsigned i = 0; i < STREAMS; i++) {
+		if (!player_connect(t->listener, &t->client[i], &t->server[i]))
+			return t;
+		t->stream[2 * i] = (struct stream){ .out = t->client[i],
+						    .in = t->server[i],
+						    .seed = kt_seed() + i,
+						    .total = total };
+		t->stream[2 * i + 1] = (struct stream){ .out = t->server[i],
+							.in = t->client[i],
+							.seed = kt_seed() + 100 + i,
+							.total = total };
+	}
+	for (unsigned i = 0; i < 2 * STREAMS; i++) {
+		t->stream[i].may_fail = may_fail;
+		crew_add(&t->crew, writer, &t->stream[i], ALL_CPUS);
+		crew_add(&t->crew, reader, &t->stream[i], ALL_CPUS);
+	}
+	return t;
+}
+
+static struct traffic *traffic_start(size_t total)
+{
+	return traffic_begin(total, false);
+}
+
+static bool traffic_done(struct traffic *t)
+{
+	for (unsigned i = 0; i < 2 * STREAMS; i++) {
+		if (!atomic_load_acquire(&t->stream[i].finished))
+			return false;
+	}
+	return true;
+}
+
+static void traffic_end(struct traffic *t)
+{
+	crew_join(&t->crew);
+	for (unsigned i = 0; i < 2 * STREAMS; i++) {
+		KT_CHECK(t->stream[i].got == t->stream[i].total);
+		KT_CHECK(t->stream[i].wrong == 0);
+	}
+	for (unsigned i = 0; i < STREAMS; i++) {
+		file_put(t->client[i]);
+		file_put(t->server[i]);
+	}
+	file_put(t->listener);
+	kfree(t);
+}
+
+static void nap(uint64_t ms)
+{
+	(void)!sleep_until(crew_deadline_ms(ms), WAIT_UNINTERRUPTIBLE);
+}
+
+static struct player *start(uint64_t features)
+{
+	struct player *p = kzalloc(sizeof(*p));
+
+	/* the machine's own interface is quiet when it has its lease */
+	(void)!net_wait_address(crew_deadline_ms(2000));
+	if (file_init() < 0 || !p || !player_start(p, features)) {
+		kt_fail(__FILE__, __LINE__, "no player");
+		return NULL;
+	}
+	return p;
+}
+
+static void stop(struct player *p)
+{
+	struct net_usage u;
+
+	player_stop(p);
+	kfree(p);
+	net_usage(&u);
+	/* I-NET-4 */
+	KT_CHECK(u.rx_frames == u.rx_delivered + u.rx_dropped);
+}
+
+static void streams(uint64_t features, uint32_t shuffle, uint32_t lose)
+{
+	struct player *p = start(features);
+	struct traffic *t;
+
+	if (!p)
+		return;
+	p->shuffle = shuffle;
+	p->lose = lose;
+	t = traffic_start(150000 * kt_scale());
+	traffic_end(t);
+	KT_CHECK(p->frames > 800);
+	stop(p);
+}
+
+KTEST(vnet_streams)
+{
+	streams(MODERN, 0, 0);
+}
+
+/* N5: transmits complete late and in any order; no EVENT_IDX. */
+KTEST(vnet_streams_shuffled)
+{
+	streams(BIT(VIRTIO_F_VERSION_1), 1, 0);
+}
+
+KTEST(vnet_streams_lossy)
+{
+	streams(MODERN, 1, 10);
+}
+
+/* X-09, N4: for 700 ms nothing comes back, then all; no transmit interrupt is ever raised. Back-pressure, not loss. */
+KTEST(vnet_transmits_held)
+{
+	struct player *p = start(MODERN);
+	struct traffic *t;
+	struct net_usage before, after;
+
+	if (!p)
+		return;
+	p->mute = 1;
+	net_usage(&before);
+	t = traffic_start(200000);
+	for (int i = 0; i < 2; i++) {
+		atomic_store_relaxed(&p->hold_tx, 1);
+		nap(700);
+		atomic_store_relaxed(&p->hold_tx, 0);
+		player_poke(p);
+		nap(50);
+	}
+	traffic_end(t);
+	net_usage(&after);
+	KT_CHECK(after.resets == before.resets);
+	stop(p);
+}
+
+/* A7: the device asks for a reset, or lies, in mid-traffic: the connections live on, all buffers are posted again. */
+static void misbehave(struct player *p, unsigned how)
+{
+	switch (how) {
+	case 0:
+		model_need_reset(&p->m);
+		break;
+	case 1:
+		model_used_raw(&p->m, 1, 4711, 0);
+		model_raise(&p->m, VIRTIO_ISR_QUEUE);
+		break;
+	case 2:
+		model_used_index(&p->m, 0, 0x7777);
+		model_raise(&p->m, VIRTIO_ISR_QUEUE);
+		break;
+	default:
+		model_used_raw(&p->m, 0, 3, 0xffffffff);
+		model_raise(&p->m, VIRTIO_ISR_QUEUE);
+	}
+}
+
+KTEST(vnet_reset_in_traffic)
+{
+	struct player *p = start(MODERN);
+	struct net_usage before, after;
+	struct traffic *t;
+	unsigned done = 0;
+
+	if (!p)
+		return;
+	net_usage(&before);
+	t = traffic_start(400000);
+	for (unsigned i = 0; i < 8 && !traffic_done(t); i++) {
+		nap(20);
+		misbehave(p, i % 4);
+		done++;
+	}
+	traffic_end(t);
+	net_usage(&after);
+	KT_CHECK(done >= 2);
+	KT_CHECK(after.resets > before.resets);
+	KT_CHECK(after.rx_posted == before.rx_posted);
+	stop(p);
+}
+
+/* The watchdog: transmits that never come back. */
+KTEST(vnet_stall)
+{
+	struct player *p = start(MODERN);
+	struct net_usage before, after;
+	struct traffic *t;
+	uint64_t end = crew_deadline_ms(6000);
+
+	if (!p)
+		return;
+	net_usage(&before);
+	t = traffic_start(50000);
+	atomic_store_relaxed(&p->hold_tx, 1);
+	atomic_store_relaxed(&p->silent, 1);
+	do {
+		nap(50);
+		net_usage(&after);
+	} while (after.resets == before.resets && !traffic_done(t) && clock_now_ns() < end);
+	atomic_store_relaxed(&p->hold_tx, 0);
+	atomic_store_relaxed(&p->silent, 0);
+	player_poke(p);
+	traffic_end(t);
+	stop(p);
+}
+
+/* N7: interrupts without work are counted and harmless; both directions go on. */
+KTEST(vnet_interrupt_storm)
+{
+	struct player *p = start(MODERN);
+	struct traffic *t;
+	uint64_t raised = 0, spurious;
+
+	if (!p)
+		return;
+	t = traffic_start(100000);
+	while (!traffic_done(t) || raised < 20000) {
+		model_raise(&p->m, raised % 2 ? VIRTIO_ISR_QUEUE : 0);
+		raised++;
+		if (raised % 64 == 0)
+			sched_yield();
+	}
+	traffic_end(t);
+	spurious = atomic_load_relaxed(&p->v->nd.spurious);
+	KT_CHECK(spurious > 0);
+	stop(p);
+}
+
+/* Frames in any number while memory is short: dropped, counted, and afterwards everything works. */
+KTEST(vnet_flood_no_memory)
+{
+	struct player *p = start(MODERN);
+	struct traffic *t;
+
+	if (!p)
+		return;
+	t = traffic_begin(60000, true);
+	for (int i = 0; i < 100 && !traffic_done(t); i++) {
+		alloc_fail_after(1 + (uint64_t)i % 7);
+		nap(1);
+	}
+	alloc_fail_after(0);
+	/* a failed write ends its stream: what was promised is not checked here, only that all ends */
+	crew_join(&t->crew);
+	for (unsigned i = 0; i < STREAMS; i++) {
+		(void)!socket_abort(t->client[i]);
+		file_put(t->client[i]);
+		(void)!socket_abort(t->server[i]);
+		file_put(t->server[i]);
+	}
+	file_put(t->listener);
+	kfree(t);
+	stop(p);
+}
+
+/* I-NET-1: lwIP's memory without the lock. */
+static void allocate_unlocked(void *arg)
+{
+	void *net_mem_alloc(size_t size);
+
+	net_mem_alloc(64);
+}
+
+KTEST(net_core_not_held)
+{
+	kt_expect_bug(allocate_unlocked, NULL, "mutex_held(&net_core)");
+}
