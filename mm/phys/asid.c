@@ -35,22 +35,25 @@ static DEFINE_PER_CPU(struct asid_cpu, asid_cpu);
 static spinlock_t lock = SPINLOCK_INIT(ASID);
 static uint64_t generation; /* [atomic] written under lock; the lowest NUMBER_BITS are 0 */
 static uint64_t *used;	    /* [lock] a bit a number; number 0 is the empty table's */
-static unsigned nr_numbers; /* [init] */
+static unsigned nr_numbers; /* [lock] those in use; the bitmap has room for all */
 static unsigned hint;	    /* [lock] all numbers below it are used */
+
+/* A number for each CPU, for the space being activated, and the empty one. */
+static unsigned numbers_for(unsigned bits)
+{
+	while (1UL << bits < cpu_count() + 2)
+		bits++;
+	return 1u << MIN(bits, arch_asid_bits());
+}
 
 void asid_init(void)
 {
 	unsigned bits = arch_asid_bits();
-	unsigned want = (unsigned)cmdline_u64("asid_bits", bits);
 
-	/* a number for each CPU, for the space being activated, and the empty one */
-	while (1UL << want < cpu_count() + 2 || want < 1)
-		want++;
-	bits = MIN(want, bits);
-	nr_numbers = 1u << bits;
-	used = kcalloc(DIV_ROUND_UP(nr_numbers, 64), sizeof(uint64_t));
+	nr_numbers = numbers_for((unsigned)MIN(cmdline_u64("asid_bits", bits), (uint64_t)bits));
+	used = kcalloc(DIV_ROUND_UP(1u << bits, 64), sizeof(uint64_t));
 	if (!used)
-		panic("asid: no memory for %u numbers", nr_numbers);
+		panic("asid: no memory for %u numbers", 1u << bits);
 	used[0] = 1;
 	hint = 1;
 	generation = BIT(NUMBER_BITS);
@@ -71,7 +74,7 @@ static void roll_over(void) __requires(lock)
 	struct cpu *c;
 
 	atomic_store_relaxed(&generation, generation + BIT(NUMBER_BITS));
-	memset(used, 0, DIV_ROUND_UP(nr_numbers, 64) * sizeof(uint64_t));
+	memset(used, 0, DIV_ROUND_UP(1u << arch_asid_bits(), 64) * sizeof(uint64_t));
 	used[0] = 1;
 	hint = 1;
 	for_each_cpu (c) {
@@ -258,4 +261,18 @@ void asid_flush_page(struct asid_ctx *ctx, vaddr_t va)
 void asid_flush_all(struct asid_ctx *ctx)
 {
 	flush(ctx, 0, true);
+}
+
+void asid_limit(unsigned bits)
+{
+	irqflags_t f = spin_lock_irqsave(&lock);
+
+	nr_numbers = bits ? numbers_for(bits) : 1u << arch_asid_bits();
+	roll_over();
+	spin_unlock_irqrestore(&lock, f);
+}
+
+uint64_t asid_generations(void)
+{
+	return atomic_load_relaxed(&generation) >> NUMBER_BITS;
 }

@@ -19,4 +19,9 @@ void asid_activate(struct asid_ctx *ctx, paddr_t root);
 void asid_flush_page(struct asid_ctx *ctx, vaddr_t va);
 void asid_flush_all(struct asid_ctx *ctx);
 
+/* Tests: from now on only 2^bits numbers, or as few as the CPUs allow; begins a new generation. 0: all again. */
+void asid_limit(unsigned bits);
+/* Generations begun since boot. */
+uint64_t asid_generations(void);
+
 #endif

@@ -170,7 +170,6 @@ static void reaper(void *unused)
 
 void vm_init(void)
 {
-	asid_init();
 	regions_init();
 	cache = slab_create("vm_space", sizeof(struct vm_space), 0);
 	if (!cache || thread_spawn("vm-reaper", reaper, NULL) < 0)

@@ -37,6 +37,7 @@ static struct vm_space *boot(size_t ram)
 	pages_init();
 	slab_init();
 	kstack_init();
+	asid_init();
 	vm_init();
 
 	struct vm_space *s = vm_space_create();
