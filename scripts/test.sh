@@ -144,7 +144,13 @@ scale=1
 
 for ring in $rings; do
 	case $ring in
-	lint) run_ring lint tests/lint/run.sh -k "$filter" ;;
+	lint)
+		if [ $size = quick ]; then
+			run_ring lint tests/lint/run.sh --quick -k "$filter"
+		else
+			run_ring lint tests/lint/run.sh -k "$filter"
+		fi
+		;;
 	host) run_ring host "$PYTHON" tests/host/run.py -k "$filter" --seed $seed --scale $scale ;;
 	fuzz) run_ring fuzz "$PYTHON" tests/fuzz/run.py -k "$filter" --seed $seed --seconds $fuzz_seconds ;;
 	kernel) run_ring kernel ring_kernel ;;

@@ -36,7 +36,29 @@ def read_file(path):
         return ""
 
 
-class Guest:
+class Client:
+    """How to run commands in something that has a config file for ssh."""
+
+    def ssh_command(self, *command, options=()):
+        return ["ssh", "-F", self.config, *options, "tern", *command]
+
+    def ssh(self, *command, data=b"", options=(), timeout=60, check=False):
+        """Run one command; the result has returncode, stdout and stderr in bytes."""
+        done = subprocess.run(self.ssh_command(*command, options=options), input=data,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout)
+        if check:
+            assert done.returncode == 0, (
+                f"{shlex.join(command)}: status {done.returncode}, stderr {done.stderr[-500:]!r}\n{self.tail()}")
+        return done
+
+    def popen(self, *command, options=(), **kwargs):
+        kwargs.setdefault("stdin", subprocess.PIPE)
+        kwargs.setdefault("stdout", subprocess.PIPE)
+        kwargs.setdefault("stderr", subprocess.PIPE)
+        return subprocess.Popen(self.ssh_command(*command, options=options), **kwargs)
+
+
+class Guest(Client):
     """One guest in the background, called by a name of its own, on a port of its own.
 
     with Guest("io", smp=4, image="debug") as g:
@@ -108,24 +130,6 @@ class Guest:
         """Raise if a line of the forbid list was printed by the guest or by QEMU."""
         lines = forbidden_lines(self.console() + "\n" + read_file(os.path.join(self.folder, "qemu.err")))
         assert not lines, "forbidden on the console:\n" + "\n".join(lines[:20])
-
-    def ssh_command(self, *command, options=()):
-        return ["ssh", "-F", self.config, *options, "tern", *command]
-
-    def ssh(self, *command, data=b"", options=(), timeout=60, check=False):
-        """Run one command; the result has returncode, stdout and stderr in bytes."""
-        done = subprocess.run(self.ssh_command(*command, options=options), input=data,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout)
-        if check:
-            assert done.returncode == 0, (
-                f"{shlex.join(command)}: status {done.returncode}, stderr {done.stderr[-500:]!r}\n{self.tail()}")
-        return done
-
-    def popen(self, *command, options=(), **kwargs):
-        kwargs.setdefault("stdin", subprocess.PIPE)
-        kwargs.setdefault("stdout", subprocess.PIPE)
-        kwargs.setdefault("stderr", subprocess.PIPE)
-        return subprocess.Popen(self.ssh_command(*command, options=options), **kwargs)
 
     def account(self):
         """Counts that must return to their baseline: free memory, and the objects in use of each slab."""

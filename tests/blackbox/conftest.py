@@ -13,6 +13,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import guest as guestlib  # noqa: E402  (the path above leads to it)
+import hosted  # noqa: E402
 
 counts = {"passed": 0, "failed": 0}
 running = {}  # key: Guest
@@ -21,6 +22,7 @@ judged = {}   # key: how much of the console has been judged
 
 def pytest_addoption(parser):
     parser.addoption("--smp", default=None, help="CPUs of the shared guest (default 4)")
+    parser.addoption("--hosted", action="store_true", help="against ssh/ built for this host: no kernel")
     parser.addoption("--image", default="debug", choices=list(guestlib.IMAGES), help="image of the shared guests")
 
 
@@ -77,6 +79,10 @@ def shared_guest(image, smp, mem="256M", append="", options=()):
 @pytest.fixture
 def guest(request):
     """The guest that most tests share: 4 CPUs, the debug image."""
+    if request.config.getoption("--hosted"):
+        if "hosted" not in running:
+            running["hosted"] = hosted.HostedGuest().start()
+        return running["hosted"]
     smp = request.config.getoption("--smp") or "4"
     return shared_guest(request.config.getoption("--image"), int(smp))
 
