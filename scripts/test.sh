@@ -128,7 +128,7 @@ ring_kernel() {
 }
 
 ring_blackbox() {
-	local k=("$PYTHON" -m pytest tests/blackbox -p no:terminal -p no:cacheprovider ${filter:+-k "$filter"})
+	local k=("$PYTHON" -m pytest tests/blackbox ${filter:+-k "$filter"})
 	case $size in
 	quick) "${k[@]}" -m quick ;;
 	suite) "${k[@]}" -m "not long" ;;

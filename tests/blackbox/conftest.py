@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Ring 4: fixtures, and the report in the form that every ring uses (run with -p no:terminal).
+"""Ring 4: fixtures, and the report in the form that every ring uses in place of pytest's own.
 
 Guests boot once for each set of options and are used by all tests; a test that kills its guest fails, and
 the next one gets a fresh guest. After each test the console is held against the forbid list."""
@@ -26,7 +26,11 @@ def pytest_addoption(parser):
     parser.addoption("--image", default="debug", choices=list(guestlib.IMAGES), help="image of the shared guests")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_configure(config):
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if reporter:
+        config.pluginmanager.unregister(reporter)
     config.addinivalue_line("markers", "quick: part of scripts/test.sh quick")
     config.addinivalue_line("markers", "long: only in scripts/test.sh all")
 
