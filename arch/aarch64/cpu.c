@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* What this CPU is and can do, its counter, and the machine's end. */
 #include "arch/aarch64/arch.h"
+#include "arch/aarch64/image.h"
 #include "arch/aarch64/sysreg.h"
 #include "lib/errno.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
 
-extern char boot_secondary[], image_start[];
 void semihost_exit(const uint64_t block[2]);
 
 enum conduit { CONDUIT_UNKNOWN, CONDUIT_HVC, CONDUIT_SMC };

@@ -3,16 +3,9 @@
  * (the instruction is listed in __ex_table), or the end. */
 #include "arch/aarch64/arch.h"
 #include "arch/aarch64/esr.h"
+#include "arch/aarch64/image.h"
 
 #define SPSR_I BIT(7)
-
-/* Instruction and continuation, each relative to its own field's address. */
-struct ex_entry {
-	int32_t from;
-	int32_t to;
-};
-
-extern const struct ex_entry ex_table_start[], ex_table_end[];
 
 /* vectors.S */
 void fault_el1(struct trap_frame *f, uint64_t esr, uint64_t far);

@@ -4,6 +4,7 @@
 #define TERN_ARCH_AARCH64_MMU_PRIV_H
 
 #include "arch/aarch64/arch.h"
+#include "arch/aarch64/image.h"
 
 #define PTES	      512
 #define PTE_VALID     BIT(0)
@@ -35,8 +36,6 @@ extern struct boot_info boot_info;	     /* [init] */
 extern pte_t boot_tables[BOOT_TABLES][PTES]; /* [init] */
 extern pte_t kernel_root[PTES];		     /* PAGES (mm/phys/pgtable.c) after boot */
 extern pte_t boot_identity_root[PTES];	     /* [init] */
-extern char image_start[], image_end[], text_end[], rodata_end[], data_end[];
-extern char boot_stack_guard[];
 
 /* Map [va, va + size) to pa with the largest blocks that fit. table_delta: address of a table minus its physical
  * address. False if the pool is used up. All multiples of the page size. */

@@ -5,6 +5,7 @@
 #include "kernel/core/kasan.h"
 
 #include "arch/aarch64/arch.h"
+#include "arch/aarch64/image.h"
 #include "kernel/core/current.h"
 #include "kernel/core/log.h"
 #include "kernel/core/machine.h"
@@ -28,9 +29,6 @@ struct asan_global {
 	void *location;
 	uintptr_t odr;
 };
-
-extern void (*const init_array_start[])(void), (*const init_array_end[])(void);
-extern char image_start[], image_end[];
 
 static uintptr_t ram_lo, ram_hi; /* [init] linear addresses whose shadow is memory */
 static uintptr_t stacks_hi;	 /* [init] so far the stacks' shadow is memory */

@@ -4,7 +4,9 @@
 #include "kernel/core/panic.h"
 
 #include "kernel/core/clock.h"
+#include "arch/aarch64/image.h"
 #include "kernel/core/irq.h"
+#include "kernel/core/ksyms.h"
 #include "kernel/core/log.h"
 #include "kernel/core/percpu.h"
 #include "lib/atomic.h"
@@ -14,15 +16,7 @@
 #define TEXT_MAX     192
 #define EXIT_FAILURE 1
 
-/* The table that the build makes of the symbols (scripts/symbols.py). */
-extern const uint64_t ksym_base;
-extern const uint32_t ksym_count;
-extern const uint32_t ksym_offsets[];
-extern const char ksym_names[];
-extern char text_end[];
-
 /* Names the compiler chose. */
-extern uintptr_t __stack_chk_guard;
 void __stack_chk_fail(void) __noreturn;
 
 uintptr_t __stack_chk_guard = 0x7465726e2d6b6579; /* [init] until stack_canary_init() */

@@ -55,6 +55,8 @@ const char *bug_expected_text(void);
 /* The name of the function that holds pc, and the offset in it; "?" if unknown. */
 const char *symbol_of(uintptr_t pc, size_t *offset);
 
+/* The stack canary, by the compiler's name. */
+extern uintptr_t __stack_chk_guard;
 /* boot: draw the stack canary; the caller must never return. */
 void stack_canary_init(uint64_t random);
 

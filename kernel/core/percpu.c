@@ -15,9 +15,6 @@
 #define OVERFLOW_STACK_SIZE 4096
 #define CPU_START_LIMIT_NS  NS_PER_S
 
-/* boot.S uses these two before any C. */
-extern struct cpu boot_cpu;
-
 static char boot_stack[BOOT_STACK_SIZE] __section(".bss.boot_stack") __aligned(16);
 static char boot_overflow_stack[OVERFLOW_STACK_SIZE] __aligned(16);
 

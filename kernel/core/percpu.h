@@ -41,6 +41,9 @@ CPU_IS(scratch, CPU_SCRATCH);
 static_assert(offsetof(struct thread_base, stack_lo) == BASE_STACK_LO, "stack_lo");
 static_assert(offsetof(struct thread_base, stack_hi) == BASE_STACK_HI, "stack_hi");
 
+/* The boot CPU's: boot.S points TPIDR_EL1 at it before any C. */
+extern struct cpu boot_cpu;
+
 /* How many CPUs the machine has and started; set before any secondary runs. */
 unsigned cpu_count(void);
 /* By number, 0 <= id < cpu_count(). */

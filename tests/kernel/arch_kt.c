@@ -85,12 +85,12 @@ KTEST(unknown_instruction)
 
 static unsigned __noinline recurse(unsigned depth)
 {
-	volatile char room[256];
+	char room[256];
 
-	room[0] = (char)depth;
+	__asm__ __volatile__("" : : "r"(room) : "memory");
 	if (depth == 1u << 30)
 		return 0;
-	return recurse(depth + 1) + (unsigned)room[0];
+	return recurse(depth + 1) + (unsigned)(uintptr_t)room;
 }
 
 static void overflow(void *unused)

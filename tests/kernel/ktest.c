@@ -18,8 +18,6 @@
 #include "mm/phys/slab.h"
 #include "sched/thread.h"
 
-extern const struct ktest ktests_start[], ktests_end[];
-
 static const struct ktest *running; /* [init] by the runner */
 static uint32_t failed;		    /* [atomic] checks of the running test that failed */
 

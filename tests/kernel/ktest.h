@@ -12,6 +12,9 @@ struct ktest {
 	void (*fn)(void);
 };
 
+/* linker.ld */
+extern const struct ktest ktests_start[], ktests_end[];
+
 #define KTEST(test_name)                                                                           \
 	static void kt_##test_name(void);                                                          \
 	static const struct ktest ktest_##test_name __used __section(                              \
