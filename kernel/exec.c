@@ -3,6 +3,7 @@
  * System V gABI with Linux arm64's auxiliary vector (linux-abi 4.0). */
 #include "kernel/exec.h"
 #include <linux/auxvec.h>
+#include <linux/stat.h>
 #include "fs/fdtable.h"
 #include "kernel/context.h"
 #include "kernel/core/random.h"
@@ -287,6 +288,8 @@ static int read_elf(struct file *f, struct elf_image *elf)
 	unsigned phnum;
 	int err = file_stat(f, &st);
 
+	if (err == 0 && !S_ISREG(st.mode))
+		err = -EACCES;
 	if (err == 0)
 		err = read_exactly(f, hdr, sizeof(hdr), 0);
 	if (err == 0)

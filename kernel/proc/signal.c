@@ -72,7 +72,7 @@ void signal_fault(struct process *p, int sig)
 	signal_group_exit(p, status_of(sig));
 }
 
-/* Does the disposition drop it? */
+/* Does the disposition drop it? So does, as long as handlers are not run, a handler for what would not kill. */
 static bool is_ignored(const struct process *p, int sig)
 {
 	const struct signal_action *a = &p->signals.action[sig - 1];
@@ -81,8 +81,7 @@ static bool is_ignored(const struct process *p, int sig)
 		return false;
 	if (sig == SIG_STOP)
 		return true;
-	return a->handler == 1 ||
-	       (a->handler == 0 && ((DEFAULT_IGNORE | DEFAULT_STOP) & MASK(sig)));
+	return a->handler == 1 || ((DEFAULT_IGNORE | DEFAULT_STOP) & MASK(sig));
 }
 
 static bool blocks(const struct thread *t, int sig)
