@@ -80,7 +80,7 @@ static void errors(void)
 		    EINVAL);
 	CHECK_ERRNO((long)mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, 999, 0), EBADF);
 	CHECK_ERRNO(munmap(m + 1, PAGE), EINVAL);
-	CHECK_ERRNO(mprotect(m + 1, PAGE, PROT_READ), EINVAL);
+	CHECK_ERRNO(syscall(SYS_mprotect, m + 1, PAGE, PROT_READ), EINVAL);
 	CHECK(munmap(m, PAGE) == 0);
 	CHECK_ERRNO(mprotect(m, PAGE, PROT_READ), ENOMEM);
 	/* Wild pointers are the caller's fault, not the kernel's. */
