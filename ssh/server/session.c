@@ -398,10 +398,9 @@ static bool output_is_done(const struct server_session *x)
 
 static bool finish(struct server_session *x)
 {
-	if (x->finished || !x->proc || !output_is_done(x))
-		return false;
-	ssh_chan_eof(x->ch);
-	if (!x->exited)
+	/* EOF waits for the exit status too: a client whose own input has ended answers EOF with CLOSE, and
+	 * after CLOSE no status can be told. */
+	if (x->finished || !x->proc || !output_is_done(x) || !x->exited)
 		return false;
 	x->finished = true;
 	if (WSTATUS_EXITED(x->status))

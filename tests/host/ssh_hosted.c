@@ -325,10 +325,7 @@ static const char *signal_name(int signo)
 
 static void finish_session(struct session *s)
 {
-	if (!s->ch || s->out >= 0 || s->err >= 0 || s->pid == 0)
-		return;
-	ssh_chan_eof(s->ch);
-	if (!s->exited)
+	if (!s->ch || s->out >= 0 || s->err >= 0 || s->pid == 0 || !s->exited)
 		return;
 	if (WIFEXITED(s->status))
 		ssh_chan_exit_status(s->ch, (uint32_t)WEXITSTATUS(s->status));
