@@ -115,4 +115,6 @@ void trap_return_user(struct trap_frame *f)
 	}
 	lock_check_none_held("return to user mode");
 	DASSERT(frame_from_user(f));
+	/* I-TRAP-2 */
+	DASSERT(f == arch_user_frame());
 }

@@ -32,6 +32,7 @@ void arch_thread_init(struct arch_thread *at, void *stack_top, void (*entry)(voi
 	at->sp = (uintptr_t)f;
 }
 
+/* I-TRAP-2 */
 struct trap_frame *arch_user_frame(void)
 {
 	uintptr_t top = *(uintptr_t *)((char *)arch_current() + BASE_STACK_HI);

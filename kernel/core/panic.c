@@ -111,7 +111,7 @@ static void print_threads(void)
 	}
 }
 
-/* Only one CPU gets through; a second panic on it shortens the report, a third ends it. */
+/* I-PANIC-1. Only one CPU gets through; a second panic on it shortens the report, a third ends it. */
 static void claim_report(void)
 {
 	unsigned me = arch_cpu()->id + 1;

@@ -11,7 +11,7 @@
 #include "tests/kernel/crew.h"
 #include "tests/kernel/ktest.h"
 
-/* --- H7: what is code cannot be written, what is data cannot be run ---------------------------------------- */
+/* --- H7, I-BOOT-1: what is code cannot be written, what is data cannot be run ---------------------------------------- */
 
 static const uint32_t constant = 0xd65f03c0; /* ret */
 static uint32_t variable = 0xd65f03c0;
@@ -56,7 +56,7 @@ KTEST(wx_probes)
 	variable = constant;
 }
 
-/* ARCH-001: no physical address works as a pointer, and NULL is nobody's. */
+/* ARCH-001, I-BOOT-2: no physical address works as a pointer, and NULL is nobody's. */
 static void read_from(void *p)
 {
 	KT_CHECK(READ_ONCE(*(uint32_t *)p) + 1 != 0);
@@ -81,7 +81,7 @@ KTEST(unknown_instruction)
 	kt_expect_bug(unknown_instruction, NULL, "instruction 00000000");
 }
 
-/* --- a stack that runs over is reported as that, on every CPU ------------------------------------------- */
+/* --- X-32, I-TRAP-3: a stack that runs over is reported as that, on every CPU ------------------------------------------- */
 
 static unsigned __noinline recurse(unsigned depth)
 {
@@ -137,7 +137,7 @@ KTEST(pte_attributes)
 	KT_CHECK(arch_pte_is_table(arch_pte_table(paddr(4096)), 2));
 }
 
-/* --- user copies stop at the exact byte, whichever instruction meets the hole -------------------------------- */
+/* --- X-07, I-TRAP-4: user copies stop at the exact byte, whichever instruction meets the hole -------------------------------- */
 
 #define USER_PAGE 0x10000000UL
 
@@ -220,7 +220,7 @@ KTEST(probe_read)
 	KT_CHECK(!arch_probe_read64((void *)(KSTACK_AREA_BASE + KSTACK_AREA_SIZE - 8), &out));
 }
 
-/* --- every register survives interrupts taken at EL1 ---------------------------------------------------------- */
+/* --- X-06, I-TRAP-1: every register survives interrupts taken at EL1 ---------------------------------------------------------- */
 
 uint64_t regs_spin(uint64_t turns); /* tests/kernel/regs.S: bits of the registers that changed */
 

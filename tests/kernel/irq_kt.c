@@ -11,7 +11,7 @@
 #include "tests/kernel/crew.h"
 #include "tests/kernel/ktest.h"
 
-/* --- an interrupt that goes away between assertion and acknowledge --------------------------------- */
+/* --- X-18, I-IRQ-1: an interrupt that goes away between assertion and acknowledge --------------------------------- */
 
 static uint32_t fired; /* [atomic] */
 
@@ -89,7 +89,7 @@ KTEST(irq_cpus_call)
 		KT_CHECK(called[i] == (n - (i < n)) * 5 * kt_scale());
 }
 
-/* --- timers ------------------------------------------------------------------------------------------------ */
+/* --- timers, I-TIMER-1 ------------------------------------------------------------------------------------------------ */
 
 #define STORM_TIMERS 32
 

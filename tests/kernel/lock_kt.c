@@ -56,7 +56,7 @@ static void use_this_cpu_preemptible(void *unused)
 	KT_CHECK(this_cpu() != NULL);
 }
 
-/* RC-011, ARCH-002, ARCH-003, X-26 */
+/* RC-011, ARCH-002, ARCH-003, X-26; I-LOCK-1, I-LOCK-2, I-LOCK-5, I-CPU-1 */
 KTEST(lock_misuse)
 {
 	kt_expect_bug(take_twice, NULL, "FUTEX taken twice");
@@ -98,7 +98,7 @@ KTEST(lock_irq_context)
 	KT_CHECK(!in_irq());
 }
 
-/* the interrupt state after an unlock is the caller's, however contended; X-15: the lock excludes. */
+/* X-24, I-LOCK-4: the interrupt state after an unlock is the caller's, however contended; X-15: the lock excludes. */
 static struct {
 	spinlock_t lock;
 	uint64_t count;
