@@ -25,6 +25,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define THEIR_PORT 4000
 #define EXPECT(c)  ((c) ? (void)0 : fail(#c, __LINE__))
 
+/* lwIP keeps the fragments of a datagram in a list through unaligned words, where the leak checker does not look. Lost
+ * memory shows in end() instead. */
+int __lsan_is_turned_off(void);
+int __lsan_is_turned_off(void)
+{
+	return 1;
+}
+
 uint64_t test_seed = 1;
 int test_scale = 1;
 
