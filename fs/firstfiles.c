@@ -7,8 +7,6 @@
 #include "kernel/core/machine.h"
 #include "mm/phys/page.h"
 
-extern const char initramfs_start[], initramfs_end[]; /* the image */
-
 /* The image's own mapping is not the linear map, where pages are named. */
 static const void *linear_address(const char *in_image)
 {

@@ -75,7 +75,8 @@ static void storm_fn(void *arg)
 	}
 }
 
-static bool first_name(void *arg, const char *name, size_t len, uint64_t ino, uint8_t type, off_t next)
+static bool first_name(void *arg, const char *name, size_t len, uint64_t ino, uint8_t type,
+		       off_t next)
 {
 	char *out = arg;
 
