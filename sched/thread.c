@@ -175,7 +175,7 @@ int thread_spawn(const char *name, void (*entry)(void *), void *arg)
 	return 0;
 }
 
-void thread_exit(void)
+void __no_lock_check thread_exit(void)
 {
 	struct thread *t = current_thread();
 	struct runq *rq;

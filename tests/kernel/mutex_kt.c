@@ -91,8 +91,8 @@ static void pair_fn(void *arg)
 
 	for (uint64_t i = 0; i < 500 * kt_scale(); i++) {
 		mutex_lock_pair(&m[swap], &m[!swap]);
-		mutex_unlock(&m[0]);
-		mutex_unlock(&m[1]);
+		mutex_unlock(&m[swap]);
+		mutex_unlock(&m[!swap]);
 	}
 }
 

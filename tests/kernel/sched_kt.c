@@ -181,7 +181,7 @@ KTEST(wake_idle)
 {
 	for (unsigned cpu = 0; cpu < MIN(cpu_count(), 4u); cpu++) {
 		struct crew crew = { 0 };
-		struct bell b = { .rounds = 300 * kt_scale() };
+		struct bell b = { .rounds = 150 * kt_scale() };
 
 		waitq_init(&b.wq);
 		waitq_init(&b.done);

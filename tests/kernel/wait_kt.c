@@ -78,7 +78,7 @@ struct station {
 	struct waitq wq;
 	uint32_t tickets;			/* [atomic] given and not yet taken */
 	uint64_t given, taken, timeouts, kills; /* [atomic] */
-	uint64_t until_ns;
+	uint32_t stop;				/* [atomic] */
 };
 
 static bool take_ticket(struct station *s)
@@ -96,7 +96,7 @@ static void sleeper_fn(void *arg)
 	struct station *s = arg;
 	uint64_t state = (uintptr_t)current_thread() | 1;
 
-	while (clock_now_ns() < s->until_ns) {
+	while (!READ_ONCE(s->stop)) {
 		uint64_t deadline = clock_now_ns() + crew_random(&state) % (2 * NS_PER_MS);
 		int ret = wait_event_mode(&s->wq, take_ticket(s), WAIT_KILLABLE, deadline);
 
@@ -118,20 +118,20 @@ static void waker_fn(void *arg)
 	struct station *s = arg;
 	uint64_t state = (uintptr_t)current_thread() | 1;
 
-	while (clock_now_ns() < s->until_ns) {
+	while (!READ_ONCE(s->stop)) {
 		atomic_fetch_add(&s->tickets, 1);
 		atomic_fetch_add(&s->given, 1);
 		wake_one(&s->wq);
 		if (crew_random(&state) % 4 == 0)
 			sched_yield();
-		while (READ_ONCE(s->tickets) > 16 && clock_now_ns() < s->until_ns)
+		while (READ_ONCE(s->tickets) > 16 && !READ_ONCE(s->stop))
 			sched_yield();
 	}
 }
 
 KTEST(wait_storm)
 {
-	struct station s = { .until_ns = crew_deadline_ms(800 * kt_scale()) };
+	struct station s = { 0 };
 	static struct crew sleepers, wakers;
 
 	waitq_init(&s.wq);
@@ -141,10 +141,11 @@ KTEST(wait_storm)
 	}
 	/* Half of the sleepers are killed one by one while the storm goes on. */
 	for (unsigned i = 0; i < 4; i++) {
-		KT_CHECK(sleep_until(crew_deadline_ms(80), WAIT_UNINTERRUPTIBLE) == 0);
+		KT_CHECK(sleep_until(crew_deadline_ms(120 * kt_scale()), WAIT_UNINTERRUPTIBLE) == 0);
 		thread_notify(sleepers.thread[i], NOTIFY_KILL);
 		thread_join(sleepers.thread[i]);
 	}
+	WRITE_ONCE(s.stop, 1);
 	crew_join(&wakers);
 	crew_join(&sleepers);
 	KT_CHECK(s.kills == 4);
