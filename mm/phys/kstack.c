@@ -277,7 +277,7 @@ static int make_stack(struct stack_class *c, uintptr_t *lo)
 int kstack_alloc(struct kstack *out, size_t size)
 {
 	struct stack_class *c = class_of(size);
-	uintptr_t lo;
+	uintptr_t lo = 0;
 
 	if (!take_kept(c, &lo)) {
 		int err = make_stack(c, &lo);
@@ -340,6 +340,13 @@ void kstack_init(void)
 	page_stats(&stats);
 	for (unsigned i = 0; i < ARRAY_SIZE(classes); i++) {
 		classes[i].base = KSTACK_AREA_BASE + i * HALF;
+
+		irqflags_t f = spin_lock_irqsave(&table_lock);
+		int err = grow_bitmap(&classes[i]);
+
+		spin_unlock_irqrestore(&table_lock, f);
+		if (err)
+			panic("kstack: no memory at boot");
 		/* at most one part in 64 of RAM */
 		classes[i].keep = (unsigned)MIN(stats.total / 64 / (classes[i].size / PAGE_SIZE),
 						(uint64_t)KEEP_MAX);

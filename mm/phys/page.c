@@ -269,7 +269,7 @@ static void poison_out(struct page *p, unsigned order, bool poisoned, unsigned f
 		check_poison(p, order);
 	if (flags & ALLOC_ZERO)
 		memset(page_addr(p), 0, PAGE_SIZE << order);
-	else if (MM_DEBUG)
+	else if (MM_DEBUG && order <= PAGE_POISON_ORDER)
 		memset(page_addr(p), PAGE_POISON_ALLOC, PAGE_SIZE << order);
 }
 
@@ -277,7 +277,7 @@ static void poison_in(struct page *p, unsigned order)
 {
 	p->flags = 0;
 	kasan_unpoison(page_addr(p), PAGE_SIZE << order);
-	if (MM_DEBUG) {
+	if (MM_DEBUG && order <= PAGE_POISON_ORDER) {
 		memset(page_addr(p), PAGE_POISON_FREE, PAGE_SIZE << order);
 		p->flags = PAGE_POISONED;
 	}

@@ -18,6 +18,9 @@
 #define PAGE_POISON_FREE  0x6b
 #define PAGE_POISON_ALLOC 0x5a
 
+/* Bigger blocks are not filled: it would take longer than anything they are used for. */
+#define PAGE_POISON_ORDER 4
+
 /* page->flags of a free block: its bytes are PAGE_POISON_FREE. */
 #define PAGE_POISONED BIT(15)
 

@@ -221,13 +221,14 @@ static void debug_in(const struct slab_cache *c, void *p, uintptr_t pc)
 		BUG("slab: object %p of %s freed to %s", p, s->cache->name, c->name);
 
 	unsigned i = object_index(c, s, p);
+
+	check_zones(c, p);
+
 	uint64_t old = atomic_fetch_and(&held_bits(c, s)[i / 64], ~BIT(i % 64));
 
-	kasan_unpoison(zone_of(p), sizeof(struct zone));
 	if (!(old & BIT(i % 64)))
 		BUG("slab: double free of %p of %s, last user %lx", p, c->name,
 		    (unsigned long)zone_of(p)->pc);
-	check_zones(c, p);
 	memset(p, FILL_FREE, c->size);
 	zone_of(p)->pc = pc;
 	kasan_poison(p, c->size);

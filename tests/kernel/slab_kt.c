@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+/* Slab and kmalloc in the kernel: misuse is found wherever the object is, many CPUs at once, memory comes back. */
+#include "tests/kernel/ktest.h"
+
+#include "lib/string.h"
+#include "mm/phys/page_priv.h"
+#include "mm/phys/slab_priv.h"
+#include "tests/kernel/crew.h"
+
+/* --- MS-001, MS-002, H5: misuse ------------------------------------------------------------------------------------- */
+
+static void give(void *p)
+{
+	kfree(p);
+}
+
+static void give_twice(void *p)
+{
+	kfree(p);
+	kfree(p);
+}
+
+static void give_alloc_give(void *p)
+{
+	void *q[8];
+
+	kfree(p);
+	for (unsigned i = 0; i < ARRAY_SIZE(q); i++)
+		q[i] = kmalloc(700);
+	for (unsigned i = 0; i < ARRAY_SIZE(q); i++)
+		kfree(q[i]);
+	kfree(p);
+}
+
+static void give_on(void *p)
+{
+	kfree(p);
+}
+
+static struct slab_cache *other;
+
+static void give_to_other(void *p)
+{
+	slab_free(other, p);
+}
+
+static void alloc(void *unused)
+{
+	(void)unused;
+	kfree(kmalloc(64));
+}
+
+KTEST(slab_double_free)
+{
+	struct crew crew = { 0 };
+	void *p;
+
+	kt_expect_bug(give_twice, kmalloc(64), "double free");
+	kt_expect_bug(give_alloc_give, kmalloc(64), "double free");
+	kt_expect_bug(give_twice, kmalloc(9000), "kfree");
+	/* the first free by another CPU: the object is in that one's magazine */
+	p = kmalloc(128);
+	crew_add(&crew, give_on, p, BIT(cpu_count() - 1));
+	crew_join(&crew);
+	kt_expect_bug(give, p, "double free");
+}
+
+KTEST(slab_wrong_pointers)
+{
+	char local[32], *p = kmalloc(64);
+	struct page *page = page_alloc(0, 0);
+	void *q;
+
+	other = slab_create("kt_other", 48, 0);
+	q = slab_alloc(other);
+	kt_expect_bug(give, local, "not in RAM");
+	kt_expect_bug(give, (void *)(uintptr_t)alloc, "not in RAM");
+	kt_expect_bug(give, (void *)0x10000UL, "not in RAM");
+	kt_expect_bug(give, p + 8, "not its start");
+	kt_expect_bug(give, page_addr(page), "did not come from kmalloc");
+	kt_expect_bug(give, q, "not from kmalloc");
+	kt_expect_bug(give_to_other, p, "freed to kt_other");
+	slab_free(other, q);
+	slab_destroy(other);
+	page_put(page);
+	kfree(p);
+}
+
+/* The stores are the machine's own, so that the sanitizer's report does not come first. */
+static void store_byte(void *p, uint8_t byte)
+{
+	__asm__ __volatile__("strb %w1, [%0]" : : "r"(p), "r"(byte) : "memory");
+}
+
+KTEST(slab_red_zones)
+{
+	char *p;
+
+	p = kmalloc(64);
+	store_byte(p + 64, 0);
+	kt_expect_bug(give, p, "overrun");
+	store_byte(p + 64, 0xbb);
+	store_byte(p - 10, 0);
+	kt_expect_bug(give, p, "underrun");
+	store_byte(p - 10, 0xbb);
+	preempt_disable();
+	kfree(p);
+	store_byte(p + 30, 0);
+	kt_expect_bug(alloc, NULL, "write after free");
+	preempt_enable();
+	/* it was on its way out when that was found */
+	kfree(p);
+}
+
+KTEST(slab_context)
+{
+	current_base()->alloc_forbidden = true;
+	kt_expect_bug(alloc, NULL, "forbidden");
+	current_base()->alloc_forbidden = false;
+}
+
+/* --- use of memory ------------------------------------------------------------------------------------------------------ */
+
+static uint64_t used_pages(void)
+{
+	struct page_stats s;
+
+	page_stats(&s);
+	return s.slab + s.kernel;
+}
+
+/* A chain of objects: the first word links them. */
+static unsigned long make_chain(size_t size, unsigned long n, void **out)
+{
+	void **head = NULL;
+	unsigned long got = 0;
+
+	for (; got < n; got++) {
+		void **p = kmalloc(size);
+
+		if (!p)
+			break;
+		*p = head;
+		head = p;
+	}
+	*out = head;
+	return got;
+}
+
+static void free_chain(void *head)
+{
+	while (head) {
+		void *next = *(void **)head;
+
+		kfree(head);
+		head = next;
+	}
+}
+
+/* H6: the debug image spends 32 bytes of red zone on each. */
+KTEST(small_objects_share_pages)
+{
+	uint64_t before = used_pages();
+	void *chain;
+
+	KT_CHECK(make_chain(32, 10000, &chain) == 10000);
+	KT_CHECK(used_pages() - before <= 100 * 2 + 16);
+	free_chain(chain);
+}
+
+/* PERF-004: half of what is free, in small objects; all given back; then big blocks can be had as before. */
+KTEST(empty_slabs_come_back)
+{
+	struct page_stats before, after;
+	struct page *p;
+	unsigned long n;
+	void *chain;
+
+	slab_reap();
+	pages_drain_caches();
+	page_stats(&before);
+	n = MIN((16UL << 20) / 128 * kt_scale(), before.free * PAGE_SIZE / 2 / 200);
+	KT_CHECK(make_chain(128, n, &chain) == n);
+	free_chain(chain);
+	slab_reap();
+	pages_drain_caches();
+	page_stats(&after);
+	KT_CHECK(after.free * 100 >= before.free * 98);
+	if (before.free_blocks[9] || before.free_blocks[10]) {
+		p = page_alloc(9, 0);
+		KT_CHECK(p != NULL);
+		if (p)
+			page_put(p);
+	}
+}
+
+/* PERF-001, PERF-005: neither way grows with the number of slabs. Room for the host's moods. */
+static uint64_t time_of_pairs(void)
+{
+	uint64_t best = UINT64_MAX;
+	void *p[64];
+
+	for (unsigned round = 0; round < 10; round++) {
+		uint64_t t = arch_counter();
+
+		for (unsigned i = 0; i < 64; i++)
+			p[i] = kmalloc(256);
+		for (unsigned i = 0; i < 64; i++)
+			kfree(p[i]);
+		best = MIN(best, arch_counter() - t);
+	}
+	return best;
+}
+
+KTEST(slab_speed_does_not_depend_on_slabs)
+{
+	struct page_stats s;
+	uint64_t few, many;
+	void *chain;
+
+	page_stats(&s);
+	few = time_of_pairs();
+	KT_CHECK(make_chain(256, MIN(100000UL, s.free * 4), &chain) > 1000);
+	many = time_of_pairs();
+	free_chain(chain);
+	log_info("ktest: 64 objects take %lu counts with few slabs, %lu with many",
+		 (unsigned long)few, (unsigned long)many);
+	KT_CHECK(many < few * 10);
+}
+
+/* --- many CPUs ------------------------------------------------------------------------------------------------------------ */
+
+#define BOXES 64
+
+static void *box[BOXES];
+
+struct trader {
+	uint64_t seed;
+	unsigned rounds;
+};
+
+/* Objects made by one CPU, checked and freed by another. */
+static void trade(void *arg)
+{
+	struct trader *t = arg;
+
+	for (unsigned i = 0; i < t->rounds; i++) {
+		uint64_t x = crew_random(&t->seed);
+		size_t size = 16 + x % 1000;
+		uint8_t *p = kmalloc(size);
+
+		KT_CHECK(p != NULL);
+		if (p) {
+			memset(p, (int)(size & 0x7f), size);
+			*(size_t *)p = size;
+		}
+		p = atomic_exchange(&box[(x >> 32) % BOXES], p);
+		if (p) {
+			size = *(size_t *)p;
+			KT_CHECK(size >= 16 && size < 1016 && p[size - 1] == (size & 0x7f));
+			kfree(p);
+		}
+	}
+}
+
+KTEST(slab_storm)
+{
+	static struct trader t[16];
+	struct crew crew = { 0 };
+	unsigned n = MIN(cpu_count() * 2, (unsigned)ARRAY_SIZE(t));
+
+	for (unsigned i = 0; i < n; i++) {
+		t[i] = (struct trader){ kt_seed() + i * 1234567, (unsigned)(4000 * kt_scale()) };
+		crew_add(&crew, trade, &t[i], UINT64_MAX);
+	}
+	for (unsigned i = 0; i < 20; i++) {
+		slab_reap();
+		slab_check();
+		KT_CHECK(sleep_until(crew_deadline_ms(2), WAIT_UNINTERRUPTIBLE) == 0);
+	}
+	crew_join(&crew);
+	for (unsigned i = 0; i < BOXES; i++)
+		kfree(atomic_exchange(&box[i], NULL));
+	slab_check();
+}
+
+/* MS-003: the caller owns the object; a free meanwhile is found, now or when the copy is freed. */
+static void realloc_freed(void *p)
+{
+	kfree(p);
+	/* it still fits, so it stays where it is not any more */
+	kfree(krealloc(p, 400));
+}
+
+KTEST(realloc_keeps_bytes)
+{
+	uint64_t seed = kt_seed();
+	uint8_t *p = kmalloc(1);
+	size_t size = 1;
+
+	memset(p, 7, size);
+	for (unsigned i = 0; i < 200; i++) {
+		size_t want = 1 + crew_random(&seed) % 6000;
+		uint8_t *q = krealloc(p, want);
+
+		KT_CHECK(q != NULL);
+		if (!q)
+			break;
+		p = q;
+		for (size_t k = 0; k < MIN(size, want); k++)
+			KT_CHECK(p[k] == 7);
+		size = want;
+		memset(p, 7, size);
+	}
+	kfree(p);
+	kt_expect_bug(realloc_freed, kmalloc(500), "double free");
+}
+
+KTEST(slab_nth_failure)
+{
+	for (unsigned n = 1; n < 12; n++) {
+		struct slab_cache *c;
+		void *p = NULL;
+
+		alloc_fail_after(n);
+		c = slab_create("kt_nth", 200, 64);
+		if (c)
+			p = slab_zalloc(c);
+		alloc_fail_after(0);
+		if (p)
+			slab_free(c, p);
+		if (c)
+			slab_destroy(c);
+	}
+	slab_check();
+}
