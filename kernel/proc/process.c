@@ -439,6 +439,17 @@ static void assign_pid(struct process *p) __requires(pidtab_lock)
 	list_push_back(&p->hash, bucket(by_pid, p->pid));
 }
 
+int pidtab_set_next(int pid)
+{
+	int was;
+
+	spin_lock(&pidtab_lock);
+	was = next_pid;
+	next_pid = pid;
+	spin_unlock(&pidtab_lock);
+	return was;
+}
+
 struct process *process_create(const struct process *from, const char *name)
 {
 	struct process *p = slab_zalloc(process_cache);

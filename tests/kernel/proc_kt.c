@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* Processes from the kernel's side: numbers (RC-018), what others may see of one being born (RC-015), and starting one
+ * while memory runs out at every step. */
+#include "tests/kernel/ktest.h"
+#include "kernel/core/panic.h"
+#include "kernel/proc/lifecycle.h"
+#include "kernel/proc/pidtab_priv.h"
+#include "kernel/spawn.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/phys/page.h"
+#include "tests/kernel/crew.h"
+
+#define ALL_CPUS (~(cpumask_t)0)
+
+/* --- RC-018 ------------------------------------------------------------------------------------------------ */
+
+/* Numbers go round at PID_MAX: those in use are passed over, 0 is never given. */
+KTEST(pid_wrap)
+{
+	struct process *low[4], *p[10];
+	int was = pidtab_set_next(PID_MAX - 100);
+
+	/* Processes that have low numbers and keep them. */
+	pidtab_set_next(2);
+	for (unsigned i = 0; i < ARRAY_SIZE(low); i++) {
+		low[i] = process_create(NULL, "low");
+		KT_CHECK(low[i] != NULL && low[i]->pid > 1);
+	}
+	pidtab_set_next(PID_MAX - 2);
+	for (unsigned i = 0; i < ARRAY_SIZE(p); i++) {
+		p[i] = process_create(NULL, "wrap");
+		KT_CHECK(p[i] != NULL && p[i]->pid > 0 && p[i]->pid <= PID_MAX);
+		for (unsigned j = 0; j < i; j++)
+			KT_CHECK(p[j]->pid != p[i]->pid && p[j]->generation != p[i]->generation);
+		for (unsigned j = 0; j < ARRAY_SIZE(low); j++)
+			KT_CHECK(p[i]->pid != low[j]->pid);
+	}
+	KT_CHECK(p[ARRAY_SIZE(p) - 1]->pid < 100);
+	for (unsigned i = 0; i < ARRAY_SIZE(p); i++)
+		process_abandon(p[i]);
+	for (unsigned i = 0; i < ARRAY_SIZE(low); i++)
+		process_abandon(low[i]);
+	pidtab_set_next(was);
+}
+
+/* --- spawning ------------------------------------------------------------------------------------------------- */
+
+static int spawn(const char *path, struct process **out)
+{
+	const char *argv[] = { path, NULL };
+	const struct spawn_args args = { .path = path, .argv = argv };
+
+	return process_spawn(&args, out);
+}
+
+static void end_of(struct process *p, int want)
+{
+	int status = -1;
+
+	wait_event(&p->exited.wq, process_exited(p, &status));
+	KT_CHECK(status == want);
+	process_put(p);
+}
+
+KTEST(spawn_errors)
+{
+	struct process *p;
+
+	KT_CHECK(spawn("/no/such/file", &p) == -ENOENT);
+	KT_CHECK(spawn("/bin", &p) == -EACCES);
+	KT_CHECK(spawn("/bin/true/x", &p) == -ENOTDIR);
+	KT_CHECK(spawn("/bin/true", &p) == 0);
+	end_of(p, 0);
+	KT_CHECK(spawn("/bin/false", &p) == 0);
+	end_of(p, 1 << 8);
+}
+
+/* --- RC-015: who looks sees only whole processes ---------------------------------------------------------------- */
+
+struct census {
+	uint32_t stop;	 /* [atomic] */
+	unsigned wrong;	 /* [atomic] */
+	unsigned rounds; /* [self] */
+};
+
+static void count_one(struct process *p, void *arg)
+{
+	struct census *c = arg;
+	int status;
+
+	if (p->pid <= 0 || p->pid > PID_MAX || !p->name[0] || p->state == PROC_NEW)
+		atomic_fetch_add(&c->wrong, 1);
+	if (process_session_id(p) == 0)
+		atomic_fetch_add(&c->wrong, 1);
+	(void)process_exited(p, &status);
+}
+
+static void census_fn(void *arg)
+{
+	struct census *c = arg;
+
+	while (!READ_ONCE(c->stop)) {
+		struct process *p;
+
+		process_for_each(count_one, c);
+		p = process_find(1 + (int)(c->rounds++ % 64));
+		if (p) {
+			signal_send(p, SIG_CONT);
+			process_put(p);
+		}
+		sched_yield();
+	}
+}
+
+static void spawner_fn(void *arg)
+{
+	struct process *p;
+
+	(void)arg;
+	for (uint64_t i = 0; i < 10 * kt_scale(); i++) {
+		int err = spawn("/bin/true", &p);
+
+		KT_CHECK(err == 0);
+		if (err == 0)
+			end_of(p, 0);
+	}
+}
+
+KTEST(pid_visibility)
+{
+	static struct census census;
+	static struct crew spawners, lookers;
+
+	census = (struct census){ 0 };
+	crew_add(&lookers, census_fn, &census, ALL_CPUS);
+	for (unsigned i = 0; i < 4; i++)
+		crew_add(&spawners, spawner_fn, NULL, ALL_CPUS);
+	crew_join(&spawners);
+	WRITE_ONCE(census.stop, 1);
+	crew_join(&lookers);
+	KT_CHECK(census.wrong == 0);
+}
+
+/* --- kills from the kernel, at any moment of a life ---------------------------------------------------------------- */
+
+KTEST(spawn_and_kill)
+{
+	uint64_t state = kt_seed() | 1;
+
+	for (uint64_t i = 0; i < 20 * kt_scale(); i++) {
+		struct process *p;
+		int err = spawn("/bin/burn", &p);
+
+		KT_CHECK(err == 0);
+		if (err)
+			return;
+		if (i % 2)
+			KT_CHECK(sleep_until(clock_now_ns() + crew_random(&state) % NS_PER_MS,
+					     WAIT_UNINTERRUPTIBLE) == 0);
+		signal_send(p, i % 4 < 2 ? SIG_KILL : SIG_TERM);
+		end_of(p, i % 4 < 2 ? SIG_KILL : SIG_TERM);
+	}
+}
+
+/* --- no memory, at each step in turn ---------------------------------------------------------------------------------- */
+
+/* The account after the test says that nothing of a half-made process was left. */
+KTEST(spawn_without_memory)
+{
+	unsigned refused = 0;
+
+	for (uint64_t n = 1; n < 400; n++) {
+		struct process *p;
+		int err, status = 0;
+
+		alloc_fail_after(n);
+		err = spawn("/bin/true", &p);
+		alloc_fail_after(0);
+		if (err < 0) {
+			KT_CHECK(err == -ENOMEM);
+			refused++;
+			continue;
+		}
+		/* The failure came later, to the program or to somebody else; or not at all. */
+		wait_event(&p->exited.wq, process_exited(p, &status));
+		KT_CHECK(status == 0 || status == SIG_KILL || WSTATUS_SIGNAL(status) == SIG_SEGV);
+		process_put(p);
+		if (refused > 0 && n > 2 * refused + 20)
+			break;
+	}
+	KT_CHECK(refused > 5);
+}
