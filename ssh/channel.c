@@ -273,18 +273,23 @@ size_t ssh_chan_input_waiting(const struct ssh_chan *ch)
 	return ch->started ? ch->waiting : 0;
 }
 
+/* What the host does not take waits in chunks, and then it was asked until it took nothing: only that makes it call
+ * ssh_chan_input_ready(). */
 static int take_input(struct ssh_chan *ch, const uint8_t *p, size_t n)
 {
+	bool idle = ch->started && ch->waiting == 0;
 	size_t took = 0;
 
 	if (ch->reader_gone || ch->close_out)
 		took = n;
-	else if (ch->started && ch->waiting == 0 && n > 0)
+	else if (idle && n > 0)
 		took = feed(ch, p, n);
 	if (ssh_chunks_add(ch, p + took, n - took))
 		return ssh_fail_local(ch->c, -ENOMEM);
 	if (took > 0)
 		credit_input(ch, took);
+	if (took > 0 && took < n)
+		ssh_chan_input_ready(ch);
 	return 0;
 }
 

@@ -887,6 +887,27 @@ TEST(input_waits_and_window_closes)
 	peer_destroy(p);
 }
 
+/* A program that takes part of what it is given is asked again, until it takes nothing: the host waits for room only
+ * then. */
+TEST(input_taken_in_part_is_offered_again)
+{
+	uint8_t data[1000] = { 0 };
+	struct peer *p = logged_in();
+	uint32_t chan = peer_open(p, 1, 1000, 1000);
+
+	peer_exec(p, chan, "cat");
+	p->stdin_room = 100;
+	p->refused = 0;
+	peer_data(p, chan, data, sizeof(data));
+	CHECK_EQ(p->input_len, 100);
+	CHECK_EQ(p->refused, 1);
+	p->stdin_room = 500;
+	ssh_chan_input_ready(p->chan);
+	CHECK_EQ(p->input_len, 600);
+	CHECK_EQ(p->refused, 2);
+	peer_destroy(p);
+}
+
 TEST(data_beyond_window)
 {
 	static uint8_t data[32768];

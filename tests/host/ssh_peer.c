@@ -124,6 +124,7 @@ static ssize_t host_input(void *host, struct ssh_chan *ch, const void *data, siz
 		return -EPIPE;
 	if (took > sizeof(p->input) - p->input_len)
 		took = sizeof(p->input) - p->input_len;
+	p->refused += took == 0;
 	memcpy(p->input + p->input_len, data, took);
 	p->input_len += took;
 	p->stdin_room -= took;

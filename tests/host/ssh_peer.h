@@ -46,6 +46,7 @@ struct peer {
 	struct ssh_chan *chan; /* the last opened */
 	unsigned chans;
 	size_t stdin_room;
+	unsigned refused; /* times that stdin took nothing */
 	uint8_t input[1 << 20];
 	size_t input_len;
 	bool input_gone;
