@@ -11,6 +11,8 @@
 
 #define TREE_SIZE_MAX (2UL << 20)
 #define DEPTH_MAX     16
+/* No CPU has wider physical addresses. */
+#define PHYS_MAX BIT(52)
 
 struct machine machine;
 
@@ -48,7 +50,7 @@ static bool node_reg(const struct node *n, int index, struct phys_range *out)
 	p += index * (ac + sc);
 	out->start = read_cells(p, ac);
 	out->size = read_cells(p + ac, sc);
-	return out->start + out->size >= out->start;
+	return out->start <= PHYS_MAX && out->size <= PHYS_MAX - out->start;
 }
 
 /* The index-th interrupt of the node, in the GIC's three cells. */
@@ -173,8 +175,10 @@ static bool range_cut(struct phys_range *r, unsigned *n, struct phys_range cut)
 
 bool machine_reserve(uint64_t start, uint64_t size)
 {
-	uint64_t end = ALIGN_UP(start + size, PAGE_SIZE);
+	uint64_t end;
 
+	start = MIN(start, PHYS_MAX);
+	end = size > PHYS_MAX - start ? PHYS_MAX : ALIGN_UP(start + size, PAGE_SIZE);
 	start = ALIGN_DOWN(start, PAGE_SIZE);
 	return range_add(machine.reserved, &machine.nr_reserved,
 			 (struct phys_range){ start, end - start });
