@@ -280,17 +280,20 @@ static void want_room(struct server_session *x, bool on)
 ssize_t session_input(void *host, struct ssh_chan *ch, const void *p, size_t n)
 {
 	struct server_session *x = session_at(ch);
-	ssize_t took;
+	ssize_t took, more;
 
 	if (!x->in || !x->proc)
 		return -EPIPE;
 	took = file_write_kernel(x->in, p, n);
-	if (took != -EAGAIN)
+	if (took == -EAGAIN)
+		took = 0;
+	if (took < 0 || (size_t)took == n)
 		return took;
-	/* Ask to be told of room, then look again: it may have come in between. */
+	/* Ask to be told of room, then look again: it may have come in between. A part taken is no promise of an
+	 * event for the rest. An error comes back with the next bytes. */
 	want_room(x, true);
-	took = file_write_kernel(x->in, p, n);
-	return took == -EAGAIN ? 0 : took;
+	more = file_write_kernel(x->in, (const char *)p + took, n - (size_t)took);
+	return more > 0 ? took + more : took;
 }
 
 /* With a terminal the end of input is a character. */
