@@ -47,6 +47,7 @@ struct net_counters {
 	uint64_t tx_errors; /* not sent: broken device, no memory */
 	uint64_t tx_copied; /* frames in too many pieces */
 	uint64_t resets;    /* devices mended */
+	uint64_t tolerated; /* lwIP assertions that a peer broke */
 	uint64_t polls;	    /* rounds of the network thread */
 	uint64_t wakes;	    /* of the network thread by others */
 };

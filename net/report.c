@@ -81,6 +81,7 @@ void net_report(void (*line)(void *arg, const char *text), void *arg)
 		{ "tx_full", c.tx_full },
 		{ "tx_errors", c.tx_errors },
 		{ "tx_copied", c.tx_copied },
+		{ "tolerated", c.tolerated },
 		{ "resets", c.resets },
 		{ "polls", c.polls },
 		{ "wakes", c.wakes },

@@ -46,7 +46,8 @@
 
 /* net/core.c. Context: NET_CORE held, but for net_random() and net_diag(). */
 void net_assert_core(void);
-void net_assert_failed(const char *file, int line, const char *what) __noreturn;
+/* A broken assertion of lwIP: a BUG, but for the few that a peer can break at will. */
+void net_assert_failed(const char *file, int line, const char *what);
 void net_diag(const char *fmt, ...) __printf(1, 2);
 uint32_t net_random(void);
 void *net_mem_alloc(size_t size);

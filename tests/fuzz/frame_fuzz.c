@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <lwip/priv/tcp_priv.h>
+
 #include "fs/file.h"
 #include "lib/errno.h"
 #include "net/arch/cc.h"
@@ -334,10 +336,15 @@ static void end(void)
 	if (++rounds % 256)
 		return;
 	/* what reassembly, ARP and closing connections held is given back in time */
-	for (int i = 0; i < 4000; i++)
-		move_time(30);
+	for (int i = 0; i < 5000; i++)
+		move_time(35);
 	net_forget_time_wait();
 	net_usage(&u);
+	for (struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next)
+		fprintf(stderr,
+			"left: state %d, flags %#x, poll %u of %u, persist %u, unsent %p, unacked %p\n",
+			p->state, p->flags, p->polltmr, p->pollinterval, p->persist_backoff,
+			(void *)p->unsent, (void *)p->unacked);
 	EXPECT(u.tcp_active == 0);
 	EXPECT(u.rx_posted == wire.rx_ring);
 	EXPECT(u.rx_buffers <= wire.rx_ring + 20);
