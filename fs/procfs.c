@@ -61,6 +61,11 @@ static ssize_t text_read(struct file *f, struct io *io, off_t *pos)
 	return file_read_text(io, pos, t->buf, t->len);
 }
 
+static ssize_t text_write(struct file *f, struct io *io, off_t *pos)
+{
+	return -EIO;
+}
+
 static off_t text_seek(struct file *f, off_t offset, int whence)
 {
 	struct proc_text *t = f->priv;
@@ -82,6 +87,7 @@ static void text_release(struct file *f)
 static const struct file_ops text_ops = {
 	.name = "proc",
 	.read = text_read,
+	.write = text_write,
 	.seek = text_seek,
 	.release = text_release,
 };
@@ -121,8 +127,15 @@ static void text_inode_release(struct inode *i)
 	kfree(p);
 }
 
+/* A shell's ">" cuts before it writes; there is nothing to cut. */
+static int text_truncate(struct inode *i, uint64_t size)
+{
+	return 0;
+}
+
 static const struct inode_ops text_inode_ops = {
 	.open = text_open,
+	.truncate = text_truncate,
 	.release = text_inode_release,
 };
 

@@ -1078,7 +1078,9 @@ TEST(proc_texts)
 		CHECK(file_read_kernel(f, buf, sizeof(buf)) > 3000);
 		file_put(f);
 	}
-	file_put(open_as(&root, "/proc/tern/count", FILE_RDWR, 0));
+	f = open_as(&root, "/proc/tern/count", FILE_RDWR | VFS_O_TRUNC, 0);
+	CHECK_EQ(file_write_kernel(f, "x", 1), -EIO);
+	file_put(f);
 	OPEN_FAILS("/proc/new", VFS_O_CREAT | FILE_RDWR, -EPERM);
 	OPEN_FAILS("/proc/42", FILE_RDONLY, -ENOENT);
 }
