@@ -77,16 +77,20 @@ static inline void list_splice_back(struct list_head *from, struct list_head *to
 #define list_first_or_null(head, type, member)                                                     \
 	(list_empty(head) ? NULL : list_first(head, type, member))
 
+/* The link of pos, by arithmetic: at the end of a list pos is no element, nor aligned as one. */
+#define list_link_of(pos, member)                                                                  \
+	((struct list_head *)((char *)(pos) + offsetof(__typeof__(*(pos)), member)))
+
 #define list_for_each(pos, head, member)                                                           \
 	for ((pos) = list_entry((head)->next, __typeof__(*(pos)), member);                         \
-	     &(pos)->member != (head);                                                             \
+	     list_link_of(pos, member) != (head);                                                  \
 	     (pos) = list_entry((pos)->member.next, __typeof__(*(pos)), member))
 
 /* As list_for_each, but the body may remove pos. */
 #define list_for_each_safe(pos, tmp, head, member)                                                 \
 	for ((pos) = list_entry((head)->next, __typeof__(*(pos)), member),                         \
 	    (tmp) = list_entry((pos)->member.next, __typeof__(*(pos)), member);                    \
-	     &(pos)->member != (head);                                                             \
-	     (pos) = (tmp), (tmp) = list_entry((tmp)->member.next, __typeof__(*(tmp)), member))
+	     list_link_of(pos, member) != (head); (pos) = (tmp),                                   \
+	    (tmp) = list_entry(list_link_of(tmp, member)->next, __typeof__(*(tmp)), member))
 
 #endif
