@@ -182,7 +182,8 @@ static void conn_turn_until(struct server_conn *s, bool login_only)
 		show(s);
 		if (login_only && ssh_conn_is_authenticated(s->proto))
 			return;
-		if (moved)
+		/* The end of the socket is found in this very turn: nothing will wake us again. */
+		if (moved || conn_ended(s))
 			cond_resched();
 		else if (poller_wait(&s->poller, WAIT_KILLABLE, ssh_conn_deadline(s->proto)) ==
 			 -EINTR)

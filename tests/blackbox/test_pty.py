@@ -239,9 +239,27 @@ def test_exit_signal_is_told(guest):
     client.close()
 
 
-def test_killed_client_ends_its_program(guest):
-    p = subprocess.Popen(guest.ssh_command("hello", "1000000", "5"), stdout=subprocess.PIPE)
-    assert p.stdout.readline() == b"hello (1/1000000)\n"
+@pytest.mark.parametrize("command", [["hello", "1000000", "5"], ["flood", "1000000000", "1"], ["burn", "1000"], ["cat"]],
+                         ids=lambda c: c[0])
+def test_killed_client_ends_its_program_and_connection(guest, command):
+    """At rest, in the middle of output, and with input that nobody reads."""
+    p = subprocess.Popen(guest.ssh_command(*command), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        os.set_blocking(p.stdin.fileno(), False)
+        p.stdin.write(b"x" * 200000)
+    except BlockingIOError:
+        pass
+    time.sleep(1)
     p.kill()
+    p.stdin.raw.close()
+    p.stdout.close()
     p.wait()
-    no_such_program_left(guest, "hello")
+    no_such_program_left(guest, command[0])
+    # The connection that asks is the only one.
+    deadline = time.monotonic() + 10
+    while True:
+        listing = guest.ssh("cat", "/proc/tern/threads", check=True).stdout.decode()
+        if len(re.findall(r" ssh-(session|login) ", listing)) <= 1:
+            break
+        assert time.monotonic() < deadline, listing
+        time.sleep(0.3)
