@@ -100,17 +100,17 @@ void trap_irq(struct trap_frame *f)
 	}
 	c->irq_depth--;
 	if (frame_from_user(f)) {
-		irqs_off_end(0);
+		irqs_off_end(0, (uintptr_t)trap_irq);
 		return;
 	}
 	perturb(PERTURB_IRQ_RETURN);
 	if (!(f->spsr & DAIF_I) && current_base()->preempt_depth == 0 && c->irq_depth == 0 &&
 	    READ_ONCE(c->need_resched)) {
-		irqs_off_end(0);
+		irqs_off_end(0, (uintptr_t)trap_irq);
 		trap_preempt();
 		return;
 	}
-	irqs_off_end(f->spsr);
+	irqs_off_end(f->spsr, (uintptr_t)trap_irq);
 }
 
 void irq_send_resched(unsigned cpu)

@@ -13,7 +13,7 @@ void irqs_off_begin(irqflags_t before)
 		arch_cpu()->irqs_off_since = arch_counter();
 }
 
-void irqs_off_end(irqflags_t after)
+void irqs_off_end(irqflags_t after, uintptr_t pc)
 {
 	struct cpu *c = arch_cpu();
 	uint64_t span;
@@ -22,8 +22,10 @@ void irqs_off_end(irqflags_t after)
 		return;
 	span = arch_counter() - c->irqs_off_since;
 	c->irqs_off_since = 0;
-	if (span > c->irqs_off_max)
+	if (span > c->irqs_off_max) {
 		c->irqs_off_max = span;
+		c->irqs_off_end = pc;
+	}
 }
 #endif
 
@@ -35,6 +37,21 @@ uint64_t irqs_off_longest_ns(void)
 	for_each_cpu (c)
 		max = MAX(max, READ_ONCE(c->irqs_off_max));
 	return clock_counter_to_ns(max);
+}
+
+uintptr_t irqs_off_longest_end(void)
+{
+	struct cpu *c;
+	uint64_t max = 0;
+	uintptr_t end = 0;
+
+	for_each_cpu (c) {
+		if (READ_ONCE(c->irqs_off_max) > max) {
+			max = READ_ONCE(c->irqs_off_max);
+			end = READ_ONCE(c->irqs_off_end);
+		}
+	}
+	return end;
 }
 
 void irqs_off_reset(void)

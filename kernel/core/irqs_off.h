@@ -6,24 +6,27 @@
 
 #include "arch/aarch64/arch.h"
 
-/* before: the flags from before interrupts went off; after: those about to be restored. A span nested in another
+/* before: the flags from before interrupts went off; after: those about to be restored; pc: by whom. A span nested in another
  * counts as part of it. Context: irqs off. */
 #ifdef DEBUG
 void irqs_off_begin(irqflags_t before);
-void irqs_off_end(irqflags_t after);
+void irqs_off_end(irqflags_t after, uintptr_t pc);
 #else
 static inline void irqs_off_begin(irqflags_t before)
 {
 	(void)before;
 }
-static inline void irqs_off_end(irqflags_t after)
+static inline void irqs_off_end(irqflags_t after, uintptr_t pc)
 {
+	(void)pc;
 	(void)after;
 }
 #endif
 
 /* The longest span of any CPU since the last reset, in ns; 0 in release images. */
 uint64_t irqs_off_longest_ns(void);
+/* Where in the code that span ended. */
+uintptr_t irqs_off_longest_end(void);
 void irqs_off_reset(void);
 
 #endif

@@ -28,6 +28,7 @@ struct cpu {
 	uint64_t irq_count;	     /* [cpu] interrupts served */
 	uint64_t irqs_off_since;     /* [cpu] debug images: counter when irqs went off for an irq */
 	uint64_t irqs_off_max;	     /* [cpu] longest seen, counter units */
+	uintptr_t irqs_off_end;	     /* [cpu] where that span ended */
 	struct held_stack spinlocks; /* [cpu] debug images */
 	struct thread_base
 		first_thread; /* [init] what boot_thread points at, but on the boot CPU */

@@ -98,7 +98,7 @@ irqflags_t spin_lock_irqsave(spinlock_t *l) __no_lock_check
 void spin_unlock_irqrestore(spinlock_t *l, irqflags_t f) __no_lock_check
 {
 	release(l);
-	irqs_off_end(f);
+	irqs_off_end(f, CALLER);
 	arch_irq_restore(f);
 	perturb(PERTURB_UNLOCK);
 	preempt_enable();

@@ -179,6 +179,8 @@ static bool run_one(const struct ktest *t)
 void ktest_run_all(const char *names)
 {
 	unsigned plan = 0, passed = 0;
+	const char *where;
+	size_t offset;
 
 	for (const struct ktest *t = ktests_start; t < ktests_end; t++)
 		plan += wanted(names, t->name);
@@ -187,7 +189,9 @@ void ktest_run_all(const char *names)
 		if (wanted(names, t->name))
 			passed += run_one(t);
 	}
-	log_info("ktest: longest time with interrupts off: %lu ns", irqs_off_longest_ns());
+	where = symbol_of(irqs_off_longest_end(), &offset);
+	log_info("ktest: longest time with interrupts off: %lu ns, to %s+%zu",
+		 irqs_off_longest_ns(), where, offset);
 	log_info("ktest: end %u passed, %u failed", passed, plan - passed);
 	arch_machine_exit(plan == passed && plan ? 0 : 1);
 }
