@@ -112,21 +112,34 @@ static int uncached_child(struct dentry *dir, const char *name, size_t n, struct
 	return 0;
 }
 
-/* The child called name: 0 and a reference, or -ENOENT, remembered if it may be. */
-static int find_child(struct dentry *dir, const char *name, size_t n, struct dentry **out)
+/* What the cache says: 0 and a reference; -ENOENT it is known not to be there; 1: ask the file system. */
+static int find_cached(struct dentry *dir, const char *name, size_t n, struct dentry **out)
 {
-	struct dentry *d, *absent;
-	int err = -ENOENT;
+	struct dentry *d;
+	int ret = 1;
 
 	spin_lock(&dcache_lock);
 	d = dcache_find_locked(dir, name, n);
 	if (d && d->inode) {
 		dentry_get_locked(d);
 		*out = d;
+		ret = 0;
+	} else if (d) {
+		ret = -ENOENT;
 	}
 	spin_unlock(&dcache_lock);
-	if (d)
-		return d->inode ? 0 : -ENOENT;
+	return ret;
+}
+
+/* The child called name: 0 and a reference, or -ENOENT, remembered if it may be. */
+static int find_child(struct dentry *dir, const char *name, size_t n, struct dentry **out)
+{
+	struct dentry *absent;
+	int err = find_cached(dir, name, n, out);
+
+	if (err <= 0)
+		return err;
+	err = -ENOENT;
 	if (dir->inode->ops->lookup) {
 		mutex_lock(&dir->inode->lock);
 		err = uncached_child(dir, name, n, out);
