@@ -84,13 +84,13 @@ KTEST(pmm_conserve)
 static void keep_pattern(void *arg)
 {
 	uint32_t *stop = arg;
-	volatile uint64_t on_stack[64];
+	uint64_t on_stack[64];
 
 	for (unsigned i = 0; i < 64; i++)
-		on_stack[i] = i * 0x9e3779b97f4a7c15UL;
+		WRITE_ONCE(on_stack[i], i * 0x9e3779b97f4a7c15UL);
 	while (!atomic_load_relaxed(stop)) {
 		for (unsigned i = 0; i < 64; i++)
-			KT_CHECK(on_stack[i] == i * 0x9e3779b97f4a7c15UL);
+			KT_CHECK(READ_ONCE(on_stack[i]) == i * 0x9e3779b97f4a7c15UL);
 		KT_CHECK(sleep_until(crew_deadline_ms(1), WAIT_UNINTERRUPTIBLE) == 0);
 	}
 }

@@ -102,7 +102,7 @@ KTEST(image_pages_in_place)
 	struct vm_backing *b = vm_backing_memory_create(image_bytes, 2 * PAGE_SIZE + 100);
 	struct vm_space *s = enter();
 	uint8_t v[4] = { 9, 9, 9, 9 };
-	vaddr_t at;
+	vaddr_t at = 0;
 
 	KT_CHECK(b && vm_map(s, 0, 3 * PAGE_SIZE, RW | VM_EXEC, b, 0, &at) == 0);
 	KT_CHECK(user_copy_from(v, at, 4) == 0 && v[0] == 1 && v[2] == 3 && v[3] == 0);
