@@ -182,6 +182,10 @@ KTEST(empty_slabs_come_back)
 	n = MIN((16UL << 20) / 128 * kt_scale(), before.free * PAGE_SIZE / 2 / 200);
 	KT_CHECK(make_chain(128, n, &chain) == n);
 	free_chain(chain);
+	slab_check();
+	/* nobody had to ask */
+	page_stats(&after);
+	KT_CHECK(after.slab <= before.slab + 64);
 	slab_reap();
 	pages_drain_caches();
 	page_stats(&after);

@@ -31,9 +31,12 @@ KTEST(user_copy_bad_pointers)
 {
 	struct vm_space *s = vm_space_create();
 	uint8_t buf[64];
+	vaddr_t at = 0;
 
 	KT_CHECK(s != NULL);
 	space_switch(s);
+	KT_CHECK(vm_map(s, 0, PAGE_SIZE, VM_READ | VM_WRITE, NULL, 0, &at) == 0);
+	KT_CHECK(user_zero(at, 8) == 0);
 	all_refuse(0, 8);
 	all_refuse(8, 8);
 	all_refuse(0x10000000, 16);
@@ -46,9 +49,12 @@ KTEST(user_copy_bad_pointers)
 	all_refuse(UINTPTR_MAX - 3, 8);
 	KT_CHECK(user_copy_from(buf, 0x10000000, 0) == 0);
 	KT_CHECK(!user_range_ok(0x1000, SIZE_MAX) && user_range_ok(USER_MAX, 0));
+	/* a kernel thread has none, though TTBR0 may still hold s and the page is there */
+	preempt_disable();
 	space_switch(NULL);
-	/* a kernel thread has none, though TTBR0 may still hold s */
-	all_refuse(0x10000000, 8);
+	KT_CHECK(user_copy_from_nofault(buf, at, 8) == -EFAULT);
+	KT_CHECK(user_copy_to_nofault(at, buf, 8) == -EFAULT);
+	preempt_enable();
 	vm_space_put(s);
 	vm_space_reap();
 }

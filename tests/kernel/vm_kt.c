@@ -283,6 +283,8 @@ static void live_and_die(void *arg)
 		sched_yield();
 		KT_CHECK(user_copy_from(&w, at + PAGE_SIZE, 8) == 0 && v == w);
 		space_switch(NULL);
+		/* the CPU we come from may keep it in TTBR0 */
+		KT_CHECK(thread_set_affinity(current_thread(), BIT(v % cpu_count())) == 0);
 		vm_space_put(s);
 	}
 }
