@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The server's objects.
  *
- * A connection belongs to its thread: nobody else touches what is [self]. Others find it in the list of connections,
+ * A connection belongs to its thread (I-SSH-1): nobody else touches what is [self]. Others find it in the list of connections,
  * under the spinlock SSHCONN, and may then read what is [shown] and ask it to end (evicted, then kick). It is taken
- * off the list before it is freed. No lock is held across a call into ssh/, a file or a process. */
+ * off the list before it is freed. No lock is held across a call into ssh/, a file or a process (I-SSH-2). */
 #ifndef TERN_SSH_SERVER_SERVER_PRIV_H
 #define TERN_SSH_SERVER_SERVER_PRIV_H
 

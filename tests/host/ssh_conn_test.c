@@ -84,6 +84,7 @@ TEST(ident_bad)
 
 /* --- key exchange --------------------------------------------------------------------------------------------------- */
 
+/* I-SSH-5 */
 TEST(kexinit_waits_for_the_client)
 {
 	struct peer *p = at_kex();
@@ -504,6 +505,7 @@ TEST(every_message_before_service)
 	}
 }
 
+/* I-SSH-4 */
 TEST(every_message_before_login)
 {
 	for (unsigned type = 0; type < 256; type++) {
@@ -733,6 +735,7 @@ TEST(rekeys_before_login_are_few)
 
 /* --- channels ------------------------------------------------------------------------------------------------- */
 
+/* I-SSH-8 */
 TEST(exec_and_exit_status)
 {
 	struct peer *p = logged_in();
@@ -1017,7 +1020,7 @@ TEST(client_closes_first)
 	peer_destroy(p);
 }
 
-/* A late message for a closed channel must not reach the one that has its slot now. */
+/* I-SSH-7. A late message for a closed channel must not reach the one that has its slot now. */
 TEST(numbers_are_not_mixed_up)
 {
 	struct peer *p = logged_in();
@@ -1228,6 +1231,7 @@ TEST(forced_command_and_no_pty)
 
 /* --- rekeying ----------------------------------------------------------------------------------------------------- */
 
+/* I-SSH-6 */
 TEST(rekey_by_bytes)
 {
 	static uint8_t data[30000];
@@ -1339,7 +1343,7 @@ TEST(held_messages_are_bounded)
 
 /* --- limits of memory and time ---------------------------------------------------------------------------------------- */
 
-/* A client that asks and does not read: input stops being looked at, memory stays bounded. */
+/* I-SSH-3. A client that asks and does not read: input stops being looked at, memory stays bounded. */
 TEST(output_backlog_stops_input)
 {
 	struct peer *p = logged_in();
