@@ -14,6 +14,27 @@ static bool same_alignment(const void *a, const void *b)
 	return (((uintptr_t)a ^ (uintptr_t)b) & (WORD - 1)) == 0;
 }
 
+/* Copy whole words to d, which is aligned, from s, which is not: each word is put together from two aligned ones, so
+ * this works before the MMU is on, too. Reads no word that holds none of the bytes. Returns the bytes copied. */
+static size_t copy_shifted(uint8_t *d, const uint8_t *s, size_t n)
+{
+	unsigned low = 8 * ((uintptr_t)s & (WORD - 1)), high = 8 * WORD - low;
+	const word_t *ws = (const word_t *)ALIGN_DOWN((uintptr_t)s, WORD);
+	word_t *wd = (word_t *)d;
+	size_t words = n / WORD;
+	word_t a = *ws++, b;
+
+	for (size_t i = 0; i < words / 2; i++, ws += 2, wd += 2) {
+		b = ws[0];
+		wd[0] = a >> low | b << high;
+		a = ws[1];
+		wd[1] = b >> low | a << high;
+	}
+	if (words & 1)
+		wd[0] = a >> low | ws[0] << high;
+	return words * WORD;
+}
+
 void *memcpy(void *dst, const void *src, size_t n)
 {
 	uint8_t *d = dst;
@@ -33,6 +54,15 @@ void *memcpy(void *dst, const void *src, size_t n)
 		}
 		for (; n >= WORD; n -= WORD, d += WORD, s += WORD)
 			*(word_t *)d = *(const word_t *)s;
+	} else if (n >= 4 * WORD) {
+		size_t done;
+
+		for (; !IS_ALIGNED((uintptr_t)d, WORD); n--)
+			*d++ = *s++;
+		done = copy_shifted(d, s, n);
+		d += done;
+		s += done;
+		n -= done;
 	}
 	while (n-- > 0)
 		*d++ = *s++;

@@ -34,6 +34,7 @@
 #define RX_PAD		3 /* at most: puts the IP header at a multiple of 4 */
 #define EARLY_MAX	16
 #define ETHERNET_HEADER 14
+#define TCP_HEADERS	40
 
 struct interface {
 	struct netif netif; /* first */
@@ -570,7 +571,7 @@ static struct interface *interface_create(struct netdev *d)
 	if (!i)
 		return NULL;
 	i->dev = d;
-	i->rx_pad = (unsigned)(-(d->rx_headroom + ETHERNET_HEADER)) & 3;
+	i->rx_pad = (unsigned)(-(d->rx_headroom + ETHERNET_HEADER + TCP_HEADERS)) & 7;
 	ASSERT(d->rx_headroom <= HEADROOM_MAX && d->tx_headroom <= PBUF_LINK_ENCAPSULATION_HLEN);
 	if (!netif_add(&i->netif, NULL, NULL, NULL, i, netif_setup, ethernet_input)) {
 		kfree(i);

@@ -272,6 +272,31 @@ static void detach(struct socket *s) __requires(net_core)
 	tcp_poll(pcb, NULL, 0);
 }
 
+/* A closed socket's pcb that still has bytes to deliver: for a minute, no longer, since the memory is ours. */
+static err_t on_orphan_poll(void *arg, struct tcp_pcb *pcb)
+{
+	uintptr_t polls = (uintptr_t)arg + 1;
+
+	if (polls >= ORPHAN_POLLS) {
+		tcp_arg(pcb, NULL);
+		tcp_abort(pcb);
+		return ERR_ABRT;
+	}
+	tcp_arg(pcb, (void *)polls);
+	return ERR_OK;
+}
+
+/* Part from the pcb; what it still has to send has its time. NULL: there is none. */
+static struct tcp_pcb *orphan(struct socket *s) __requires(net_core)
+{
+	struct tcp_pcb *pcb = s->pcb;
+
+	detach(s);
+	if (pcb && pcb->state != LISTEN)
+		tcp_poll(pcb, on_orphan_poll, ORPHAN_POLL);
+	return pcb;
+}
+
 static void became_gone(struct socket *s, int error) __requires(net_core)
 {
 	spin_lock(&s->lock);
@@ -314,7 +339,7 @@ static void on_end(struct socket *s) __requires(net_core)
 	announce(s, POLL_IN | POLL_RDHUP);
 	if (both && (s->pcb->state == TIME_WAIT || s->pcb->state == CLOSING)) {
 		/* no further callback would tell us of its end */
-		detach(s);
+		orphan(s);
 		became_gone(s, 0);
 	}
 }
@@ -352,20 +377,6 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
 	refresh_tx(s);
 	if (was_full && s->tx_room >= SOCKET_LOWAT)
 		announce(s, POLL_OUT);
-	return ERR_OK;
-}
-
-/* A closed socket's pcb that still has bytes to deliver: for a minute, no longer, since the memory is ours. */
-static err_t on_orphan_poll(void *arg, struct tcp_pcb *pcb)
-{
-	uintptr_t polls = (uintptr_t)arg + 1;
-
-	if (polls >= ORPHAN_POLLS) {
-		tcp_arg(pcb, NULL);
-		tcp_abort(pcb);
-		return ERR_ABRT;
-	}
-	tcp_arg(pcb, (void *)polls);
 	return ERR_OK;
 }
 
@@ -785,16 +796,11 @@ static void socket_free(struct socket *s)
 /* Send what was written, then close; the pcb is lwIP's from here on. */
 static void close_pcb(struct socket *s) __requires(net_core)
 {
-	struct tcp_pcb *pcb = s->pcb;
-	bool listening = pcb && pcb->state == LISTEN;
+	struct tcp_pcb *pcb = orphan(s);
 
-	detach(s);
-	if (!pcb)
-		return;
-	if (!listening)
-		tcp_poll(pcb, on_orphan_poll, ORPHAN_POLL);
 	/* without memory for it now, lwIP's timer tries again */
-	(void)tcp_close(pcb);
+	if (pcb)
+		(void)tcp_close(pcb);
 }
 
 static void abort_pcb(struct socket *s) __requires(net_core)
