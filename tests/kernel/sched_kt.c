@@ -76,7 +76,7 @@ static void resident_fn(void *arg)
 	struct resident *r = arg;
 	uint64_t pattern[8], bad = 0;
 
-	while (clock_now_ns() < r->until_ns) {
+	do {
 		if (atomic_exchange(&r->inside, 1))
 			bad++;
 		for (unsigned i = 0; i < ARRAY_SIZE(pattern); i++)
@@ -87,7 +87,7 @@ static void resident_fn(void *arg)
 		r->rounds++;
 		atomic_exchange(&r->inside, 0);
 		sched_yield();
-	}
+	} while (clock_now_ns() < r->until_ns);
 	KT_CHECK(bad == 0);
 }
 
