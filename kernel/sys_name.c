@@ -153,6 +153,12 @@ static int64_t two_paths(two_paths_fn fn, uint64_t fd1, uint64_t path1, uint64_t
 	return err;
 }
 
+/* What musl's rename() calls. */
+int64_t sys_renameat(const uint64_t a[6])
+{
+	return two_paths(vfs_rename, a[0], a[1], a[2], a[3]);
+}
+
 int64_t sys_renameat2(const uint64_t a[6])
 {
 	return a[4] ? -EINVAL : two_paths(vfs_rename, a[0], a[1], a[2], a[3]);

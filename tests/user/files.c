@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+/* Files as a program sees them: open's flags, sizes and holes, names that come and go, listings, descriptors, pipes,
+ * and hostile arguments to each. Leaves nothing behind. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "tests/user/check.h"
+
+#define FILE_NAME "/tmp/files-test"
+
+extern char **environ;
+
+static off_t size_of(const char *path)
+{
+	struct stat st;
+
+	CHECK(stat(path, &st) == 0);
+	return st.st_size;
+}
+
+static void put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+	CHECK(fd >= 0);
+	CHECK(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	CHECK(close(fd) == 0);
+}
+
+/* REL-006 and its neighbours. */
+static void open_flags(void)
+{
+	struct stat st;
+	char buf[20];
+	int fd;
+
+	put(FILE_NAME, "0123456789");
+	CHECK_ERRNO(open(FILE_NAME, O_RDWR | O_CREAT | O_EXCL, 0600), EEXIST);
+	CHECK_ERRNO(open(FILE_NAME, O_RDONLY | O_DIRECTORY), ENOTDIR);
+	CHECK_ERRNO(open("/tmp", O_RDWR), EISDIR);
+	CHECK_ERRNO(open("/tmp/none", O_RDONLY), ENOENT);
+	CHECK_ERRNO(open(FILE_NAME "/x", O_RDONLY), ENOTDIR);
+	CHECK_ERRNO(open("", O_RDONLY), ENOENT);
+	CHECK_ERRNO(open((char *)1, O_RDONLY), EFAULT);
+	fd = open(FILE_NAME, O_RDWR | O_APPEND);
+	CHECK(fd >= 0);
+	CHECK(write(fd, "ab", 2) == 2);
+	CHECK(lseek(fd, 0, SEEK_SET) == 0);
+	CHECK(write(fd, "cd", 2) == 2);
+	CHECK(size_of(FILE_NAME) == 14);
+	CHECK(close(fd) == 0);
+	fd = open(FILE_NAME, O_WRONLY | O_TRUNC);
+	CHECK(fd >= 0);
+	CHECK(fstat(fd, &st) == 0 && st.st_size == 0 && st.st_blocks == 0);
+	CHECK_ERRNO(read(fd, buf, 1), EBADF);
+	CHECK(close(fd) == 0);
+	CHECK_ERRNO(close(fd), EBADF);
+	CHECK(unlink(FILE_NAME) == 0);
+	CHECK_ERRNO(unlink(FILE_NAME), ENOENT);
+}
+
+static void sizes(void)
+{
+	char buf[100];
+	int fd = open(FILE_NAME, O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+	CHECK(fd >= 0);
+	CHECK(lseek(fd, 1L << 40, SEEK_SET) == 1L << 40);
+	CHECK(write(fd, "end", 3) == 3);
+	CHECK(lseek(fd, -13, SEEK_END) == (1L << 40) - 10);
+	memset(buf, 1, sizeof(buf));
+	CHECK(read(fd, buf, sizeof(buf)) == 13);
+	CHECK(memcmp(buf, "\0\0\0\0\0\0\0\0\0\0end", 13) == 0);
+	CHECK(read(fd, buf, sizeof(buf)) == 0);
+	CHECK_ERRNO(lseek(fd, -1, SEEK_SET), EINVAL);
+	CHECK_ERRNO(lseek(fd, 0, 77), EINVAL);
+	CHECK(ftruncate(fd, 10) == 0);
+	CHECK(size_of(FILE_NAME) == 10);
+	CHECK(lseek(fd, 0, SEEK_SET) == 0);
+	CHECK(read(fd, buf, sizeof(buf)) == 10);
+	CHECK_ERRNO(write(fd, (void *)8, 100), EFAULT);
+	CHECK_ERRNO(read(fd, (void *)-4096L, 100), EFAULT);
+	CHECK(size_of(FILE_NAME) == 10);
+	CHECK(close(fd) == 0);
+	CHECK(unlink(FILE_NAME) == 0);
+}
+
+/* X-28 for one program: what is removed is gone at once, what is renamed is in one place. */
+static void names(void)
+{
+	struct stat st;
+	char name[40], text[10] = "";
+	int fd;
+
+	CHECK(mkdir("/tmp/files-dir", 0755) == 0);
+	CHECK_ERRNO(mkdir("/tmp/files-dir", 0755), EEXIST);
+	for (int i = 0; i < 500; i++) {
+		snprintf(name, sizeof(name), "/tmp/files-dir/%d", i % 7);
+		CHECK_ERRNO(stat(name, &st), ENOENT);
+		put(name, "x");
+		CHECK(stat(name, &st) == 0);
+		CHECK(rename(name, "/tmp/files-dir/moved") == 0);
+		CHECK_ERRNO(stat(name, &st), ENOENT);
+		CHECK(unlink("/tmp/files-dir/moved") == 0);
+		CHECK_ERRNO(stat("/tmp/files-dir/moved", &st), ENOENT);
+	}
+	CHECK(chdir("/tmp/files-dir") == 0);
+	put("here", "text");
+	CHECK(symlink("here", "link") == 0);
+	fd = open("../files-dir/./link", O_RDONLY);
+	CHECK(fd >= 0);
+	CHECK(unlink("here") == 0);
+	CHECK(read(fd, text, sizeof(text)) == 4 && strcmp(text, "text") == 0);
+	CHECK(close(fd) == 0);
+	CHECK_ERRNO(open("link", O_RDONLY), ENOENT);
+	CHECK(readlink("link", text, sizeof(text)) == 4);
+	CHECK_ERRNO(rmdir("/tmp/files-dir"), ENOTEMPTY);
+	CHECK(unlink("link") == 0);
+	CHECK(rmdir("/tmp/files-dir") == 0);
+	/* a working directory that is gone */
+	CHECK_ERRNO(open("new", O_CREAT | O_RDWR, 0600), ENOENT);
+	CHECK(!getcwd(name, sizeof(name)) && errno == ENOENT);
+	CHECK(chdir("/") == 0);
+	CHECK(getcwd(name, sizeof(name)) && strcmp(name, "/") == 0);
+	CHECK(!getcwd(name, 1) && errno == ERANGE);
+}
+
+static void listings(void)
+{
+	char name[300], seen[300] = { 0 };
+	struct dirent *e;
+	int n = 0;
+	DIR *d;
+
+	CHECK(mkdir("/tmp/files-list", 0755) == 0);
+	for (int i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), "/tmp/files-list/%d", i);
+		put(name, "");
+	}
+	d = opendir("/tmp/files-list");
+	CHECK(d);
+	while ((e = readdir(d))) {
+		if (e->d_name[0] == '.')
+			continue;
+		CHECK(e->d_type == DT_REG);
+		CHECK(atoi(e->d_name) < 300 && !seen[atoi(e->d_name)]);
+		seen[atoi(e->d_name)] = 1;
+		snprintf(name, sizeof(name), "/tmp/files-list/%s", e->d_name);
+		CHECK(unlink(name) == 0);
+		n++;
+	}
+	CHECK(n == 300);
+	closedir(d);
+	CHECK(rmdir("/tmp/files-list") == 0);
+}
+
+/* PERF-008's first half and dup's rules. */
+static void descriptors(void)
+{
+	int fd[200];
+
+	for (int i = 0; i < 200; i++) {
+		fd[i] = open("/dev/null", O_RDWR);
+		CHECK(fd[i] == i + 3);
+	}
+	CHECK(close(50) == 0);
+	CHECK(close(30) == 0);
+	CHECK(open("/dev/null", O_RDWR) == 30);
+	CHECK(dup(0) == 50);
+	CHECK(fcntl(0, F_DUPFD, 100) == 203);
+	CHECK(fcntl(0, F_DUPFD_CLOEXEC, 500) == 500);
+	CHECK(fcntl(500, F_GETFD) == FD_CLOEXEC);
+	CHECK(dup2(0, 600) == 600);
+	CHECK_ERRNO(dup2(0, -1), EBADF);
+	CHECK_ERRNO(dup2(999, 5), EBADF);
+	CHECK_ERRNO(fcntl(999, F_GETFD), EBADF);
+	CHECK_ERRNO(read(-1, fd, 1), EBADF);
+	CHECK_ERRNO(read(1 << 30, fd, 1), EBADF);
+	for (int i = 3; i <= 203; i++)
+		CHECK(close(i) == 0);
+	CHECK(close(500) == 0 && close(600) == 0);
+}
+
+static void pipes(void)
+{
+	static char buf[70000];
+	volatile uintptr_t bad = 4;
+	int p[2], child_status;
+	ssize_t n, total = 0;
+	pid_t pid;
+
+	CHECK(pipe2(p, O_NONBLOCK) == 0);
+	CHECK_ERRNO(read(p[0], buf, 1), EAGAIN);
+	CHECK(write(p[1], buf, sizeof(buf)) == 65536);
+	CHECK_ERRNO(write(p[1], buf, 1), EAGAIN);
+	CHECK(read(p[0], buf, 4095) == 4095);
+	CHECK_ERRNO(write(p[1], buf, 4096), EAGAIN);
+	CHECK(read(p[0], buf, 1) == 1);
+	CHECK(write(p[1], buf, 4096) == 4096);
+	CHECK_ERRNO(lseek(p[0], 0, SEEK_SET), ESPIPE);
+	CHECK_ERRNO(write(p[0], buf, 1), EBADF);
+	CHECK(close(p[0]) == 0 && close(p[1]) == 0);
+	CHECK_ERRNO(pipe2((int *)(uintptr_t)bad, 0), EFAULT);
+	CHECK_ERRNO(pipe2(p, 0x80000000), EINVAL);
+	/* another program's output, to its end */
+	posix_spawn_file_actions_t actions;
+	char name[] = "flood", count[] = "300000", seed[] = "7";
+	char *argv[] = { name, count, seed, NULL };
+
+	CHECK(pipe(p) == 0);
+	CHECK(posix_spawn_file_actions_init(&actions) == 0);
+	CHECK(posix_spawn_file_actions_adddup2(&actions, p[1], 1) == 0);
+	CHECK(posix_spawn_file_actions_addclose(&actions, p[0]) == 0);
+	CHECK(posix_spawn(&pid, "/bin/flood", &actions, NULL, argv, environ) == 0);
+	CHECK(close(p[1]) == 0);
+	while ((n = read(p[0], buf, sizeof(buf))) > 0)
+		total += n;
+	CHECK(n == 0 && total == 300000);
+	CHECK(waitpid(pid, &child_status, 0) == pid && child_status == 0);
+	CHECK(close(p[0]) == 0);
+	posix_spawn_file_actions_destroy(&actions);
+}
+
+/* RC-020: a number means one thing; what is not open is said to be so. */
+static void polls(void)
+{
+	struct pollfd f[3];
+	int a[2], b[2];
+
+	CHECK(pipe(a) == 0 && pipe(b) == 0);
+	CHECK(write(b[1], "x", 1) == 1);
+	f[0] = (struct pollfd){ .fd = a[0], .events = POLLIN };
+	f[1] = (struct pollfd){ .fd = b[0], .events = POLLIN };
+	f[2] = (struct pollfd){ .fd = 777, .events = POLLIN };
+	CHECK(poll(f, 3, -1) == 2);
+	CHECK(f[0].revents == 0 && f[1].revents == POLLIN && f[2].revents == POLLNVAL);
+	CHECK(close(a[1]) == 0);
+	CHECK(poll(f, 1, -1) == 1 && f[0].revents == POLLHUP);
+	CHECK(close(a[0]) == 0);
+	CHECK(poll(f, 1, 0) == 1 && f[0].revents == POLLNVAL);
+	f[1].events = 0;
+	CHECK(poll(f + 1, 1, 0) == 0);
+	CHECK(close(b[0]) == 0 && close(b[1]) == 0);
+}
+
+static void devices(void)
+{
+	char buf[100];
+	int fd = open("/dev/full", O_RDWR);
+
+	CHECK(fd >= 0);
+	CHECK_ERRNO(write(fd, "x", 1), ENOSPC);
+	CHECK(read(fd, buf, sizeof(buf)) == sizeof(buf) && buf[0] == 0 && buf[99] == 0);
+	CHECK(close(fd) == 0);
+	fd = open("/dev/urandom", O_RDONLY);
+	CHECK(fd >= 0 && read(fd, buf, sizeof(buf)) == sizeof(buf) && close(fd) == 0);
+	fd = open("/proc/meminfo", O_RDONLY);
+	CHECK(fd >= 0);
+	CHECK(read(fd, buf, 9) == 9 && memcmp(buf, "MemTotal:", 9) == 0);
+	CHECK(close(fd) == 0);
+	CHECK_ERRNO(open("/proc/none", O_RDONLY), ENOENT);
+	CHECK_ERRNO(open("/dev/none", O_RDWR | O_CREAT, 0600), EPERM);
+}
+
+int main(void)
+{
+	open_flags();
+	sizes();
+	names();
+	listings();
+	descriptors();
+	pipes();
+	polls();
+	devices();
+	return 0;
+}
