@@ -42,7 +42,8 @@ def known_tests():
     names = []
     for path in sorted(glob.glob(os.path.join(TOP, "tests/kernel/*.c"))):
         names += re.findall(r"^KTEST\((\w+)\)", guest.read_file(path), re.M)
-    return names
+    # Those end the machine: tests/blackbox/test_panic.py runs them.
+    return [name for name in names if not name.startswith("die_")]
 
 
 class Run:

@@ -44,17 +44,25 @@ void lock_stat_get(enum lock_class cls, struct lock_stat *out)
 	out->max_wait_ns = READ_ONCE(stats[cls].max_wait_ns);
 }
 
-static void dump_stack(const struct held_stack *s, const char *whose)
+static void dump_stack(const struct held_stack *s, const char *kind, unsigned id)
 {
-	for (unsigned i = 0; i < MIN(s->n, (unsigned)HELD_MAX); i++)
-		log_warn("core: %s holds %s %p taken at %lx", whose, lock_class_name(s->at[i].cls),
-			 s->at[i].lock, s->at[i].pc);
+	for (unsigned i = 0; i < MIN(s->n, (unsigned)HELD_MAX); i++) {
+		size_t offset;
+		const char *name = symbol_of(s->at[i].pc, &offset);
+
+		log_warn("core: %s %u holds %s %p taken at %lx %s+0x%zx", kind, id,
+			 lock_class_name(s->at[i].cls), s->at[i].lock, s->at[i].pc, name, offset);
+	}
 }
 
+/* Of the other CPUs it is a look without their leave: they have been stopped, or it is a guess. */
 void lock_dump_held(void)
 {
-	dump_stack(&arch_cpu()->spinlocks, "this cpu");
-	dump_stack(&current_base()->mutexes, "this thread");
+	struct cpu *c;
+
+	for_each_cpu (c)
+		dump_stack(&c->spinlocks, "cpu", c->id);
+	dump_stack(&current_base()->mutexes, "thread", (unsigned)current_base()->id);
 }
 
 void lock_drop_above(unsigned spinlocks, unsigned mutexes)

@@ -51,7 +51,7 @@ void lock_stat_get(enum lock_class cls, struct lock_stat *out);
 void lock_stat_contended(enum lock_class cls, uint64_t wait_ns);
 /* Tests only: let go of what was taken since the stacks had these sizes; a mutex is forgotten, not unlocked. */
 void lock_drop_above(unsigned spinlocks, unsigned mutexes);
-/* Print what this CPU and the current thread hold. Any context, panic included. */
+/* Print what each CPU and the current thread hold. Any context, panic included. */
 void lock_dump_held(void);
 
 #endif

@@ -132,6 +132,11 @@ void log_set_console(const struct console_ops *ops)
 	log_unlock(f);
 }
 
+const struct console_ops *log_console(void)
+{
+	return console;
+}
+
 void console_write(const char *s, size_t n)
 {
 	while (n) {

@@ -19,6 +19,7 @@ struct console_ops {
 	void (*write)(const char *s, size_t n);
 };
 void log_set_console(const struct console_ops *ops);
+const struct console_ops *log_console(void);
 
 /* Bytes for the console that are no log lines (the terminal's): written between lines, never within one.
  * Any context. */

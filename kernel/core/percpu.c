@@ -110,16 +110,18 @@ void cpu_secondary_start(void)
 	panic("cpu %u has nothing to do", c->id);
 }
 
+/* Ask for one CPU. True if the firmware took it. */
 static bool start_one(struct cpu *c)
 {
-	uint64_t limit;
 	int err = starter(c->mpidr, arch_secondary_entry(), (uintptr_t)c);
 
-	if (err) {
+	if (err)
 		log_warn("core: cpu %u does not start: error %d", c->id, err);
-		return false;
-	}
-	limit = clock_now_ns() + CPU_START_LIMIT_NS;
+	return err == 0;
+}
+
+static bool wait_online(struct cpu *c, uint64_t limit)
+{
 	while (!atomic_load_acquire(&c->online)) {
 		if (clock_now_ns() > limit) {
 			log_warn("core: cpu %u was started and does not answer", c->id);
@@ -132,11 +134,15 @@ static bool start_one(struct cpu *c)
 
 int cpus_start(void (*secondary_main)(void))
 {
+	cpumask_t asked = 0;
 	unsigned up = 1;
 
 	secondary_entry = secondary_main;
+	/* all at once: each takes a while */
+	for (unsigned i = 1; i < nr_cpus && starter; i++)
+		asked |= start_one(cpus[i]) ? BIT(i) : 0;
 	for (unsigned i = 1; i < nr_cpus; i++)
-		up += starter && start_one(cpus[i]);
+		up += (asked & BIT(i)) && wait_online(cpus[i], clock_now_ns() + CPU_START_LIMIT_NS);
 	log_info("core: %u of %u cpus up", up, machine.nr_cpus);
 	return up == nr_cpus ? 0 : -ENXIO;
 }

@@ -83,8 +83,9 @@ static bool wanted(const char *names, const char *name)
 {
 	size_t len = strlen(name);
 
+	/* those that end the machine run alone, by name */
 	if (strcmp(names, "all") == 0)
-		return true;
+		return strncmp(name, "die_", 4) != 0;
 	for (;;) {
 		if (strncmp(names, name, len) == 0 && (names[len] == ',' || !names[len]))
 			return true;
