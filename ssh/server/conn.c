@@ -43,6 +43,8 @@ static void conn_log(void *host, enum ssh_log level, const char *text, struct by
 			  (const char *)about.p);
 		return;
 	}
+	if (s->stage == CONN_LOGIN && !server_may_log())
+		return;
 	socket_addr_format(peer, sizeof(peer), &s->peer);
 	log_info("ssh: %u %s: %s%s%.*s", s->number, peer, text, about.n ? ": " : "", (int)about.n,
 		 (const char *)about.p);

@@ -16,6 +16,8 @@
 #define HOST_KEY	"/etc/ssh/ssh_host_ed25519_key"
 #define AUTHORIZED_KEYS "/root/.ssh/authorized_keys"
 #define KEY_FILE_MAX	4096
+#define LOG_BURST	20
+#define LOG_EACH_NS	(100 * NS_PER_MS)
 #define BACKLOG		128
 /* Newcomers at once: each costs about this much until it is logged in, and all together a quarter of memory. */
 #define NEWCOMER_BYTES (128 * 1024)
@@ -30,6 +32,8 @@ static unsigned newcomers_max; /* [init] */
 
 static spinlock_t conns_lock = SPINLOCK_INIT(SSHCONN);
 static struct list_head conns = LIST_HEAD_INIT(conns); /* [conns_lock] oldest first */
+static uint64_t log_credit_at;			       /* [conns_lock] */
+static unsigned log_lost;			       /* [conns_lock] */
 static unsigned newcomers;			       /* [conns_lock] */
 
 /* The oldest newcomer among those that have sent least. */
@@ -82,6 +86,29 @@ void server_conn_remove(struct server_conn *s)
 	if (s->stage == CONN_LOGIN)
 		newcomers--;
 	spin_unlock(&conns_lock);
+}
+
+/* LOG_BURST lines at once, then one each LOG_EACH_NS; those left out are counted in the next that is let through. */
+bool server_may_log(void)
+{
+	uint64_t now = clock_now_ns();
+	unsigned lost = 0;
+	bool may;
+
+	spin_lock(&conns_lock);
+	log_credit_at = MAX(log_credit_at, now);
+	may = log_credit_at <= now + LOG_BURST * LOG_EACH_NS;
+	if (may) {
+		log_credit_at += LOG_EACH_NS;
+		lost = log_lost;
+		log_lost = 0;
+	} else {
+		log_lost++;
+	}
+	spin_unlock(&conns_lock);
+	if (lost > 0)
+		log_info("ssh: %u lines about newcomers left out", lost);
+	return may;
 }
 
 void server_conn_for_each(void (*fn)(struct server_conn *s, void *arg), void *arg)

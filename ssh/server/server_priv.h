@@ -71,6 +71,8 @@ void server_conn_add(struct server_conn *s);
 void server_conn_remove(struct server_conn *s);
 /* It is logged in: it counts no longer as a newcomer. */
 void server_conn_opened(struct server_conn *s, struct bytes user);
+/* May a line about a newcomer be logged now? Bounded in time: whoever can connect can cause such lines. */
+bool server_may_log(void);
 /* Call fn for each connection, under SSHCONN. */
 void server_conn_for_each(void (*fn)(struct server_conn *s, void *arg), void *arg);
 /* A whole small file, in kmalloc memory with a NUL behind it. *len bytes, or NULL. */
