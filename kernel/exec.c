@@ -385,5 +385,6 @@ void exec_become(struct process *p, struct exec_image *img)
 	fdtable_close_on_exec(p->files);
 	signal_exec(p);
 	current_thread()->clear_tid = 0;
+	str_copy(current_thread()->name, img->name, sizeof(current_thread()->name));
 	arch_enter_user(&frame, 0);
 }

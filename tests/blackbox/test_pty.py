@@ -28,13 +28,17 @@ class Terminal:
 
     def __init__(self, guest, command=None, width=80, height=24):
         self.client = connect(guest)
-        self.chan = self.client.get_transport().open_session()
-        self.chan.get_pty("xterm", width, height)
-        if command:
-            self.chan.exec_command(command)
-        else:
-            self.chan.invoke_shell()
         self.seen = b""
+        self.chan = self.client.get_transport().open_session()
+        try:
+            self.chan.get_pty("xterm", width, height)
+            if command:
+                self.chan.exec_command(command)
+            else:
+                self.chan.invoke_shell()
+        except BaseException:
+            self.client.close()
+            raise
 
     def __enter__(self):
         return self
@@ -77,7 +81,8 @@ def no_such_program_left(guest, name, seconds=10):
     deadline = time.monotonic() + seconds
     while True:
         listing = guest.ssh("cat", "/proc/tern/threads", check=True).stdout.decode()
-        if not re.search(rf"\b{name}\b", listing):
+        # The one that lists is a cat itself.
+        if len(re.findall(rf" {name} ", listing)) <= (name == "cat"):
             return
         assert time.monotonic() < deadline, f"{name} is still there:\n{listing}"
         time.sleep(0.3)
