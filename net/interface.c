@@ -14,6 +14,7 @@
 #include <netif/ethernet.h>
 
 #include "drivers/netdev.h"
+#include "drivers/virtio/pci.h"
 #include "kernel/core/clock.h"
 #include "kernel/core/log.h"
 #include "kernel/core/machine.h"
@@ -637,7 +638,9 @@ void net_if_init(void)
 	}
 	netif_add_ext_callback(&changes, changed);
 	netdev_for_each(start, NULL);
-	if (list_empty(&interfaces))
-		log_warn("net: no NIC found: start QEMU with -device virtio-net-device,netdev=N "
-			 "-netdev user,id=N");
+	if (!list_empty(&interfaces))
+		return;
+	log_warn("net: no NIC found: start QEMU with -netdev user,id=n0 "
+		 "-device virtio-net-device,netdev=n0");
+	pci_report_network();
 }

@@ -136,7 +136,7 @@ static void probe_slot(const struct machine_device *slot, void *arg)
 	if (!regs || !d)
 		goto free;
 	fmt_print(d->name, sizeof(d->name), "virtio%u", (*number)++);
-	if (virtio_mmio_open(d, regs) < 0)
+	if (!slot->irq || virtio_mmio_open(d, regs) < 0)
 		goto free;
 	d->irq = slot->irq;
 	d->edge = slot->edge;

@@ -446,8 +446,10 @@ static void match_device(const struct node *n, void *arg)
 
 	if (fdt_node_check_compatible(tree, n->off, s->compatible) != 0)
 		return;
-	if (!node_reg(n, 0, &d.reg) || !node_irq(n, 0, &d.irq, &d.edge))
+	if (!node_reg(n, 0, &d.reg))
 		return;
+	if (!node_irq(n, 0, &d.irq, &d.edge))
+		d.irq = 0;
 	s->found++;
 	s->fn(&d, s->arg);
 }

@@ -57,7 +57,7 @@ bool machine_reserve(uint64_t start, uint64_t size) __must_check;
  * tree. Used for virtio,mmio slots. Returns how many. Context: boot or thread. */
 struct machine_device {
 	struct phys_range reg;
-	unsigned irq;
+	unsigned irq; /* 0: it has none */
 	bool edge;
 };
 unsigned machine_for_each_device(const char *compatible,

@@ -4,6 +4,7 @@
 #include "tests/host/stack_env.h"
 
 #include "drivers/netdev.h"
+#include "drivers/virtio/pci.h"
 #include "kernel/core/machine.h"
 #include "kernel/core/panic.h"
 #include "lib/errno.h"
@@ -61,6 +62,10 @@ void poll_notify(struct poll_source *s, uint32_t events)
 }
 
 void poll_source_check_idle(struct poll_source *s)
+{
+}
+
+void pci_report_network(void)
 {
 }
 
