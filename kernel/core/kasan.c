@@ -31,14 +31,25 @@ struct asan_global {
 };
 
 static uintptr_t ram_lo, ram_hi; /* [init] linear addresses whose shadow is memory */
-static uintptr_t stacks_hi;	 /* [init] so far the stacks' shadow is memory */
+static size_t stacks_size;	 /* [init] of each half of the stack area so much has shadow */
+
+/* mm/phys/kstack.c fills each half of its area from the bottom, one for each size of stack. */
+#define STACKS_HALF (KSTACK_AREA_SIZE / 2)
+
+static bool in_stacks(uintptr_t p, size_t n)
+{
+	uintptr_t at = (p - KSTACK_AREA_BASE) % STACKS_HALF;
+
+	return p >= KSTACK_AREA_BASE && p < KSTACK_AREA_BASE + KSTACK_AREA_SIZE &&
+	       at < stacks_size && n <= stacks_size - at;
+}
 
 /* Can the shadow of all of [p, p + n) be written? */
 static bool has_shadow(uintptr_t p, size_t n)
 {
 	uintptr_t end = p + n;
 
-	return (p >= ram_lo && end <= ram_hi) || (p >= KSTACK_AREA_BASE && end <= stacks_hi) ||
+	return (p >= ram_lo && end <= ram_hi) || in_stacks(p, n) ||
 	       (p >= (uintptr_t)image_start && end <= (uintptr_t)image_end);
 }
 
@@ -190,25 +201,26 @@ void __asan_unpoison_stack_memory(uintptr_t p, size_t n)
 
 /* --- boot --------------------------------------------------------------------------------------------------- */
 
-/* Stacks' shadow for one sixteenth of the RAM: as much area as half of it. */
-#define STACKS_SHARE 2
+/* Of each half of the stack area, as much as a quarter of RAM has a shadow. */
+#define STACKS_SHARE 4
 
 void kasan_start(void *(*alloc)(size_t size, size_t align))
 {
 	const struct phys_range *last = &machine.ram[machine.nr_ram - 1];
 	uintptr_t lo = LINEAR_BASE + (machine.ram[0].start - arch_linear_pa);
 	uintptr_t hi = LINEAR_BASE + (last->start + last->size - arch_linear_pa);
-	uintptr_t stacks = KSTACK_AREA_BASE + MIN((hi - lo) / STACKS_SHARE, KSTACK_AREA_SIZE);
+	size_t stacks = MIN((hi - lo) / STACKS_SHARE, STACKS_HALF);
 
 	arch_map_shadow(lo, hi, alloc);
-	arch_map_shadow(KSTACK_AREA_BASE, stacks, alloc);
+	arch_map_shadow(KSTACK_AREA_BASE, KSTACK_AREA_BASE + stacks, alloc);
+	arch_map_shadow(KSTACK_AREA_BASE + STACKS_HALF, KSTACK_AREA_BASE + STACKS_HALF + stacks,
+			alloc);
 	ram_lo = lo;
 	ram_hi = hi;
-	stacks_hi = stacks;
+	stacks_size = stacks;
 	for (void (*const *f)(void) = init_array_start; f < init_array_end; f++)
 		(*f)();
-	log_info("core: address sanitizer on, %lu KiB of shadow",
-		 ((hi - lo) + (stacks - KSTACK_AREA_BASE)) / 8 >> 10);
+	log_info("core: address sanitizer on, %lu KiB of shadow", (hi - lo + 2 * stacks) / 8 >> 10);
 }
 
 #endif

@@ -10,7 +10,7 @@
 /* Linear-map and kernel-stack addresses, any others are ignored; 8-byte aligned starts. Context: any. */
 void kasan_poison(const void *p, size_t n);
 void kasan_unpoison(const void *p, size_t n);
-/* boot: memory for the shadow of RAM and of kernel stacks, one sixth of RAM in all; from here on errors are found. */
+/* boot: memory for the shadow of RAM and of kernel stacks, three sixteenths of RAM in all; from here on errors are found. */
 void kasan_start(void *(*alloc)(size_t size, size_t align));
 #else
 static inline void kasan_poison(const void *p, size_t n)
