@@ -181,7 +181,7 @@ KTEST(net_many_short_connections)
 struct game {
 	struct file *f;
 	uint64_t rounds;
-	uint64_t slow; /* answers that took longer than 100 ms */
+	uint64_t slow; /* answers that took longer than 2 s */
 };
 
 static void answerer(void *arg)
@@ -200,7 +200,7 @@ KTEST(net_ping_pong)
 {
 	struct file *listener = listen_here(), *a, *b;
 	struct crew crew = { 0 };
-	struct game g = { .rounds = 1000 * kt_scale() };
+	struct game g = { .rounds = 300 * kt_scale() };
 	char c;
 
 	if (!pair(listener, &a, &b))
@@ -214,10 +214,10 @@ KTEST(net_ping_pong)
 		KT_CHECK(file_write_kernel(a, &c, 1) == 1);
 		KT_CHECK(file_read_kernel(a, &c, 1) == 1 && c == (char)i);
 		/* N12: an answer never waits for a timer; the host may be busy */
-		g.slow += clock_now_ns() > sent + 100 * NS_PER_MS;
+		g.slow += clock_now_ns() > sent + 2 * NS_PER_S;
 	}
 	crew_join(&crew);
-	KT_CHECK(g.slow <= g.rounds / 100);
+	KT_CHECK(g.slow == 0);
 	file_put(a);
 	file_put(b);
 	file_put(listener);

@@ -148,7 +148,7 @@ static void storm(uint64_t features, unsigned size)
 
 	if (!s)
 		return;
-	s->each = 3000 * kt_scale();
+	s->each = 1000 * kt_scale();
 	crew_add(&s->devices, device, s, ALL_CPUS);
 	for (int i = 0; i < SENDERS; i++)
 		crew_add(&s->senders, sender, s, ALL_CPUS);
