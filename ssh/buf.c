@@ -40,6 +40,21 @@ void ssh_buf_consume(struct ssh_buf *b, size_t n)
 		b->head = b->tail = 0;
 }
 
+bool ssh_buf_is_large(const struct ssh_buf *b)
+{
+	return b->cap > BUF_MIN;
+}
+
+void ssh_buf_trim(struct ssh_conn *c, struct ssh_buf *b)
+{
+	struct ssh_buf small = { .p = ssh_alloc(c, BUF_MIN), .cap = BUF_MIN };
+
+	if (!small.p)
+		return;
+	ssh_buf_release(c, b);
+	*b = small;
+}
+
 void ssh_buf_release(struct ssh_conn *c, struct ssh_buf *b)
 {
 	if (!b->p)

@@ -419,8 +419,10 @@ void *ssh_chan_output_begin(struct ssh_chan *ch, bool err, size_t *n)
 	size_t room = MIN(ssh_chan_room(ch), (size_t)ch->offer);
 	struct wr *w;
 
-	if (room == 0)
+	room = room > 0 ? ssh_msg_room(c, DATA_HEAD + room) : 0;
+	if (room <= DATA_HEAD)
 		return NULL;
+	room -= DATA_HEAD;
 	w = ssh_msg_begin(c, err ? SSH_MSG_CHANNEL_EXTENDED_DATA : SSH_MSG_CHANNEL_DATA,
 			  DATA_HEAD + room);
 	wr_u32(w, ch->peer);

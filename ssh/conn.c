@@ -9,6 +9,8 @@
 #define TRIM_NS	       NS_PER_S
 #define UNAUTH_MAX     (256 * 1024) /* bytes a client may send before it is logged in */
 #define INPUT_ROOM     4096	    /* what a read of the socket is worth doing for */
+#define SHORT_RETRY_NS (20 * NS_PER_MS)
+#define SHORT_MAX_NS   (5 * NS_PER_S)
 #define ABOUT_MAX      96
 #define DISCONNECT_MAX 256
 
@@ -190,6 +192,18 @@ bool ssh_conn_wants_input(const struct ssh_conn *c)
 	       ssh_buf_used(&c->tx) < SSH_TX_STOP;
 }
 
+/* No memory for the packet that comes: wait, the shortage may pass, but not for ever. */
+static void *input_short(struct ssh_conn *c, int err)
+{
+	if (c->short_since == 0)
+		c->short_since = c->now;
+	if (c->now - c->short_since >= SHORT_MAX_NS)
+		(void)ssh_fail_local(c, err);
+	else
+		c->pause_until = c->now + SHORT_RETRY_NS;
+	return NULL;
+}
+
 void *ssh_conn_input_space(struct ssh_conn *c, size_t *n)
 {
 	size_t want;
@@ -201,10 +215,9 @@ void *ssh_conn_input_space(struct ssh_conn *c, size_t *n)
 	if (c->rx.head > 0 && c->rx.cap - c->rx.tail < INPUT_ROOM)
 		want = MAX(want, c->rx.cap - ssh_buf_used(&c->rx));
 	err = ssh_buf_reserve(c, &c->rx, want);
-	if (err) {
-		(void)ssh_fail_local(c, err);
-		return NULL;
-	}
+	if (err)
+		return input_short(c, err);
+	c->short_since = 0;
 	*n = c->rx.cap - c->rx.tail;
 	return c->rx.p + c->rx.tail;
 }
@@ -253,17 +266,21 @@ static void check_grace(struct ssh_conn *c)
 		(void)ssh_fail(c, SSH_DISCONNECT_BY_APPLICATION, "login took too long");
 }
 
-static bool buffers_are_idle(const struct ssh_conn *c)
+static bool is_trimmable(const struct ssh_buf *b)
 {
-	return (c->rx.p || c->tx.p) && ssh_buf_used(&c->rx) == 0 && ssh_buf_used(&c->tx) == 0;
+	return ssh_buf_is_large(b) && ssh_buf_used(b) == 0;
 }
 
 static void trim_buffers(struct ssh_conn *c)
 {
-	if (!buffers_are_idle(c) || c->now - c->active_at < TRIM_NS)
+	if (c->now - c->active_at < TRIM_NS)
 		return;
-	ssh_buf_release(c, &c->rx);
-	ssh_buf_release(c, &c->tx);
+	if (is_trimmable(&c->rx))
+		ssh_buf_trim(c, &c->rx);
+	if (is_trimmable(&c->tx))
+		ssh_buf_trim(c, &c->tx);
+	/* If there was no memory for it, not at once again. */
+	c->active_at = c->now;
 }
 
 void ssh_conn_run(struct ssh_conn *c, uint64_t now)
@@ -300,7 +317,7 @@ uint64_t ssh_conn_deadline(const struct ssh_conn *c)
 		t = earlier(t, c->pause_until);
 	if (c->discard > 0)
 		t = earlier(t, c->discard_until);
-	if (buffers_are_idle(c))
+	if (is_trimmable(&c->rx) || is_trimmable(&c->tx))
 		t = earlier(t, c->active_at + TRIM_NS);
 	return t;
 }

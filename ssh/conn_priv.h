@@ -71,6 +71,7 @@ struct ssh_conn {
 	uint64_t now;			/* of the last call */
 	uint64_t created;
 	uint64_t active_at;   /* last packet either way */
+	uint64_t short_since; /* no memory for input since then; 0: there is */
 	uint64_t pause_until; /* input is not looked at before this time */
 	uint64_t
 		discard_until; /* a bad length in encrypt-and-MAC mode: fail then, or when discard is 0 */
@@ -138,6 +139,8 @@ int ssh_packet_next(struct ssh_conn *c, struct bytes *payload, uint32_t *seq) __
 void ssh_packet_done(struct ssh_conn *c);
 /* How many bytes the packet at the front of rx still wants. */
 size_t ssh_packet_wants(const struct ssh_conn *c) __must_check;
+/* The largest max (at most this) for which a message can be begun now; 0: no memory. */
+size_t ssh_msg_room(struct ssh_conn *c, size_t max) __must_check;
 /* Build a message of at most max bytes: begin, fill, end. Sticky: with no memory or a connection that is over
  * the writer is bad and end does nothing. Held back while a key exchange forbids it. */
 struct wr *ssh_msg_begin(struct ssh_conn *c, uint8_t type, size_t max);

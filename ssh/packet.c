@@ -178,6 +178,16 @@ bool ssh_msg_may_send(const struct ssh_conn *c)
 	return c->phase == SSH_PHASE_OPEN && !ssh_kex_blocks_output(c);
 }
 
+size_t ssh_msg_room(struct ssh_conn *c, size_t max)
+{
+	size_t room;
+
+	if (ssh_buf_reserve(c, &c->tx, HEADER_BYTES + max + TAIL_BYTES) == 0)
+		return max;
+	room = c->tx.cap - c->tx.tail;
+	return room > HEADER_BYTES + TAIL_BYTES ? room - HEADER_BYTES - TAIL_BYTES : 0;
+}
+
 struct wr *ssh_msg_begin(struct ssh_conn *c, uint8_t type, size_t max)
 {
 	size_t head = HEADER_BYTES, tail = TAIL_BYTES;

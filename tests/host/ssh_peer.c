@@ -15,6 +15,8 @@ static void *host_alloc(void *host, size_t n)
 {
 	struct peer *p = host;
 
+	if (p->no_memory)
+		return NULL;
 	if (p->fail_alloc_after > 0 && --p->fail_alloc_after == 0)
 		return NULL;
 	p->live += (long)n;
@@ -276,6 +278,10 @@ void peer_feed(struct peer *p, const void *data, size_t n)
 		size_t room;
 		void *in = ssh_conn_input_space(p->c, &room);
 
+		if (!in && p->patient && !ssh_conn_is_over(p->c)) {
+			peer_run(p, 20 * NS_PER_MS);
+			continue;
+		}
 		if (!in)
 			return;
 		room = room < n ? room : n;

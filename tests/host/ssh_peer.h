@@ -19,6 +19,8 @@ struct peer {
 	struct ssh_hostkey hostkey, userkey;
 	uint64_t now;
 	long live;	       /* bytes allocated and not freed */
+	bool patient;	       /* when the server takes no input, time passes until it does */
+	bool no_memory;	       /* every allocation fails */
 	long fail_alloc_after; /* the n-th allocation from now fails; 0 never */
 
 	/* what the client offers; change before peer_kex() */
