@@ -2,6 +2,7 @@
 /* Where the first files come from: the archive linked into the image, mapped where it lies, and the boot loader's
  * initrd, copied, whose memory is then given back. */
 #include "fs/names.h"
+#include "fs/tmpfs.h"
 #include "fs/vfs.h"
 #include "kernel/core/log.h"
 #include "kernel/core/machine.h"
@@ -35,6 +36,12 @@ int vfs_first_files(void)
 {
 	size_t n = (size_t)(initramfs_end - initramfs_start);
 	int err = initramfs_unpack(linear_address(initramfs_start), n, true);
+	struct page_stats s;
 
-	return err ? err : unpack_initrd();
+	if (!err)
+		err = unpack_initrd();
+	/* half of memory for files, so that one full of them can still be worked on */
+	page_stats(&s);
+	tmpfs_set_limit(tmpfs_pages() + (s.total - s.reserved) / 2);
+	return err;
 }

@@ -30,7 +30,8 @@ struct superblock tmpfs_sb = {
 	.options = "rw",
 	.magic = 0x01021994,
 };
-static uint64_t nr_pages; /* [atomic] */
+static uint64_t nr_pages;		 /* [atomic] */
+static uint64_t page_limit = UINT64_MAX; /* [init] */
 static const uint8_t zeros[PAGE_SIZE];
 
 static const struct inode_ops dir_ops, file_inode_ops, link_ops;
@@ -38,6 +39,11 @@ static const struct inode_ops dir_ops, file_inode_ops, link_ops;
 uint64_t tmpfs_pages(void)
 {
 	return atomic_load_relaxed(&nr_pages);
+}
+
+void tmpfs_set_limit(uint64_t pages)
+{
+	page_limit = pages;
 }
 
 static const struct inode_ops *ops_for(uint32_t mode)
@@ -155,7 +161,8 @@ static struct page *find_page(struct tmpfs_file *t, uint64_t number, const uint8
 	return p;
 }
 
-/* The file's own page, made from what the file shows there if need be. A reference, or NULL: no memory. */
+/* The file's own page, made from what the file shows there if need be. A reference, or NULL: no memory, or
+ * files have their share of it. */
 static struct page *own_page(struct inode *i, uint64_t number)
 {
 	struct tmpfs_file *t = i->priv;
@@ -167,7 +174,9 @@ static struct page *own_page(struct inode *i, uint64_t number)
 	p = find_page(t, number, &in_place, &n);
 	if (p)
 		return p;
-	p = page_alloc(0, ALLOC_ZERO);
+	/* Several writers may pass the limit by a page each. It is not for the ends of built-in programs: those must start
+	 * when files have taken their share. */
+	p = n > 0 || tmpfs_pages() < page_limit ? page_alloc(0, ALLOC_ZERO) : NULL;
 	if (!p)
 		return NULL;
 	page_set_owner(p, PAGE_USER);

@@ -16,5 +16,7 @@ void tmpfs_set_in_place(struct inode *i, const void *data, size_t n);
 int tmpfs_own_pages(struct inode *i) __must_check;
 /* Pages in use by all files. */
 uint64_t tmpfs_pages(void);
+/* More pages than this are not given to files: -ENOSPC. boot */
+void tmpfs_set_limit(uint64_t pages);
 
 #endif

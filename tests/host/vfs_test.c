@@ -226,6 +226,38 @@ TEST(vfs_seek_holes_and_truncate)
 	end_clean();
 }
 
+TEST(vfs_files_have_their_share_of_memory)
+{
+	static char buf[5 * 4096];
+	struct file *f;
+
+	begin();
+	tmpfs_set_limit(3);
+	f = open_as(&root, "/f", FILE_RDWR | VFS_O_CREAT, 0);
+	CHECK_EQ(file_write_kernel(f, buf, sizeof(buf)), 3 * 4096);
+	CHECK_EQ(file_write_kernel(f, buf, 1), -ENOSPC);
+	CHECK_EQ(file_seek(f, 0, 0), 0);
+	CHECK_EQ(file_write_kernel(f, buf, 4096), 4096);
+	CHECK_EQ(file_truncate(f, 4096), 0);
+	CHECK_EQ(file_write_kernel(f, buf, 4096), 4096);
+	/* the end of a built-in program is not refused */
+	struct file *built_in = open_as(&root, "/b", FILE_RDWR | VFS_O_CREAT, 0);
+	struct vm_backing *b;
+	struct page *p;
+
+	CHECK_EQ(file_write_kernel(f, buf, sizeof(buf)), 4096);
+	tmpfs_set_in_place(built_in->inode, "end", 3);
+	CHECK_EQ(built_in->ops->mmap(built_in, &b), 0);
+	CHECK_EQ(b->fill(b, 0, &p), 0);
+	page_put(p);
+	b->release(b);
+	file_put(built_in);
+	file_put(f);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/b", false), 0);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/f", false), 0);
+	end_clean();
+}
+
 TEST(vfs_unlinked_file_lives_while_open)
 {
 	struct file *f;
