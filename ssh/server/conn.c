@@ -173,6 +173,7 @@ static bool conn_ended(struct server_conn *s)
 /* Serve until the end, or until logged in if that is asked. */
 static void conn_turn_until(struct server_conn *s, bool login_only)
 {
+	assert_conn_owner(s);
 	while (!conn_ended(s)) {
 		bool moved;
 
@@ -252,6 +253,7 @@ static void session_thread(void *arg)
 {
 	struct server_conn *s = arg;
 
+	s->owner = current_thread();
 	conn_turn_until(s, false);
 	conn_finish(s);
 }
@@ -260,6 +262,7 @@ static void login_thread(void *arg)
 {
 	struct server_conn *s = arg;
 
+	s->owner = current_thread();
 	conn_turn_until(s, true);
 	/* From here on the connection is the other thread's. Without memory for one, this one goes on. */
 	if (!conn_ended(s) && ssh_conn_is_authenticated(s->proto) &&

@@ -9,6 +9,7 @@
 
 #include "fs/file.h"
 #include "fs/vfs.h"
+#include "kernel/core/panic.h"
 #include "kernel/proc/process.h"
 #include "lib/list.h"
 #include "net/socket.h"
@@ -34,6 +35,8 @@ struct server_conn {
 				       user and peer_version are empty */
 	char user[SSH_USER_MAX + 1]; /* [SSHCONN] "" before login */
 
+	struct thread *
+		owner; /* [self] whose it is: asserted, since a stranger's call would corrupt it (A2) */
 	struct ssh_conn *proto;	      /* [self] */
 	struct file *sock;	      /* [self] */
 	bool sock_readable;	      /* [self] may have bytes: cleared by -EAGAIN */
@@ -63,6 +66,12 @@ struct server_session {
 	char *env[48]; /* ENV_FIXED of ours, the client's, NULL */
 	unsigned env_count;
 };
+
+/* I-SSH-1 */
+static inline void assert_conn_owner(const struct server_conn *s)
+{
+	ASSERT(s->owner == current_thread());
+}
 
 /* server.c */
 extern const struct ssh_config *const ssh_server_config; /* valid once connections come */

@@ -417,7 +417,10 @@ static bool finish(struct server_session *x)
 
 bool session_pump(struct server_session *x)
 {
-	bool moved = pump(x, false);
+	bool moved;
+
+	assert_conn_owner(x->conn);
+	moved = pump(x, false);
 
 	moved |= pump(x, true);
 	return finish(x) || moved;

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernel's own build of the cryptography against known answers (row N16), and who may touch a connection (A2). */
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/phys/slab.h"
+#include "ssh/cipher.h"
+#include "ssh/hostkey.h"
+#include "ssh/server/server_priv.h"
+#include "ssh/sig.h"
+#include "tests/host/ssh_vectors.h"
+#include "tests/kernel/ktest.h"
+
+#define BYTES(a) ((struct bytes){ a, sizeof(a) })
+
+/* One packet each way, and one with a bit flipped. */
+static bool cipher_is_right(const struct ssh_cipher_alg *cipher, const struct ssh_mac_alg *mac,
+			    const uint8_t *key, const uint8_t *iv, const uint8_t *mac_key,
+			    const uint8_t *plain, size_t len, const uint8_t *sealed,
+			    size_t sealed_len)
+{
+	struct ssh_keys *k = kmalloc(sizeof(*k));
+	uint8_t *buf = kmalloc(sealed_len);
+	bool good;
+
+	memcpy(buf, plain, len);
+	ssh_keys_init(k, cipher, mac, key, iv, mac_key);
+	cipher->seal(k, VECTOR_SEQ, buf, len);
+	good = memcmp(buf, sealed, sealed_len) == 0;
+	ssh_keys_init(k, cipher, mac, key, iv, mac_key);
+	good = good && cipher->peek(k, VECTOR_SEQ, buf) == len - 4;
+	good = good && cipher->open(k, VECTOR_SEQ, buf, len) == 0;
+	good = good && memcmp(buf + 4, plain + 4, len - 4) == 0;
+	memcpy(buf, sealed, sealed_len);
+	buf[len / 2] ^= 4;
+	ssh_keys_init(k, cipher, mac, key, iv, mac_key);
+	good = good && cipher->peek(k, VECTOR_SEQ, buf) == len - 4;
+	good = good && cipher->open(k, VECTOR_SEQ, buf, len) == -EBADMSG;
+	kfree(buf);
+	kfree(k);
+	return good;
+}
+
+#define CIPHER_IS_RIGHT(alg, mac, v)                                                               \
+	cipher_is_right(&(alg), mac, v##_key, v##_iv, v##_mac_key, v##_plain, sizeof(v##_plain),   \
+			v##_sealed, sizeof(v##_sealed))
+
+KTEST(ssh_ciphers)
+{
+	KT_CHECK(CIPHER_IS_RIGHT(ssh_cipher_chachapoly, NULL, chacha));
+	KT_CHECK(CIPHER_IS_RIGHT(ssh_cipher_aes128_gcm, NULL, gcm128));
+	KT_CHECK(CIPHER_IS_RIGHT(ssh_cipher_aes256_gcm, NULL, gcm256));
+	KT_CHECK(CIPHER_IS_RIGHT(ssh_cipher_aes128_ctr, &ssh_mac_sha256, ctr128));
+	KT_CHECK(CIPHER_IS_RIGHT(ssh_cipher_aes256_ctr, &ssh_mac_sha256, ctr256));
+	KT_CHECK(CIPHER_IS_RIGHT(ssh_cipher_aes128_ctr, &ssh_mac_sha256_etm, etm256));
+	KT_CHECK(CIPHER_IS_RIGHT(ssh_cipher_aes256_ctr, &ssh_mac_sha512_etm, etm512));
+}
+
+static int verify(struct bytes alg, struct bytes key, struct bytes sig)
+{
+	return ssh_sig_verify(alg, key, sig, signed_text, sizeof(signed_text));
+}
+
+KTEST(ssh_signatures)
+{
+	struct ssh_hostkey k;
+	uint8_t out[128];
+	struct wr w = wr_over(out, sizeof(out));
+
+	KT_CHECK(verify(BYTES_LIT("ssh-ed25519"), BYTES(ed_key), BYTES(ed_sig)) == 0);
+	KT_CHECK(verify(BYTES_LIT("ssh-ed25519"), BYTES(ed_key), BYTES(ed_sig_s_plus_l)) ==
+		 -EACCES);
+	KT_CHECK(verify(BYTES_LIT("ecdsa-sha2-nistp256"), BYTES(ec_key), BYTES(ec_sig)) == 0);
+	KT_CHECK(verify(BYTES_LIT("ecdsa-sha2-nistp256"), BYTES(ec_key), BYTES(ec_sig_r0)) ==
+		 -EACCES);
+	KT_CHECK(verify(BYTES_LIT("rsa-sha2-256"), BYTES(rsa_key), BYTES(rsa_sig_rsa_sha2_256)) ==
+		 0);
+	KT_CHECK(verify(BYTES_LIT("rsa-sha2-512"), BYTES(rsa_key), BYTES(rsa_sig_rsa_sha2_512)) ==
+		 0);
+	KT_CHECK(verify(BYTES_LIT("rsa-sha2-512"), BYTES(rsa_key), BYTES(rsa_sig_short)) ==
+		 -EACCES);
+	ssh_hostkey_from_seed(&k, ed_seed);
+	KT_CHECK(ssh_hostkey_sign(&k, signed_text, sizeof(signed_text), &w) == 0);
+	KT_CHECK(w.len == sizeof(ed_sig) + 4 && memcmp(out + 4, ed_sig, sizeof(ed_sig)) == 0);
+	KT_CHECK(ssh_hostkey_parse(&k, keyfile_plain, sizeof(keyfile_plain) - 1) == 0);
+}
+
+static void pump_as_stranger(void *arg)
+{
+	(void)session_pump(arg);
+}
+
+KTEST(ssh_connection_has_one_owner)
+{
+	static struct server_conn conn; /* owner NULL: not this thread */
+	static struct server_session session = { .conn = &conn };
+
+	kt_expect_bug(pump_as_stranger, &session, "owner");
+}
