@@ -48,10 +48,10 @@ static void leave_session(struct process *p)
 	if (!session_is_leader(p))
 		return;
 	s = session_of(p);
-	if (s && s->tty)
-		tty_session_end(s->tty, s);
-	if (s)
-		session_put(s);
+	if (!s)
+		return;
+	tty_session_end(s);
+	session_put(s);
 }
 
 void exit_current(int wait_status)

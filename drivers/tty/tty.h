@@ -4,6 +4,7 @@
 #ifndef TERN_DRIVERS_TTY_TTY_H
 #define TERN_DRIVERS_TTY_TTY_H
 
+#include "drivers/tty/ldisc.h"
 #include "fs/file.h"
 
 struct tty;
@@ -21,13 +22,6 @@ struct tty_size {
 void tty_set_size(struct file *f, const struct tty_size *size);
 void tty_get_size(struct file *f, struct tty_size *size);
 
-/* The kernel's struct termios of the Linux ABI: 36 bytes (linux-abi.md 4.2). */
-struct tty_termios {
-	uint32_t iflag, oflag, cflag, lflag;
-	uint8_t line;
-	uint8_t cc[19];
-};
-static_assert(sizeof(struct tty_termios) == 36, "termios of the ABI");
 void tty_get_termios(struct file *f, struct tty_termios *t);
 void tty_set_termios(struct file *f, const struct tty_termios *t);
 
@@ -35,8 +29,9 @@ void tty_set_termios(struct file *f, const struct tty_termios *t);
  * -EPERM if either has another. */
 int tty_set_controlling(struct file *f, struct session *s) __must_check;
 struct tty *tty_of(struct file *f); /* NULL: not a terminal */
-/* kernel/ calls it when a session leader exits: SIGHUP to the foreground group, the terminal is given up. */
-void tty_session_end(struct tty *t, struct session *s);
+/* kernel/ calls it when the leader of s exits: SIGHUP and SIGCONT to the foreground group, and the terminal, if there is
+ * one, is given up. */
+void tty_session_end(struct session *s);
 
 /* boot, in a thread: ptmx, pts, tty, console; the UART behind /dev/console. */
 int tty_init(void);

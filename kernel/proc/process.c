@@ -366,6 +366,18 @@ int session_take_tty(struct session *s, struct tty *tty)
 	return err;
 }
 
+struct tty *session_get_tty(struct session *s, void (*get)(struct tty *))
+{
+	struct tty *tty;
+
+	spin_lock(&pidtab_lock);
+	tty = s->tty;
+	if (tty)
+		get(tty);
+	spin_unlock(&pidtab_lock);
+	return tty;
+}
+
 struct tty *session_drop_tty(struct session *s)
 {
 	struct pgroup *g;

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: MIT */
+/* Line discipline (POSIX General Terminal Interface, chapter 11 of the base definitions; Linux where that is silent). */
+#include "drivers/tty/ldisc.h"
+#include <asm/termbits.h>
+#include "lib/string.h"
+
+#define SIGNAL_INT  2
+#define SIGNAL_QUIT 3
+#define SIGNAL_TSTP 20
+#define TAB_WIDTH   8
+#define BELL	    '\a'
+
+static bool iflag(const struct ldisc *l, uint32_t f)
+{
+	return l->t.iflag & f;
+}
+
+static bool lflag(const struct ldisc *l, uint32_t f)
+{
+	return l->t.lflag & f;
+}
+
+static bool oflag(const struct ldisc *l, uint32_t f)
+{
+	return l->t.oflag & f;
+}
+
+void ldisc_init(struct ldisc *l, const struct ldisc_ops *ops, void *arg)
+{
+	static const uint8_t cc[19] = {
+		[VINTR] = 3,	 [VQUIT] = 28,	 [VERASE] = 127, [VKILL] = 21, [VEOF] = 4,
+		[VMIN] = 1,	 [VSTART] = 17,	 [VSTOP] = 19,	 [VSUSP] = 26, [VREPRINT] = 18,
+		[VDISCARD] = 15, [VWERASE] = 23, [VLNEXT] = 22,
+	};
+
+	memset(l, 0, sizeof(*l));
+	l->ops = ops;
+	l->arg = arg;
+	l->t.iflag = ICRNL | IXON | IUTF8;
+	l->t.oflag = OPOST | ONLCR;
+	l->t.cflag = B38400 | CS8 | CREAD;
+	l->t.lflag = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN;
+	memcpy(l->t.cc, cc, sizeof(cc));
+}
+
+/* --- the input buffer --------------------------------------------------------------------------------------- */
+
+static uint8_t at(const struct ldisc *l, uint32_t i)
+{
+	return l->buf[i % LDISC_INPUT];
+}
+
+static bool is_end(const struct ldisc *l, uint32_t i)
+{
+	return l->ends[i % LDISC_INPUT / 8] & BIT(i % 8);
+}
+
+static void store(struct ldisc *l, uint8_t c, bool end)
+{
+	uint32_t i = l->tail++;
+
+	l->buf[i % LDISC_INPUT] = c;
+	if (end)
+		l->ends[i % LDISC_INPUT / 8] |= (uint8_t)BIT(i % 8);
+	else
+		l->ends[i % LDISC_INPUT / 8] &= (uint8_t)~BIT(i % 8);
+}
+
+size_t ldisc_available(const struct ldisc *l)
+{
+	return (lflag(l, ICANON) ? l->line : l->tail) - l->head;
+}
+
+bool ldisc_readable(const struct ldisc *l)
+{
+	size_t n = ldisc_available(l);
+
+	if (lflag(l, ICANON) || l->t.cc[VTIME] || l->t.cc[VMIN] == 0)
+		return n > 0;
+	return n >= l->t.cc[VMIN];
+}
+
+bool ldisc_has_room(const struct ldisc *l)
+{
+	return lflag(l, ICANON) || l->tail - l->head < LDISC_INPUT;
+}
+
+void ldisc_flush_input(struct ldisc *l)
+{
+	l->head = l->line = l->tail;
+	l->literal = false;
+}
+
+void ldisc_set_termios(struct ldisc *l, const struct tty_termios *t)
+{
+	bool was_canonical = lflag(l, ICANON);
+
+	l->t = *t;
+	if (was_canonical != lflag(l, ICANON))
+		l->line = l->tail;
+	if (!iflag(l, IXON))
+		l->stopped = false;
+}
+
+static size_t read_line(struct ldisc *l, uint8_t *dst, size_t n)
+{
+	size_t got = 0;
+
+	while (got < n && l->head != l->line) {
+		uint8_t c = at(l, l->head);
+		bool end = is_end(l, l->head++);
+
+		if (end && c == 0)
+			return got;
+		dst[got++] = c;
+		if (end)
+			return got;
+	}
+	/* an end of file right behind a full read belongs to it: it is no empty read of its own */
+	if (got && l->head != l->line && is_end(l, l->head) && at(l, l->head) == 0)
+		l->head++;
+	return got;
+}
+
+size_t ldisc_read(struct ldisc *l, uint8_t *dst, size_t n)
+{
+	size_t got;
+
+	if (lflag(l, ICANON))
+		return read_line(l, dst, n);
+	n = MIN(n, ldisc_available(l));
+	for (got = 0; got < n; got++)
+		dst[got] = at(l, l->head++);
+	l->line = l->tail;
+	return got;
+}
+
+/* --- output and echo -------------------------------------------------------------------------------------------- */
+
+static bool is_continuation(const struct ldisc *l, uint8_t c)
+{
+	return iflag(l, IUTF8) && (c & 0xc0) == 0x80;
+}
+
+static size_t output_tab(struct ldisc *l, char *out)
+{
+	size_t n = TAB_WIDTH - l->column % TAB_WIDTH;
+
+	l->column += (unsigned)n;
+	if ((l->t.oflag & TABDLY) != XTABS) {
+		out[0] = '\t';
+		return 1;
+	}
+	memset(out, ' ', n);
+	return n;
+}
+
+static size_t output_newline(struct ldisc *l, char *out)
+{
+	if (oflag(l, ONLCR)) {
+		out[0] = '\r';
+		out[1] = '\n';
+		l->column = 0;
+		return 2;
+	}
+	if (oflag(l, ONLRET))
+		l->column = 0;
+	out[0] = '\n';
+	return 1;
+}
+
+size_t ldisc_output(struct ldisc *l, uint8_t c, char out[LDISC_WIDEST])
+{
+	out[0] = (char)c;
+	if (!oflag(l, OPOST))
+		return 1;
+	switch (c) {
+	case '\n':
+		return output_newline(l, out);
+	case '\r':
+		if (oflag(l, ONOCR) && l->column == 0)
+			return 0;
+		l->column = 0;
+		if (oflag(l, OCRNL))
+			out[0] = '\n';
+		return 1;
+	case '\t':
+		return output_tab(l, out);
+	case '\b':
+		if (l->column > 0)
+			l->column--;
+		return 1;
+	default:
+		if (oflag(l, OLCUC) && c >= 'a' && c <= 'z')
+			out[0] = (char)(c - 'a' + 'A');
+		if (c >= ' ' && c != 0x7f && !is_continuation(l, c))
+			l->column++;
+		return 1;
+	}
+}
+
+static void echo_raw(struct ldisc *l, uint8_t c)
+{
+	char out[LDISC_WIDEST];
+	size_t n = ldisc_output(l, c, out);
+
+	if (n)
+		l->ops->echo(l->arg, out, n);
+}
+
+static bool shown_as_caret(const struct ldisc *l, uint8_t c)
+{
+	return lflag(l, ECHOCTL) && (c < ' ' || c == 0x7f) && c != '\t' && c != '\n';
+}
+
+static void echo_char(struct ldisc *l, uint8_t c)
+{
+	if (shown_as_caret(l, c)) {
+		echo_raw(l, '^');
+		echo_raw(l, c ^ 0x40);
+	} else {
+		echo_raw(l, c);
+	}
+}
+
+static void echo(struct ldisc *l, uint8_t c)
+{
+	if (lflag(l, ECHO) || (c == '\n' && lflag(l, ECHONL) && lflag(l, ICANON)))
+		echo_char(l, c);
+}
+
+/* --- editing ------------------------------------------------------------------------------------------------------ */
+
+/* The column the edited line reaches up to byte `to`. */
+static unsigned column_at(const struct ldisc *l, uint32_t to)
+{
+	unsigned col = l->line_column;
+
+	for (uint32_t i = l->line; i != to; i++) {
+		uint8_t c = at(l, i);
+
+		if (c == '\t')
+			col += TAB_WIDTH - col % TAB_WIDTH;
+		else if (shown_as_caret(l, c))
+			col += 2;
+		else if (c >= ' ' && !is_continuation(l, c))
+			col++;
+	}
+	return col;
+}
+
+/* Take the last character away, from the buffer and from the screen. */
+static void erase_one(struct ldisc *l)
+{
+	unsigned before = column_at(l, l->tail), after;
+	bool tab = at(l, l->tail - 1) == '\t';
+
+	do
+		l->tail--;
+	while (l->tail != l->line && is_continuation(l, at(l, l->tail)));
+	after = column_at(l, l->tail);
+	if (!lflag(l, ECHO))
+		return;
+	if (!lflag(l, ECHOE)) {
+		echo_char(l, l->t.cc[VERASE]);
+		return;
+	}
+	for (; before > after; before--) {
+		echo_raw(l, '\b');
+		if (tab)
+			continue;
+		echo_raw(l, ' ');
+		echo_raw(l, '\b');
+	}
+}
+
+static bool is_word(uint8_t c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       c == '_' || c >= 0x80;
+}
+
+static void erase_word(struct ldisc *l)
+{
+	while (l->tail != l->line && !is_word(at(l, l->tail - 1)))
+		erase_one(l);
+	while (l->tail != l->line && is_word(at(l, l->tail - 1)))
+		erase_one(l);
+}
+
+static void kill_line(struct ldisc *l)
+{
+	if (lflag(l, ECHOKE) && lflag(l, ECHOE)) {
+		while (l->tail != l->line)
+			erase_one(l);
+		return;
+	}
+	l->tail = l->line;
+	echo(l, l->t.cc[VKILL]);
+	if (lflag(l, ECHOK) && lflag(l, ECHO))
+		echo_raw(l, '\n');
+}
+
+static void reprint(struct ldisc *l)
+{
+	echo(l, l->t.cc[VREPRINT]);
+	echo_raw(l, '\n');
+	for (uint32_t i = l->line; i != l->tail; i++)
+		echo_char(l, at(l, i));
+}
+
+/* --- input ----------------------------------------------------------------------------------------------------------- */
+
+/* Is c this special character? 0 disables one. */
+static bool is_key(const struct ldisc *l, unsigned which, uint8_t c)
+{
+	return l->t.cc[which] == c && c != 0;
+}
+
+static bool input_flow(struct ldisc *l, uint8_t c)
+{
+	if (!iflag(l, IXON))
+		return false;
+	if (is_key(l, VSTOP, c)) {
+		l->stopped = true;
+		return true;
+	}
+	if (is_key(l, VSTART, c)) {
+		l->stopped = false;
+		return true;
+	}
+	if (l->stopped && iflag(l, IXANY))
+		l->stopped = false;
+	return false;
+}
+
+static bool input_signal(struct ldisc *l, uint8_t c)
+{
+	int sig;
+
+	if (!lflag(l, ISIG))
+		return false;
+	if (is_key(l, VINTR, c))
+		sig = SIGNAL_INT;
+	else if (is_key(l, VQUIT, c))
+		sig = SIGNAL_QUIT;
+	else if (is_key(l, VSUSP, c))
+		sig = SIGNAL_TSTP;
+	else
+		return false;
+	if (!lflag(l, NOFLSH)) {
+		ldisc_flush_input(l);
+		l->ops->flush_output(l->arg);
+	}
+	l->stopped = false;
+	echo(l, c);
+	l->ops->signal(l->arg, sig);
+	return true;
+}
+
+static bool input_edit(struct ldisc *l, uint8_t c)
+{
+	bool extended = lflag(l, IEXTEN);
+
+	if (is_key(l, VERASE, c)) {
+		if (l->tail != l->line)
+			erase_one(l);
+	} else if (is_key(l, VKILL, c)) {
+		kill_line(l);
+	} else if (extended && is_key(l, VWERASE, c)) {
+		erase_word(l);
+	} else if (extended && is_key(l, VREPRINT, c)) {
+		if (lflag(l, ECHO))
+			reprint(l);
+	} else if (extended && is_key(l, VLNEXT, c)) {
+		l->literal = true;
+		if (lflag(l, ECHO) && lflag(l, ECHOCTL)) {
+			echo_raw(l, '^');
+			echo_raw(l, '\b');
+		}
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/* One place is kept for the end of the line, so that a line that is too long can still be ended. */
+static bool line_has_room(const struct ldisc *l, bool end)
+{
+	return l->tail - l->head < LDISC_INPUT - (end ? 0 : 1);
+}
+
+static void take(struct ldisc *l, uint8_t c, bool end)
+{
+	if (!line_has_room(l, end)) {
+		if (iflag(l, IMAXBEL))
+			echo_raw(l, BELL);
+		return;
+	}
+	if (l->tail == l->line)
+		l->line_column = l->column;
+	store(l, c, end);
+	if (!end || c != 0)
+		echo(l, c);
+	if (end)
+		l->line = l->tail;
+}
+
+static void input_canonical(struct ldisc *l, uint8_t c)
+{
+	if (input_edit(l, c))
+		return;
+	if (is_key(l, VEOF, c))
+		take(l, 0, true);
+	else
+		take(l, c, c == '\n' || is_key(l, VEOL, c) || is_key(l, VEOL2, c));
+}
+
+static void input_raw(struct ldisc *l, uint8_t c)
+{
+	if (l->tail - l->head >= LDISC_INPUT)
+		return;
+	store(l, c, false);
+	l->line = l->tail;
+	echo(l, c);
+}
+
+void ldisc_input(struct ldisc *l, uint8_t c)
+{
+	if (iflag(l, ISTRIP))
+		c &= 0x7f;
+	if (l->literal) {
+		l->literal = false;
+		take(l, c, false);
+		return;
+	}
+	if (input_flow(l, c) || input_signal(l, c))
+		return;
+	if (c == '\r') {
+		if (iflag(l, IGNCR))
+			return;
+		if (iflag(l, ICRNL))
+			c = '\n';
+	} else if (c == '\n' && iflag(l, INLCR)) {
+		c = '\r';
+	}
+	if (lflag(l, ICANON))
+		input_canonical(l, c);
+	else
+		input_raw(l, c);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* The line discipline: what a terminal does to the bytes between a keyboard, a program and a screen. Pure: bytes in, bytes
+ * out by callback; no locks, no waiting; builds hosted. The caller serialises. */
+#ifndef TERN_DRIVERS_TTY_LDISC_H
+#define TERN_DRIVERS_TTY_LDISC_H
+
+#include "lib/types.h"
+
+/* The kernel's struct termios of the Linux ABI: 36 bytes (linux-abi.md 4.2). */
+struct tty_termios {
+	uint32_t iflag, oflag, cflag, lflag;
+	uint8_t line;
+	uint8_t cc[19];
+};
+static_assert(sizeof(struct tty_termios) == 36, "termios of the ABI");
+
+#define LDISC_INPUT  4096u /* bytes typed and not yet read: the longest line, as on Linux */
+#define LDISC_WIDEST 8	   /* most bytes that one byte of output becomes */
+
+struct ldisc_ops {
+	/* Bytes for the screen, already processed. What there is no room for is lost. */
+	void (*echo)(void *arg, const char *s, size_t n);
+	/* A key of ISIG was typed; input (and output, unless NOFLSH) was flushed before. */
+	void (*signal)(void *arg, int sig);
+	void (*flush_output)(void *arg);
+};
+
+/* Bytes [head, line) may be read in canonical mode: whole lines. [line, tail) is being edited. In raw mode line == tail.
+ * Indices run free; `ends` marks the last byte of each line, and a marked 0 is an end of file. */
+struct ldisc {
+	struct tty_termios t;
+	const struct ldisc_ops *ops; /* [init] */
+	void *arg;		     /* [init] */
+	uint32_t head, line, tail;
+	uint8_t buf[LDISC_INPUT];
+	uint8_t ends[LDISC_INPUT / 8];
+	unsigned column;      /* of the screen */
+	unsigned line_column; /* where the edited line began */
+	bool literal;	      /* VLNEXT was typed */
+	bool stopped;	      /* VSTOP was typed: no output */
+};
+
+/* The modes a terminal starts with: canonical, echoing, 38400 baud. */
+void ldisc_init(struct ldisc *l, const struct ldisc_ops *ops, void *arg);
+void ldisc_set_termios(struct ldisc *l, const struct tty_termios *t);
+/* A byte was typed. */
+void ldisc_input(struct ldisc *l, uint8_t c);
+/* May another byte be typed without loss? Canonical input is always taken: what does not fit is refused with a bell. */
+bool ldisc_has_room(const struct ldisc *l);
+/* Is there something for read() to give? */
+bool ldisc_readable(const struct ldisc *l);
+size_t ldisc_available(const struct ldisc *l);
+/* Up to n bytes, at most one line in canonical mode. 0 when readable: end of file. */
+size_t ldisc_read(struct ldisc *l, uint8_t *dst, size_t n);
+void ldisc_flush_input(struct ldisc *l);
+/* A program's byte on its way to the screen: what it becomes. Returns how many bytes. */
+size_t ldisc_output(struct ldisc *l, uint8_t c, char out[LDISC_WIDEST]);
+
+#endif

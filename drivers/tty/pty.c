@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/* Pseudo-terminals: the master end, /dev/ptmx, /dev/pts, /dev/tty. */
+#include <asm/ioctls.h>
+#include <asm/termbits.h>
+#include "drivers/tty/tty_priv.h"
+#include "fs/vfs.h"
+#include "kernel/proc/lifecycle.h"
+#include "lib/errno.h"
+#include "lib/fmt.h"
+#include "lib/string.h"
+#include "mm/phys/slab.h"
+
+#define CHUNK	  256u
+#define PTS_MAJOR 136u
+#define TTY_RDEV  (5u << 8 | 0)
+#define PTMX_RDEV (5u << 8 | 2)
+#define WORD_BITS 64u
+
+/* Every pseudo-terminal by number; NULL: free. The lowest free number is given out; the array grows. The lock is never
+ * held with a terminal's. */
+static struct mutex numbers_lock = MUTEX_INIT(numbers_lock, TTY);
+static struct tty **ptys; /* [numbers_lock] */
+static unsigned nr_ptys;  /* [numbers_lock] places in the array */
+
+static int number_take(struct tty *t)
+{
+	struct tty **bigger;
+	unsigned n;
+
+	mutex_lock(&numbers_lock);
+	for (n = 0; n < nr_ptys && ptys[n]; n++)
+		;
+	if (n == nr_ptys) {
+		bigger = krealloc(ptys, (2 * nr_ptys + 8) * sizeof(struct tty *));
+		if (!bigger) {
+			mutex_unlock(&numbers_lock);
+			return -ENOMEM;
+		}
+		memset(bigger + nr_ptys, 0, (nr_ptys + 8) * sizeof(struct tty *));
+		ptys = bigger;
+		nr_ptys = 2 * nr_ptys + 8;
+	}
+	ptys[n] = t;
+	t->number = n;
+	mutex_unlock(&numbers_lock);
+	return 0;
+}
+
+static void number_give(unsigned n)
+{
+	mutex_lock(&numbers_lock);
+	ptys[n] = NULL;
+	mutex_unlock(&numbers_lock);
+}
+
+/* The terminal with this number, with a reference, or NULL. */
+static struct tty *number_find(unsigned n)
+{
+	struct tty *t;
+
+	mutex_lock(&numbers_lock);
+	t = n < nr_ptys ? ptys[n] : NULL;
+	if (t)
+		tty_get(t);
+	mutex_unlock(&numbers_lock);
+	return t;
+}
+
+static void pts_name(char *buf, size_t size, unsigned number)
+{
+	fmt_print(buf, size, "pts/%u", number);
+}
+
+/* Linux's device number: 8 bits of minor below the major, the rest above it. */
+static uint32_t pts_rdev(unsigned number)
+{
+	return PTS_MAJOR << 8 | (number & 0xff) | (number >> 8) << 20;
+}
+
+/* --- the master -------------------------------------------------------------------------------------------------- */
+
+static bool has_output(const struct tty *t)
+{
+	return (tty_out_used(t) && !t->ld.stopped) || (t->slave_seen && t->slaves == 0);
+}
+
+static ssize_t master_read(struct file *f, struct io *io, off_t *pos)
+{
+	struct tty *t = f->priv;
+	ssize_t done = 0, ret = 0;
+	uint8_t chunk[CHUNK];
+
+	(void)pos;
+	mutex_lock(&t->lock);
+	if (!has_output(t))
+		ret = file_nonblocking(f) ? -EAGAIN
+					  : wait_event_mutex(&t->master.wq, &t->lock, has_output(t),
+							     WAIT_INTERRUPTIBLE, DEADLINE_NEVER);
+	while (ret >= 0 && io->left > 0) {
+		size_t n = tty_take_output(t, chunk, MIN(io->left, sizeof(chunk)));
+
+		if (n == 0) {
+			ret = done ? 0 : -EIO;
+			break;
+		}
+		ret = io_copy_to(io, chunk, n);
+		if (ret > 0)
+			done += ret;
+	}
+	if (done)
+		tty_update(t, 0, 0);
+	mutex_unlock(&t->lock);
+	return done ? done : ret;
+}
+
+static ssize_t master_write(struct file *f, struct io *io, off_t *pos)
+{
+	struct tty *t = f->priv;
+	ssize_t done = 0, ret = 0;
+	uint8_t chunk[CHUNK];
+
+	(void)pos;
+	mutex_lock(&t->lock);
+	while (io->left > 0) {
+		size_t room = sizeof(chunk);
+
+		if (!ldisc_has_room(&t->ld)) {
+			ret = done || file_nonblocking(f)
+				      ? -EAGAIN
+				      : wait_event_mutex(&t->master.wq, &t->lock,
+							 ldisc_has_room(&t->ld), WAIT_INTERRUPTIBLE,
+							 DEADLINE_NEVER);
+			if (ret < 0)
+				break;
+		}
+		/* only what is sure to be taken leaves the io */
+		if (!(t->ld.t.lflag & ICANON))
+			room = MIN(room, LDISC_INPUT - ldisc_available(&t->ld));
+		ret = io_copy_from(io, chunk, MIN(io->left, room));
+		if (ret <= 0)
+			break;
+		tty_type(t, chunk, (size_t)ret);
+		done += ret;
+	}
+	mutex_unlock(&t->lock);
+	secure_zero(chunk, sizeof(chunk));
+	return done ? done : ret;
+}
+
+static uint32_t master_poll(struct file *f)
+{
+	struct tty *t = f->priv;
+
+	return atomic_load_acquire(&t->master_events);
+}
+
+static int64_t master_ioctl(struct file *f, unsigned cmd, uint64_t arg)
+{
+	struct tty *t = f->priv;
+	int64_t ret = pty_master_ioctl(t, cmd, arg);
+
+	return ret == -ENOTTY ? tty_ioctl(t, f, cmd, arg) : ret;
+}
+
+static void master_release(struct file *f)
+{
+	struct tty *t = f->priv;
+	char name[24];
+
+	pts_name(name, sizeof(name), t->number);
+	devfs_remove(name);
+	tty_hang_up(t);
+	number_give(t->number);
+	tty_put(t);
+}
+
+const struct file_ops tty_master_ops = {
+	.name = "ptmx",
+	.read = master_read,
+	.write = master_write,
+	.poll = master_poll,
+	.ioctl = master_ioctl,
+	.release = master_release,
+};
+
+int64_t pty_master_ioctl(struct tty *t, unsigned cmd, uint64_t arg)
+{
+	int v;
+
+	switch (cmd) {
+	case TIOCGPTN:
+		v = (int)t->number;
+		return user_copy_to(arg, &v, sizeof(v));
+	case TIOCSPTLCK:
+		/* slaves are never locked: unlocking is what is there already */
+		return user_copy_from(&v, arg, sizeof(v)) < 0 ? -EFAULT : v ? -EINVAL : 0;
+	default:
+		return -ENOTTY;
+	}
+}
+
+/* --- making one ------------------------------------------------------------------------------------------------------ */
+
+/* /dev/pts/N. The node names the terminal by number only: it may be gone when the open gets here. */
+static int pts_open(const struct device_node *d, uint32_t flags, struct file **out)
+{
+	struct tty *t = number_find((d->rdev & 0xff) | d->rdev >> 20 << 8);
+	struct file *f;
+
+	if (!t)
+		return -ENXIO;
+	f = tty_slave_file(t, flags);
+	tty_put(t);
+	if (!f)
+		return -ENOMEM;
+	*out = f;
+	return 0;
+}
+
+static int create_master(uint32_t flags, struct file **out)
+{
+	struct tty *t = tty_create();
+	char name[24];
+	int err = -ENOMEM;
+
+	if (!t)
+		return -ENOMEM;
+	t->pty = true;
+	if (number_take(t) < 0)
+		goto put;
+	pts_name(name, sizeof(name), t->number);
+	err = devfs_add(name, 0020620, pts_rdev(t->number), pts_open, NULL);
+	if (err < 0)
+		goto give;
+	*out = file_create(&tty_master_ops, flags, &t->master, t);
+	if (*out)
+		return 0;
+	err = -ENOMEM;
+	devfs_remove(name);
+give:
+	number_give(t->number);
+put:
+	tty_put(t);
+	return err;
+}
+
+int pty_create(struct file **master, struct file **slave, unsigned *number)
+{
+	struct file *m;
+	int err = create_master(FILE_RDWR, &m);
+
+	if (err < 0)
+		return err;
+	*slave = tty_slave_file(m->priv, FILE_RDWR);
+	if (!*slave) {
+		file_put(m);
+		return -ENOMEM;
+	}
+	*number = ((struct tty *)m->priv)->number;
+	*master = m;
+	return 0;
+}
+
+static int ptmx_open(const struct device_node *d, uint32_t flags, struct file **out)
+{
+	(void)d;
+	return create_master(flags, out);
+}
+
+/* /dev/tty: the caller's own terminal. */
+static int own_open(const struct device_node *d, uint32_t flags, struct file **out)
+{
+	struct process *p = current_process();
+	struct session *s = p ? session_of(p) : NULL;
+	struct tty *t = s ? session_get_tty(s, tty_get) : NULL;
+	struct file *f;
+
+	(void)d;
+	if (s)
+		session_put(s);
+	if (!t)
+		return -ENXIO;
+	f = tty_slave_file(t, flags);
+	tty_put(t);
+	if (!f)
+		return -ENOMEM;
+	*out = f;
+	return 0;
+}
+
+int pty_init(void)
+{
+	static const struct device_node ptmx = { "ptmx", 0020666, PTMX_RDEV, ptmx_open, NULL };
+	static const struct device_node own = { "tty", 0020666, TTY_RDEV, own_open, NULL };
+	int err = devfs_register(&ptmx);
+
+	return err < 0 ? err : devfs_register(&own);
+}

@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: MIT */
+/* Terminals: the program's end, readiness, sessions. */
+#include <asm/termbits.h>
+#include "drivers/tty/tty_priv.h"
+#include "kernel/proc/lifecycle.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/phys/slab.h"
+
+#define CHUNK		  256u
+#define TENTH_OF_A_SECOND (100 * NS_PER_MS)
+
+/* --- what the line discipline needs ---------------------------------------------------------------------------- */
+
+static uint32_t out_free(const struct tty *t)
+{
+	return TTY_OUT_SIZE - tty_out_used(t);
+}
+
+static void out_put(struct tty *t, const char *s, size_t n)
+{
+	for (size_t i = 0; i < n && out_free(t) > 0; i++)
+		t->out[t->out_tail++ % TTY_OUT_SIZE] = (uint8_t)s[i];
+}
+
+static void on_echo(void *arg, const char *s, size_t n)
+{
+	out_put(arg, s, n);
+}
+
+static void on_signal(void *arg, int sig)
+{
+	struct tty *t = arg;
+	struct pgroup *g = t->session ? session_foreground(t->session) : NULL;
+
+	if (!g)
+		return;
+	signal_send_group(g, sig);
+	pgroup_put(g);
+}
+
+static void on_flush_output(void *arg)
+{
+	struct tty *t = arg;
+
+	t->out_head = t->out_tail;
+}
+
+static const struct ldisc_ops ldisc_callbacks = { on_echo, on_signal, on_flush_output };
+
+/* --- life ----------------------------------------------------------------------------------------------------------- */
+
+struct tty *tty_create(void)
+{
+	struct tty *t = kzalloc(sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->out = kmalloc(TTY_OUT_SIZE);
+	if (!t->out) {
+		kfree(t);
+		return NULL;
+	}
+	mutex_init(&t->lock, LOCK_TTY);
+	refcount_init(&t->ref, 1);
+	ldisc_init(&t->ld, &ldisc_callbacks, t);
+	waitq_init(&t->writers);
+	poll_source_init(&t->slave);
+	poll_source_init(&t->master);
+	t->slave_events = POLL_OUT;
+	t->master_events = POLL_OUT;
+	t->size = (struct tty_size){ .rows = 24, .cols = 80 };
+	return t;
+}
+
+void tty_get(struct tty *t)
+{
+	ASSERT(refcount_get(&t->ref));
+}
+
+void tty_put(struct tty *t)
+{
+	if (!refcount_put(&t->ref))
+		return;
+	/* I-TTY-3: a session would hold a reference */
+	ASSERT(!t->session && t->slaves == 0);
+	poll_source_check_idle(&t->slave);
+	poll_source_check_idle(&t->master);
+	secure_zero(&t->ld, sizeof(t->ld));
+	kfree(t->out);
+	kfree(t);
+}
+
+/* --- readiness --------------------------------------------------------------------------------------------------------- */
+
+static bool may_output(const struct tty *t)
+{
+	return t->hung || (!t->ld.stopped && out_free(t) >= TTY_OUT_LOW);
+}
+
+static bool may_input(const struct tty *t)
+{
+	return t->hung || ldisc_readable(&t->ld);
+}
+
+static bool slaves_gone(const struct tty *t)
+{
+	return t->pty && t->slave_seen && t->slaves == 0;
+}
+
+/* I-TTY-2 */
+static void publish(struct poll_source *src, uint32_t *events, uint32_t now, uint32_t fresh)
+{
+	uint32_t announce = now & (~atomic_load_relaxed(events) | fresh);
+
+	atomic_store_release(events, now);
+	if (announce)
+		poll_notify(src, announce);
+}
+
+void tty_update(struct tty *t, uint32_t slave_fresh, uint32_t master_fresh)
+{
+	uint32_t slave = 0, master = 0;
+
+	assert_mutex_held(&t->lock);
+	if (t->drain && tty_out_used(t) && !t->ld.stopped)
+		t->drain(t);
+	if (may_input(t))
+		slave |= POLL_IN;
+	if (may_output(t))
+		slave |= POLL_OUT;
+	if (t->hung)
+		slave |= POLL_HUP | POLL_ERR;
+	if (tty_out_used(t) && !t->ld.stopped)
+		master |= POLL_IN;
+	if (ldisc_has_room(&t->ld))
+		master |= POLL_OUT;
+	if (slaves_gone(t))
+		master |= POLL_HUP;
+	publish(&t->slave, &t->slave_events, slave, slave_fresh);
+	publish(&t->master, &t->master_events, master, master_fresh);
+}
+
+size_t tty_type(struct tty *t, const uint8_t *p, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n && ldisc_has_room(&t->ld); i++)
+		ldisc_input(&t->ld, p[i]);
+	tty_update(t, POLL_IN | POLL_OUT, POLL_IN);
+	return i;
+}
+
+size_t tty_take_output(struct tty *t, uint8_t *dst, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n && t->out_head != t->out_tail; i++)
+		dst[i] = t->out[t->out_head++ % TTY_OUT_SIZE];
+	return i;
+}
+
+/* --- the program's end --------------------------------------------------------------------------------------------------- */
+
+/* A process of this session but not of its foreground group may not read: stopping it comes with stop signals. */
+static bool in_background(struct tty *t)
+{
+	struct process *p = current_process();
+	struct pgroup *g;
+	bool behind;
+
+	if (!p || !t->session || process_session_id(p) != t->session->id)
+		return false;
+	g = session_foreground(t->session);
+	behind = g && g->id != process_get_group_id(p, 0);
+	if (g)
+		pgroup_put(g);
+	return behind;
+}
+
+/* How long a raw read with VTIME waits; 0: not at all. */
+static uint64_t read_deadline(const struct tty *t)
+{
+	const uint8_t *cc = t->ld.t.cc;
+
+	if ((t->ld.t.lflag & ICANON) || (cc[VTIME] == 0 && cc[VMIN] != 0))
+		return DEADLINE_NEVER;
+	if (cc[VTIME] == 0)
+		return 0;
+	return clock_now_ns() + cc[VTIME] * TENTH_OF_A_SECOND;
+}
+
+/* Wait until a read has an answer. 0; -EAGAIN; -EIO in the background; -ERESTARTSYS; -ETIMEDOUT: answer with 0 bytes. */
+static int wait_readable(struct tty *t, struct file *f) __requires(t->lock)
+{
+	uint64_t deadline;
+
+	if (!t->hung && in_background(t))
+		return -EIO;
+	if (may_input(t))
+		return 0;
+	if (file_nonblocking(f))
+		return -EAGAIN;
+	deadline = read_deadline(t);
+	if (deadline == 0)
+		return -ETIMEDOUT;
+	return wait_event_mutex(&t->slave.wq, &t->lock, may_input(t), WAIT_INTERRUPTIBLE, deadline);
+}
+
+static ssize_t slave_read(struct file *f, struct io *io, off_t *pos)
+{
+	struct tty *t = f->priv;
+	uint8_t chunk[CHUNK];
+	ssize_t ret;
+	size_t n;
+
+	(void)pos;
+	mutex_lock(&t->lock);
+	ret = wait_readable(t, f);
+	if (ret == 0 && !t->hung) {
+		n = ldisc_read(&t->ld, chunk, MIN(io->left, sizeof(chunk)));
+		ret = n ? io_copy_to(io, chunk, n) : 0;
+		tty_update(t, 0, POLL_OUT);
+	}
+	mutex_unlock(&t->lock);
+	secure_zero(chunk, sizeof(chunk));
+	return ret == -ETIMEDOUT ? 0 : ret;
+}
+
+/* Put bytes out, each as what it becomes; waits for room in between unless the file must not. Bytes taken, or -errno. */
+static ssize_t write_chunk(struct tty *t, struct file *f, const uint8_t *p, size_t n)
+	__requires(t->lock)
+{
+	char out[LDISC_WIDEST];
+	size_t i = 0;
+
+	while (i < n) {
+		int err;
+
+		if (t->hung)
+			return -EIO;
+		if (!t->ld.stopped && out_free(t) >= LDISC_WIDEST) {
+			out_put(t, out, ldisc_output(&t->ld, p[i++], out));
+			continue;
+		}
+		tty_update(t, 0, POLL_IN);
+		if (may_output(t))
+			continue;
+		if (file_nonblocking(f))
+			return i ? (ssize_t)i : -EAGAIN;
+		err = wait_event_mutex(&t->slave.wq, &t->lock, may_output(t), WAIT_INTERRUPTIBLE,
+				       DEADLINE_NEVER);
+		if (err < 0)
+			return i ? (ssize_t)i : err;
+	}
+	return (ssize_t)n;
+}
+
+/* Writers take turns, so that what one write gives stays together. */
+static int become_writer(struct tty *t, struct file *f) __requires(t->lock)
+{
+	int err = 0;
+
+	if (t->writing && file_nonblocking(f))
+		return -EAGAIN;
+	if (t->writing)
+		err = wait_event_mutex(&t->writers, &t->lock, !t->writing, WAIT_INTERRUPTIBLE,
+				       DEADLINE_NEVER);
+	if (err == 0)
+		t->writing = true;
+	return err;
+}
+
+static ssize_t slave_write(struct file *f, struct io *io, off_t *pos)
+{
+	struct tty *t = f->priv;
+	uint8_t chunk[CHUNK];
+	ssize_t done = 0, ret;
+
+	(void)pos;
+	mutex_lock(&t->lock);
+	ret = become_writer(t, f);
+	if (ret < 0)
+		goto unlock;
+	while (io->left > 0) {
+		ssize_t got = io_copy_from(io, chunk, MIN(io->left, sizeof(chunk)));
+
+		ret = got < 0 ? got : write_chunk(t, f, chunk, (size_t)got);
+		if (ret > 0)
+			done += ret;
+		if (ret < got || ret < 0)
+			break;
+	}
+	t->writing = false;
+	wake_one(&t->writers);
+	tty_update(t, 0, POLL_IN);
+unlock:
+	mutex_unlock(&t->lock);
+	return done ? done : ret;
+}
+
+static uint32_t slave_poll(struct file *f)
+{
+	struct tty *t = f->priv;
+
+	return atomic_load_acquire(&t->slave_events);
+}
+
+static int64_t slave_ioctl(struct file *f, unsigned cmd, uint64_t arg)
+{
+	return tty_ioctl(f->priv, f, cmd, arg);
+}
+
+static int slave_stat(struct file *f, struct kstat *st)
+{
+	struct tty *t = f->priv;
+
+	memset(st, 0, sizeof(*st));
+	st->mode = 0020620;
+	st->nlink = 1;
+	st->rdev = t->pty ? (136u << 8 | t->number) : (5u << 8 | 1);
+	st->blksize = 1024;
+	return 0;
+}
+
+static void slave_release(struct file *f)
+{
+	struct tty *t = f->priv;
+
+	mutex_lock(&t->lock);
+	t->slaves--;
+	tty_update(t, 0, POLL_HUP);
+	mutex_unlock(&t->lock);
+	tty_put(t);
+}
+
+const struct file_ops tty_slave_ops = {
+	.name = "tty",
+	.read = slave_read,
+	.write = slave_write,
+	.poll = slave_poll,
+	.ioctl = slave_ioctl,
+	.stat = slave_stat,
+	.release = slave_release,
+};
+
+struct file *tty_slave_file(struct tty *t, uint32_t flags)
+{
+	struct file *f = file_create(&tty_slave_ops, flags, &t->slave, t);
+
+	if (!f)
+		return NULL;
+	tty_get(t);
+	mutex_lock(&t->lock);
+	t->slaves++;
+	t->slave_seen = true;
+	tty_update(t, 0, 0);
+	mutex_unlock(&t->lock);
+	return f;
+}
+
+/* --- what floors above ask -------------------------------------------------------------------------------------------------- */
+
+struct tty *tty_of(struct file *f)
+{
+	return f->ops == &tty_slave_ops || f->ops == &tty_master_ops ? f->priv : NULL;
+}
+
+void tty_set_size(struct file *f, const struct tty_size *size)
+{
+	struct tty *t = tty_of(f);
+
+	mutex_lock(&t->lock);
+	if (memcmp(&t->size, size, sizeof(*size)) != 0) {
+		t->size = *size;
+		on_signal(t, SIG_WINCH);
+	}
+	mutex_unlock(&t->lock);
+}
+
+void tty_get_size(struct file *f, struct tty_size *size)
+{
+	struct tty *t = tty_of(f);
+
+	mutex_lock(&t->lock);
+	*size = t->size;
+	mutex_unlock(&t->lock);
+}
+
+void tty_get_termios(struct file *f, struct tty_termios *termios)
+{
+	struct tty *t = tty_of(f);
+
+	mutex_lock(&t->lock);
+	*termios = t->ld.t;
+	mutex_unlock(&t->lock);
+}
+
+void tty_set_termios(struct file *f, const struct tty_termios *termios)
+{
+	struct tty *t = tty_of(f);
+
+	mutex_lock(&t->lock);
+	ldisc_set_termios(&t->ld, termios);
+	tty_update(t, POLL_IN | POLL_OUT, POLL_IN);
+	mutex_unlock(&t->lock);
+}
+
+int tty_set_controlling(struct file *f, struct session *s)
+{
+	struct tty *t = tty_of(f);
+	int err = -EPERM;
+
+	if (!t)
+		return -ENOTTY;
+	mutex_lock(&t->lock);
+	if (t->session == s) {
+		err = 0;
+	} else if (!t->session && !t->hung) {
+		err = session_take_tty(s, t);
+		if (err == 0) {
+			/* I-TTY-3 */
+			tty_get(t);
+			ASSERT(refcount_get(&s->ref));
+			t->session = s;
+		}
+	}
+	mutex_unlock(&t->lock);
+	return err;
+}
+
+/* Forget the session on our side; the reference is the caller's now. */
+static struct session *leave_session(struct tty *t)
+{
+	struct session *s;
+
+	mutex_lock(&t->lock);
+	s = t->session;
+	t->session = NULL;
+	mutex_unlock(&t->lock);
+	return s;
+}
+
+void tty_session_end(struct session *s)
+{
+	struct pgroup *g = session_foreground(s);
+	struct tty *t = session_drop_tty(s);
+	struct session *ours;
+
+	if (t) {
+		ours = leave_session(t);
+		if (ours)
+			session_put(ours);
+		tty_put(t);
+		if (g) {
+			signal_send_group(g, SIG_HUP);
+			signal_send_group(g, SIG_CONT);
+		}
+	}
+	if (g)
+		pgroup_put(g);
+}
+
+void tty_hang_up(struct tty *t)
+{
+	struct session *s;
+	struct tty *held;
+
+	mutex_lock(&t->lock);
+	t->hung = true;
+	ldisc_flush_input(&t->ld);
+	t->out_head = t->out_tail;
+	tty_update(t, POLL_IN | POLL_OUT | POLL_HUP, 0);
+	mutex_unlock(&t->lock);
+	s = leave_session(t);
+	if (!s)
+		return;
+	signal_send_session(s->id, SIG_HUP);
+	signal_send_session(s->id, SIG_CONT);
+	held = session_drop_tty(s);
+	if (held)
+		tty_put(held);
+	session_put(s);
+}
+
+int tty_init(void)
+{
+	int err = pty_init();
+
+	return err < 0 ? err : console_init();
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* One terminal, for drivers/tty alone.
+ *
+ *	far end (pty master, UART)  -- tty_type() -->  line discipline  -- read() -->  slave, the program's end
+ *	far end                     <-- out ring ---   line discipline  <-- write() -- slave
+ *
+ * I-TTY-1: everything of a terminal changes under its mutex; no wait for either end happens with it held.
+ * I-TTY-2: readiness is published in slave_events and master_events before the sources are notified.
+ * I-TTY-3: t->session and session->tty are set together; each holds a reference to the other; whoever clears one puts it. */
+#ifndef TERN_DRIVERS_TTY_TTY_PRIV_H
+#define TERN_DRIVERS_TTY_TTY_PRIV_H
+
+#include "drivers/tty/tty.h"
+#include "kernel/proc/process.h"
+#include "lib/refcount.h"
+
+#define TTY_OUT_SIZE 16384u /* processed output that the far end has not taken */
+#define TTY_OUT_LOW  1024u  /* a writer goes on when this much is free */
+
+struct tty {
+	struct mutex lock; /* TTY */
+	struct refcount ref;
+	struct ldisc ld;	     /* [lock] */
+	uint8_t *out;		     /* [init] ring of TTY_OUT_SIZE */
+	uint32_t out_head, out_tail; /* [lock] running free */
+	bool writing;		     /* [lock] a writer is in the midst of its bytes */
+	bool hung;		     /* [lock] the far end is gone; for ever */
+	bool slave_seen;	     /* [lock] a slave was open once */
+	unsigned slaves;	     /* [lock] open slave files */
+	struct tty_size size;	     /* [lock] */
+	struct session *session;     /* [lock] a reference; NULL: nobody's */
+	struct waitq writers;	     /* for `writing` */
+	struct poll_source slave;    /* the program's end */
+	struct poll_source master;   /* the far end of a pty */
+	uint32_t slave_events;	     /* [atomic] written under lock */
+	uint32_t master_events;	     /* [atomic] written under lock */
+	bool pty;		     /* [init] */
+	unsigned number;	     /* [init] of /dev/pts */
+	void (*drain)(
+		struct tty *t); /* [init] a device's way to take output at once; NULL for a pty */
+};
+
+struct tty *tty_create(void) __must_check; /* one reference; NULL: no memory */
+void tty_get(struct tty *t);
+void tty_put(struct tty *t);
+/* A file of the program's end. It counts as an open slave until released. NULL: no memory. */
+struct file *tty_slave_file(struct tty *t, uint32_t flags) __must_check;
+extern const struct file_ops tty_slave_ops;
+extern const struct file_ops tty_master_ops; /* pty.c */
+
+/* Publish readiness after a change; `fresh` are events to announce even if they were true before. lock held. */
+void tty_update(struct tty *t, uint32_t slave_fresh, uint32_t master_fresh) __requires(t->lock);
+/* Bytes typed at the far end. How many were taken. lock held. */
+size_t tty_type(struct tty *t, const uint8_t *p, size_t n) __requires(t->lock);
+/* Take processed output. lock held. */
+size_t tty_take_output(struct tty *t, uint8_t *dst, size_t n) __requires(t->lock);
+static inline uint32_t tty_out_used(const struct tty *t)
+{
+	return t->out_tail - t->out_head;
+}
+/* The far end is gone: programs read 0, write -EIO, and their session is told. lock not held. */
+void tty_hang_up(struct tty *t);
+/* ioctl for both ends. */
+int64_t tty_ioctl(struct tty *t, struct file *f, unsigned cmd, uint64_t arg);
+/* The pty's number for TIOCGPTN, and a new slave for TIOCGPTPEER. pty.c */
+int64_t pty_master_ioctl(struct tty *t, unsigned cmd, uint64_t arg);
+
+int pty_init(void);
+int console_init(void);
+
+#endif
