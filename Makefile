@@ -128,22 +128,15 @@ $(O)/flags: FORCE
 # ---- linking: once without symbols, then with the table made of the first ---------------------------
 # The table lies behind all code, so it moves no function; symbols.py --check makes sure of that.
 
-# While floors are still landing, what they lack is a breakpoint instruction; the first whole image takes this out.
-stub_missing = $(CC) $(LDFLAGS) $(OBJS) $(O)/obj/initramfs.o $(O)/ksyms0.o -o $(O)/tern0.elf 2>&1 | \
-	sed -n "s/.*undefined reference to .\([A-Za-z0-9_]*\)'.*/.global \1; \1: brk \#0x77/p" | sort -u >$(O)/stubs.S; \
-	test ! -s $(O)/stubs.S || echo "  missing: `wc -l <$(O)/stubs.S` functions, see $(O)/stubs.S"; \
-	$(CC) -c $(O)/stubs.S -o $(O)/stubs.o
-
 $(O)/tern.elf: $(OBJS) $(O)/obj/initramfs.o $(wildcard linker.ld) scripts/symbols.py
 	$(if $(wildcard linker.ld kernel/main.c),,$(error linker.ld and kernel/main.c are not there yet))
 	$(call say,LD,$@)
 	$(Q)$(PYTHON) scripts/symbols.py --empty >$(O)/ksyms.S
 	$(Q)$(CC) -c $(O)/ksyms.S -o $(O)/ksyms0.o
-	$(Q)$(stub_missing)
-	$(Q)$(CC) $(LDFLAGS) $(OBJS) $(O)/obj/initramfs.o $(O)/ksyms0.o $(O)/stubs.o -o $(O)/tern0.elf
+	$(Q)$(CC) $(LDFLAGS) $(OBJS) $(O)/obj/initramfs.o $(O)/ksyms0.o -o $(O)/tern0.elf
 	$(Q)$(NM) -n $(O)/tern0.elf | $(PYTHON) scripts/symbols.py >$(O)/ksyms.S
 	$(Q)$(CC) -c $(O)/ksyms.S -o $(O)/ksyms1.o
-	$(Q)$(CC) $(LDFLAGS) -Wl,-Map=$(O)/tern.map $(OBJS) $(O)/obj/initramfs.o $(O)/ksyms1.o $(O)/stubs.o -o $@
+	$(Q)$(CC) $(LDFLAGS) -Wl,-Map=$(O)/tern.map $(OBJS) $(O)/obj/initramfs.o $(O)/ksyms1.o -o $@
 	$(Q)$(NM) -n $@ | $(PYTHON) scripts/symbols.py --check $(O)/ksyms.S
 	@rm -f $(O)/tern0.elf
 
