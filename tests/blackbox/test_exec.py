@@ -170,7 +170,7 @@ def test_twenty_logins_in_a_row_leave_nothing_behind(guest):
     before = guest.account()
     for _ in range(20):
         guest.ssh("true", check=True)
-    guest.wait_for_account(before, slack_kb=256)
+    guest.wait_for_account(before)
 
 
 def test_environment(guest):

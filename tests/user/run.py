@@ -29,7 +29,7 @@ def run_one(g, name):
             text = (done.stdout + done.stderr).decode(errors="replace").strip().splitlines()
             return f"status {done.returncode}: " + " | ".join(text[-5:])
         if round_number == 1:
-            g.wait_for_account(before, slack_kb=128)
+            g.wait_for_account(before)
     g.check_console()
     return None
 
