@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: @tests/host/ssh.sources */
-/* flags: @tests/host/ssh.flags */
 /* ssh/ as an ordinary server process, one child for each connection, so that real clients can be run against the
- * protocol code under ASan and UBSan, without the kernel. A test tool: it runs programs as its own user.
- *
- *	ssh_hosted PORT HOSTKEY AUTHORIZED_KEYS [name=number...]	names: rekey_bytes grace_ms window keepalive_ms
- * PORT 0 picks one; "port N" is printed when it listens. */
+ * protocol code under ASan and UBSan, without the kernel. A test tool: it runs programs as its own user. */
 #define _GNU_SOURCE
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -13,6 +8,7 @@
 #include "ssh/hostkey.h"
 #include "ssh/proto.h"
 #include "ssh/ssh.h"
+#include "tests/host/ssh_hosted.h"
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -493,7 +489,7 @@ static void set_option(const char *arg)
 		config.window = config.window_small = (uint32_t)v;
 }
 
-int main(int argc, char **argv)
+int ssh_hosted_main(int argc, char **argv)
 {
 	struct sockaddr_in addr = { .sin_family = AF_INET,
 				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
