@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* Programs that want too much die alone: more memory than there is (X-19), a stack without end (REL-002). And many
+ * small blocks, again and again, take no more room than a few (H4). */
+#include <signal.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "tests/user/check.h"
+
+#define PAGE 4096UL
+
+/* Touch memory until somebody stops us. */
+static void eat(void)
+{
+	for (;;) {
+		char *p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			       -1, 0);
+
+		if (p == MAP_FAILED)
+			exit(3);
+		for (unsigned long i = 0; i < 1 << 20; i += PAGE)
+			p[i] = 1;
+	}
+}
+
+static volatile int bottom;
+
+static int dive(volatile char *above)
+{
+	volatile char here[512];
+
+	here[0] = above[0];
+	return bottom ? 0 : dive(here) + here[1];
+}
+
+static int run(const char *self, const char *what)
+{
+	char *args[] = { (char *)self, (char *)what, NULL }, *env[] = { NULL };
+	int status;
+	pid_t pid;
+
+	CHECK(posix_spawn(&pid, self, NULL, NULL, args, env) == 0);
+	CHECK(waitpid(pid, &status, 0) == pid);
+	return status;
+}
+
+static void small_blocks(void)
+{
+	char *first = NULL, *low, *high;
+
+	for (int i = 0; i < 100000; i++) {
+		char *p = malloc(16);
+
+		CHECK(p != NULL);
+		p[15] = (char)i;
+		if (!first)
+			first = low = high = p;
+		low = p < low ? p : low;
+		high = p > high ? p : high;
+		free(p);
+	}
+	CHECK(high - low < 1 << 20);
+}
+
+/* What was unmapped is found again: addresses do not run away. */
+static void holes(void)
+{
+	char *low = NULL, *high = NULL;
+
+	for (int i = 0; i < 3000; i++) {
+		char *p = mmap(NULL, (1 + i % 7) * PAGE, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		CHECK(p != MAP_FAILED && p[0] == 0 && p[(i % 7) * PAGE + PAGE - 1] == 0);
+		p[0] = 1;
+		if (!low)
+			low = high = p;
+		low = p < low ? p : low;
+		high = p > high ? p : high;
+		CHECK(munmap(p, (1 + i % 7) * PAGE) == 0);
+	}
+	CHECK(high - low < 1 << 20);
+}
+
+int main(int argc, char **argv)
+{
+	char zero = 0;
+	int status;
+
+	if (argc > 1 && strcmp(argv[1], "eat") == 0)
+		eat();
+	if (argc > 1 && strcmp(argv[1], "dive") == 0)
+		return dive(&zero);
+	small_blocks();
+	holes();
+	for (int i = 0; i < 3; i++) {
+		status = run(argv[0], "dive");
+		CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+	}
+	status = run(argv[0], "eat");
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	/* and the machine goes on */
+	small_blocks();
+	return 0;
+}
