@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The kernel's own mappings above the linear map, and the stacks that live there. The stack area is cut into slots,
- * one size in each half; a slot's stack is at its upper end and all below it is never mapped, so running over its
+ * one part for each size; a slot's stack is at its upper end and all below it is never mapped, so running over its
  * low end faults whatever the frame's size (X-32). A bitmap in pages of its own says which slots are taken. A few
  * free stacks of each size stay mapped for the next thread.
  *
@@ -35,13 +35,21 @@ struct stack_class {
 static spinlock_t table_lock = SPINLOCK_INIT(KMEM);
 static struct shrinker shrinker;
 
-#define HALF (KSTACK_AREA_SIZE / 2)
+/* How much of the area each size has. The sanitizer's shadow reaches as far up as half of RAM. */
+#ifdef SAN_ADDRESS
+#define CLASS_AREA(ram) ALIGN_DOWN((ram) / 4, 2 * KSTACK_SIZE_LARGE)
+#else
+#define CLASS_AREA(ram) ((void)(ram), KSTACK_AREA_SIZE / 2)
+#endif
+static uint64_t class_area; /* [init] */
+
 static struct stack_class classes[] = {
 	{ .size = KSTACK_SIZE, .slot = 2 * KSTACK_SIZE },
 	{ .size = KSTACK_SIZE_LARGE, .slot = 2 * KSTACK_SIZE_LARGE },
 };
 
-static_assert(HALF / (2 * KSTACK_SIZE) <= CHUNKS_MAX * CHUNK_SLOTS, "the bitmap covers the area");
+static_assert(KSTACK_AREA_SIZE / 2 / (2 * KSTACK_SIZE) <= CHUNKS_MAX * CHUNK_SLOTS,
+	      "the bitmap covers the area");
 
 /* --- the kernel's table ------------------------------------------------------------------------------------------ */
 
@@ -132,7 +140,7 @@ static struct stack_class *class_of(size_t size)
 
 static unsigned nr_slots(const struct stack_class *c)
 {
-	return (unsigned)(HALF / c->slot);
+	return (unsigned)(class_area / c->slot);
 }
 
 /* -ENOMEM, or 0 with a bitmap page more. */
@@ -338,8 +346,9 @@ void kstack_init(void)
 	struct page_stats stats;
 
 	page_stats(&stats);
+	class_area = CLASS_AREA(stats.total * PAGE_SIZE);
 	for (unsigned i = 0; i < ARRAY_SIZE(classes); i++) {
-		classes[i].base = KSTACK_AREA_BASE + i * HALF;
+		classes[i].base = KSTACK_AREA_BASE + i * class_area;
 
 		irqflags_t f = spin_lock_irqsave(&table_lock);
 		int err = grow_bitmap(&classes[i]);
