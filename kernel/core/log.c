@@ -132,6 +132,14 @@ void log_set_console(const struct console_ops *ops)
 	log_unlock(f);
 }
 
+void log_swap_console(const struct console_ops *ops)
+{
+	irqflags_t f = log_lock();
+
+	console = ops;
+	log_unlock(f);
+}
+
 const struct console_ops *log_console(void)
 {
 	return console;

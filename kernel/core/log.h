@@ -18,8 +18,11 @@ struct console_ops {
 	const char *name;
 	void (*write)(const char *s, size_t n);
 };
+/* What the ring holds is written to it first. */
 void log_set_console(const struct console_ops *ops);
 const struct console_ops *log_console(void);
+/* Tests: another console, without what the ring holds. */
+void log_swap_console(const struct console_ops *ops);
 
 /* Bytes for the console that are no log lines (the terminal's): written between lines, never within one.
  * Any context. */

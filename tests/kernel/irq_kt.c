@@ -8,6 +8,7 @@
 #include "kernel/core/percpu.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
+#include "lib/string.h"
 #include "tests/kernel/crew.h"
 #include "tests/kernel/ktest.h"
 
@@ -60,33 +61,40 @@ KTEST(irq_registration)
 
 /* --- calls to all other CPUs, from all CPUs at once -------------------------------------------------------- */
 
-static uint32_t called[CPU_MAX]; /* [atomic] */
+#define CALLERS 8
+#define CALLS	5
+
+static uint32_t called[CALLERS][CPU_MAX]; /* [atomic] by caller and by who was called */
 
 static void note_call(void *arg)
 {
+	uint32_t *mine = arg;
+
 	KT_CHECK(arch_irqs_off() && arch_cpu()->irq_depth > 0);
-	atomic_fetch_add(&called[arch_cpu()->id], (uint32_t)(uintptr_t)arg);
+	atomic_fetch_add(&mine[arch_cpu()->id], 1);
 }
 
+/* Each caller has its own argument: a call that another one's overtakes is counted in the wrong row. */
 static void call_fn(void *arg)
 {
-	for (uint64_t i = 0; i < 5 * kt_scale(); i++)
-		cpus_call(note_call, (void *)1);
+	for (uint64_t i = 0; i < CALLS * kt_scale(); i++)
+		cpus_call(note_call, called[(uintptr_t)arg]);
 }
 
 KTEST(irq_cpus_call)
 {
 	struct crew crew = { 0 };
-	unsigned n = MIN(cpu_count(), 8u);
+	unsigned n = MIN(cpu_count(), (unsigned)CALLERS), wrong = 0;
 
-	for (unsigned i = 0; i < cpu_count(); i++)
-		called[i] = 0;
+	memset(called, 0, sizeof(called));
 	for (unsigned i = 0; i < n; i++)
-		crew_add(&crew, call_fn, NULL, BIT(i));
+		crew_add(&crew, call_fn, (void *)(uintptr_t)i, BIT(i));
 	crew_join(&crew);
-	/* every CPU was called by each of the others */
-	for (unsigned i = 0; i < cpu_count(); i++)
-		KT_CHECK(called[i] == (n - (i < n)) * 5 * kt_scale());
+	for (unsigned i = 0; i < n; i++) {
+		for (unsigned k = 0; k < cpu_count(); k++)
+			wrong += called[i][k] != (i == k ? 0 : CALLS * kt_scale());
+	}
+	KT_CHECK(wrong == 0);
 }
 
 /* --- timers, I-TIMER-1 ------------------------------------------------------------------------------------------------ */
@@ -113,8 +121,19 @@ static void storm_fire(struct timer *t)
 		atomic_fetch_add(&storm_wrong, 1);
 	if (clock_now_ns() < READ_ONCE(s->deadline))
 		atomic_fetch_add(&s->early, 1);
+	/* often long enough to be caught inside by a cancel */
+	clock_spin_ns(s->runs % 4 * 20000);
 	atomic_fetch_add(&s->runs, 1);
 	atomic_fetch_sub(&s->running, 1);
+}
+
+/* Go to another CPU, and wait there till what was armed may well be running. */
+static void storm_elsewhere(uint64_t *rnd)
+{
+	unsigned cpu = (unsigned)(crew_random(rnd) % cpu_count());
+
+	KT_CHECK(thread_set_affinity(current_thread(), BIT(cpu)) == 0);
+	clock_spin_ns(crew_random(rnd) % 100000);
 }
 
 /* Each thread owns a share of the timers, but other CPUs than the one that armed them cancel and move them, since the
@@ -123,7 +142,7 @@ static void storm_fn(void *arg)
 {
 	uint64_t rnd = kt_seed() + (uintptr_t)arg;
 
-	for (uint64_t i = 0; i < 1000 * kt_scale(); i++) {
+	for (uint64_t i = 0; i < 500 * kt_scale(); i++) {
 		struct storm_timer *s = &storm[(uintptr_t)arg * 4 + crew_random(&rnd) % 4];
 		uint64_t deadline = clock_now_ns() + crew_random(&rnd) % 200000;
 
@@ -135,7 +154,7 @@ static void storm_fn(void *arg)
 		WRITE_ONCE(s->dead, 0);
 		timer_arm(&s->timer, deadline);
 		if (i % 3 == 0)
-			sched_yield();
+			storm_elsewhere(&rnd);
 		if (i % 5 == 0)
 			timer_arm(&s->timer, deadline + 1000);
 	}

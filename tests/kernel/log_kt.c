@@ -4,6 +4,7 @@
 #include "kernel/core/current.h"
 #include "kernel/core/log.h"
 #include "kernel/core/percpu.h"
+#include "lib/atomic.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
 #include "tests/kernel/crew.h"
@@ -22,10 +23,32 @@ static void storm_line(char *buf, size_t size, unsigned who, unsigned i)
 	buf[n] = '\0';
 }
 
+/* A console that is slow, notices a second writer inside, and keeps what it gets. */
+static char seen[40000];
+static size_t seen_len;
+static uint32_t inside, entered_twice; /* [atomic] */
+static uint32_t to_come;	       /* [atomic] threads that have not begun */
+
+static void slow_write(const char *s, size_t n)
+{
+	if (atomic_exchange(&inside, 1))
+		atomic_fetch_add(&entered_twice, 1);
+	clock_spin_ns(2000);
+	if (n < sizeof(seen) - seen_len) {
+		memcpy(seen + seen_len, s, n);
+		seen_len += n;
+	}
+	atomic_exchange(&inside, 0);
+}
+
 static void storm_fn(void *arg)
 {
 	char line[80];
 
+	/* all at once */
+	atomic_fetch_sub(&to_come, 1);
+	while (READ_ONCE(to_come))
+		sched_yield();
 	current_base()->alloc_forbidden = true;
 	for (unsigned i = 0; i < LINES; i++) {
 		storm_line(line, sizeof(line), (unsigned)(uintptr_t)arg, i);
@@ -53,32 +76,41 @@ static bool find_line(const char *text, const char *line)
 
 KTEST(log_storm)
 {
+	static const struct console_ops slow = { "slow", slow_write };
+	const struct console_ops *real = log_console();
 	struct crew crew = { 0 };
 	struct timer t;
 	uint64_t seq = 0;
 	unsigned n = MIN(cpu_count(), 4u), missing = 0;
 	size_t len;
 
+	log_swap_console(&slow);
 	/* skip what is there */
 	while (log_read(&seq, ring, sizeof(ring) - 1))
 		;
+	seen_len = 0;
+	entered_twice = 0;
+	to_come = n;
 	timer_init(&t, log_from_irq);
 	timer_arm(&t, clock_now_ns());
 	for (unsigned i = 0; i < n; i++)
 		crew_add(&crew, storm_fn, (void *)(uintptr_t)i, BIT(i));
 	crew_join(&crew);
 	timer_cancel(&t);
+	log_swap_console(real);
 	len = log_read(&seq, ring, sizeof(ring) - 1);
 	ring[len] = '\0';
+	seen[seen_len] = '\0';
 	for (unsigned who = 0; who < n; who++) {
 		for (unsigned i = 0; i < LINES; i++) {
 			char line[80];
 
 			storm_line(line, sizeof(line), who, i);
-			missing += !find_line(ring, line);
+			missing += !find_line(ring, line) || !find_line(seen, line);
 		}
 	}
 	KT_CHECK(missing == 0);
+	KT_CHECK(entered_twice == 0);
 	KT_CHECK(find_line(ring, "storm from an interrupt"));
 }
 
