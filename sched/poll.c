@@ -35,8 +35,8 @@ void poll_notify(struct poll_source *s, uint32_t events)
 		if (hit)
 			watch_fire(w, hit);
 	}
-	wake_all(&s->wq);
 	spin_unlock_irqrestore(&s->lock, f);
+	wake_all(&s->wq);
 }
 
 void poller_init(struct poller *p)

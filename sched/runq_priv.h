@@ -72,8 +72,11 @@ void irq_restore_resched(irqflags_t f);
 /* Somebody waits on a queue that cannot run it yet: let an idle CPU that may come and steal. */
 void sched_kick_stealer(const struct runq *rq, cpumask_t mask);
 
-/* BLOCKED -> READY, and onto a queue. False if t was not BLOCKED. t->lock held, irqs off. */
-bool thread_wake_locked(struct thread *t);
+/* BLOCKED -> READY, and onto a queue. False if t was not BLOCKED. t->lock held, irqs off. The CPUs that must look are
+ * added to *kicks: the caller interrupts them when it has dropped its locks, which the woken thread takes first of
+ * all, and before it may be switched away from. */
+bool thread_wake_locked(struct thread *t, cpumask_t *kicks);
+void sched_kick_all(cpumask_t cpus);
 /* Switch away if still BLOCKED. Context: thread. */
 void sched_block(void);
 /* Switch away for ever; the thread is DEAD. */

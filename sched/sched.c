@@ -149,21 +149,32 @@ void sched_kick(int cpu)
 		irq_send_resched((unsigned)cpu);
 }
 
-void sched_kick_stealer(const struct runq *rq, cpumask_t mask)
+/* The idle CPU that is to steal from rq, marked to reschedule: as a mask, 0 for none. */
+static cpumask_t find_stealer(const struct runq *rq, cpumask_t mask)
 {
 	cpumask_t idle;
 	unsigned cpu;
 
 	if (READ_ONCE(rq->ready.nr) < 2)
-		return;
+		return 0;
 	/* Pairs with the fence in idle_look_around(): it sees our thread, or we see its bit. */
 	atomic_fence();
 	idle = READ_ONCE(sched_idle_cpus) & mask & ~BIT(rq->cpu);
 	if (!idle)
-		return;
+		return 0;
 	cpu = (unsigned)__builtin_ctzl(idle);
-	if (!atomic_exchange(&cpu_get(cpu)->need_resched, 1))
-		irq_send_resched(cpu);
+	return atomic_exchange(&cpu_get(cpu)->need_resched, 1) ? 0 : BIT(cpu);
+}
+
+void sched_kick_stealer(const struct runq *rq, cpumask_t mask)
+{
+	sched_kick_all(find_stealer(rq, mask));
+}
+
+void sched_kick_all(cpumask_t cpus)
+{
+	for (; cpus; cpus &= cpus - 1)
+		irq_send_resched((unsigned)__builtin_ctzl(cpus));
 }
 
 /* --- the switch --------------------------------------------------------------------------------------------------- */
@@ -351,7 +362,7 @@ void sched_set_space_switch(void (*activate)(struct vm_space *s))
 
 /* --- waking ------------------------------------------------------------------------------------------------------ */
 
-bool __no_lock_check thread_wake_locked(struct thread *t)
+bool __no_lock_check thread_wake_locked(struct thread *t, cpumask_t *kicks)
 {
 	struct runq *src, *dst;
 	int kick = KICK_NONE;
@@ -377,8 +388,9 @@ bool __no_lock_check thread_wake_locked(struct thread *t)
 		kick = runq_enqueue(dst, t);
 	}
 	runq_unlock_two(src, dst);
-	sched_kick(kick);
-	sched_kick_stealer(dst, READ_ONCE(t->affinity));
+	if (kick != KICK_NONE)
+		*kicks |= BIT(kick);
+	*kicks |= find_stealer(dst, READ_ONCE(t->affinity));
 	return true;
 }
 

@@ -98,11 +98,13 @@ static void sleep_fired(struct timer *timer)
 {
 	struct sleep_timer *st = container_of(timer, struct sleep_timer, timer);
 	struct thread *t = st->thread;
+	cpumask_t kicks = 0;
 
 	spin_lock(&t->lock);
 	st->fired = true;
-	(void)thread_wake_locked(t);
+	(void)thread_wake_locked(t, &kicks);
 	spin_unlock(&t->lock);
+	sched_kick_all(kicks);
 }
 
 int wait_sleep(struct wait_entry *e, enum wait_mode mode, uint64_t deadline_ns)
@@ -135,21 +137,25 @@ unsigned __no_lock_check waitq_wake(struct waitq *wq, unsigned n)
 {
 	struct wait_entry *e;
 	unsigned woken = 0;
+	cpumask_t kicks = 0;
 	irqflags_t f;
 
 	waitq_check(wq);
+	preempt_disable();
 	f = spin_lock_irqsave(&wq->lock);
 	list_for_each (e, &wq->sleepers, link) {
 		struct thread *t = e->thread;
 
 		spin_lock(&t->lock);
 		ASSERT(t->waiting_on == wq);
-		woken += thread_wake_locked(t);
+		woken += thread_wake_locked(t, &kicks);
 		spin_unlock(&t->lock);
 		if (n && woken == n)
 			break;
 	}
 	spin_unlock_irqrestore(&wq->lock, f);
+	sched_kick_all(kicks);
+	preempt_enable();
 	return woken;
 }
 
@@ -162,17 +168,21 @@ bool waitq_has_sleepers(struct waitq *wq)
 
 void thread_notify(struct thread *t, uint32_t bits)
 {
+	cpumask_t kicks = 0;
 	irqflags_t f;
 
+	preempt_disable();
 	atomic_fetch_or(&t->notify, bits);
 	f = spin_lock_irqsave(&t->lock);
 	if (t->waiting_on) {
 		waitq_check(t->waiting_on);
 		/* The sleeper tests notify after it became BLOCKED under this lock: one of us sees the other. */
 		if (wait_ended(t, t->wait_mode))
-			(void)thread_wake_locked(t);
+			(void)thread_wake_locked(t, &kicks);
 	}
 	spin_unlock_irqrestore(&t->lock, f);
+	sched_kick_all(kicks);
+	preempt_enable();
 	/* A thread that computes in user mode sees its bits on the way back from an interrupt. The bits are set before this
 	 * look; whoever is switched in or out meanwhile passes the check of trap_return_user() by itself. */
 	if (t != current_thread() && atomic_load_acquire(&t->on_cpu))
