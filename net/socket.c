@@ -242,14 +242,15 @@ static void rx_queue_one(struct socket *s, struct pbuf *p) __requires(net_core)
 static void refresh_tx(struct socket *s) __requires(net_core)
 {
 	struct tcp_pcb *pcb = s->pcb;
-	size_t room = tcp_sndbuf(pcb);
+	/* not tcp_sndbuf(), which says at most 65535 */
+	size_t room = pcb->snd_buf, pending = TCP_SND_BUF - room;
 
 	/* each byte may cost a pbuf of its own: stop before lwIP's count of them does */
 	if (tcp_sndqueuelen(pcb) + 8 >= TCP_SND_QUEUELEN)
 		room = 0;
 	spin_lock(&s->lock);
 	s->tx_room = s->tx_shut ? 0 : room;
-	s->tx_pending = TCP_SND_BUF - tcp_sndbuf(pcb);
+	s->tx_pending = pending;
 	spin_unlock(&s->lock);
 }
 
@@ -638,7 +639,7 @@ static ssize_t tx_push(struct socket *s, const void *data, size_t n) __requires(
 	if (!s->pcb || s->tx_shut)
 		return -EPIPE;
 	while (sent < n && err == ERR_OK) {
-		size_t step = MIN(n - sent, (size_t)tcp_sndbuf(s->pcb));
+		size_t step = MIN(n - sent, (size_t)s->pcb->snd_buf);
 
 		step = MIN(step, (size_t)0x8000);
 		if (!step)

@@ -15,10 +15,11 @@
 uint64_t env_objects;
 uint64_t env_pages;
 uint64_t env_fail_in;
+bool env_fail_all;
 
 static bool fails(void)
 {
-	return env_fail_in && --env_fail_in == 0;
+	return env_fail_all || (env_fail_in && --env_fail_in == 0);
 }
 
 static void *count(void *p)

@@ -9,5 +9,7 @@ extern uint64_t env_objects;
 extern uint64_t env_pages;
 /* The n-th allocation from now fails; 0: none. */
 extern uint64_t env_fail_in;
+/* Every one fails. */
+extern bool env_fail_all;
 
 #endif

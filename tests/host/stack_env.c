@@ -15,6 +15,7 @@
 #include <string.h>
 
 uint64_t env_notifies;
+uint32_t env_events;
 
 void *slab_zalloc(struct slab_cache *c)
 {
@@ -59,6 +60,7 @@ void poll_source_init(struct poll_source *s)
 void poll_notify(struct poll_source *s, uint32_t events)
 {
 	env_notifies++;
+	env_events |= events;
 }
 
 void poll_source_check_idle(struct poll_source *s)

@@ -5,5 +5,7 @@
 #include "lib/types.h"
 
 extern uint64_t env_notifies;
+/* All events announced since the test cleared it. */
+extern uint32_t env_events;
 
 #endif
