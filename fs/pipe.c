@@ -191,7 +191,9 @@ static ssize_t pipe_write(struct file *f, struct io *io, off_t *pos)
 			break;
 		/* more to come: let the reader start, and come back for a worthwhile piece */
 		need = (uint32_t)MIN(io->left, (size_t)PIPE_ATOMIC);
+		mutex_unlock(&p->lock);
 		poll_notify(&p->source, POLL_IN);
+		mutex_lock(&p->lock);
 	}
 	mutex_unlock(&p->lock);
 	if (done > 0)
