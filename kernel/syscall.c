@@ -45,6 +45,7 @@ void syscall_dispatch(struct trap_frame *f)
 		ret = fn(f->x);
 	else
 		count_unknown(nr);
+	/* I-FLOOR-1 */
 	lock_check_none_held("system call");
 	if (ret == -ERESTARTSYS) {
 		/* no handlers yet: a call that a signal ended is made again, unless the thread dies first */

@@ -137,7 +137,7 @@ ring_blackbox() {
 }
 
 fuzz_seconds=5
-[ $size != quick ] || fuzz_seconds=1
+[ $size != quick ] || fuzz_seconds=0
 [ $size != all ] || fuzz_seconds=60
 scale=1
 [ $size != all ] || scale=10

@@ -3,7 +3,7 @@
 """Build and run the fuzz targets tests/fuzz/NAME_fuzz.c (libFuzzer, ASan, UBSan).
 
 tests/fuzz/run.py [-k NAME] [--seconds N] [--seed N] [--build-only]
-Each target first replays tests/fuzz/seeds/NAME/, then runs for N seconds (default 5) on a copy of
+Each target first replays tests/fuzz/seeds/NAME/, then runs for N seconds (default 5; 0 for the replay alone) on a copy of
 them kept in build/fuzz/NAME/. What it finds is written to build/fuzz/NAME-crash-...: replay it with
 build/host/NAME_fuzz FILE, mend the bug, and keep FILE among the seeds.
 """
@@ -28,8 +28,9 @@ def run_target(name, program, args):
               f"-seed={args.seed}"]
     kept = sorted(glob.glob(seeds + "/*"))
     steps = [common + kept] if kept else []
-    steps.append(common + [f"-max_total_time={args.seconds}", "-print_final_stats=1", corpus]
-                 + ([seeds] if kept else []))
+    if args.seconds or not kept:
+        steps.append(common + [f"-max_total_time={args.seconds or 1}", "-print_final_stats=1", corpus]
+                     + ([seeds] if kept else []))
     for step in steps:
         done = subprocess.run(step, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               errors="replace")

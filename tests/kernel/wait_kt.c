@@ -141,7 +141,8 @@ KTEST(wait_storm)
 	}
 	/* Half of the sleepers are killed one by one while the storm goes on. */
 	for (unsigned i = 0; i < 4; i++) {
-		KT_CHECK(sleep_until(crew_deadline_ms(120 * kt_scale()), WAIT_UNINTERRUPTIBLE) == 0);
+		KT_CHECK(sleep_until(crew_deadline_ms(120 * kt_scale()), WAIT_UNINTERRUPTIBLE) ==
+			 0);
 		thread_notify(sleepers.thread[i], NOTIFY_KILL);
 		thread_join(sleepers.thread[i]);
 	}
