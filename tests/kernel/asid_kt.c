@@ -23,7 +23,7 @@ static void own_cell(void *arg)
 	space_switch(s);
 	KT_CHECK(vm_map(s, CELL, PAGE_SIZE, VM_READ | VM_WRITE | VM_FIXED, NULL, 0, &at) == 0);
 	KT_CHECK(user_copy_to(CELL, &mine, 8) == 0);
-	for (unsigned i = 0; i < 300 * kt_scale(); i++) {
+	for (unsigned i = 0; i < 100 * kt_scale(); i++) {
 		KT_CHECK(user_copy_from(&v, CELL, 8) == 0);
 		KT_CHECK(v == mine);
 		if (i % 50 == 0) {

@@ -179,7 +179,7 @@ KTEST(empty_slabs_come_back)
 	slab_reap();
 	pages_drain_caches();
 	page_stats(&before);
-	n = MIN((16UL << 20) / 128 * kt_scale(), before.free * PAGE_SIZE / 2 / 200);
+	n = MIN((4UL << 20) / 128 * kt_scale(), before.free * PAGE_SIZE / 2 / 200);
 	KT_CHECK(make_chain(128, n, &chain) == n);
 	free_chain(chain);
 	slab_check();
@@ -224,7 +224,7 @@ KTEST(slab_speed_does_not_depend_on_slabs)
 
 	page_stats(&s);
 	few = time_of_pairs();
-	KT_CHECK(make_chain(256, MIN(100000UL, s.free * 4), &chain) > 1000);
+	KT_CHECK(make_chain(256, MIN(20000UL, s.free * 4), &chain) > 1000);
 	many = time_of_pairs();
 	free_chain(chain);
 	log_info("ktest: 64 objects take %lu counts with few slabs, %lu with many",
@@ -274,7 +274,7 @@ KTEST(slab_storm)
 	unsigned n = MIN(cpu_count() * 2, (unsigned)ARRAY_SIZE(t));
 
 	for (unsigned i = 0; i < n; i++) {
-		t[i] = (struct trader){ kt_seed() + i * 1234567, (unsigned)(4000 * kt_scale()) };
+		t[i] = (struct trader){ kt_seed() + i * 1234567, (unsigned)(2000 * kt_scale()) };
 		crew_add(&crew, trade, &t[i], UINT64_MAX);
 	}
 	for (unsigned i = 0; i < 20; i++) {

@@ -176,9 +176,9 @@ KTEST(vm_shootdown)
 	vaddr_t at;
 
 	KT_CHECK(vm_map(sh.s, 0x40000000, SHARED_PAGES * PAGE_SIZE, RW, NULL, 0, &sh.at) == 0);
-	for (unsigned i = 0; i < MIN(cpu_count(), 4u); i++)
+	for (unsigned i = 0; i < MIN(cpu_count(), 3u); i++)
 		crew_add(&crew, read_stale, &sh, BIT(i));
-	for (unsigned round = 0; round < 30 * kt_scale(); round++) {
+	for (unsigned round = 0; round < 8 * kt_scale(); round++) {
 		for (unsigned i = 0; i < SHARED_PAGES; i++) {
 			vaddr_t va = sh.at + i * PAGE_SIZE;
 
@@ -232,9 +232,9 @@ KTEST(vm_fault_race)
 	uint64_t x = kt_seed();
 	vaddr_t at;
 
-	for (unsigned i = 0; i < MIN(cpu_count() * 2, 8u); i++)
+	for (unsigned i = 0; i < MIN(cpu_count(), 3u); i++)
 		crew_add(&crew, touch, &sh, UINT64_MAX);
-	for (unsigned round = 0; round < 600 * kt_scale(); round++) {
+	for (unsigned round = 0; round < 60 * kt_scale(); round++) {
 		uint64_t r = crew_random(&x);
 		unsigned first = r % SHARED_PAGES, n = 1 + (r >> 8) % (SHARED_PAGES - first);
 		vaddr_t va = sh.at + first * PAGE_SIZE;
@@ -253,7 +253,7 @@ KTEST(vm_fault_race)
 			KT_CHECK(vm_map(sh.s, va, n * PAGE_SIZE, prot | VM_FIXED,
 					r >> 40 & 1 && n <= 3 ? b : NULL, 0, &at) == 0);
 		}
-		if (round % 100 == 0)
+		if (round % 20 == 0)
 			vm_check(sh.s);
 	}
 	atomic_store_relaxed(&sh.stop, 1);
@@ -268,7 +268,7 @@ static void live_and_die(void *arg)
 {
 	uint64_t seed = (uint64_t)arg;
 
-	for (unsigned i = 0; i < 60 * kt_scale(); i++) {
+	for (unsigned i = 0; i < 20 * kt_scale(); i++) {
 		struct vm_space *s = vm_space_create();
 		uint64_t v = crew_random(&seed), w;
 		vaddr_t at;
