@@ -29,6 +29,16 @@ FLOORS := lib arch/aarch64 kernel/core drivers/chip mm/phys sched drivers driver
 sources = $(sort $(wildcard $(addsuffix /*.c,$(1)) $(addsuffix /*.S,$(1))))
 OURS   := $(call sources,$(FLOORS))
 
+# ---- the pinned sources: fetched when deps.lock says something else than what is unpacked -----------
+
+# Before the lists below look into deps/: make remembers what a folder held.
+NO_BUILD := clean help fmt stats
+ifneq ($(filter-out $(NO_BUILD),$(or $(MAKECMDGOALS),all)),)
+ifneq ($(shell cmp -s deps.lock deps/.fetched || scripts/fetch.sh 1>&2 || echo failed),)
+$(error the pinned sources are not complete: see the line above)
+endif
+endif
+
 # ---- third-party sources, of which --gc-sections keeps what is called ----------------------------
 
 LWIP	:= $(if $(wildcard net/lwipopts.h),$(sort $(wildcard deps/lwip/src/core/*.c deps/lwip/src/core/ipv4/*.c deps/lwip/src/core/ipv6/*.c) \
@@ -94,15 +104,6 @@ obj	 = $(patsubst %,$(O)/obj/%.o,$(1))
 OBJS	:= $(call obj,$(OURS) $(THEIRS))
 
 all: $(O)/Image
-
-# ---- the pinned sources: fetched when deps.lock says something else than what is unpacked -----------
-
-NO_BUILD := clean help fmt stats
-ifneq ($(filter-out $(NO_BUILD),$(or $(MAKECMDGOALS),all)),)
-ifneq ($(shell cmp -s deps.lock deps/.fetched || scripts/fetch.sh 1>&2 || echo failed),)
-$(error the pinned sources are not complete: see the line above)
-endif
-endif
 
 # ---- compiling ----------------------------------------------------------------------------------
 
