@@ -82,7 +82,9 @@ bool ldisc_readable(const struct ldisc *l)
 
 bool ldisc_has_room(const struct ldisc *l)
 {
-	return lflag(l, ICANON) || l->tail - l->head < LDISC_INPUT;
+	if (lflag(l, ICANON))
+		return l->line == l->head || l->tail - l->head < LDISC_INPUT - 1;
+	return l->tail - l->head < LDISC_INPUT;
 }
 
 void ldisc_flush_input(struct ldisc *l)
@@ -91,13 +93,32 @@ void ldisc_flush_input(struct ldisc *l)
 	l->literal = false;
 }
 
+/* Ends of file mean nothing to raw reads. */
+static void drop_ends(struct ldisc *l)
+{
+	uint32_t to = l->head;
+
+	for (uint32_t i = l->head; i != l->tail; i++) {
+		uint8_t c = at(l, i);
+
+		if (!is_end(l, i) || c != 0)
+			l->buf[to++ % LDISC_INPUT] = c;
+	}
+	l->tail = to;
+	memset(l->ends, 0, sizeof(l->ends));
+}
+
 void ldisc_set_termios(struct ldisc *l, const struct tty_termios *t)
 {
 	bool was_canonical = lflag(l, ICANON);
 
 	l->t = *t;
-	if (was_canonical != lflag(l, ICANON))
+	if (was_canonical && !lflag(l, ICANON))
+		drop_ends(l);
+	if (was_canonical != lflag(l, ICANON)) {
 		l->line = l->tail;
+		l->literal = false;
+	}
 	if (!iflag(l, IXON))
 		l->stopped = false;
 }
@@ -334,19 +355,23 @@ static bool input_flow(struct ldisc *l, uint8_t c)
 	return false;
 }
 
+/* The signal of this key; 0: none. */
+static int signal_of(const struct ldisc *l, uint8_t c)
+{
+	if (!lflag(l, ISIG))
+		return 0;
+	if (is_key(l, VINTR, c))
+		return SIGNAL_INT;
+	if (is_key(l, VQUIT, c))
+		return SIGNAL_QUIT;
+	return is_key(l, VSUSP, c) ? SIGNAL_TSTP : 0;
+}
+
 static bool input_signal(struct ldisc *l, uint8_t c)
 {
-	int sig;
+	int sig = signal_of(l, c);
 
-	if (!lflag(l, ISIG))
-		return false;
-	if (is_key(l, VINTR, c))
-		sig = SIGNAL_INT;
-	else if (is_key(l, VQUIT, c))
-		sig = SIGNAL_QUIT;
-	else if (is_key(l, VSUSP, c))
-		sig = SIGNAL_TSTP;
-	else
+	if (!sig)
 		return false;
 	if (!lflag(l, NOFLSH)) {
 		ldisc_flush_input(l);
@@ -448,4 +473,56 @@ void ldisc_input(struct ldisc *l, uint8_t c)
 		input_canonical(l, c);
 	else
 		input_raw(l, c);
+}
+
+/* Does this byte need no place in the buffer? */
+static bool needs_no_room(const struct ldisc *l, uint8_t c)
+{
+	if (iflag(l, ISTRIP))
+		c &= 0x7f;
+	if (l->literal)
+		return false;
+	if (iflag(l, IXON) && (is_key(l, VSTOP, c) || is_key(l, VSTART, c)))
+		return true;
+	return signal_of(l, c) != 0;
+}
+
+/* There is no room. How many of p does a key among them discard, that comes after them? */
+static size_t discarded(const struct ldisc *l, const uint8_t *p, size_t n)
+{
+	bool literal = l->literal;
+
+	if (lflag(l, NOFLSH))
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		uint8_t c = iflag(l, ISTRIP) ? p[i] & 0x7f : p[i];
+
+		if (literal)
+			literal = false;
+		else if (signal_of(l, c))
+			return i;
+		else
+			literal = lflag(l, ICANON) && lflag(l, IEXTEN) && is_key(l, VLNEXT, c);
+	}
+	return 0;
+}
+
+size_t ldisc_type(struct ldisc *l, const uint8_t *p, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n) {
+		size_t skip;
+
+		if (ldisc_has_room(l) || needs_no_room(l, p[i])) {
+			ldisc_input(l, p[i++]);
+			continue;
+		}
+		skip = discarded(l, p + i, n - i);
+		if (skip == 0)
+			break;
+		l->literal = false;
+		i += skip;
+	}
+	return i;
 }

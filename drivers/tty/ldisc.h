@@ -45,7 +45,11 @@ void ldisc_init(struct ldisc *l, const struct ldisc_ops *ops, void *arg);
 void ldisc_set_termios(struct ldisc *l, const struct tty_termios *t);
 /* A byte was typed. */
 void ldisc_input(struct ldisc *l, uint8_t c);
-/* May another byte be typed without loss? Canonical input is always taken: what does not fit is refused with a bell. */
+/* Bytes were typed. Returns how many were taken: fewer when the reader is behind. A key that sends a signal gets through
+ * even then, for it discards what was typed before it. */
+size_t ldisc_type(struct ldisc *l, const uint8_t *p, size_t n);
+/* May another byte be typed without loss? A line without an end may always go on: what does not fit is refused with a
+ * bell, for the reader waits for its end. */
 bool ldisc_has_room(const struct ldisc *l);
 /* Is there something for read() to give? */
 bool ldisc_readable(const struct ldisc *l);

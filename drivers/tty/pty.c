@@ -72,7 +72,7 @@ static void pts_name(char *buf, size_t size, unsigned number)
 }
 
 /* Linux's device number: 8 bits of minor below the major, the rest above it. */
-static uint32_t pts_rdev(unsigned number)
+uint32_t pts_rdev(unsigned number)
 {
 	return PTS_MAJOR << 8 | (number & 0xff) | (number >> 8) << 20;
 }
@@ -107,39 +107,45 @@ static ssize_t master_read(struct file *f, struct io *io, off_t *pos)
 		if (ret > 0)
 			done += ret;
 	}
+	/* also who waits for all to be taken, though there was room before */
 	if (done)
-		tty_update(t, 0, 0);
+		tty_update(t, POLL_OUT, 0);
 	mutex_unlock(&t->lock);
 	return done ? done : ret;
 }
 
+/* Type n bytes, waiting for the reader unless the file must not. Bytes typed, or -errno if none. */
+static ssize_t type_chunk(struct tty *t, struct file *f, const uint8_t *p, size_t n)
+	__requires(t->lock)
+{
+	size_t took = tty_type(t, p, n);
+	int err = 0;
+
+	while (took < n && err == 0 && !file_nonblocking(f)) {
+		err = wait_event_mutex(&t->master.wq, &t->lock, ldisc_has_room(&t->ld),
+				       WAIT_INTERRUPTIBLE, DEADLINE_NEVER);
+		if (err == 0)
+			took += tty_type(t, p + took, n - took);
+	}
+	if (took)
+		return (ssize_t)took;
+	return err ? err : -EAGAIN;
+}
+
+/* What the io gave and the terminal did not take is the caller's still: the return value says how much that is. */
 static ssize_t master_write(struct file *f, struct io *io, off_t *pos)
 {
 	struct tty *t = f->priv;
-	ssize_t done = 0, ret = 0;
+	ssize_t done = 0, got = 0, ret = 0;
 	uint8_t chunk[CHUNK];
 
 	(void)pos;
 	mutex_lock(&t->lock);
-	while (io->left > 0) {
-		size_t room = sizeof(chunk);
-
-		if (!ldisc_has_room(&t->ld)) {
-			ret = done || file_nonblocking(f)
-				      ? -EAGAIN
-				      : wait_event_mutex(&t->master.wq, &t->lock,
-							 ldisc_has_room(&t->ld), WAIT_INTERRUPTIBLE,
-							 DEADLINE_NEVER);
-			if (ret < 0)
-				break;
-		}
-		/* only what is sure to be taken leaves the io */
-		if (!(t->ld.t.lflag & ICANON))
-			room = MIN(room, LDISC_INPUT - ldisc_available(&t->ld));
-		ret = io_copy_from(io, chunk, MIN(io->left, room));
+	while (io->left > 0 && ret == got) {
+		got = io_copy_from(io, chunk, sizeof(chunk));
+		ret = got <= 0 ? got : type_chunk(t, f, chunk, (size_t)got);
 		if (ret <= 0)
 			break;
-		tty_type(t, chunk, (size_t)ret);
 		done += ret;
 	}
 	mutex_unlock(&t->lock);

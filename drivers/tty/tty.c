@@ -143,12 +143,13 @@ void tty_update(struct tty *t, uint32_t slave_fresh, uint32_t master_fresh)
 
 size_t tty_type(struct tty *t, const uint8_t *p, size_t n)
 {
-	size_t i;
+	size_t took = ldisc_type(&t->ld, p, n);
 
-	for (i = 0; i < n && ldisc_has_room(&t->ld); i++)
-		ldisc_input(&t->ld, p[i]);
 	tty_update(t, POLL_IN | POLL_OUT, POLL_IN);
-	return i;
+	/* a raw read counts bytes by its own rules, not by poll's */
+	if (!(t->ld.t.lflag & ICANON))
+		wake_all(&t->slave.wq);
+	return took;
 }
 
 size_t tty_take_output(struct tty *t, uint8_t *dst, size_t n)
@@ -178,33 +179,46 @@ static bool in_background(struct tty *t)
 	return behind;
 }
 
-/* How long a raw read with VTIME waits; 0: not at all. */
-static uint64_t read_deadline(const struct tty *t)
+/* Has a read of up to max bytes all it waits for? */
+static bool enough(const struct tty *t, size_t max)
+{
+	if (t->hung || (t->ld.t.lflag & ICANON))
+		return may_input(t);
+	return ldisc_available(&t->ld) >= MAX(MIN((size_t)t->ld.t.cc[VMIN], max), (size_t)1);
+}
+
+/* VTIME runs from the start if VMIN is 0, else from each byte to the next. */
+static uint64_t read_deadline(const struct tty *t, size_t have)
 {
 	const uint8_t *cc = t->ld.t.cc;
 
-	if ((t->ld.t.lflag & ICANON) || (cc[VTIME] == 0 && cc[VMIN] != 0))
+	if ((t->ld.t.lflag & ICANON) || cc[VTIME] == 0 || (cc[VMIN] != 0 && have == 0))
 		return DEADLINE_NEVER;
-	if (cc[VTIME] == 0)
-		return 0;
 	return clock_now_ns() + cc[VTIME] * TENTH_OF_A_SECOND;
 }
 
-/* Wait until a read has an answer. 0; -EAGAIN; -EIO in the background; -ERESTARTSYS; -ETIMEDOUT: answer with 0 bytes. */
-static int wait_readable(struct tty *t, struct file *f) __requires(t->lock)
+/* Wait until a read of up to max bytes has an answer. 0; -EAGAIN; -EIO in the background; -ERESTARTSYS; -ETIMEDOUT:
+ * answer with 0 bytes. */
+static int wait_readable(struct tty *t, struct file *f, size_t max) __requires(t->lock)
 {
-	uint64_t deadline;
-
 	if (!t->hung && in_background(t))
 		return -EIO;
-	if (may_input(t))
-		return 0;
-	if (file_nonblocking(f))
-		return -EAGAIN;
-	deadline = read_deadline(t);
-	if (deadline == 0)
-		return -ETIMEDOUT;
-	return wait_event_mutex(&t->slave.wq, &t->lock, may_input(t), WAIT_INTERRUPTIBLE, deadline);
+	while (!enough(t, max)) {
+		bool raw = !(t->ld.t.lflag & ICANON);
+		size_t have = raw ? ldisc_available(&t->ld) : 0;
+		int err;
+
+		if (raw && t->ld.t.cc[VMIN] == 0 && t->ld.t.cc[VTIME] == 0)
+			return -ETIMEDOUT;
+		if (file_nonblocking(f))
+			return have > 0 ? 0 : -EAGAIN;
+		err = wait_event_mutex(&t->slave.wq, &t->lock,
+				       enough(t, max) || (raw && ldisc_available(&t->ld) != have),
+				       WAIT_INTERRUPTIBLE, read_deadline(t, have));
+		if (err < 0)
+			return have > 0 ? 0 : err;
+	}
+	return 0;
 }
 
 static ssize_t slave_read(struct file *f, struct io *io, off_t *pos)
@@ -215,8 +229,10 @@ static ssize_t slave_read(struct file *f, struct io *io, off_t *pos)
 	size_t n;
 
 	(void)pos;
+	if (io->left == 0)
+		return 0;
 	mutex_lock(&t->lock);
-	ret = wait_readable(t, f);
+	ret = wait_readable(t, f, io->left);
 	if (ret == 0 && !t->hung) {
 		n = ldisc_read(&t->ld, chunk, MIN(io->left, sizeof(chunk)));
 		ret = n ? io_copy_to(io, chunk, n) : 0;
@@ -318,7 +334,7 @@ static int slave_stat(struct file *f, struct kstat *st)
 	memset(st, 0, sizeof(*st));
 	st->mode = 0020620;
 	st->nlink = 1;
-	st->rdev = t->pty ? (136u << 8 | t->number) : (5u << 8 | 1);
+	st->rdev = t->pty ? pts_rdev(t->number) : (5u << 8 | 1);
 	st->blksize = 1024;
 	return 0;
 }

@@ -65,6 +65,8 @@ int64_t tty_ioctl(struct tty *t, struct file *f, unsigned cmd, uint64_t arg);
 /* The pty's number for TIOCGPTN, and a new slave for TIOCGPTPEER. pty.c */
 int64_t pty_master_ioctl(struct tty *t, unsigned cmd, uint64_t arg);
 
+/* Linux's device number of /dev/pts/N. */
+uint32_t pts_rdev(unsigned number);
 int pty_init(void);
 int console_init(void);
 
