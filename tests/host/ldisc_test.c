@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+/* The line discipline, fed key by key: what is read, what is shown, which signals come.
+ * The kernel's own source. */
+/* sources: drivers/tty/ldisc.c */
+#include <asm/termbits.h>
+#include "drivers/tty/ldisc.h"
+#include "kernel/proc/signal.h"
+#include "tests/host/test.h"
+#include <stdlib.h>
+#include <string.h>
+
+static struct ldisc ld;
+static char shown[200000];
+static size_t shown_n;
+static int last_signal, signals, flushes;
+
+static void on_echo(void *arg, const char *s, size_t n)
+{
+	if (shown_n + n < sizeof(shown)) {
+		memcpy(shown + shown_n, s, n);
+		shown_n += n;
+	}
+}
+
+static void on_signal(void *arg, int sig)
+{
+	last_signal = sig;
+	signals++;
+}
+
+static void on_flush(void *arg)
+{
+	flushes++;
+}
+
+static const struct ldisc_ops ops = { on_echo, on_signal, on_flush };
+
+static void start(void)
+{
+	ldisc_init(&ld, &ops, NULL);
+}
+
+static size_t type(const char *s)
+{
+	return ldisc_type(&ld, (const uint8_t *)s, strlen(s));
+}
+
+static void change(uint32_t set_l, uint32_t clear_l, uint32_t set_i, uint32_t clear_i)
+{
+	struct tty_termios t = ld.t;
+
+	t.lflag = (t.lflag | set_l) & ~clear_l;
+	t.iflag = (t.iflag | set_i) & ~clear_i;
+	ldisc_set_termios(&ld, &t);
+}
+
+static size_t take(char *buf, size_t max)
+{
+	return ldisc_read(&ld, (uint8_t *)buf, max);
+}
+
+static void reads(const char *want)
+{
+	char buf[5000];
+	size_t n = take(buf, sizeof(buf) - 1);
+
+	buf[n] = 0;
+	CHECK_STR(buf, want);
+}
+
+static void shows(const char *want)
+{
+	shown[shown_n] = 0;
+	CHECK_STR(shown, want);
+	shown_n = 0;
+}
+
+TEST(ldisc_line_waits_for_its_end)
+{
+	start();
+	type("hel");
+	CHECK(!ldisc_readable(&ld));
+	type("lo\r");
+	CHECK(ldisc_readable(&ld));
+	CHECK_EQ(ldisc_available(&ld), 6);
+	reads("hello\n");
+	shows("hello\r\n");
+}
+
+TEST(ldisc_two_lines_two_reads)
+{
+	char buf[10];
+
+	start();
+	type("one\rtwo\r");
+	CHECK_EQ(take(buf, 2), 2);
+	reads("e\n");
+	reads("two\n");
+	CHECK(!ldisc_readable(&ld));
+}
+
+TEST(ldisc_erase)
+{
+	start();
+	type("ab\x7f\x7f\x7f"
+	     "c\r");
+	shows("ab\b \b\b \bc\r\n");
+	reads("c\n");
+}
+
+TEST(ldisc_erase_tab_and_control)
+{
+	start();
+	type("a\t\x7f");
+	shows("a\t\b\b\b\b\b\b\b");
+	type("\x01\x7f\r");
+	shows("^A\b \b\b \b\r\n");
+	reads("a\n");
+}
+
+TEST(ldisc_erase_utf8)
+{
+	start();
+	type("\xc3\xa9\x7f\r");
+	shows("\xc3\xa9\b \b\r\n");
+	reads("\n");
+}
+
+TEST(ldisc_erase_word_and_line)
+{
+	start();
+	type("one two  \x17x\r");
+	reads("one x\n");
+	shown_n = 0;
+	type("abc\x15z\r");
+	shows("abc\b \b\b \b\b \bz\r\n");
+	reads("z\n");
+	change(0, ECHOKE, 0, 0);
+	type("abc\x15z\r");
+	shows("abc^U\r\nz\r\n");
+}
+
+TEST(ldisc_end_of_file)
+{
+	char buf[8];
+
+	start();
+	type("\x04");
+	CHECK(ldisc_readable(&ld));
+	CHECK_EQ(take(buf, 8), 0);
+	CHECK(!ldisc_readable(&ld));
+	/* in the middle of a line it only ends the line */
+	type("abc\x04"
+	     "d\r");
+	CHECK_EQ(take(buf, 3), 3);
+	reads("d\n");
+}
+
+TEST(ldisc_veol_delivers_and_echoes)
+{
+	struct tty_termios t;
+
+	start();
+	change(0, ISIG, 0, 0);
+	t = ld.t;
+	t.cc[VEOL] = 3;
+	ldisc_set_termios(&ld, &t);
+	type("ab\x03");
+	shows("ab^C");
+	CHECK_EQ(signals, 0);
+	reads("ab\x03");
+}
+
+TEST(ldisc_signals)
+{
+	start();
+	type("gone\x03"
+	     "kept\r");
+	CHECK_EQ(last_signal, SIG_INT);
+	CHECK_EQ(flushes, 1);
+	shows("gone^Ckept\r\n");
+	reads("kept\n");
+	type("\x1c");
+	CHECK_EQ(last_signal, SIG_QUIT);
+	type("\x1a");
+	CHECK_EQ(last_signal, SIG_TSTP);
+	change(NOFLSH, 0, 0, 0);
+	type("stay\x03\r");
+	CHECK_EQ(flushes, 3);
+	reads("stay\n");
+}
+
+TEST(ldisc_literal_next)
+{
+	start();
+	type("\x16\x03\r");
+	CHECK_EQ(signals, 0);
+	shows("^\b^C\r\n");
+	reads("\x03\n");
+}
+
+TEST(ldisc_reprint)
+{
+	start();
+	type("ab\x12"
+	     "c\r");
+	shows("ab^R\r\nabc\r\n");
+}
+
+TEST(ldisc_flow)
+{
+	start();
+	type("\x13");
+	CHECK(ld.stopped);
+	type("x\x11");
+	CHECK(!ld.stopped);
+	change(0, 0, IXANY, 0);
+	type("\x13z");
+	CHECK(!ld.stopped);
+	type("\x13");
+	change(0, 0, 0, IXON);
+	CHECK(!ld.stopped);
+	type("\x13\r");
+	reads("xz\x13\n");
+}
+
+TEST(ldisc_newline_modes)
+{
+	start();
+	change(0, 0, INLCR, ICRNL);
+	type("a\n\r");
+	CHECK(!ldisc_readable(&ld));
+	change(0, 0, IGNCR | ICRNL, INLCR);
+	type("\r\xe1\n");
+	reads("a\r\r\xe1\n");
+	change(0, 0, ISTRIP, 0);
+	type("\xe1\n");
+	reads("a\n");
+}
+
+TEST(ldisc_raw)
+{
+	start();
+	change(0, ICANON | ECHO | ISIG | IEXTEN, 0, ICRNL | IXON);
+	type("a\x03\x04\r");
+	CHECK(ldisc_readable(&ld));
+	reads("a\x03\x04\r");
+	shows("");
+}
+
+TEST(ldisc_mode_change_keeps_input)
+{
+	start();
+	type("line\r\x04part");
+	change(0, ICANON, 0, 0);
+	reads("line\npart");
+	type("xy");
+	change(ICANON, 0, 0, 0);
+	CHECK(ldisc_readable(&ld));
+	reads("xy");
+}
+
+TEST(ldisc_full)
+{
+	char buf[5000];
+
+	start();
+	/* a line that has no end is cut, its end still comes in */
+	for (int i = 0; i < 5000; i++)
+		CHECK_EQ(type("x"), 1);
+	CHECK_EQ(type("\r"), 1);
+	CHECK_EQ(type("y"), 0);
+	/* a key that discards what is before it gets through */
+	CHECK_EQ(type("yyy\x03z"), 5);
+	CHECK_EQ(signals, 1);
+	type("\r");
+	reads("z\n");
+	change(0, ICANON, 0, 0);
+	for (int i = 0; i < 4096; i++)
+		CHECK_EQ(type("r"), 1);
+	CHECK_EQ(type("r"), 0);
+	CHECK_EQ(take(buf, sizeof(buf)), 4096);
+	CHECK_EQ(type("r"), 1);
+}
+
+TEST(ldisc_output)
+{
+	char out[LDISC_WIDEST];
+	struct tty_termios t;
+
+	start();
+	CHECK_EQ(ldisc_output(&ld, '\n', out), 2);
+	CHECK_MEM(out, "\r\n", 2);
+	t = ld.t;
+	t.oflag |= XTABS | ONOCR;
+	ldisc_set_termios(&ld, &t);
+	CHECK_EQ(ldisc_output(&ld, '\r', out), 0);
+	CHECK_EQ(ldisc_output(&ld, 'a', out), 1);
+	CHECK_EQ(ldisc_output(&ld, '\t', out), 7);
+	CHECK_EQ(ldisc_output(&ld, '\r', out), 1);
+	t.oflag = OPOST | OCRNL;
+	ldisc_set_termios(&ld, &t);
+	CHECK_EQ(ldisc_output(&ld, '\r', out), 1);
+	CHECK_EQ(out[0], '\n');
+	t.oflag = 0;
+	ldisc_set_termios(&ld, &t);
+	CHECK_EQ(ldisc_output(&ld, '\n', out), 1);
+}
+
+/* Any keys, modes and reads: the invariants hold and nothing is touched that should not be. */
+TEST(ldisc_random)
+{
+	static const char keys[] = "ab \t\r\n\x03\x04\x7f\x15\x16\x17\x12\x11\x13\x1a\xc3\xa9";
+	char buf[300];
+
+	start();
+	for (int i = 0; i < 200000 * test_scale; i++) {
+		struct tty_termios t = ld.t;
+		uint8_t c = (uint8_t)keys[test_below(sizeof(keys) - 1)];
+
+		switch (test_below(40)) {
+		case 0:
+			t.lflag ^= 1u << test_below(16);
+			ldisc_set_termios(&ld, &t);
+			break;
+		case 1:
+			t.iflag ^= 1u << test_below(15);
+			ldisc_set_termios(&ld, &t);
+			break;
+		case 2:
+			if (ldisc_readable(&ld))
+				take(buf, 1 + test_below(sizeof(buf)));
+			break;
+		default:
+			ldisc_type(&ld, &c, 1);
+		}
+		shown_n = 0;
+		CHECK(ld.line - ld.head <= ld.tail - ld.head);
+		CHECK(ld.tail - ld.head <= LDISC_INPUT);
+		CHECK((ld.t.lflag & ICANON) || ld.line == ld.tail);
+	}
+}

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/* Terminals with real threads: echo, back-pressure both ways, hang-up, numbers, kills, memory. */
+#include "drivers/tty/tty.h"
+#include "fs/vfs.h"
+#include "kernel/core/panic.h"
+#include "kernel/proc/lifecycle.h"
+#include "lib/errno.h"
+#include "lib/fmt.h"
+#include "lib/string.h"
+#include "mm/phys/slab.h"
+#include "tests/kernel/crew.h"
+#include "tests/kernel/ktest.h"
+
+#define ALL_CPUS (~(cpumask_t)0)
+#define ICANON_	 0x2u
+#define ECHO_	 0x8u
+#define OPOST_	 0x1u
+
+static struct file *master, *slave;
+static unsigned number;
+
+static void open_pty(void)
+{
+	KT_CHECK(pty_create(&master, &slave, &number) == 0);
+}
+
+static void close_pty(void)
+{
+	file_put(slave);
+	file_put(master);
+}
+
+static void set_raw(struct file *f)
+{
+	struct tty_termios t;
+
+	tty_get_termios(f, &t);
+	t.lflag &= ~(ICANON_ | ECHO_);
+	t.oflag &= ~OPOST_;
+	tty_set_termios(f, &t);
+}
+
+static bool reads(struct file *f, const char *want)
+{
+	char buf[64];
+	ssize_t n = file_read_kernel(f, buf, sizeof(buf));
+
+	return n == (ssize_t)strlen(want) && memcmp(buf, want, (size_t)n) == 0;
+}
+
+KTEST(pty_line_and_echo)
+{
+	open_pty();
+	KT_CHECK(file_poll(slave) == POLL_OUT);
+	KT_CHECK(file_write_kernel(master,
+				   "ab\x7f"
+				   "c\r",
+				   5) == 5);
+	KT_CHECK(file_poll(slave) == (POLL_IN | POLL_OUT));
+	KT_CHECK(reads(slave, "ac\n"));
+	KT_CHECK(reads(master, "ab\b \bc\r\n"));
+	KT_CHECK(file_write_kernel(slave, "x\n", 2) == 2);
+	KT_CHECK(file_poll(master) == (POLL_IN | POLL_OUT));
+	KT_CHECK(reads(master, "x\r\n"));
+	close_pty();
+}
+
+KTEST(pty_ends)
+{
+	char c;
+
+	open_pty();
+	KT_CHECK(file_write_kernel(slave, "last", 4) == 4);
+	file_put(slave);
+	KT_CHECK(file_poll(master) & POLL_HUP);
+	KT_CHECK(reads(master, "last"));
+	KT_CHECK(file_read_kernel(master, &c, 1) == -EIO);
+	file_put(master);
+	open_pty();
+	file_put(master);
+	KT_CHECK(file_poll(slave) == (POLL_IN | POLL_OUT | POLL_ERR | POLL_HUP));
+	KT_CHECK(file_read_kernel(slave, &c, 1) == 0);
+	KT_CHECK(file_write_kernel(slave, "x", 1) == -EIO);
+	file_put(slave);
+}
+
+struct stream {
+	struct file *from, *to;
+	size_t total;
+};
+
+static uint8_t byte_at(size_t pos)
+{
+	return (uint8_t)('0' + pos % 61);
+}
+
+static void stream_writer(void *arg)
+{
+	struct stream *s = arg;
+	uint8_t *buf = kmalloc(9000);
+	uint64_t seed = kt_seed() | 1;
+
+	for (size_t done = 0; buf && done < s->total;) {
+		size_t n = MIN((size_t)(crew_random(&seed) % 9000 + 1), s->total - done);
+
+		for (size_t k = 0; k < n; k++)
+			buf[k] = byte_at(done + k);
+		KT_CHECK(file_write_kernel(s->to, buf, n) == (ssize_t)n);
+		done += n;
+	}
+	kfree(buf);
+}
+
+/* A reader slower than the writer: nothing is lost and nothing is mixed up. */
+static void run_stream(struct file *to, struct file *from)
+{
+	struct stream s = { from, to, 300000 * kt_scale() };
+	struct crew crew = { 0 };
+	size_t pos = 0, wrong = 0;
+	uint8_t buf[300];
+
+	crew_add(&crew, stream_writer, &s, ALL_CPUS);
+	while (pos < s.total) {
+		ssize_t n = file_read_kernel(from, buf, sizeof(buf));
+
+		if (n <= 0)
+			break;
+		for (ssize_t k = 0; k < n; k++)
+			wrong += buf[k] != byte_at(pos++);
+	}
+	crew_join(&crew);
+	KT_CHECK(wrong == 0);
+	KT_CHECK(pos == s.total);
+}
+
+KTEST(pty_output_back_pressure)
+{
+	open_pty();
+	set_raw(slave);
+	run_stream(slave, master);
+	close_pty();
+}
+
+KTEST(pty_input_back_pressure)
+{
+	open_pty();
+	set_raw(slave);
+	run_stream(master, slave);
+	close_pty();
+}
+
+KTEST(pty_full_does_not_block_nonblocking)
+{
+	static uint8_t buf[4096];
+	uint64_t total = 0;
+	ssize_t n;
+
+	open_pty();
+	set_raw(slave);
+	slave->flags |= FILE_NONBLOCK;
+	while ((n = file_write_kernel(slave, buf, sizeof(buf))) > 0)
+		total += (uint64_t)n;
+	KT_CHECK(n == -EAGAIN);
+	KT_CHECK(total > 16000 && total <= 16384);
+	KT_CHECK(!(file_poll(slave) & POLL_OUT));
+	master->flags |= FILE_NONBLOCK;
+	memset(buf, 'k', sizeof(buf));
+	KT_CHECK(file_write_kernel(master, buf, sizeof(buf)) == 4096);
+	KT_CHECK(file_write_kernel(master, buf, 1) == -EAGAIN);
+	KT_CHECK(!(file_poll(master) & POLL_OUT));
+	close_pty();
+}
+
+static void blocked_reader(void *arg)
+{
+	char c;
+
+	*(ssize_t *)arg = file_read_kernel(slave, &c, 1);
+}
+
+KTEST(pty_hangup_ends_a_read)
+{
+	struct crew crew = { 0 };
+	ssize_t result = -1;
+
+	open_pty();
+	crew_add(&crew, blocked_reader, &result, ALL_CPUS);
+	sleep_until(crew_deadline_ms(20), WAIT_UNINTERRUPTIBLE);
+	file_put(master);
+	crew_join(&crew);
+	KT_CHECK(result == 0);
+	file_put(slave);
+}
+
+#define TCSBRK_ 0x5409u
+
+static void drain_waiter(void *arg)
+{
+	*(int64_t *)arg = slave->ops->ioctl(slave, TCSBRK_, 1);
+}
+
+/* There was room all the time: who waits for the last byte to be taken is told all the same. */
+KTEST(pty_drain_ends_with_the_last_byte)
+{
+	struct crew crew = { 0 };
+	int64_t result = -1;
+
+	open_pty();
+	KT_CHECK(file_write_kernel(slave, "five5", 5) == 5);
+	crew_add(&crew, drain_waiter, &result, ALL_CPUS);
+	sleep_until(crew_deadline_ms(20), WAIT_UNINTERRUPTIBLE);
+	KT_CHECK(READ_ONCE(result) == -1);
+	KT_CHECK(reads(master, "five5"));
+	crew_join(&crew);
+	KT_CHECK(result == 0);
+	close_pty();
+}
+
+#define VTIME_ 5
+#define VMIN_  6
+
+/* VMIN and VTIME both: the clock starts with the first byte. */
+KTEST(pty_timed_raw_read)
+{
+	struct crew crew = { 0 };
+	struct tty_termios t;
+	ssize_t result = -1;
+	uint64_t begin;
+	char buf[8];
+
+	open_pty();
+	set_raw(slave);
+	tty_get_termios(slave, &t);
+	t.cc[VMIN_] = 3;
+	t.cc[VTIME_] = 1;
+	tty_set_termios(slave, &t);
+	crew_add(&crew, blocked_reader, &result, ALL_CPUS);
+	sleep_until(crew_deadline_ms(150), WAIT_UNINTERRUPTIBLE);
+	KT_CHECK(READ_ONCE(result) == -1);
+	KT_CHECK(file_write_kernel(master, "abc", 3) == 3);
+	crew_join(&crew);
+	KT_CHECK(result == 1);
+	begin = clock_now_ns();
+	KT_CHECK(file_read_kernel(slave, buf, sizeof(buf)) == 2);
+	KT_CHECK(clock_now_ns() - begin >= 90 * NS_PER_MS);
+	t.cc[VMIN_] = 0;
+	tty_set_termios(slave, &t);
+	KT_CHECK(file_read_kernel(slave, buf, sizeof(buf)) == 0);
+	close_pty();
+}
+
+/* Whole lines that nobody reads hold the far end back; the key that interrupts gets through. */
+KTEST(pty_lines_unread_hold_back)
+{
+	unsigned lines = 0;
+
+	open_pty();
+	master->flags |= FILE_NONBLOCK;
+	while (file_write_kernel(master, "line\r", 5) == 5)
+		lines++;
+	KT_CHECK(lines == 4095 / 5);
+	KT_CHECK(file_write_kernel(master, "abc\x03", 4) == 4);
+	KT_CHECK(file_poll(master) & POLL_OUT);
+	close_pty();
+}
+
+/* A group without threads: what it is sent stays pending. */
+KTEST(pty_keys_signal_the_foreground_group)
+{
+	struct process *p = process_create(NULL, "tty-test");
+	struct session *s;
+
+	KT_CHECK(p && process_new_session(p) == 0);
+	process_publish(p, NULL);
+	s = session_of(p);
+	open_pty();
+	KT_CHECK(tty_set_controlling(slave, s) == 0);
+	KT_CHECK(file_write_kernel(master, "abc\x03", 4) == 4);
+	KT_CHECK(READ_ONCE(p->signals.exiting) || p->signals.pending & BIT(SIG_INT - 1));
+	KT_CHECK(reads(master, "^C"));
+	close_pty();
+	KT_CHECK(s->tty == NULL);
+	session_put(s);
+	process_zombie(p, 0);
+	process_put(p);
+}
+
+#define MANY 200
+
+KTEST(pty_many_and_numbers_again)
+{
+	struct file **f = kcalloc((size_t)2 * MANY, sizeof(*f));
+	unsigned first = 0, n = 0, k;
+
+	for (k = 0; f && k < MANY; k++) {
+		if (pty_create(&f[2 * k], &f[2 * k + 1], &n) != 0)
+			break;
+		if (k == 0)
+			first = n;
+		KT_CHECK(n == first + k);
+	}
+	KT_CHECK(k == MANY);
+	for (k = 0; f && k < MANY; k++) {
+		file_put(f[2 * k]);
+		file_put(f[2 * k + 1]);
+	}
+	kfree(f);
+	open_pty();
+	KT_CHECK(number == first);
+	close_pty();
+}
