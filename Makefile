@@ -248,7 +248,7 @@ fmt:
 
 # For clang-tidy and editors.
 build/compile_commands.json: $(O)/flags
-	@$(PYTHON) scripts/compdb.py $(CURDIR) '$(CC) $(COMMON) $(OUR_FLAGS)' $(filter %.c,$(OURS)) >$@
+	@$(PYTHON) scripts/compdb.py '$(CURDIR)' '$(CC) $(COMMON) $(OUR_FLAGS)' $(filter %.c,$(OURS)) >$@
 
 # Keys stay, so that no client ever sees a changed host key; so do the pinned sources.
 clean:
