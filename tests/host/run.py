@@ -6,6 +6,7 @@ tests/host/run.py [-k NAME] [--seed N] [--scale N] [--build-only] [FILE_test.c..
 -k keeps the tests whose name, or whose file's name, contains NAME. Ends with "N passed, N failed".
 """
 import argparse
+import concurrent.futures
 import glob
 import os
 import subprocess
@@ -29,27 +30,33 @@ def main():
     paths = [os.path.relpath(f, hostbuild.TOP) for f in args.files] or sorted(glob.glob("tests/host/*_test.c"))
     env = dict(os.environ, TEST_SEED=args.seed, TEST_SCALE=args.scale)
     passed = failed = 0
-    for path, program, error in hostbuild.build_all(paths, ["tests/host/main.c"], FLAGS):
-        stem = os.path.basename(path)[:-len(".c")]
-        if program is None:
-            print(f"not ok {stem}: does not build:\n{error}", flush=True)
-            failed += 1
-            continue
-        if args.build_only:
-            continue
+
+    def run_program(stem, program):
         filter_word = "" if args.k in stem else args.k
-        done = subprocess.run([program, filter_word], env=env, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, errors="replace")
-        sys.stdout.write(done.stdout)
-        sys.stdout.flush()
-        lines = done.stdout.splitlines()
-        good = sum(line.startswith("ok ") for line in lines)
-        bad = sum(line.startswith("not ok ") for line in lines)
-        if bad == 0 and done.returncode != 0:
-            print(f"not ok {stem}: exit status {done.returncode} with no test to blame", flush=True)
-            bad = 1
-        passed += good
-        failed += bad
+        return subprocess.run([program, filter_word], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, errors="replace")
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        jobs = []
+        for path, program, error in hostbuild.build_all(paths, ["tests/host/main.c"], FLAGS):
+            stem = os.path.basename(path)[:-len(".c")]
+            if program is None:
+                print(f"not ok {stem}: does not build:\n{error}", flush=True)
+                failed += 1
+            elif not args.build_only:
+                jobs.append((stem, pool.submit(run_program, stem, program)))
+        for stem, job in jobs:
+            done = job.result()
+            sys.stdout.write(done.stdout)
+            sys.stdout.flush()
+            lines = done.stdout.splitlines()
+            good = sum(line.startswith("ok ") for line in lines)
+            bad = sum(line.startswith("not ok ") for line in lines)
+            if bad == 0 and done.returncode != 0:
+                print(f"not ok {stem}: exit status {done.returncode} with no test to blame", flush=True)
+                bad = 1
+            passed += good
+            failed += bad
     if args.build_only and failed == 0:
         return 0
     print(f"{passed} passed, {failed} failed")
