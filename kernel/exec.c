@@ -284,8 +284,8 @@ static int read_elf(struct file *f, struct elf_image *elf)
 {
 	uint8_t hdr[ELF_HEADER_SIZE], *phdrs;
 	struct kstat st;
-	uint64_t phoff;
-	unsigned phnum;
+	uint64_t phoff = 0;
+	unsigned phnum = 0;
 	int err = file_stat(f, &st);
 
 	if (err == 0 && !S_ISREG(st.mode))

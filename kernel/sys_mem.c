@@ -55,7 +55,7 @@ int64_t sys_mmap(const uint64_t a[6])
 {
 	uint64_t type = a[3] & MAP_TYPE;
 	unsigned flags;
-	vaddr_t at;
+	vaddr_t at = 0;
 	int64_t err = vm_flags(a[2], a[3], &flags);
 
 	if (err < 0)

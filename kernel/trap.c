@@ -10,7 +10,8 @@
 #include "lib/errno.h"
 #include "mm/vm/space.h"
 
-#define PSTATE_I BIT(7)
+#define PSTATE_I  BIT(7)
+#define INSN_SIZE 4
 
 /* End the process for a fault of its own making. */
 static void fault_kill(const struct trap_frame *f, int sig, uint64_t addr)
@@ -65,6 +66,11 @@ void trap_sync_user(struct trap_frame *f, uint64_t esr, uint64_t far)
 	case ESR_DATA_ABORT_USER:
 		user_abort(f, far, esr_abort_is_write(esr) ? VM_FAULT_WRITE : VM_FAULT_READ,
 			   esr_abort_kind(esr));
+		break;
+	case ESR_WFX:
+		/* a program's wfi would stop this CPU until an interrupt, and no tick comes: it only gives way */
+		f->elr += INSN_SIZE;
+		sched_yield();
 		break;
 	case ESR_PC_ALIGN:
 	case ESR_SP_ALIGN:

@@ -316,6 +316,7 @@ static void on_error(void *arg, err_t err)
 	struct socket *s = arg;
 	int error = error_of(err);
 
+	assert_mutex_held(&net_core);
 	if (!s)
 		return;
 	s->pcb = NULL;
@@ -349,6 +350,7 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
 {
 	struct socket *s = arg;
 
+	assert_mutex_held(&net_core);
 	if (!p) {
 		on_end(s);
 		return ERR_OK;
@@ -375,6 +377,7 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
 	struct socket *s = arg;
 	bool was_full = s->tx_room < SOCKET_LOWAT;
 
+	assert_mutex_held(&net_core);
 	refresh_tx(s);
 	if (was_full && s->tx_room >= SOCKET_LOWAT)
 		announce(s, POLL_OUT);
@@ -424,6 +427,7 @@ static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
 {
 	struct socket *s = arg;
 
+	assert_mutex_held(&net_core);
 	opened(s);
 	announce(s, POLL_OUT);
 	return ERR_OK;
@@ -434,6 +438,7 @@ static err_t on_accepted(void *arg, struct tcp_pcb *pcb, err_t err)
 	struct socket *listener = arg;
 	struct socket *s;
 
+	assert_mutex_held(&net_core);
 	/* no memory in lwIP: the peer was refused, the listener goes on */
 	if (!pcb || err != ERR_OK || !listener)
 		return ERR_VAL;

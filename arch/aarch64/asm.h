@@ -19,7 +19,7 @@
 #define SCTLR_UCI      (1 << 26)
 #define SCTLR_ON                                                                                   \
 	(SCTLR_RES1 | SCTLR_M | SCTLR_C | SCTLR_SA | SCTLR_SA0 | SCTLR_I | SCTLR_DZE | SCTLR_UCT | \
-	 SCTLR_NTWI | SCTLR_NTWE | SCTLR_UCI)
+	 SCTLR_NTWE | SCTLR_UCI)
 
 /* TCR_EL1 but for the address size and ASID size: 39-bit halves, 4 KiB granule, inner shareable, write-back
  * walks, ASIDs in TTBR0 (A1 = 0). */

@@ -61,7 +61,7 @@ bool boot_map(pte_t *root, uint64_t table_delta, vaddr_t va, uint64_t pa, uint64
 		unsigned level = 1;
 		uint64_t block = BIT(level_shift(level));
 
-		while (((va | pa) & (block - 1)) || size < block) {
+		while (level < 3 && (((va | pa) & (block - 1)) || size < block)) {
 			table = next_table(&table[va >> level_shift(level) & (PTES - 1)],
 					   table_delta);
 			if (!table)
@@ -111,6 +111,8 @@ void early_map(uint64_t image_pa)
 	ok = ok &&
 	     boot_map(boot_identity_root, 0, image_pa, image_pa, ALIGN_UP(size, BIT(21)), PTE_EXEC);
 	shadow_early_map();
-	while (!ok)
+	if (ok)
+		return;
+	for (;;)
 		__asm__ __volatile__("wfi");
 }

@@ -8,6 +8,7 @@
 /* ESR_EL1.EC */
 enum esr_class {
 	ESR_UNKNOWN = 0x00,
+	ESR_WFX = 0x01,
 	ESR_ILLEGAL_STATE = 0x0e,
 	ESR_SVC64 = 0x15,
 	ESR_SYSREG = 0x18,

@@ -64,6 +64,7 @@ static void drain(struct tty *t)
 	uint8_t chunk[CHUNK];
 	size_t n;
 
+	assert_mutex_held(&t->lock);
 	while ((n = tty_take_output(t, chunk, sizeof(chunk))) > 0)
 		console_write((const char *)chunk, n);
 }

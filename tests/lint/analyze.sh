@@ -47,6 +47,7 @@ if command -v cppcheck >/dev/null; then
 		grep -E '^(lib|arch|kernel|drivers|mm|sched|fs|net|ssh|user)/' | sort -u |
 		xargs -r cppcheck -q -j "$(nproc)" --std=c11 --platform=unix64 -I. -DDEBUG=1 \
 			--enable=warning,portability --inline-suppr --suppress=missingInclude \
+			--suppress=comparePointers --suppress=internalAstError \
 			--suppress=unknownMacro --suppress=syntaxError --suppress=preprocessorErrorDirective \
 			--template='{file}:{line}: {severity}: {message} [{id}]' 2>&1)"
 else
