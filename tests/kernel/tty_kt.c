@@ -270,7 +270,10 @@ KTEST(pty_keys_signal_the_foreground_group)
 	struct process *p = process_create(NULL, "tty-test");
 	struct session *s;
 
-	KT_CHECK(p && process_new_session(p) == 0);
+	if (!p || process_new_session(p) < 0) {
+		KT_CHECK(!"memory for a process");
+		return;
+	}
 	process_publish(p, NULL);
 	s = session_of(p);
 	open_pty();
