@@ -26,6 +26,7 @@ needed()
 	EOF
 	[ -z "$tests" ] || cat <<-EOF
 	clang clang builds the hosted tests under its sanitizers and analyses the kernel
+	libclang-rt-dev - holds the sanitizers' and the fuzzer's runtimes
 	clang-format clang-format checks the form of the sources
 	clang-tidy clang-tidy analyses the kernel
 	llvm llvm-objdump reads addresses in reports of the sanitizers
@@ -35,6 +36,7 @@ needed()
 	dropbear-bin dbclient is another
 	putty-tools plink is another
 	shellcheck shellcheck checks the scripts
+	cppcheck cppcheck analyses the kernel
 	EOF
 }
 
