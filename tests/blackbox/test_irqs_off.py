@@ -19,7 +19,7 @@ TESTS = "spawn_storm,wait_storm,log_storm,lock_contended,poll_storm,mutex_conten
 def test_interrupts_are_never_off_for_long():
     image = guestlib.IMAGES["debug"]
     if not os.path.exists(image):
-        pytest.skip("the debug image is not built")
+        pytest.fail("the debug image is not built: make DEBUG=1")
     done = subprocess.run(
         ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a76", "-smp", "1", "-m", "128M", "-nographic", "-nic", "none",
          "-semihosting", "-icount", "shift=0,sleep=off", "-kernel", image, "-append", "seed=5 test=" + TESTS],

@@ -26,7 +26,7 @@ CASES = [
 def test_panic(name, once, also, smp):
     image = guestlib.IMAGES["debug"]
     if not os.path.exists(image):
-        pytest.skip("the debug image is not built")
+        pytest.fail("the debug image is not built: make DEBUG=1")
     done = subprocess.run(
         [QEMU, "-M", "virt", "-cpu", "cortex-a76", "-smp", str(smp), "-m", "128M", "-nographic", "-nic", "none",
          "-semihosting", "-kernel", image, "-append", "test=" + name],
