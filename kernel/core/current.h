@@ -17,6 +17,7 @@ struct thread_base {
 	int id;			      /* [init] thread id for reports */
 	struct held_stack mutexes;    /* [self] debug images */
 	struct arch_jump_buf *expect; /* [self] a test expects a BUG: where to go on */
+	int expect_depth;	      /* [self] and the irq depth at which it waits */
 };
 
 static inline struct thread_base *current_base(void)

@@ -168,13 +168,13 @@ void panic_frame(const struct trap_frame *f, const char *fmt, ...)
 	report(f, bug_text);
 }
 
-/* A test waits for a BUG of this thread: give it the text instead of stopping. */
+/* A test waits for a BUG of this thread, or of the interrupt it is in: give it the text instead of stopping. */
 static void expected_end(const char *text)
 {
 	struct thread_base *t = current_base();
 	struct arch_jump_buf *to = t->expect;
 
-	if (!to || arch_cpu()->irq_depth)
+	if (!to || arch_cpu()->irq_depth != t->expect_depth)
 		return;
 	t->expect = NULL;
 	str_copy(*per_cpu_ptr(expected, arch_cpu()), text, TEXT_MAX);

@@ -43,21 +43,30 @@ static bool contains(const char *text, const char *part)
 void kt_expect_bug(void (*fn)(void *), void *arg, const char *text)
 {
 	struct thread_base *t = current_base();
+	/* in an interrupt: what the thread below waits for is another matter */
+	struct arch_jump_buf *outer = t->expect;
+	int outer_depth = t->expect_depth;
 	int preempt_depth = t->preempt_depth;
 	unsigned mutexes = t->mutexes.n;
 	irqflags_t f = arch_irq_save();
 	unsigned spinlocks = arch_cpu()->spinlocks.n;
+	int irq_depth = arch_cpu()->irq_depth;
 	struct arch_jump_buf here;
 
 	arch_irq_restore(f);
 	if (arch_mark(&here) == 0) {
+		/* an interrupt between the two sees no expectation, or its own depth differs */
+		t->expect_depth = irq_depth;
 		t->expect = &here;
 		fn(arg);
-		t->expect = NULL;
+		t->expect_depth = outer_depth;
+		t->expect = outer;
 		kt_fail(__FILE__, __LINE__, "a BUG was expected");
 		log_info("ktest: expected: %s", text);
 		return;
 	}
+	t->expect_depth = outer_depth;
+	t->expect = outer;
 	f = arch_irq_save();
 	lock_drop_above(spinlocks, mutexes);
 	t->preempt_depth = preempt_depth;

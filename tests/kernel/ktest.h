@@ -31,7 +31,7 @@ extern const struct ktest ktests_start[], ktests_end[];
 void kt_fail(const char *file, int line, const char *what);
 
 /* fn(arg) must end in a BUG whose text contains `text`; else the test fails. Locks that fn left held are
- * dropped by the harness. */
+ * dropped by the harness. Context: thread, or a handler in an interrupt. */
 void kt_expect_bug(void (*fn)(void *), void *arg, const char *text);
 
 /* perturb=, seeds: a number that differs from run to run by -append, for random tests. */

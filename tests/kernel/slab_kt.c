@@ -119,6 +119,47 @@ KTEST(slab_context)
 	current_base()->alloc_forbidden = false;
 }
 
+/* A12: in a real interrupt. The thread below expects a BUG of its own meanwhile, which must not be mixed up with this one. */
+static uint32_t irq_tries; /* [atomic] */
+
+static void take_page(void *unused)
+{
+	(void)unused;
+	page_put(page_alloc(0, ALLOC_ATOMIC));
+}
+
+static void allocating_timer(struct timer *t)
+{
+	(void)t;
+	kt_expect_bug(alloc, NULL, "allocation in irq context");
+	kt_expect_bug(take_page, NULL, "allocation in irq context");
+	KT_CHECK(arch_irqs_off() && arch_cpu()->irq_depth == 1);
+	atomic_fetch_add(&irq_tries, 1);
+}
+
+static void wait_for_the_timer(void *t)
+{
+	uint64_t end = crew_deadline_ms(5000);
+
+	timer_arm(t, clock_now_ns());
+	while (!atomic_load_acquire(&irq_tries) && clock_now_ns() < end)
+		arch_spin_hint();
+	BUG("the thread's own");
+}
+
+KTEST(slab_in_interrupt)
+{
+	struct timer t;
+
+	atomic_store_relaxed(&irq_tries, 0);
+	timer_init(&t, allocating_timer);
+	preempt_disable();
+	kt_expect_bug(wait_for_the_timer, &t, "the thread's own");
+	preempt_enable();
+	timer_cancel(&t);
+	KT_CHECK(atomic_load_relaxed(&irq_tries) == 1);
+}
+
 /* --- use of memory ------------------------------------------------------------------------------------------------------ */
 
 static uint64_t used_pages(void)
