@@ -33,8 +33,19 @@ void syscall_for_each_unknown(void (*fn)(unsigned nr, uint64_t count, void *arg)
 			fn(i, atomic_load_relaxed(&unknown[i]), arg);
 }
 
+/* All of a frame that a system call has no business with: exec, which does, never comes back here. */
+static uint64_t frame_sum(const struct trap_frame *f)
+{
+	uint64_t sum = f->sp_el0 * 3 + f->elr * 5 + f->spsr * 7;
+
+	for (unsigned i = 1; i < ARRAY_SIZE(f->x); i++)
+		sum = sum * 31 + f->x[i];
+	return sum;
+}
+
 void syscall_dispatch(struct trap_frame *f)
 {
+	uint64_t sum = frame_sum(f);
 	uint64_t nr = f->x[8];
 	syscall_fn fn = nr < ARRAY_SIZE(table) ? table[nr] : NULL;
 	int64_t ret = -ENOSYS;
@@ -45,6 +56,8 @@ void syscall_dispatch(struct trap_frame *f)
 		ret = fn(f->x);
 	else
 		count_unknown(nr);
+	/* I-TRAP-5, L9 */
+	DASSERT(frame_sum(f) == sum);
 	/* I-FLOOR-1 */
 	lock_check_none_held("system call");
 	if (ret == -ERESTARTSYS) {
