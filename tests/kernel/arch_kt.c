@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* The CPU's promises: W^X, guard pages, fix-ups, frames. Rows H7, X-06, X-07, X-21, X-32, ARCH-001. */
 #include "arch/aarch64/arch.h"
+#include "arch/aarch64/image.h"
+#include "arch/aarch64/shadow_priv.h"
 #include "kernel/core/machine.h"
 #include "kernel/core/panic.h"
 #include "kernel/core/percpu.h"
+#include "kernel/proc/process.h"
+#include "kernel/spawn.h"
 #include "lib/string.h"
 #include "mm/phys/kstack.h"
 #include "mm/phys/page.h"
 #include "mm/phys/pgtable.h"
+#include "mm/vm/space.h"
 #include "tests/kernel/crew.h"
 #include "tests/kernel/ktest.h"
 
@@ -135,6 +140,128 @@ KTEST(pte_attributes)
 		}
 	}
 	KT_CHECK(arch_pte_is_table(arch_pte_table(paddr(4096)), 2));
+}
+
+/* The tables themselves, read bit by bit and not through the functions that made them. Bits from the architecture's manual. */
+#define RAW_ATTR(e)  ((e) >> 2 & 7) /* 1: device, as arch_map_device() asks */
+#define RAW_EL0	     BIT(6)
+#define RAW_READONLY BIT(7)
+#define RAW_INNER    (3UL << 8)
+#define RAW_AF	     BIT(10)
+#define RAW_NG	     BIT(11)
+#define RAW_PXN	     BIT(53)
+#define RAW_UXN	     BIT(54)
+
+struct table_dump {
+	uint64_t ro_start, ro_end;	  /* physical: text and constants */
+	uint64_t leaves, device, runable; /* runable: bytes */
+	uint64_t wrong;
+};
+
+static void dump_wrong(struct table_dump *d, vaddr_t va, pte_t e, const char *why)
+{
+	if (d->wrong++ == 0)
+		log_info("ktest: entry %lx of %lx: %s", (unsigned long)e, (unsigned long)va, why);
+}
+
+static void dump_kernel_leaf(struct table_dump *d, vaddr_t va, pte_t e, uint64_t size)
+{
+	uint64_t pa = e & 0x0000fffffffff000UL;
+	bool runs = !(e & RAW_PXN), device = RAW_ATTR(e) == 1;
+
+	d->leaves++;
+	d->device += device;
+	d->runable += runs ? size : 0;
+	if (!(e & RAW_AF) || (e & RAW_NG))
+		dump_wrong(d, va, e, "not global, or no access flag");
+	if (!device && (e & RAW_INNER) != RAW_INNER)
+		dump_wrong(d, va, e, "normal memory that is not inner shareable");
+	if ((e & RAW_EL0) || !(e & RAW_UXN))
+		dump_wrong(d, va, e, "open to EL0");
+	if (runs && (!(e & RAW_READONLY) || va < KERNEL_IMAGE_BASE || pa < d->ro_start ||
+		     pa + size > d->ro_end))
+		dump_wrong(d, va, e, "runs, and is writable or not the text");
+	/* whatever its address: no way to write what is constant */
+	if (!(e & RAW_READONLY) && pa < d->ro_end && pa + size > d->ro_start)
+		dump_wrong(d, va, e, "a writable alias of text or constants");
+}
+
+static void dump_kernel(struct table_dump *d, const pte_t *table, unsigned level, vaddr_t va)
+{
+	unsigned shift = 39 - 9 * level;
+
+	for (unsigned i = 0; i < 512; i++) {
+		pte_t e = table[i];
+		vaddr_t at = va + ((vaddr_t)i << shift);
+
+		if (!(e & 1) || (level == 1 && shadow_root_index(i)))
+			continue;
+		if (level < 3 && (e & 2))
+			dump_kernel(d, phys_to_virt(paddr(e & 0x0000fffffffff000UL)), level + 1,
+				    at);
+		else
+			dump_kernel_leaf(d, at, e, 1UL << shift);
+	}
+}
+
+KTEST(kernel_tables)
+{
+	uint64_t start = arch_image_start().pa;
+	uint64_t text = (uint64_t)(text_end - image_start);
+	struct table_dump d = { .ro_start = start,
+				.ro_end = start + (uint64_t)(rodata_end - image_start) };
+
+	dump_kernel(&d, arch_kernel_root(), 1, KERNEL_SPACE_BASE);
+	KT_CHECK(d.wrong == 0);
+	KT_CHECK(d.leaves > 10 && d.device > 0);
+	KT_CHECK(d.runable == ALIGN_UP(text, PAGE_SIZE));
+}
+
+/* A program's table while it runs: every page is the program's alone to run, and none both writable and executable. */
+static uint64_t dump_user(const pte_t *table, unsigned level, uint64_t *wrong)
+{
+	uint64_t leaves = 0;
+
+	for (unsigned i = 0; i < 512; i++) {
+		pte_t e = table[i];
+
+		if (!(e & 1))
+			continue;
+		if (level < 3) {
+			*wrong += !(e & 2);
+			leaves += dump_user(phys_to_virt(paddr(e & 0x0000fffffffff000UL)),
+					    level + 1, wrong);
+			continue;
+		}
+		leaves++;
+		*wrong += !(e & RAW_EL0) || !(e & RAW_PXN) || !(e & RAW_NG) || !(e & RAW_AF);
+		*wrong += (e & RAW_INNER) != RAW_INNER || RAW_ATTR(e) == 1;
+		*wrong += !(e & RAW_READONLY) && !(e & RAW_UXN);
+	}
+	return leaves;
+}
+
+KTEST(user_tables)
+{
+	const char *argv[] = { "/bin/burn", NULL };
+	const struct spawn_args args = { .path = argv[0], .argv = argv };
+	uint64_t wrong = 0, leaves = 0, end = crew_deadline_ms(5000);
+	struct process *p;
+	int status;
+
+	if (process_spawn(&args, &p) < 0)
+		return kt_fail(__FILE__, __LINE__, "no burn");
+	while (leaves < 4 && clock_now_ns() < end) {
+		(void)!sleep_until(crew_deadline_ms(5), WAIT_UNINTERRUPTIBLE);
+		mutex_lock(&p->space->lock);
+		leaves = dump_user(phys_to_virt(p->space->table.root), 1, &wrong);
+		mutex_unlock(&p->space->lock);
+	}
+	KT_CHECK(leaves >= 4);
+	KT_CHECK(wrong == 0);
+	signal_send(p, SIG_KILL);
+	wait_event(&p->exited.wq, process_exited(p, &status));
+	process_put(p);
 }
 
 /* --- X-07, I-TRAP-4: user copies stop at the exact byte, whichever instruction meets the hole -------------------------------- */
