@@ -275,6 +275,61 @@ KTEST(slab_speed_does_not_depend_on_slabs)
 
 /* --- many CPUs ------------------------------------------------------------------------------------------------------------ */
 
+/* PERF-002: while another CPU sits on the cache's lock, this one goes on with its magazine and never waits. One lock for
+ * all would stop it until the other gives up. */
+static struct {
+	struct slab_cache *cache;
+	uint32_t filled, held, pairs; /* [atomic] */
+	uint32_t gave_up;	      /* [atomic] */
+} depot;
+
+#define DEPOT_PAIRS 1000
+
+static void hold_depot(void *unused)
+{
+	uint64_t end = crew_deadline_ms(3000);
+	irqflags_t f;
+
+	(void)unused;
+	while (!atomic_load_acquire(&depot.filled))
+		sched_yield();
+	f = spin_lock_irqsave(&depot.cache->lock);
+	atomic_store_release(&depot.held, 1);
+	while (atomic_load_acquire(&depot.pairs) < DEPOT_PAIRS && !depot.gave_up)
+		depot.gave_up = clock_now_ns() > end;
+	spin_unlock_irqrestore(&depot.cache->lock, f);
+}
+
+static void use_magazine(void *unused)
+{
+	void *first = slab_alloc(depot.cache);
+
+	(void)unused;
+	slab_free(depot.cache, first);
+	atomic_store_release(&depot.filled, 1);
+	while (!atomic_load_acquire(&depot.held))
+		sched_yield();
+	for (unsigned i = 0; i < DEPOT_PAIRS; i++) {
+		slab_free(depot.cache, slab_alloc(depot.cache));
+		atomic_fetch_add(&depot.pairs, 1);
+	}
+}
+
+KTEST(slab_cpus_do_not_meet)
+{
+	struct crew crew = { 0 };
+
+	if (cpu_count() == 1)
+		return;
+	depot.cache = slab_create("kt_depot", 64, 0);
+	depot.filled = depot.held = depot.pairs = depot.gave_up = 0;
+	crew_add(&crew, use_magazine, NULL, BIT(0));
+	crew_add(&crew, hold_depot, NULL, BIT(1));
+	crew_join(&crew);
+	KT_CHECK(!depot.gave_up);
+	slab_destroy(depot.cache);
+}
+
 #define BOXES 64
 
 static void *box[BOXES];
