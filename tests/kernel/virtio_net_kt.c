@@ -224,6 +224,39 @@ KTEST(vnet_transmits_held)
 	stop(p);
 }
 
+/* A4: interrupts and transmits while somebody holds the queue's lock, 200 us at a time and once for 100 ms. The handler needs
+ * no lock of the driver (or it would find this CPU holding it); who transmits waits, and nothing is dropped. */
+static void hold_queue(struct player *p, struct virtq *vq, uint64_t ns)
+{
+	irqflags_t f = spin_lock_irqsave(&vq->lock);
+
+	model_raise(&p->m, VIRTIO_ISR_QUEUE);
+	clock_spin_ns(ns);
+	model_raise(&p->m, VIRTIO_ISR_QUEUE);
+	spin_unlock_irqrestore(&vq->lock, f);
+}
+
+KTEST(vnet_lock_held)
+{
+	struct player *p = start(MODERN);
+	struct net_usage before, after;
+	struct traffic *t;
+
+	if (!p)
+		return;
+	net_usage(&before);
+	t = traffic_start(100000);
+	hold_queue(p, &p->v->tx, 100 * NS_PER_MS);
+	for (unsigned i = 0; i < 200 && !traffic_done(t); i++) {
+		hold_queue(p, i % 2 ? &p->v->tx : &p->v->rx, 200000);
+		sched_yield();
+	}
+	traffic_end(t);
+	net_usage(&after);
+	KT_CHECK(after.resets == before.resets);
+	stop(p);
+}
+
 /* A7: the device asks for a reset, or lies, in mid-traffic: the connections live on, all buffers are posted again. */
 static void misbehave(struct player *p, unsigned how)
 {
