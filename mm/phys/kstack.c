@@ -86,48 +86,6 @@ static int unmap_locked(vaddr_t va, paddr_t *pa) __requires(table_lock)
 	return 0;
 }
 
-int kernel_map_page(vaddr_t va, paddr_t pa, unsigned prot)
-{
-	irqflags_t f = spin_lock_irqsave(&table_lock);
-	int err = map_locked(va, pa, prot);
-
-	spin_unlock_irqrestore(&table_lock, f);
-	return err;
-}
-
-int kernel_unmap_page(vaddr_t va)
-{
-	irqflags_t f = spin_lock_irqsave(&table_lock);
-	paddr_t pa;
-	int err = unmap_locked(va, &pa);
-
-	spin_unlock_irqrestore(&table_lock, f);
-	return err;
-}
-
-int kernel_translate(vaddr_t va, paddr_t *out)
-{
-	irqflags_t f = spin_lock_irqsave(&table_lock);
-	const pte_t *table = arch_kernel_root();
-	int err = -ENOENT;
-
-	for (unsigned level = 1; level <= 3; level++) {
-		unsigned shift = PAGE_SHIFT + 9 * (3 - level);
-		pte_t e = pte_get(&table[va >> shift & 511]);
-
-		if (!arch_pte_valid(e))
-			break;
-		if (!arch_pte_is_table(e, level)) {
-			*out = paddr(arch_pte_addr(e).pa + (va & (BIT(shift) - 1)));
-			err = 0;
-			break;
-		}
-		table = phys_to_virt(arch_pte_addr(e));
-	}
-	spin_unlock_irqrestore(&table_lock, f);
-	return err;
-}
-
 /* --- slots ---------------------------------------------------------------------------------------------------------- */
 
 static struct stack_class *class_of(size_t size)

@@ -18,13 +18,6 @@ struct kstack {
 int kstack_alloc(struct kstack *out, size_t size) __must_check;
 void kstack_free(struct kstack *s);
 
-/* Map one page of the kernel's own space (device registers, stacks). 0, -ENOMEM, -EEXIST. */
-int kernel_map_page(vaddr_t va, paddr_t pa, unsigned prot) __must_check;
-/* 0 or -ENOENT if nothing was mapped. Flushes the TLB everywhere. */
-int kernel_unmap_page(vaddr_t va) __must_check;
-
-/* Where the kernel's table maps va to, block entries included. 0 or -ENOENT. */
-int kernel_translate(vaddr_t va, paddr_t *out) __must_check;
 /* boot, after pages_init(). */
 void kstack_init(void);
 /* Give the stacks kept for reuse back; returns pages freed. Context: thread. */

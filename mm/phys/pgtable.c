@@ -166,18 +166,3 @@ void pgtable_free_tables(struct list_head *unlinked)
 		table_free(p);
 	}
 }
-
-static size_t count_tables(const pte_t *table, unsigned level)
-{
-	size_t n = 1;
-
-	for (unsigned i = 0; level < LEAF_LEVEL && i < ENTRIES; i++)
-		if (arch_pte_is_table(table[i], level))
-			n += count_tables(table_of(table[i]), level + 1);
-	return n;
-}
-
-size_t pgtable_count(struct pgtable *pt)
-{
-	return count_tables(root_of(pt), TOP_LEVEL);
-}

@@ -24,8 +24,6 @@ void pgtable_walk(struct pgtable *pt, vaddr_t start, vaddr_t end,
  * invalidates those addresses, intermediate entries included, and then frees them. */
 void pgtable_prune(struct pgtable *pt, vaddr_t start, vaddr_t end, struct list_head *unlinked);
 void pgtable_free_tables(struct list_head *unlinked);
-/* Table pages in use, the root included. */
-size_t pgtable_count(struct pgtable *pt);
 
 /* One store, which another CPU's walker sees whole; it comes after all earlier stores of this CPU to the page. */
 static inline void pte_set(pte_t *e, pte_t v)

@@ -70,18 +70,6 @@ int user_copy_from_nofault(void *dst, vaddr_t src, size_t n)
 	return err;
 }
 
-int user_copy_to_nofault(vaddr_t dst, const void *src, size_t n)
-{
-	struct thread_base *t = current_base();
-	bool before = t->nofault;
-	int err;
-
-	t->nofault = true;
-	err = may_copy(dst, n) && arch_copy_to_user(dst, src, n) == 0 ? 0 : -EFAULT;
-	t->nofault = before;
-	return err;
-}
-
 /* --- transfers -------------------------------------------------------------------------------------------------------- */
 
 void io_init_segments(struct io *io, const struct io_segment *seg, unsigned nr, bool user)

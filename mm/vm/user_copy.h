@@ -14,7 +14,6 @@ int user_zero(vaddr_t dst, size_t n) __must_check;
 ssize_t user_copy_string(char *dst, vaddr_t src, size_t size) __must_check;
 /* Never sleeps: what is not present is -EFAULT. Any context with irqs on or off; not irq. */
 int user_copy_from_nofault(void *dst, vaddr_t src, size_t n) __must_check;
-int user_copy_to_nofault(vaddr_t dst, const void *src, size_t n) __must_check;
 /* Is [addr, addr+n) within the user's half? */
 bool user_range_ok(vaddr_t addr, size_t n);
 

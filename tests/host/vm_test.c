@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* sources: lib/refcount.c lib/rbtree.c mm/phys/boot.c mm/phys/buddy.c mm/phys/page.c mm/phys/slab.c mm/phys/kmalloc.c */
 /* sources: mm/phys/pgtable.c mm/phys/asid.c mm/phys/kstack.c mm/vm/region.c mm/vm/space.c mm/vm/map.c mm/vm/fault.c */
-/* sources: mm/vm/backing.c mm/vm/user_copy.c */
+/* sources: mm/vm/user_copy.c tests/kernel/memory_backing.c tests/kernel/kernel_table.c */
 /* sources: tests/host/shim/core.c tests/host/shim/arch.c tests/host/shim/mutex.c tests/host/shim/thread.c */
 /* Address spaces against a byte-a-page model: random map, unmap, protect, brk, discard, writes and reads. */
 #include "tests/host/shim/shim.h"
@@ -11,7 +11,7 @@
 #include "lib/errno.h"
 #include "mm/phys/page.h"
 #include "mm/phys/slab.h"
-#include "mm/vm/backing.h"
+#include "tests/kernel/memory_backing.h"
 #include "mm/vm/space_priv.h"
 #include "mm/vm/user_copy.h"
 #include "sched/thread.h"

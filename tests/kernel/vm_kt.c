@@ -8,7 +8,7 @@
 #include "lib/string.h"
 #include "mm/phys/page.h"
 #include "mm/phys/pgtable.h"
-#include "mm/vm/backing.h"
+#include "tests/kernel/memory_backing.h"
 #include "mm/vm/space.h"
 #include "mm/vm/user_copy.h"
 #include "tests/kernel/crew.h"

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "mm/vm/backing.h"
+#include "tests/kernel/memory_backing.h"
 
 #include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/phys/kstack.h"
 #include "mm/phys/page.h"
 #include "mm/phys/slab.h"
+#include "tests/kernel/kernel_table.h"
 
 struct memory_backing {
 	struct vm_backing base;
