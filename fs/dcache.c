@@ -50,7 +50,7 @@ int dcache_init(void)
 	return 0;
 }
 
-uint32_t dentry_hash(const struct dentry *parent, const char *name, size_t len)
+static uint32_t dentry_hash(const struct dentry *parent, const char *name, size_t len)
 {
 	uint64_t h = dcache.seed ^ (uintptr_t)parent;
 
@@ -200,12 +200,6 @@ struct dentry *dentry_get(struct dentry *d)
 	dentry_get_locked(d);
 	spin_unlock(&dcache_lock);
 	return d;
-}
-
-void dentry_put_other_locked(struct dentry *d)
-{
-	DASSERT(d->refs > 1);
-	d->refs--;
 }
 
 /* Out of everything, with no reference left: the caller frees it with the lock dropped. */

@@ -13,14 +13,11 @@ int dcache_init(void);
 struct dentry *dentry_create_root(struct inode *inode) __must_check;
 /* A dentry in no tree yet, without inode; references to parent are taken. NULL: no memory. */
 struct dentry *dentry_create(struct dentry *parent, const char *name, size_t len) __must_check;
-uint32_t dentry_hash(const struct dentry *parent, const char *name, size_t len);
 
 /* The cached dentry, positive or negative; no reference is taken. */
 struct dentry *dcache_find_locked(const struct dentry *parent, const char *name, size_t len)
 	__requires(dcache_lock);
 void dentry_get_locked(struct dentry *d) __requires(dcache_lock);
-/* Drop a reference that is known not to be the last. */
-void dentry_put_other_locked(struct dentry *d) __requires(dcache_lock);
 /* Link d, made by dentry_create(), under its parent with inode (whose reference it takes over) as a pinned name.
  * A negative dentry of the name goes. -EEXIST; -ENOENT if the parent is dead. */
 int dentry_link_locked(struct dentry *d, struct inode *inode) __requires(dcache_lock) __must_check;

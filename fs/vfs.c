@@ -626,21 +626,6 @@ static int inode_chown(struct inode *i, const struct vfs_cred *cred, uint32_t ui
 	return err;
 }
 
-static int inode_utimes(struct inode *i, const struct vfs_cred *cred, uint64_t atime_ns,
-			uint64_t mtime_ns)
-{
-	if (i->sb->read_only)
-		return -EROFS;
-	if (cred->uid != 0 && cred->uid != READ_ONCE(i->uid))
-		return -EPERM;
-	if (atime_ns != VFS_TIME_OMIT)
-		WRITE_ONCE(i->atime_ns, atime_ns);
-	if (mtime_ns != VFS_TIME_OMIT)
-		WRITE_ONCE(i->mtime_ns, mtime_ns);
-	WRITE_ONCE(i->ctime_ns, clock_wall_ns());
-	return 0;
-}
-
 int vfs_chmod(const struct vfs_context *ctx, struct dentry *at, const char *path, uint32_t mode)
 {
 	struct walk w;
@@ -666,56 +651,6 @@ int vfs_chown(const struct vfs_context *ctx, struct dentry *at, const char *path
 	err = inode_chown(w.child->inode, &ctx->cred, uid, gid);
 	walk_end(&w);
 	return err;
-}
-
-int vfs_utimes(const struct vfs_context *ctx, struct dentry *at, const char *path, bool follow,
-	       uint64_t atime_ns, uint64_t mtime_ns)
-{
-	struct walk w;
-	int err;
-
-	err = walk_path(ctx, at, path, follow ? WALK_FOLLOW : 0, &w);
-	if (err)
-		return err;
-	err = inode_utimes(w.child->inode, &ctx->cred, atime_ns, mtime_ns);
-	walk_end(&w);
-	return err;
-}
-
-int vfs_truncate(const struct vfs_context *ctx, struct dentry *at, const char *path, off_t size)
-{
-	struct walk w;
-	struct inode *i;
-	int err;
-
-	if (size < 0)
-		return -EINVAL;
-	err = walk_path(ctx, at, path, WALK_FOLLOW, &w);
-	if (err)
-		return err;
-	i = w.child->inode;
-	err = is_dir(i) ? -EISDIR : inode_permission(i, &ctx->cred, 2);
-	if (!err && i->sb->read_only)
-		err = -EROFS;
-	if (!err)
-		err = truncate_inode(i, (uint64_t)size);
-	walk_end(&w);
-	return err;
-}
-
-int file_chmod(struct file *f, const struct vfs_cred *cred, uint32_t mode)
-{
-	return f->inode ? inode_chmod(f->inode, cred, mode) : -EINVAL;
-}
-
-int file_chown(struct file *f, const struct vfs_cred *cred, uint32_t uid, uint32_t gid)
-{
-	return f->inode ? inode_chown(f->inode, cred, uid, gid) : -EINVAL;
-}
-
-int file_utimes(struct file *f, const struct vfs_cred *cred, uint64_t atime_ns, uint64_t mtime_ns)
-{
-	return f->inode ? inode_utimes(f->inode, cred, atime_ns, mtime_ns) : -EINVAL;
 }
 
 /* --- directories ---------------------------------------------------------------------------------------------------- */

@@ -57,18 +57,6 @@ int vfs_chmod(const struct vfs_context *ctx, struct dentry *at, const char *path
 	      uint32_t mode) __must_check;
 int vfs_chown(const struct vfs_context *ctx, struct dentry *at, const char *path, uint32_t uid,
 	      uint32_t gid) __must_check;
-int vfs_truncate(const struct vfs_context *ctx, struct dentry *at, const char *path,
-		 off_t size) __must_check;
-/* Set access and modification time; VFS_TIME_OMIT leaves one as it is. */
-#define VFS_TIME_OMIT UINT64_MAX
-int vfs_utimes(const struct vfs_context *ctx, struct dentry *at, const char *path, bool follow,
-	       uint64_t atime_ns, uint64_t mtime_ns) __must_check;
-/* The same on an open file's inode. */
-int file_chmod(struct file *f, const struct vfs_cred *cred, uint32_t mode) __must_check;
-int file_chown(struct file *f, const struct vfs_cred *cred, uint32_t uid,
-	       uint32_t gid) __must_check;
-int file_utimes(struct file *f, const struct vfs_cred *cred, uint64_t atime_ns,
-		uint64_t mtime_ns) __must_check;
 /* The directory named, for chdir: a reference. */
 int vfs_lookup_dir(const struct vfs_context *ctx, struct dentry *at, const char *path,
 		   struct dentry **out) __must_check;

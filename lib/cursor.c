@@ -20,12 +20,6 @@ void store_be32(void *p, uint32_t v)
 	b[3] = (uint8_t)v;
 }
 
-void store_be64(void *p, uint64_t v)
-{
-	store_be32(p, (uint32_t)(v >> 32));
-	store_be32((uint8_t *)p + 4, (uint32_t)v);
-}
-
 struct bytes rd_take(struct rd *r, size_t n)
 {
 	struct bytes b = { r->p, n };

@@ -75,6 +75,5 @@ bool bytes_is(struct bytes b, const char *s);
 
 uint32_t load_be32(const void *p);
 void store_be32(void *p, uint32_t v);
-void store_be64(void *p, uint64_t v);
 
 #endif

@@ -31,8 +31,6 @@ bool net_if_poll_all(void) __requires(net_core);
 /* Ask for interrupts. True: there is work already. */
 bool net_if_arm_all(void) __requires(net_core);
 void net_if_flush_all(void) __requires(net_core);
-/* Take back what the devices are done with; then let TCP send what it could not. */
-void net_if_reclaim_all(void) __requires(net_core);
 /* Announce the readiness that lwIP's callbacks changed. */
 void net_socket_notify_all(void) __requires(net_core);
 

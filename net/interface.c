@@ -437,16 +437,6 @@ void net_if_flush_all(void)
 	}
 }
 
-void net_if_reclaim_all(void)
-{
-	struct interface *i;
-
-	list_for_each (i, &interfaces, link) {
-		if (!i->dead)
-			tx_reclaim(i);
-	}
-}
-
 void net_if_usage(struct net_usage *out)
 {
 	struct interface *i;

@@ -44,7 +44,7 @@ struct socket {
 	struct poll_source source;
 	struct tcp_pcb *pcb;	 /* [NET_CORE] I-SOCK-2 */
 	enum socket_state state; /* [lock] */
-	int error;		 /* [lock] taken by the next read, write or socket_take_error() */
+	int error;		 /* [lock] taken by the next read or write */
 	struct pbuf *rx_first;	 /* [lock] queued bytes, linked by ->next, one pbuf each */
 	struct pbuf *rx_last;	 /* [lock] */
 	size_t rx_bytes;	 /* [lock] */
@@ -1093,13 +1093,6 @@ int socket_abort(struct file *f)
 	return 0;
 }
 
-size_t socket_tx_room(struct file *f)
-{
-	struct socket *s = socket_of(f);
-
-	return s ? READ_ONCE(s->tx_room) : 0;
-}
-
 size_t socket_tx_pending(struct file *f)
 {
 	struct socket *s = socket_of(f);
@@ -1114,20 +1107,7 @@ size_t socket_rx_queued(struct file *f)
 	return s ? READ_ONCE(s->rx_bytes) : 0;
 }
 
-int socket_take_error(struct file *f)
-{
-	struct socket *s = socket_of(f);
-	int error;
-
-	if (!s)
-		return -ENOTSOCK;
-	spin_lock(&s->lock);
-	error = take_error(s);
-	spin_unlock(&s->lock);
-	return error;
-}
-
-static int get_addr(struct file *f, struct socket_addr *out, bool peer)
+int socket_local(struct file *f, struct socket_addr *out)
 {
 	struct socket *s = socket_of(f);
 	int ret = -ENOTCONN;
@@ -1136,21 +1116,11 @@ static int get_addr(struct file *f, struct socket_addr *out, bool peer)
 		return -ENOTSOCK;
 	spin_lock(&s->lock);
 	if (s->peer.port) {
-		*out = peer ? s->peer : s->local;
+		*out = s->local;
 		ret = 0;
 	}
 	spin_unlock(&s->lock);
 	return ret;
-}
-
-int socket_peer(struct file *f, struct socket_addr *out)
-{
-	return get_addr(f, out, true);
-}
-
-int socket_local(struct file *f, struct socket_addr *out)
-{
-	return get_addr(f, out, false);
 }
 
 unsigned socket_count(void)

@@ -40,7 +40,7 @@ int socket_listen_tcp(uint16_t port, unsigned backlog, struct file **out) __must
  * died while it waited is still given out, in its broken state. */
 int socket_accept(struct file *listener, struct file **out, struct socket_addr *peer) __must_check;
 /* Begin to connect. 0 and *out at once; POLL_OUT when established, POLL_ERR when refused or timed out (then
- * socket_take_error() says why). -ENETUNREACH, -ENOMEM. */
+ * the next read says why). -ENETUNREACH, -ENOMEM. */
 int socket_connect_tcp(const struct socket_addr *to, struct file **out) __must_check;
 
 /* Small segments go at once (no Nagle). */
@@ -57,15 +57,11 @@ int socket_shutdown(struct file *f, int how) __must_check;
  * -ECONNABORTED. Closing the file without this sends what was written, then a normal close. */
 int socket_abort(struct file *f);
 
-/* Bytes a write would take now. 0 when broken. */
-size_t socket_tx_room(struct file *f);
 /* Bytes written and not yet acknowledged by the peer. */
 size_t socket_tx_pending(struct file *f);
 /* Bytes a read would give now. */
 size_t socket_rx_queued(struct file *f);
-/* The pending error, taken: 0 or -errno. */
-int socket_take_error(struct file *f);
-int socket_peer(struct file *f, struct socket_addr *out) __must_check;
+/* Our end of a connection; -ENOTCONN before it is one. */
 int socket_local(struct file *f, struct socket_addr *out) __must_check;
 
 #endif

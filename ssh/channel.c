@@ -100,11 +100,6 @@ void ssh_chans_fini(struct ssh_conn *c)
 	*s = (struct ssh_chans){ 0 };
 }
 
-struct ssh_conn *ssh_chan_conn(const struct ssh_chan *ch)
-{
-	return ch->c;
-}
-
 void ssh_chan_set_data(struct ssh_chan *ch, void *data)
 {
 	ch->data = data;

@@ -19,11 +19,6 @@ void ssh_hostkey_from_seed(struct ssh_hostkey *k, const uint8_t seed[SSH_HOSTKEY
 	(void)crypto_sign_ed25519_seed_keypair(k->public, k->secret, seed);
 }
 
-void ssh_hostkey_wipe(struct ssh_hostkey *k)
-{
-	secure_zero(k, sizeof(*k));
-}
-
 void ssh_hostkey_write(const struct ssh_hostkey *k, struct wr *w)
 {
 	size_t mark = wr_string_begin(w);

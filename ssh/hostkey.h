@@ -21,7 +21,6 @@ void ssh_hostkey_from_seed(struct ssh_hostkey *k, const uint8_t seed[SSH_HOSTKEY
 /* Read an unencrypted OpenSSH private key file (openssh-key-v1). 0, -EINVAL if it is malformed or the halves do
  * not belong together, -EOPNOTSUPP if it is encrypted or of another type. */
 int ssh_hostkey_parse(struct ssh_hostkey *k, const char *text, size_t n) __must_check;
-void ssh_hostkey_wipe(struct ssh_hostkey *k);
 
 const char *ssh_hostkey_name(const struct ssh_hostkey *k);
 /* Append the public key blob, as a string. */

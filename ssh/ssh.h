@@ -157,7 +157,6 @@ bool ssh_conn_is_authenticated(const struct ssh_conn *c) __must_check;
 void ssh_conn_disconnect(struct ssh_conn *c, uint32_t code, const char *text);
 void ssh_conn_info(const struct ssh_conn *c, struct ssh_conn_info *info);
 
-struct ssh_conn *ssh_chan_conn(const struct ssh_chan *ch);
 void ssh_chan_set_data(struct ssh_chan *ch, void *data);
 void *ssh_chan_data(const struct ssh_chan *ch);
 uint32_t ssh_chan_number(const struct ssh_chan *ch);

@@ -153,14 +153,6 @@ static inline uint8_t mmio_read8(const void *p)
 	return v;
 }
 
-static inline uint16_t mmio_read16(const void *p)
-{
-	uint16_t v;
-
-	__asm__ __volatile__("ldrh %w0, [%1]" : "=r"(v) : "r"(p) : "memory");
-	return v;
-}
-
 static inline uint32_t mmio_read32(const void *p)
 {
 	uint32_t v;
@@ -180,11 +172,6 @@ static inline uint64_t mmio_read64(const void *p)
 static inline void mmio_write8(void *p, uint8_t v)
 {
 	__asm__ __volatile__("strb %w0, [%1]" : : "r"(v), "r"(p) : "memory");
-}
-
-static inline void mmio_write16(void *p, uint16_t v)
-{
-	__asm__ __volatile__("strh %w0, [%1]" : : "r"(v), "r"(p) : "memory");
 }
 
 static inline void mmio_write32(void *p, uint32_t v)
@@ -251,8 +238,6 @@ struct trap_frame *arch_user_frame(void);
 /* TTBR0: the table at root with this ASID; a root of 0 is the empty table. Orders earlier table writes first.
  * Context: atomic, irqs off. */
 void arch_set_user_table(paddr_t root, uint16_t asid);
-/* What TTBR0 holds now on this CPU (root only). */
-paddr_t arch_user_table(void);
 unsigned arch_asid_bits(void);
 
 /* Invalidate cached translations. _local: this CPU only. Each waits for completion. */

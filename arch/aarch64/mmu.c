@@ -204,13 +204,6 @@ void arch_leave_identity_map(void)
 	arch_tlb_flush_all_local();
 }
 
-paddr_t arch_user_table(void)
-{
-	uint64_t pa = sysreg_read(ttbr0_el1) & PTE_ADDR_MASK;
-
-	return paddr(pa == image_to_phys(empty_table) ? 0 : pa);
-}
-
 unsigned arch_asid_bits(void)
 {
 	return field(sysreg_read(id_aa64mmfr0_el1), 4) == 2 ? 16 : 8;

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* virtio-rng: one buffer, filled at boot and again whenever somebody asks. The interrupt handler mixes it in. */
-#include "drivers/virtio/virtio_rng.h"
-
+/* virtio-rng: one buffer, filled once, at boot. The interrupt handler mixes it in. */
 #include "drivers/virtio/virtq.h"
 #include "kernel/core/irq.h"
 #include "kernel/core/random.h"
-#include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/phys/page.h"
@@ -16,20 +13,13 @@
 struct virtio_rng {
 	struct virtio_device *dev;
 	struct virtq vq;
-	uint8_t *buffer; /* the device's while busy */
-	uint32_t busy;	 /* [atomic] a request is out */
+	uint8_t *buffer; /* the device's until its one interrupt */
 };
-
-/* [atomic] the first device found; stays */
-static struct virtio_rng *source;
 
 static void request(struct virtio_rng *r)
 {
 	struct virtq_piece in = { virt_to_phys(r->buffer), SEED_BYTES, true };
 
-	/* pairs with the release in interrupt() */
-	if (atomic_exchange(&r->busy, 1))
-		return;
 	if (virtq_submit(&r->vq, &in, 1, r) < 0)
 		return;
 	virtq_arm(&r->vq, 1);
@@ -46,19 +36,6 @@ static void interrupt(void *arg)
 		return;
 	random_add(r->buffer, done.len, done.len * 8);
 	secure_zero(r->buffer, SEED_BYTES);
-	/* pairs with the exchange in request() */
-	atomic_store_release(&r->busy, 0);
-}
-
-bool virtio_rng_request(void)
-{
-	/* pairs with the release in virtio_rng_probe() */
-	struct virtio_rng *r = atomic_load_acquire(&source);
-
-	if (!r || virtio_is_broken(r->dev))
-		return false;
-	request(r);
-	return true;
 }
 
 int virtio_rng_probe(struct virtio_device *d)
@@ -81,9 +58,6 @@ int virtio_rng_probe(struct virtio_device *d)
 	if (ret < 0)
 		goto destroy;
 	request(r);
-	/* pairs with the acquire in virtio_rng_request() */
-	if (!source)
-		atomic_store_release(&source, r);
 	return 0;
 
 destroy:

@@ -383,15 +383,6 @@ unsigned virtq_in_flight(struct virtq *vq)
 	return n;
 }
 
-unsigned virtq_room(struct virtq *vq)
-{
-	irqflags_t f = spin_lock_irqsave(&vq->lock);
-	unsigned n = vq->failed ? 0 : vq->nr_free;
-
-	spin_unlock_irqrestore(&vq->lock, f);
-	return n;
-}
-
 void virtq_check(struct virtq *vq)
 {
 	irqflags_t f = spin_lock_irqsave(&vq->lock);

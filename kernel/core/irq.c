@@ -60,12 +60,6 @@ int irq_register(unsigned irq, enum irq_trigger trigger, irq_handler_t fn, void 
 	return 0;
 }
 
-void irq_unregister(unsigned irq)
-{
-	chip->disable(irq);
-	atomic_store_release(&lines[irq].fn, NULL);
-}
-
 static void dispatch(int irq)
 {
 	struct irq_line *l = &lines[irq];

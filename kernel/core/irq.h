@@ -38,7 +38,6 @@ void irq_init(void);
  * irq_cpu_init(). Context: thread or boot. */
 int irq_register(unsigned irq, enum irq_trigger trigger, irq_handler_t fn, void *arg,
 		 const char *name) __must_check;
-void irq_unregister(unsigned irq);
 /* On each CPU as it comes up: the controller's CPU interface and the PPIs and SGIs registered so far. */
 void irq_cpu_init(void);
 

@@ -53,11 +53,3 @@ uintptr_t irqs_off_longest_end(void)
 	}
 	return end;
 }
-
-void irqs_off_reset(void)
-{
-	struct cpu *c;
-
-	for_each_cpu (c)
-		WRITE_ONCE(c->irqs_off_max, 0);
-}

@@ -27,6 +27,5 @@ static inline void irqs_off_end(irqflags_t after, uintptr_t pc)
 uint64_t irqs_off_longest_ns(void);
 /* Where in the code that span ended. */
 uintptr_t irqs_off_longest_end(void);
-void irqs_off_reset(void);
 
 #endif

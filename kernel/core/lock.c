@@ -193,11 +193,6 @@ void assert_irqs_off(void)
 	ASSERT(arch_irqs_off());
 }
 
-void assert_preempt_off(void)
-{
-	ASSERT(arch_irqs_off() || current_base()->preempt_depth > 0);
-}
-
 #else
 
 void lock_check_acquire(const void *lock, enum lock_class cls, bool mutex, bool pair, uintptr_t pc)

@@ -35,13 +35,9 @@ void bug(const char *file, int line, const char *fmt, ...) __printf(3, 4) __nore
 /* Context checks: the comment of a function is the promise, these are the proof. Debug images. */
 #ifdef DEBUG
 void assert_irqs_off(void);
-void assert_preempt_off(void);
 void might_sleep(void);
 #else
 static inline void assert_irqs_off(void)
-{
-}
-static inline void assert_preempt_off(void)
 {
 }
 static inline void might_sleep(void)

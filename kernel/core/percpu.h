@@ -79,8 +79,7 @@ static inline bool in_irq(void)
 }
 
 /* A variable of which each CPU has its own copy, zeroed or as initialised. */
-#define DEFINE_PER_CPU(type, name)  __section(".percpu") __typeof__(type) name
-#define DECLARE_PER_CPU(type, name) extern __typeof__(type) name
+#define DEFINE_PER_CPU(type, name) __section(".percpu") __typeof__(type) name
 #define per_cpu_ptr(var, c)                                                                        \
 	((__typeof__(var) *)((c)->percpu_base + ((uintptr_t) & (var) - (uintptr_t)percpu_start)))
 #define this_cpu_ptr(var) per_cpu_ptr(var, this_cpu())

@@ -38,11 +38,6 @@ void arch_set_user_table(paddr_t root, uint16_t asid)
 		shim_on_user_table(root, asid);
 }
 
-paddr_t arch_user_table(void)
-{
-	return user_table;
-}
-
 unsigned arch_asid_bits(void)
 {
 	return shim_asid_bits;

@@ -209,12 +209,6 @@ void assert_irqs_off(void)
 		BUG("irqs are on");
 }
 
-void assert_preempt_off(void)
-{
-	if (!shim_irqs_off && current_base()->preempt_depth == 0)
-		BUG("preemption is on");
-}
-
 void might_sleep(void)
 {
 	lock_check_may_sleep("might_sleep");

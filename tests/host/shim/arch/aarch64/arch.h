@@ -114,7 +114,6 @@ struct thread *arch_switch(struct thread *prev, struct arch_thread *prev_at, boo
 			   struct thread *next, struct arch_thread *next_at, bool next_user);
 
 void arch_set_user_table(paddr_t root, uint16_t asid);
-paddr_t arch_user_table(void);
 unsigned arch_asid_bits(void);
 void arch_tlb_flush_page(vaddr_t va, uint16_t asid);
 void arch_tlb_flush_page_local(vaddr_t va, uint16_t asid);
