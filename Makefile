@@ -50,7 +50,8 @@ BEARSSL := $(filter-out %_x86ni.c %_x86ni_cbcdec.c %_x86ni_cbcenc.c %_x86ni_ctr.
 S	:= deps/libsodium/src/libsodium
 SODIUM	:= $(sort $(wildcard $(addprefix $(S)/,crypto_core/ed25519/ref10/*.c crypto_sign/ed25519/ref10/*.c \
 	   crypto_scalarmult/curve25519/*.c crypto_scalarmult/curve25519/ref10/*.c crypto_verify/sodium/*.c \
-	   crypto_onetimeauth/poly1305/*.c crypto_onetimeauth/poly1305/donna/*.c)))
+	   crypto_onetimeauth/poly1305/*.c crypto_onetimeauth/poly1305/donna/*.c \
+	   crypto_stream/chacha20/*.c crypto_stream/chacha20/ref/*.c)))
 F	:= deps/device-tree-compiler/libfdt
 LIBFDT	:= $(addprefix $F/,fdt.c fdt_addresses.c fdt_check.c fdt_ro.c fdt_rw.c fdt_strerror.c fdt_wip.c)
 THEIRS	:= $(LWIP) $(BEARSSL) $(SODIUM) $(LIBFDT)
@@ -89,10 +90,13 @@ COMMON := -std=gnu11 -O2 -g -ffreestanding -nostdinc -fno-pie -mcpu=cortex-a53 -
 	  $(if $(filter asan,$(VARIANT)),-DSAN_ADDRESS=1)
 STRICT := -Wall -Wextra -Wno-unused-parameter -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wundef -Wvla \
 	  -Wwrite-strings -Wimplicit-fallthrough -Wframe-larger-than=1024 $(if $(WERROR),-Werror)
+# The crypto loads words from wherever its bytes lie, with __builtin_memcpy() in mind: without these two, each is a
+# call and a byte loop. It never runs before the MMU is on, nor on device memory.
+CRYPTO_FLAGS  := -fbuiltin -mno-strict-align
 LWIP_FLAGS    := -Wall -Wextra -Wno-unused-parameter -Inet
-BEARSSL_FLAGS := -Wall -Wextra -Ideps/bearssl/src -DBR_64=1 -DBR_INT128=1 -DBR_LE_UNALIGNED=1 -DBR_USE_URANDOM=0 \
+BEARSSL_FLAGS := $(CRYPTO_FLAGS) -Wall -Wextra -Ideps/bearssl/src -DBR_64=1 -DBR_INT128=1 -DBR_LE_UNALIGNED=1 -DBR_USE_URANDOM=0 \
 		 -DBR_USE_UNIX_TIME=0 -DBR_RDRAND=0 -DBR_AES_X86NI=0 -DBR_SSE2=0 -DBR_POWER8=0
-SODIUM_FLAGS  := -Wall -Wno-unused-function -I$S/include/sodium -I$S/include/sodium/private -DCONFIGURED=1 -DHAVE_TI_MODE=1 \
+SODIUM_FLAGS  := $(CRYPTO_FLAGS) -Wall -Wno-unused-function -I$S/include/sodium -I$S/include/sodium/private -DCONFIGURED=1 -DHAVE_TI_MODE=1 \
 		 -DNATIVE_LITTLE_ENDIAN=1 -DHAVE_INLINE_ASM=1
 LIBFDT_FLAGS  := -Wall
 # Ours, and door files of net/ which see lwipopts.h the way lwIP does.

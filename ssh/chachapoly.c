@@ -7,15 +7,15 @@
 #include "lib/string.h"
 #include "ssh/cipher.h"
 #include <sodium/crypto_onetimeauth_poly1305.h>
+#include <sodium/crypto_stream_chacha20.h>
 
-/* ChaCha20 with OpenSSH's 8-byte nonce; BearSSL's 12-byte one starts with zeros (the high half of the original
- * 64-bit block counter). */
+/* In place. The 64-bit block counter of the original cipher, and its 8-byte nonce. */
 static void chacha(const uint8_t key[32], uint32_t seq, uint32_t block, uint8_t *p, size_t n)
 {
-	uint8_t iv[12] = { 0 };
+	uint8_t nonce[crypto_stream_chacha20_NONCEBYTES] = { 0 };
 
-	store_be32(iv + 8, seq);
-	br_chacha20_ct_run(key, iv, block, p, n);
+	store_be32(nonce + 4, seq);
+	(void)crypto_stream_chacha20_xor_ic(p, p, n, nonce, block, key);
 }
 
 static void poly_tag(const struct ssh_keys *k, uint32_t seq, const uint8_t *p, size_t len,
