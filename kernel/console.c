@@ -6,9 +6,10 @@
 #include "kernel/core/machine.h"
 #include "kernel/spawn.h"
 #include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/phys/slab.h"
 
 #define RESPAWN_PAUSE_NS (1 * NS_PER_S)
-#define COMMAND_MAX	 512
 
 static const char *const environment[] = { "PATH=/bin:/usr/bin:/tests", "HOME=/root", "TERM=vt100",
 					   "USER=root", NULL };
@@ -52,16 +53,25 @@ static int exit_code(int status)
 	return WSTATUS_EXITED(status) ? WSTATUS_CODE(status) : 128 + WSTATUS_SIGNAL(status);
 }
 
+char *cmdline_dup(const char *name)
+{
+	size_t room = strlen(machine.cmdline) + 1;
+	char *value = kmalloc(room);
+
+	if (value && cmdline_get(name, value, room) < 0) {
+		kfree(value);
+		return NULL;
+	}
+	return value;
+}
+
 static void run_command(void *arg)
 {
-	static char command[COMMAND_MAX];
+	char *command = cmdline_dup("run");
 	const char *const argv[] = { "sh", "-c", command, NULL };
-	int status;
+	int status = command ? run(argv) : -ENOMEM;
 
 	(void)arg;
-	if (cmdline_get("run", command, sizeof(command)) < 0)
-		panic("run= is longer than %d bytes", COMMAND_MAX - 1);
-	status = run(argv);
 	if (status < 0)
 		log_warn("console: cannot run %s: error %d", command, -status);
 	log_info("console: run ended with status %d", exit_code(status));

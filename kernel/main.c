@@ -47,7 +47,7 @@ static void want(int err, const char *what)
 /* In a thread, on whatever CPU. */
 static void boot_thread_main(void *arg)
 {
-	char tests[160];
+	char *tests = cmdline_dup("test");
 
 	(void)arg;
 	vm_init();			      /* address spaces, and the worker that frees them */
@@ -59,7 +59,7 @@ static void boot_thread_main(void *arg)
 	virtio_init();	 /* network, entropy */
 	want(net_init(), "network");
 	log_info("tern: up after %lu us", (unsigned long)(clock_now_ns() / NS_PER_US));
-	if (cmdline_get("test", tests, sizeof(tests)) == 0)
+	if (tests)
 		ktest_run_all(tests);
 	want(ssh_server_start(), "ssh server");
 	console_start(); /* a shell on the console, or run= */
@@ -95,6 +95,9 @@ static void start_cpus(void)
 		log_warn("boot: going on with fewer cpus");
 }
 
+/* Where there is no UART, whoever emulates the machine may listen. */
+static const struct console_ops last_resort = { "semihosting", arch_debug_write };
+
 /* The first C in the kernel's half: CPU 0, irqs off, on the boot stack. */
 void kernel_main(paddr_t tree)
 {
@@ -104,7 +107,8 @@ void kernel_main(paddr_t tree)
 	arch_leave_identity_map();
 	clock_init();
 	problem = machine_init(tree); /* what the device tree says */
-	pl011_init();		      /* from here on there is a console */
+	if (!pl011_init())	      /* from here on there is a console */
+		log_set_console(&last_resort);
 	if (problem)
 		panic("machine: %s", problem);
 	arch_describe_cpu(text, sizeof(text));

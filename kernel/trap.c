@@ -68,7 +68,7 @@ void trap_sync_user(struct trap_frame *f, uint64_t esr, uint64_t far)
 			   esr_abort_kind(esr));
 		break;
 	case ESR_WFX:
-		/* a program's wfi would stop this CPU until an interrupt, and no tick comes: it only gives way */
+		/* a program's wfi or wfe would stop this CPU until an interrupt, and no tick comes: it only gives way */
 		f->elr += INSN_SIZE;
 		sched_yield();
 		break;

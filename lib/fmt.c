@@ -101,8 +101,8 @@ static const char *parse_count(const char *f, int *out)
 {
 	int v = 0;
 
-	while (*f >= '0' && *f <= '9')
-		v = MIN(v * 10 + (*f++ - '0'), 4096);
+	for (; *f >= '0' && *f <= '9'; f++)
+		v = MIN(v * 10 + (*f - '0'), 4096);
 	*out = v;
 	return f;
 }

@@ -603,7 +603,7 @@ void net_if_detach(struct interface *i)
 static void start(struct netdev *d, void *arg)
 {
 	char text[64];
-	bool given = cmdline_get("ip", text, sizeof(text)) == 0;
+	bool given = cmdline_get("ip", text, sizeof(text)) != -ENOENT;
 	struct interface *i;
 
 	log_info("net: %s: virtio-net over %s, %02x:%02x:%02x:%02x:%02x:%02x", d->name, d->driver,

@@ -25,18 +25,6 @@ import guest  # noqa: E402  (the path above leads to it)
 LINE = re.compile(r"^(?:\[\s*\d+\.\d+\] )?ktest: (.*?)\s*$")
 
 
-def batches(names, room=140):
-    """The names in groups that fit the kernel's test= word."""
-    group = []
-    for name in names:
-        if group and len(",".join(group + [name])) > room:
-            yield group
-            group = []
-        group.append(name)
-    if group:
-        yield group
-
-
 def known_tests(image):
     """The names that the sources define; what runs is held against this."""
     names = []
@@ -209,10 +197,9 @@ def main():
             first + i + 1 for i in range(args.seeds)]
         for smp in args.smp.split(","):
             for seed in seeds:
-                for group in batches(names) if args.k else [names]:
-                    run = Run(args, int(smp), seed, group)
-                    good, bad = run.judge(run.go())
-                    passed, failed = passed + good, failed + bad
+                run = Run(args, int(smp), seed, names)
+                good, bad = run.judge(run.go())
+                passed, failed = passed + good, failed + bad
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 

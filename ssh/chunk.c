@@ -51,7 +51,7 @@ int ssh_chunks_add(struct ssh_chan *ch, const uint8_t *p, size_t n)
 void ssh_chunks_take(struct ssh_chan *ch, size_t n)
 {
 	ch->waiting -= n;
-	while (n > 0) {
+	while (n > 0 && ch->first) {
 		struct ssh_chunk *k = ch->first;
 		size_t some = MIN(n, (size_t)(k->tail - k->head));
 

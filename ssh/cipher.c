@@ -60,6 +60,6 @@ void ssh_keys_init(struct ssh_keys *k, const struct ssh_cipher_alg *cipher,
 	k->length_outside = aead || (mac && mac->etm);
 	k->head_len = mac && !k->length_outside ? cipher->block : 4;
 	cipher->init(k, key, iv);
-	if (k->mac)
+	if (!aead && mac)
 		br_hmac_key_init(&k->hmac, mac->hash, mac_key, mac->len);
 }

@@ -69,7 +69,7 @@ void ssh_fingerprint(struct bytes blob, char text[SSH_FINGERPRINT_BYTES])
 	br_sha256_init(&ctx);
 	br_sha256_update(&ctx, blob.p, blob.n);
 	br_sha256_out(&ctx, digest);
-	memcpy(text, "SHA256:", 7);
+	(void)str_copy(text, "SHA256:", SSH_FINGERPRINT_BYTES);
 	base64_encode(digest, sizeof(digest), text + 7, false);
 }
 

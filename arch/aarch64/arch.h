@@ -35,9 +35,9 @@ paddr_t arch_image_start(void);
 /* The whole image, bss included, rounded up to pages. */
 size_t arch_image_size(void);
 
-/* boot, in this order, by machine_init(): show up to 2 MiB of device tree at pa (read-only, stays; NULL if it cannot
- * be mapped); say where RAM begins; map each range of it (false: outside the linear map, or too many pieces). */
-const void *arch_map_tree(paddr_t pa) __must_check;
+/* boot, in this order, by machine_init(): show size bytes of device tree at pa (read-only, stays; NULL: they are more
+ * than its window takes; again with a larger size is allowed); say where RAM begins; map each range of it (false: outside the linear map, or too many pieces). */
+const void *arch_map_tree(paddr_t pa, size_t size) __must_check;
 void arch_set_linear_base(uint64_t lowest_ram);
 bool arch_map_ram(uint64_t start, uint64_t size) __must_check;
 /* boot, on each CPU: forget the map of the image at its physical address, over which the MMU was turned on. */
@@ -289,6 +289,8 @@ uint64_t arch_mpidr(void);
 paddr_t arch_secondary_entry(void);
 /* Stop with an exit status: semihosting if it answers, else PSCI SYSTEM_OFF. Any context. Does not return. */
 void arch_machine_exit(int status) __noreturn;
+/* Write by semihosting, if it answers: the last resort where there is no console. Any context. */
+void arch_debug_write(const char *s, size_t n);
 
 /* How firmware is called: told once by machine_init(). A call before that returns -1 (not supported). */
 void arch_set_psci_conduit(bool smc);

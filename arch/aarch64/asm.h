@@ -4,7 +4,8 @@
 #define TERN_ARCH_AARCH64_ASM_H
 
 /* SCTLR_EL1: the bits that are RES1 where they mean nothing, and no MMU. Bit 23 (SPAN) is cleared on CPUs with
- * PAN, so that each exception to EL1 sets PAN. */
+ * PAN, so that each exception to EL1 sets PAN. nTWI and
+ * nTWE stay clear: a program's wfi and wfe trap and give way. */
 #define SCTLR_RES1     0x30d00980
 #define SCTLR_SPAN_BIT 23
 #define SCTLR_M	       (1 << 0)
@@ -14,12 +15,10 @@
 #define SCTLR_I	       (1 << 12)
 #define SCTLR_DZE      (1 << 14)
 #define SCTLR_UCT      (1 << 15)
-#define SCTLR_NTWI     (1 << 16)
-#define SCTLR_NTWE     (1 << 18)
 #define SCTLR_UCI      (1 << 26)
 #define SCTLR_ON                                                                                   \
 	(SCTLR_RES1 | SCTLR_M | SCTLR_C | SCTLR_SA | SCTLR_SA0 | SCTLR_I | SCTLR_DZE | SCTLR_UCT | \
-	 SCTLR_NTWE | SCTLR_UCI)
+	 SCTLR_UCI)
 
 /* TCR_EL1 but for the address size and ASID size: 39-bit halves, 4 KiB granule, inner shareable, write-back
  * walks, ASIDs in TTBR0 (A1 = 0). */

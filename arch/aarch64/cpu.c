@@ -7,7 +7,7 @@
 #include "lib/fmt.h"
 #include "lib/string.h"
 
-void semihost_exit(const uint64_t block[2]);
+bool semihost_call(uint64_t op, const void *arg);
 
 enum conduit { CONDUIT_UNKNOWN, CONDUIT_HVC, CONDUIT_SMC };
 static enum conduit conduit; /* [init] */
@@ -142,14 +142,22 @@ int64_t arch_psci_call(uint64_t fn, uint64_t a1, uint64_t a2, uint64_t a3)
 }
 
 #define PSCI_SYSTEM_OFF		 0x84000008
+#define SEMIHOST_WRITEC		 0x03
+#define SEMIHOST_EXIT		 0x18
 #define SEMIHOST_EXIT_REASON_APP 0x20026
+
+void arch_debug_write(const char *s, size_t n)
+{
+	while (n-- > 0 && semihost_call(SEMIHOST_WRITEC, s++))
+		;
+}
 
 void arch_machine_exit(int status)
 {
 	const uint64_t block[2] = { SEMIHOST_EXIT_REASON_APP, (uint64_t)status };
 
 	arch_irq_disable();
-	semihost_exit(block);
+	(void)semihost_call(SEMIHOST_EXIT, block);
 	arch_psci_call(PSCI_SYSTEM_OFF, 0, 0, 0);
 	for (;;)
 		arch_wait_for_interrupt();

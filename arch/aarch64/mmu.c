@@ -62,15 +62,17 @@ bool arch_map_ram(uint64_t start, uint64_t size)
 	       map_linear_part(start, end, ro_end, UINT64_MAX, PTE_WRITE);
 }
 
-/* The device area is filled from its bottom in 2 MiB blocks; the last 4 MiB show the device tree. */
+/* The device area is filled from its bottom in 2 MiB blocks; the last 64 MiB show the device tree. */
 #define BLOCK	    BIT(21)
-#define TREE_WINDOW (DEVICE_AREA_BASE + DEVICE_AREA_SIZE - 2 * BLOCK)
+#define TREE_ROOM   (32 * BLOCK)
+#define TREE_WINDOW (DEVICE_AREA_BASE + DEVICE_AREA_SIZE - TREE_ROOM)
 
-const void *arch_map_tree(paddr_t pa)
+const void *arch_map_tree(paddr_t pa, size_t size)
 {
 	uint64_t base = ALIGN_DOWN(pa.pa, BLOCK);
 
-	if (!map_kernel(TREE_WINDOW, base, 2 * BLOCK, 0))
+	if (size > TREE_ROOM - BLOCK ||
+	    !map_kernel(TREE_WINDOW, base, ALIGN_UP(pa.pa + size, BLOCK) - base, 0))
 		return NULL;
 	return (const void *)(TREE_WINDOW + (pa.pa - base));
 }

@@ -117,11 +117,12 @@ FUNC(arch_probe_read64)
 	ex_entry 10b, 3b
 END(arch_probe_read64)
 
-/* void semihost_exit(const uint64_t block[2] x0): returns if nobody serves semihosting calls. */
-FUNC(semihost_exit)
-	mov	x1, x0
-	mov	w0, #0x18
+/* bool semihost_call(uint64_t op x0, const void *arg x1): false if nobody serves semihosting calls. */
+FUNC(semihost_call)
 10:	hlt	#0xf000
-3:	ret
+	mov	w0, #1
+	ret
+3:	mov	w0, #0
+	ret
 	ex_entry 10b, 3b
-END(semihost_exit)
+END(semihost_call)

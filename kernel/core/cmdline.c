@@ -88,11 +88,12 @@ int cmdline_get(const char *name, char *value, size_t size)
 		return -ENOENT;
 	while ((c = word_next(&w)) >= 0) {
 		if (n + 1 < size)
-			value[n++] = (char)c;
+			value[n] = (char)c;
+		n++;
 	}
 	if (size)
-		value[n] = '\0';
-	return 0;
+		value[MIN(n, size - 1)] = '\0';
+	return n < size ? 0 : -E2BIG;
 }
 
 bool cmdline_has(const char *name)

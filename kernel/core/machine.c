@@ -9,8 +9,7 @@
 #include "kernel/core/log.h"
 #include "lib/string.h"
 
-#define TREE_SIZE_MAX (2UL << 20)
-#define DEPTH_MAX     16
+#define DEPTH_MAX 16
 /* No CPU has wider physical addresses. */
 #define PHYS_MAX BIT(52)
 
@@ -406,11 +405,14 @@ const char *machine_init(paddr_t tree_pa)
 
 	machine.cmdline = "";
 	machine.cpus = cpu_table;
-	tree = arch_map_tree(tree_pa);
-	if (!tree || fdt_check_header(tree) != 0 || fdt_totalsize(tree) > TREE_SIZE_MAX) {
+	tree = arch_map_tree(tree_pa, sizeof(struct fdt_header));
+	if (!tree || fdt_check_header(tree) != 0) {
 		tree = NULL;
 		return "no device tree";
 	}
+	tree = arch_map_tree(tree_pa, fdt_totalsize(tree));
+	if (!tree)
+		return "a device tree larger than its window";
 	walk(find_devices, NULL);
 	walk(find_ram, NULL);
 	walk(find_cpus, NULL);

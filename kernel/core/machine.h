@@ -67,7 +67,7 @@ unsigned machine_for_each_device(const char *compatible,
 void *device_map(struct phys_range r);
 
 /* The kernel command line: words NAME or NAME=VALUE separated by blanks, quotes as in the shell.
- * cmdline_get copies the value of the last such word; 0, or -ENOENT. */
+ * cmdline_get copies the value of the last such word; 0, -ENOENT, or -E2BIG: cut to what fits. */
 int cmdline_get(const char *name, char *value, size_t size) __must_check;
 bool cmdline_has(const char *name);
 uint64_t cmdline_u64(const char *name, uint64_t dflt);

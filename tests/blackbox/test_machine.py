@@ -124,10 +124,48 @@ def test_gicv3_boots():
 
 
 def packed(blob):
-    """A device tree without the room that QEMU leaves behind it: the kernel takes at most 2 MiB."""
+    """A device tree without the room that QEMU leaves behind it: it is doubled at each load."""
     strings, = struct.unpack_from(">I", blob, 12)
     size, = struct.unpack_from(">I", blob, 32)
     return blob[:4] + struct.pack(">I", strings + size) + blob[8:strings + size]
+
+
+def dumped_tree(tmp_path):
+    blob = tmp_path / "virt.dtb"
+    subprocess.run([QEMU, "-M", f"virt,dumpdtb={blob}", "-cpu", "cortex-a76", "-m", "512M", "-display", "none"], check=True,
+                   stderr=subprocess.DEVNULL)
+    return blob, packed(blob.read_bytes())
+
+
+def with_junk(tree, size):
+    """The tree with a property of that size in its root node."""
+    head = list(struct.unpack_from(">10I", tree))
+    struct_at, strings_at, struct_size, strings_size = head[2], head[3], head[9], head[8]
+    nodes, names = tree[struct_at:struct_at + struct_size], tree[strings_at:strings_at + strings_size]
+    # behind the root's FDT_BEGIN_NODE and its empty name
+    nodes = nodes[:8] + struct.pack(">3I", 3, size, len(names)) + bytes(size) + nodes[8:]
+    names += b"junk\0"
+    head[1], head[3] = struct_at + len(nodes) + len(names), struct_at + len(nodes)
+    head[8], head[9] = len(names), len(nodes)
+    return struct.pack(">10I", *head) + tree[40:struct_at] + nodes + names
+
+
+def test_large_tree_boots(tmp_path):
+    """Three megabytes of tree: more than the boot protocol allows, and no reason to stop."""
+    blob, tree = dumped_tree(tmp_path)
+    blob.write_bytes(with_junk(tree, 3 << 20))
+    _, text = boot_and_read(qemu_words(mem="512M", add=["-dtb", str(blob)]), until=r"ssh: host key")
+    assert "ssh: host key" in text, text[-2000:]
+    assert not guestlib.forbidden_lines(text)
+
+
+def test_too_large_tree_is_said(tmp_path):
+    """What the kernel cannot show itself, it cannot read: nothing is known of the machine, and yet that is said."""
+    blob, tree = dumped_tree(tmp_path)
+    blob.write_bytes(with_junk(tree, 40 << 20))
+    status, text = boot_and_read(qemu_words(mem="512M", add=["-dtb", str(blob)]))
+    assert status not in (0, None, -9), text[-2000:]
+    assert re.search(r"PANIC: machine: a device tree larger than its window", text), text[-2000:]
 
 
 @pytest.mark.parametrize("what, old, new, words", [
@@ -136,10 +174,7 @@ def packed(blob):
     ("no cpu", b"cpu@0", b"xpu@0", r"cpu")], ids=lambda x: x if isinstance(x, str) and " " in x else "")
 def test_undecodable_machine_stops_with_a_status(tmp_path, what, old, new, words):
     """A device tree that lacks something (QEMU itself puts the memory in): said on the console, failing status."""
-    blob = tmp_path / "virt.dtb"
-    subprocess.run([QEMU, "-M", f"virt,dumpdtb={blob}", "-cpu", "cortex-a76", "-m", "128M", "-display", "none"], check=True,
-                   stderr=subprocess.DEVNULL)
-    data = packed(blob.read_bytes())
+    blob, data = dumped_tree(tmp_path)
     assert old in data
     data = data.replace(old, new)
     if what == "no cpu":
@@ -148,3 +183,9 @@ def test_undecodable_machine_stops_with_a_status(tmp_path, what, old, new, words
     status, text = boot_and_read(qemu_words(add=["-dtb", str(blob)]), seconds=20)
     assert status not in (0, None, -9), text[-2000:]
     assert re.search(r"PANIC: .*" + words, text), text[-2000:]
+
+
+def test_long_command_line_word():
+    """A word of the command line has no size of its own."""
+    _, text = boot_and_read(qemu_words(add=["-append", "run='echo " + "x" * 900 + "; echo the end'"]), until=r"run ended")
+    assert "the end" in text and "run ended with status 0" in text, text[-2000:]

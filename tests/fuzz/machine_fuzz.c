@@ -19,9 +19,9 @@ uint64_t arch_linear_pa;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-const void *arch_map_tree(paddr_t pa)
+const void *arch_map_tree(paddr_t pa, size_t size)
 {
-	return window;
+	return size <= WINDOW ? window : NULL;
 }
 
 void arch_set_linear_base(uint64_t lowest_ram)

@@ -16,9 +16,9 @@ static uint8_t window[1 << 16];
 uintptr_t shim_linear_base;
 uint64_t arch_linear_pa;
 
-const void *arch_map_tree(paddr_t pa)
+const void *arch_map_tree(paddr_t pa, size_t size)
 {
-	return window;
+	return size <= sizeof(window) ? window : NULL;
 }
 
 void arch_set_linear_base(uint64_t lowest_ram)

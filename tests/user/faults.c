@@ -57,7 +57,7 @@ static int misdeed(int what)
 	case 10:
 		abort();
 	case 11:
-		__asm__ volatile("wfi");
+		__asm__ volatile("wfe\n\twfi");
 		return 77;
 	case 12:
 		m = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

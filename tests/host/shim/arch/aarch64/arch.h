@@ -152,7 +152,7 @@ struct arch_jump_buf {
 #define arch_jump(b, v) longjmp((b)->env, (v))
 
 /* What kernel/core/machine.c asks of the boot; tests/fuzz/machine_fuzz.c has them. */
-const void *arch_map_tree(paddr_t pa);
+const void *arch_map_tree(paddr_t pa, size_t size);
 void arch_set_linear_base(uint64_t lowest_ram);
 bool arch_map_ram(uint64_t start, uint64_t size);
 void *arch_map_device(uint64_t start, uint64_t size);
