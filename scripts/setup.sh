@@ -6,9 +6,10 @@ set -eu
 usage()
 {
 	cat <<-EOF
-	usage: scripts/setup.sh [--no-install] [--tests]
+	usage: scripts/setup.sh [--no-install] [--tests] [--bench]
 	  --no-install  only list what is missing; fail if anything is
 	  --tests       what scripts/test.sh needs too
+	  --bench       what building the Linux that tern is measured against needs too
 	EOF
 }
 
@@ -38,6 +39,13 @@ needed()
 	shellcheck shellcheck checks the scripts
 	cppcheck cppcheck analyses the kernel
 	EOF
+	[ -z "$bench" ] || cat <<-EOF
+	gcc gcc compiles the tools that build Linux
+	libc6-dev - is what they are built on
+	flex flex makes the reader of its configuration
+	bison bison makes the reader of its configuration
+	bc bc computes one of its headers
+	EOF
 }
 
 die()
@@ -46,11 +54,12 @@ die()
 	exit 1
 }
 
-install=yes tests=
+install=yes tests='' bench=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--no-install) install= ;;
 	--tests) tests=yes ;;
+	--bench) bench=yes ;;
 	--help | -h) usage; exit 0 ;;
 	*) usage >&2; exit 2 ;;
 	esac
