@@ -41,13 +41,14 @@ struct net_counters {
 	uint64_t rx_no_memory; /* dropped: no buffer to put in its place */
 	uint64_t rx_bad;       /* dropped: unusable length, or lwIP refused it */
 	uint64_t tx_frames;
-	uint64_t tx_full;   /* lwIP was told to wait */
-	uint64_t tx_errors; /* not sent: broken device, no memory */
-	uint64_t tx_copied; /* frames in too many pieces */
-	uint64_t resets;    /* devices mended */
-	uint64_t tolerated; /* lwIP assertions that a peer broke */
-	uint64_t polls;	    /* rounds of the network thread */
-	uint64_t wakes;	    /* of the network thread by others */
+	uint64_t tx_full;	   /* lwIP was told to wait */
+	uint64_t tx_errors;	   /* not sent: broken device, no memory */
+	uint64_t tx_copied;	   /* frames in too many pieces */
+	uint64_t resets;	   /* devices mended */
+	uint64_t tolerated;	   /* lwIP assertions that a peer broke */
+	uint64_t polls;		   /* rounds of the network thread */
+	uint64_t wakes;		   /* of the network thread by others */
+	uint64_t time_waits_ended; /* by a new connection between the same ports */
 };
 extern struct net_counters net_counters;
 

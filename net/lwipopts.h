@@ -87,6 +87,9 @@
 #define LWIP_HOOK_TCP_ISN(local_ip, local_port, remote_ip, remote_port)                            \
 	net_tcp_isn((local_ip), sizeof(*(local_ip)), (local_port), (remote_ip), (remote_port))
 
+#define LWIP_HOOK_IP4_INPUT(p, in) net_see_packet((p), (in))
+#define LWIP_HOOK_IP6_INPUT(p, in) net_see_packet((p), (in))
+
 /* --- checksums: one pass with the copy on sending, our own routine elsewhere --- */
 #define LWIP_CHECKSUM_ON_COPY 1
 #define LWIP_CHKSUM	      net_checksum

@@ -85,6 +85,7 @@ void net_report(void (*line)(void *arg, const char *text), void *arg)
 		{ "resets", c.resets },
 		{ "polls", c.polls },
 		{ "wakes", c.wakes },
+		{ "time_waits_ended", c.time_waits_ended },
 		{ "rx_buffers", u.rx_buffers },
 		{ "rx_posted", u.rx_posted },
 		{ "sockets", u.sockets },

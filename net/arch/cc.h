@@ -57,6 +57,11 @@ void net_mem_free(void *p);
 uint32_t net_tcp_isn(const void *local_ip, size_t ip_size, uint16_t local_port,
 		     const void *remote_ip, uint16_t remote_port);
 
+/* net/timewait.c: looks at each IP packet before lwIP does; 0: lwIP goes on with it. NET_CORE held. */
+struct netif;
+struct pbuf;
+int net_see_packet(struct pbuf *p, struct netif *in);
+
 /* net/checksum.c: the Internet checksum's sum (not inverted), as lwIP wants it: of bytes in memory order. */
 uint16_t net_checksum(const void *p, int len);
 uint16_t net_checksum_copy(void *dst, const void *src, uint16_t len);

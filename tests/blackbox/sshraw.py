@@ -71,8 +71,17 @@ def kexinit(kex="curve25519-sha256,ext-info-c,kex-strict-c-v00@openssh.com", hos
 
 
 class Raw:
-    def __init__(self, port, timeout=10):
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+    def __init__(self, port, timeout=10, source_port=0):
+        self.sock = socket.socket()
+        self.sock.settimeout(timeout)
+        try:
+            if source_port:
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                self.sock.bind(("127.0.0.1", source_port))
+            self.sock.connect(("127.0.0.1", port))
+        except OSError:
+            self.sock.close()
+            raise
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.inbuf = b""
         self.version = b"SSH-2.0-rawtest"

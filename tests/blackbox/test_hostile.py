@@ -257,6 +257,22 @@ def test_connection_message_before_authentication(guest, payload, service):
         closes(r, lambda: r.send(payload))
 
 
+def test_same_port_again(guest):
+    """A client's system may give it the port of a connection that the guest has just ended: the guest's TIME_WAIT is
+    no reason to let it wait. Each is answered far sooner than anybody's SYN would be sent again (6 s by QEMU)."""
+    port = None
+    for _ in range(20):
+        with Raw(guest.port, timeout=5, source_port=port or 0) as r:
+            port = r.sock.getsockname()[1]
+            r.handshake().start_service()
+            closes(r, lambda: r.send(bytes([sshraw.AUTH_SUCCESS])), seconds=5)
+            # The server closes first: its end, not ours, is the one that waits.
+            try:
+                assert r.sock.recv(1) == b""
+            except ConnectionResetError:
+                pass
+
+
 def test_client_that_sends_success_and_goes_on(guest):
     with raw(guest) as r:
         r.handshake().start_service()

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <lwip/priv/tcp_priv.h>
+#include <lwip/prot/tcp.h>
+
 #include "fs/file.h"
 #include "lib/errno.h"
 #include "net/arch/cc.h"
@@ -648,6 +651,65 @@ TEST(net_nth_allocation_fails)
 		CHECK_MSG(env_objects <= before + 6, "%llu objects more after failing %llu",
 			  (unsigned long long)(env_objects - before), (unsigned long long)n);
 	}
+}
+
+/* The peer's SYN from port to 7, numbered seq. The flags of the answer. */
+static uint8_t answer_to_syn(uint16_t port, uint32_t seq)
+{
+	static const uint8_t self_ip[] = { 10, 9, 0, 1 }, peer_ip[] = MIRROR_PEER;
+	uint8_t f[54] = { [12] = 8, [14] = 0x45, [17] = 40, [22] = 64,	[23] = 6,
+			  [37] = 7, [46] = 0x50, [47] = 2,  [48] = 0x10 };
+	uint8_t pseudo[32] = { [9] = 6, [11] = 20 };
+	uint16_t sum;
+
+	memcpy(f, wire.nd.mac, 6);
+	f[6] = 2;
+	memcpy(f + 26, peer_ip, 4);
+	memcpy(f + 30, self_ip, 4);
+	port = lwip_htons(port);
+	seq = lwip_htonl(seq);
+	memcpy(f + 34, &port, 2);
+	memcpy(f + 38, &seq, 4);
+	memcpy(pseudo, f + 26, 8);
+	memcpy(pseudo + 12, f + 34, 20);
+	sum = (uint16_t)~naive_sum(f + 14, 20);
+	memcpy(f + 24, &sum, 2);
+	sum = (uint16_t)~naive_sum(pseudo, 32);
+	memcpy(f + 50, &sum, 2);
+	wire.last_len = 0;
+	CHECK(wire_receive(f, sizeof(f)));
+	wire_settle();
+	return wire.last_len >= 54 ? wire.last[47] : 0;
+}
+
+/* A peer takes the ports of a connection that has ended here: above the old one's numbers it is answered at once. */
+TEST(net_same_ports_again)
+{
+	struct socket_addr from;
+	uint32_t end;
+
+	connect_pair();
+	CHECK_EQ(socket_local(client, &from), 0);
+	file_put(server);
+	wire_run(2);
+	file_put(client);
+	wire_run(100);
+	CHECK(tcp_tw_pcbs && !tcp_tw_pcbs->next && tcp_tw_pcbs->local_port == 7);
+	if (!tcp_tw_pcbs)
+		return;
+	end = tcp_tw_pcbs->rcv_nxt;
+	wire.mirror = false;
+	CHECK_EQ(answer_to_syn(from.port, end - 1000), TCP_ACK);
+	CHECK_EQ(answer_to_syn(from.port, end), TCP_RST | TCP_ACK);
+	CHECK_EQ(answer_to_syn((uint16_t)(from.port + 1), end + 1000), TCP_SYN | TCP_ACK);
+	CHECK(tcp_tw_pcbs != NULL);
+	CHECK_EQ(answer_to_syn(from.port, end + 1000), TCP_SYN | TCP_ACK);
+	CHECK(tcp_tw_pcbs == NULL);
+	wire_clear();
+	file_put(listener);
+	wire_run(60000);
+	wire.mirror = true;
+	all_closed();
 }
 
 TEST(net_frames_of_all_sizes)
