@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: MIT
 """A small SSH client that says exactly what it is told, for the negative tests: right or wrong, whole or
-in pieces. Key exchange curve25519-sha256, cipher aes128-gcm@openssh.com, client key ed25519. Not for use:
-it trusts the host key it is shown, except that it checks the signature when asked to."""
+in pieces; and for the bench, because it costs little. Key exchange curve25519-sha256, ciphers
+aes128-gcm@openssh.com and chacha20-poly1305@openssh.com, client key ed25519. Not for use: it trusts the
+host key it is shown, except that it checks the signature when asked to."""
 import hashlib
 import os
 import socket
 import struct
 
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import poly1305, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+GCM, CHACHA = "aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com"
 DISCONNECT, IGNORE, UNIMPLEMENTED, DEBUG, SERVICE_REQUEST, SERVICE_ACCEPT, EXT_INFO = 1, 2, 3, 4, 5, 6, 7
 KEXINIT, NEWKEYS, KEX_INIT, KEX_REPLY = 20, 21, 30, 31
 AUTH_REQUEST, AUTH_FAILURE, AUTH_SUCCESS, AUTH_BANNER, AUTH_PK_OK = 50, 51, 52, 53, 60
@@ -64,14 +67,96 @@ class Closed(Exception):
         self.code = code
 
 
+class Plain:
+    """Before NEWKEYS: no cipher. The other ciphers look the same from outside."""
+    block, head = 8, 5      # padding fills up to block; head bytes before the payload count for it
+
+    def seal(self, size, body):
+        return size + body
+
+    def open(self, take):
+        """take(n) gives the next n bytes from the wire; returns the body."""
+        return take(length_of(take(4)))
+
+
+class Gcm:
+    """AES128-GCM: the length stays readable, the nonce counts by itself."""
+    block, head = 16, 1
+
+    def __init__(self, derive, iv, key):
+        self.aead = AESGCM(derive(key, 16))
+        self.fixed, self.count = struct.unpack(">IQ", derive(iv, 12))
+
+    def nonce(self):
+        nonce = struct.pack(">IQ", self.fixed, self.count)
+        self.count = (self.count + 1) & ((1 << 64) - 1)
+        return nonce
+
+    def seal(self, size, body):
+        return size + self.aead.encrypt(self.nonce(), body, size)
+
+    def open(self, take):
+        size = take(4)
+        return self.aead.decrypt(self.nonce(), take(length_of(size) + 16), size)
+
+
+class ChaCha:
+    """chacha20-poly1305@openssh.com: one key for the length, one for the rest, the nonce is the number of
+    the packet: with strict key exchange, counted from NEWKEYS."""
+    block, head = 8, 1
+
+    def __init__(self, derive, iv, key):
+        keys = derive(key, 64)
+        self.body_key, self.size_key, self.count = keys[:32], keys[32:], 0
+
+    def stream(self, key):
+        return Cipher(algorithms.ChaCha20(key, bytes(8) + struct.pack(">Q", self.count)),
+                      None).encryptor().update
+
+    def tag(self, tag_key, sealed):
+        mac = poly1305.Poly1305(tag_key)
+        mac.update(sealed)
+        return mac.finalize()
+
+    def body_stream(self):
+        """The key of the tag is the first of the 64-byte blocks; the body starts with the second."""
+        stream = self.stream(self.body_key)
+        return stream(bytes(64))[:32], stream
+
+    def seal(self, size, body):
+        size = self.stream(self.size_key)(size)
+        tag_key, stream = self.body_stream()
+        sealed = size + stream(body)
+        self.count = (self.count + 1) & 0xffffffff
+        return sealed + self.tag(tag_key, sealed)
+
+    def open(self, take):
+        size = take(4)
+        length = length_of(self.stream(self.size_key)(size))
+        tag_key, stream = self.body_stream()
+        sealed = take(length + 16)
+        assert self.tag(tag_key, size + sealed[:-16]) == sealed[-16:], "a wrong tag"
+        self.count = (self.count + 1) & 0xffffffff
+        return stream(sealed[:-16])
+
+
+CIPHERS = {GCM: Gcm, CHACHA: ChaCha}
+
+
+def length_of(size_bytes):
+    size = struct.unpack(">I", size_bytes)[0]
+    assert size <= 300000, f"a packet of {size} bytes"
+    return size
+
+
 def kexinit(kex="curve25519-sha256,ext-info-c,kex-strict-c-v00@openssh.com", host="ssh-ed25519",
-            cipher="aes128-gcm@openssh.com", mac="hmac-sha2-256", guess=False):
+            cipher=GCM, mac="hmac-sha2-256", guess=False):
     lists = [kex, host, cipher, cipher, mac, mac, "none", "none", "", ""]
     return bytes([KEXINIT]) + os.urandom(16) + b"".join(string(x) for x in lists) + bytes([guess]) + u32(0)
 
 
 class Raw:
-    def __init__(self, port, timeout=10, source_port=0):
+    def __init__(self, port, timeout=10, source_port=0, cipher=GCM):
         self.sock = socket.socket()
         self.sock.settimeout(timeout)
         try:
@@ -86,8 +171,9 @@ class Raw:
         self.inbuf = b""
         self.version = b"SSH-2.0-rawtest"
         self.server_version = None
-        self.send_key = self.recv_key = None  # (AESGCM, iv as an integer of 12 bytes)
-        self.pending = None                   # keys that take effect with NEWKEYS
+        self.cipher = cipher
+        self.sender, self.receiver = Plain(), Plain()
+        self.pending = None                   # ciphers that take effect with NEWKEYS
         self.session_id = None
         self.my_kexinit = self.their_kexinit = None
         self.ext_info = None
@@ -132,35 +218,20 @@ class Raw:
 
     def packet(self, payload, padding=None, length=None):
         """The bytes of one packet as it would be sent now; padding and length may be made wrong."""
-        block = 16 if self.send_key else 8
-        head = 1 if self.send_key else 5
-        pad = block - (head + len(payload)) % block
+        block = self.sender.block
+        pad = block - (self.sender.head + len(payload)) % block
         if pad < 4:
             pad += block
         pad = pad if padding is None else padding
         body = bytes([pad & 255]) + payload + os.urandom(pad)
-        size = u32(len(body) if length is None else length)
-        if not self.send_key:
-            return size + body
-        aead, iv = self.send_key
-        sealed = aead.encrypt(iv.to_bytes(12, "big"), body, size)
-        self.send_key = (aead, step(iv))
-        return size + sealed
+        return self.sender.seal(u32(len(body) if length is None else length), body)
 
     def send(self, payload, **wrong):
         self.send_bytes(self.packet(payload, **wrong))
 
     def receive(self):
         """The next payload. Raises Closed on DISCONNECT or end."""
-        size_bytes = self.read_exactly(4)
-        size = struct.unpack(">I", size_bytes)[0]
-        assert size <= 300000, f"a packet of {size} bytes"
-        if self.recv_key:
-            aead, iv = self.recv_key
-            body = aead.decrypt(iv.to_bytes(12, "big"), self.read_exactly(size + 16), size_bytes)
-            self.recv_key = (aead, step(iv))
-        else:
-            body = self.read_exactly(size)
+        body = self.receiver.open(self.read_exactly)
         payload = body[1:len(body) - body[0]]
         if payload[0] == DISCONNECT:
             raise Closed(struct.unpack(">I", payload[1:5])[0])
@@ -184,7 +255,7 @@ class Raw:
         self.read_version()
 
     def exchange_kexinit(self, payload=None):
-        self.my_kexinit = payload or kexinit()
+        self.my_kexinit = payload or kexinit(cipher=self.cipher)
         self.send(self.my_kexinit)
         self.their_kexinit = self.receive_type(KEXINIT)
 
@@ -208,16 +279,18 @@ class Raw:
         self.session_id = self.session_id or digest
 
         def derive(letter, n):
-            return hashlib.sha256(shared + digest + letter + self.session_id).digest()[:n]
+            out = hashlib.sha256(shared + digest + letter + self.session_id).digest()
+            while len(out) < n:
+                out += hashlib.sha256(shared + digest + out).digest()
+            return out[:n]
 
-        self.pending = [(AESGCM(derive(key, 16)), int.from_bytes(derive(iv, 12), "big"))
-                        for iv, key in ((b"A", b"C"), (b"B", b"D"))]
+        self.pending = [CIPHERS[self.cipher](derive, iv, key) for iv, key in ((b"A", b"C"), (b"B", b"D"))]
 
     def new_keys(self):
         self.send(bytes([NEWKEYS]))
-        self.send_key = self.pending[0]
+        self.sender = self.pending[0]
         self.receive_type(NEWKEYS)
-        self.recv_key = self.pending[1]
+        self.receiver = self.pending[1]
 
     def handshake(self, check=False):
         self.hello()
@@ -272,11 +345,6 @@ class Raw:
             return closed.code
         except TimeoutError:
             raise AssertionError(f"still open after {seconds} s") from None
-
-
-def step(iv):
-    """The invocation counter: the low 64 bits of the nonce."""
-    return (iv >> 64 << 64) | ((iv + 1) & ((1 << 64) - 1))
 
 
 def load_key(path):
