@@ -89,6 +89,11 @@ def test_upload_to_sink(guest, size):
     assert done.stdout.decode().split() == [str(size), hashlib.sha256(data).hexdigest()]
 
 
+def test_sink_only_counts(guest):
+    assert guest.ssh("sink", "-c", data=b"x" * 70000, check=True).stdout == b"70000\n"
+    assert guest.ssh("sink", "-x").returncode == 2
+
+
 @pytest.mark.parametrize("size", [0, 1, 8, 5000, 200000])
 def test_download_from_flood(guest, size):
     assert guest.ssh("flood", str(size), "7", timeout=180, check=True).stdout == flood_bytes(size, 7)
