@@ -205,6 +205,12 @@ $(STDCHECK_BINS): LAYOUT = -Wl,-Ttext-segment=0x3f0000 -Wl,--section-start=.bss=
 
 -include $(wildcard build/obj-user/*/*.d build/obj-user/*/*/*.d build/obj-user/*/*/*/*.d build/obj-user/*/*/*/*/*.d)
 
+# The control of the bench, for both kernels.
+build/bench/control: build/obj-user/tests/bench/control.c.o build/obj-user/user/lib/say.c.o
+	$(call say,USERLD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(call link_user,$(filter %.o,$^),$@)
+
 # ---- the built-in files: the skeleton user/root and the programs in /bin ------------------------------
 
 USER_BINS := $(addprefix $U/,$(USER_NAMES))
@@ -243,8 +249,8 @@ lint:
 	tests/lint/run.sh
 analyze: build/compile_commands.json
 	tests/lint/analyze.sh
-bench:
-	tests/bench/run.sh
+bench: $(O)/Image build/bench/control
+	tests/bench/run.py $(BENCH)
 stats:
 	@$(PYTHON) scripts/stats.py $(FLOORS) tests/kernel
 fmt:
