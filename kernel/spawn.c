@@ -132,8 +132,10 @@ bool process_exited(struct process *p, int *status)
 
 void process_signal_session(struct process *p, int sig)
 {
-	int id = process_session_id(p);
+	struct session *s = session_of(p);
 
-	if (id > 0)
-		signal_send_session(id, sig);
+	if (!s)
+		return;
+	signal_send_session(s, sig);
+	session_put(s);
 }

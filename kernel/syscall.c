@@ -60,8 +60,10 @@ void syscall_dispatch(struct trap_frame *f)
 	DASSERT(frame_sum(f) == sum);
 	/* I-FLOOR-1 */
 	lock_check_none_held("system call");
+	if (ret == -ERESTARTSYS && !signal_pending_current())
+		ret = -EINTR;
 	if (ret == -ERESTARTSYS) {
-		/* no handlers yet: a call that a signal ended is made again, unless the thread dies first */
+		/* no handlers yet, and what is ignored interrupts nothing: the call is made again if the thread lives on */
 		f->x[0] = f->orig_x0;
 		f->elr -= SVC_SIZE;
 	} else {

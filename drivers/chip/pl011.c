@@ -32,7 +32,6 @@ static struct {
 	char *base;			  /* [init] */
 	void (*rx)(uint8_t c, void *arg); /* [init] */
 	void *rx_arg;			  /* [init] */
-	char last; /* [LOG] written: a terminal's lines have their \r already */
 } uart;
 
 static void put(char c)
@@ -44,12 +43,8 @@ static void put(char c)
 
 static void pl011_write(const char *s, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (s[i] == '\n' && uart.last != '\r')
-			put('\r');
+	for (size_t i = 0; i < n; i++)
 		put(s[i]);
-		uart.last = s[i];
-	}
 }
 
 static const struct console_ops console = { "pl011", pl011_write };

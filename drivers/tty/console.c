@@ -71,12 +71,7 @@ static void drain(struct tty *t)
 
 int tty_open_console(struct file **out)
 {
-	struct file *f = tty_slave_file(console, FILE_RDWR);
-
-	if (!f)
-		return -ENOMEM;
-	*out = f;
-	return 0;
+	return tty_open_node("/dev/console", FILE_RDWR, out);
 }
 
 static int node_open(const struct device_node *d, uint32_t flags, struct file **out)

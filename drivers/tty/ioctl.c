@@ -66,7 +66,7 @@ static int64_t flush(struct tty *t, uint64_t which)
 	if (which != TCOFLUSH)
 		ldisc_flush_input(&t->ld);
 	if (which != TCIFLUSH)
-		t->out_head = t->out_tail;
+		tty_drop_output(t);
 	tty_update(t, POLL_OUT, POLL_OUT);
 	mutex_unlock(&t->lock);
 	return 0;

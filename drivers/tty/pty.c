@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Pseudo-terminals: the master end, /dev/ptmx, /dev/pts, /dev/tty. */
+#include <asm/fcntl.h>
 #include <asm/ioctls.h>
+#include <asm/resource.h>
 #include <asm/termbits.h>
 #include "drivers/tty/tty_priv.h"
+#include "fs/fdtable.h"
 #include "fs/vfs.h"
 #include "kernel/proc/lifecycle.h"
 #include "lib/errno.h"
@@ -16,40 +19,54 @@
 #define PTMX_RDEV (5u << 8 | 2)
 #define WORD_BITS 64u
 
-/* Every pseudo-terminal by number; NULL: free. The lowest free number is given out; the array grows. The lock is never
- * held with a terminal's. */
+/* Every pseudo-terminal by number. The lowest free number is given out; the arrays grow. The lock is never held with a
+ * terminal's. */
 static struct mutex numbers_lock = MUTEX_INIT(numbers_lock, TTY);
 static struct tty **ptys; /* [numbers_lock] */
+static uint64_t *taken;	  /* [numbers_lock] a bit for each: its place is in use */
 static unsigned nr_ptys;  /* [numbers_lock] places in the array */
+
+static int numbers_grow(void) __requires(numbers_lock)
+{
+	unsigned more = nr_ptys ? 2 * nr_ptys : WORD_BITS;
+	struct tty **bigger = krealloc(ptys, more * sizeof(struct tty *));
+	uint64_t *words;
+
+	if (!bigger)
+		return -ENOMEM;
+	ptys = bigger;
+	words = krealloc(taken, more / 8);
+	if (!words)
+		return -ENOMEM;
+	taken = words;
+	memset(taken + nr_ptys / WORD_BITS, 0, (more - nr_ptys) / 8);
+	nr_ptys = more;
+	return 0;
+}
 
 static int number_take(struct tty *t)
 {
-	struct tty **bigger;
-	unsigned n;
+	unsigned w = 0;
+	int err = 0;
 
 	mutex_lock(&numbers_lock);
-	for (n = 0; n < nr_ptys && ptys[n]; n++)
-		;
-	if (n == nr_ptys) {
-		bigger = krealloc(ptys, (2 * nr_ptys + 8) * sizeof(struct tty *));
-		if (!bigger) {
-			mutex_unlock(&numbers_lock);
-			return -ENOMEM;
-		}
-		memset(bigger + nr_ptys, 0, (nr_ptys + 8) * sizeof(struct tty *));
-		ptys = bigger;
-		nr_ptys = 2 * nr_ptys + 8;
+	while (w < nr_ptys / WORD_BITS && taken[w] == UINT64_MAX)
+		w++;
+	if (w == nr_ptys / WORD_BITS)
+		err = numbers_grow();
+	if (err == 0) {
+		t->number = w * WORD_BITS + (unsigned)__builtin_ctzll(~taken[w]);
+		taken[w] |= BIT(t->number % WORD_BITS);
+		ptys[t->number] = t;
 	}
-	ptys[n] = t;
-	t->number = n;
 	mutex_unlock(&numbers_lock);
-	return 0;
+	return err;
 }
 
 static void number_give(unsigned n)
 {
 	mutex_lock(&numbers_lock);
-	ptys[n] = NULL;
+	taken[n / WORD_BITS] &= ~BIT(n % WORD_BITS);
 	mutex_unlock(&numbers_lock);
 }
 
@@ -59,7 +76,7 @@ static struct tty *number_find(unsigned n)
 	struct tty *t;
 
 	mutex_lock(&numbers_lock);
-	t = n < nr_ptys ? ptys[n] : NULL;
+	t = n < nr_ptys && (taken[n / WORD_BITS] & BIT(n % WORD_BITS)) ? ptys[n] : NULL;
 	if (t)
 		tty_get(t);
 	mutex_unlock(&numbers_lock);
@@ -72,7 +89,7 @@ static void pts_name(char *buf, size_t size, unsigned number)
 }
 
 /* Linux's device number: 8 bits of minor below the major, the rest above it. */
-uint32_t pts_rdev(unsigned number)
+static uint32_t pts_rdev(unsigned number)
 {
 	return PTS_MAJOR << 8 | (number & 0xff) | (number >> 8) << 20;
 }
@@ -189,6 +206,30 @@ const struct file_ops tty_master_ops = {
 	.release = master_release,
 };
 
+static int open_slave(struct tty *t, uint32_t flags, struct file **out)
+{
+	char name[24] = "/dev/";
+
+	pts_name(name + 5, sizeof(name) - 5, t->number);
+	return tty_open_node(name, flags, out);
+}
+
+/* The slave of this very master, whatever is mounted where: a descriptor. flags are open's. */
+static int64_t open_peer(struct tty *t, uint32_t flags)
+{
+	struct process *p = current_process();
+	struct file *f;
+	int fd = open_slave(t, flags & (FILE_ACCMODE | FILE_NONBLOCK), &f);
+
+	if (fd < 0)
+		return fd;
+	fd = fdtable_install(p->files, f, 0, flags & O_CLOEXEC,
+			     process_get_limit(p, RLIMIT_NOFILE).cur);
+	if (fd < 0)
+		file_put(f);
+	return fd;
+}
+
 int64_t pty_master_ioctl(struct tty *t, unsigned cmd, uint64_t arg)
 {
 	int v;
@@ -200,12 +241,29 @@ int64_t pty_master_ioctl(struct tty *t, unsigned cmd, uint64_t arg)
 	case TIOCSPTLCK:
 		/* slaves are never locked: unlocking is what is there already */
 		return user_copy_from(&v, arg, sizeof(v)) < 0 ? -EFAULT : v ? -EINVAL : 0;
+	case TIOCGPTPEER:
+		return open_peer(t, (uint32_t)arg);
 	default:
 		return -ENOTTY;
 	}
 }
 
 /* --- making one ------------------------------------------------------------------------------------------------------ */
+
+/* The first terminal that a session's leader opens is its controlling one (POSIX leaves it open, Linux does it). */
+static void become_controlling(struct file *f)
+{
+	struct process *p = current_process();
+	struct session *s = p && session_is_leader(p) ? session_of(p) : NULL;
+	int ignored;
+
+	if (!s)
+		return;
+	/* it or the session may have another: then it is an open like any */
+	ignored = tty_set_controlling(f, s);
+	(void)ignored;
+	session_put(s);
+}
 
 /* /dev/pts/N. The node names the terminal by number only: it may be gone when the open gets here. */
 static int pts_open(const struct device_node *d, uint32_t flags, struct file **out)
@@ -219,6 +277,8 @@ static int pts_open(const struct device_node *d, uint32_t flags, struct file **o
 	tty_put(t);
 	if (!f)
 		return -ENOMEM;
+	if (!(flags & VFS_O_NOCTTY) && (flags & FILE_ACCMODE) != FILE_WRONLY)
+		become_controlling(f);
 	*out = f;
 	return 0;
 }
@@ -257,10 +317,10 @@ int pty_create(struct file **master, struct file **slave, unsigned *number)
 
 	if (err < 0)
 		return err;
-	*slave = tty_slave_file(m->priv, FILE_RDWR);
-	if (!*slave) {
+	err = open_slave(m->priv, FILE_RDWR, slave);
+	if (err < 0) {
 		file_put(m);
-		return -ENOMEM;
+		return err;
 	}
 	*number = ((struct tty *)m->priv)->number;
 	*master = m;

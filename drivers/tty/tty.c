@@ -2,6 +2,7 @@
 /* Terminals: the program's end, readiness, sessions. */
 #include <asm/termbits.h>
 #include "drivers/tty/tty_priv.h"
+#include "fs/vfs.h"
 #include "kernel/proc/lifecycle.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -14,13 +15,43 @@
 
 static uint32_t out_free(const struct tty *t)
 {
-	return TTY_OUT_SIZE - tty_out_used(t);
+	return t->out_size - tty_out_used(t);
+}
+
+/* Forget what is in the ring, and go back to the small one. */
+void tty_drop_output(struct tty *t)
+{
+	if (t->out != t->out_small)
+		kfree(t->out);
+	t->out = t->out_small;
+	t->out_size = TTY_OUT_SMALL;
+	t->out_head = t->out_tail = 0;
+}
+
+/* Take the large ring where the small one gets tight. Without memory it stays small: back-pressure comes earlier. */
+static void out_grow(struct tty *t)
+{
+	uint32_t used = tty_out_used(t);
+	uint8_t *large;
+
+	if (t->out != t->out_small || out_free(t) >= TTY_OUT_LOW)
+		return;
+	large = kmalloc(TTY_OUT_SIZE);
+	if (!large)
+		return;
+	for (uint32_t i = 0; i < used; i++)
+		large[i] = t->out[t->out_head++ % TTY_OUT_SMALL];
+	t->out = large;
+	t->out_size = TTY_OUT_SIZE;
+	t->out_head = 0;
+	t->out_tail = used;
 }
 
 static void out_put(struct tty *t, const char *s, size_t n)
 {
+	out_grow(t);
 	for (size_t i = 0; i < n && out_free(t) > 0; i++)
-		t->out[t->out_tail++ % TTY_OUT_SIZE] = (uint8_t)s[i];
+		t->out[t->out_tail++ % t->out_size] = (uint8_t)s[i];
 }
 
 static void on_echo(void *arg, const char *s, size_t n)
@@ -41,9 +72,7 @@ static void on_signal(void *arg, int sig)
 
 static void on_flush_output(void *arg)
 {
-	struct tty *t = arg;
-
-	t->out_head = t->out_tail;
+	tty_drop_output(arg);
 }
 
 static const struct ldisc_ops ldisc_callbacks = { on_echo, on_signal, on_flush_output };
@@ -56,11 +85,8 @@ struct tty *tty_create(void)
 
 	if (!t)
 		return NULL;
-	t->out = kmalloc(TTY_OUT_SIZE);
-	if (!t->out) {
-		kfree(t);
-		return NULL;
-	}
+	t->out = t->out_small;
+	t->out_size = TTY_OUT_SMALL;
 	mutex_init(&t->lock, LOCK_TTY);
 	refcount_init(&t->ref, 1);
 	ldisc_init(&t->ld, &ldisc_callbacks, t);
@@ -87,7 +113,7 @@ void tty_put(struct tty *t)
 	poll_source_check_idle(&t->slave);
 	poll_source_check_idle(&t->master);
 	secure_zero(&t->ld, sizeof(t->ld));
-	kfree(t->out);
+	tty_drop_output(t);
 	kfree(t);
 }
 
@@ -157,7 +183,9 @@ size_t tty_take_output(struct tty *t, uint8_t *dst, size_t n)
 	size_t i;
 
 	for (i = 0; i < n && t->out_head != t->out_tail; i++)
-		dst[i] = t->out[t->out_head++ % TTY_OUT_SIZE];
+		dst[i] = t->out[t->out_head++ % t->out_size];
+	if (t->out_head == t->out_tail)
+		tty_drop_output(t);
 	return i;
 }
 
@@ -324,19 +352,11 @@ static uint32_t slave_poll(struct file *f)
 
 static int64_t slave_ioctl(struct file *f, unsigned cmd, uint64_t arg)
 {
+	const struct tty *t = f->priv;
+
+	if (READ_ONCE(t->hung))
+		return -EIO;
 	return tty_ioctl(f->priv, f, cmd, arg);
-}
-
-static int slave_stat(struct file *f, struct kstat *st)
-{
-	struct tty *t = f->priv;
-
-	memset(st, 0, sizeof(*st));
-	st->mode = 0020620;
-	st->nlink = 1;
-	st->rdev = t->pty ? pts_rdev(t->number) : (5u << 8 | 1);
-	st->blksize = 1024;
-	return 0;
 }
 
 static void slave_release(struct file *f)
@@ -356,13 +376,12 @@ const struct file_ops tty_slave_ops = {
 	.write = slave_write,
 	.poll = slave_poll,
 	.ioctl = slave_ioctl,
-	.stat = slave_stat,
 	.release = slave_release,
 };
 
 struct file *tty_slave_file(struct tty *t, uint32_t flags)
 {
-	struct file *f = file_create(&tty_slave_ops, flags, &t->slave, t);
+	struct file *f = file_create(&tty_slave_ops, flags & ~VFS_O_NOCTTY, &t->slave, t);
 
 	if (!f)
 		return NULL;
@@ -373,6 +392,16 @@ struct file *tty_slave_file(struct tty *t, uint32_t flags)
 	tty_update(t, 0, 0);
 	mutex_unlock(&t->lock);
 	return f;
+}
+
+int tty_open_node(const char *path, uint32_t flags, struct file **out)
+{
+	struct vfs_context ctx = { .root = vfs_root(), .cwd = vfs_root() };
+	int err = vfs_open(&ctx, NULL, path, flags | VFS_O_NOCTTY, 0, out);
+
+	dentry_put(ctx.root);
+	dentry_put(ctx.cwd);
+	return err;
 }
 
 /* --- what floors above ask -------------------------------------------------------------------------------------------------- */
@@ -433,12 +462,15 @@ int tty_set_controlling(struct file *f, struct session *s)
 	if (t->session == s) {
 		err = 0;
 	} else if (!t->session && !t->hung) {
+		/* I-TTY-3: whoever finds one of us by the other may put it at once */
+		tty_get(t);
+		ASSERT(refcount_get(&s->ref));
+		t->session = s;
 		err = session_take_tty(s, t);
-		if (err == 0) {
-			/* I-TTY-3 */
-			tty_get(t);
-			ASSERT(refcount_get(&s->ref));
-			t->session = s;
+		if (err < 0) {
+			t->session = NULL;
+			session_put(s);
+			tty_put(t);
 		}
 	}
 	mutex_unlock(&t->lock);
@@ -483,16 +515,16 @@ void tty_hang_up(struct tty *t)
 	struct tty *held;
 
 	mutex_lock(&t->lock);
-	t->hung = true;
+	WRITE_ONCE(t->hung, true);
 	ldisc_flush_input(&t->ld);
-	t->out_head = t->out_tail;
+	tty_drop_output(t);
 	tty_update(t, POLL_IN | POLL_OUT | POLL_HUP, 0);
 	mutex_unlock(&t->lock);
 	s = leave_session(t);
 	if (!s)
 		return;
-	signal_send_session(s->id, SIG_HUP);
-	signal_send_session(s->id, SIG_CONT);
+	signal_send_session(s, SIG_HUP);
+	signal_send_session(s, SIG_CONT);
 	held = session_drop_tty(s);
 	if (held)
 		tty_put(held);

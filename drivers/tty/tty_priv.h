@@ -14,28 +14,31 @@
 #include "kernel/proc/process.h"
 #include "lib/refcount.h"
 
-#define TTY_OUT_SIZE 16384u /* processed output that the far end has not taken */
-#define TTY_OUT_LOW  1024u  /* a writer goes on when this much is free */
+#define TTY_OUT_SIZE  16384u /* processed output that the far end has not taken */
+#define TTY_OUT_SMALL 2048u  /* ... as long as there is little of it */
+#define TTY_OUT_LOW   1024u  /* a writer goes on when this much is free */
 
 struct tty {
 	struct mutex lock; /* TTY */
 	struct refcount ref;
-	struct ldisc ld;	     /* [lock] */
-	uint8_t *out;		     /* [init] ring of TTY_OUT_SIZE */
-	uint32_t out_head, out_tail; /* [lock] running free */
-	bool writing;		     /* [lock] a writer is in the midst of its bytes */
-	bool hung;		     /* [lock] the far end is gone; for ever */
-	bool slave_seen;	     /* [lock] a slave was open once */
-	unsigned slaves;	     /* [lock] open slave files */
-	struct tty_size size;	     /* [lock] */
-	struct session *session;     /* [lock] a reference; NULL: nobody's */
-	struct waitq writers;	     /* for `writing` */
-	struct poll_source slave;    /* the program's end */
-	struct poll_source master;   /* the far end of a pty */
-	uint32_t slave_events;	     /* [atomic] written under lock */
-	uint32_t master_events;	     /* [atomic] written under lock */
-	bool pty;		     /* [init] */
-	unsigned number;	     /* [init] of /dev/pts */
+	struct ldisc ld;   /* [lock] */
+	uint8_t *out;	   /* [lock] ring: out_small, or TTY_OUT_SIZE bytes until it is empty */
+	uint32_t out_size; /* [lock] a power of two */
+	uint32_t out_head, out_tail;	  /* [lock] running free */
+	bool writing;			  /* [lock] a writer is in the midst of its bytes */
+	bool hung;			  /* [lock], read anywhere: the far end is gone; for ever */
+	bool slave_seen;		  /* [lock] a slave was open once */
+	unsigned slaves;		  /* [lock] open slave files */
+	struct tty_size size;		  /* [lock] */
+	struct session *session;	  /* [lock] a reference; NULL: nobody's */
+	struct waitq writers;		  /* for `writing` */
+	struct poll_source slave;	  /* the program's end */
+	struct poll_source master;	  /* the far end of a pty */
+	uint32_t slave_events;		  /* [atomic] written under lock */
+	uint32_t master_events;		  /* [atomic] written under lock */
+	bool pty;			  /* [init] */
+	unsigned number;		  /* [init] of /dev/pts */
+	uint8_t out_small[TTY_OUT_SMALL]; /* [lock] */
 	void (*drain)(
 		struct tty *t); /* [init] a device's way to take output at once; NULL for a pty */
 };
@@ -45,6 +48,10 @@ void tty_get(struct tty *t);
 void tty_put(struct tty *t);
 /* A file of the program's end. It counts as an open slave until released. NULL: no memory. */
 struct file *tty_slave_file(struct tty *t, uint32_t flags) __must_check;
+/* Open a node below /dev for the kernel: the file has a name and an inode, as a program's would. 0 or -errno. */
+int tty_open_node(const char *path, uint32_t flags, struct file **out) __must_check;
+/* Forget output. lock held. */
+void tty_drop_output(struct tty *t) __requires(t->lock);
 extern const struct file_ops tty_slave_ops;
 extern const struct file_ops tty_master_ops; /* pty.c */
 
@@ -62,11 +69,9 @@ static inline uint32_t tty_out_used(const struct tty *t)
 void tty_hang_up(struct tty *t);
 /* ioctl for both ends. */
 int64_t tty_ioctl(struct tty *t, struct file *f, unsigned cmd, uint64_t arg);
-/* The pty's number for TIOCGPTN, and a new slave for TIOCGPTPEER. pty.c */
+/* What only a master answers: TIOCGPTN, TIOCSPTLCK, TIOCGPTPEER. pty.c */
 int64_t pty_master_ioctl(struct tty *t, unsigned cmd, uint64_t arg);
 
-/* Linux's device number of /dev/pts/N. */
-uint32_t pts_rdev(unsigned number);
 int pty_init(void);
 int console_init(void);
 

@@ -56,6 +56,20 @@ static void console_put(const char *s, size_t n)
 	at_line_start = s[n - 1] == '\n';
 }
 
+/* Lines of ours: nobody else gives them their carriage returns. */
+static void console_put_lines(const char *s, size_t n)
+{
+	size_t from = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (s[i] == '\n') {
+			console_put(s + from, i - from);
+			console_put("\r\n", 2);
+			from = i + 1;
+		}
+	console_put(s + from, n - from);
+}
+
 static void log_line(const char *text, size_t len)
 {
 	char stamp[32];
@@ -64,11 +78,11 @@ static void log_line(const char *text, size_t len)
 	size_t n = fmt_print(stamp, sizeof(stamp), "[%5lu.%06lu] ", us / 1000000, us % 1000000);
 
 	if (!at_line_start)
-		console_put("\n", 1);
+		console_put("\r\n", 2);
 	ring_put(stamp, n);
 	ring_put(text, len);
 	console_put(stamp, n);
-	console_put(text, len);
+	console_put_lines(text, len);
 	log_unlock(f);
 }
 
@@ -126,7 +140,7 @@ void log_set_console(const struct console_ops *ops)
 		size_t at = seq % RING_SIZE;
 		size_t part = MIN(ring_end - seq, RING_SIZE - at);
 
-		console_put(ring + at, part);
+		console_put_lines(ring + at, part);
 		seq += part;
 	}
 	log_unlock(f);

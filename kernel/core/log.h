@@ -24,7 +24,7 @@ const struct console_ops *log_console(void);
 /* Tests: another console, without what the ring holds. */
 void log_swap_console(const struct console_ops *ops);
 
-/* Bytes for the console that are no log lines (the terminal's): written between lines, never within one.
+/* Bytes for the console that are no log lines (the terminal's), as they are: written between lines, never within one.
  * Any context. */
 void console_write(const char *s, size_t n);
 

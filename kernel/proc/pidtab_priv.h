@@ -5,12 +5,7 @@
 
 #include "kernel/core/spinlock.h"
 
-struct list_head;
-
 extern spinlock_t pidtab_lock; /* PIDTAB */
-
-/* Every published process, linked by process->all. Locks: PIDTAB held. */
-struct list_head *process_list(void);
 
 /* Tests: the number tried first for the next process. Returns the one it would have been. */
 int pidtab_set_next(int pid);

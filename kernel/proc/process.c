@@ -39,10 +39,6 @@ void process_init(void)
 	ASSERT(process_cache != NULL);
 }
 
-struct list_head *process_list(void)
-{
-	return &all_processes;
-}
 
 /* --- lookups --------------------------------------------------------------------------------------------- */
 
@@ -151,6 +147,7 @@ static struct session *session_create(int id)
 	s->id = id;
 	refcount_init(&s->ref, 1);
 	list_init(&s->table);
+	list_init(&s->groups);
 	return s;
 }
 
@@ -165,6 +162,7 @@ static struct pgroup *pgroup_create(int id, struct session *s)
 	refcount_init(&g->ref, 1);
 	list_init(&g->members);
 	list_init(&g->table);
+	list_init(&g->session_link);
 	ASSERT(refcount_get(&s->ref));
 	g->session = s;
 	return g;
@@ -179,16 +177,20 @@ static struct pgroup *leave_group(struct process *p) __requires(pidtab_lock)
 		return NULL;
 	list_del(&p->group_link);
 	p->group = NULL;
-	if (list_empty(&g->members))
+	if (list_empty(&g->members)) {
 		list_del(&g->table);
+		list_del(&g->session_link);
+	}
 	return g;
 }
 
 /* Join g; a reference is taken. A group is in the table while it has members. */
 static void join_group(struct process *p, struct pgroup *g) __requires(pidtab_lock)
 {
-	if (list_empty(&g->members))
+	if (list_empty(&g->members)) {
 		list_push_back(&g->table, bucket(by_group, g->id));
+		list_push_back(&g->session_link, &g->session->groups);
+	}
 	list_push_back(&p->group_link, &g->members);
 	ASSERT(refcount_get(&g->ref));
 	p->group = g;
@@ -261,19 +263,24 @@ static int check_set_group(struct process *self, struct process *p, int pgid)
 int process_set_group(struct process *self, int pid, int pgid)
 {
 	struct pgroup *fresh, *g, *old = NULL;
+	struct session *s;
 	struct process *p;
-	int err;
+	int err = -EPERM;
 
 	if (pgid < 0)
 		return -EINVAL;
 	pid = pid ? pid : self->pid;
 	pgid = pgid ? pgid : pid;
-	fresh = pgroup_create(pgid, self->group->session);
+	s = session_of(self);
+	fresh = pgroup_create(pgid, s);
+	session_put(s);
 	if (!fresh)
 		return -ENOMEM;
 	spin_lock(&pidtab_lock);
 	p = find_locked(pid);
-	err = check_set_group(self, p, pgid);
+	/* another thread may have called setsid meanwhile */
+	if (self->group->session == fresh->session)
+		err = check_set_group(self, p, pgid);
 	if (err == 0 && p->group->id != pgid) {
 		g = find_group_locked(pgid);
 		old = leave_group(p);

@@ -40,9 +40,10 @@ struct rlimit_pair {
 struct pgroup {
 	int id; /* [init] */
 	struct refcount ref;
-	struct list_head members; /* [PIDTAB] process->group_link */
-	struct session *session;  /* [init] a reference */
-	struct list_head table;	  /* [PIDTAB] */
+	struct list_head members;      /* [PIDTAB] process->group_link */
+	struct session *session;       /* [init] a reference */
+	struct list_head table;	       /* [PIDTAB] */
+	struct list_head session_link; /* [PIDTAB] in session->groups, while it has members */
 };
 
 struct session {
@@ -51,6 +52,7 @@ struct session {
 	struct tty *tty; /* [PIDTAB] controlling terminal, a reference kept by drivers/tty; NULL */
 	struct pgroup *foreground; /* [PIDTAB] of the terminal; a reference; NULL */
 	struct list_head table;	   /* [PIDTAB] by id, while the session exists */
+	struct list_head groups;   /* [PIDTAB] pgroup->session_link */
 };
 
 struct process {

@@ -135,25 +135,29 @@ void signal_send_thread(struct thread *t, int sig)
 	spin_unlock(&pidtab_lock);
 }
 
-void signal_send_group(struct pgroup *g, int sig)
+static void post_group(struct pgroup *g, int sig) __requires(pidtab_lock)
 {
 	struct process *p;
 
-	spin_lock(&pidtab_lock);
 	list_for_each (p, &g->members, group_link)
 		if (p->state == PROC_ALIVE)
 			post(p, NULL, sig);
+}
+
+void signal_send_group(struct pgroup *g, int sig)
+{
+	spin_lock(&pidtab_lock);
+	post_group(g, sig);
 	spin_unlock(&pidtab_lock);
 }
 
-void signal_send_session(int session_id, int sig)
+void signal_send_session(struct session *s, int sig)
 {
-	struct process *p;
+	struct pgroup *g;
 
 	spin_lock(&pidtab_lock);
-	list_for_each (p, process_list(), all)
-		if (p->state == PROC_ALIVE && p->group && p->group->session->id == session_id)
-			post(p, NULL, sig);
+	list_for_each (g, &s->groups, session_link)
+		post_group(g, sig);
 	spin_unlock(&pidtab_lock);
 }
 

@@ -9,6 +9,7 @@
 
 struct process;
 struct pgroup;
+struct session;
 struct thread;
 
 #define NSIG 64
@@ -65,7 +66,7 @@ void signal_send_thread(struct thread *t, int sig);
 /* To every member. Takes PIDTAB. */
 void signal_send_group(struct pgroup *g, int sig);
 /* To every process of a session. */
-void signal_send_session(int session_id, int sig);
+void signal_send_session(struct session *s, int sig);
 
 /* End the process with this wait status word: exit_group, or a fault. The first to decide wins; every thread is told. */
 void signal_group_exit(struct process *p, int status);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Terminals with real threads: echo, back-pressure both ways, hang-up, numbers, kills, memory. */
 #include "drivers/tty/tty.h"
+#include "fs/inode.h"
 #include "fs/vfs.h"
 #include "kernel/core/panic.h"
 #include "kernel/proc/lifecycle.h"
 #include "lib/errno.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
+#include "mm/phys/page.h"
 #include "mm/phys/slab.h"
 #include "tests/kernel/crew.h"
 #include "tests/kernel/ktest.h"
@@ -310,5 +312,57 @@ KTEST(pty_many_and_numbers_again)
 	kfree(f);
 	open_pty();
 	KT_CHECK(number == first);
+	close_pty();
+}
+
+static uint64_t kernel_pages(void)
+{
+	struct page_stats s;
+
+	page_stats(&s);
+	return s.kernel;
+}
+
+/* A quiet terminal costs little: the large ring, four pages, is there while there is much output. */
+KTEST(pty_out_ring_on_demand)
+{
+	uint64_t before, idle;
+	char buf[256];
+	size_t got = 0;
+	ssize_t n;
+
+	open_pty();
+	close_pty();
+	before = kernel_pages();
+	open_pty();
+	idle = kernel_pages();
+	KT_CHECK(idle < before + 4);
+	set_raw(slave);
+	memset(buf, 'o', sizeof(buf));
+	for (unsigned i = 0; i < 40; i++) {
+		buf[0] = (char)i;
+		KT_CHECK(file_write_kernel(slave, buf, sizeof(buf)) == sizeof(buf));
+	}
+	KT_CHECK(kernel_pages() >= idle + 4);
+	master->flags |= FILE_NONBLOCK;
+	while ((n = file_read_kernel(master, buf, sizeof(buf))) > 0) {
+		for (ssize_t i = 0; i < n; i++, got++)
+			KT_CHECK(buf[i] == (got % sizeof(buf) ? 'o' : (char)(got / sizeof(buf))));
+	}
+	KT_CHECK(got == 40 * sizeof(buf));
+	KT_CHECK(kernel_pages() <= idle);
+	close_pty();
+}
+
+KTEST(pty_slave_has_its_name)
+{
+	char name[16];
+	struct kstat st;
+
+	open_pty();
+	fmt_print(name, sizeof(name), "%u", number);
+	KT_CHECK(slave->dentry && strcmp(slave->dentry->name, name) == 0);
+	KT_CHECK(file_stat(slave, &st) == 0 && st.ino != 0 && st.rdev >> 8 == 136);
+	KT_CHECK(!(slave->flags & VFS_O_NOCTTY));
 	close_pty();
 }
