@@ -90,17 +90,18 @@ COMMON := -std=gnu11 -O2 -g -ffreestanding -nostdinc -fno-pie -mcpu=cortex-a53 -
 	  $(if $(filter asan,$(VARIANT)),-DSAN_ADDRESS=1)
 STRICT := -Wall -Wextra -Wno-unused-parameter -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wundef -Wvla \
 	  -Wwrite-strings -Wimplicit-fallthrough -Wframe-larger-than=1024 $(if $(WERROR),-Werror)
+# Copies and clearings of a few bytes are instructions, not calls: a call costs an emulator more than they do.
+# lib/string.c is what the calls are made of. Ours include the door files of net/, which see lwipopts.h as lwIP does.
+OUR_FLAGS     := $(STRICT) -fbuiltin -Inet
 # The crypto loads words from wherever its bytes lie, with __builtin_memcpy() in mind: without these two, each is a
 # call and a byte loop. It never runs before the MMU is on, nor on device memory.
 CRYPTO_FLAGS  := -fbuiltin -mno-strict-align
-LWIP_FLAGS    := -Wall -Wextra -Wno-unused-parameter -Inet
+LWIP_FLAGS    := -fbuiltin -mno-strict-align -Wall -Wextra -Wno-unused-parameter -Inet
 BEARSSL_FLAGS := $(CRYPTO_FLAGS) -Wall -Wextra -Ideps/bearssl/src -DBR_64=1 -DBR_INT128=1 -DBR_LE_UNALIGNED=1 -DBR_USE_URANDOM=0 \
 		 -DBR_USE_UNIX_TIME=0 -DBR_RDRAND=0 -DBR_AES_X86NI=0 -DBR_SSE2=0 -DBR_POWER8=0
 SODIUM_FLAGS  := $(CRYPTO_FLAGS) -Wall -Wno-unused-function -I$S/include/sodium -I$S/include/sodium/private -DCONFIGURED=1 -DHAVE_TI_MODE=1 \
 		 -DNATIVE_LITTLE_ENDIAN=1 -DHAVE_INLINE_ASM=1
 LIBFDT_FLAGS  := -Wall
-# Ours, and door files of net/ which see lwipopts.h the way lwIP does.
-OUR_FLAGS     := $(STRICT) -Inet
 LDFLAGS	 := -nostdlib -static -no-pie -Wl,-T,linker.ld -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,noexecstack \
 	    -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments
 
@@ -116,6 +117,7 @@ $(call obj,$(BEARSSL)): EXTRA := $(BEARSSL_FLAGS)
 $(call obj,$(SODIUM)):	EXTRA := $(SODIUM_FLAGS)
 $(call obj,$(LIBFDT)):	EXTRA := $(LIBFDT_FLAGS)
 $(call obj,$(OURS)):	EXTRA := $(OUR_FLAGS)
+$(call obj,lib/string.c): EXTRA := $(OUR_FLAGS) -fno-builtin
 $(call obj,$(filter-out $(NOSAN),$(OURS) $(THEIRS))): SANITIZE := $(SAN_FLAGS)
 
 $(O)/obj/%.o: % $(O)/flags

@@ -4,12 +4,14 @@
 #define TERN_NET_LWIPOPTS_H
 
 /* --- no threads of its own: net/core.c owns the lock and the timers --- */
-#define NO_SYS			  1
-#define SYS_LIGHTWEIGHT_PROT	  0
-#define LWIP_SOCKET		  0
-#define LWIP_NETCONN		  0
-#define LWIP_TIMERS		  1
+#define NO_SYS		     1
+#define SYS_LIGHTWEIGHT_PROT 0
+#define LWIP_SOCKET	     0
+#define LWIP_NETCONN	     0
+#define LWIP_TIMERS	     1
+#ifdef DEBUG
 #define LWIP_ASSERT_CORE_LOCKED() net_assert_core()
+#endif
 
 /* --- memory: every object is made, referenced and freed under NET_CORE --- */
 #define MEM_CUSTOM_ALLOCATOR 1

@@ -26,14 +26,13 @@ static inline struct thread_base *current_base(void)
 }
 
 /* Preemption is counted per thread, so the count needs no CPU to stay put. preempt_enable() switches at once if
- * a reschedule is due and this was the outermost (sched's up-call preempt_resched()). */
+ * a reschedule is due and this was the outermost (sched's up-call preempt_resched()); kernel/core/percpu.h has it. */
 static inline void preempt_disable(void)
 {
 	current_base()->preempt_depth++;
 	__asm__ __volatile__("" : : : "memory");
 }
 
-void preempt_enable(void);
 /* As preempt_enable(), without the check: for code that is about to switch anyway, or with irqs off. */
 static inline void preempt_enable_no_resched(void)
 {

@@ -193,32 +193,4 @@ void assert_irqs_off(void)
 	ASSERT(arch_irqs_off());
 }
 
-#else
-
-void lock_check_acquire(const void *lock, enum lock_class cls, bool mutex, bool pair, uintptr_t pc)
-{
-	(void)lock, (void)cls, (void)mutex, (void)pair, (void)pc;
-}
-
-void lock_check_acquired(const void *lock, enum lock_class cls, bool mutex, bool tried,
-			 uintptr_t pc)
-{
-	(void)lock, (void)cls, (void)mutex, (void)tried, (void)pc;
-}
-
-void lock_check_release(const void *lock, enum lock_class cls, bool mutex)
-{
-	(void)lock, (void)cls, (void)mutex;
-}
-
-void lock_check_none_held(const char *where)
-{
-	(void)where;
-}
-
-void lock_check_may_sleep(const char *where)
-{
-	(void)where;
-}
-
 #endif

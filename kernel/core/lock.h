@@ -34,6 +34,7 @@ const char *lock_class_name(enum lock_class cls);
 
 /* Checker hooks, called by spinlock.c and sched/mutex.c; nothing in the release image. ordered is false
  * for trylock; pair for the second of two locks of one class taken by address (or by CPU number). */
+#ifdef DEBUG
 void lock_check_acquire(const void *lock, enum lock_class cls, bool mutex, bool pair, uintptr_t pc);
 void lock_check_acquired(const void *lock, enum lock_class cls, bool mutex, bool tried,
 			 uintptr_t pc);
@@ -42,6 +43,30 @@ void lock_check_release(const void *lock, enum lock_class cls, bool mutex);
 void lock_check_none_held(const char *where);
 /* Sleeping is forbidden here if a spinlock is held, preemption is off or an interrupt is being served. */
 void lock_check_may_sleep(const char *where);
+#else
+static inline void lock_check_acquire(const void *lock, enum lock_class cls, bool mutex, bool pair,
+				      uintptr_t pc)
+{
+	(void)lock, (void)cls, (void)mutex, (void)pair, (void)pc;
+}
+static inline void lock_check_acquired(const void *lock, enum lock_class cls, bool mutex,
+				       bool tried, uintptr_t pc)
+{
+	(void)lock, (void)cls, (void)mutex, (void)tried, (void)pc;
+}
+static inline void lock_check_release(const void *lock, enum lock_class cls, bool mutex)
+{
+	(void)lock, (void)cls, (void)mutex;
+}
+static inline void lock_check_none_held(const char *where)
+{
+	(void)where;
+}
+static inline void lock_check_may_sleep(const char *where)
+{
+	(void)where;
+}
+#endif
 /* How often a class was waited for, and the longest wait. Counted where a lock was not free at once. */
 struct lock_stat {
 	uint64_t contended;

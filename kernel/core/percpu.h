@@ -63,6 +63,16 @@ static inline struct cpu *this_cpu(void)
 	return c;
 }
 
+/* spinlock.c: the rest of preempt_enable() if this CPU has a reschedule due. */
+void preempt_enable_due(void);
+
+static inline void preempt_enable(void)
+{
+	preempt_enable_no_resched();
+	if (unlikely(READ_ONCE(arch_cpu()->need_resched)))
+		preempt_enable_due();
+}
+
 /* The number of the CPU we run on, good for a hint only: we may have moved. */
 static inline unsigned cpu_id_hint(void)
 {

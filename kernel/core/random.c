@@ -20,7 +20,7 @@
 #define RESEED_BITS 128 /* so much has come in: the CPUs seed themselves anew */
 #define POOL_WORDS  8
 #define KEY_SIZE    32
-#define STOCK_SIZE  64
+#define STOCK_SIZE  256
 
 static spinlock_t lock = SPINLOCK_INIT(RANDOM);
 static uint64_t pool[POOL_WORDS]; /* [lock] */

@@ -13,11 +13,9 @@
 #define CALLER ((uintptr_t)__builtin_return_address(0))
 
 /* Preemption goes off with the first lock and on with the last; need_resched is looked at then. */
-void preempt_enable(void)
+void preempt_enable_due(void)
 {
-	preempt_enable_no_resched();
-	if (current_base()->preempt_depth == 0 && unlikely(READ_ONCE(arch_cpu()->need_resched)) &&
-	    !arch_irqs_off())
+	if (current_base()->preempt_depth == 0 && !arch_irqs_off())
 		preempt_resched();
 }
 
@@ -28,7 +26,7 @@ void spin_init(spinlock_t *l, enum lock_class cls)
 	l->owner = 0;
 }
 
-/* Pairs with the release store in release(). */
+/* Pairs with the release store in spin_release(). */
 static bool try_take(spinlock_t *l)
 {
 	return __atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE) == 0;
@@ -36,7 +34,7 @@ static bool try_take(spinlock_t *l)
 
 #define PAUSE_MAX 64
 
-static void take_slowly(spinlock_t *l)
+void spin_take_slowly(spinlock_t *l)
 {
 	uint64_t start = clock_now_ns();
 	unsigned pause = 1;
@@ -59,11 +57,12 @@ static void take(spinlock_t *l, bool pair, uintptr_t pc)
 	perturb(PERTURB_LOCK);
 	lock_check_acquire(l, l->cls, false, pair, pc);
 	if (!try_take(l))
-		take_slowly(l);
+		spin_take_slowly(l);
 	WRITE_ONCE(l->owner, (uint16_t)(this_cpu()->id + 1));
 	lock_check_acquired(l, l->cls, false, false, pc);
 }
 
+#ifdef DEBUG
 static void release(spinlock_t *l)
 {
 	lock_check_release(l, l->cls, false);
@@ -103,6 +102,7 @@ void spin_unlock_irqrestore(spinlock_t *l, irqflags_t f) __no_lock_check
 	perturb(PERTURB_UNLOCK);
 	preempt_enable();
 }
+#endif
 
 bool spin_trylock(spinlock_t *l) __no_lock_check
 {

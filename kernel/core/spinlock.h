@@ -7,6 +7,8 @@
 
 #include "arch/aarch64/arch.h"
 #include "kernel/core/lock.h"
+#include "kernel/core/percpu.h"
+#include "lib/atomic.h"
 
 typedef struct __capability("spinlock") spinlock
 {
@@ -23,11 +25,60 @@ spinlock_t;
 
 void spin_init(spinlock_t *l, enum lock_class cls);
 
-/* Context: any; see the class. Do not nest two locks of one class but through spin_lock_pair(). */
+/* Inside of spin_lock(), when the lock was not free. Preemption is off. */
+void spin_take_slowly(spinlock_t *l);
+
+/* Context: any; see the class. Do not nest two locks of one class but through spin_lock_pair(). Debug images check,
+ * and have calls; in the release image the four are a handful of instructions where they stand. */
+#ifdef DEBUG
 void spin_lock(spinlock_t *l) __acquires(*l);
 void spin_unlock(spinlock_t *l) __releases(*l);
 irqflags_t spin_lock_irqsave(spinlock_t *l) __acquires(*l) __must_check;
 void spin_unlock_irqrestore(spinlock_t *l, irqflags_t f) __releases(*l);
+#else
+/* Preemption is off. The exchange pairs with the release store in spin_release(). */
+static inline void spin_take(spinlock_t *l)
+{
+	if (unlikely(__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE)))
+		spin_take_slowly(l);
+	WRITE_ONCE(l->owner, (uint16_t)(this_cpu()->id + 1));
+}
+
+static inline void spin_release(spinlock_t *l)
+{
+	WRITE_ONCE(l->owner, 0);
+	atomic_store_release(&l->locked, 0);
+}
+
+static inline void spin_lock(spinlock_t *l) __acquires(*l) __no_lock_check
+{
+	preempt_disable();
+	spin_take(l);
+}
+
+static inline void spin_unlock(spinlock_t *l) __releases(*l) __no_lock_check
+{
+	spin_release(l);
+	preempt_enable();
+}
+
+static inline irqflags_t spin_lock_irqsave(spinlock_t *l) __acquires(*l) __no_lock_check
+{
+	irqflags_t f = arch_irq_save();
+
+	preempt_disable();
+	spin_take(l);
+	return f;
+}
+
+static inline void spin_unlock_irqrestore(spinlock_t *l, irqflags_t f)
+	__releases(*l) __no_lock_check
+{
+	spin_release(l);
+	arch_irq_restore(f);
+	preempt_enable();
+}
+#endif
 /* True if taken. */
 bool spin_trylock(spinlock_t *l) __try_acquires(true, *l) __must_check;
 

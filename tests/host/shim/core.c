@@ -221,9 +221,8 @@ void lock_check_may_sleep(const char *where)
 		BUG("sleeping in atomic context: %s", where);
 }
 
-void preempt_enable(void)
+void preempt_enable_due(void)
 {
-	current_base()->preempt_depth--;
 }
 
 /* --- locks ---------------------------------------------------------------------------------------------------- */
