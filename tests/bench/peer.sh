@@ -129,7 +129,8 @@ debian_kernel() {
 	local package deb tree=$out/linux
 	[ ! -s "$out/kernel" ] || return 0
 	open_apt
-	package=$(our_apt apt-cache depends linux-image-cloud-arm64 | sed -n 's/^ *Depends: \(linux-image-[^ ]*\).*/\1/p' | head -n 1)
+	package=$(our_apt apt-cache depends linux-image-cloud-arm64 |
+		sed -n 's/^ *Depends: \(linux-image-[^ ]*\).*/\1/p' | head -n 1)
 	[ -n "$package" ] || die "the mirror's lists have no linux-image-cloud-arm64: try again later, or set TERN_MIRROR"
 	deb=$(get_debs "$package") && [ -n "$deb" ] || die "$package did not come: run this again"
 	rm -rf "$tree" "$out/modules"
@@ -148,7 +149,7 @@ debian_kernel() {
 # The kernel's own build system, niced, in a folder of its own.
 kbuild() {
 	nice -n 10 make -s -j"$(nproc)" -C "$out/linux" O="$out/obj" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- \
-		KBUILD_BUILD_USER=peer KBUILD_BUILD_HOST=tern KBUILD_BUILD_TIMESTAMP=@0 "$@" >>"$out/build.log" 2>&1 ||
+		KBUILD_BUILD_USER=peer KBUILD_BUILD_HOST=tern KBUILD_BUILD_TIMESTAMP=1970-01-01 "$@" >>"$out/build.log" 2>&1 ||
 		die "the kernel does not build: see build/bench/peer/tiny/build.log"
 }
 
@@ -239,7 +240,9 @@ initrd() {
 		for file in root/.ssh/authorized_keys etc/dropbear/host_key; do echo "mode /$file 600"; done
 		echo "node /dev/console 600 c 5 1"
 		echo "node /dev/null 666 c 1 3"
-		for file in sh true false echo cat ls ps free mount mkdir insmod ifconfig sleep; do echo "link /bin/$file busybox"; done
+		for file in sh true false echo cat ls ps free mount mkdir insmod ifconfig arping sleep; do
+			echo "link /bin/$file busybox"
+		done
 	} >"$out/list"
 	/usr/bin/env python3 scripts/mkcpio.py --list "$out/list" --tree "$tree" \
 		-o "$out/initrd.cpio" || die "the initrd could not be written: is the disk full?"
@@ -266,8 +269,8 @@ esac
 about="Linux $(cat "$out/kernel") ($what), dropbear $(version_of dropbear-bin), busybox $(version_of busybox-static)"
 
 # Packed again when anything that goes in has changed.
-stamp=$(cat "${BASH_SOURCE[0]}" "$HERE/init" scripts/mkcpio.py "$root/.done" "$out/kernel" "$BENCH/key.pub" "$BENCH/hostkey" \
-	build/user/hello build/user/flood build/user/sink | file_hash /dev/stdin)
+stamp=$(cat "${BASH_SOURCE[0]}" "$HERE/init" scripts/mkcpio.py "$root/.done" "$out/kernel" \
+	"$BENCH/key.pub" "$BENCH/hostkey" build/user/hello build/user/flood build/user/sink | file_hash /dev/stdin)
 if [ "$stamp" != "$(cat "$out/stamp" 2>/dev/null)" ] || [ ! -s "$out/initrd.cpio" ]; then
 	rm -f "$out/stamp"
 	initrd
