@@ -58,7 +58,7 @@ THEIRS	:= $(LWIP) $(BEARSSL) $(SODIUM) $(LIBFDT)
 
 # The doors of docs/layers.txt: what <...> can find. lib/libc stands for the C library, which is not there.
 UAPI	 := deps/linux-libc-dev/usr/include
-INCLUDES := -I. -isystem lib/libc -isystem $(shell aarch64-linux-gnu-gcc -print-file-name=include) \
+INCLUDES := -I. -isystem lib/libc -isystem $(shell aarch64-linux-gnu-gcc -print-file-name=include 2>/dev/null) \
 	    -isystem deps/lwip/src/include -isystem deps/bearssl/inc -isystem $S/include -isystem $F \
 	    -isystem $(UAPI) -isystem $(UAPI)/aarch64-linux-gnu
 
@@ -159,10 +159,10 @@ USER_CFLAGS  := -std=gnu11 -O2 -g -nostdinc -fno-pie -fno-asynchronous-unwind-ta
 		-fdata-sections -mno-outline-atomics "-ffile-prefix-map=$(CURDIR)=." -D_GNU_SOURCE -I. -Wall -Wextra \
 		-Wno-unused-parameter -Wshadow -Wvla -Wwrite-strings $(if $(WERROR),-Werror) \
 		-isystem deps/musl-dev/usr/include/aarch64-linux-musl \
-		-isystem $(shell $(CC) -print-file-name=include) -isystem deps/bearssl/inc
+		-isystem $(shell $(CC) -print-file-name=include 2>/dev/null) -isystem deps/bearssl/inc
 USER_LDFLAGS := -static -no-pie -nostdlib -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
 		-Wl,-z,norelro -Wl,-z,noexecstack
-USER_LIBS    := -L$M -Wl,--start-group -lc $(shell $(CC) -print-libgcc-file-name) -Wl,--end-group $M/crtn.o
+USER_LIBS    := -L$M -Wl,--start-group -lc $(shell $(CC) -print-libgcc-file-name 2>/dev/null) -Wl,--end-group $M/crtn.o
 
 USER_NAMES   := $(sort $(basename $(notdir $(wildcard user/*.c))) \
 		$(filter-out lib,$(patsubst user/%/,%,$(dir $(wildcard user/*/*.c)))))
@@ -256,7 +256,7 @@ bench: $(O)/Image build/bench/control
 stats:
 	@$(PYTHON) scripts/stats.py $(FLOORS) tests/kernel
 fmt:
-	clang-format -i $(shell git ls-files '*.c' '*.h')
+	clang-format -i $(shell tests/lint/ours.sh '*.c' '*.h')
 
 # For clang-tidy and editors.
 build/compile_commands.json: $(O)/flags
@@ -267,14 +267,24 @@ clean:
 	find build -mindepth 1 -maxdepth 1 ! -name ssh -exec rm -rf {} +
 
 help:
-	@echo 'make               build/release/Image          make test      all four test rings'
-	@echo 'make DEBUG=1       build/debug/Image            make host      host unit tests'
-	@echo 'make DEBUG=1 SAN=address   build/asan/Image     make fuzz      fuzz targets, some seconds each'
-	@echo 'make run           boot and say how to log in   make lint      rules of the house, warnings as errors'
-	@echo 'make user          user programs, cpio archives make analyze   static analysis'
-	@echo 'make stats         code lines of each floor     make fmt       format our sources'
-	@echo 'make bench         measure against Linux        make clean     remove build/, but no key'
-	@echo 'Settings: V=1 shows commands, WERROR=1 makes warnings errors, TERN_DEPS is read by scripts/fetch.sh.'
+	@printf '%s\n' \
+		'make               build/release/Image' \
+		'make DEBUG=1       build/debug/Image: every check on, in-kernel tests' \
+		'make DEBUG=1 SAN=address   build/asan/Image: the same under KASAN and UBSan' \
+		'make objs          compile everything, link nothing' \
+		'make user          user programs and the cpio archives' \
+		'make run           boot and say how to log in (scripts/run-qemu.sh)' \
+		'make test          all four test rings (scripts/test.sh)' \
+		'make host          host unit tests' \
+		'make fuzz          fuzz targets, some seconds each' \
+		'make lint          rules of the house, warnings as errors' \
+		'make analyze       static analysis' \
+		'make bench         measure against Linux' \
+		'make stats         code lines of each floor and of the spine' \
+		'make fmt           format our sources' \
+		'make clean         remove build/, but no key' \
+		'make help          this text' \
+		'Settings: V=1 shows commands, WERROR=1 makes warnings errors.'
 
 FORCE:
 .PHONY: all objs user run test host fuzz lint analyze bench stats fmt clean help FORCE

@@ -20,7 +20,7 @@ file_hash()
 check_room()
 {
 	free=$(df -Pk "$dest" | awk 'NR == 2 { print $4 }')
-	[ "${free:-0}" -ge 204800 ] || die "less than 200 MB free in $dest: make room or set TERN_DEPS to another disk"
+	[ "${free:-0}" -ge 204800 ] || die "less than 200 MB free in $dest: make room, or make it a link to a folder on another disk"
 }
 
 mirror()

@@ -52,7 +52,7 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/apt.sh"
 lock=$top/deps.lock
 dest=${TERN_DEPS:-$top/deps}
-mkdir -p "$dest/dl" 2>/dev/null || die "cannot write to $dest: set TERN_DEPS to a folder that you own"
+mkdir -p "$dest/dl" 2>/dev/null || die "cannot write to $dest: make it a link to a folder that you own"
 dest=$(CDPATH='' cd -- "$dest" && pwd)
 dl=$dest/dl
 apt_dir=

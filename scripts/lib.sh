@@ -70,16 +70,32 @@ random_port() {
 	free_port $((20000 + (RANDOM * 32768 + RANDOM) % 30000))
 }
 
-# Install packages, fetch the sources (make does) and build, as far as needed.
+# Install packages, fetch the sources and build, as far as needed. Who stops has said why in one line of its own.
 # set_up yes|no [debug] [--tests]: whether to install; which image; for the tests too.
 set_up() {
 	local words=""
 	need_space "$TOP" 400
 	[ "$1" = yes ] || words=--no-install
 	# shellcheck disable=SC2086  # words, or none
-	"$TOP/scripts/setup.sh" $words ${3-} >&2 || die "the set-up stopped: see the line above"
-	make -s -C "$TOP" ${2:+DEBUG=1} >&2 ||
+	"$TOP/scripts/setup.sh" $words ${3-} >&2 || exit 125
+	cmp -s "$TOP/deps.lock" "$TOP/deps/.fetched" || "$TOP/scripts/fetch.sh" >&2 || exit 125
+	make --no-print-directory -C "$TOP" ${2:+DEBUG=1} | show_progress
+	[ "${PIPESTATUS[0]}" -eq 0 ] ||
 		die "the build stopped: see above; a second run continues where this one stopped"
+}
+
+# The build in one line for every hundred files: a minute of silence looks like a hang.
+show_progress() {
+	local done=0 kind file
+	while read -r kind file; do
+		case $kind in
+		CC | USERCC)
+			[ $((done % 100)) -ne 0 ] || say "building: $done files done"
+			done=$((done + 1))
+			;;
+		IMAGE) say "built $file" ;;
+		esac
+	done
 }
 
 # image_path [debug]

@@ -152,7 +152,7 @@ choose_accel() {
 	case $accel in
 	kvm | hvf)
 		cpu=host
-		say "note: $accel is asked for because this is an arm64 host; tern's authors have not tried it"
+		say "note: untried: $accel is asked for because this is an arm64 host, and tern was never run on one"
 		;;
 	*) cpu=${cpu:-cortex-a76} ;;
 	esac
@@ -184,11 +184,16 @@ qemu_command() {
 	fi
 }
 
-# The pid of the guest called $name, or nothing. A recycled pid is told apart by its command line.
+# The pid of the guest called $name, or nothing. A recycled pid is told apart by its command line, which /proc
+# tells on Linux, where ps need not be installed.
 daemon_pid() {
 	local pid
-	pid=$(cat "$dir/pid" 2>/dev/null) && is_number "$pid" &&
-		ps -ww -o args= -p "$pid" 2>/dev/null | grep -qF "$dir/overlay.cpio" && echo "$pid"
+	pid=$(cat "$dir/pid" 2>/dev/null) && is_number "$pid" || return 1
+	if [ -r "/proc/$pid/cmdline" ]; then
+		tr '\0' ' ' <"/proc/$pid/cmdline"
+	else
+		ps -ww -o args= -p "$pid" 2>/dev/null
+	fi | grep -qF "$dir/overlay.cpio" && echo "$pid"
 }
 
 stop_daemon() {

@@ -26,6 +26,7 @@ needed()
 	openssh-client ssh logs in to tern and makes the keys
 	EOF
 	[ -z "$tests" ] || cat <<-EOF
+	git git lists the sources that lint reads
 	clang clang builds the hosted tests under its sanitizers and analyses the kernel
 	libclang-rt-dev - holds the sanitizers' and the fuzzer's runtimes
 	clang-format clang-format checks the form of the sources
@@ -99,6 +100,7 @@ apt()
 	$as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" >&2
 }
 
+echo "setup: apt downloads and installs them, which may take some minutes" >&2
 # The lists of a fresh machine are empty, those of an old one stale: read them anew, but go on without.
 apt update || echo "setup: the package lists could not be read anew: trying with the old ones" >&2
 # shellcheck disable=SC2086 # a list of plain names

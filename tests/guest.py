@@ -23,8 +23,11 @@ def forbidden_lines(text):
 
 def commit_number():
     """A number that changes with the commit, for what rotates: seeds, memory sizes, mutants."""
-    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=TOP, stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, text=True)
+    try:
+        done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=TOP, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, text=True)
+    except FileNotFoundError:
+        return 1
     return int(done.stdout[:12] or "1", 16)
 
 

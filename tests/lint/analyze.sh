@@ -43,7 +43,7 @@ done | xargs -r -P "$(nproc)" -d '\n' -n 1 sh -c 2>&1 |
 	grep -vE '^[0-9]+ warnings? (generated|treated)|^Suppressed |^Use -header-filter|^Error while processing|^$')"
 
 if command -v cppcheck >/dev/null; then
-	result cppcheck "$(git ls-files -co --exclude-standard -- '*.c' |
+	result cppcheck "$(tests/lint/ours.sh '*.c' |
 		grep -E '^(lib|arch|kernel|drivers|mm|sched|fs|net|ssh|user)/' | sort -u |
 		xargs -r cppcheck -q -j "$(nproc)" --std=c11 --platform=unix64 -I. -DDEBUG=1 \
 			--enable=warning,portability --inline-suppr --suppress=missingInclude \

@@ -6,7 +6,7 @@ tool=$(command -v clang-format-14 || command -v clang-format) || {
 	echo "clang-format is missing: install the package clang-format-14"
 	exit 1
 }
-git ls-files -co --exclude-standard -- '*.c' '*.h' | sort -u | while read -r f; do
+tests/lint/ours.sh '*.c' '*.h' | while read -r f; do
 	[ ! -f "$f" ] || printf '%s\0' "$f"
 done | xargs -0 -r "$tool" --dry-run -Werror 2>&1 | grep -E 'error:' |
 	sed 's/: error: code should be clang-formatted.*/: not as make fmt leaves it/' |

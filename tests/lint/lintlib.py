@@ -16,8 +16,7 @@ findings = []
 
 def files(*endings, under=None):
     """Our files, committed or about to be, with one of these endings."""
-    out = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], stdout=subprocess.PIPE,
-                         check=True, text=True).stdout
+    out = subprocess.run(["tests/lint/ours.sh"], stdout=subprocess.PIPE, check=True, text=True).stdout
     names = [n for n in out.splitlines() if os.path.isfile(n)]
     return [n for n in sorted(set(names)) if n.endswith(endings or ("",))
             and (under is None or n.startswith(under))]
