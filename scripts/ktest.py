@@ -5,6 +5,8 @@
 scripts/ktest.py [-k NAME] [--smp 1,2,4,8] [--mem SIZE] [--seeds N | --perturb SEED] [--image debug|asan]
                  [--cpu MODEL] [--gic 2|3] [--scale N] [--append TEXT] [--qemu "OPTIONS"] [--seconds N] [--verbose]
 
+Tests called icount_* run once, on one CPU whose clock counts instructions: the host's load is not in their times.
+
 A run is judged by: the plan line, each test once and no other, the end line, QEMU's exit status, and the
 forbid list over console and QEMU's stderr. A run that hangs is a failure; the registers of every CPU are
 printed with the function each is in.
@@ -39,10 +41,11 @@ def known_tests(image):
 class Run:
     """One boot of the debug image."""
 
-    def __init__(self, args, smp, perturb, names):
+    def __init__(self, args, smp, perturb, names, icount=False):
         self.args, self.smp, self.names = args, smp, names
-        self.label = f"smp={smp}" + (f",perturb={perturb}" if perturb else "")
-        words = f"test={','.join(names) if args.k else 'all'}"
+        self.label = "icount" if icount else f"smp={smp}" + (f",perturb={perturb}" if perturb else "")
+        words = f"test={','.join(names) if args.k or icount else 'all'}"
+        accel = "tcg,thread=single -icount shift=0,sleep=off" if icount else "tcg,thread=multi"
         words += f" seed={guest.commit_number() % 1000000 + 1}"
         words += f" perturb={perturb}" if perturb else ""
         words += f" scale={args.scale}" if args.scale > 1 else ""
@@ -50,7 +53,7 @@ class Run:
         gic = args.gic or (3 if smp > 8 else 2)
         self.command = [
             os.environ.get("QEMU", "qemu-system-aarch64"), "-M", f"virt,gic-version={gic}", "-cpu", args.cpu,
-            "-accel", "tcg,thread=multi", "-smp", str(smp), "-m", args.mem, "-kernel",
+            "-accel", *accel.split(), "-smp", str(smp), "-m", args.mem, "-kernel",
             guest.IMAGES[args.image], "-global", "virtio-mmio.force-legacy=false", "-netdev", "user,id=net0",
             "-device", "virtio-net-device,netdev=net0", "-device", "virtio-rng-device",
             "-semihosting-config", "enable=on,target=native", "-display", "none", "-no-reboot",
@@ -187,19 +190,21 @@ def main():
     parser.add_argument("--verbose", action="store_true")
     args = parser.parse_args()
     names = [n for n in known_tests(args.image) if args.k in n]
+    counting = [n for n in names if n.startswith("icount_")]
+    names = [n for n in names if n not in counting]
+    first = guest.commit_number() % 1000000
+    seeds = [args.perturb] if args.perturb is not None else [0] if not args.seeds else [
+        first + i + 1 for i in range(args.seeds)]
+    runs = [Run(args, int(smp), seed, names) for smp in args.smp.split(",") for seed in seeds if names]
+    if counting and seeds == [0]:
+        runs.insert(0, Run(args, 1, 0, counting, icount=True))
     passed = failed = 0
     if not os.path.exists(guest.IMAGES[args.image]):
         print(f"not ok kernel: {guest.IMAGES[args.image]} is missing: run make DEBUG=1")
-        failed = 1
-    elif names:
-        first = guest.commit_number() % 1000000
-        seeds = [args.perturb] if args.perturb is not None else [0] if not args.seeds else [
-            first + i + 1 for i in range(args.seeds)]
-        for smp in args.smp.split(","):
-            for seed in seeds:
-                run = Run(args, int(smp), seed, names)
-                good, bad = run.judge(run.go())
-                passed, failed = passed + good, failed + bad
+        failed, runs = 1, []
+    for run in runs:
+        good, bad = run.judge(run.go())
+        passed, failed = passed + good, failed + bad
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 

