@@ -117,7 +117,8 @@ $(call obj,$(BEARSSL)): EXTRA := $(BEARSSL_FLAGS)
 $(call obj,$(SODIUM)):	EXTRA := $(SODIUM_FLAGS)
 $(call obj,$(LIBFDT)):	EXTRA := $(LIBFDT_FLAGS)
 $(call obj,$(OURS)):	EXTRA := $(OUR_FLAGS)
-$(call obj,lib/string.c): EXTRA := $(OUR_FLAGS) -fno-builtin
+$(call obj,lib/string.c): EXTRA := $(OUR_FLAGS) -fno-builtin -mno-strict-align
+$(call obj,net/checksum.c): EXTRA := $(OUR_FLAGS) -mno-strict-align
 $(call obj,$(filter-out $(NOSAN),$(OURS) $(THEIRS))): SANITIZE := $(SAN_FLAGS)
 
 $(O)/obj/%.o: % $(O)/flags

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Memory and string functions. The compiler may turn struct copies into calls of the first four, so they
- * must not be compiled into calls of themselves: the Makefile gives this file -fno-builtin. Word-wide where
- * both sides are aligned alike; the kernel has no SIMD registers to use. */
+ * must not be compiled into calls of themselves: the Makefile gives this file -fno-builtin. Word-wide; the kernel has
+ * no SIMD registers to use. */
 #include "lib/string.h"
 
 #ifndef HOSTED
-typedef uint64_t __attribute__((may_alias)) word_t;
+typedef uint64_t __attribute__((may_alias, aligned(1))) word_t;
 
 #define WORD sizeof(word_t)
 
@@ -14,56 +14,25 @@ static bool same_alignment(const void *a, const void *b)
 	return (((uintptr_t)a ^ (uintptr_t)b) & (WORD - 1)) == 0;
 }
 
-/* Copy whole words to d, which is aligned, from s, which is not: each word is put together from two aligned ones, so
- * this works before the MMU is on, too. Reads no word that holds none of the bytes. Returns the bytes copied. */
-static size_t copy_shifted(uint8_t *d, const uint8_t *s, size_t n)
-{
-	unsigned low = 8 * ((uintptr_t)s & (WORD - 1)), high = 8 * WORD - low;
-	const word_t *ws = (const word_t *)ALIGN_DOWN((uintptr_t)s, WORD);
-	word_t *wd = (word_t *)d;
-	size_t words = n / WORD;
-	word_t a = *ws++, b;
-
-	for (size_t i = 0; i < words / 2; i++, ws += 2, wd += 2) {
-		b = ws[0];
-		wd[0] = a >> low | b << high;
-		a = ws[1];
-		wd[1] = b >> low | a << high;
-	}
-	if (words & 1)
-		wd[0] = a >> low | ws[0] << high;
-	return words * WORD;
-}
-
+/* Forward, word by word from wherever they lie; each block is loaded before it is stored, so memmove() may use this.
+ * The Makefile allows this file unaligned loads and stores. Before the MMU is on they would fault: there only what is
+ * aligned alike may be copied. */
 void *memcpy(void *dst, const void *src, size_t n)
 {
 	uint8_t *d = dst;
 	const uint8_t *s = src;
 
-	if (same_alignment(d, s)) {
-		for (; n > 0 && !IS_ALIGNED((uintptr_t)d, WORD); n--)
-			*d++ = *s++;
-		for (; n >= 4 * WORD; n -= 4 * WORD, d += 4 * WORD, s += 4 * WORD) {
-			const word_t *ws = (const word_t *)s;
-			word_t a = ws[0], b = ws[1], c = ws[2], e = ws[3];
-			word_t *wd = (word_t *)d;
-			wd[0] = a;
-			wd[1] = b;
-			wd[2] = c;
-			wd[3] = e;
-		}
-		for (; n >= WORD; n -= WORD, d += WORD, s += WORD)
-			*(word_t *)d = *(const word_t *)s;
-	} else if (n >= 4 * WORD) {
-		size_t done;
-
-		for (; !IS_ALIGNED((uintptr_t)d, WORD); n--)
-			*d++ = *s++;
-		done = copy_shifted(d, s, n);
-		d += done;
-		s += done;
-		n -= done;
+	for (; n >= 4 * WORD; n -= 4 * WORD, d += 4 * WORD, s += 4 * WORD) {
+		const word_t *ws = (const word_t *)s;
+		word_t a = ws[0], b = ws[1], c = ws[2], e = ws[3];
+		word_t *wd = (word_t *)d;
+		wd[0] = a;
+		wd[1] = b;
+		wd[2] = c;
+		wd[3] = e;
 	}
+	for (; n >= WORD; n -= WORD, d += WORD, s += WORD)
+		*(word_t *)d = *(const word_t *)s;
 	while (n-- > 0)
 		*d++ = *s++;
 	return dst;

@@ -1,25 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* The Internet checksum: the ones' complement sum of 16-bit words. Summed 8 bytes at a time: the carries that a
- * 64-bit addition loses are counted by comparing, and ones' complement addition does not care about the width. */
+/* The Internet checksum: the ones' complement sum of 16-bit words. Ones' complement addition does not care about the
+ * width, so 8 bytes at a time are added as two halves of 32 bits, each into 64, where no carry is lost; and it does
+ * not care about byte order, so the words are the machine's. The Makefile allows this file unaligned loads: the network
+ * stack runs long after the MMU is on. */
 #include "arch/cc.h"
 
-#include "lib/string.h"
+typedef uint64_t __attribute__((may_alias, aligned(1))) word_t;
 
-static uint64_t load64(const uint8_t *p)
-{
-	uint64_t v;
-
-	__builtin_memcpy(&v, p, sizeof(v));
-	return v;
-}
+#define WORD sizeof(word_t)
 
 static uint64_t add(uint64_t sum, uint64_t v)
 {
-	sum += v;
-	return sum + (sum < v);
+	return sum + (uint32_t)v + (v >> 32);
 }
 
-/* The last 0 to 7 bytes as a little-endian number: bytes keep their even or odd place. */
+static uint16_t fold(uint64_t sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+/* The last 0 to 7 bytes as a number: bytes keep their even or odd place. */
 static uint64_t tail(const uint8_t *p, size_t n)
 {
 	uint64_t v = 0;
@@ -29,47 +33,48 @@ static uint64_t tail(const uint8_t *p, size_t n)
 	return v;
 }
 
-static uint16_t fold(uint64_t sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)sum;
-}
-
-/* Bytes up to the first multiple of 8, when p starts at an odd place, would change sides; aligned words do not
- * matter on this machine for ordinary memory, but the compiler must not assume alignment: it makes single loads of
- * them only where it knows it. So: walk aligned words, and swap the sum's bytes if the walk began at an odd one. */
 uint16_t net_checksum(const void *data, int len)
 {
 	const uint8_t *p = data;
 	size_t n = len > 0 ? (size_t)len : 0;
-	size_t lead = MIN((size_t)(-(uintptr_t)p & 7), n);
-	uint64_t sum = tail(p, lead);
-	uint64_t rest = 0;
+	uint64_t sum = 0;
 
-	p += lead;
-	n -= lead;
-	for (; n >= 32; n -= 32, p += 32) {
-		const uint8_t *a = __builtin_assume_aligned(p, 8);
+	for (; n >= 4 * WORD; n -= 4 * WORD, p += 4 * WORD) {
+		const word_t *w = (const word_t *)p;
 
-		rest = add(rest, load64(a));
-		rest = add(rest, load64(a + 8));
-		rest = add(rest, load64(a + 16));
-		rest = add(rest, load64(a + 24));
+		sum = add(add(add(add(sum, w[0]), w[1]), w[2]), w[3]);
 	}
-	for (; n >= 8; n -= 8, p += 8)
-		rest = add(rest, load64(__builtin_assume_aligned(p, 8)));
-	rest = add(rest, tail(p, n));
-	rest = fold(rest);
-	if (lead & 1)
-		rest = __builtin_bswap16((uint16_t)rest);
-	return fold(sum + rest);
+	for (; n >= WORD; n -= WORD, p += WORD)
+		sum = add(sum, *(const word_t *)p);
+	return fold(add(sum, tail(p, n)));
 }
 
+/* Each word is loaded once for both. */
 uint16_t net_checksum_copy(void *dst, const void *src, uint16_t len)
 {
-	memcpy(dst, src, len);
-	return net_checksum(dst, len);
+	const uint8_t *p = src;
+	uint8_t *d = dst;
+	size_t n = len;
+	uint64_t sum = 0;
+
+	for (; n >= 4 * WORD; n -= 4 * WORD, p += 4 * WORD, d += 4 * WORD) {
+		const word_t *w = (const word_t *)p;
+		word_t a = w[0], b = w[1], c = w[2], e = w[3];
+		word_t *to = (word_t *)d;
+
+		to[0] = a;
+		to[1] = b;
+		to[2] = c;
+		to[3] = e;
+		sum = add(add(add(add(sum, a), b), c), e);
+	}
+	for (; n >= WORD; n -= WORD, p += WORD, d += WORD) {
+		word_t a = *(const word_t *)p;
+
+		*(word_t *)d = a;
+		sum = add(sum, a);
+	}
+	for (size_t i = 0; i < n; i++)
+		d[i] = p[i];
+	return fold(add(sum, tail(p, n)));
 }

@@ -81,9 +81,14 @@ static inline unsigned cpu_id_hint(void)
 
 static inline bool in_irq(void)
 {
-	irqflags_t f = arch_irq_save();
-	bool in = arch_cpu()->irq_depth > 0;
+	irqflags_t f;
+	bool in;
 
+	/* In an interrupt we do not move, so 0 is the truth, whosever it is. */
+	if (likely(READ_ONCE(arch_cpu()->irq_depth) == 0))
+		return false;
+	f = arch_irq_save();
+	in = arch_cpu()->irq_depth > 0;
 	arch_irq_restore(f);
 	return in;
 }
