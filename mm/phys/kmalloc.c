@@ -135,6 +135,8 @@ void *krealloc(void *p, size_t size)
 	if (!p)
 		return alloc_from(size, CALLER);
 
+	slab_assert_held(p);
+
 	size_t old = kmalloc_usable(p);
 
 	/* stays where it is unless it grows, or wastes more than half */

@@ -8,7 +8,7 @@
  * Debug images put a red zone around each object, fill it on both ways, and keep a second bitmap of the objects that
  * users hold, so that a second free is found at once wherever the object is (MS-001).
  *
- * I-SLAB-1: an object is out of its slab (bit in `used`) iff it is in a magazine, in a quarantine or with a user.
+ * I-SLAB-1: an object is out of its slab (bit in `used`) iff it is in a magazine or with a user.
  * I-SLAB-2: a slab is on full iff nr_used is all, on empty iff it is 0, else on partial. */
 #include "mm/phys/slab_priv.h"
 
@@ -415,7 +415,8 @@ static struct magazine *magazine_of(const struct slab_cache *c, unsigned cpu)
 /* A CPU keeps at most about a page's worth of objects of one cache. */
 static void add_magazines(struct slab_cache *c)
 {
-	c->capacity = (uint16_t)MIN(MAX(PAGE_SIZE / c->stride, 4UL), 2UL * BATCH_MAX);
+	c->capacity =
+		(uint16_t)MIN(MAX(PAGE_SIZE / c->stride, MM_DEBUG ? 8UL : 4UL), 2UL * BATCH_MAX);
 
 	char *m = kzalloc(cpu_count() * magazine_bytes(c) + 64);
 
@@ -438,8 +439,25 @@ static struct magazine *this_magazine(const struct slab_cache *c)
 	return atomic_load_acquire(&c->magazines) ? magazine_of(c, this_cpu()->id) : NULL;
 }
 
-/* The context is checked here, where irqs are off anyway. */
-static void *magazine_take(struct slab_cache *c)
+/* Debug images keep what was given back from being given out at once, and then give out the oldest, so that whoever still
+ * uses it is found by the fill or the held bit, not by its next owner (MS-003). */
+static unsigned quarantine(const struct slab_cache *c)
+{
+	return MM_DEBUG ? c->capacity / 2u : 0;
+}
+
+static void *magazine_pop(struct magazine *m) __requires(m->lock)
+{
+	void *p = m->object[MM_DEBUG ? 0 : m->n - 1];
+
+	m->n--;
+	if (MM_DEBUG)
+		memmove(m->object, m->object + 1, m->n * sizeof(void *));
+	return p;
+}
+
+/* But for the `keep` youngest. The context is checked here, where irqs are off anyway. */
+static void *magazine_take(struct slab_cache *c, unsigned keep)
 {
 	irqflags_t f = arch_irq_save();
 	struct magazine *m = this_magazine(c);
@@ -449,8 +467,8 @@ static void *magazine_take(struct slab_cache *c)
 		BUG("slab: allocation in irq context");
 	if (m) {
 		spin_lock(&m->lock);
-		if (m->n > 0)
-			p = m->object[--m->n];
+		if (m->n > keep)
+			p = magazine_pop(m);
 		spin_unlock(&m->lock);
 	}
 	arch_irq_restore(f);
@@ -492,7 +510,7 @@ static unsigned magazine_shed(struct magazine *m, void **out, unsigned n)
 static void *take_object(struct slab_cache *c)
 {
 	void *batch[BATCH_MAX];
-	void *p = magazine_take(c);
+	void *p = magazine_take(c, quarantine(c));
 
 	if (p)
 		return p;
@@ -501,7 +519,7 @@ static void *take_object(struct slab_cache *c)
 	unsigned got = cache_take(c, batch, want);
 
 	if (!got)
-		return NULL;
+		return magazine_take(c, 0);
 	if (got > 1) {
 		unsigned left = magazine_put(c, batch + 1, got - 1);
 
@@ -569,6 +587,23 @@ void slab_free_from(struct slab_cache *c, void *p, uintptr_t pc)
 	debug_in(c, p, pc);
 	give_object(c, p);
 }
+
+#ifdef DEBUG
+void slab_assert_held(const void *p)
+{
+	if (page_of_addr(p)->owner == PAGE_KERNEL)
+		return;
+
+	struct slab *s = slab_of(p);
+	unsigned i = object_index(s->cache, s, p);
+
+	if (READ_ONCE(held_bits(s->cache, s)[i / 64]) & BIT(i % 64))
+		return;
+	kasan_unpoison(zone_of(p), sizeof(struct zone));
+	BUG("slab: %p of %s is used after its free, last user %lx", p, s->cache->name,
+	    (unsigned long)zone_of(p)->pc);
+}
+#endif
 
 void slab_free(struct slab_cache *c, void *p)
 {

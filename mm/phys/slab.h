@@ -20,6 +20,17 @@ void *slab_zalloc(struct slab_cache *c) __must_check;
 /* p came from this cache, once; anything else is a BUG in debug images (MS-001, MS-002). Context: any but irq. */
 void slab_free(struct slab_cache *c, void *p);
 
+/* Debug images: BUG unless p is the start of an object (of any cache, or of kmalloc's pages) that has not been freed. Where
+ * somebody gives back what was lent, or relies on what another should still hold (MS-003, A8). */
+#ifdef DEBUG
+void slab_assert_held(const void *p);
+#else
+static inline void slab_assert_held(const void *p)
+{
+	(void)p;
+}
+#endif
+
 /* Any size up to 4 MiB. NULL: no memory, or size 0. Same contexts as slab_alloc. */
 void *kmalloc(size_t size) __must_check;
 void *kzalloc(size_t size) __must_check;

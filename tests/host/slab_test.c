@@ -286,6 +286,38 @@ TEST(wrong_pointers_are_bugs)
 	CHECK(shim_expect_bug(do_kfree, p + PAGE_SIZE, "did not come from kmalloc"));
 }
 
+/* More than a magazine keeps: what was freed comes out again. */
+static void alloc_many(void *size)
+{
+	for (unsigned i = 0; i < 64; i++)
+		CHECK(kmalloc((size_t)size) != NULL);
+}
+
+static void realloc_it(void *p)
+{
+	p = krealloc(p, 400);
+	CHECK(p == NULL);
+}
+
+/* MS-003: what was freed rests, and its owner of before is found. */
+TEST(freed_objects_rest)
+{
+	char *p, *q;
+
+	boot(1, 4 * MIB);
+	p = kmalloc(64);
+	kfree(p);
+	for (unsigned i = 0; i < 8; i++) {
+		q = kmalloc(64);
+		CHECK(q != p);
+	}
+	p = kmalloc(500);
+	kfree(p);
+	CHECK(shim_expect_bug(realloc_it, p, "used after its free"));
+	slab_assert_held(q);
+	slab_assert_held(kmalloc(5000));
+}
+
 TEST(red_zones_and_poison)
 {
 	uint8_t *p;
@@ -303,7 +335,7 @@ TEST(red_zones_and_poison)
 	kfree(p);
 	__asan_unpoison_memory_region(p, 1000);
 	p[500] = 1;
-	CHECK(shim_expect_bug((void (*)(void *))kmalloc, (void *)1000, "write after free"));
+	CHECK(shim_expect_bug(alloc_many, (void *)1000, "write after free"));
 }
 
 static void alloc_in_irq(void *arg)

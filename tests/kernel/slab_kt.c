@@ -44,6 +44,24 @@ static void give_to_other(void *p)
 	slab_free(other, p);
 }
 
+static void *taken[64];
+
+/* More than any magazine keeps, so that what was freed on this CPU comes out again. */
+static void alloc_many(void *unused)
+{
+	(void)unused;
+	for (unsigned i = 0; i < ARRAY_SIZE(taken); i++)
+		taken[i] = kmalloc(64);
+}
+
+static void free_taken(void)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(taken); i++) {
+		kfree(taken[i]);
+		taken[i] = NULL;
+	}
+}
+
 static void alloc(void *unused)
 {
 	(void)unused;
@@ -106,10 +124,11 @@ KTEST(slab_red_zones)
 	preempt_disable();
 	kfree(p);
 	store_byte(p + 30, 0);
-	kt_expect_bug(alloc, NULL, "write after free");
+	kt_expect_bug(alloc_many, NULL, "write after free");
 	preempt_enable();
 	/* it was on its way out when that was found */
 	kfree(p);
+	free_taken();
 }
 
 KTEST(slab_context)
@@ -302,10 +321,9 @@ static void hold_depot(void *unused)
 
 static void use_magazine(void *unused)
 {
-	void *first = slab_alloc(depot.cache);
-
 	(void)unused;
-	slab_free(depot.cache, first);
+	for (unsigned i = 0; i < 64; i++)
+		slab_free(depot.cache, slab_alloc(depot.cache));
 	atomic_store_release(&depot.filled, 1);
 	while (!atomic_load_acquire(&depot.held))
 		sched_yield();
@@ -384,12 +402,73 @@ KTEST(slab_storm)
 	slab_check();
 }
 
-/* MS-003: the caller owns the object; a free meanwhile is found, now or when the copy is freed. */
+/* MS-003: the caller owns the object; a free meanwhile is found. */
 static void realloc_freed(void *p)
 {
 	kfree(p);
-	/* it still fits, so it stays where it is not any more */
-	kfree(krealloc(p, 400));
+	/* it still fits, so it would stay where it is not any more */
+	p = krealloc(p, 400);
+	kfree(p);
+}
+
+/* Freed by another CPU, at any moment: the next use finds it. */
+struct race {
+	void *p;
+	uint32_t go; /* [atomic] */
+};
+
+static void free_other(void *arg)
+{
+	struct race *r = arg;
+
+	while (!atomic_load_acquire(&r->go))
+		arch_spin_hint();
+	kfree(r->p);
+}
+
+static void realloc_raced(void *arg)
+{
+	struct race *r = arg;
+	uint64_t end = crew_deadline_ms(3000);
+
+	atomic_store_release(&r->go, 1);
+	while (clock_now_ns() < end)
+		r->p = krealloc(r->p, 300 + clock_now_ns() % 80);
+}
+
+/* Freed objects rest: the next allocations do not give them out, and a late writer is found. */
+KTEST(slab_quarantine)
+{
+	void *p[4];
+
+	preempt_disable();
+	for (unsigned i = 0; i < ARRAY_SIZE(p); i++)
+		p[i] = kmalloc(64);
+	for (unsigned i = 0; i < ARRAY_SIZE(p); i++)
+		kfree(p[i]);
+	for (unsigned i = 0; i < 4; i++) {
+		taken[i] = kmalloc(64);
+		for (unsigned k = 0; k < ARRAY_SIZE(p); k++)
+			KT_CHECK(taken[i] != p[k]);
+	}
+	free_taken();
+	store_byte(p[0], 1);
+	kt_expect_bug(alloc_many, NULL, "write after free");
+	kfree(p[0]);
+	preempt_enable();
+	free_taken();
+}
+
+KTEST(realloc_against_free)
+{
+	for (uint64_t i = 0; i < 5 * kt_scale(); i++) {
+		struct crew crew = { 0 };
+		struct race race = { kmalloc(380), 0 };
+
+		crew_add(&crew, free_other, &race, BIT(cpu_count() - 1));
+		kt_expect_bug(realloc_raced, &race, "used after its free");
+		crew_join(&crew);
+	}
 }
 
 KTEST(realloc_keeps_bytes)
@@ -413,7 +492,7 @@ KTEST(realloc_keeps_bytes)
 		memset(p, 7, size);
 	}
 	kfree(p);
-	kt_expect_bug(realloc_freed, kmalloc(500), "double free");
+	kt_expect_bug(realloc_freed, kmalloc(500), "used after its free");
 }
 
 KTEST(slab_nth_failure)
