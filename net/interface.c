@@ -236,8 +236,11 @@ static void tx_reclaim(struct interface *i)
 	bool any = false;
 
 	while ((n = i->dev->ops->reclaim(i->dev, cookie, ARRAY_SIZE(cookie))) > 0) {
-		for (unsigned k = 0; k < n; k++)
+		for (unsigned k = 0; k < n; k++) {
+			/* I-NET-2, A8: our reference kept it until now */
+			slab_assert_held(cookie[k]);
 			pbuf_free(cookie[k]);
+		}
 		any = true;
 	}
 	/* not tcp_txnow() here: we may be below tcp_output(), which does not stand being entered again */

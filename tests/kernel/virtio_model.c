@@ -244,6 +244,19 @@ static void used_locked(struct model *m, struct model_queue *q, uint32_t id, uin
 	WRITE_ONCE(used->idx, q->used_idx);
 }
 
+bool model_write(struct model *m, const struct model_buffer *b, const void *data, uint32_t n)
+{
+	struct model_queue *q = &m->queue[b->queue];
+	bool ours;
+
+	spin_lock(&m->lock);
+	ours = live(m, q) && q->out[b->id] && b->piece[0].len >= n;
+	if (ours)
+		memcpy(b->piece[0].at, data, n);
+	spin_unlock(&m->lock);
+	return ours;
+}
+
 void model_used(struct model *m, const struct model_buffer *b, uint32_t len)
 {
 	struct model_queue *q = &m->queue[b->queue];

@@ -64,6 +64,8 @@ void model_init(struct model *m, unsigned kind, uint64_t offered, unsigned queue
 
 /* The next available buffer of a queue. False: there is none (or no live device). */
 bool model_take(struct model *m, unsigned queue, struct model_buffer *b);
+/* Copy n bytes into a buffer's first piece, unless a reset has taken it back: then its memory may be another's. */
+bool model_write(struct model *m, const struct model_buffer *b, const void *data, uint32_t n);
 /* Put it on the used ring: visible at once, no interrupt. len: bytes it says it wrote. */
 void model_used(struct model *m, const struct model_buffer *b, uint32_t len);
 /* Interrupt if the driver asked for it. True if it did. */

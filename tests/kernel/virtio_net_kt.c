@@ -2,6 +2,9 @@
 /* The driver and the stack on a model device: A3, A4, A7, N4, N5, N7, X-09, X-10, X-12. */
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
+#include <lwip/netif.h>
+#include <lwip/pbuf.h>
+#include <netif/ethernet.h>
 
 #include "fs/file.h"
 #include "fs/inode.h"
@@ -15,6 +18,7 @@
 #include "net/net.h"
 #include "tests/kernel/crew.h"
 #include "tests/kernel/ktest.h"
+#include "tests/kernel/mirror.h"
 #include "tests/kernel/vnet_player.h"
 
 #define ALL_CPUS (~(cpumask_t)0)
@@ -373,6 +377,134 @@ KTEST(vnet_flood_no_memory)
 	}
 	file_put(t->listener);
 	kfree(t);
+	stop(p);
+}
+
+/* --- A8, X-10, I-NET-2: whose a frame's memory is ------------------------------------------------------------------- */
+
+/* A frame that the mirror sends back, `tag` in its payload. Called with NET_CORE. */
+static struct pbuf *send_frame(struct player *p, size_t n, uint32_t tag)
+{
+	static const uint8_t peer[4] = MIRROR_PEER;
+	struct netif *netif = (struct netif *)p->ifc; /* its first member */
+	struct pbuf *q = pbuf_alloc(PBUF_RAW_TX, (u16_t)n, PBUF_RAM);
+	uint8_t *frame;
+
+	if (!q)
+		return NULL;
+	frame = q->payload;
+	memset(frame, 0, n);
+	frame[12] = 8;
+	memcpy(frame + 30, peer, 4);
+	memcpy(frame + 40, &tag, sizeof(tag));
+	if (netif->linkoutput(netif, q) == ERR_OK)
+		return q;
+	pbuf_free(q);
+	return NULL;
+}
+
+static void reclaim(void *unused)
+{
+	(void)net_if_poll_all();
+}
+
+/* A bug frees the reference that is the device's: found when the device gives the frame back, before it is freed twice. */
+KTEST(vnet_freed_too_early)
+{
+	struct player *p = start(MODERN);
+	uint64_t end = crew_deadline_ms(5000);
+	struct pbuf *q;
+
+	if (!p)
+		return;
+	/* what the stack says when an interface comes up is gone by then */
+	nap(100);
+	atomic_store_relaxed(&p->silent, 1);
+	atomic_store_relaxed(&p->hold_tx, 1);
+	net_lock();
+	q = send_frame(p, 100, 1);
+	net_unlock();
+	while (!READ_ONCE(p->nr_held) && clock_now_ns() < end)
+		nap(1);
+	KT_CHECK(q && READ_ONCE(p->nr_held) == 1);
+	net_lock();
+	pbuf_free(q);
+	pbuf_free(q);
+	atomic_store_relaxed(&p->hold_tx, 0);
+	player_poke(p);
+	while (READ_ONCE(p->nr_held) && clock_now_ns() < end)
+		nap(1);
+	kt_expect_bug(reclaim, NULL, "used after its free");
+	net_unlock();
+	/* the device saw it as well */
+	KT_CHECK(p->changed == 1);
+	p->changed = 0;
+	stop(p);
+}
+
+static struct {
+	struct pbuf *kept;
+	uint32_t seen; /* [atomic] */
+	uint32_t tag;
+} taker;
+
+static uint32_t tag_of(struct pbuf *q)
+{
+	uint32_t tag;
+
+	memcpy(&tag, (uint8_t *)q->payload + 40, sizeof(tag));
+	return tag;
+}
+
+static err_t take_frame(struct pbuf *q, struct netif *netif)
+{
+	if (q->tot_len == 100 && tag_of(q) == taker.tag && !taker.kept)
+		taker.kept = q;
+	else
+		pbuf_free(q);
+	atomic_fetch_add(&taker.seen, 1);
+	return ERR_OK;
+}
+
+/* The stack keeps one frame while a thousand others go through the ring: nobody writes into it. */
+KTEST(vnet_receive_buffer_is_the_stacks)
+{
+	struct player *p = start(MODERN);
+	uint64_t end = crew_deadline_ms(20000);
+	struct netif *netif;
+	unsigned sent = 0;
+
+	if (!p)
+		return;
+	netif = (struct netif *)p->ifc;
+	nap(100);
+	memset(&taker, 0, sizeof(taker));
+	taker.tag = 0xcafe;
+	net_lock();
+	netif->input = take_frame;
+	net_unlock();
+	while (sent < 1000 && clock_now_ns() < end) {
+		struct pbuf *q;
+
+		net_lock();
+		q = send_frame(p, 100, sent == 0 ? taker.tag : sent);
+		if (q)
+			pbuf_free(q);
+		net_unlock();
+		sent += q != NULL;
+		/* the wire holds 512 */
+		while (atomic_load_relaxed(&taker.seen) + 200 < sent && clock_now_ns() < end)
+			nap(1);
+	}
+	while (atomic_load_relaxed(&taker.seen) < 1000 && clock_now_ns() < end)
+		nap(1);
+	KT_CHECK(atomic_load_relaxed(&taker.seen) >= 1000);
+	KT_CHECK(taker.kept && tag_of(taker.kept) == taker.tag);
+	net_lock();
+	netif->input = ethernet_input;
+	if (taker.kept)
+		pbuf_free(taker.kept);
+	net_unlock();
 	stop(p);
 }
 

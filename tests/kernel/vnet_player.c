@@ -87,9 +87,10 @@ static void put_on_wire(struct player *p, const struct model_buffer *b)
 static void complete(struct player *p, unsigned i)
 {
 	struct held *h = &p->held[i];
+	uint32_t sum = sum_of(&h->b);
 
-	/* what is the device's must not have changed; a reset gave it back */
-	if (h->resets == p->m.resets && sum_of(&h->b) != h->sum)
+	/* what is the device's must not have changed; a reset gave it back, also one since the sum began */
+	if (h->resets == atomic_load_relaxed(&p->m.resets) && sum != h->sum)
 		p->changed++;
 	model_used(&p->m, &h->b, 0);
 	*h = p->held[--p->nr_held];
@@ -136,9 +137,9 @@ static bool play_rx(struct player *p)
 
 		if (b.nr == 1 && b.writable >= f->n) {
 			memset(f->data, 0, HEADER);
-			memcpy(b.piece[0].at, f->data, f->n);
+			if (model_write(&p->m, &b, f->data, (uint32_t)f->n))
+				p->delivered++;
 			model_used(&p->m, &b, (uint32_t)f->n);
-			p->delivered++;
 		} else {
 			model_used(&p->m, &b, 0);
 		}
