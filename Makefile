@@ -27,7 +27,10 @@ O := build/$(VARIANT)$(if $(WERROR),-werror)
 FLOORS := lib arch/aarch64 kernel/core drivers/chip mm/phys sched drivers drivers/virtio mm/vm kernel/proc fs \
 	  drivers/tty net kernel ssh ssh/server $(if $(DEBUG),tests/kernel)
 sources = $(sort $(wildcard $(addsuffix /*.c,$(1)) $(addsuffix /*.S,$(1))))
-OURS   := $(call sources,$(FLOORS))
+# Files that only debug images have, and only the sanitizer's: no line of them is in the release image.
+DEBUG_ONLY := %_check.c kernel/core/perturb.c kernel/core/irqs_off.c
+SAN_ONLY   := kernel/core/kasan.c kernel/core/ubsan.c arch/aarch64/early_shadow.c
+OURS   := $(filter-out $(if $(DEBUG),,$(DEBUG_ONLY)) $(if $(filter asan,$(VARIANT)),,$(SAN_ONLY)),$(call sources,$(FLOORS)))
 
 # ---- the pinned sources: fetched when deps.lock says something else than what is unpacked -----------
 
@@ -255,7 +258,7 @@ analyze: build/compile_commands.json
 bench: $(O)/Image build/bench/control
 	tests/bench/run.py $(BENCH)
 stats:
-	@$(PYTHON) scripts/stats.py $(FLOORS) tests/kernel
+	@$(PYTHON) scripts/stats.py --debug-only '$(DEBUG_ONLY) $(SAN_ONLY)' $(FLOORS) tests/kernel
 fmt:
 	clang-format -i $(shell tests/lint/ours.sh '*.c' '*.h')
 

@@ -51,7 +51,7 @@ struct rb_node *rb_next(const struct rb_node *n);
 struct rb_node *rb_prev(const struct rb_node *n);
 /* A key of n changed its summary but not its place: recompute up to the root. */
 void rb_update_path(struct rb_root *r, struct rb_node *n);
-/* Check colours, order and links; for tests. */
+/* Check colours, order and links: debug images. */
 bool rb_check(const struct rb_root *r,
 	      bool (*less)(const struct rb_node *, const struct rb_node *));
 

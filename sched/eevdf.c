@@ -211,30 +211,3 @@ uint64_t eevdf_slice_left(const struct eevdf_entity *e)
 		return 1;
 	return (uint64_t)left * e->weight / EEVDF_WEIGHT_ZERO + 1;
 }
-
-bool eevdf_check(const struct eevdf *q)
-{
-	int64_t excess = 0;
-	uint64_t weight = 0;
-	unsigned nr = 0;
-
-	if (!rb_check(&q->tree, deadline_less))
-		return false;
-	for (struct rb_node *n = rb_first(&q->tree); n; n = rb_next(n)) {
-		const struct eevdf_entity *e = entity_of(n);
-		uint64_t min = e->vruntime;
-
-		if (n->left && vdiff(entity_of(n->left)->min_vruntime, min) < 0)
-			min = entity_of(n->left)->min_vruntime;
-		if (n->right && vdiff(entity_of(n->right)->min_vruntime, min) < 0)
-			min = entity_of(n->right)->min_vruntime;
-		if (min != e->min_vruntime)
-			return false;
-		excess += (int64_t)e->weight * vdiff(e->vruntime, q->base);
-		weight += e->weight;
-		nr++;
-	}
-	if (nr != q->nr || weight != q->weight || excess != q->excess)
-		return false;
-	return weight == 0 ? excess == 0 : excess >= 0 && excess < (int64_t)weight;
-}

@@ -62,7 +62,7 @@ void eevdf_reweight(struct eevdf *q, struct eevdf_entity *e, uint32_t weight);
 struct eevdf_entity *eevdf_pick(const struct eevdf *q);
 /* Service until e's slice is used up, ns, at least 1. */
 uint64_t eevdf_slice_left(const struct eevdf_entity *e);
-/* Check I-EEVDF-1 and -2 by recomputing; for tests and debug images. */
+/* Check I-EEVDF-1 and -2 by recomputing: debug images. */
 bool eevdf_check(const struct eevdf *q);
 
 #endif

@@ -29,7 +29,7 @@ static void mutex_lock_checked(struct mutex *m, bool pair, uintptr_t pc)
 	if (READ_ONCE(m->owner) == current_thread())
 		BUG("mutex %s taken again by its owner %s", lock_class_name(m->cls),
 		    current_base()->name);
-	lock_check_acquire(m, m->cls, true, pair, pc);
+	lock_check_acquire(m, m->cls, true, pair);
 	perturb(PERTURB_LOCK);
 	if (!mutex_take(m))
 		wait_event(&m->waiters, mutex_take(m));

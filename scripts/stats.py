@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""stats.py FLOOR... -- code lines (no blanks, no comments) of each floor, in the order of the building.
+"""stats.py [--debug-only PATTERNS] FLOOR... -- code lines (no blanks, no comments) of each floor, in the order of the
+building. Files that match a PATTERN (as in make: % stands for anything) are no part of the release image: they have a
+row of their own.
 
 Also the length of functions, and the spine: the files named in docs/spine.md, in reading order."""
+import fnmatch
 import glob
 import os
 import re
@@ -72,9 +75,14 @@ def spine():
 
 def main():
     print(f"{'floor':<18} {'files':>5} {'lines':>7}  {'functions: half, nine in ten, longest':>6}")
-    total, everything = 0, []
-    for floor in sys.argv[1:]:
+    total, everything, floors, debug_only, debug_files = 0, [], sys.argv[1:], [], []
+    if floors[:1] == ["--debug-only"]:
+        debug_only, floors = [p.replace("%", "*") for p in floors[1].split()], floors[2:]
+    for floor in floors:
         files = files_of(floor)
+        if floor not in NOT_KERNEL:
+            debug_files += [f for f in files if any(fnmatch.fnmatch(f, p) for p in debug_only)]
+            files = [f for f in files if f not in debug_files]
         lengths = [n for f in files for n in function_lengths(f)]
         lines = row(floor, files, lengths)
         if floor not in NOT_KERNEL:
@@ -82,6 +90,7 @@ def main():
             everything += lengths
     print(f"{'kernel and ssh':<18} {'':>5} {total:>7}  of at most {LIMIT}; "
           f"{sum(n > 60 for n in everything)} functions of more than 60 lines")
+    row("debug images only", debug_files, [n for f in debug_files for n in function_lengths(f)])
     for folder in ("user", "tests"):
         row(folder, files_of(folder, recursive=True), [])
     tools = glob.glob("scripts/*") + glob.glob("tests/**/*.py", recursive=True) + \

@@ -3,8 +3,6 @@
  * being exchanged. */
 #include "arch/aarch64/shadow_priv.h"
 
-#ifdef SAN_ADDRESS
-
 /* Of an image of at most 8 MiB. */
 #define IMAGE_SHADOW_SIZE BIT(20)
 #define IMAGE_SHADOW	  SHADOW_OF(KERNEL_IMAGE_BASE)
@@ -87,5 +85,3 @@ void arch_map_shadow(vaddr_t from, vaddr_t to, void *(*alloc)(size_t size, size_
 		arch_pte_sync();
 	}
 }
-
-#endif

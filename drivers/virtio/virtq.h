@@ -106,7 +106,7 @@ void virtq_fail(struct virtq *vq, const char *why);
 /* Buffers are in flight and none has come back since `since_ns` before now. */
 bool virtq_stalled(struct virtq *vq, uint64_t limit_ns);
 unsigned virtq_in_flight(struct virtq *vq);
-/* I-VIRTQ-1 and -2; a BUG if broken. Debug and tests; any queue at any time. */
+/* Debug images: I-VIRTQ-1 and -2; a BUG if broken. Any queue at any time. */
 void virtq_check(struct virtq *vq);
 
 #endif

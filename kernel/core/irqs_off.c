@@ -6,7 +6,6 @@
 
 #define DAIF_I 0x80
 
-#ifdef DEBUG
 void irqs_off_begin(irqflags_t before)
 {
 	if (!(before & DAIF_I))
@@ -27,7 +26,6 @@ void irqs_off_end(irqflags_t after, uintptr_t pc)
 		c->irqs_off_end = pc;
 	}
 }
-#endif
 
 uint64_t irqs_off_longest_ns(void)
 {

@@ -11,21 +11,17 @@
 #ifdef DEBUG
 void irqs_off_begin(irqflags_t before);
 void irqs_off_end(irqflags_t after, uintptr_t pc);
-#else
-static inline void irqs_off_begin(irqflags_t before)
-{
-	(void)before;
-}
-static inline void irqs_off_end(irqflags_t after, uintptr_t pc)
-{
-	(void)pc;
-	(void)after;
-}
-#endif
-
-/* The longest span of any CPU since the last reset, in ns; 0 in release images. */
+/* The longest span of any CPU so far, in ns. */
 uint64_t irqs_off_longest_ns(void);
 /* Where in the code that span ended. */
 uintptr_t irqs_off_longest_end(void);
+#else
+static inline void irqs_off_begin(irqflags_t before)
+{
+}
+static inline void irqs_off_end(irqflags_t after, uintptr_t pc)
+{
+}
+#endif
 
 #endif

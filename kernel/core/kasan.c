@@ -12,8 +12,6 @@
 #include "kernel/core/panic.h"
 #include "lib/string.h"
 
-#ifdef SAN_ADDRESS
-
 #define POISON_FREED  0xfb
 #define POISON_GLOBAL 0xf9
 #define POISON_SCOPE  0xf8
@@ -222,5 +220,3 @@ void kasan_start(void *(*alloc)(size_t size, size_t align))
 		(*f)();
 	log_info("core: address sanitizer on, %lu KiB of shadow", (hi - lo + 2 * stacks) / 8 >> 10);
 }
-
-#endif

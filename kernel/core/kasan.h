@@ -15,19 +15,14 @@ void kasan_start(void *(*alloc)(size_t size, size_t align));
 #else
 static inline void kasan_poison(const void *p, size_t n)
 {
-	(void)p;
-	(void)n;
 }
 
 static inline void kasan_unpoison(const void *p, size_t n)
 {
-	(void)p;
-	(void)n;
 }
 
 static inline void kasan_start(void *(*alloc)(size_t size, size_t align))
 {
-	(void)alloc;
 }
 #endif
 

@@ -32,41 +32,6 @@ struct held_stack {
 
 const char *lock_class_name(enum lock_class cls);
 
-/* Checker hooks, called by spinlock.c and sched/mutex.c; nothing in the release image. ordered is false
- * for trylock; pair for the second of two locks of one class taken by address (or by CPU number). */
-#ifdef DEBUG
-void lock_check_acquire(const void *lock, enum lock_class cls, bool mutex, bool pair, uintptr_t pc);
-void lock_check_acquired(const void *lock, enum lock_class cls, bool mutex, bool tried,
-			 uintptr_t pc);
-void lock_check_release(const void *lock, enum lock_class cls, bool mutex);
-/* No lock at all may be held: before a return to user mode, and where a thread exits. */
-void lock_check_none_held(const char *where);
-/* Sleeping is forbidden here if a spinlock is held, preemption is off or an interrupt is being served. */
-void lock_check_may_sleep(const char *where);
-#else
-static inline void lock_check_acquire(const void *lock, enum lock_class cls, bool mutex, bool pair,
-				      uintptr_t pc)
-{
-	(void)lock, (void)cls, (void)mutex, (void)pair, (void)pc;
-}
-static inline void lock_check_acquired(const void *lock, enum lock_class cls, bool mutex,
-				       bool tried, uintptr_t pc)
-{
-	(void)lock, (void)cls, (void)mutex, (void)tried, (void)pc;
-}
-static inline void lock_check_release(const void *lock, enum lock_class cls, bool mutex)
-{
-	(void)lock, (void)cls, (void)mutex;
-}
-static inline void lock_check_none_held(const char *where)
-{
-	(void)where;
-}
-static inline void lock_check_may_sleep(const char *where)
-{
-	(void)where;
-}
-#endif
 /* How often a class was waited for, and the longest wait. Counted where a lock was not free at once. */
 struct lock_stat {
 	uint64_t contended;
@@ -74,9 +39,39 @@ struct lock_stat {
 };
 void lock_stat_get(enum lock_class cls, struct lock_stat *out);
 void lock_stat_contended(enum lock_class cls, uint64_t wait_ns);
-/* Tests only: let go of what was taken since the stacks had these sizes; a mutex is forgotten, not unlocked. */
-void lock_drop_above(unsigned spinlocks, unsigned mutexes);
+
+/* The checker, called by spinlock.c and sched/mutex.c; nothing in the release image. tried: by trylock, recorded but
+ * not ordered; pair: the second of two locks of one class taken by address (or by CPU number). */
+#ifdef DEBUG
+void lock_check_acquire(const void *lock, enum lock_class cls, bool mutex, bool pair);
+void lock_check_acquired(const void *lock, enum lock_class cls, bool mutex, bool tried,
+			 uintptr_t pc);
+void lock_check_release(const void *lock, enum lock_class cls, bool mutex);
+/* No lock at all may be held: before a return to user mode, and where a thread exits. */
+void lock_check_none_held(const char *where);
+/* Sleeping is forbidden here if a spinlock is held, preemption is off or an interrupt is being served. */
+void lock_check_may_sleep(const char *where);
 /* Print what each CPU and the current thread hold. Any context, panic included. */
 void lock_dump_held(void);
+/* Tests only: let go of what was taken since the stacks had these sizes; a mutex is forgotten, not unlocked. */
+void lock_drop_above(unsigned spinlocks, unsigned mutexes);
+#else
+static inline void lock_check_acquire(const void *lock, enum lock_class cls, bool mutex, bool pair)
+{
+}
+static inline void lock_check_acquired(const void *lock, enum lock_class cls, bool mutex,
+				       bool tried, uintptr_t pc)
+{
+}
+static inline void lock_check_release(const void *lock, enum lock_class cls, bool mutex)
+{
+}
+static inline void lock_check_none_held(const char *where)
+{
+}
+static inline void lock_dump_held(void)
+{
+}
+#endif
 
 #endif

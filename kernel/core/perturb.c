@@ -7,8 +7,6 @@
 #include "kernel/core/machine.h"
 #include "kernel/core/percpu.h"
 
-#ifdef DEBUG
-
 /* Turns of an empty loop. Not of arch_spin_hint(): a machine of one CPU under TCG leaves the generated code at each,
  * and a delay meant to take microseconds takes milliseconds. */
 #define DAWDLE_MAX 4096
@@ -72,5 +70,3 @@ void perturb(enum perturb_point p)
 		for (uint64_t n = (x >> 32) % DAWDLE_MAX; n > 0; n--)
 			__asm__ __volatile__("");
 }
-
-#endif

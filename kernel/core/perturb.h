@@ -25,7 +25,6 @@ static inline void perturb_init(void)
 }
 static inline void perturb(enum perturb_point p)
 {
-	(void)p;
 }
 #endif
 

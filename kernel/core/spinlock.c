@@ -55,7 +55,7 @@ void spin_take_slowly(spinlock_t *l)
 static void take(spinlock_t *l, bool pair, uintptr_t pc)
 {
 	perturb(PERTURB_LOCK);
-	lock_check_acquire(l, l->cls, false, pair, pc);
+	lock_check_acquire(l, l->cls, false, pair);
 	if (!try_take(l))
 		spin_take_slowly(l);
 	WRITE_ONCE(l->owner, (uint16_t)(this_cpu()->id + 1));

@@ -3,8 +3,6 @@
  * gets a description that begins with the place in the source; that and the kind of mistake are reported as a BUG. */
 #include "kernel/core/panic.h"
 
-#ifdef SAN_ADDRESS
-
 struct place {
 	const char *file;
 	uint32_t line;
@@ -39,5 +37,3 @@ HANDLER(nonnull_return_v1, "NULL returned where none may be")
 HANDLER(alignment_assumption, "alignment not as assumed")
 HANDLER(invalid_builtin, "builtin called with an argument that is not valid")
 HANDLER(float_cast_overflow, "conversion out of range")
-
-#endif

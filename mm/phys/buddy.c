@@ -62,10 +62,7 @@ void buddy_add(struct page *p, unsigned order)
 	push(p, order);
 }
 
-/* The block's buddy if it is free as a whole. I-MM-1: its first frame heads some block or is reserved, since the
- * block above both was split, or never was. */
-static struct page *free_buddy(const struct page_range *r, uint64_t frame, unsigned order)
-	__requires(buddy.lock)
+struct page *buddy_free_buddy(const struct page_range *r, uint64_t frame, unsigned order)
 {
 	uint64_t other = frame ^ (1UL << order);
 
@@ -88,7 +85,7 @@ void buddy_give(struct page *p, unsigned order)
 	DASSERT(IS_ALIGNED(frame, 1UL << order));
 	buddy.nr_free += 1UL << order;
 	for (; order < PAGE_ORDER_MAX; order++) {
-		struct page *b = free_buddy(r, frame, order);
+		struct page *b = buddy_free_buddy(r, frame, order);
 
 		if (!b)
 			break;
@@ -102,29 +99,4 @@ void buddy_give(struct page *p, unsigned order)
 	}
 	p->flags = flags;
 	push(p, order);
-}
-
-void buddy_check(void)
-{
-	irqflags_t f = spin_lock_irqsave(&buddy.lock);
-	uint64_t pages = 0;
-
-	for (unsigned k = 0; k <= PAGE_ORDER_MAX; k++) {
-		uint64_t blocks = 0;
-		struct page *p;
-
-		list_for_each (p, &buddy.free[k], link) {
-			struct page_range *r = page_range_of(p);
-
-			ASSERT(p->owner == PAGE_FREE && p->order == k);
-			ASSERT(IS_ALIGNED(range_frame(r, p), 1UL << k));
-			ASSERT(k == PAGE_ORDER_MAX || !free_buddy(r, range_frame(r, p), k));
-			blocks++;
-		}
-		ASSERT(blocks == buddy.blocks[k]);
-		ASSERT(!(buddy.nonempty >> k & 1) == (blocks == 0));
-		pages += blocks << k;
-	}
-	ASSERT(pages == buddy.nr_free);
-	spin_unlock_irqrestore(&buddy.lock, f);
 }

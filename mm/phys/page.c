@@ -8,7 +8,6 @@
  * when asked, so the equality is a check of the allocator and not its definition (REL-005). */
 #include "mm/phys/page_priv.h"
 
-#include "kernel/core/kasan.h"
 #include "kernel/core/log.h"
 #include "lib/string.h"
 
@@ -27,7 +26,6 @@ static unsigned nr_ranges;
 static uint64_t total_pages; /* [init] */
 static unsigned
 	cache_high; /* [init] a CPU keeps at most this many, and moves half of it at a time */
-static uint64_t fail_after;				       /* [atomic] */
 static struct list_head shrinkers = LIST_HEAD_INIT(shrinkers); /* [PAGES] only ever added to */
 
 /* --- addresses ---------------------------------------------------------------------------------------------- */
@@ -219,22 +217,7 @@ void pages_free_reserved(paddr_t start, size_t size)
 	}
 }
 
-/* --- checks and poison ---------------------------------------------------------------------------------------- */
-
-void alloc_fail_after(uint64_t n)
-{
-	__atomic_store_n(&fail_after, n, __ATOMIC_RELAXED);
-}
-
-bool alloc_should_fail(void)
-{
-	uint64_t n = READ_ONCE(fail_after);
-
-	while (n > 0)
-		if (atomic_compare_exchange(&fail_after, &n, n - 1))
-			return n == 1;
-	return false;
-}
+/* --- checks ---------------------------------------------------------------------------------------- */
 
 void alloc_check_context(void)
 {
@@ -248,40 +231,6 @@ void alloc_check_context(void)
 static bool may_reclaim(unsigned flags)
 {
 	return !(flags & ALLOC_ATOMIC) && !arch_irqs_off() && current_base()->preempt_depth == 0;
-}
-
-static void check_poison(const struct page *p, unsigned order)
-{
-	const uint64_t want = 0x0101010101010101UL * PAGE_POISON_FREE;
-	const uint64_t *w = page_addr(p);
-
-	for (size_t i = 0; i < (PAGE_SIZE << order) / sizeof(*w); i++)
-		if (w[i] != want)
-			BUG("mm: free page %p written to at %p: %llx", (const void *)p,
-			    (const void *)&w[i], (unsigned long long)w[i]);
-}
-
-/* Debug images: the content of a block that goes out, or comes in. */
-static void poison_out(struct page *p, unsigned order, bool poisoned, unsigned flags)
-{
-	kasan_unpoison(page_addr(p), PAGE_SIZE << order);
-	if (MM_DEBUG && poisoned)
-		check_poison(p, order);
-	if (flags & ALLOC_ZERO)
-		memset(page_addr(p), 0, PAGE_SIZE << order);
-	else if (MM_DEBUG && order <= PAGE_POISON_ORDER)
-		memset(page_addr(p), PAGE_POISON_ALLOC, PAGE_SIZE << order);
-}
-
-static void poison_in(struct page *p, unsigned order)
-{
-	p->flags = 0;
-	kasan_unpoison(page_addr(p), PAGE_SIZE << order);
-	if (MM_DEBUG && order <= PAGE_POISON_ORDER) {
-		memset(page_addr(p), PAGE_POISON_FREE, PAGE_SIZE << order);
-		p->flags = PAGE_POISONED;
-	}
-	kasan_poison(page_addr(p), PAGE_SIZE << order);
 }
 
 /* --- giving out and taking back --------------------------------------------------------------------------------- */
@@ -471,17 +420,16 @@ struct page *page_alloc(unsigned order, unsigned flags)
 	if (!p)
 		return NULL;
 	DASSERT(p->owner == PAGE_CPU_CACHE && p->order == order);
-
-	bool poisoned = p->flags & PAGE_POISONED;
-
 	p->owner = PAGE_KERNEL;
-	p->flags = 0;
 	p->priv = NULL;
 	p->index = 0;
 	list_init(&p->link);
 	refcount_init(&p->ref, 1);
 	account(PAGE_FREE, PAGE_KERNEL, 1L << order);
-	poison_out(p, order, poisoned, flags);
+	page_check_out(p, order, flags);
+	p->flags = 0;
+	if (flags & ALLOC_ZERO)
+		memset(page_addr(p), 0, PAGE_SIZE << order);
 	return p;
 }
 
@@ -491,7 +439,8 @@ static void free_block(struct page *p)
 
 	ASSERT(order <= PAGE_ORDER_MAX);
 	account(p->owner, PAGE_FREE, 1L << order);
-	poison_in(p, order);
+	p->flags = 0;
+	page_check_in(p, order);
 	if (order > 0) {
 		irqflags_t f = spin_lock_irqsave(&buddy.lock);
 

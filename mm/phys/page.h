@@ -102,8 +102,8 @@ struct shrinker {
 };
 void shrinker_register(struct shrinker *s);
 
-/* Tests: fail the n-th allocation from now (1: the next); 0 turns it off. Counts pages and slab objects. */
+/* Debug images, for tests: fail the n-th allocation from now (1: the next); 0 turns it off. Counts pages and slab
+ * objects. */
 void alloc_fail_after(uint64_t n);
-bool alloc_should_fail(void);
 
 #endif

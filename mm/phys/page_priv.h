@@ -8,12 +8,6 @@
 #include "kernel/core/spinlock.h"
 #include "mm/phys/page.h"
 
-#ifdef DEBUG
-#define MM_DEBUG 1
-#else
-#define MM_DEBUG 0
-#endif
-
 /* Filled in on the way in and on the way out; an address of either pattern is not canonical. */
 #define PAGE_POISON_FREE  0x6b
 #define PAGE_POISON_ALLOC 0x5a
@@ -58,13 +52,38 @@ struct page *buddy_take(unsigned order) __requires(buddy.lock);
 void buddy_give(struct page *p, unsigned order) __requires(buddy.lock);
 /* boot: a block that has no free buddy. */
 void buddy_add(struct page *p, unsigned order) __requires(buddy.lock);
-/* Check lists, counts and that no two free buddies are unmerged. Tests. */
-void buddy_check(void);
+/* The block's buddy if it is free as a whole. I-MM-1: its first frame heads some block or is reserved, since the
+ * block above both was split, or never was. */
+struct page *buddy_free_buddy(const struct page_range *r, uint64_t frame, unsigned order)
+	__requires(buddy.lock);
 
 /* boot.c: what is reserved, sorted by address; the boot allocator is closed for good. */
 unsigned boot_finish(struct phys_range *out, unsigned max);
 
 /* BUG in irq context or where allocation is forbidden. */
 void alloc_check_context(void);
+
+#ifdef DEBUG
+#define MM_DEBUG 1
+/* page_check.c: the block is about to go out (flags are page_alloc()'s), or has come in. */
+void page_check_out(struct page *p, unsigned order, unsigned flags);
+void page_check_in(struct page *p, unsigned order);
+/* Is this the allocation that alloc_fail_after() asked to fail? */
+bool alloc_should_fail(void);
+/* Check lists, counts and that no two free buddies are unmerged. Tests. */
+void buddy_check(void);
+#else
+#define MM_DEBUG 0
+static inline void page_check_out(struct page *p, unsigned order, unsigned flags)
+{
+}
+static inline void page_check_in(struct page *p, unsigned order)
+{
+}
+static inline bool alloc_should_fail(void)
+{
+	return false;
+}
+#endif
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: sched/eevdf.c lib/rbtree.c */
+/* sources: sched/eevdf.c sched/eevdf_check.c lib/rbtree.c lib/rbtree_check.c */
 /* The queue against a model that keeps a plain list and recomputes the weighted mean for each question. */
 #include "tests/host/test.h"
 #include "sched/eevdf.h"

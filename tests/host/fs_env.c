@@ -260,7 +260,7 @@ void alloc_fail_after(uint64_t n)
 	env_fail_in = n;
 }
 
-bool alloc_should_fail(void)
+static bool alloc_should_fail(void)
 {
 	return env_fail_in > 0 && --env_fail_in == 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: lib/rbtree.c */
+/* sources: lib/rbtree.c lib/rbtree_check.c */
 /* The tree against a plain array, with a summary (subtree sum and size) checked throughout. */
 #include "tests/host/test.h"
 #include "lib/rbtree.h"

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/* The lock checker, of debug images: what is held, and whether one more may be taken. A spinlock is held by a CPU, a
+ * mutex by a thread. */
+#include "kernel/core/lock.h"
+
+#include "kernel/core/log.h"
+#include "kernel/core/panic.h"
+#include "kernel/core/percpu.h"
+#include "kernel/core/spinlock.h"
+#include "lib/atomic.h"
+
+enum lock_kind { MUTEX, SPIN };
+enum lock_irq { NOIRQ, IRQ };
+
+static const struct {
+	enum lock_kind kind;
+	enum lock_irq irq;
+} classes[LOCK_CLASSES] = {
+#define LOCK_CLASS(name, kind, irq, floor, protects) [LOCK_##name] = { kind, irq },
+#include "kernel/core/lock_ranks.def"
+#undef LOCK_CLASS
+};
+
+static void dump_stack(const struct held_stack *s, const char *kind, unsigned id)
+{
+	for (unsigned i = 0; i < MIN(s->n, (unsigned)HELD_MAX); i++) {
+		size_t offset;
+		const char *name = symbol_of(s->at[i].pc, &offset);
+
+		log_warn("core: %s %u holds %s %p taken at %lx %s+0x%zx", kind, id,
+			 lock_class_name(s->at[i].cls), s->at[i].lock, s->at[i].pc, name, offset);
+	}
+}
+
+/* Of the other CPUs it is a look without their leave: they have been stopped, or it is a guess. */
+void lock_dump_held(void)
+{
+	struct cpu *c;
+
+	for_each_cpu (c)
+		dump_stack(&c->spinlocks, "cpu", c->id);
+	dump_stack(&current_base()->mutexes, "thread", (unsigned)current_base()->id);
+}
+
+void lock_drop_above(unsigned spinlocks, unsigned mutexes)
+{
+	struct held_stack *s = &arch_cpu()->spinlocks;
+
+	while (s->n > spinlocks) {
+		spinlock_t *l = (spinlock_t *)(uintptr_t)s->at[--s->n].lock;
+
+		WRITE_ONCE(l->owner, 0);
+		atomic_store_release(&l->locked, 0);
+	}
+	current_base()->mutexes.n = MIN(current_base()->mutexes.n, mutexes);
+}
+
+/* May cls be taken while h is held? */
+static void check_order(const struct held_lock *h, const void *lock, enum lock_class cls, bool pair)
+{
+	if (h->lock == lock)
+		BUG("lock: %s taken twice, first at %lx", lock_class_name(cls), h->pc);
+	if (cls > h->cls)
+		return;
+	if (cls == h->cls && pair)
+		return;
+	BUG("lock: %s taken while holding %s taken at %lx", lock_class_name(cls),
+	    lock_class_name(h->cls), h->pc);
+}
+
+static void check_context(enum lock_class cls, bool mutex)
+{
+	ASSERT(cls < LOCK_CLASSES);
+	if ((classes[cls].kind == MUTEX) != mutex)
+		BUG("lock: class %s is of the other kind", lock_class_name(cls));
+	if (classes[cls].irq == IRQ && !arch_irqs_off())
+		BUG("lock: %s taken with interrupts on", lock_class_name(cls));
+	if (classes[cls].irq == NOIRQ && in_irq())
+		BUG("lock: %s taken in interrupt context", lock_class_name(cls));
+}
+
+void lock_check_acquire(const void *lock, enum lock_class cls, bool mutex, bool pair)
+{
+	const struct held_stack *mutexes = &current_base()->mutexes;
+	irqflags_t f;
+
+	check_context(cls, mutex);
+	if (mutex)
+		lock_check_may_sleep("taking a mutex");
+	for (unsigned i = 0; i < mutexes->n; i++)
+		check_order(&mutexes->at[i], lock, cls, pair);
+	/* irqs off: stay on this CPU while looking; a BUG ends the test or the machine anyway */
+	f = arch_irq_save();
+	for (unsigned i = 0; i < arch_cpu()->spinlocks.n; i++)
+		check_order(&arch_cpu()->spinlocks.at[i], lock, cls, pair);
+	arch_irq_restore(f);
+}
+
+void lock_check_acquired(const void *lock, enum lock_class cls, bool mutex, bool tried,
+			 uintptr_t pc)
+{
+	/* irqs off: an interrupt pushes and pops on the same stack */
+	irqflags_t f = arch_irq_save();
+	struct held_stack *s = mutex ? &current_base()->mutexes : &arch_cpu()->spinlocks;
+
+	if (s->n == HELD_MAX)
+		BUG("lock: more than %d held", HELD_MAX);
+	s->at[s->n] = (struct held_lock){ lock, cls, tried, pc };
+	s->n++;
+	arch_irq_restore(f);
+}
+
+void lock_check_release(const void *lock, enum lock_class cls, bool mutex)
+{
+	irqflags_t f = arch_irq_save();
+	struct held_stack *s = mutex ? &current_base()->mutexes : &arch_cpu()->spinlocks;
+	unsigned i = s->n;
+
+	while (i > 0 && s->at[i - 1].lock != lock)
+		i--;
+	if (i == 0)
+		BUG("lock: %s released by somebody who does not hold it", lock_class_name(cls));
+	for (; i < s->n; i++)
+		s->at[i - 1] = s->at[i];
+	s->n--;
+	arch_irq_restore(f);
+}
+
+void lock_check_none_held(const char *where)
+{
+	irqflags_t f = arch_irq_save();
+	unsigned spins = arch_cpu()->spinlocks.n;
+	const struct held_stack *m = &current_base()->mutexes;
+
+	if (spins)
+		BUG("lock: %s held: %s", lock_class_name(arch_cpu()->spinlocks.at[spins - 1].cls),
+		    where);
+	if (m->n)
+		BUG("lock: %s held: %s", lock_class_name(m->at[m->n - 1].cls), where);
+	arch_irq_restore(f);
+}
+
+void lock_check_may_sleep(const char *where)
+{
+	irqflags_t f = arch_irq_save();
+	const struct cpu *c = arch_cpu();
+
+	if (c->irq_depth)
+		BUG("sleep in interrupt context: %s", where);
+	if (c->spinlocks.n)
+		BUG("sleep while holding %s: %s",
+		    lock_class_name(c->spinlocks.at[c->spinlocks.n - 1].cls), where);
+	if (current_base()->preempt_depth)
+		BUG("sleep with preemption off: %s", where);
+	arch_irq_restore(f);
+}
+
+void might_sleep(void)
+{
+	if (arch_irqs_off())
+		BUG("sleep with interrupts off");
+	lock_check_may_sleep("might_sleep");
+}
+
+void assert_irqs_off(void)
+{
+	ASSERT(arch_irqs_off());
+}
