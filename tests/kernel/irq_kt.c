@@ -216,7 +216,7 @@ KTEST(timer_rearm)
 	KT_CHECK(order_wrong == 0);
 }
 
-/* time is one for all CPUs: no CPU sees it go back, whoever looked last. */
+/* X-16, I-TIMER-2: time is one for all CPUs: no CPU sees it go back, whoever looked last. */
 static spinlock_t time_lock = SPINLOCK_INIT(FUTEX);
 static uint64_t time_last;
 static uint32_t time_wrong;

@@ -213,7 +213,7 @@ KTEST(page_write_after_free)
 	page_put(p);
 }
 
-/* REL-003 */
+/* REL-003, I-MM-4 */
 KTEST(page_count_sticks)
 {
 	struct page *p = page_alloc(0, 0);

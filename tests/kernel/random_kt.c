@@ -22,6 +22,7 @@ static void draw_fn(void *arg)
 	}
 }
 
+/* I-RANDOM-1: without a seed, an error and no bytes. */
 KTEST(random_draws)
 {
 	struct crew crew = { 0 };

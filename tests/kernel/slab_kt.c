@@ -138,7 +138,7 @@ KTEST(slab_context)
 	current_base()->alloc_forbidden = false;
 }
 
-/* A12: in a real interrupt. The thread below expects a BUG of its own meanwhile, which must not be mixed up with this one. */
+/* A12, I-IRQ-2: in a real interrupt. The thread below expects a BUG of its own meanwhile, which must not be mixed up with this one. */
 static uint32_t irq_tries; /* [atomic] */
 
 static void take_page(void *unused)
@@ -436,7 +436,7 @@ static void realloc_raced(void *arg)
 		r->p = krealloc(r->p, 300 + clock_now_ns() % 80);
 }
 
-/* Freed objects rest: the next allocations do not give them out, and a late writer is found. */
+/* I-SLAB-3. Freed objects rest: the next allocations do not give them out, and a late writer is found. */
 KTEST(slab_quarantine)
 {
 	void *p[4];
