@@ -340,8 +340,11 @@ run_command() {
 	ssh -F "$config" tern "${command[@]}"
 	status=$?
 	if [ $status -eq 255 ]; then
-		# A panic ends QEMU with a failing status; give it the moment that takes.
-		sleep 0.5
+		tries=10
+		# A panic ends QEMU with a failing status; wait for that, half a second at most.
+		while kill -0 "$qemu_pid" 2>/dev/null && [ $((tries += 1)) -lt 20 ]; do
+			sleep 0.05
+		done
 	fi
 	if ! kill -0 "$qemu_pid" 2>/dev/null; then
 		wait "$qemu_pid"

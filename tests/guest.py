@@ -142,6 +142,17 @@ class Guest(Client):
         assert "MemFree" in pages and "process" in slabs, text
         return pages, slabs
 
+    def threads_called(self, name):
+        """How many threads of this name run in the guest."""
+        return len(re.findall(rf" {name} ", self.ssh("cat", "/proc/tern/threads", check=True).stdout.decode()))
+
+    def wait_for_threads(self, name, count=1, seconds=20):
+        """Wait until so many threads of this name run."""
+        deadline = time.monotonic() + seconds
+        # The one that lists is a cat itself.
+        while self.threads_called(name) < count + (name == "cat"):
+            assert time.monotonic() < deadline, f"{name} does not run:\n{self.tail()}"
+
     def wait_for_account(self, before, seconds=20):
         """Wait until the counts are back where they were: a closed connection lingers a moment. A cache of objects
         may be fuller than before by what magazines and timing explain; stacks and empty slabs kept for reuse

@@ -4,7 +4,6 @@ our user programs built for the host. What fails against it is the protocol's fa
 import os
 import shutil
 import subprocess
-import time
 
 import guest
 import hostbuild
@@ -75,4 +74,4 @@ class HostedGuest(guest.Client):
         return {"MemFree": 0}, {}
 
     def wait_for_account(self, before, **_):
-        time.sleep(0.1)
+        pass

@@ -127,6 +127,18 @@ class Slice:
             self.wrong.append("the guest ended")
 
 
+def settled_account(guest, seconds=20):
+    """The account once it stands still: connections that have just closed linger a moment."""
+    deadline = time.monotonic() + seconds
+    account = guest.account()
+    while time.monotonic() < deadline:
+        before, account = account, guest.account()
+        if before[1] == account[1]:
+            break
+        time.sleep(0.2)
+    return account
+
+
 def soak(smp, counts, seconds, args):
     """Yield (label, what was done, what was wrong) for each session count on one guest."""
     seed = guestlib.commit_number()
@@ -135,8 +147,7 @@ def soak(smp, counts, seconds, args):
         guest.start()
         warm = Slice(guest, 4, 2, seed)
         warm.go()
-        time.sleep(2)
-        baseline = guest.account()
+        baseline = settled_account(guest)
         for number, sessions in enumerate(counts):
             part = Slice(guest, sessions, seconds, seed + number)
             part.go()

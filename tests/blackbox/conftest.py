@@ -6,7 +6,6 @@ the next one gets a fresh guest. After each test the console is held against the
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -106,8 +105,6 @@ def judge_guests():
         text = g.console()
         new, judged[g.name] = text[judged.get(g.name, 0):], len(text)
         if not g.alive():
-            # A panic report takes a moment to be written.
-            time.sleep(0.5)
             for key in [k for k, v in running.items() if v is g]:
                 del running[key]
             pytest.fail(f"the guest {g.name} ended:\n{g.tail(60)}")

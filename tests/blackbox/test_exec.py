@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Commands over SSH: status, streams, round trips, many at once. The client is OpenSSH."""
 import concurrent.futures
+import fcntl
 import hashlib
 import os
 import random
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -203,6 +206,10 @@ def test_pipe_of_three(guest):
     assert done.stdout.split()[0] == b"8"
 
 
+def bytes_waiting(pipe):
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0\0\0\0"))[0]
+
+
 def test_several_channels_on_one_connection(guest, tmp_path):
     path = str(tmp_path / "ctl")
     mux = ["-o", f"ControlPath={path}"]
@@ -221,7 +228,13 @@ def test_several_channels_on_one_connection(guest, tmp_path):
         assert [(r.returncode, r.stdout == want) for r in runs] == [(0, True)] * 6
         # A stalled channel must not stall the others.
         stalled = guest.popen("flood", "50000000", "1", options=mux)
-        time.sleep(1)
+        # It stalls when the pipe that nobody reads takes no more.
+        deadline, still, waiting = time.monotonic() + 20, 0, 0
+        while still < 5:
+            assert time.monotonic() < deadline and stalled.poll() is None
+            time.sleep(0.1)
+            before, waiting = waiting, bytes_waiting(stalled.stdout)
+            still = still + 1 if waiting == before > 0 else 0
         for i in range(5):
             assert guest.ssh("echo", str(i), options=mux, timeout=20, check=True).stdout == b"%d\n" % i
         stalled.kill()
@@ -271,7 +284,7 @@ def idle_ms(guest):
 def test_all_cpus_run_user_threads(guest):
     """With two programs a CPU that never sleep, every CPU works: none is idle for half of a second."""
     burns = [guest.popen("burn", "5") for _ in range(guest.smp * 2)]
-    time.sleep(2)
+    guest.wait_for_threads("burn", guest.smp * 2)
     before = idle_ms(guest)
     assert len(before) == guest.smp
     time.sleep(1)

@@ -411,7 +411,6 @@ def test_rekey_from_the_client(guest, key):
             r.exchange_kexinit()
             r.exchange_keys(check=True)
             r.new_keys()
-            time.sleep(1.1)
         r.open_session()
 
 

@@ -118,7 +118,7 @@ def test_newlines_become_crlf(guest):
 @pytest.mark.parametrize("program", ["burn", "hello 100000 10", "cat"])
 def test_ctrl_c_ends_the_program(guest, program):
     with Terminal(guest, program) as t:
-        time.sleep(0.7)
+        guest.wait_for_threads(program.split()[0])
         begin = time.monotonic()
         t.send(b"\x03")
         t.rest()
@@ -130,7 +130,7 @@ def test_ctrl_c_ends_the_program(guest, program):
 def test_ctrl_c_leaves_the_shell_alive(guest):
     with Terminal(guest) as t:
         t.send(b"burn\r")
-        time.sleep(1)
+        guest.wait_for_threads("burn")
         t.send(b"\x03")
         t.send(b"echo still-$?-here\r")
         t.expect(rb"still-130-here")
@@ -150,7 +150,6 @@ def test_window_size_at_start_and_on_change(guest):
         t.send(b"/tests/winsize\r")
         t.expect(rb"37 91|91 37|91x37|37x91")
         t.chan.resize_pty(123, 45)
-        time.sleep(0.3)
         t.send(b"/tests/winsize\r")
         t.expect(rb"45 123|123 45|123x45|45x123")
 
@@ -158,7 +157,7 @@ def test_window_size_at_start_and_on_change(guest):
 @pytest.mark.parametrize("program", ["burn", "hello 100000 100", "cat"])
 def test_hang_up_ends_the_program(guest, program):
     t = Terminal(guest, program)
-    time.sleep(0.7)
+    guest.wait_for_threads(program.split()[0])
     t.client.get_transport().sock.close()
     no_such_program_left(guest, program.split()[0])
 
@@ -167,7 +166,7 @@ def test_signal_request_reaches_the_program(guest):
     client = connect(guest)
     chan = client.get_transport().open_session()
     chan.exec_command("burn")
-    time.sleep(0.5)
+    guest.wait_for_threads("burn")
     message = paramiko.Message()
     message.add_byte(b"\x62")
     message.add_int(chan.remote_chanid)
@@ -254,7 +253,7 @@ def test_killed_client_ends_its_program_and_connection(guest, command):
         p.stdin.write(b"x" * 200000)
     except BlockingIOError:
         pass
-    time.sleep(1)
+    guest.wait_for_threads(command[0])
     p.kill()
     p.stdin.raw.close()
     p.stdout.close()
