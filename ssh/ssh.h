@@ -116,6 +116,9 @@ struct ssh_config {
 	uint32_t window_small;
 };
 
+/* Does the crypto give known answers? NULL, or the name of what does not. spoil: tests name one to be falsified; "".
+ * Once, before the first connection. */
+const char *ssh_selftest(const char *spoil) __must_check;
 void ssh_config_init(struct ssh_config *cfg, const struct ssh_hostkey *hostkey);
 
 /* Counters and names for /proc and logs. Strings are static. */

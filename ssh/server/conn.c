@@ -30,7 +30,9 @@ static void conn_free(void *host, void *p, size_t n)
 
 static int conn_random(void *host, void *buf, size_t n)
 {
-	return random_bytes(buf, n);
+	int err = server_crypto_wait();
+
+	return err ? err : random_bytes(buf, n);
 }
 
 static void conn_log(void *host, enum ssh_log level, const char *text, struct bytes about)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* /proc/tern/ssh: a line for each connection. */
+/* /proc/tern/ssh: the bound on newcomers, and a line for each connection. */
 #include "fs/vfs.h"
 #include "kernel/core/clock.h"
 #include "ssh/server/server_priv.h"
@@ -23,6 +23,12 @@ static void show_conn(struct server_conn *s, void *arg)
 
 static void show(struct proc_text *t)
 {
+	struct server_counts c;
+
+	server_get_counts(&c);
+	proc_printf(t, "newcomers %u of %u displaced %llu refused %llu\n", c.newcomers,
+		    c.newcomers_max, (unsigned long long)c.displaced,
+		    (unsigned long long)c.refused);
 	proc_printf(t, "number peer user phase kex cipher mac bytes rekeys channels memory age\n");
 	server_conn_for_each(show_conn, t);
 }

@@ -27,7 +27,10 @@
 static struct ssh_hostkey hostkey; /* [init] */
 static struct ssh_config config;   /* [init] */
 const struct ssh_config *const ssh_server_config = &config;
-static struct file *listener;  /* [init] */
+static struct file *listener; /* [init] listen_thread()'s reference */
+static uint32_t crypto;	      /* [atomic] */
+static struct waitq crypto_wq = WAITQ_INIT(crypto_wq);
+enum { CRYPTO_UNTRIED, CRYPTO_GOOD, CRYPTO_BROKEN };
 static unsigned newcomers_max; /* [init] */
 
 static spinlock_t conns_lock = SPINLOCK_INIT(SSHCONN);
@@ -35,6 +38,8 @@ static struct list_head conns = LIST_HEAD_INIT(conns); /* [conns_lock] oldest fi
 static uint64_t log_credit_at;			       /* [conns_lock] */
 static unsigned log_lost;			       /* [conns_lock] */
 static unsigned newcomers;			       /* [conns_lock] */
+static uint64_t displaced;			       /* [conns_lock] newcomers, by newer ones */
+static uint64_t refused;			       /* [atomic] for lack of memory */
 
 /* The oldest newcomer among those that have sent least. */
 static struct server_conn *least_worthy(void) __requires(conns_lock)
@@ -59,6 +64,7 @@ void server_conn_add(struct server_conn *s)
 		least = least_worthy();
 	if (least) {
 		WRITE_ONCE(least->evicted, true);
+		displaced++;
 		poll_notify(&least->kick, POLL_IN);
 	}
 	list_push_back(&s->link, &conns);
@@ -109,6 +115,14 @@ bool server_may_log(void)
 	if (lost > 0)
 		log_info("ssh: %u lines about newcomers left out", lost);
 	return may;
+}
+
+void server_get_counts(struct server_counts *c)
+{
+	spin_lock(&conns_lock);
+	*c = (struct server_counts){ newcomers, newcomers_max, displaced,
+				     atomic_load_relaxed(&refused) };
+	spin_unlock(&conns_lock);
 }
 
 void server_conn_for_each(void (*fn)(struct server_conn *s, void *arg), void *arg)
@@ -215,8 +229,38 @@ static void accept_all(unsigned *number)
 	struct file *sock;
 
 	while (socket_accept(listener, &sock, &peer) == 0)
-		if (server_conn_start(sock, &peer, ++*number))
+		if (server_conn_start(sock, &peer, ++*number)) {
+			atomic_add_relaxed(&refused, 1);
 			log_warn("ssh: connection %u refused: out of memory", *number);
+		}
+}
+
+/* Wrong crypto is worse than none: it would give keys away, or let anybody in. Beside the boot, for it takes some
+ * milliseconds where code is translated at its first use; what needs random bytes (each key exchange) waits for it. */
+static void selftest_thread(void *arg)
+{
+	struct file *ours = arg;
+	char spoil[32] = "";
+	const char *failed;
+
+	if (cmdline_get("ssh_spoil", spoil, sizeof(spoil)) < 0)
+		spoil[0] = 0;
+	failed = ssh_selftest(spoil);
+	if (failed)
+		log_warn("ssh: self test of %s failed: the crypto is broken", failed);
+	atomic_store_release(&crypto, failed ? CRYPTO_BROKEN : CRYPTO_GOOD);
+	wake_all(&crypto_wq);
+	poll_notify(ours->source, POLL_IN);
+	file_put(ours);
+}
+
+int server_crypto_wait(void)
+{
+	int err = wait_event_killable(&crypto_wq, atomic_load_acquire(&crypto) != CRYPTO_UNTRIED);
+
+	if (err)
+		return err;
+	return atomic_load_acquire(&crypto) == CRYPTO_GOOD ? 0 : -EIO;
 }
 
 static void listen_thread(void *arg)
@@ -234,7 +278,7 @@ static void listen_thread(void *arg)
 	ssh_config_init(&config, &hostkey);
 	poller_init(&poller);
 	poll_watch_add(&poller, &watch, listener->source, POLL_IN, NULL);
-	for (;;) {
+	while (atomic_load_acquire(&crypto) != CRYPTO_BROKEN) {
 		while (poller_next(&poller, &events))
 			;
 		accept_all(&number);
@@ -242,6 +286,8 @@ static void listen_thread(void *arg)
 			break;
 	}
 	poll_watch_remove(&watch);
+	file_put(listener);
+	log_warn("ssh: not serving");
 }
 
 int ssh_server_start(void)
@@ -264,5 +310,6 @@ int ssh_server_start(void)
 			 -err);
 		return err;
 	}
-	return thread_spawn("ssh", listen_thread, NULL);
+	err = thread_spawn("ssh-selftest", selftest_thread, file_get(listener));
+	return err ? err : thread_spawn("ssh", listen_thread, NULL);
 }

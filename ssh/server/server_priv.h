@@ -82,6 +82,14 @@ void server_conn_remove(struct server_conn *s);
 void server_conn_opened(struct server_conn *s, struct bytes user);
 /* May a line about a newcomer be logged now? Bounded in time: whoever can connect can cause such lines. */
 bool server_may_log(void);
+/* Wait until the crypto has been tried. 0; -EIO: it is broken; -EINTR. Context: thread. */
+int server_crypto_wait(void) __must_check;
+/* The bound on those that are not logged in, for /proc/tern/ssh. */
+struct server_counts {
+	unsigned newcomers, newcomers_max;
+	uint64_t displaced, refused;
+};
+void server_get_counts(struct server_counts *c);
 /* Call fn for each connection, under SSHCONN. */
 void server_conn_for_each(void (*fn)(struct server_conn *s, void *arg), void *arg);
 /* A whole small file, in kmalloc memory with a NUL behind it. *len bytes, or NULL. */

@@ -189,3 +189,10 @@ def test_long_command_line_word():
     """A word of the command line has no size of its own."""
     _, text = boot_and_read(qemu_words(add=["-append", "run='echo " + "x" * 900 + "; echo the end'"]), until=r"run ended")
     assert "the end" in text and "run ended with status 0" in text, text[-2000:]
+
+
+def test_broken_crypto_does_not_serve():
+    """One known answer falsified: the server says which, and closes its port."""
+    _, text = boot_and_read(qemu_words(add=["-append", "ssh_spoil=aes128-gcm"]), until=r"ssh: not serving")
+    assert "ssh: self test of aes128-gcm failed" in text, text[-2000:]
+    assert "ssh: not serving" in text, text[-2000:]

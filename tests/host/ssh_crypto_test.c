@@ -8,6 +8,7 @@
 #include "ssh/hostkey.h"
 #include "ssh/namelist.h"
 #include "ssh/sig.h"
+#include "ssh/ssh.h"
 #include "tests/host/ssh_vectors.h"
 #include "tests/host/test.h"
 #include <sodium/crypto_onetimeauth_poly1305.h>
@@ -420,4 +421,19 @@ TEST(namelists)
 	CHECK(!ssh_namelist_has(BYTES_LIT("ab,cd,e"), "c"));
 	CHECK(ssh_namelist_starts(BYTES_LIT("ab,cd"), "ab"));
 	CHECK(!ssh_namelist_starts(BYTES_LIT("ab,cd"), "cd"));
+}
+
+TEST(selftest_finds_what_is_wrong)
+{
+	static const char *const names[] = {
+		"chacha20-poly1305", "aes128-gcm", "aes256-gcm", "aes128-ctr",
+		"aes256-ctr",	     "curve25519", "ed25519"
+	};
+
+	CHECK(ssh_selftest("") == NULL);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *failed = ssh_selftest(names[i]);
+
+		CHECK(failed && strcmp(failed, names[i]) == 0);
+	}
 }

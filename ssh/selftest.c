@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* Known answers of what every login uses: each cipher and MAC in both directions, X25519, Ed25519; the hash that
+ * shortens the answers is one more. Made by another implementation (python3-cryptography) over counting bytes. */
+#include "lib/cursor.h"
+#include "lib/string.h"
+#include "ssh/cipher.h"
+#include "ssh/hostkey.h"
+#include "ssh/ssh.h"
+#include <sodium/crypto_scalarmult_curve25519.h>
+#include <sodium/crypto_sign_ed25519.h>
+
+#define PACKET	   64 /* bytes of a packet without its tag */
+#define ANSWER_MAX (PACKET + 64)
+#define SEQ	   7
+
+struct known {
+	const char *name;
+	/* Put the answer into out; its length, 0: it is wrong in itself. */
+	size_t (*make)(const struct known *k, uint8_t out[ANSWER_MAX]);
+	uint8_t want[8]; /* how its SHA-256 begins */
+	const struct ssh_cipher_alg *cipher;
+	const struct ssh_mac_alg *mac;
+};
+
+static void count(uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		p[i] = (uint8_t)i;
+}
+
+static void packet(uint8_t p[PACKET])
+{
+	count(p, PACKET);
+	store_be32(p, PACKET - 4);
+}
+
+/* Seal a packet, and open it again in a copy. */
+static size_t make_sealed(const struct known *t, uint8_t out[ANSWER_MAX])
+{
+	static struct ssh_keys keys; /* [self] the one thread that tests */
+	uint8_t key[64], again[ANSWER_MAX], plain[PACKET];
+	bool same;
+
+	count(key, sizeof(key));
+	packet(plain);
+	packet(out);
+	ssh_keys_init(&keys, t->cipher, t->mac, key, key, key);
+	keys.cipher->seal(&keys, SEQ, out, PACKET);
+	memcpy(again, out, PACKET + keys.tag_len);
+	ssh_keys_init(&keys, t->cipher, t->mac, key, key, key);
+	same = keys.cipher->peek(&keys, SEQ, again) == PACKET - 4 &&
+	       keys.cipher->open(&keys, SEQ, again, PACKET) == 0 &&
+	       memcmp(again + 4, plain + 4, PACKET - 4) == 0;
+	return same ? PACKET + keys.tag_len : 0;
+}
+
+static size_t make_x25519(const struct known *t, uint8_t out[ANSWER_MAX])
+{
+	static const uint8_t base[32] = { 9 };
+	uint8_t scalar[32];
+
+	(void)t;
+	count(scalar, sizeof(scalar));
+	return crypto_scalarmult_curve25519(out, scalar, base) ? 0 : sizeof(scalar);
+}
+
+static size_t make_ed25519(const struct known *t, uint8_t out[ANSWER_MAX])
+{
+	struct ssh_hostkey k;
+	uint8_t seed[SSH_HOSTKEY_SEED_BYTES], text[PACKET];
+
+	(void)t;
+	count(seed, sizeof(seed));
+	packet(text);
+	ssh_hostkey_from_seed(&k, seed);
+	return crypto_sign_ed25519_detached(out, NULL, text, PACKET, k.secret) ? 0 : 64;
+}
+
+/* clang-format off */
+static const struct known known[] = {
+	{ "chacha20-poly1305", make_sealed, { 0xf9, 0x58, 0x36, 0x1c, 0xc7, 0xf8, 0xc6, 0xd1 },
+	  &ssh_cipher_chachapoly, NULL },
+	{ "aes128-gcm", make_sealed, { 0x07, 0x7c, 0x23, 0xf4, 0xed, 0xb0, 0x6f, 0x00 },
+	  &ssh_cipher_aes128_gcm, NULL },
+	{ "aes256-gcm", make_sealed, { 0x62, 0x51, 0xf6, 0xa7, 0x7d, 0x29, 0x6e, 0xd5 },
+	  &ssh_cipher_aes256_gcm, NULL },
+	{ "aes128-ctr", make_sealed, { 0x82, 0x2d, 0x72, 0x0f, 0x84, 0x80, 0x72, 0x15 },
+	  &ssh_cipher_aes128_ctr, &ssh_mac_sha256 },
+	{ "aes256-ctr", make_sealed, { 0x0d, 0x42, 0x73, 0xc2, 0x90, 0x04, 0x41, 0x56 },
+	  &ssh_cipher_aes256_ctr, &ssh_mac_sha512_etm },
+	{ "curve25519", make_x25519, { 0xee, 0xdd, 0x88, 0x3d, 0xa0, 0xa9, 0x45, 0x15 }, NULL, NULL },
+	{ "ed25519", make_ed25519, { 0x85, 0x2b, 0x9e, 0x13, 0x90, 0x8b, 0x29, 0x83 }, NULL, NULL },
+};
+/* clang-format on */
+
+static bool holds(const struct known *t, bool spoil)
+{
+	uint8_t out[ANSWER_MAX], digest[32];
+	br_sha256_context ctx;
+	size_t n = t->make(t, out);
+
+	out[0] ^= spoil;
+	br_sha256_init(&ctx);
+	br_sha256_update(&ctx, out, n);
+	br_sha256_out(&ctx, digest);
+	return n > 0 && memcmp(digest, t->want, sizeof(t->want)) == 0;
+}
+
+const char *ssh_selftest(const char *spoil)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (!holds(&known[i], strcmp(known[i].name, spoil) == 0))
+			return known[i].name;
+	return NULL;
+}
