@@ -29,25 +29,15 @@ struct asan_global {
 };
 
 static uintptr_t ram_lo, ram_hi; /* [init] linear addresses whose shadow is memory */
-static size_t stacks_size;	 /* [init] of each half of the stack area so much has shadow */
-
-/* mm/phys/kstack.c fills each half of its area from the bottom, one for each size of stack. */
-#define STACKS_HALF (KSTACK_AREA_SIZE / 2)
-
-static bool in_stacks(uintptr_t p, size_t n)
-{
-	uintptr_t at = (p - KSTACK_AREA_BASE) % STACKS_HALF;
-
-	return p >= KSTACK_AREA_BASE && p < KSTACK_AREA_BASE + KSTACK_AREA_SIZE &&
-	       at < stacks_size && n <= stacks_size - at;
-}
+static size_t stacks_size;	 /* [init] from the bottom of the stack area so much has shadow */
 
 /* Can the shadow of all of [p, p + n) be written? */
 static bool has_shadow(uintptr_t p, size_t n)
 {
 	uintptr_t end = p + n;
 
-	return (p >= ram_lo && end <= ram_hi) || in_stacks(p, n) ||
+	return (p >= ram_lo && end <= ram_hi) ||
+	       (p >= KSTACK_AREA_BASE && end <= KSTACK_AREA_BASE + stacks_size) ||
 	       (p >= (uintptr_t)image_start && end <= (uintptr_t)image_end);
 }
 
@@ -97,12 +87,21 @@ static const char *poison_name(uint8_t s)
 /* The first byte of [p, p + n) that may not be touched; 0: none. */
 static uintptr_t first_bad(uintptr_t p, size_t n)
 {
-	for (uintptr_t a = p; a < p + n; a = ALIGN_DOWN(a, 8UL) + 8) {
+	uintptr_t a = p;
+
+	while (a < p + n) {
 		uint8_t s = *shadow_of(a);
 		uintptr_t last = MIN(p + n - 1, ALIGN_DOWN(a, 8UL) + 7);
 
+		/* long copies: eight bytes of shadow at a time */
+		if (IS_ALIGNED(a, 64UL) && p + n - a >= 64 &&
+		    *(const uint64_t *)(const void *)shadow_of(a) == 0) {
+			a += 64;
+			continue;
+		}
 		if (s && (s >= 8 || (last & 7) >= s))
 			return a;
+		a = ALIGN_DOWN(a, 8UL) + 8;
 	}
 	return 0;
 }
@@ -199,24 +198,22 @@ void __asan_unpoison_stack_memory(uintptr_t p, size_t n)
 
 /* --- boot --------------------------------------------------------------------------------------------------- */
 
-/* Of each half of the stack area, as much as a quarter of RAM has a shadow. */
-#define STACKS_SHARE 4
+/* The stack area has a shadow as far as mm/phys/kstack.c uses it in this image: half as much as there is RAM. */
+#define STACKS_SHARE 2
 
 void kasan_start(void *(*alloc)(size_t size, size_t align))
 {
 	const struct phys_range *last = &machine.ram[machine.nr_ram - 1];
 	uintptr_t lo = LINEAR_BASE + (machine.ram[0].start - arch_linear_pa);
 	uintptr_t hi = LINEAR_BASE + (last->start + last->size - arch_linear_pa);
-	size_t stacks = MIN((hi - lo) / STACKS_SHARE, STACKS_HALF);
+	size_t stacks = MIN((hi - lo) / STACKS_SHARE, KSTACK_AREA_SIZE);
 
 	arch_map_shadow(lo, hi, alloc);
 	arch_map_shadow(KSTACK_AREA_BASE, KSTACK_AREA_BASE + stacks, alloc);
-	arch_map_shadow(KSTACK_AREA_BASE + STACKS_HALF, KSTACK_AREA_BASE + STACKS_HALF + stacks,
-			alloc);
 	ram_lo = lo;
 	ram_hi = hi;
 	stacks_size = stacks;
 	for (void (*const *f)(void) = init_array_start; f < init_array_end; f++)
 		(*f)();
-	log_info("core: address sanitizer on, %lu KiB of shadow", (hi - lo + 2 * stacks) / 8 >> 10);
+	log_info("core: address sanitizer on, %lu KiB of shadow", (hi - lo + stacks) / 8 >> 10);
 }

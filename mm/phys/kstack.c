@@ -37,7 +37,7 @@ static struct shrinker shrinker;
 
 /* How much of the area each size has. The sanitizer's shadow reaches as far up as half of RAM. */
 #ifdef SAN_ADDRESS
-#define CLASS_AREA(ram) ALIGN_DOWN((ram) / 4, 2 * KSTACK_SIZE_LARGE)
+#define CLASS_AREA(ram) ALIGN_DOWN(MIN((ram) / 4, KSTACK_AREA_SIZE / 2), 2 * KSTACK_SIZE_LARGE)
 #else
 #define CLASS_AREA(ram) ((void)(ram), KSTACK_AREA_SIZE / 2)
 #endif
