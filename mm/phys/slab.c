@@ -4,15 +4,12 @@
  * empty; it takes from the first partial one and gives all but a few empty ones back. In front of them is a magazine
  * a CPU: a stack of objects, behind a lock only reclaim contends for. The magazine's lock and the cache's are of one
  * class and never held together: objects cross between them in a batch on the stack.
- *
- * Debug images put a red zone around each object, fill it on both ways, and keep a second bitmap of the objects that
- * users hold, so that a second free is found at once wherever the object is (MS-001).
+ * What debug images add is in slab_check.c.
  *
  * I-SLAB-1: an object is out of its slab (bit in `used`) iff it is in a magazine or with a user.
  * I-SLAB-2: a slab is on full iff nr_used is all, on empty iff it is 0, else on partial. */
 #include "mm/phys/slab_priv.h"
 
-#include "kernel/core/kasan.h"
 #include "lib/string.h"
 
 #define SLAB_ORDER_MAX 3
@@ -20,21 +17,6 @@
 #define MIN_ALIGN      16UL
 /* Empty slabs a cache keeps. */
 #define EMPTY_KEPT 1
-#define SLAB_MAGIC 0x736c6162u
-
-/* Fills: an object given out, one given back, and the zones around it. */
-#define FILL_ALLOC 0x5a
-#define FILL_FREE  0x6b
-#define FILL_ZONE  0xbb
-
-struct slab {
-	struct list_head link;	  /* [cache->lock] on one of its lists */
-	struct slab_cache *cache; /* [init] */
-	uint32_t magic;		  /* [init] */
-	uint16_t nr_used;	  /* [cache->lock] */
-	uint16_t first_free;	  /* [cache->lock] no object below this word's is free */
-	uint64_t bits[]; /* [cache->lock] used; then, debug images: [atomic] held by users */
-};
 
 struct magazine {
 	spinlock_t lock; /* SLAB */
@@ -42,23 +24,12 @@ struct magazine {
 	void *object[];	 /* [lock] the last given back is on top */
 } __aligned(64);
 
-/* What the zone before an object holds in debug images. */
-struct zone {
-	uint64_t fill;
-	uintptr_t pc; /* who took or gave it last */
-};
-
 static struct slab_cache caches_cache; /* of struct slab_cache */
 static spinlock_t list_lock = SPINLOCK_INIT(KMEM);
 static struct list_head caches = LIST_HEAD_INIT(caches); /* [list_lock] */
 static struct shrinker shrinker;
 
 /* --- geometry ------------------------------------------------------------------------------------------------- */
-
-static size_t zone_size(const struct slab_cache *c)
-{
-	return MM_DEBUG ? MAX(c->align, sizeof(struct zone)) : 0;
-}
 
 static size_t header_size(unsigned words)
 {
@@ -90,9 +61,9 @@ static void set_geometry(struct slab_cache *c, size_t size, size_t align)
 {
 	c->size = size;
 	c->align = MAX(align, MIN_ALIGN);
-	c->stride = ALIGN_UP(size, c->align) + zone_size(c);
+	c->stride = ALIGN_UP(size, c->align) + slab_zone_size(c);
 	if (MM_DEBUG)
-		c->stride = ALIGN_UP(size + MIN_ALIGN, c->align) + zone_size(c);
+		c->stride = ALIGN_UP(size + MIN_ALIGN, c->align) + slab_zone_size(c);
 	for (unsigned order = 0; order <= SLAB_ORDER_MAX; order++) {
 		size_t bytes = PAGE_SIZE << order;
 
@@ -104,20 +75,19 @@ static void set_geometry(struct slab_cache *c, size_t size, size_t align)
 
 static void *object_at(const struct slab_cache *c, const struct slab *s, unsigned i)
 {
-	return (char *)s + c->first + i * c->stride + zone_size(c);
+	return (char *)s + c->first + i * c->stride + slab_zone_size(c);
 }
 
-static unsigned object_index(const struct slab_cache *c, const struct slab *s, const void *p)
+unsigned slab_object_index(const struct slab_cache *c, const struct slab *s, const void *p)
 {
-	size_t off = (size_t)((const char *)p - (const char *)s) - c->first - zone_size(c);
+	size_t off = (size_t)((const char *)p - (const char *)s) - c->first - slab_zone_size(c);
 
 	if (off % c->stride || off / c->stride >= c->per_slab)
 		BUG("slab: %p is inside an object of %s, not its start", p, c->name);
 	return (unsigned)(off / c->stride);
 }
 
-/* The slab p lies in. BUG if p is not slab memory (MS-002). */
-static struct slab *slab_of(const void *p)
+struct slab *slab_of(const void *p)
 {
 	struct page *pg = page_of_addr(p);
 
@@ -128,111 +98,6 @@ static struct slab *slab_of(const void *p)
 
 	ASSERT(s->magic == SLAB_MAGIC);
 	return s;
-}
-
-/* --- objects in debug images ------------------------------------------------------------------------------------ */
-
-static uint64_t *held_bits(const struct slab_cache *c, struct slab *s)
-{
-	return s->bits + c->words;
-}
-
-static const uint64_t zone_fill = 0x0101010101010101UL * FILL_ZONE;
-
-static struct zone *zone_of(const void *p)
-{
-	return (struct zone *)((uintptr_t)p - sizeof(struct zone));
-}
-
-/* From the object's end to the next object's zone. */
-static size_t tail_size(const struct slab_cache *c)
-{
-	return c->stride - zone_size(c) - c->size;
-}
-
-static void check_fill(const struct slab_cache *c, const void *p, const uint8_t *from, size_t n,
-		       uint8_t fill, const char *what)
-{
-	for (size_t i = 0; i < n; i++)
-		if (from[i] != fill)
-			BUG("slab: %s object %p of %s: byte %td is %02x, last user %lx", what, p,
-			    c->name, (ptrdiff_t)(from + i - (const uint8_t *)p), from[i],
-			    (unsigned long)zone_of(p)->pc);
-}
-
-static void check_zones(const struct slab_cache *c, const void *p)
-{
-	kasan_unpoison(zone_of(p), sizeof(struct zone));
-	kasan_unpoison((const char *)p + c->size, tail_size(c));
-	if (zone_of(p)->fill != zone_fill)
-		BUG("slab: underrun of object %p of %s, last user %lx", p, c->name,
-		    (unsigned long)zone_of(p)->pc);
-	check_fill(c, p, (const uint8_t *)p + c->size, tail_size(c), FILL_ZONE, "overrun of");
-}
-
-static void poison_zones(const struct slab_cache *c, void *p)
-{
-	size_t end = ALIGN_UP(c->size, 8UL);
-
-	kasan_poison(zone_of(p), sizeof(struct zone));
-	kasan_poison((char *)p + end, tail_size(c) - (end - c->size));
-}
-
-/* A new slab's object: as if it had been given back. */
-static void debug_prepare(const struct slab_cache *c, void *p)
-{
-	if (!MM_DEBUG)
-		return;
-	zone_of(p)->fill = zone_fill;
-	zone_of(p)->pc = 0;
-	memset(p, FILL_FREE, c->size);
-	memset((char *)p + c->size, FILL_ZONE, tail_size(c));
-	kasan_poison(p, c->size);
-	poison_zones(c, p);
-}
-
-static void debug_out(const struct slab_cache *c, void *p, uintptr_t pc)
-{
-	if (!MM_DEBUG)
-		return;
-
-	struct slab *s = slab_of(p);
-	unsigned i = object_index(c, s, p);
-	uint64_t old = atomic_fetch_or(&held_bits(c, s)[i / 64], BIT(i % 64));
-
-	ASSERT(!(old & BIT(i % 64)));
-	kasan_unpoison(p, c->size);
-	check_zones(c, p);
-	check_fill(c, p, p, c->size, FILL_FREE, "write after free of");
-	memset(p, FILL_ALLOC, c->size);
-	zone_of(p)->pc = pc;
-	poison_zones(c, p);
-}
-
-/* p comes back: is it ours, at a start, and with a user until now? */
-static void debug_in(const struct slab_cache *c, void *p, uintptr_t pc)
-{
-	if (!MM_DEBUG)
-		return;
-
-	struct slab *s = slab_of(p);
-
-	if (s->cache != c)
-		BUG("slab: object %p of %s freed to %s", p, s->cache->name, c->name);
-
-	unsigned i = object_index(c, s, p);
-
-	check_zones(c, p);
-
-	uint64_t old = atomic_fetch_and(&held_bits(c, s)[i / 64], ~BIT(i % 64));
-
-	if (!(old & BIT(i % 64)))
-		BUG("slab: double free of %p of %s, last user %lx", p, c->name,
-		    (unsigned long)zone_of(p)->pc);
-	memset(p, FILL_FREE, c->size);
-	zone_of(p)->pc = pc;
-	kasan_poison(p, c->size);
-	poison_zones(c, p);
 }
 
 /* --- slabs -------------------------------------------------------------------------------------------------------- */
@@ -256,7 +121,7 @@ static struct slab *slab_make(struct slab_cache *c)
 	s->cache = c;
 	s->magic = SLAB_MAGIC;
 	for (unsigned i = 0; i < c->per_slab; i++)
-		debug_prepare(c, object_at(c, s, i));
+		slab_check_new(c, object_at(c, s, i));
 	return s;
 }
 
@@ -330,7 +195,7 @@ static void slabs_give(struct slab_cache *c, void *const *objects, unsigned n,
 			BUG("slab: object %p of %s freed to %s", objects[k], s->cache->name,
 			    c->name);
 
-		unsigned i = object_index(c, s, objects[k]);
+		unsigned i = slab_object_index(c, s, objects[k]);
 
 		if (!(s->bits[i / 64] & BIT(i % 64)))
 			BUG("slab: double free of %p of %s", objects[k], c->name);
@@ -562,7 +427,7 @@ static void *alloc_from(struct slab_cache *c, uintptr_t pc)
 	void *p = take_object(c);
 
 	if (p)
-		debug_out(c, p, pc);
+		slab_check_out(c, p, pc);
 	return p;
 }
 
@@ -584,26 +449,9 @@ void *slab_zalloc(struct slab_cache *c)
 
 void slab_free_from(struct slab_cache *c, void *p, uintptr_t pc)
 {
-	debug_in(c, p, pc);
+	slab_check_in(c, p, pc);
 	give_object(c, p);
 }
-
-#ifdef DEBUG
-void slab_assert_held(const void *p)
-{
-	if (page_of_addr(p)->owner == PAGE_KERNEL)
-		return;
-
-	struct slab *s = slab_of(p);
-	unsigned i = object_index(s->cache, s, p);
-
-	if (READ_ONCE(held_bits(s->cache, s)[i / 64]) & BIT(i % 64))
-		return;
-	kasan_unpoison(zone_of(p), sizeof(struct zone));
-	BUG("slab: %p of %s is used after its free, last user %lx", p, s->cache->name,
-	    (unsigned long)zone_of(p)->pc);
-}
-#endif
 
 void slab_free(struct slab_cache *c, void *p)
 {
@@ -701,8 +549,7 @@ void slab_destroy(struct slab_cache *c)
 		destroy(c);
 }
 
-/* Walk the caches: the one after prev (NULL: the first), which stays until the next step. */
-static struct slab_cache *cache_next(struct slab_cache *prev)
+struct slab_cache *slab_cache_next(struct slab_cache *prev)
 {
 	irqflags_t f = spin_lock_irqsave(&list_lock);
 	struct list_head *next = prev ? prev->link.next : caches.next;
@@ -719,8 +566,6 @@ static struct slab_cache *cache_next(struct slab_cache *prev)
 		destroy(prev);
 	return c;
 }
-
-#define for_each_cache(c) for ((c) = cache_next(NULL); (c); (c) = cache_next(c))
 
 size_t slab_reap(void)
 {
@@ -762,55 +607,6 @@ void slab_for_each(void (*fn)(const struct slab_stats *s, void *arg), void *arg)
 	for_each_cache (c) {
 		cache_stats(c, &stats);
 		fn(&stats, arg);
-	}
-}
-
-static void add_bytes(const struct slab_stats *s, void *arg)
-{
-	*(uint64_t *)arg += s->in_use * s->size;
-}
-
-uint64_t slab_bytes_in_use(void)
-{
-	uint64_t bytes = 0;
-
-	slab_for_each(add_bytes, &bytes);
-	return bytes;
-}
-
-static void check_list(struct slab_cache *c, struct list_head *l, uint64_t *slabs, uint64_t *out)
-	__requires(c->lock)
-{
-	struct slab *s;
-
-	list_for_each (s, l, link) {
-		unsigned used = 0;
-
-		for (unsigned w = 0; w < c->words; w++)
-			used += (unsigned)__builtin_popcountll(s->bits[w]);
-		ASSERT(s->magic == SLAB_MAGIC && s->cache == c);
-		ASSERT(used == s->nr_used && used <= c->per_slab);
-		/* I-SLAB-2 */
-		ASSERT((l == &c->full) == (used == c->per_slab));
-		ASSERT((l == &c->empty) == (used == 0));
-		*out += used;
-		++*slabs;
-	}
-}
-
-void slab_check(void)
-{
-	struct slab_cache *c;
-
-	for_each_cache (c) {
-		uint64_t slabs = 0, out = 0;
-		irqflags_t f = spin_lock_irqsave(&c->lock);
-
-		check_list(c, &c->full, &slabs, &out);
-		check_list(c, &c->partial, &slabs, &out);
-		check_list(c, &c->empty, &slabs, &out);
-		ASSERT(slabs == c->nr_slabs && out == c->nr_out);
-		spin_unlock_irqrestore(&c->lock, f);
 	}
 }
 

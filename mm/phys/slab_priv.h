@@ -39,7 +39,53 @@ void slab_free_from(struct slab_cache *c, void *p, uintptr_t pc);
 struct slab_cache *slab_cache_of(const void *p);
 /* kmalloc.c: its caches; before any has magazines. */
 void kmalloc_init(void);
+#define SLAB_MAGIC 0x736c6162u
+
+struct slab {
+	struct list_head link;	  /* [cache->lock] on one of its lists */
+	struct slab_cache *cache; /* [init] */
+	uint32_t magic;		  /* [init] */
+	uint16_t nr_used;	  /* [cache->lock] */
+	uint16_t first_free;	  /* [cache->lock] no object below this word's is free */
+	uint64_t bits[]; /* [cache->lock] used; then, debug images: [atomic] held by users */
+};
+
+/* What the zone before an object holds in debug images. */
+struct slab_zone {
+	uint64_t fill;
+	uintptr_t pc; /* who took or gave it last */
+};
+
+static inline size_t slab_zone_size(const struct slab_cache *c)
+{
+	return MM_DEBUG ? MAX(c->align, sizeof(struct slab_zone)) : 0;
+}
+
+/* The slab p lies in. BUG if p is not slab memory (MS-002). */
+struct slab *slab_of(const void *p);
+/* Which object of s p is. BUG if it is not the start of one. */
+unsigned slab_object_index(const struct slab_cache *c, const struct slab *s, const void *p);
+/* Walk the caches: the one after prev (NULL: the first), which stays until the next step. */
+struct slab_cache *slab_cache_next(struct slab_cache *prev);
+#define for_each_cache(c) for ((c) = slab_cache_next(NULL); (c); (c) = slab_cache_next(c))
+
+#ifdef DEBUG
+/* slab_check.c: p is of a new slab; goes out; comes back (is it ours, at a start, and with a user until now?). */
+void slab_check_new(const struct slab_cache *c, void *p);
+void slab_check_out(const struct slab_cache *c, void *p, uintptr_t pc);
+void slab_check_in(const struct slab_cache *c, void *p, uintptr_t pc);
 /* Check every cache's lists and counts. Tests. */
 void slab_check(void);
+#else
+static inline void slab_check_new(const struct slab_cache *c, void *p)
+{
+}
+static inline void slab_check_out(const struct slab_cache *c, void *p, uintptr_t pc)
+{
+}
+static inline void slab_check_in(const struct slab_cache *c, void *p, uintptr_t pc)
+{
+}
+#endif
 
 #endif
