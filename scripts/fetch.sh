@@ -18,6 +18,7 @@ usage()
 	  --bundle FILE  the same, then pack every input into the archive FILE
 	  --from FILE    take the inputs from such an archive; use no network
 	  --update       propose new stanzas for deps.lock; change nothing
+	  --help         this text
 	Environment:
 	  TERN_DEPS      where to unpack (default: deps in the top folder)
 	  TERN_MIRROR    URL of a Debian mirror (default: the one this host uses)

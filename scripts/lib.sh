@@ -3,6 +3,8 @@
 # Helpers of run-qemu.sh and test.sh. Sourced; needs bash 3.2 or newer and nothing else.
 # Messages go to stderr: stdout belongs to the command that runs in the guest.
 
+# Lengths of names are in bytes, and a locale that is not installed is nobody's trouble.
+export LC_ALL=C
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 # shellcheck disable=SC2034
 QEMU=${QEMU:-qemu-system-aarch64}
@@ -152,7 +154,7 @@ cpio_inode=0
 
 # cpio_entry MODE(octal, with type) PATH [FILE]: one entry on stdout.
 cpio_entry() {
-	local size=0 name=${2#/} length LC_ALL=C
+	local size=0 name=${2#/} length
 	[ -z "${3-}" ] || size=$(wc -c <"$3") || return 1
 	cpio_inode=$((cpio_inode + 1))
 	length=$((${#name} + 1))
@@ -193,7 +195,7 @@ cpio_parents() {
 # cpio_tree FOLDER: all that is below it, as /.
 cpio_tree() {
 	local name mode link
-	(cd "$1" && find . -mindepth 1 | LC_ALL=C sort) | while IFS= read -r name; do
+	(cd "$1" && find . -mindepth 1 | sort) | while IFS= read -r name; do
 		name=${name#./}
 		if [ -L "$1/$name" ]; then
 			link=$(mktemp) && readlink -n "$1/$name" >"$link"

@@ -391,15 +391,15 @@ if [ -n "$print" ]; then
 	exit 0
 fi
 
+if [ $mode != command ] && daemon_pid >/dev/null; then
+	die "a guest called $name is running already: scripts/run-qemu.sh --stop ends it, --name X starts another"
+fi
 if port_busy "$port"; then
 	die "port $port is taken: try --port $(free_port $((port + 1)))"
 fi
 for f in ${forwards[@]+"${forwards[@]}"}; do
 	! port_busy "${f%%:*}" || die "port ${f%%:*} is taken: try --forward $(free_port "${f%%:*}"):${f#*:}"
 done
-if [ $mode != command ] && daemon_pid >/dev/null; then
-	die "a guest called $name is running already: scripts/run-qemu.sh --stop ends it, --name X starts another"
-fi
 if [ -z "$image" ]; then
 	set_up "$install" "$debug"
 	image=$(image_path "$debug")

@@ -10,6 +10,7 @@ usage()
 	  --no-install  only list what is missing; fail if anything is
 	  --tests       what scripts/test.sh needs too
 	  --bench       what building the Linux that tern is measured against needs too
+	  --help        this text
 	EOF
 }
 
@@ -39,6 +40,7 @@ needed()
 	putty-tools plink is another
 	shellcheck shellcheck checks the scripts
 	cppcheck cppcheck analyses the kernel
+	gdb-multiarch gdb-multiarch is attached to a guest
 	EOF
 	[ -z "$bench" ] || cat <<-EOF
 	gcc gcc compiles the tools that build Linux
@@ -85,15 +87,14 @@ packages=$(echo "$missing" | sed 's/ .*//' | tr '\n' ' ')
 if ! command -v apt-get >/dev/null 2>&1; then
 	die "no apt on this host: install by its own means what Debian calls ${packages% }"
 fi
-if [ -n "$install" ]; then prefix="installing"; else prefix="missing:"; fi
-echo "$missing" | sed "s/^/setup: $prefix /" >&2
-[ -n "$install" ] || exit 1
-
-as_root=
-if [ "$(id -u)" != 0 ]; then
+as_root='' prefix="installing"
+[ -n "$install" ] || prefix="missing:"
+if [ -n "$install" ] && [ "$(id -u)" != 0 ]; then
 	command -v sudo >/dev/null 2>&1 || die "not root and no sudo: as root, run apt-get install ${packages% }"
 	as_root=sudo
 fi
+echo "$missing" | sed "s/^/setup: $prefix /" >&2
+[ -n "$install" ] || exit 1
 
 apt()
 {

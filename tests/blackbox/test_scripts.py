@@ -2,6 +2,7 @@
 """The two commands: their options, their errors of one line, and that a build gives the same bytes anywhere."""
 import hashlib
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -143,3 +144,213 @@ def test_boot_to_login_is_quick():
     begin = time.monotonic()
     run(RUN, *IMAGE, "--", "true")
     assert time.monotonic() - begin < 10
+
+
+# What --image may use: a shell, what every system has, QEMU and OpenSSH.
+PLAIN = ("bash sh env cat chmod mkdir rm mv cp tr sed grep awk wc df find sort head tail cut basename dirname readlink "
+         "mktemp sleep uname id tee nohup ssh ssh-keygen qemu-system-aarch64").split()
+
+
+def tools(folder, *names, **fakes):
+    """A PATH of its own with these tools and scripts in it."""
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        os.symlink(shutil.which(name), folder / name)
+    for name, text in fakes.items():
+        name = name.replace("_", "-")
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).write_text("#!/bin/sh\n" + text)
+        (folder / name).chmod(0o755)
+    return dict(os.environ, PATH=str(folder))
+
+
+def one_line(done, *words, status=125):
+    assert done.returncode == status, done.stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    for word in words:
+        assert word in lines[0], lines[0]
+
+
+@pytest.fixture
+def scripts_only(tmp_path):
+    """The scripts alone in a folder: nothing fetched, nothing built."""
+    copy = tmp_path / "copy"
+    shutil.copytree(f"{TOP}/scripts", copy / "scripts")
+    for name in ("deps.lock", "Makefile"):
+        shutil.copy(f"{TOP}/{name}", copy / name)
+    return copy
+
+
+def test_ready_image_needs_only_qemu_and_ssh(tmp_path, scripts_only):
+    done = run(scripts_only / "scripts/run-qemu.sh", *IMAGE, "--", "echo", "here", env=tools(tmp_path / "bin", *PLAIN))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "here\n", "")
+
+
+def test_without_apt_one_line_says_what_to_install(tmp_path):
+    env = tools(tmp_path / "bin", *PLAIN, "python3")
+    one_line(run(RUN, "--", "true", env=env), "no apt", "gcc-aarch64-linux-gnu", "make", "xz-utils")
+    done = run(f"{TOP}/scripts/test.sh", env=env)
+    done.stderr = done.stderr.removeprefix("== set-up\n")
+    one_line(done, "no apt", "clang", "gdb-multiarch")
+
+
+def test_no_install_lists_and_stops(tmp_path):
+    env = tools(tmp_path / "bin", *PLAIN, "python3", "xz", apt_get="echo apt was called; exit 1")
+    done = run(RUN, "--no-install", "--", "true", env=env)
+    assert done.returncode == 125
+    assert done.stderr.splitlines() == [
+        "setup: missing: gcc-aarch64-linux-gnu (compiles the kernel and the user programs)",
+        "setup: missing: binutils-aarch64-linux-gnu (links them)", "setup: missing: make (builds)"]
+
+
+def test_neither_root_nor_sudo(tmp_path):
+    env = tools(tmp_path / "bin", *PLAIN, "python3", "xz", apt_get="exit 1", id="echo 1000")
+    one_line(run(RUN, "--", "true", env=env), "no sudo", "apt-get install gcc-aarch64-linux-gnu")
+
+
+def test_set_up_installs_through_sudo(tmp_path):
+    """sudo runs apt-get, which here makes the tools that were missing; then nothing is missing any more."""
+    folder = tmp_path / "bin"
+    env = tools(folder, *PLAIN, "python3", "xz", "ln", id="echo 1000", sudo=f'echo "$*" >>{tmp_path}/sudo; exec "$@"',
+                apt_get=f"case $* in *install*) for t in aarch64-linux-gnu-gcc aarch64-linux-gnu-ld make; do "
+                        f"ln -sf /bin/true {folder}/$t; done;; esac")
+    for _ in range(2):
+        done = run(f"{TOP}/scripts/setup.sh", env=env)
+        assert done.returncode == 0, done.stderr
+    calls = (tmp_path / "sudo").read_text().splitlines()
+    assert len(calls) == 2 and calls[0].endswith("update"), calls
+    assert calls[1].endswith("gcc-aarch64-linux-gnu binutils-aarch64-linux-gnu make"), calls
+
+
+def test_missing_ssh_is_named(tmp_path):
+    env = tools(tmp_path / "bin", *[name for name in PLAIN if name != "ssh"])
+    one_line(run(RUN, *IMAGE, "--", "true", env=env), "ssh is missing", "openssh-client")
+
+
+def test_failed_download_and_wrong_checksum(tmp_path):
+    """No mirror: one last line says what to do. A damaged file is dropped, a whole one kept; the next run goes on."""
+    deps = tmp_path / "deps"
+    os.makedirs(deps / "dl")
+    for name in os.listdir(f"{TOP}/deps/dl"):
+        if name.endswith((".deb", ".xz", ".gz")):
+            shutil.copy(f"{TOP}/deps/dl/{name}", deps / "dl" / name)
+    lwip, = (deps / "dl").glob("lwip*")
+    whole = lwip.read_bytes()
+    lwip.write_bytes(whole[:-1] + b"x")
+    env = dict(os.environ, TERN_DEPS=str(deps), TERN_MIRROR="http://127.0.0.1:1/debian")
+    done = run(f"{TOP}/scripts/fetch.sh", env=env)
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert lines[0] == f"fetch: {lwip.name} has a wrong checksum: dropped"
+    assert lines[-1].startswith(f"fetch: could not get {lwip.name}: try again later")
+    assert not lwip.exists()
+    lwip.write_bytes(whole)
+    done = run(f"{TOP}/scripts/fetch.sh", env=env)
+    assert done.returncode == 0, done.stderr
+    assert "downloading" not in done.stderr and (deps / "lwip/src/core").is_dir()
+
+
+def test_failed_fetch_is_said_once(tmp_path, scripts_only):
+    """The build is not tried without its sources, and adds no line of its own."""
+    (scripts_only / "scripts/fetch.sh").write_text("#!/bin/sh\necho fetch: no mirror >&2\nexit 1\n")
+    (scripts_only / "scripts/setup.sh").write_text("#!/bin/sh\nexit 0\n")
+    one_line(run(scripts_only / "scripts/run-qemu.sh", "--", "true"), "fetch: no mirror")
+
+
+def test_full_disk(tmp_path, scripts_only):
+    """df says how much room there is; both who ask it say what to do."""
+    fake = "echo Filesystem; echo disk 1000000 900000 51200 90% /"
+    env = dict(os.environ, PATH=f"{tools(tmp_path / 'bin', df=fake)['PATH']}:{os.environ['PATH']}")
+    one_line(run(scripts_only / "scripts/run-qemu.sh", "--", "true", env=env), "only 50 MB free", "make room")
+    done = run(f"{TOP}/scripts/fetch.sh", env=dict(env, TERN_DEPS=str(tmp_path / "deps")))
+    one_line(done, "less than 200 MB free", "make room", status=1)
+
+
+@pytest.mark.parametrize("system, machine, accel", [("Darwin", "arm64", "hvf"), ("Linux", "aarch64", "kvm"),
+                                                    ("Linux", "x86_64", "tcg,thread=multi")])
+def test_acceleration_follows_the_host(tmp_path, system, machine, accel):
+    if accel == "kvm" and not os.access("/dev/kvm", os.W_OK):
+        accel = "tcg,thread=multi"
+    fake = f"[ $1 = -s ] && echo {system} || echo {machine}"
+    env = dict(os.environ, PATH=f"{tools(tmp_path / 'bin', uname=fake)['PATH']}:{os.environ['PATH']}")
+    done = run(RUN, "--print", *IMAGE, env=env)
+    assert done.returncode == 0
+    assert accel.replace(",", "\\,") in done.stdout
+    assert ("untried" in done.stderr) == (accel in ("kvm", "hvf"))
+    assert run(RUN, "--print", "--cpu", "cortex-a53", *IMAGE, env=env).stderr == ""
+
+
+def test_debug_and_append():
+    line = run(RUN, "--print", "--debug", "--append", "perturb=7", "--append", "quiet").stdout
+    assert f"{TOP}/build/debug/Image" in line and "perturb=7\\ quiet" in line
+    assert "build/release/Image" in run(RUN, "--print").stdout
+
+
+def test_key_may_log_in(tmp_path):
+    """--key lets in its owner, and no key of ~/.ssh any more; this checkout's key always works."""
+    for name in ("mine", "home"):
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / name)
+    os.makedirs(tmp_path / ".ssh")
+    shutil.copy(tmp_path / "home.pub", tmp_path / ".ssh/id.pub")
+    environment = {"HOME": str(tmp_path)}
+    for options, allowed in (([], {"home"}), (["--key", f"{tmp_path}/mine.pub"], {"mine"})):
+        with guestlib.Guest("keys", smp=1, image="release", options=options, environment=environment) as g:
+            entered = set()
+            for name in ("mine", "home"):
+                done = run("ssh", "-F", "/dev/null", "-p", g.port, "-i", tmp_path / name, "-o", "IdentitiesOnly=yes", "-o",
+                           "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes",
+                           "root@127.0.0.1", "true")
+                if done.returncode == 0:
+                    entered.add(name)
+            assert entered == allowed
+            assert g.ssh("true").returncode == 0
+    one_line(run(RUN, "--key", tmp_path / "mine", *IMAGE), "is a private key")
+
+
+def test_forward_reaches_the_guest():
+    """A second door to the guest's port 22, and a taken port named."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    with guestlib.Guest("forward", smp=1, image="release", options=["--forward", f"{port}:22"]):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as s:
+            assert s.recv(8) == b"SSH-2.0-"
+        one_line(run(RUN, "--forward", f"{port}:22", *IMAGE, "--", "true"), f"port {port} is taken", "try --forward")
+
+
+def test_gdb_stops_at_the_door_of_the_kernel():
+    """The guest waits for the debugger; kernel_main() has a backtrace; scripts/tern-gdb.py lists the threads."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    done = run(RUN, "--image", guestlib.IMAGES["debug"], "--gdb", "--daemon", "--name", "gdb", "--port", port)
+    try:
+        assert done.returncode == 0, done.stderr
+        target = re.search(r"'(target remote 127\.0\.0\.1:\d+)'", done.stderr).group(1)
+        words = ["-batch", "-nx", "-x", f"{TOP}/scripts/tern-gdb.py", "-ex", target, "-ex", "hbreak kernel_main", "-ex", "continue",
+                 "-ex", "backtrace", "-ex", "delete", "-ex", "hbreak ssh_server_start", "-ex", "continue", "-ex", "threads"]
+        text = run("gdb-multiarch", *words, f"{TOP}/build/debug/tern.elf").stdout
+        assert re.search(r"#0 +kernel_main \(", text), text[-2000:]
+        assert re.search(r"THREAD_\w+ \(.*\n +Line \d+ of ", text), text[-2000:]
+    finally:
+        run(RUN, "--stop", "--name", "gdb")
+
+
+def test_every_option_is_in_the_help():
+    for script in ("run-qemu.sh", "test.sh", "setup.sh", "fetch.sh"):
+        text = guestlib.read_file(f"{TOP}/scripts/{script}")
+        taken = set(re.findall(r"^\s+((?:-[\w-]+(?: \| )?)+)\)", text, re.M))
+        options = {word for words in taken for word in words.split(" | ")} - {"--", "-h"}
+        done = run(f"{TOP}/scripts/{script}", "--help")
+        assert done.returncode == 0 and options, script
+        for option in options:
+            assert re.search(rf"(?<![\w-]){option}(?![\w-])", done.stdout), f"{script} {option}"
+
+
+def test_make_help_lists_every_goal():
+    goals = re.search(r"^\.PHONY: (.*)$", guestlib.read_file(f"{TOP}/Makefile"), re.M).group(1).split()
+    done = run("make", "help", cwd=TOP)
+    assert done.stderr == ""
+    for goal in set(goals) - {"all", "FORCE"}:
+        assert f"make {goal} " in done.stdout, goal
