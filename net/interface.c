@@ -124,6 +124,14 @@ static void rx_fill(struct interface *i)
 	}
 }
 
+/* Buffers that the stack has come back to the ring by themselves (rx_freed()), so new ones are made only when many are
+ * out, or when none is and the ring still has room: some were lost for want of memory. */
+static bool rx_is_low(const struct interface *i)
+{
+	return i->posted < i->dev->rx_ring / 2 ||
+	       (i->posted == i->buffers && i->posted < i->dev->rx_ring);
+}
+
 /* The stack frees the last reference: back to the ring, or to the heap. */
 static void rx_freed(struct pbuf *p)
 {
@@ -222,8 +230,6 @@ static bool rx_poll(struct interface *i)
 			rx_frame(i, &frame[k]);
 		total += n;
 	} while (n == ARRAY_SIZE(frame) && total < RX_BUDGET);
-	if (total)
-		rx_fill(i);
 	return total >= RX_BUDGET;
 }
 
@@ -409,8 +415,6 @@ bool net_if_poll_all(void)
 		tx_resume(i);
 		more |= rx_poll(i);
 		early_deliver(i);
-		if (i->posted < i->dev->rx_ring)
-			rx_fill(i);
 	}
 	return more;
 }
@@ -433,6 +437,8 @@ void net_if_flush_all(void)
 
 	list_for_each (i, &interfaces, link) {
 		tx_resume(i);
+		if (!i->dead && rx_is_low(i))
+			rx_fill(i);
 		if (i->kick && !i->dead) {
 			i->kick = false;
 			i->dev->ops->kick(i->dev);
