@@ -102,6 +102,8 @@ CRYPTO_FLAGS  := -fbuiltin -mno-strict-align
 LWIP_FLAGS    := -fbuiltin -mno-strict-align -Wall -Wextra -Wno-unused-parameter -Inet
 BEARSSL_FLAGS := $(CRYPTO_FLAGS) -Wall -Wextra -Ideps/bearssl/src -DBR_64=1 -DBR_INT128=1 -DBR_LE_UNALIGNED=1 -DBR_USE_URANDOM=0 \
 		 -DBR_USE_UNIX_TIME=0 -DBR_RDRAND=0 -DBR_AES_X86NI=0 -DBR_SSE2=0 -DBR_POWER8=0
+# Short loops of fixed length pay unrolled: AES's rows, SHA-256's schedule, mixing in the key stream.
+UNROLL_FLAGS  := $(BEARSSL_FLAGS) -O3 -funroll-loops
 SODIUM_FLAGS  := $(CRYPTO_FLAGS) -Wall -Wno-unused-function -I$S/include/sodium -I$S/include/sodium/private -DCONFIGURED=1 -DHAVE_TI_MODE=1 \
 		 -DNATIVE_LITTLE_ENDIAN=1 -DHAVE_INLINE_ASM=1
 LIBFDT_FLAGS  := -Wall
@@ -117,6 +119,7 @@ all: $(O)/Image
 
 $(call obj,$(LWIP)):	EXTRA := $(LWIP_FLAGS)
 $(call obj,$(BEARSSL)): EXTRA := $(BEARSSL_FLAGS)
+$(call obj,$(filter %/aes_ct64_enc.c %/aes_ct64_ctr.c %/aes_ct64_ctrcbc.c %/sha2small.c,$(BEARSSL))): EXTRA := $(UNROLL_FLAGS)
 $(call obj,$(SODIUM)):	EXTRA := $(SODIUM_FLAGS)
 $(call obj,$(LIBFDT)):	EXTRA := $(LIBFDT_FLAGS)
 $(call obj,$(OURS)):	EXTRA := $(OUR_FLAGS)
@@ -132,7 +135,7 @@ $(O)/obj/%.o: % $(O)/flags
 # Objects are rebuilt when the flags change: the file is rewritten only then.
 keep_flags = @mkdir -p $(@D); echo '$(1)' | cmp -s - $@ || echo '$(1)' >$@
 $(O)/flags: FORCE
-	$(call keep_flags,$(COMMON) $(OUR_FLAGS) $(SAN_FLAGS) $(LWIP_FLAGS) $(BEARSSL_FLAGS) $(SODIUM_FLAGS) $(NOSAN))
+	$(call keep_flags,$(COMMON) $(OUR_FLAGS) $(SAN_FLAGS) $(LWIP_FLAGS) $(UNROLL_FLAGS) $(SODIUM_FLAGS) $(NOSAN))
 
 -include $(OBJS:.o=.d)
 
