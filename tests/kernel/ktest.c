@@ -92,9 +92,10 @@ static bool wanted(const char *names, const char *name)
 {
 	size_t len = strlen(name);
 
-	/* those that end the machine run alone, and those that count need QEMU's -icount: by name */
+	/* those that end the machine or take long run alone, and those that count need QEMU's -icount: by name */
 	if (strcmp(names, "all") == 0)
-		return strncmp(name, "die_", 4) != 0 && strncmp(name, "icount_", 7) != 0;
+		return strncmp(name, "die_", 4) != 0 && strncmp(name, "long_", 5) != 0 &&
+		       strncmp(name, "icount_", 7) != 0;
 	for (;;) {
 		if (strncmp(names, name, len) == 0 && (names[len] == ',' || !names[len]))
 			return true;
