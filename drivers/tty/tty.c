@@ -72,7 +72,10 @@ static void on_signal(void *arg, int sig)
 
 static void on_flush_output(void *arg)
 {
-	tty_drop_output(arg);
+	struct tty *t = arg;
+
+	assert_mutex_held(&t->lock);
+	tty_drop_output(t);
 }
 
 static const struct ldisc_ops ldisc_callbacks = { on_echo, on_signal, on_flush_output };
@@ -113,7 +116,8 @@ void tty_put(struct tty *t)
 	poll_source_check_idle(&t->slave);
 	poll_source_check_idle(&t->master);
 	secure_zero(&t->ld, sizeof(t->ld));
-	tty_drop_output(t);
+	if (t->out != t->out_small)
+		kfree(t->out);
 	kfree(t);
 }
 

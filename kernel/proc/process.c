@@ -39,7 +39,6 @@ void process_init(void)
 	ASSERT(process_cache != NULL);
 }
 
-
 /* --- lookups --------------------------------------------------------------------------------------------- */
 
 static struct list_head *bucket(struct list_head *table, int id)
