@@ -84,26 +84,42 @@ KTEST(mutex_misuse)
 	kt_expect_bug(lock_inverted, m, "while holding");
 }
 
+static struct mutex pair[2];
+static uint64_t pair_rounds; /* [both of pair] */
+static uint32_t pair_ready;  /* [atomic] threads that have come to the start */
+
+/* Half of the threads name the two in the other order: without one order for all, two of them wait for each other. */
 static void pair_fn(void *arg)
 {
-	struct mutex *m = arg;
-	bool swap = (uintptr_t)current_thread() & 64;
+	unsigned first = (unsigned)(uintptr_t)arg;
 
+	atomic_fetch_add(&pair_ready, 1);
+	while (READ_ONCE(pair_ready) < 4)
+		sched_yield();
 	for (uint64_t i = 0; i < 500 * kt_scale(); i++) {
-		mutex_lock_pair(&m[swap], &m[!swap]);
-		mutex_unlock(&m[swap]);
-		mutex_unlock(&m[!swap]);
+		uint64_t was;
+
+		mutex_lock_pair(&pair[first], &pair[!first]);
+		was = READ_ONCE(pair_rounds);
+		KT_CHECK(mutex_held(&pair[0]) && mutex_held(&pair[1]));
+		if (i % 16 == 0)
+			sched_yield();
+		WRITE_ONCE(pair_rounds, was + 1);
+		mutex_unlock(&pair[first]);
+		mutex_unlock(&pair[!first]);
 	}
 }
 
 KTEST(mutex_pairs)
 {
-	static struct mutex m[2];
 	struct crew crew = { 0 };
 
-	mutex_init(&m[0], LOCK_INODE);
-	mutex_init(&m[1], LOCK_INODE);
+	mutex_init(&pair[0], LOCK_INODE);
+	mutex_init(&pair[1], LOCK_INODE);
+	pair_rounds = 0;
+	pair_ready = 0;
 	for (unsigned i = 0; i < 4; i++)
-		crew_add(&crew, pair_fn, m, ALL_CPUS);
+		crew_add(&crew, pair_fn, (void *)(uintptr_t)(i % 2), ALL_CPUS);
 	crew_join(&crew);
+	KT_CHECK(pair_rounds == 4 * 500 * kt_scale());
 }

@@ -106,6 +106,8 @@ static void census_fn(void *arg)
 		process_for_each(count_one, c);
 		p = process_find(1 + (int)(c->rounds++ % 64));
 		if (p) {
+			if (READ_ONCE(p->state) == PROC_NEW)
+				atomic_fetch_add(&c->wrong, 1);
 			signal_send(p, SIG_CONT);
 			process_put(p);
 		}

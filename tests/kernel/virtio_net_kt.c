@@ -324,6 +324,7 @@ KTEST(vnet_stall)
 		nap(50);
 		net_usage(&after);
 	} while (after.resets == before.resets && !traffic_done(t) && clock_now_ns() < end);
+	KT_CHECK(after.resets > before.resets);
 	atomic_store_relaxed(&p->hold_tx, 0);
 	atomic_store_relaxed(&p->silent, 0);
 	player_poke(p);

@@ -162,6 +162,64 @@ KTEST(wait_storm)
 	KT_CHECK(!waitq_has_sleepers(&s.wq));
 }
 
+/* --- a wake-up is not spent on who is awake already ---------------------------------------------------------------- */
+
+struct turn {
+	struct waitq *wq;
+	const uint32_t *open; /* [atomic] */
+	int ret;	      /* 1: not back yet */
+};
+
+static void turn_fn(void *arg)
+{
+	struct turn *t = arg;
+	int ret = wait_event_mode(t->wq, READ_ONCE(*t->open), WAIT_KILLABLE, DEADLINE_NEVER);
+
+	WRITE_ONCE(t->ret, ret);
+}
+
+static void await_sleeper(struct thread *t)
+{
+	bool asleep = false;
+
+	while (!asleep) {
+		irqflags_t f;
+
+		KT_CHECK(sleep_until(crew_deadline_ms(1), WAIT_UNINTERRUPTIBLE) == 0);
+		f = spin_lock_irqsave(&t->lock);
+		asleep = t->waiting_on && !READ_ONCE(t->on_cpu);
+		spin_unlock_irqrestore(&t->lock, f);
+	}
+}
+
+/* The first of two sleepers is killed and cannot run yet: it is still on the list when one is to be woken. */
+KTEST(wake_passes_over_the_woken)
+{
+	struct waitq wq;
+	uint32_t open = 0;
+	struct turn first = { &wq, &open, 1 }, second = { &wq, &open, 1 };
+	struct crew crew = { 0 };
+
+	waitq_init(&wq);
+	KT_CHECK(thread_set_affinity(current_thread(), BIT(0)) == 0);
+	crew_add(&crew, turn_fn, &first, BIT(0));
+	await_sleeper(crew.thread[0]);
+	crew_add(&crew, turn_fn, &second, BIT(0));
+	await_sleeper(crew.thread[1]);
+	preempt_disable();
+	thread_notify(crew.thread[0], NOTIFY_KILL);
+	WRITE_ONCE(open, 1);
+	KT_CHECK(waitq_wake(&wq, 1) == 1);
+	KT_CHECK(READ_ONCE(first.ret) == 1 && READ_ONCE(second.ret) == 1);
+	preempt_enable();
+	/* So that a wake-up that was spent fails the test, not hangs it. */
+	KT_CHECK(sleep_until(crew_deadline_ms(20), WAIT_UNINTERRUPTIBLE) == 0);
+	wake_all(&wq);
+	crew_join(&crew);
+	KT_CHECK(second.ret == 0);
+	KT_CHECK(thread_set_affinity(current_thread(), ALL_CPUS) == 0);
+}
+
 /* --- modes -------------------------------------------------------------------------------------------------------- */
 
 struct nap {
@@ -320,17 +378,24 @@ static void consumer_fn(void *arg)
 	}
 }
 
-KTEST(wait_mutex)
+static void run_store(unsigned pairs)
 {
 	struct store s = { .rounds = 1000 * kt_scale() };
 	struct crew crew = { 0 };
 
 	mutex_init(&s.lock, LOCK_PIPE);
 	waitq_init(&s.wq);
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < pairs; i++) {
 		crew_add(&crew, producer_fn, &s, ALL_CPUS);
 		crew_add(&crew, consumer_fn, &s, ALL_CPUS);
 	}
 	crew_join(&crew);
-	KT_CHECK(s.level == 0 && s.moved == 2 * s.rounds);
+	KT_CHECK(s.level == 0 && s.moved == pairs * s.rounds);
+}
+
+/* With one pair a lost wake-up has nobody to make good for it. */
+KTEST(wait_mutex)
+{
+	run_store(1);
+	run_store(2);
 }
