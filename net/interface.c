@@ -32,7 +32,7 @@
 #define RX_LOW		16   /* posted: below it a frame is dropped rather than its buffer lost */
 #define FRAME_MAX	1518 /* 1500 bytes, Ethernet header, VLAN tag */
 #define HEADROOM_MAX	12
-#define RX_PAD		3 /* at most: puts the IP header at a multiple of 4 */
+#define RX_PAD		6 /* at most, the headroom being even: puts what TCP carries at a multiple of 8 */
 #define EARLY_MAX	16
 #define ETHERNET_HEADER 14
 #define TCP_HEADERS	40
@@ -103,7 +103,7 @@ static bool rx_post(struct rx_buffer *b)
 
 	/* I-NET-2: the stack must have let go of it */
 	ASSERT(!b->with_stack);
-	if (i->posted >= i->dev->rx_ring || i->dev->ops->post(i->dev, piece, b) < 0)
+	if (i->dead || i->posted >= i->dev->rx_ring || i->dev->ops->post(i->dev, piece, b) < 0)
 		return false;
 	i->posted++;
 	i->kick = true;
@@ -573,6 +573,8 @@ static struct interface *interface_create(struct netdev *d)
 	i->dev = d;
 	i->rx_pad = (unsigned)(-(d->rx_headroom + ETHERNET_HEADER + TCP_HEADERS)) & 7;
 	ASSERT(d->rx_headroom <= HEADROOM_MAX && d->tx_headroom <= PBUF_LINK_ENCAPSULATION_HLEN);
+	/* the device writes that far */
+	ASSERT(i->rx_pad <= RX_PAD);
 	if (!netif_add(&i->netif, NULL, NULL, NULL, i, netif_setup, ethernet_input)) {
 		kfree(i);
 		return NULL;
