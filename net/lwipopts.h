@@ -87,7 +87,9 @@
 #define TCP_DEFAULT_LISTEN_BACKLOG 255
 #define SO_REUSE		   1
 #define LWIP_HOOK_TCP_ISN(local_ip, local_port, remote_ip, remote_port)                            \
-	net_tcp_isn((local_ip), sizeof(*(local_ip)), (local_port), (remote_ip), (remote_port))
+	net_isn_above_old(net_tcp_isn((local_ip), sizeof(*(local_ip)), (local_port), (remote_ip),  \
+				      (remote_port)),                                              \
+			  (remote_ip), (local_port), (remote_port))
 
 #define LWIP_HOOK_IP4_INPUT(p, in) net_see_packet((p), (in))
 #define LWIP_HOOK_IP6_INPUT(p, in) net_see_packet((p), (in))

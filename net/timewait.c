@@ -2,8 +2,9 @@
 /* A new connection between the ports of one that has just ended. lwIP answers its SYN with an acknowledgement of the
  * old connection until TIME_WAIT is over; a peer that knows of no old connection, as QEMU's user network, resets that
  * and tries again seconds later. RFC 1122 s4.2.2.13 allows what is done here: a SYN above all that the old one sent
- * cannot be an old duplicate, so TIME_WAIT ends, and the listener gets the SYN. Our own first number is above the old
- * one's too (net_tcp_isn()). */
+ * cannot be an old duplicate, so TIME_WAIT ends, and the listener gets the SYN. It asks as well that our own first
+ * number is above all that we sent, and the clock of net_tcp_isn() does not see to that: a connection outruns it by
+ * sending more than 244 kB/s. So what the old one sent last is remembered for the packet that ended it. */
 #include "net/core.h"
 
 #include <lwip/ip.h>
@@ -13,6 +14,37 @@
 #include <lwip/prot/tcp.h>
 
 #include "lib/string.h"
+
+#define ISN_GAP 65537
+
+/* The connection whose TIME_WAIT the packet under way has ended. [NET_CORE] */
+static struct {
+	bool there;
+	ip_addr_t remote_ip;
+	uint16_t local_port, remote_port;
+	uint32_t snd_nxt;
+} old;
+
+uint32_t net_isn_above_old(uint32_t isn, const void *remote_ip, uint16_t local_port,
+			   uint16_t remote_port)
+{
+	const ip_addr_t *ip = remote_ip;
+
+	if (!old.there || old.local_port != local_port || old.remote_port != remote_port ||
+	    !ip_addr_eq(&old.remote_ip, ip))
+		return isn;
+	old.there = false;
+	return old.snd_nxt + ISN_GAP;
+}
+
+static void remember(const struct tcp_pcb *pcb)
+{
+	old.there = true;
+	ip_addr_copy(old.remote_ip, pcb->remote_ip);
+	old.local_port = pcb->local_port;
+	old.remote_port = pcb->remote_port;
+	old.snd_nxt = pcb->snd_nxt;
+}
 
 static void end_time_wait(const ip_addr_t *from, const ip_addr_t *to, const struct tcp_hdr *tcp)
 {
@@ -26,6 +58,7 @@ static void end_time_wait(const ip_addr_t *from, const ip_addr_t *to, const stru
 			continue;
 		if (TCP_SEQ_GT(lwip_ntohl(tcp->seqno), pcb->rcv_nxt)) {
 			net_counters.time_waits_ended++;
+			remember(pcb);
 			tcp_abort(pcb);
 		}
 		return;
@@ -80,6 +113,7 @@ static void see_ip6(const struct pbuf *p, struct netif *in)
 int net_see_packet(struct pbuf *p, struct netif *in)
 {
 	net_assert_core();
+	old.there = false;
 	if (!tcp_tw_pcbs || !p->len)
 		return 0;
 	if (*(const uint8_t *)p->payload >> 4 == 6)

@@ -61,6 +61,10 @@ uint32_t net_tcp_isn(const void *local_ip, size_t ip_size, uint16_t local_port,
 struct netif;
 struct pbuf;
 int net_see_packet(struct pbuf *p, struct netif *in);
+/* isn; or a number above all that the connection sent whose TIME_WAIT the packet under way has ended, if this one is
+ * between the same ends. remote_ip: an ip_addr_t. NET_CORE held. */
+uint32_t net_isn_above_old(uint32_t isn, const void *remote_ip, uint16_t local_port,
+			   uint16_t remote_port);
 
 /* net/checksum.c: the Internet checksum's sum (not inverted), as lwIP wants it: of bytes in memory order. */
 uint16_t net_checksum(const void *p, int len);
