@@ -21,6 +21,8 @@ static DEFINE_PER_CPU(struct vm_space *, held_space); /* what TTBR0 has; NULL: t
 static struct slab_cache *cache;     /* [init] */
 static struct vm_space *dead_spaces; /* [atomic] linked by dead_next */
 static struct waitq dead_wq = WAITQ_INIT(dead_wq);
+static uint32_t reaps; /* [atomic] how many take spaces off that list or free what they took */
+static struct waitq reaped_wq = WAITQ_INIT(reaped_wq);
 
 struct vm_space *vm_space_create(void)
 {
@@ -141,7 +143,7 @@ void vm_space_put(struct vm_space *s)
 	wake_one(&dead_wq);
 }
 
-void vm_space_reap(void)
+static void reap_list(void)
 {
 	struct vm_space *s = atomic_exchange(&dead_spaces, NULL);
 
@@ -157,6 +159,22 @@ void vm_space_reap(void)
 	}
 }
 
+static void reap(void)
+{
+	/* counted before it takes anything: who finds the list empty then sees the count */
+	atomic_fetch_add(&reaps, 1);
+	reap_list();
+	if (atomic_fetch_sub(&reaps, 1) == 1)
+		wake_all(&reaped_wq);
+}
+
+void vm_space_reap(void)
+{
+	reap();
+	/* pairs with the subtraction in reap(): what others took before us is free */
+	wait_event(&reaped_wq, atomic_load_acquire(&reaps) == 0);
+}
+
 static void reaper(void *unused)
 {
 	(void)unused;
@@ -164,7 +182,7 @@ static void reaper(void *unused)
 		wait_event(&dead_wq, atomic_load_relaxed(&dead_spaces) != NULL);
 		/* uninterruptible: it always sleeps its time */
 		(void)sleep_until(clock_now_ns() + REAP_DELAY, WAIT_UNINTERRUPTIBLE);
-		vm_space_reap();
+		reap();
 	}
 }
 

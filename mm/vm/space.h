@@ -117,7 +117,8 @@ void vm_check(struct vm_space *s);
 /* The current thread's user space, NULL for kernel threads. Provided by sched through thread->space. */
 struct vm_space *vm_current(void);
 
-/* Free the tables of spaces that have gone, on the spot: for exact accounts. Context: thread. */
+/* Free the tables of spaces that have gone, on the spot, and wait for the worker to free those it took: for exact
+ * accounts. Context: thread, may sleep. */
 void vm_space_reap(void);
 
 /* boot: the worker that frees tables, registration of the space switch with sched. */
