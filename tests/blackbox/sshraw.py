@@ -175,6 +175,7 @@ class Raw:
         self.sender, self.receiver = Plain(), Plain()
         self.pending = None                   # ciphers that take effect with NEWKEYS
         self.session_id = None
+        self.host_key = self.kex_key = None   # as the server sent them
         self.my_kexinit = self.their_kexinit = None
         self.ext_info = None
 
@@ -268,6 +269,7 @@ class Raw:
         reply = Reader(self.receive_type(KEX_REPLY))
         reply.byte()
         host_key, theirs, signature = reply.string(), reply.string(), reply.string()
+        self.host_key, self.kex_key = host_key, theirs
         shared = mpint(private.exchange(X25519PublicKey.from_public_bytes(theirs)))
         digest = hashlib.sha256(string(self.version) + string(self.server_version) + string(self.my_kexinit)
                                 + string(self.their_kexinit) + string(host_key) + string(mine) + string(theirs)
