@@ -199,15 +199,19 @@ static void order_fire(struct timer *t)
 KTEST(timer_rearm)
 {
 	struct timer t[3];
+	irqflags_t flags;
 
 	order_last = 0;
 	order_wrong = 0;
 	order_runs = 0;
 	preempt_disable();
+	/* None may fire, and look later than the others, while the host keeps us from arming the next. */
+	flags = arch_irq_save();
 	for (unsigned i = 0; i < 3; i++) {
 		timer_init(&t[i], order_fire);
 		timer_arm(&t[i], clock_now_ns() + 50000 + 7000 * i);
 	}
+	arch_irq_restore(flags);
 	while (READ_ONCE(order_runs) < 200)
 		arch_spin_hint();
 	preempt_enable();
