@@ -10,7 +10,9 @@ usage: scripts/test.sh [SELECTION...] [OPTION...]
 Installs, fetches and builds what is missing, runs tests, and ends with "N passed, N failed".
 
 selections (default: every ring, as long as a pull request may take)
-  quick          under a minute: what to run before each commit
+  quick          what to run before each commit: no build with warnings as errors, no user ring; each fuzz
+                 seed once; the kernel on 4 CPUs; of lint, host and fuzz what has passed is left out as long as
+                 nothing in it changes. Under a minute, plus what your change makes necessary to build
   all            every ring with every configuration: before a release
   lint           rules of the house, and warnings as errors
   host           ring 1: unit tests of the kernel's sources on this host, under ASan and UBSan
@@ -81,15 +83,40 @@ mkdir -p build/test || die "cannot write to build/test"
 make_keys
 
 passed=0 failed=0 failures=()
+COUNTS='^[0-9]+ passed, [0-9]+ failed$'
 
-# run_ring NAME COMMAND...: shows its lines as they come, counts them, and adds a failure of its own if the
-# command failed without naming a test.
+# run_ring NAME: shows its lines as they come, and counts them.
 run_ring() {
-	local name=$1 log=build/test/$1.log status good bad begin=$SECONDS
-	shift
-	say "== $name"
-	"$@" 2>&1 | tee "$log" | grep --line-buffered -vE '^[0-9]+ passed, [0-9]+ failed$'
+	local begin=$SECONDS status
+	say "== $1"
+	"ring_$1" 2>&1 | tee "build/test/$1.log" | grep --line-buffered -vE "$COUNTS"
 	status=${PIPESTATUS[0]}
+	count_ring "$1" "$status" $((SECONDS - begin))
+}
+
+# run_beside NAME...: these rings one after the other, in the background, for show_beside.
+run_beside() {
+	local name begin
+	for name in "$@"; do
+		begin=$SECONDS
+		"ring_$name" >"build/test/$name.log" 2>&1
+		echo "$? $((SECONDS - begin))" >"build/test/$name.end"
+	done
+}
+
+# show_beside NAME: the lines of a ring that ran in the background, and count them.
+show_beside() {
+	local status=1 took=0
+	say "== $1"
+	grep -vE "$COUNTS" "build/test/$1.log"
+	[ ! -r "build/test/$1.end" ] || read -r status took <"build/test/$1.end"
+	count_ring "$1" "$status" "$took"
+}
+
+# count_ring NAME STATUS SECONDS: counts the lines in its log, and adds a failure of its own if the command failed
+# without naming a test.
+count_ring() {
+	local name=$1 log=build/test/$1.log status=$2 good bad
 	good=$(grep -cE '^ok ' "$log")
 	bad=$(grep -cE '^not ok ' "$log")
 	if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ] && { [ "$good" -gt 0 ] || [ -z "$filter" ]; }; then
@@ -102,11 +129,35 @@ run_ring() {
 	done < <(grep -E '^not ok ' "$log" | cut -c 1-160)
 	passed=$((passed + good))
 	failed=$((failed + bad))
-	say "   $name: $good passed, $bad failed, $((SECONDS - begin)) s"
+	say "   $name: $good passed, $bad failed, $3 s"
 }
 
 # The seed of this commit.
 seed=$((0x$(git rev-parse --short=7 HEAD 2>/dev/null || echo 1)))
+
+fuzz_seconds=5
+[ $size != quick ] || fuzz_seconds=0
+[ $size != all ] || fuzz_seconds=60
+scale=1
+[ $size != all ] || scale=10
+changed=""
+[ $size != quick ] || changed=--changed
+
+ring_lint() {
+	if [ $size = quick ]; then
+		tests/lint/run.sh --quick -k "$filter"
+	else
+		tests/lint/run.sh -k "$filter"
+	fi
+}
+
+ring_host() {
+	"$PYTHON" tests/host/run.py -k "$filter" --seed $seed --scale $scale $changed
+}
+
+ring_fuzz() {
+	"$PYTHON" tests/fuzz/run.py -k "$filter" --seed $seed --seconds $fuzz_seconds $changed
+}
 
 ring_kernel() {
 	local k=("$PYTHON" scripts/ktest.py -k "$filter")
@@ -136,29 +187,45 @@ ring_blackbox() {
 	esac
 }
 
-fuzz_seconds=5
-[ $size != quick ] || fuzz_seconds=0
-[ $size != all ] || fuzz_seconds=60
-scale=1
-[ $size != all ] || scale=10
+ring_user() {
+	"$PYTHON" tests/user/run.py -k "$filter"
+}
 
+ring_soak() {
+	"$PYTHON" tests/soak.py --minutes "${minutes:-0.25}"
+}
+
+# What needs no guest runs beside what does, when there is little time; as a group of processes that Ctrl-C ends.
+beside=""
+if [ $size = quick ]; then
+	for ring in $rings; do
+		case $ring in
+		lint | host | fuzz) beside="$beside $ring" && rm -f "build/test/$ring.end" ;;
+		esac
+	done
+fi
+if [ -n "$beside" ]; then
+	set -m
+	# shellcheck disable=SC2086  # words
+	run_beside $beside </dev/null &
+	beside_pid=$!
+	set +m
+	trap 'kill -TERM -- "-$beside_pid" 2>/dev/null' EXIT
+	trap 'exit 130' INT TERM HUP
+fi
 for ring in $rings; do
-	case $ring in
-	lint)
-		if [ $size = quick ]; then
-			run_ring lint tests/lint/run.sh --quick -k "$filter"
-		else
-			run_ring lint tests/lint/run.sh -k "$filter"
-		fi
-		;;
-	host) run_ring host "$PYTHON" tests/host/run.py -k "$filter" --seed $seed --scale $scale ;;
-	fuzz) run_ring fuzz "$PYTHON" tests/fuzz/run.py -k "$filter" --seed $seed --seconds $fuzz_seconds ;;
-	kernel) run_ring kernel ring_kernel ;;
-	user) run_ring user "$PYTHON" tests/user/run.py -k "$filter" ;;
-	blackbox) run_ring blackbox ring_blackbox ;;
-	soak) [ -n "$filter" ] || run_ring soak "$PYTHON" tests/soak.py --minutes "${minutes:-0.25}" ;;
+	case " $beside " in
+	*" $ring "*) continue ;;
 	esac
+	[ $ring = soak ] && [ -n "$filter" ] || run_ring $ring
 done
+if [ -n "$beside" ]; then
+	wait "$beside_pid"
+	trap - EXIT
+	for ring in $beside; do
+		show_beside "$ring"
+	done
+fi
 
 if [ ${#failures[@]} -gt 0 ]; then
 	say "== failed"

@@ -10,7 +10,7 @@ A program is one .c file whose first lines name what it is linked with:
 @FILE stands for the words of that file, for lists that several programs share.
 
 Objects are kept in build/host/obj, keyed by source and flags, and rebuilt when anything their
-dependency file names has changed.
+dependency file names has changed. What a program was made of when it last passed is kept beside it.
 """
 import concurrent.futures
 import glob
@@ -118,6 +118,29 @@ def build_program(path, extra_sources, extra_flags, pool):
         with open(target + ".objects", "w", encoding="utf-8") as f:
             f.write(wanted)
     return program
+
+
+def content(program, inputs):
+    """A name for the bytes of a program and of what it is fed."""
+    digest = hashlib.sha256()
+    for path in [program, *inputs]:
+        with open(os.path.join(TOP, path), "rb") as f:
+            digest.update(hashlib.sha256(f.read()).digest())
+    return digest.hexdigest()
+
+
+def has_passed(program, inputs=()):
+    """Whether these very bytes have passed already, with whatever seed."""
+    try:
+        with open(os.path.join(TOP, program + ".passed"), encoding="utf-8") as f:
+            return f.read() == content(program, inputs)
+    except OSError:
+        return False
+
+
+def note_passed(program, inputs=()):
+    with open(os.path.join(TOP, program + ".passed"), "w", encoding="utf-8") as f:
+        f.write(content(program, inputs))
 
 
 def build_all(paths, extra_sources, extra_flags):

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Build and run the fuzz targets tests/fuzz/NAME_fuzz.c (libFuzzer, ASan, UBSan).
 
-tests/fuzz/run.py [-k NAME] [--seconds N] [--seed N] [--build-only]
+tests/fuzz/run.py [-k NAME] [--seconds N] [--seed N] [--changed] [--build-only]
 Each target first replays tests/fuzz/seeds/NAME/, then runs for N seconds (default 5; 0 for the replay alone) on a copy of
-them kept in build/fuzz/NAME/. What it finds is written to build/fuzz/NAME-crash-...: replay it with
+them kept in build/fuzz/NAME/. --changed replays nothing for a target that has passed and is, with its seeds, the
+same since. What it finds is written to build/fuzz/NAME-crash-...: replay it with
 build/host/NAME_fuzz FILE, mend the bug, and keep FILE among the seeds.
 """
 import argparse
@@ -24,9 +25,12 @@ def run_target(name, program, args):
     corpus = f"build/fuzz/{name}"
     os.makedirs(corpus, exist_ok=True)
     seeds = f"tests/fuzz/seeds/{name}"
+    kept = sorted(glob.glob(seeds + "/*"))
+    if args.changed and hostbuild.has_passed(program, kept):
+        print(f"ok fuzz_{name} (has passed, and is unchanged since)", flush=True)
+        return True
     common = [program, "-timeout=10", "-rss_limit_mb=2048", f"-artifact_prefix=build/fuzz/{name}-",
               f"-seed={args.seed}"]
-    kept = sorted(glob.glob(seeds + "/*"))
     steps = [common + kept] if kept else []
     if args.seconds or not kept:
         steps.append(common + [f"-max_total_time={args.seconds or 1}", "-print_final_stats=1", corpus]
@@ -38,6 +42,7 @@ def run_target(name, program, args):
             print("\n".join(done.stdout.splitlines()[-60:]))
             print(f"not ok fuzz_{name}: exit status {done.returncode} (--seed {args.seed})", flush=True)
             return False
+    hostbuild.note_passed(program, kept)
     runs = [line.split()[-1] for line in done.stdout.splitlines() if "number_of_executed_units" in line]
     print(f"ok fuzz_{name} ({len(kept)} seeds, {runs[0] if runs else '?'} runs)", flush=True)
     return True
@@ -48,6 +53,7 @@ def main():
     parser.add_argument("-k", metavar="NAME", default="")
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--changed", action="store_true")
     parser.add_argument("--build-only", action="store_true")
     args = parser.parse_args()
     os.chdir(hostbuild.TOP)

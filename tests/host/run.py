@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Ring 1: build and run the host unit tests.
 
-tests/host/run.py [-k NAME] [--seed N] [--scale N] [--build-only] [FILE_test.c...]
--k keeps the tests whose name, or whose file's name, contains NAME. Ends with "N passed, N failed".
+tests/host/run.py [-k NAME] [--seed N] [--scale N] [--changed] [--build-only] [FILE_test.c...]
+-k keeps the tests whose name, or whose file's name, contains NAME. --changed runs no program that has
+passed and is the same since, byte for byte: it counts as one test. Ends with "N passed, N failed".
 """
 import argparse
 import concurrent.futures
@@ -23,6 +24,7 @@ def main():
     parser.add_argument("-k", metavar="NAME", default="")
     parser.add_argument("--seed", default="1")
     parser.add_argument("--scale", default="1")
+    parser.add_argument("--changed", action="store_true")
     parser.add_argument("--build-only", action="store_true")
     parser.add_argument("files", nargs="*")
     args = parser.parse_args()
@@ -43,9 +45,12 @@ def main():
             if program is None:
                 print(f"not ok {stem}: does not build:\n{error}", flush=True)
                 failed += 1
+            elif args.changed and not args.k and hostbuild.has_passed(program):
+                print(f"ok {stem} (has passed, and is unchanged since)", flush=True)
+                passed += 1
             elif not args.build_only:
-                jobs.append((stem, pool.submit(run_program, stem, program)))
-        for stem, job in jobs:
+                jobs.append((stem, program, pool.submit(run_program, stem, program)))
+        for stem, program, job in jobs:
             done = job.result()
             sys.stdout.write(done.stdout)
             sys.stdout.flush()
@@ -57,6 +62,8 @@ def main():
                 bad = 1
             passed += good
             failed += bad
+            if bad == 0 and not args.k:
+                hostbuild.note_passed(program)
     if args.build_only and failed == 0:
         return 0
     print(f"{passed} passed, {failed} failed")

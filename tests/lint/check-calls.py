@@ -31,18 +31,16 @@ def floor_of(path):
 
 
 defined, wanted = {}, []
-for source in files(".c", ".S"):
-    path = f"{OUT}/obj/{source}.o"
-    floor = floor_of(source)
-    if floor is None or not os.path.exists(path):
-        continue
-    listing = subprocess.run(["aarch64-linux-gnu-nm", path], stdout=subprocess.PIPE, text=True, check=True).stdout
-    for line in listing.splitlines():
-        words = line.split()
-        if words[-2] == "U":
-            wanted.append((source, floor, words[-1]))
-        elif words[-2] in "TDBRVWGS":
-            defined[words[-1]] = (source, floor)
+sources = [s for s in files(".c", ".S") if floor_of(s) and os.path.exists(f"{OUT}/obj/{s}.o")]
+listing = subprocess.run(["aarch64-linux-gnu-nm", "-A"] + [f"{OUT}/obj/{s}.o" for s in sources],
+                         stdout=subprocess.PIPE, text=True, check=True).stdout
+for line in listing.splitlines():
+    source = line.partition(":")[0][len(f"{OUT}/obj/"):-len(".o")]
+    kind, symbol = line.split()[-2:]
+    if kind == "U":
+        wanted.append((source, floor_of(source), symbol))
+    elif kind in "TDBRVWGS":
+        defined[symbol] = (source, floor_of(source))
 for source, floor, symbol in wanted:
     where, theirs = defined.get(symbol, (None, None))
     if theirs and theirs not in floors[floor] and symbol not in UPCALLS and not IMPLIED.match(symbol):

@@ -13,7 +13,8 @@ else
 		bash -n "$f" || status=1
 	done
 fi
-for f in $(tests/lint/ours.sh '*.py'); do
-	[ ! -f "$f" ] || python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read(), sys.argv[1])' "$f" || status=1
-done
+tests/lint/ours.sh '*.py' | python3 -c '
+import ast, os, sys
+for name in filter(os.path.isfile, sys.stdin.read().splitlines()):
+    ast.parse(open(name, encoding="utf-8").read(), name)' || status=1
 exit $status
