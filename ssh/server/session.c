@@ -161,10 +161,17 @@ int session_pty(void *host, struct ssh_chan *ch, const struct ssh_pty *pty)
 	struct tty_size size = { pty->size.rows, pty->size.cols, pty->size.xpixel,
 				 pty->size.ypixel };
 	struct tty_termios modes;
-	int err = pty_create(&x->out, &x->slave, &x->pty_number);
+	int err;
 
-	if (err)
+	/* first what can fail: after a refused request may come another, and x has room for one terminal */
+	if (pty->term.n > 0 && (err = env_add(x, env_text(BYTES_LIT("TERM"), pty->term))))
 		return err;
+	err = pty_create(&x->out, &x->slave, &x->pty_number);
+	if (err) {
+		if (pty->term.n > 0)
+			kfree(x->env[--x->env_count]);
+		return err;
+	}
 	x->in = file_get(x->out);
 	own_nonblocking(x->out);
 	tty_get_termios(x->slave, &modes);
@@ -172,8 +179,6 @@ int session_pty(void *host, struct ssh_chan *ch, const struct ssh_pty *pty)
 	tty_set_termios(x->slave, &modes);
 	tty_set_size(x->out, &size);
 	x->pty = true;
-	if (pty->term.n > 0)
-		return env_add(x, env_text(BYTES_LIT("TERM"), pty->term));
 	return 0;
 }
 
