@@ -221,6 +221,11 @@ static size_t feed(struct ssh_chan *ch, const uint8_t *p, size_t n)
 {
 	ssize_t took = ch->c->ops->chan_input(ch->c->host, ch, p, n);
 
+	/* the reader is still there: what it would miss it may not notice */
+	if (took == -ENOMEM) {
+		(void)ssh_fail_local(ch->c, -ENOMEM);
+		return 0;
+	}
 	if (took < 0) {
 		ch->reader_gone = true;
 		took = (ssize_t)n;

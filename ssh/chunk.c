@@ -25,6 +25,8 @@ static struct ssh_chunk *chunk_add(struct ssh_chan *ch, size_t n)
 
 static void chunk_free(struct ssh_chan *ch, struct ssh_chunk *k)
 {
+	/* it may be a password typed ahead */
+	secure_zero(k->data, k->tail);
 	ssh_free(ch->c, k, sizeof(*k) + k->cap);
 }
 

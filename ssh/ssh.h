@@ -81,7 +81,8 @@ struct ssh_host_ops {
 	int (*chan_pty)(void *host, struct ssh_chan *ch, const struct ssh_pty *pty);
 	/* Start the program. 0 or -errno. */
 	int (*chan_start)(void *host, struct ssh_chan *ch, const struct ssh_start *start);
-	/* Bytes for the program's stdin: returns how many were taken, -errno when nobody will read any more. 0 when
+	/* Bytes for the program's stdin: returns how many were taken, -errno when nobody will read any more,
+	 * but -ENOMEM, which ends the connection. 0 when
 	 * it is full: only then, and then always, the host calls ssh_chan_input_ready() when it no longer is. */
 	ssize_t (*chan_input)(void *host, struct ssh_chan *ch, const void *p, size_t n);
 	/* No more input will come. */

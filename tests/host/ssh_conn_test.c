@@ -980,6 +980,50 @@ TEST(input_to_a_program_that_reads_no_more)
 	peer_destroy(p);
 }
 
+/* A want of memory is no end of the reader: rather no connection than one that loses bytes in silence. */
+TEST(input_without_memory)
+{
+	uint8_t data[100] = { 0 };
+	struct peer *p = logged_in();
+	uint32_t chan = peer_open(p, 1, 1000, 1000);
+
+	peer_exec(p, chan, "cat");
+	p->input_error = -ENOMEM;
+	peer_data(p, chan, data, sizeof(data));
+	CHECK(ssh_conn_is_over(p->c));
+	CHECK(strstr(p->log, "out of memory") != NULL);
+	peer_destroy(p);
+	/* the same when what waits is offered again */
+	p = logged_in();
+	chan = peer_open(p, 1, 1000, 1000);
+	p->stdin_room = 0;
+	peer_exec(p, chan, "cat");
+	peer_data(p, chan, data, sizeof(data));
+	CHECK(!ssh_conn_is_over(p->c));
+	p->input_error = -ENOMEM;
+	ssh_chan_input_ready(p->chan);
+	CHECK(ssh_conn_is_over(p->c));
+	peer_destroy(p);
+}
+
+/* What is typed ahead may be a password. */
+TEST(input_that_waited_is_wiped)
+{
+	struct peer *p = logged_in();
+	uint32_t chan = peer_open(p, 1, 1000, 1000);
+
+	p->stdin_room = 0;
+	peer_exec(p, chan, "cat");
+	p->secret = "open sesame";
+	peer_data(p, chan, (const uint8_t *)p->secret, 11);
+	CHECK_EQ(ssh_chan_input_waiting(p->chan), 11);
+	p->stdin_room = SIZE_MAX;
+	ssh_chan_input_ready(p->chan);
+	CHECK_EQ(ssh_chan_input_waiting(p->chan), 0);
+	CHECK_EQ(p->leaked, 0);
+	peer_destroy(p);
+}
+
 TEST(data_after_eof)
 {
 	struct peer *p = logged_in();

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include "tests/host/ssh_peer.h"
 #include "lib/errno.h"
 #include "tests/host/test.h"
@@ -28,6 +29,7 @@ static void host_free(void *host, void *m, size_t n)
 	struct peer *p = host;
 
 	p->live -= (long)n;
+	p->leaked += p->secret && memmem(m, n, p->secret, strlen(p->secret));
 	free(m);
 }
 
@@ -124,6 +126,8 @@ static ssize_t host_input(void *host, struct ssh_chan *ch, const void *data, siz
 
 	if (p->input_gone)
 		return -EPIPE;
+	if (p->input_error)
+		return p->input_error;
 	if (took > sizeof(p->input) - p->input_len)
 		took = sizeof(p->input) - p->input_len;
 	p->refused += took == 0;

@@ -52,6 +52,9 @@ struct peer {
 	uint8_t input[1 << 20];
 	size_t input_len;
 	bool input_gone;
+	int input_error;    /* what stdin answers, if not 0 */
+	const char *secret; /* must not be in what is given back */
+	unsigned leaked;    /* times it was */
 	uint64_t random_state;
 };
 
