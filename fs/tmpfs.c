@@ -204,9 +204,13 @@ static struct page *own_page(struct inode *i, uint64_t number)
 
 int tmpfs_own_pages(struct inode *i)
 {
-	uint64_t n = DIV_ROUND_UP(READ_ONCE(i->size), PAGE_SIZE);
+	struct tmpfs_file *t = i->priv;
 	struct page *p;
+	uint64_t n;
 
+	spin_lock(&t->lock);
+	n = pages_in_place(t);
+	spin_unlock(&t->lock);
 	for (uint64_t k = 0; k < n; k++) {
 		p = own_page(i, k);
 		if (!p)

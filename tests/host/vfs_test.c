@@ -647,6 +647,27 @@ static void *map_pages(void *arg)
 	return NULL;
 }
 
+/* Mapping a writable file gives it pages only where built-in ones lie: a hole stays one until it is touched. */
+TEST(vfs_mapping_of_a_hole)
+{
+	struct vm_backing *b;
+	struct page *p;
+	struct file *f;
+
+	begin();
+	f = open_as(&root, "/f", VFS_O_CREAT | FILE_RDWR, 0);
+	CHECK_EQ(file_truncate(f, 1L << 24), 0);
+	CHECK_EQ(f->ops->mmap(f, &b), 0);
+	CHECK_EQ(tmpfs_pages(), 0);
+	CHECK_EQ(b->fill(b, 5, &p), 0);
+	page_put(p);
+	CHECK_EQ(tmpfs_pages(), 1);
+	b->release(b);
+	file_put(f);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/f", false), 0);
+	end_clean();
+}
+
 /* Pages are brought in by faults while the file is written and cut: none is lost, none is given back twice. */
 TEST(vfs_mapping_against_writes)
 {
