@@ -168,6 +168,11 @@ void fdtable_put(struct fdtable *t)
 	kfree(t);
 }
 
+bool fdtable_is_shared(const struct fdtable *t)
+{
+	return refcount_read(&t->ref) > 1;
+}
+
 struct fdtable *fdtable_clone(struct fdtable *t)
 {
 	struct fdtable *copy;

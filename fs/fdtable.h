@@ -11,6 +11,8 @@ struct fdtable;
 struct fdtable *fdtable_create(void) __must_check; /* NULL: no memory */
 struct fdtable *fdtable_get(struct fdtable *t);
 void fdtable_put(struct fdtable *t); /* the last closes everything; may sleep */
+/* Has another process a reference? It may drop it at any time; only a holder can add one. */
+bool fdtable_is_shared(const struct fdtable *t);
 /* A copy with every open file shared: NULL: no memory. */
 struct fdtable *fdtable_clone(struct fdtable *t) __must_check;
 

@@ -2,6 +2,7 @@
 /* System calls on processes. */
 #include <linux/resource.h>
 #include <linux/wait.h>
+#include "fs/fdtable.h"
 #include "kernel/clone.h"
 #include "kernel/context.h"
 #include "kernel/exec.h"
@@ -58,6 +59,22 @@ static int load_from_user(struct process *p, const uint64_t a[6], struct exec_im
 	return err;
 }
 
+/* The descriptors of a child made with CLONE_FILES are its parent's too: the new program gets a table of its own, for
+ * exec closes some. */
+static int own_files(struct process *p)
+{
+	struct fdtable *shared = p->files, *own;
+
+	if (!fdtable_is_shared(shared))
+		return 0;
+	own = fdtable_clone(shared);
+	if (!own)
+		return -ENOMEM;
+	p->files = own;
+	fdtable_put(shared);
+	return 0;
+}
+
 int64_t sys_execve(const uint64_t a[6])
 {
 	struct process *p = current_process();
@@ -66,6 +83,11 @@ int64_t sys_execve(const uint64_t a[6])
 
 	if (err < 0)
 		return err;
+	err = own_files(p);
+	if (err < 0) {
+		exec_image_free(&img);
+		return err;
+	}
 	exec_become(p, &img);
 }
 

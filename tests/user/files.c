@@ -4,6 +4,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -248,6 +250,31 @@ static void polls(void)
 	CHECK(close(b[0]) == 0 && close(b[1]) == 0);
 }
 
+static int become_true(void *arg)
+{
+	char *args[] = { "true", NULL };
+
+	(void)arg;
+	execve("/bin/true", args, environ);
+	_exit(127);
+}
+
+/* A child that shares its parent's descriptors has its own from exec on: what exec closes stays open in the parent. */
+static void shared_descriptors(void)
+{
+	static char stack[16384] __attribute__((aligned(16)));
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC), status;
+	pid_t pid;
+
+	CHECK(fd >= 0);
+	pid = clone(become_true, stack + sizeof(stack),
+		    CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, NULL);
+	CHECK(pid > 0);
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	CHECK(fcntl(fd, F_GETFD) == FD_CLOEXEC);
+	CHECK(close(fd) == 0);
+}
+
 static void devices(void)
 {
 	char buf[100];
@@ -274,6 +301,7 @@ int main(void)
 	names();
 	listings();
 	descriptors();
+	shared_descriptors();
 	pipes();
 	polls();
 	devices();
