@@ -123,6 +123,10 @@ int64_t sys_clone(const uint64_t a[6])
 	child->vfork = v;
 	pid = child->pid;
 	process_publish(child, parent);
+	/* A signal to our group that came before the child was a member found only us: what ends us now ends it, as if it
+	 * had not been made. */
+	if (thread_killed(current_thread()))
+		signal_send(child, SIG_KILL);
 	thread_start(t);
 	thread_put(t);
 	process_put(child);
