@@ -496,7 +496,7 @@ static struct session *leave_session(struct tty *t)
 void tty_session_end(struct session *s)
 {
 	struct pgroup *g = session_foreground(s);
-	struct tty *t = session_drop_tty(s);
+	struct tty *t = session_drop_tty(s, NULL);
 	struct session *ours;
 
 	if (t) {
@@ -529,7 +529,8 @@ void tty_hang_up(struct tty *t)
 		return;
 	signal_send_session(s, SIG_HUP);
 	signal_send_session(s, SIG_CONT);
-	held = session_drop_tty(s);
+	/* its leader may have taken another meanwhile */
+	held = session_drop_tty(s, t);
 	if (held)
 		tty_put(held);
 	session_put(s);

@@ -384,16 +384,18 @@ struct tty *session_get_tty(struct session *s, void (*get)(struct tty *))
 	return tty;
 }
 
-struct tty *session_drop_tty(struct session *s)
+struct tty *session_drop_tty(struct session *s, const struct tty *only)
 {
-	struct pgroup *g;
-	struct tty *tty;
+	struct pgroup *g = NULL;
+	struct tty *tty = NULL;
 
 	spin_lock(&pidtab_lock);
-	tty = s->tty;
-	g = s->foreground;
-	s->tty = NULL;
-	s->foreground = NULL;
+	if (!only || s->tty == only) {
+		tty = s->tty;
+		g = s->foreground;
+		s->tty = NULL;
+		s->foreground = NULL;
+	}
 	spin_unlock(&pidtab_lock);
 	if (g)
 		pgroup_put(g);
