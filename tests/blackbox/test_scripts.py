@@ -11,6 +11,7 @@ import time
 import pytest
 
 import guest as guestlib
+import hostbuild
 
 TOP = guestlib.TOP
 RUN = f"{TOP}/scripts/run-qemu.sh"
@@ -122,6 +123,42 @@ def test_host_key_is_kept():
         with guestlib.Guest("hostkey", smp=1, image="release") as g:
             prints.add(run("ssh-keyscan", "-t", "ed25519", "-p", g.port, "127.0.0.1").stdout.split(" ", 1)[1])
     assert len(prints) == 1
+
+
+def test_quick_repeats_what_has_changed(tmp_path):
+    """A program, or a seed, that is not byte for byte what has passed is run again."""
+    files = [str(tmp_path / name) for name in ("program", "seed")]
+    for name in files:
+        with open(name, "w", encoding="utf-8") as f:
+            f.write("as it was")
+    assert not hostbuild.has_passed(files[0], files[1:])
+    hostbuild.note_passed(files[0], files[1:])
+    assert hostbuild.has_passed(files[0], files[1:])
+    assert not hostbuild.has_passed(files[0])
+    for name in files:
+        hostbuild.note_passed(files[0], files[1:])
+        with open(name, "a", encoding="utf-8") as f:
+            f.write(", and more")
+        assert not hostbuild.has_passed(files[0], files[1:])
+
+
+def test_words_changed_in_the_lock_fetch_nothing(tmp_path):
+    """What is there is known by its hash, not by the lock that asked for it."""
+    os.makedirs(tmp_path / "scripts")
+    os.makedirs(tmp_path / "deps/dl")
+    for name in ("fetch.sh", "apt.sh"):
+        shutil.copy(f"{TOP}/scripts/{name}", tmp_path / "scripts")
+    for name in os.listdir(f"{TOP}/deps/dl"):
+        os.symlink(os.path.realpath(f"{TOP}/deps/dl/{name}"), tmp_path / "deps/dl" / name)
+    for name in os.listdir(f"{TOP}/deps"):
+        if os.path.exists(f"{TOP}/deps/{name}/.stamp"):
+            os.makedirs(tmp_path / "deps" / name)
+            shutil.copy(f"{TOP}/deps/{name}/.stamp", tmp_path / "deps" / name)
+    lock = "# A word more.\n" + guestlib.read_file(f"{TOP}/deps.lock").replace("Use: ", "Use: also ")
+    (tmp_path / "deps.lock").write_text(lock, encoding="utf-8")
+    done = run(tmp_path / "scripts/fetch.sh", env=dict(os.environ, TERN_MIRROR="http://127.0.0.1:1/debian"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert guestlib.read_file(str(tmp_path / "deps/.fetched")) == lock
 
 
 @pytest.mark.long
