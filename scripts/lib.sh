@@ -92,8 +92,9 @@ show_progress() {
 	while read -r kind file; do
 		case $kind in
 		CC | USERCC)
-			[ $((done % 100)) -ne 0 ] || say "building: $done files done"
+			[ $done -ne 0 ] || say "building"
 			done=$((done + 1))
+			[ $((done % 100)) -ne 0 ] || say "building: $done files done"
 			;;
 		IMAGE) say "built $file" ;;
 		esac
