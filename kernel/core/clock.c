@@ -123,7 +123,8 @@ static void queue_insert(struct timer_queue *q, struct timer *t, uint64_t deadli
 static struct timer_queue *queue_lock_of(struct timer *t, irqflags_t *f) __no_lock_check
 {
 	for (;;) {
-		struct timer_queue *q = READ_ONCE(t->queue);
+		/* pairs with the release in run_one(): on none, its callback is over */
+		struct timer_queue *q = atomic_load_acquire(&t->queue);
 
 		if (!q)
 			return NULL;
@@ -178,31 +179,32 @@ void timer_arm(struct timer *t, uint64_t deadline_ns)
 
 bool timer_cancel(struct timer *t) __no_lock_check
 {
+	bool was_armed = false;
+
 	for (;;) {
 		irqflags_t f;
 		struct timer_queue *q = queue_lock_of(t, &f);
-		bool was_armed, runs;
+		bool runs;
 
 		if (!q)
-			return false;
+			return was_armed;
 		runs = q->running == t;
-		was_armed = t->armed;
 		/* It would wait for itself. */
 		DASSERT(!(runs && q->cpu == arch_cpu()->id));
-		if (was_armed) {
+		if (t->armed) {
 			rb_erase(&q->tree, &t->node);
 			t->armed = false;
+			was_armed = true;
 		}
 		if (!runs)
 			WRITE_ONCE(t->queue, NULL);
 		spin_unlock_irqrestore(&q->lock, f);
 		if (!runs)
 			return was_armed;
-		/* Pairs with the store in run_one(): then nothing of t is used there any more. */
+		/* Pairs with the store in run_one(): then nothing of t is used there any more. The callback may have armed it
+		 * again. */
 		while (atomic_load_acquire(&q->running) == t)
 			arch_spin_hint();
-		if (was_armed)
-			return true;
 	}
 }
 
@@ -221,7 +223,8 @@ static void run_one(struct timer_queue *q, struct timer *t) __no_lock_check
 	t->fn(t);
 	spin_lock(&q->lock);
 	if (!t->armed)
-		WRITE_ONCE(t->queue, NULL);
+		/* pairs with the acquire in queue_lock_of(): t may be gone as soon as this is seen */
+		atomic_store_release(&t->queue, NULL);
 	atomic_store_release(&q->running, NULL);
 }
 

@@ -184,6 +184,43 @@ KTEST(timer_storm)
 }
 
 /* A callback re-arms itself; the order of deadlines is the order of callbacks. */
+/* Arms itself when it begins, and again when a cancel has come meanwhile. */
+static struct timer twice;
+static uint32_t twice_begun;
+
+static void twice_fire(struct timer *t)
+{
+	timer_arm(t, clock_now_ns() + NS_PER_S);
+	atomic_store_release(&twice_begun, 1);
+	while (timer_armed(t) && clock_now_ns() < t->deadline_ns)
+		arch_spin_hint();
+	timer_arm(t, clock_now_ns() + 100 * NS_PER_S);
+}
+
+static void arm_twice(void *unused)
+{
+	timer_arm(&twice, clock_now_ns());
+}
+
+KTEST(timer_cancel_rearmed)
+{
+	struct crew crew = { 0 };
+
+	if (cpu_count() < 2)
+		return;
+	KT_CHECK(thread_set_affinity(current_thread(), BIT(0)) == 0);
+	timer_init(&twice, twice_fire);
+	twice_begun = 0;
+	crew_add(&crew, arm_twice, NULL, BIT(1));
+	while (!atomic_load_acquire(&twice_begun))
+		cond_resched();
+	KT_CHECK(timer_cancel(&twice));
+	KT_CHECK(!timer_armed(&twice));
+	timer_cancel(&twice);
+	crew_join(&crew);
+	KT_CHECK(thread_set_affinity(current_thread(), ~(cpumask_t)0) == 0);
+}
+
 static uint64_t order_last;
 static uint32_t order_wrong, order_runs;
 
