@@ -427,6 +427,17 @@ static void __noreturn idle_loop(void)
 	}
 }
 
+/* On its own, so that nobody has asked before who the current thread is: arch_current() may be kept across anything. */
+static void __noinline __noreturn become_idle(struct runq *rq)
+{
+	spin_lock(&rq->lock);
+	rq->curr = rq->idle;
+	WRITE_ONCE(rq->c->need_resched, 1);
+	spin_unlock(&rq->lock);
+	atomic_fetch_or(&sched_online_cpus, BIT(rq->cpu));
+	idle_loop();
+}
+
 void sched_start(void)
 {
 	struct runq *rq = this_runq();
@@ -439,12 +450,7 @@ void sched_start(void)
 	idle->on_cpu = 1;
 	arch_set_current(idle);
 	rq->c->current = idle;
-	spin_lock(&rq->lock);
-	rq->curr = idle;
-	WRITE_ONCE(rq->c->need_resched, 1);
-	spin_unlock(&rq->lock);
-	atomic_fetch_or(&sched_online_cpus, BIT(rq->cpu));
-	idle_loop();
+	become_idle(rq);
 }
 
 static void runq_init(struct runq *rq, struct cpu *c)

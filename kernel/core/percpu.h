@@ -69,6 +69,8 @@ void preempt_enable_due(void);
 static inline void preempt_enable(void)
 {
 	preempt_enable_no_resched();
+	/* the count before the look: an interrupt that finds it above 0 leaves the reschedule to us */
+	__asm__ __volatile__("" : : : "memory");
 	if (unlikely(READ_ONCE(arch_cpu()->need_resched)))
 		preempt_enable_due();
 }
