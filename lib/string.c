@@ -26,8 +26,8 @@ static bool same_alignment(const void *a, const void *b)
 }
 
 /* Forward, word by word from wherever they lie; each block is loaded before it is stored, so memmove() may use this.
- * The Makefile allows this file unaligned loads and stores. Before the MMU is on they would fault: there only what is
- * aligned alike may be copied. */
+ * The Makefile allows this file unaligned loads and stores. Before the MMU is on they would fault: there both
+ * must be multiples of 8. memset() aligns its words, so it is used there. */
 void *memcpy(void *dst, const void *src, size_t n)
 {
 	uint8_t *d = dst;

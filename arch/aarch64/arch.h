@@ -249,8 +249,8 @@ void arch_tlb_flush_all(void);
 void arch_tlb_flush_all_local(void);
 void arch_tlb_flush_kernel_page(vaddr_t va);
 
-/* Make instructions written at [va, va + len) of the kernel's mapping executable: clean D to PoU, invalidate I
- * (all CPUs). Sizes come from CTR_EL0. */
+/* Make instructions written at [va, va + len) of the kernel's mapping executable at whatever address: clean D to PoU,
+ * invalidate I (all CPUs). Sizes, and whether I is indexed by physical address, come from CTR_EL0. */
 void arch_sync_icache(const void *va, size_t len);
 
 /* Page-table entries (stage 1, 4 KiB granule, 39-bit addresses: levels 1 to 3). All normal memory is inner

@@ -263,6 +263,9 @@ void arch_tlb_flush_kernel_page(vaddr_t va)
 	TLBI("vaae1is", tlbi_page(va, 0));
 }
 
+/* CTR_EL0.L1Ip */
+#define CTR_PIPT 3
+
 void arch_sync_icache(const void *va, size_t len)
 {
 	uint64_t ctr = sysreg_read(ctr_el0);
@@ -276,7 +279,10 @@ void arch_sync_icache(const void *va, size_t len)
 			__asm__ __volatile__("dc cvau, %0" : : "r"(a) : "memory");
 	}
 	dsb(ish);
-	if (!(ctr & BIT(29))) {
+	if (!(ctr & BIT(29)) && (ctr >> 14 & 3) != CTR_PIPT) {
+		/* indexed by virtual address: our alias says nothing about the lines of the user's */
+		__asm__ __volatile__("ic ialluis" : : : "memory");
+	} else if (!(ctr & BIT(29))) {
 		for (uintptr_t a = ALIGN_DOWN((uintptr_t)va, iline); a < end; a += iline)
 			__asm__ __volatile__("ic ivau, %0" : : "r"(a) : "memory");
 	}
