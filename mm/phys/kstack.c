@@ -252,6 +252,9 @@ int kstack_alloc(struct kstack *out, size_t size)
 			return err;
 	}
 	kasan_unpoison((const void *)lo, size);
+	/* as page_alloc() left it, so that a test can tell how deep it was used */
+	if (MM_DEBUG)
+		memset((void *)lo, PAGE_POISON_ALLOC, size);
 	out->lo = lo;
 	out->hi = lo + size;
 	return 0;

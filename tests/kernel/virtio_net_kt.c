@@ -2,6 +2,8 @@
 /* The driver and the stack on a model device: A3, A4, A7, N4, N5, N7, X-09, X-10, X-12. */
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
+#include <lwip/etharp.h>
+#include <lwip/inet_chksum.h>
 #include <lwip/netif.h>
 #include <lwip/pbuf.h>
 #include <netif/ethernet.h>
@@ -506,6 +508,153 @@ KTEST(vnet_receive_buffer_is_the_stacks)
 	if (taker.kept)
 		pbuf_free(taker.kept);
 	net_unlock();
+	stop(p);
+}
+
+/* --- how deep the stack goes ----------------------------------------------------------------------------------- */
+
+#define WRAPPED	   0x88b5 /* a frame of the test's own: what it carries comes back as IP */
+#define FLOOD_SIZE 78
+
+static uint32_t arp_requests; /* [atomic] */
+
+static bool unwrap_frame(uint8_t *frame, size_t n)
+{
+	if (n > 14 && frame[12] == WRAPPED >> 8 && frame[13] == (WRAPPED & 255)) {
+		frame[12] = 8;
+		frame[13] = 0;
+		return true;
+	}
+	if (n > 14 && frame[12] == 8 && frame[13] == 6)
+		atomic_fetch_add(&arp_requests, 1);
+	return mirror_frame(frame, n);
+}
+
+/* Where nobody answers. */
+static void nobody_at(uint8_t addr[4], unsigned n)
+{
+	const uint8_t a[4] = { 10, 9, 0, (uint8_t)(3 + n % 250) };
+
+	memcpy(addr, a, sizeof(a));
+}
+
+/* A datagram to be answered at once, by an echo or by "port unreachable", to a host that no ARP request finds. */
+static void flood_packet(uint8_t *ip, unsigned n)
+{
+	static const uint8_t self[4] = { 10, 9, 0, 1 };
+	bool echo = n % 2;
+	uint16_t sum;
+
+	memset(ip, 0, FLOOD_SIZE - 14);
+	ip[0] = 0x45;
+	ip[3] = FLOOD_SIZE - 14;
+	ip[8] = 64;
+	ip[9] = echo ? 1 : 17;
+	nobody_at(ip + 12, n);
+	memcpy(ip + 16, self, sizeof(self));
+	sum = inet_chksum(ip, 20);
+	memcpy(ip + 10, &sum, sizeof(sum));
+	ip[20] = echo ? 8 : 0x40;
+	if (echo) {
+		sum = inet_chksum(ip + 20, FLOOD_SIZE - 34);
+		memcpy(ip + 22, &sum, sizeof(sum));
+	} else {
+		ip[22] = 0x77;
+		ip[25] = FLOOD_SIZE - 34;
+	}
+}
+
+/* Called with NET_CORE. */
+static bool flood_one(struct netif *netif, unsigned n)
+{
+	struct pbuf *q = pbuf_alloc(PBUF_RAW_TX, FLOOD_SIZE, PBUF_RAM);
+	uint8_t *frame;
+	bool sent;
+
+	if (!q)
+		return false;
+	frame = q->payload;
+	memcpy(frame, netif->hwaddr, 6);
+	memset(frame + 6, 2, 6);
+	frame[12] = WRAPPED >> 8;
+	frame[13] = WRAPPED & 255;
+	flood_packet(frame + 14, n);
+	sent = netif->linkoutput(netif, q) == ERR_OK;
+	pbuf_free(q);
+	return sent;
+}
+
+struct depth {
+	char name[16];
+	size_t used, size;
+};
+
+/* The thread that has used the largest part of its stack: what it never touched is as page_alloc() left it. */
+static void measure_stack(struct thread *t, void *arg)
+{
+	struct depth *d = arg;
+	uintptr_t at = t->base.stack_lo;
+	size_t size = t->base.stack_hi - at, used;
+	uint64_t fresh, v;
+
+	if (!arch_probe_read64((void *)at, &fresh))
+		return;
+	while (at < t->base.stack_hi && arch_probe_read64((void *)at, &v) && v == fresh)
+		at += sizeof(v);
+	used = t->base.stack_hi - at;
+	if (d->size && used * d->size <= d->used * size)
+		return;
+	memcpy(d->name, t->name, sizeof(d->name));
+	d->used = used;
+	d->size = size;
+}
+
+/* Every frame is answered from within its reception, to somebody whose address must be asked for in vain: 32 places in
+ * the ARP table for 250 hosts, given up again and again, connections that wait for it, and interrupts all the while.
+ * No thread, net or who was interrupted, may use half of its stack. */
+KTEST(vnet_flood_unresolvable)
+{
+	struct player *p = start(MODERN);
+	struct depth deepest = { .used = 0 };
+	struct file *f[8] = { NULL };
+	struct traffic *t;
+	unsigned sent = 0, many = 3000 * (unsigned)kt_scale();
+	uint64_t end = crew_deadline_ms(30000);
+
+	if (!p)
+		return;
+	atomic_store_relaxed(&arp_requests, 0);
+	p->turn = unwrap_frame;
+	t = traffic_start(50000);
+	for (unsigned i = 0; i < ARRAY_SIZE(f); i++) {
+		struct socket_addr to = { .port = 9 };
+
+		nobody_at(to.addr, i * 31);
+		KT_CHECK(socket_connect_tcp(&to, &f[i]) == 0);
+	}
+	while (sent < many && clock_now_ns() < end) {
+		net_lock();
+		sent += flood_one((struct netif *)p->ifc, sent);
+		if (sent % 16 == 0)
+			etharp_tmr();
+		net_unlock();
+		model_raise(&p->m, VIRTIO_ISR_QUEUE);
+		while (READ_ONCE(p->delivered) + 200 < sent && clock_now_ns() < end)
+			nap(1);
+		if (sent % 1000 == 0)
+			thread_for_each(measure_stack, &deepest);
+	}
+	traffic_end(t);
+	thread_for_each(measure_stack, &deepest);
+	for (unsigned i = 0; i < ARRAY_SIZE(f); i++) {
+		(void)!socket_abort(f[i]);
+		file_put(f[i]);
+	}
+	log_info("ktest: deepest stack: %s, %zu of %zu bytes, after %u ARP requests", deepest.name,
+		 deepest.used, deepest.size, atomic_load_relaxed(&arp_requests));
+	KT_CHECK(sent == many);
+	KT_CHECK(atomic_load_relaxed(&arp_requests) > 500);
+	KT_CHECK(deepest.used < deepest.size / 2);
 	stop(p);
 }
 

@@ -72,7 +72,7 @@ static void put_on_wire(struct player *p, const struct model_buffer *b)
 	if (!f)
 		return;
 	n = gather(b, f->data, FRAME_ROOM);
-	if (n <= HEADER || lucky(p, &p->lose) || !mirror_frame(f->data + HEADER, n - HEADER)) {
+	if (n <= HEADER || lucky(p, &p->lose) || !p->turn(f->data + HEADER, n - HEADER)) {
 		p->lost++;
 		kfree(f);
 		return;
@@ -207,6 +207,7 @@ bool player_start(struct player *p, uint64_t features)
 	p->m.on_notify = notified;
 	waitq_init(&p->wq);
 	p->last = &p->first;
+	p->turn = mirror_frame;
 	p->seed = kt_seed();
 	p->v = virtio_net_create(&p->m.dev);
 	if (!p->v)
