@@ -39,7 +39,8 @@ struct net_counters {
 	uint64_t rx_frames;    /* from the devices */
 	uint64_t rx_delivered; /* to lwIP */
 	uint64_t rx_no_memory; /* dropped: no buffer to put in its place */
-	uint64_t rx_bad;       /* dropped: unusable length, or lwIP refused it */
+	uint64_t rx_shed; /* times a connection lost what came out of order, for want of memory */
+	uint64_t rx_bad;  /* dropped: unusable length, or lwIP refused it */
 	uint64_t tx_frames;
 	uint64_t tx_full;	   /* lwIP was told to wait */
 	uint64_t tx_errors;	   /* not sent: broken device, no memory */

@@ -199,6 +199,21 @@ static void early_forget(struct interface *i)
 		rx_discard(i->early[--i->nr_early].cookie, &net_counters.rx_bad);
 }
 
+/* Segments that wait for those before them are the first to go: their senders still have them, and a stranger can make
+ * us keep hundreds for each connection. One connection's; false: nobody has any. */
+static bool shed_out_of_order(void)
+{
+	struct tcp_pcb *pcb = tcp_active_pcbs;
+
+	while (pcb && !pcb->ooseq)
+		pcb = pcb->next;
+	if (!pcb)
+		return false;
+	net_counters.rx_shed++;
+	tcp_free_ooseq(pcb);
+	return true;
+}
+
 static void rx_frame(struct interface *i, const struct netdev_frame *f)
 {
 	struct rx_buffer *b = f->cookie;
@@ -209,6 +224,8 @@ static void rx_frame(struct interface *i, const struct netdev_frame *f)
 	if (f->len < ETHERNET_HEADER || f->len > FRAME_MAX)
 		return rx_discard(b, &net_counters.rx_bad);
 	if (i->posted < RX_LOW)
+		rx_fill(i);
+	while (i->posted < RX_LOW && shed_out_of_order())
 		rx_fill(i);
 	if (i->posted < RX_LOW)
 		return rx_discard(b, &net_counters.rx_no_memory);

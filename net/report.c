@@ -77,6 +77,7 @@ void net_report(void (*line)(void *arg, const char *text), void *arg)
 		{ "rx_delivered", c.rx_delivered },
 		{ "rx_no_memory", c.rx_no_memory },
 		{ "rx_bad", c.rx_bad },
+		{ "rx_shed", c.rx_shed },
 		{ "tx_frames", c.tx_frames },
 		{ "tx_full", c.tx_full },
 		{ "tx_errors", c.tx_errors },

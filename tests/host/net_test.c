@@ -655,13 +655,14 @@ TEST(net_nth_allocation_fails)
 	}
 }
 
-/* The peer's SYN from port to 7, numbered seq. The flags of the answer. */
-static uint8_t answer_to_syn(uint16_t port, uint32_t seq)
+/* The peer's segment from port to 7, with one byte of data unless it is a SYN. The flags of the answer; 0: none. */
+static uint8_t answer_to(uint16_t port, uint8_t flags, uint32_t seq, uint32_t ack)
 {
+	bool syn = flags & TCP_SYN;
 	static const uint8_t self_ip[] = { 10, 9, 0, 1 }, peer_ip[] = MIRROR_PEER;
-	uint8_t f[54] = { [12] = 8, [14] = 0x45, [17] = 40, [22] = 64,	[23] = 6,
-			  [37] = 7, [46] = 0x50, [47] = 2,  [48] = 0x10 };
-	uint8_t pseudo[32] = { [9] = 6, [11] = 20 };
+	uint8_t f[55] = { [12] = 8, [14] = 0x45, [17] = 41,    [22] = 64,   [23] = 6,
+			  [37] = 7, [46] = 0x50, [47] = flags, [48] = 0x10, [54] = 'x' };
+	uint8_t pseudo[33] = { [9] = 6, [11] = 21 };
 	uint16_t sum;
 
 	memcpy(f, wire.nd.mac, 6);
@@ -670,18 +671,27 @@ static uint8_t answer_to_syn(uint16_t port, uint32_t seq)
 	memcpy(f + 30, self_ip, 4);
 	port = lwip_htons(port);
 	seq = lwip_htonl(seq);
+	ack = lwip_htonl(ack);
+	f[17] -= syn;
+	pseudo[11] -= syn;
 	memcpy(f + 34, &port, 2);
 	memcpy(f + 38, &seq, 4);
+	memcpy(f + 42, &ack, 4);
 	memcpy(pseudo, f + 26, 8);
-	memcpy(pseudo + 12, f + 34, 20);
+	memcpy(pseudo + 12, f + 34, syn ? 20 : 21);
 	sum = (uint16_t)~naive_sum(f + 14, 20);
 	memcpy(f + 24, &sum, 2);
-	sum = (uint16_t)~naive_sum(pseudo, 32);
+	sum = (uint16_t)~naive_sum(pseudo, syn ? 32 : 33);
 	memcpy(f + 50, &sum, 2);
 	wire.last_len = 0;
-	CHECK(wire_receive(f, sizeof(f)));
+	CHECK(wire_receive(f, sizeof(f) - syn));
 	wire_settle();
 	return wire.last_len >= 54 ? wire.last[47] : 0;
+}
+
+static uint8_t answer_to_syn(uint16_t port, uint32_t seq)
+{
+	return answer_to(port, TCP_SYN, seq, 0);
 }
 
 /* The sequence number of the frame sent last. */
@@ -720,6 +730,39 @@ TEST(net_same_ports_again)
 	CHECK(tcp_tw_pcbs == NULL);
 	CHECK(TCP_SEQ_GT(last_seq(), sent));
 	wire_clear();
+	file_put(listener);
+	wire_run(60000);
+	wire.mirror = true;
+	all_closed();
+}
+
+/* Strangers who send nothing but bytes out of order, each in a frame of its own, take all receive buffers there are.
+ * Those bytes are given up, then, and the next frame is heard. */
+TEST(net_bytes_out_of_order_keep_no_frame_out)
+{
+	enum { STRANGERS = 50, EACH = 500 };
+	struct net_usage u;
+
+	listen_on(7, 64);
+	/* so that the peer's hardware address is known */
+	CHECK_EQ(socket_connect_tcp(&peer, &client), 0);
+	wire_run(20);
+	wire.mirror = false;
+	for (uint16_t port = 1000; port < 1000 + STRANGERS; port++) {
+		uint32_t ack;
+
+		CHECK_EQ(answer_to_syn(port, 0), TCP_SYN | TCP_ACK);
+		ack = last_seq() + 1;
+		for (uint32_t k = 1; k <= EACH; k++)
+			(void)answer_to(port, TCP_ACK, 2 * k + 1, ack);
+		wire_clear();
+	}
+	CHECK_EQ(answer_to_syn(999, 0), TCP_SYN | TCP_ACK);
+	net_usage(&u);
+	CHECK_EQ(u.rx_dropped, 0);
+	CHECK(net_counters.rx_shed > 0);
+	wire_clear();
+	file_put(client);
 	file_put(listener);
 	wire_run(60000);
 	wire.mirror = true;
