@@ -36,6 +36,8 @@ void ldisc_init(struct ldisc *l, const struct ldisc_ops *ops, void *arg)
 	memset(l, 0, sizeof(*l));
 	l->ops = ops;
 	l->arg = arg;
+	l->ring = l->small;
+	l->size = LDISC_SMALL;
 	l->t.iflag = ICRNL | IXON | IUTF8;
 	l->t.oflag = OPOST | ONLCR;
 	l->t.cflag = B38400 | CS8 | CREAD;
@@ -47,23 +49,61 @@ void ldisc_init(struct ldisc *l, const struct ldisc_ops *ops, void *arg)
 
 static uint8_t at(const struct ldisc *l, uint32_t i)
 {
-	return l->buf[i % LDISC_INPUT];
+	return l->ring[i % l->size];
 }
 
 static bool is_end(const struct ldisc *l, uint32_t i)
 {
-	return l->ends[i % LDISC_INPUT / 8] & BIT(i % 8);
+	return l->ring[l->size + i % l->size / 8] & BIT(i % 8);
+}
+
+static void put(uint8_t *ring, uint32_t size, uint32_t i, uint8_t c, bool end)
+{
+	uint8_t *ends = &ring[size + i % size / 8];
+
+	ring[i % size] = c;
+	if (end)
+		*ends |= (uint8_t)BIT(i % 8);
+	else
+		*ends &= (uint8_t)~BIT(i % 8);
 }
 
 static void store(struct ldisc *l, uint8_t c, bool end)
 {
-	uint32_t i = l->tail++;
+	put(l->ring, l->size, l->tail++, c, end);
+}
 
-	l->buf[i % LDISC_INPUT] = c;
-	if (end)
-		l->ends[i % LDISC_INPUT / 8] |= (uint8_t)BIT(i % 8);
-	else
-		l->ends[i % LDISC_INPUT / 8] &= (uint8_t)~BIT(i % 8);
+/* Before a byte is taken: the large ring if the small one gets tight. */
+static void make_room(struct ldisc *l)
+{
+	uint8_t *large;
+
+	if (l->size == LDISC_INPUT || l->tail - l->head < LDISC_SMALL / 2)
+		return;
+	large = l->ops->alloc(l->arg, LDISC_RING(LDISC_INPUT));
+	if (!large)
+		return;
+	for (uint32_t i = l->head; i != l->tail; i++)
+		put(large, LDISC_INPUT, i, at(l, i), is_end(l, i));
+	l->ring = large;
+	l->size = LDISC_INPUT;
+}
+
+/* The small ring again when nothing is left to read. What was typed may have been a password. */
+static void shrink(struct ldisc *l)
+{
+	if (l->size == LDISC_SMALL || l->head != l->tail)
+		return;
+	secure_zero(l->ring, LDISC_RING(LDISC_INPUT));
+	l->ops->free(l->arg, l->ring);
+	l->ring = l->small;
+	l->size = LDISC_SMALL;
+}
+
+void ldisc_fini(struct ldisc *l)
+{
+	ldisc_flush_input(l);
+	secure_zero(l, sizeof(*l));
 }
 
 size_t ldisc_available(const struct ldisc *l)
@@ -83,14 +123,15 @@ bool ldisc_readable(const struct ldisc *l)
 bool ldisc_has_room(const struct ldisc *l)
 {
 	if (lflag(l, ICANON))
-		return l->line == l->head || l->tail - l->head < LDISC_INPUT - 1;
-	return l->tail - l->head < LDISC_INPUT;
+		return l->line == l->head || l->tail - l->head < l->size - 1;
+	return l->tail - l->head < l->size;
 }
 
 void ldisc_flush_input(struct ldisc *l)
 {
 	l->head = l->line = l->tail;
 	l->literal = false;
+	shrink(l);
 }
 
 /* Ends of file mean nothing to raw reads. */
@@ -102,10 +143,10 @@ static void drop_ends(struct ldisc *l)
 		uint8_t c = at(l, i);
 
 		if (!is_end(l, i) || c != 0)
-			l->buf[to++ % LDISC_INPUT] = c;
+			l->ring[to++ % l->size] = c;
 	}
 	l->tail = to;
-	memset(l->ends, 0, sizeof(l->ends));
+	memset(l->ring + l->size, 0, l->size / 8);
 }
 
 void ldisc_set_termios(struct ldisc *l, const struct tty_termios *t)
@@ -145,14 +186,16 @@ static size_t read_line(struct ldisc *l, uint8_t *dst, size_t n)
 
 size_t ldisc_read(struct ldisc *l, uint8_t *dst, size_t n)
 {
-	size_t got;
+	size_t got = 0;
 
-	if (lflag(l, ICANON))
-		return read_line(l, dst, n);
-	n = MIN(n, ldisc_available(l));
-	for (got = 0; got < n; got++)
-		dst[got] = at(l, l->head++);
-	l->line = l->tail;
+	if (lflag(l, ICANON)) {
+		got = read_line(l, dst, n);
+	} else {
+		for (n = MIN(n, ldisc_available(l)); got < n; got++)
+			dst[got] = at(l, l->head++);
+		l->line = l->tail;
+	}
+	shrink(l);
 	return got;
 }
 
@@ -412,11 +455,12 @@ static bool input_edit(struct ldisc *l, uint8_t c)
 /* One place is kept for the end of the line, so that a line that is too long can still be ended. */
 static bool line_has_room(const struct ldisc *l, bool end)
 {
-	return l->tail - l->head < LDISC_INPUT - (end ? 0 : 1);
+	return l->tail - l->head < l->size - (end ? 0 : 1);
 }
 
 static void take(struct ldisc *l, uint8_t c, bool end)
 {
+	make_room(l);
 	if (!line_has_room(l, end)) {
 		if (iflag(l, IMAXBEL))
 			echo_raw(l, BELL);
@@ -443,7 +487,8 @@ static void input_canonical(struct ldisc *l, uint8_t c)
 
 static void input_raw(struct ldisc *l, uint8_t c)
 {
-	if (l->tail - l->head >= LDISC_INPUT)
+	make_room(l);
+	if (l->tail - l->head >= l->size)
 		return;
 	store(l, c, false);
 	l->line = l->tail;

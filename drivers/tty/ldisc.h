@@ -14,8 +14,13 @@ struct tty_termios {
 };
 static_assert(sizeof(struct tty_termios) == 36, "termios of the ABI");
 
-#define LDISC_INPUT  4096u /* bytes typed and not yet read: the longest line, as on Linux */
-#define LDISC_WIDEST 8	   /* most bytes that one byte of output becomes */
+#define LDISC_INPUT 4096u /* bytes typed and not yet read: the longest line, as on Linux */
+#define LDISC_SMALL                                                                                \
+	256u	       /* ... that have their place in struct ldisc: as many as VMIN can ask for */
+#define LDISC_WIDEST 8 /* most bytes that one byte of output becomes */
+
+/* A ring of n bytes, and a bit for each of them. */
+#define LDISC_RING(n) ((n) + (n) / 8)
 
 struct ldisc_ops {
 	/* Bytes for the screen, already processed. What there is no room for is lost. */
@@ -23,17 +28,25 @@ struct ldisc_ops {
 	/* A key of ISIG was typed; input (and output, unless NOFLSH) was flushed before. */
 	void (*signal)(void *arg, int sig);
 	void (*flush_output)(void *arg);
+	/* Memory for the large ring; NULL: there is none, and the small one must do. */
+	void *(*alloc)(void *arg, size_t n);
+	void (*free)(void *arg, void *p);
 };
 
 /* Bytes [head, line) may be read in canonical mode: whole lines. [line, tail) is being edited. In raw mode line == tail.
- * Indices run free; `ends` marks the last byte of each line, and a marked 0 is an end of file. */
+ * Indices run free; `ends` marks the last byte of each line, and a marked 0 is an end of file.
+ *
+ * The ring is the small one until it is half full, then a large one until all is read: most terminals are quiet. Both are
+ * indexed modulo their size, a power of two, so the indices stay. Without memory the small one must do: less is typed
+ * ahead, and the longest line is shorter. */
 struct ldisc {
 	struct tty_termios t;
 	const struct ldisc_ops *ops; /* [init] */
 	void *arg;		     /* [init] */
 	uint32_t head, line, tail;
-	uint8_t buf[LDISC_INPUT];
-	uint8_t ends[LDISC_INPUT / 8];
+	uint32_t size; /* of the ring: LDISC_SMALL or LDISC_INPUT */
+	uint8_t *ring; /* small, or [alloc]: the bytes, then the bits */
+	uint8_t small[LDISC_RING(LDISC_SMALL)];
 	unsigned column;      /* of the screen */
 	unsigned line_column; /* where the edited line began */
 	bool literal;	      /* VLNEXT was typed */
@@ -42,6 +55,8 @@ struct ldisc {
 
 /* The modes a terminal starts with: canonical, echoing, 38400 baud. */
 void ldisc_init(struct ldisc *l, const struct ldisc_ops *ops, void *arg);
+/* Wipe it and give the large ring back. */
+void ldisc_fini(struct ldisc *l);
 void ldisc_set_termios(struct ldisc *l, const struct tty_termios *t);
 /* A byte was typed. */
 void ldisc_input(struct ldisc *l, uint8_t c);

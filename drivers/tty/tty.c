@@ -78,13 +78,27 @@ static void on_flush_output(void *arg)
 	tty_drop_output(t);
 }
 
-static const struct ldisc_ops ldisc_callbacks = { on_echo, on_signal, on_flush_output };
+static void *on_alloc(void *arg, size_t n)
+{
+	(void)arg;
+	return kmalloc(n);
+}
+
+static void on_free(void *arg, void *p)
+{
+	(void)arg;
+	kfree(p);
+}
+
+static const struct ldisc_ops ldisc_callbacks = { on_echo, on_signal, on_flush_output, on_alloc,
+						  on_free };
+static struct slab_cache *tty_cache; /* [init] */
 
 /* --- life ----------------------------------------------------------------------------------------------------------- */
 
 struct tty *tty_create(void)
 {
-	struct tty *t = kzalloc(sizeof(*t));
+	struct tty *t = slab_zalloc(tty_cache);
 
 	if (!t)
 		return NULL;
@@ -115,10 +129,10 @@ void tty_put(struct tty *t)
 	ASSERT(!t->session && t->slaves == 0);
 	poll_source_check_idle(&t->slave);
 	poll_source_check_idle(&t->master);
-	secure_zero(&t->ld, sizeof(t->ld));
+	ldisc_fini(&t->ld);
 	if (t->out != t->out_small)
 		kfree(t->out);
-	kfree(t);
+	slab_free(tty_cache, t);
 }
 
 /* --- readiness --------------------------------------------------------------------------------------------------------- */
@@ -538,7 +552,11 @@ void tty_hang_up(struct tty *t)
 
 int tty_init(void)
 {
-	int err = pty_init();
+	int err;
 
+	tty_cache = slab_create("tty", sizeof(struct tty), 0);
+	if (!tty_cache)
+		return -ENOMEM;
+	err = pty_init();
 	return err < 0 ? err : console_init();
 }

@@ -15,8 +15,8 @@
 #include "lib/refcount.h"
 
 #define TTY_OUT_SIZE  16384u /* processed output that the far end has not taken */
-#define TTY_OUT_SMALL 2048u  /* ... as long as there is little of it */
-#define TTY_OUT_LOW   1024u  /* a writer goes on when this much is free */
+#define TTY_OUT_SMALL 1024u  /* ... as long as there is little of it */
+#define TTY_OUT_LOW   512u   /* a writer goes on when this much is free */
 
 struct tty {
 	struct mutex lock; /* TTY */

@@ -5,14 +5,21 @@
 #include <asm/termbits.h>
 #include "drivers/tty/ldisc.h"
 #include "kernel/proc/signal.h"
+#include "lib/string.h"
 #include "tests/host/test.h"
 #include <stdlib.h>
 #include <string.h>
 
+void secure_zero(void *p, size_t n)
+{
+	memset(p, 0, n);
+}
+
 static struct ldisc ld;
 static char shown[200000];
 static size_t shown_n;
-static int last_signal, signals, flushes;
+static int last_signal, signals, flushes, rings;
+static bool no_memory;
 
 static void on_echo(void *arg, const char *s, size_t n)
 {
@@ -33,10 +40,27 @@ static void on_flush(void *arg)
 	flushes++;
 }
 
-static const struct ldisc_ops ops = { on_echo, on_signal, on_flush };
+static void *on_alloc(void *arg, size_t n)
+{
+	if (no_memory)
+		return NULL;
+	rings++;
+	return malloc(n);
+}
+
+static void on_free(void *arg, void *p)
+{
+	rings--;
+	free(p);
+}
+
+static const struct ldisc_ops ops = { on_echo, on_signal, on_flush, on_alloc, on_free };
 
 static void start(void)
 {
+	if (ld.ops)
+		ldisc_fini(&ld);
+	no_memory = false;
 	ldisc_init(&ld, &ops, NULL);
 }
 
@@ -307,6 +331,73 @@ TEST(ldisc_output)
 	CHECK_EQ(ldisc_output(&ld, '\n', out), 1);
 }
 
+static void type_many(char c, int n)
+{
+	for (int i = 0; i < n; i++)
+		CHECK_EQ(ldisc_type(&ld, (const uint8_t *)&c, 1), 1);
+}
+
+/* The large ring is there while there is much to read, and what is in the small one moves into it. */
+TEST(ldisc_ring_on_demand)
+{
+	char buf[LDISC_INPUT];
+
+	start();
+	type_many('x', 1000);
+	type("\x15one\rtwo\r");
+	reads("one\n");
+	CHECK_EQ(rings, 1);
+	reads("two\n");
+	CHECK_EQ(rings, 0);
+	type_many('a', 100);
+	type("\r");
+	CHECK_EQ(rings, 0);
+	type_many('b', 3000);
+	CHECK_EQ(rings, 1);
+	CHECK_EQ(take(buf, sizeof(buf)), 101);
+	CHECK(buf[0] == 'a' && buf[99] == 'a' && buf[100] == '\n');
+	type("\r");
+	CHECK_EQ(take(buf, sizeof(buf)), 3001);
+	CHECK(buf[0] == 'b' && buf[2999] == 'b' && buf[3000] == '\n');
+	CHECK_EQ(rings, 0);
+	type_many('c', 300);
+	CHECK_EQ(rings, 1);
+	ldisc_flush_input(&ld);
+	CHECK_EQ(rings, 0);
+	type_many('d', 300);
+	ldisc_fini(&ld);
+	CHECK_EQ(rings, 0);
+}
+
+/* Without memory less is typed ahead and the longest line is shorter, but nothing stands still. */
+TEST(ldisc_no_memory_for_the_ring)
+{
+	char buf[1000];
+	int lines = 0;
+
+	start();
+	no_memory = true;
+	type_many('x', 500);
+	type("\r");
+	CHECK_EQ(take(buf, sizeof(buf)), LDISC_SMALL);
+	CHECK(buf[LDISC_SMALL - 2] == 'x' && buf[LDISC_SMALL - 1] == '\n');
+	while (lines < 100 && type("line\r") == 5)
+		lines++;
+	CHECK_EQ(lines, (LDISC_SMALL - 1) / 5);
+	CHECK(!ldisc_has_room(&ld));
+	reads("line\n");
+	CHECK(ldisc_has_room(&ld));
+	no_memory = false;
+	type_many('y', 500);
+	CHECK_EQ(rings, 1);
+	ldisc_flush_input(&ld);
+	no_memory = true;
+	change(0, ICANON, 0, 0);
+	ld.t.cc[VMIN] = 255;
+	type_many('z', 255);
+	CHECK(ldisc_readable(&ld));
+}
+
 /* Any keys, modes and reads: the invariants hold and nothing is touched that should not be. */
 TEST(ldisc_random)
 {
@@ -318,6 +409,7 @@ TEST(ldisc_random)
 		struct tty_termios t = ld.t;
 		uint8_t c = (uint8_t)keys[test_below(sizeof(keys) - 1)];
 
+		no_memory = i >> 12 & 1;
 		switch (test_below(40)) {
 		case 0:
 			t.lflag ^= 1u << test_below(16);
@@ -336,7 +428,8 @@ TEST(ldisc_random)
 		}
 		shown_n = 0;
 		CHECK(ld.line - ld.head <= ld.tail - ld.head);
-		CHECK(ld.tail - ld.head <= LDISC_INPUT);
+		CHECK(ld.tail - ld.head <= ld.size);
+		CHECK_EQ(rings, ld.size == LDISC_INPUT);
 		CHECK((ld.t.lflag & ICANON) || ld.line == ld.tail);
 	}
 }
