@@ -18,7 +18,10 @@
 #define STACK_TOP (USER_MAX - (1UL << 20))
 #define STACK_FIRST                                                                                \
 	(128UL << 10) /* mapped at once beyond the arguments; the rest grows on demand */
-#define PIE_BASE	 0x5500000000UL
+#define PIE_BASE 0x5500000000UL
+/* What one table of the second level reaches, and how much of it a program's heap is to have at least. */
+#define TABLE_SPAN	 (1UL << 30)
+#define HEAP_LEAST	 (512UL << 20)
 #define AUX_MAX		 24
 #define RLIMIT_STACK_IDX 3
 #define CLOCK_TICKS	 100
@@ -212,11 +215,11 @@ static uint64_t *put_pointers(uint64_t *w, const char *buf, unsigned count, vadd
 }
 
 /* Build argc, argv, envp and the vector in `words` and write everything. *sp gets the initial stack pointer. */
-static int write_stack(struct vm_space *space, const struct exec_args *args, struct aux *aux,
-		       const char *execfn, vaddr_t *sp)
+static int write_stack(struct vm_space *space, vaddr_t top, const struct exec_args *args,
+		       struct aux *aux, const char *execfn, vaddr_t *sp)
 {
 	static const char platform[] = "aarch64";
-	vaddr_t strings = STACK_TOP - args->len, fn, plat, rnd, start;
+	vaddr_t strings = top - args->len, fn, plat, rnd, start;
 	size_t n_words, at = 0, fn_len = strlen(execfn) + 1;
 	uint64_t *words, *w;
 	uint8_t random[16];
@@ -254,8 +257,18 @@ static int write_stack(struct vm_space *space, const struct exec_args *args, str
 	return err;
 }
 
-static int map_stack(struct vm_space *space, const struct process *p, const struct exec_args *args,
-		     bool exec)
+/* The end of the table that the program ends in, so that its stack needs one table less: few programs are large. A large
+ * program, or a stack that may become large, has the whole space instead. */
+static vaddr_t stack_top(const struct process *p, vaddr_t program_end)
+{
+	vaddr_t top = ALIGN_UP(program_end + HEAP_LEAST, TABLE_SPAN);
+	bool small = p->rlimits[RLIMIT_STACK_IDX].cur <= VM_STACK_RESERVE;
+
+	return small && top < STACK_TOP ? top : STACK_TOP;
+}
+
+static int map_stack(struct vm_space *space, vaddr_t top, const struct process *p,
+		     const struct exec_args *args, bool exec)
 {
 	size_t words = (args->argc + args->envc + 64UL) * 8;
 	size_t len = ALIGN_UP(args->len + words + VFS_PATH_MAX + STACK_FIRST, PAGE_SIZE);
@@ -263,7 +276,7 @@ static int map_stack(struct vm_space *space, const struct process *p, const stru
 	vaddr_t out;
 
 	space->stack_limit = MAX(p->rlimits[RLIMIT_STACK_IDX].cur, len);
-	return vm_map(space, STACK_TOP - len, len, flags, NULL, 0, &out);
+	return vm_map(space, top - len, len, flags, NULL, 0, &out);
 }
 
 /* --- loading ---------------------------------------------------------------------------------------------------- */
@@ -313,16 +326,16 @@ static int build_space(struct process *p, const struct elf_image *elf, const str
 		       const char *path, struct exec_image *out)
 {
 	uint64_t bias = elf->pie ? PIE_BASE - elf->lowest : 0;
+	vaddr_t top = stack_top(p, elf->highest + bias), sp;
 	struct aux aux = { .n = 0 };
-	vaddr_t sp;
 	int err = map_segments(out->space, elf, bias, out->file);
 
 	if (err == 0)
-		err = map_stack(out->space, p, args, elf->exec_stack);
+		err = map_stack(out->space, top, p, args, elf->exec_stack);
 	if (err < 0)
 		return err;
 	fill_aux(&aux, p, elf, bias);
-	err = write_stack(out->space, args, &aux, path, &sp);
+	err = write_stack(out->space, top, args, &aux, path, &sp);
 	if (err < 0)
 		return err;
 	out->frame = (struct trap_frame){ .sp_el0 = sp, .elr = elf->entry + bias, .syscall = -1 };

@@ -315,13 +315,25 @@ int vm_protect(struct vm_space *s, vaddr_t addr, size_t len, unsigned prot)
 
 /* --- the break ---------------------------------------------------------------------------------------------------------- */
 
+/* Does the break at `to` leave the region above it alone, and a stack what it may still grow by? */
+static bool leaves_room(const struct vm_space *s, vaddr_t to, const struct vm_region *next)
+{
+	uint64_t reserve = MIN(s->stack_limit, (uint64_t)VM_STACK_RESERVE) + VM_STACK_GAP;
+
+	if (!next)
+		return true;
+	if (next->start < to)
+		return false;
+	return !(next->prot & VM_STACK) || next->end - to >= reserve;
+}
+
 static int grow_break(struct vm_space *s, vaddr_t from, vaddr_t to, struct vm_region *r)
 	__requires(s->lock)
 {
 	struct vm_region *next = region_find(s, from);
 
 	if (to > USER_MAX || to < from || over_limit(s, (to - from) / PAGE_SIZE) ||
-	    (next && next->start < to) || s->nr_regions + 1 > VM_REGIONS_MAX)
+	    !leaves_room(s, to, next) || s->nr_regions + 1 > VM_REGIONS_MAX)
 		return -ENOMEM;
 	r->start = from;
 	r->end = to;

@@ -80,6 +80,8 @@ struct vm_space {
 };
 
 #define VM_REGIONS_MAX 65530
+/* A heap below a stack leaves it its limit, but for more than this. */
+#define VM_STACK_RESERVE (256UL << 20)
 
 /* NULL: no memory. */
 struct vm_space *vm_space_create(void) __must_check;

@@ -364,6 +364,28 @@ TEST(break_moves)
 	vm_check(s);
 }
 
+/* REL-002: a heap that comes up to the stack leaves it its limit and the gap. */
+TEST(break_leaves_the_stack_its_room)
+{
+	struct vm_space *s = boot(32 * MIB);
+	vaddr_t top = 0x40000000, out;
+	uint8_t b = 5;
+
+	s->stack_limit = MIB;
+	CHECK_EQ(vm_map(s, top - PAGE_SIZE, PAGE_SIZE, VM_READ | VM_WRITE | VM_STACK | VM_FIXED,
+			NULL, 0, &out),
+		 0);
+	s->brk_start = s->brk = top - 3 * MIB;
+	CHECK_EQ(vm_brk(s, top - 2 * MIB), top - 2 * MIB);
+	CHECK_EQ(vm_brk(s, top - 2 * MIB + 1), top - 2 * MIB);
+	CHECK_EQ(vm_brk(s, top + 1), top - 2 * MIB);
+	CHECK_EQ(vm_write(s, top - MIB, &b, 1), 0);
+	s->stack_limit = UINT64_MAX;
+	CHECK_EQ(vm_brk(s, top - 3 * MIB), top - 3 * MIB);
+	CHECK_EQ(vm_brk(s, top - 3 * MIB + 1), top - 3 * MIB);
+	vm_check(s);
+}
+
 /* REL-002 */
 TEST(stack_grows_to_its_limit)
 {
