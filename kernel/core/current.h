@@ -10,12 +10,14 @@
 struct thread_base {
 	int preempt_depth; /* [self] > 0: may not be switched away from */
 	bool nofault; /* [self] user faults are not resolved but reported: atomic user copies */
-	bool alloc_forbidden;	      /* [self] tests: an allocation now is a BUG */
-	uintptr_t stack_lo;	      /* [init] lowest usable byte of the kernel stack */
-	uintptr_t stack_hi;	      /* [init] one past the highest */
-	const char *name;	      /* [init] for reports; never NULL */
-	int id;			      /* [init] thread id for reports */
-	struct held_stack mutexes;    /* [self] debug images */
+	bool alloc_forbidden; /* [self] tests: an allocation now is a BUG */
+	uintptr_t stack_lo;   /* [init] lowest usable byte of the kernel stack */
+	uintptr_t stack_hi;   /* [init] one past the highest */
+	const char *name;     /* [init] for reports; never NULL */
+	int id;		      /* [init] thread id for reports */
+#ifdef DEBUG
+	struct held_stack mutexes; /* [self] */
+#endif
 	struct arch_jump_buf *expect; /* [self] a test expects a BUG: where to go on */
 	int expect_depth;	      /* [self] and the irq depth at which it waits */
 };

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory of any size: slab caches of sixteen sizes from 16 to 2048 bytes, whole pages above. What a pointer is, is written in
+/* Memory of any size: slab caches of seventeen sizes from 16 to 2048 bytes, whole pages above. What a pointer is, is written in
  * its page: a slab's, or the head of a block that came from here; anything else given to kfree() is a BUG. */
 #include "mm/phys/slab_priv.h"
 
 #include "lib/string.h"
 
-static const uint16_t sizes[] = { 16,  32,  48,	 64,  80,  96,	 112,  128,
-				  192, 256, 384, 512, 768, 1024, 1536, 2048 };
+static const uint16_t sizes[] = { 16,  32,  48,	 64,  80,  96,	 112,  128, 192,
+				  256, 384, 512, 576, 768, 1024, 1536, 2048 };
 static struct slab_cache caches[ARRAY_SIZE(sizes)];
 static uint8_t cache_by_16[2048 / 16 + 1]; /* [init] sizes rounded up to 16 -> index */
 
 static const char *const names[ARRAY_SIZE(sizes)] = {
-	"kmalloc-16",  "kmalloc-32",   "kmalloc-48",   "kmalloc-64",   "kmalloc-80",  "kmalloc-96",
-	"kmalloc-112", "kmalloc-128",  "kmalloc-192",  "kmalloc-256",  "kmalloc-384", "kmalloc-512",
-	"kmalloc-768", "kmalloc-1024", "kmalloc-1536", "kmalloc-2048",
+	"kmalloc-16",  "kmalloc-32",  "kmalloc-48",   "kmalloc-64",   "kmalloc-80",   "kmalloc-96",
+	"kmalloc-112", "kmalloc-128", "kmalloc-192",  "kmalloc-256",  "kmalloc-384",  "kmalloc-512",
+	"kmalloc-576", "kmalloc-768", "kmalloc-1024", "kmalloc-1536", "kmalloc-2048",
 };
 
 /* page->flags of a block given out here; page->index is its size in bytes. */
