@@ -4,11 +4,12 @@
 #include "lib/string.h"
 #include "ssh/conn_priv.h"
 
-#define BUF_MIN 4096
+#define BUF_WORK 4096 /* the least that is taken for work */
+#define BUF_REST 768  /* kept at rest: room for any message but much data */
 
 int ssh_buf_reserve(struct ssh_conn *c, struct ssh_buf *b, size_t n)
 {
-	size_t used = ssh_buf_used(b), cap = b->cap ? b->cap : BUF_MIN;
+	size_t used = ssh_buf_used(b), cap = MAX(b->cap, (size_t)BUF_WORK);
 	uint8_t *p;
 
 	if (b->cap - b->tail >= n)
@@ -42,12 +43,12 @@ void ssh_buf_consume(struct ssh_buf *b, size_t n)
 
 bool ssh_buf_is_large(const struct ssh_buf *b)
 {
-	return b->cap > BUF_MIN;
+	return b->cap > BUF_REST;
 }
 
 void ssh_buf_trim(struct ssh_conn *c, struct ssh_buf *b)
 {
-	struct ssh_buf small = { .p = ssh_alloc(c, BUF_MIN), .cap = BUF_MIN };
+	struct ssh_buf small = { .p = ssh_alloc(c, BUF_REST), .cap = BUF_REST };
 
 	if (!small.p)
 		return;

@@ -36,5 +36,10 @@ uint64_t server_auth_failed(void *host, struct bytes user)
 
 void server_auth_done(void *host, struct bytes user)
 {
-	server_conn_opened(host, user);
+	struct server_conn *s = host;
+
+	/* the grant has been copied */
+	kfree(s->keys);
+	s->keys = NULL;
+	server_conn_opened(s, user);
 }

@@ -47,7 +47,7 @@ struct server_conn {
 	struct poll_watch kick_watch; /* [self] */
 	struct poll_source kick;      /* others wake the owner through it */
 	struct list_head sessions;    /* [self] */
-	char *keys; /* [self] authorized_keys of the last question; grants point into it */
+	char *keys; /* [self] authorized_keys of the last question; its grant points into it; NULL after login */
 };
 
 /* A session channel and its program. in, out, err are our ends; with a terminal in and out are the same master. */
@@ -63,7 +63,7 @@ struct server_session {
 	unsigned pty_number;
 	int status;
 	struct process *proc;
-	char *env[48]; /* ENV_FIXED of ours, the client's, NULL */
+	char **env; /* until the program has it: ours, the client's, NULL */
 	unsigned env_count;
 };
 

@@ -14,7 +14,7 @@
 #include "ssh/server/server_priv.h"
 
 #define SHELL	 "/bin/sh"
-#define ENV_MAX	 (ARRAY_SIZE(((struct server_session *)0)->env) - 1)
+#define ENV_MAX	 47
 #define VINTR	 0
 #define VEOF	 4
 #define EV_INPUT (POLL_IN | POLL_RDHUP)
@@ -45,12 +45,22 @@ static int env_add(struct server_session *x, char *text)
 {
 	if (!text)
 		return -ENOMEM;
-	if (x->env_count == ENV_MAX) {
+	if (!x->env)
+		x->env = kcalloc(ENV_MAX + 1, sizeof(*x->env));
+	if (!x->env || x->env_count == ENV_MAX) {
 		kfree(text);
-		return -E2BIG;
+		return x->env ? -E2BIG : -ENOMEM;
 	}
 	x->env[x->env_count++] = text;
 	return 0;
+}
+
+static void env_free(struct server_session *x)
+{
+	while (x->env_count > 0)
+		kfree(x->env[--x->env_count]);
+	kfree(x->env);
+	x->env = NULL;
 }
 
 static char *env_text(struct bytes name, struct bytes value)
@@ -266,6 +276,7 @@ int session_start(void *host, struct ssh_chan *ch, const struct ssh_start *start
 		return err;
 	}
 	close_file(&x->slave, NULL);
+	env_free(x);
 	start_watching(x);
 	return 0;
 }
@@ -445,7 +456,6 @@ void session_closed(void *host, struct ssh_chan *ch)
 	close_file(&x->slave, NULL);
 	if (x->proc)
 		process_put(x->proc);
-	while (x->env_count > 0)
-		kfree(x->env[--x->env_count]);
+	env_free(x);
 	kfree(x);
 }

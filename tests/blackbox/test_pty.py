@@ -13,6 +13,7 @@ import paramiko
 import pytest
 
 import guest as guestlib
+import sshraw
 
 
 def connect(guest):
@@ -267,3 +268,41 @@ def test_killed_client_ends_its_program_and_connection(guest, command):
             break
         assert time.monotonic() < deadline, listing
         time.sleep(0.3)
+
+
+IDLE_KIB = 84  # docs/10-ssh.md says what of
+IDLE_MANY = 64
+
+
+def idle_shell(port, key):
+    """A session with a shell at its prompt, by the client that costs least."""
+    client = sshraw.Raw(port, timeout=20)
+    client.handshake().login(key)
+    channel = client.open_session()
+    client.request(channel, "pty-req", sshraw.string("xterm") + sshraw.u32(80) + sshraw.u32(24) + sshraw.u32(0)
+                   + sshraw.u32(0) + sshraw.string(b"\0"))
+    client.receive_type(sshraw.SUCCESS)
+    client.request(channel, "shell")
+    while client.receive_type(sshraw.SUCCESS, sshraw.WINDOW_ADJUST, sshraw.DATA)[0] != sshraw.DATA:
+        pass
+    return client
+
+
+def test_idle_sessions_keep_to_their_memory(boot):
+    """A thousand of them fit into 256 MiB: pages of all kinds, of the release image, by the session. What a connection
+    needs for work it gives back after a second."""
+    g = boot(smp=1, image="release")
+    key = sshraw.load_key(f"{guestlib.TOP}/build/ssh/id_ed25519")
+    kinds = ("KernelPages", "PageTables", "UserPages", "Slab")
+    held = [idle_shell(g.port, key)]
+    before = g.account()[0]
+    held += [idle_shell(g.port, key) for _ in range(IDLE_MANY)]
+    deadline = time.monotonic() + 20
+    while True:
+        now = g.account()[0]
+        each = {kind: (now[kind] - before[kind]) / IDLE_MANY for kind in kinds}
+        if sum(each.values()) <= IDLE_KIB:
+            break
+        assert time.monotonic() < deadline, f"KiB each: {each}, {sum(each.values())} in all"
+    for client in held:
+        client.sock.close()
