@@ -68,6 +68,8 @@ static int64_t flush(struct tty *t, uint64_t which)
 	if (which != TCIFLUSH)
 		tty_drop_output(t);
 	tty_update(t, POLL_OUT, POLL_OUT);
+	/* who waits for all to be taken: output that is stopped has no room to tell of */
+	wake_all(&t->slave.wq);
 	mutex_unlock(&t->lock);
 	return 0;
 }

@@ -218,6 +218,29 @@ KTEST(pty_drain_ends_with_the_last_byte)
 	close_pty();
 }
 
+#define TCXONC_ 0x540au
+#define TCFLSH_ 0x540bu
+
+/* Flushed while it was stopped: nothing is left to wait for, though there is no room told of. */
+KTEST(pty_drain_ends_with_a_flush)
+{
+	struct crew crew = { 0 };
+	int64_t result = -1;
+
+	open_pty();
+	KT_CHECK(file_write_kernel(slave, "five5", 5) == 5);
+	KT_CHECK(slave->ops->ioctl(slave, TCXONC_, 0) == 0);
+	crew_add(&crew, drain_waiter, &result, ALL_CPUS);
+	sleep_until(crew_deadline_ms(20), WAIT_UNINTERRUPTIBLE);
+	KT_CHECK(READ_ONCE(result) == -1);
+	KT_CHECK(slave->ops->ioctl(slave, TCFLSH_, 1) == 0);
+	sleep_until(crew_deadline_ms(200), WAIT_UNINTERRUPTIBLE);
+	KT_CHECK(READ_ONCE(result) == 0);
+	KT_CHECK(slave->ops->ioctl(slave, TCXONC_, 1) == 0);
+	crew_join(&crew);
+	close_pty();
+}
+
 #define VTIME_ 5
 #define VMIN_  6
 
