@@ -13,6 +13,7 @@ import time
 import pytest
 
 import guest as guestlib
+import sshraw
 
 TOP = guestlib.TOP
 
@@ -256,6 +257,33 @@ def test_slow_reader_loses_nothing(guest):
         time.sleep(0.05)
     assert p.wait(30) == 0
     assert bytes(got) == flood_bytes(3000000, 5)
+
+
+STALLS = [2, pytest.param(60, marks=pytest.mark.long)]
+
+
+@pytest.mark.parametrize("window", [0, 0x7fffffff], ids=["channel", "connection"])
+@pytest.mark.parametrize("seconds", STALLS)
+def test_seven_stream_beside_a_stalled_reader(guest, window, seconds):
+    """A13: one client reads nothing, its channel's window closed or its connection's; the others' streams pass."""
+    begin = time.monotonic()
+    before, _ = guest.account()
+    with sshraw.Raw(guest.port) as raw:
+        raw.handshake().login(sshraw.load_key(f"{TOP}/build/ssh/id_ed25519"))
+        channel = raw.open_session(window=window)
+        raw.request(channel, "exec", sshraw.string("flood 1000000000 9"))
+        guest.wait_for_threads("flood")
+        rounds = 0
+        while rounds == 0 or time.monotonic() < begin + seconds:
+            streams = [guest.popen("flood", "1000000", str(seed)) for seed in range(1, 8)]
+            for seed, p in enumerate(streams, 1):
+                assert p.communicate(timeout=120)[0] == flood_bytes(1000000, seed)
+                assert p.returncode == 0
+            rounds += 1
+        # it still waits, and holds what its window and a send buffer hold
+        pages, _ = guest.account()
+        assert pages["Slab"] + pages["KernelPages"] < before["Slab"] + before["KernelPages"] + 4096
+        assert guest.threads_called("flood") == 1
 
 
 def test_regcheck_beside_load(guest):

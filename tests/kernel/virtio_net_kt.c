@@ -18,6 +18,7 @@
 #include "net/core.h"
 #include "net/interface.h"
 #include "net/net.h"
+#include "sched/poll.h"
 #include "tests/kernel/crew.h"
 #include "tests/kernel/ktest.h"
 #include "tests/kernel/mirror.h"
@@ -380,6 +381,61 @@ KTEST(vnet_flood_no_memory)
 	}
 	file_put(t->listener);
 	kfree(t);
+	stop(p);
+}
+
+/* How long all streams take for `total` bytes each. */
+static uint64_t traffic_time(size_t total)
+{
+	uint64_t begin = clock_now_ns();
+
+	traffic_end(traffic_start(total));
+	return clock_now_ns() - begin;
+}
+
+static void stall(void *arg)
+{
+	struct file *f = arg;
+	uint8_t *buf = kzalloc(8192);
+
+	while (buf && file_write_kernel(f, buf, 8192) > 0)
+		;
+	kfree(buf);
+}
+
+/* A13: one connection's reader never reads; its window is full, its writer waits. The others are as fast as before, within
+ * a fifth, in a machine whose clock counts instructions; and no more waits for the reader than its window and the
+ * sender's buffer. */
+KTEST(icount_stalled_reader)
+{
+	struct player *p = start(MODERN);
+	struct file *listener, *client, *server;
+	size_t total = 200000 * kt_scale();
+	struct crew crew = { 0 };
+	uint64_t alone, beside;
+
+	if (!p)
+		return;
+	/* the first time, much is new to everybody */
+	(void)traffic_time(total);
+	alone = traffic_time(total);
+	listener = player_listen();
+	if (!player_connect(listener, &client, &server))
+		return;
+	file_put(listener);
+	crew_add(&crew, stall, client, ALL_CPUS);
+	while (file_poll(client) & POLL_OUT)
+		nap(10);
+	beside = traffic_time(total);
+	KT_CHECK(!(file_poll(client) & POLL_OUT));
+	KT_CHECK(socket_rx_queued(server) + socket_tx_pending(client) <= 2 * 256 * 1024);
+	log_info("ktest: %llu us alone, %llu us beside a stalled reader",
+		 (unsigned long long)alone / 1000, (unsigned long long)beside / 1000);
+	KT_CHECK(beside <= alone + alone / 5);
+	KT_CHECK(socket_abort(server) == 0);
+	crew_join(&crew);
+	file_put(client);
+	file_put(server);
 	stop(p);
 }
 
