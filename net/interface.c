@@ -64,7 +64,7 @@ struct rx_buffer {
 
 static struct list_head interfaces = LIST_HEAD_INIT(interfaces); /* [init] */
 static struct slab_cache *rx_cache;				 /* [init] */
-static unsigned rx_limit; /* [init] buffers in all: an eighth of memory */
+static unsigned rx_limit; /* [NET_CORE] buffers in all: an eighth of memory */
 static unsigned rx_total; /* [NET_CORE] */
 static netif_ext_callback_t changes;
 static struct waitq address_wq = WAITQ_INIT(address_wq);
@@ -461,6 +461,14 @@ void net_if_flush_all(void)
 			i->dev->ops->kick(i->dev);
 		}
 	}
+}
+
+unsigned net_if_limit_rx(unsigned n)
+{
+	unsigned was = rx_limit;
+
+	rx_limit = n;
+	return was;
 }
 
 void net_if_usage(struct net_usage *out)

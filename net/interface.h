@@ -17,6 +17,8 @@ void net_if_detach(struct interface *i);
 /* Fills in the receive-buffer counts. NET_CORE held. */
 void net_if_usage(struct net_usage *out);
 
+/* Tests: no more receive buffers than this in all, those there are stay. Returns the limit so far. NET_CORE held. */
+unsigned net_if_limit_rx(unsigned n);
 /* Tests: drop the connections that only wait for stray segments. Takes NET_CORE. */
 void net_forget_time_wait(void);
 

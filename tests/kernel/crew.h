@@ -8,6 +8,9 @@
 
 #define CREW_MAX 64
 
+/* Longer than any wait for another thread takes, on a host however busy: what lasts this long hangs. */
+#define CREW_HANG_MS 20000
+
 struct crew {
 	unsigned n;
 	struct thread *thread[CREW_MAX];

@@ -165,6 +165,96 @@ KTEST(spawn_and_kill)
 	}
 }
 
+/* --- sessions and groups ------------------------------------------------------------------------------------------------ */
+
+/* A process without threads: what it is sent stays pending. It leads a session, or joins the group of another. */
+static struct process *figure(const char *name, struct process *of)
+{
+	struct process *p = process_create(NULL, name);
+
+	if (p && of)
+		process_join_group_of(p, of);
+	if (!p || (!of && process_new_session(p) < 0)) {
+		kt_fail(__FILE__, __LINE__, "no memory");
+		return NULL;
+	}
+	process_publish(p, NULL);
+	return p;
+}
+
+static void figure_end(struct process *p)
+{
+	process_zombie(p, 0);
+	process_put(p);
+}
+
+static bool has_pending(struct process *p, int sig)
+{
+	return READ_ONCE(p->signals.pending) & BIT(sig - 1);
+}
+
+/* All groups of the session hear of it, with all their members, once they have moved too; other sessions do not. */
+KTEST(signal_session)
+{
+	struct process *leader = figure("leader", NULL), *other = figure("other", NULL);
+	struct process *mate = figure("mate", leader), *job = figure("job", leader);
+	struct process *second = figure("second", leader);
+	struct session *s = session_of(leader);
+
+	KT_CHECK(process_set_group(job, 0, 0) == 0);
+	KT_CHECK(process_set_group(second, 0, job->pid) == 0);
+	signal_send_session(s, SIG_INT);
+	KT_CHECK(has_pending(leader, SIG_INT) && has_pending(mate, SIG_INT));
+	KT_CHECK(has_pending(job, SIG_INT) && has_pending(second, SIG_INT));
+	KT_CHECK(!has_pending(other, SIG_INT));
+	/* Its group is gone from the session when the last member is. */
+	KT_CHECK(process_set_group(second, 0, leader->pid) == 0);
+	KT_CHECK(process_set_session(job) == -EPERM);
+	KT_CHECK(process_set_group(job, 0, leader->pid) == 0);
+	KT_CHECK(process_set_session(job) == job->pid);
+	signal_send_session(s, SIG_TERM);
+	KT_CHECK(has_pending(second, SIG_TERM) && has_pending(leader, SIG_TERM));
+	KT_CHECK(!has_pending(job, SIG_TERM) && !has_pending(other, SIG_TERM));
+	session_put(s);
+	figure_end(second);
+	figure_end(job);
+	figure_end(mate);
+	figure_end(other);
+	figure_end(leader);
+}
+
+static void regroup_fn(void *arg)
+{
+	struct process *p = arg;
+	unsigned wrong = 0;
+
+	for (uint64_t i = 0; i < 2000 * kt_scale(); i++)
+		wrong += process_set_group(p, 0, 0) != -EPERM;
+	KT_CHECK(wrong == 0);
+}
+
+static void secede_fn(void *arg)
+{
+	struct process *p = arg;
+
+	for (uint64_t i = 0; i < 2000 * kt_scale(); i++)
+		KT_CHECK(process_new_session(p) == 0);
+}
+
+/* One thread's setpgid looks at the session which another's setsid leaves and so frees. */
+KTEST(setpgid_against_setsid)
+{
+	struct process *p = figure("seceder", NULL);
+	struct crew crew = { 0 };
+
+	crew_add(&crew, regroup_fn, p, ALL_CPUS);
+	crew_add(&crew, secede_fn, p, ALL_CPUS);
+	crew_add(&crew, regroup_fn, p, ALL_CPUS);
+	crew_join(&crew);
+	KT_CHECK(process_get_session_id(p, 0) == p->pid && process_get_group_id(p, 0) == p->pid);
+	figure_end(p);
+}
+
 /* --- no memory, at each step in turn ---------------------------------------------------------------------------------- */
 
 /* The account after the test says that nothing of a half-made process was left. */

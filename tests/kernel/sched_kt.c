@@ -172,13 +172,14 @@ static void ring_from_cpu0(void *arg)
 	struct bell *b = arg;
 
 	for (uint64_t i = 1; i <= b->rounds; i++) {
+		uint64_t end = crew_deadline_ms(CREW_HANG_MS);
 		int ret;
 
 		atomic_store_release(&b->rung, i);
 		wake_one(&b->wq);
 		ret = wait_event_mode(&b->done, atomic_load_acquire(&b->served) >= i,
-				      WAIT_UNINTERRUPTIBLE, crew_deadline_ms(1000));
-		KT_CHECK(ret == 0);
+				      WAIT_UNINTERRUPTIBLE, end);
+		KT_CHECK(ret == 0 && clock_now_ns() < end);
 		if (ret)
 			wait_event(&b->done, atomic_load_acquire(&b->served) >= i);
 	}
@@ -311,7 +312,7 @@ KTEST(affinity)
 	/* One that runs without pause is moved by another. */
 	crew_add(&crew, tourist_fn, &tourist, ALL_CPUS);
 	for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
-		uint64_t end = crew_deadline_ms(1000);
+		uint64_t end = crew_deadline_ms(CREW_HANG_MS);
 
 		KT_CHECK(thread_set_affinity(crew.thread[0], BIT(cpu)) == 0);
 		while (!(READ_ONCE(tourist.seen) & BIT(cpu)) && clock_now_ns() < end)

@@ -4,8 +4,11 @@
 
 #include <asm/unistd.h>
 
+#include "fs/fdtable.h"
+#include "fs/file.h"
 #include "kernel/core/clock.h"
 #include "kernel/core/panic.h"
+#include "kernel/proc/lifecycle.h"
 #include "kernel/proc/process.h"
 #include "kernel/spawn.h"
 #include "lib/atomic.h"
@@ -64,6 +67,54 @@ KTEST(syscall_frame_overwritten)
 	damage(&victim.sp_el0);
 	damage(&victim.elr);
 	damage(&victim.spsr);
+}
+
+/* --- what an interrupted call answers -------------------------------------------------------------------------------- */
+
+static ssize_t interrupted(struct file *f, struct io *io, off_t *pos)
+{
+	return -ERESTARTSYS;
+}
+
+static const struct file_ops interrupted_ops = { .name = "interrupted", .read = interrupted };
+
+/* The calling thread belongs to a process with one file, whose reads are all interrupted. */
+static void read_interrupted(void *arg)
+{
+	struct process *p = arg;
+	struct thread *t = current_thread();
+	struct trap_frame f = { .elr = 0x400004 };
+
+	t->process = p;
+	f.x[8] = __NR_read;
+	f.x[0] = 3;
+	f.x[1] = 0x1000;
+	f.x[2] = 8;
+	/* nobody wants to be let in: the program hears of it, and is not sent round for ever */
+	syscall_dispatch(&f);
+	KT_CHECK((int64_t)f.x[0] == -EINTR && f.elr == 0x400004);
+	/* a signal waits: the call is made again once it has been looked at */
+	f.x[0] = 3;
+	atomic_fetch_or(&t->notify, NOTIFY_SIGNAL);
+	syscall_dispatch(&f);
+	KT_CHECK(f.x[0] == 3 && f.elr == 0x400000);
+	t->process = NULL;
+}
+
+KTEST(syscall_interrupted)
+{
+	struct process *p = process_create(NULL, "interrupted");
+	struct fdtable *files = fdtable_create();
+	struct file *f = file_create(&interrupted_ops, FILE_RDWR, NULL, NULL);
+	struct crew crew = { 0 };
+
+	KT_CHECK(p && files && f && fdtable_install(files, f, 3, false, 16) == 3);
+	p->files = files;
+	crew_add(&crew, read_interrupted, p, ~(cpumask_t)0);
+	crew_join(&crew);
+	p->files = NULL;
+	fdtable_put(files);
+	process_abandon(p);
 }
 
 /* --- a timer every 100 us on each CPU while real programs make calls: the debug image sums each frame -------------------- */

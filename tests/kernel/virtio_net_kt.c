@@ -462,7 +462,7 @@ static struct pbuf *send_frame(struct player *p, size_t n, uint32_t tag)
 	return NULL;
 }
 
-static void reclaim(void *unused)
+static void reclaim(void *unused) __requires(net_core)
 {
 	(void)net_if_poll_all();
 }
@@ -711,6 +711,164 @@ KTEST(vnet_flood_unresolvable)
 	KT_CHECK(sent == many);
 	KT_CHECK(atomic_load_relaxed(&arp_requests) > 500);
 	KT_CHECK(deepest.used < deepest.size / 2);
+	stop(p);
+}
+
+/* --- the receive ring while the stack keeps what came ----------------------------------------------------------------- */
+
+#define HOARD 600
+
+static struct {
+	struct pbuf *kept[HOARD];
+	uint32_t n; /* [atomic] */
+} hoard;
+
+static err_t hoard_frame(struct pbuf *q, struct netif *netif)
+{
+	if (q->tot_len == 100 && hoard.n < HOARD)
+		hoard.kept[hoard.n++] = q;
+	else
+		pbuf_free(q);
+	return ERR_OK;
+}
+
+static uint64_t dropped(void)
+{
+	struct net_usage u;
+
+	net_usage(&u);
+	return u.rx_dropped;
+}
+
+/* Send frames, each when the one before was kept or dropped, until n are kept or so many dropped. */
+static void hoard_until(struct player *p, uint32_t n, uint64_t drops)
+{
+	uint64_t end = crew_deadline_ms(CREW_HANG_MS), before = dropped();
+
+	while (READ_ONCE(hoard.n) < n && dropped() < before + drops && clock_now_ns() < end) {
+		uint64_t was = READ_ONCE(hoard.n) + dropped();
+		struct pbuf *q;
+
+		net_lock();
+		q = send_frame(p, 100, 1);
+		if (q)
+			pbuf_free(q);
+		net_unlock();
+		while (READ_ONCE(hoard.n) + dropped() == was && clock_now_ns() < end)
+			sched_yield();
+	}
+	KT_CHECK(clock_now_ns() < end);
+}
+
+static unsigned posted(void)
+{
+	struct net_usage u;
+
+	net_usage(&u);
+	return u.rx_posted;
+}
+
+/* While there is memory the ring is filled up again; when there is none, frames are dropped before its last buffers
+ * are. Afterwards all are back. */
+KTEST(vnet_receive_ring_stays_filled)
+{
+	struct player *p = start(MODERN);
+	unsigned all, ring, limit;
+	struct netif *netif;
+
+	if (!p)
+		return;
+	netif = (struct netif *)p->ifc;
+	ring = p->v->nd.rx_ring;
+	nap(100);
+	all = posted();
+	hoard.n = 0;
+	net_lock();
+	netif->input = hoard_frame;
+	net_unlock();
+	hoard_until(p, ring - 40, 50);
+	KT_CHECK(hoard.n == ring - 40);
+	KT_CHECK(posted() >= all - ring / 2);
+	net_lock();
+	limit = net_if_limit_rx(0);
+	net_unlock();
+	hoard_until(p, HOARD, 50);
+	KT_CHECK(hoard.n < HOARD);
+	KT_CHECK(posted() >= all - ring + 15);
+	net_lock();
+	netif->input = ethernet_input;
+	net_if_limit_rx(limit);
+	while (hoard.n)
+		pbuf_free(hoard.kept[--hoard.n]);
+	net_unlock();
+	KT_CHECK(posted() == all);
+	stop(p);
+}
+
+/* --- back-pressure ------------------------------------------------------------------------------------------------------ */
+
+static void await_held(struct player *p, unsigned n)
+{
+	uint64_t end = crew_deadline_ms(CREW_HANG_MS);
+
+	while (READ_ONCE(p->nr_held) != n && clock_now_ns() < end)
+		nap(1);
+	KT_CHECK(READ_ONCE(p->nr_held) == n);
+}
+
+/* Frames that nobody answers, as many as the ring takes; and a segment that finds no room. */
+static void fill_ring(struct player *p, struct file *out)
+{
+	uint64_t end = crew_deadline_ms(CREW_HANG_MS), full;
+	struct pbuf *q;
+	unsigned n = 0;
+
+	atomic_store_relaxed(&p->hold_tx, 1);
+	atomic_store_relaxed(&p->silent, 1);
+	net_lock();
+	for (; (q = send_frame(p, 100, n)) != NULL; n++)
+		pbuf_free(q);
+	full = net_counters.tx_full;
+	net_unlock();
+	await_held(p, n);
+	atomic_store_relaxed(&p->silent, 0);
+	KT_CHECK(file_write_kernel(out, "refused", 7) == 7);
+	while (READ_ONCE(net_counters.tx_full) == full && clock_now_ns() < end)
+		nap(1);
+	KT_CHECK(net_counters.tx_full > full);
+}
+
+/* What was refused for want of room goes when there is room again. NET_CORE is held all the while, so no timer of
+ * TCP's can be what sends it. */
+KTEST(vnet_refused_is_sent_when_there_is_room)
+{
+	struct player *p = start(MODERN);
+	struct file *listener, *client, *server;
+	uint64_t end = crew_deadline_ms(CREW_HANG_MS), frames;
+	char buf[8];
+
+	if (!p)
+		return;
+	listener = player_listen();
+	if (!player_connect(listener, &client, &server))
+		return;
+	nap(100);
+	fill_ring(p, client);
+	net_lock();
+	frames = READ_ONCE(p->frames);
+	atomic_store_relaxed(&p->hold_tx, 0);
+	player_poke(p);
+	await_held(p, 0);
+	(void)net_if_poll_all();
+	net_if_flush_all();
+	while (READ_ONCE(p->frames) == frames && clock_now_ns() < end)
+		nap(1);
+	KT_CHECK(READ_ONCE(p->frames) > frames);
+	net_unlock();
+	KT_CHECK(file_read_kernel(server, buf, sizeof(buf)) == 7);
+	file_put(client);
+	file_put(server);
+	file_put(listener);
 	stop(p);
 }
 

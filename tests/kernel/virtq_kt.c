@@ -179,6 +179,63 @@ KTEST(vq_storm_plain)
 	storm(0, 16);
 }
 
+/* Submit n, one kick; how often the device was told. */
+static uint64_t told(struct storm *s, unsigned n)
+{
+	uint64_t before = atomic_load_relaxed(&s->m.notifies);
+
+	for (unsigned i = 0; i < n; i++) {
+		struct virtq_piece p = { virt_to_phys(&s->requests[i]), 8, false };
+
+		KT_CHECK(virtq_submit(&s->vq, &p, 1, s) == 0);
+	}
+	virtq_kick(&s->vq);
+	return atomic_load_relaxed(&s->m.notifies) - before;
+}
+
+/* The device takes all and gives it back. */
+static void serve(struct storm *s)
+{
+	struct virtq_done done[4];
+	struct model_buffer b;
+
+	while (model_take(&s->m, 0, &b))
+		model_used(&s->m, &b, 0);
+	while (virtq_collect(&s->vq, done, ARRAY_SIZE(done)) > 0)
+		;
+}
+
+/* A device that has taken all there was is told once of the next, be it one buffer or several; one that still has
+ * some to take, or does not want to hear, is not. */
+static void notifies(uint64_t features)
+{
+	struct storm *s = storm_start(features, 16);
+
+	if (!s)
+		return;
+	for (unsigned i = 0; i < 500; i++) {
+		bool again = told(s, 1 + i % 3) != 1;
+
+		if (features & BIT(VIRTIO_RING_F_EVENT_IDX))
+			again |= told(s, 2) != 0;
+		serve(s);
+		if (again) {
+			kt_fail(__FILE__, __LINE__, "told once, and not again");
+			break;
+		}
+	}
+	model_wish_notify(&s->m, 0, false);
+	KT_CHECK(told(s, 1) == 0);
+	serve(s);
+	storm_end(s);
+}
+
+KTEST(vq_tells_once)
+{
+	notifies(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_RING_F_EVENT_IDX));
+	notifies(0);
+}
+
 static void publish_again(void *arg)
 {
 	struct storm *s = arg;
