@@ -252,7 +252,8 @@ static void polls(void)
 
 static int become_true(void *arg)
 {
-	char *args[] = { "true", NULL };
+	static char name[] = "true";
+	char *args[] = { name, NULL };
 
 	(void)arg;
 	execve("/bin/true", args, environ);
