@@ -29,7 +29,7 @@
 #include "net/net.h"
 
 #define RX_BUDGET	64
-#define RX_LOW		16   /* posted: below it a frame is dropped rather than its buffer lost */
+#define RX_LOW		16 /* posted, or half a ring: below it a frame is dropped, its buffer kept */
 #define FRAME_MAX	1518 /* 1500 bytes, Ethernet header, VLAN tag */
 #define HEADROOM_MAX	12
 #define RX_PAD		6 /* at most, the headroom being even: puts what TCP carries at a multiple of 8 */
@@ -217,17 +217,18 @@ static bool shed_out_of_order(void)
 static void rx_frame(struct interface *i, const struct netdev_frame *f)
 {
 	struct rx_buffer *b = f->cookie;
+	unsigned low = MIN((unsigned)RX_LOW, i->dev->rx_ring / 2);
 
 	ASSERT(b->ifc == i && !b->with_stack && i->posted > 0);
 	i->posted--;
 	net_counters.rx_frames++;
 	if (f->len < ETHERNET_HEADER || f->len > FRAME_MAX)
 		return rx_discard(b, &net_counters.rx_bad);
-	if (i->posted < RX_LOW)
+	if (i->posted < low)
 		rx_fill(i);
-	while (i->posted < RX_LOW && shed_out_of_order())
+	while (i->posted < low && shed_out_of_order())
 		rx_fill(i);
-	if (i->posted < RX_LOW)
+	if (i->posted < low)
 		return rx_discard(b, &net_counters.rx_no_memory);
 	if (is_early(i, f))
 		i->early[i->nr_early++] = *f;

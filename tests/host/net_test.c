@@ -418,6 +418,16 @@ TEST(net_bulk_small_rings)
 	close_all();
 }
 
+TEST(net_tiny_ring)
+{
+	/* fewer buffers than are kept for a device with many */
+	wire.rx_ring = 4;
+	connect_pair();
+	bulk(100000, 20000);
+	CHECK(net_counters.rx_delivered > 0);
+	close_all();
+}
+
 TEST(net_tail_loss)
 {
 	/* the last segment is lost: sent again within 300 ms */
