@@ -95,9 +95,12 @@ void thread_join(struct thread *t);
 
 /* Set notify bits and wake t if it sleeps in a mode that they end. Context: any but irq; caller may hold SIGHAND. */
 void thread_notify(struct thread *t, uint32_t bits);
+/* Of the current thread before its return to user mode: the acquire is a load after every earlier store-release (LDAR
+ * after STLR), and so after its on_cpu was stored, and the run queue unlocked. Pairs with thread_notify(), which sets the bits,
+ * then looks at on_cpu: one of the two sees the other. */
 static inline bool thread_killed(const struct thread *t)
 {
-	return READ_ONCE(t->notify) & NOTIFY_KILL;
+	return atomic_load_acquire(&t->notify) & NOTIFY_KILL;
 }
 
 int thread_set_nice(struct thread *t, int nice) __must_check;
