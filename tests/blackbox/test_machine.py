@@ -6,6 +6,7 @@ import shlex
 import struct
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -51,6 +52,15 @@ def test_command_line_word(words):
             hello(g)
         hello_lines = g.ssh("hello", "500", "0", check=True).stdout.splitlines()
         assert len(hello_lines) == 500
+
+
+@pytest.mark.parametrize("smp", [1, 4, 8])
+def test_time_does_not_run_faster_with_more_cpus(boot, smp):
+    """X-16: three seconds asleep in the guest are three seconds here, or more on a loaded host, never fewer."""
+    guest = boot(smp=smp)
+    begin = time.monotonic()
+    guest.ssh("hello", "2", "3000", check=True)
+    assert time.monotonic() - begin >= 2.97
 
 
 def qemu_words(smp=1, image="debug", mem="128M", drop=(), add=()):
