@@ -240,6 +240,17 @@ static int make_stack(struct stack_class *c, uintptr_t *lo)
 	return err;
 }
 
+/* As page_alloc() leaves pages, so that a test can tell how deep it was used. Through the linear map: hosted tests have
+ * no other. */
+static void fill_stack(uintptr_t lo, size_t size)
+{
+	struct pgtable pt = kernel_table();
+
+	for (uintptr_t va = lo; va < lo + size; va += PAGE_SIZE)
+		memset(phys_to_virt(arch_pte_addr(pte_get(pgtable_leaf(&pt, va, false)))),
+		       PAGE_POISON_ALLOC, PAGE_SIZE);
+}
+
 int kstack_alloc(struct kstack *out, size_t size)
 {
 	struct stack_class *c = class_of(size);
@@ -252,9 +263,8 @@ int kstack_alloc(struct kstack *out, size_t size)
 			return err;
 	}
 	kasan_unpoison((const void *)lo, size);
-	/* as page_alloc() left it, so that a test can tell how deep it was used */
 	if (MM_DEBUG)
-		memset((void *)lo, PAGE_POISON_ALLOC, size);
+		fill_stack(lo, size);
 	out->lo = lo;
 	out->hi = lo + size;
 	return 0;
