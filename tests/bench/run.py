@@ -167,7 +167,8 @@ def selftest():
     assert sorted(k for names in Bench.GROUP_ROWS.values() for k in names) == sorted(keys)
     with hostload.Foreign() as foreign:
         sum(i * i for i in range(100000))
-    assert 0 <= foreign.percent <= 100 * os.cpu_count() + 100
+    # Over so short a time one tick more or less is hundreds of percent: no upper bound holds.
+    assert foreign.percent >= 0
     print("1 passed, 0 failed")
 
 
