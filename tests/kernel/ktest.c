@@ -12,6 +12,7 @@
 #include "kernel/core/percpu.h"
 #include "kernel/core/random.h"
 #include "lib/atomic.h"
+#include "lib/fmt.h"
 #include "lib/string.h"
 #include "mm/phys/kstack.h"
 #include "mm/phys/page.h"
@@ -176,10 +177,13 @@ static bool run_one(const struct ktest *t)
 		(void)run_in_thread(t);
 		after = settled_account(&before, 2 * NS_PER_S);
 		if (grew(&before, &after)) {
-			kt_fail(__FILE__, __LINE__, "the test leaves something behind");
-			log_info("ktest: %s: %lu pages, %lu slab bytes before; %lu and %lu after",
-				 t->name, before.pages, before.slab_bytes, after.pages,
-				 after.slab_bytes);
+			char what[128];
+
+			fmt_print(
+				what, sizeof(what),
+				"it leaves something behind: %lu pages, %lu slab bytes before; %lu and %lu after",
+				before.pages, before.slab_bytes, after.pages, after.slab_bytes);
+			kt_fail(__FILE__, __LINE__, what);
 		}
 	}
 	if (!failed)
