@@ -78,35 +78,35 @@ uint32_t net_random(void)
 	return random_u32();
 }
 
-/* lwIP takes it for a bug when it gets no memory for a timer. It has at most a dozen: for them there is a reserve.
- * Their size tells them from whatever else it allocates by the thousand. */
+/* lwIP takes it for a bug when it gets no memory for a timer. It has at most a dozen, so they have a pool of their own
+ * and are never in the slab's account. Their size tells them from whatever else it allocates by the thousand. */
 #define TIMER_SIZE LWIP_MEM_ALIGN_SIZE(sizeof(struct sys_timeo))
 static_assert(TIMER_SIZE != LWIP_MEM_ALIGN_SIZE(sizeof(struct tcp_seg)) &&
 		      TIMER_SIZE != LWIP_MEM_ALIGN_SIZE(sizeof(struct pbuf)),
 	      "timers are told apart by their size");
-static struct reserve {
+static struct timer_slot {
 	uint8_t memory[TIMER_SIZE] __aligned(8);
 	bool taken; /* [NET_CORE] */
-} reserve[16];
+} timer_pool[16];
 
-static void *reserve_take(void)
+static void *timer_take(void)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(reserve); i++) {
-		if (!reserve[i].taken) {
-			reserve[i].taken = true;
-			return reserve[i].memory;
+	for (size_t i = 0; i < ARRAY_SIZE(timer_pool); i++) {
+		if (!timer_pool[i].taken) {
+			timer_pool[i].taken = true;
+			return timer_pool[i].memory;
 		}
 	}
 	return NULL;
 }
 
-static bool reserve_free(void *p)
+static bool timer_give(void *p)
 {
-	uintptr_t off = (uintptr_t)p - (uintptr_t)reserve;
+	uintptr_t off = (uintptr_t)p - (uintptr_t)timer_pool;
 
-	if (off >= sizeof(reserve))
+	if (off >= sizeof(timer_pool))
 		return false;
-	reserve[off / sizeof(reserve[0])].taken = false;
+	timer_pool[off / sizeof(timer_pool[0])].taken = false;
 	return true;
 }
 
@@ -116,8 +116,8 @@ void *net_mem_alloc(size_t size)
 	void *p;
 
 	net_assert_core();
-	p = kmalloc(size);
-	return p || size != TIMER_SIZE ? p : reserve_take();
+	p = size == TIMER_SIZE ? timer_take() : NULL;
+	return p ? p : kmalloc(size);
 }
 
 void *net_mem_calloc(size_t n, size_t size)
@@ -129,7 +129,7 @@ void *net_mem_calloc(size_t n, size_t size)
 void net_mem_free(void *p)
 {
 	net_assert_core();
-	if (!reserve_free(p))
+	if (!timer_give(p))
 		kfree(p);
 }
 
