@@ -104,7 +104,7 @@ static int fault_copy(struct vm_space *s, const struct vm_region *r, vaddr_t va,
 	struct page *copy;
 
 	ASSERT(refcount_read(&p->ref) >= 1);
-	if ((r->prot & VM_SHARED) || ((p->flags & PAGE_ANON) && refcount_read(&p->ref) == 1)) {
+	if ((r->prot & VM_SHARED) || page_is_sole(p)) {
 		pte_set(e, vm_entry(r, p, true));
 		asid_flush_page(&s->asid, va);
 		return 0;

@@ -6,9 +6,6 @@
 
 #include "lib/errno.h"
 
-/* Above this many pages, the whole ASID goes. */
-#define FLUSH_PAGES_MAX 8
-
 /* --- entries ---------------------------------------------------------------------------------------------------------- */
 
 pte_t vm_entry(const struct vm_region *r, const struct page *p, bool write)
@@ -25,7 +22,13 @@ pte_t vm_entry(const struct vm_region *r, const struct page *p, bool write)
 	return r->prot & VM_PROT ? e : e & ~PTE_VALID_BIT;
 }
 
-static void invalidate(struct gather *g, bool all)
+void gather_note(struct gather *g, vaddr_t va)
+{
+	if (g->n <= FLUSH_PAGES_MAX)
+		g->va[g->n++] = va;
+}
+
+void gather_invalidate(struct gather *g, bool all)
 {
 	if (all || g->n > FLUSH_PAGES_MAX) {
 		asid_flush_all(&g->space->asid);
@@ -37,7 +40,7 @@ static void invalidate(struct gather *g, bool all)
 
 static void gather_finish(struct gather *g, bool all)
 {
-	invalidate(g, all);
+	gather_invalidate(g, all);
 	for (unsigned i = 0; i < g->n; i++)
 		page_put(g->page[i]);
 	g->n = 0;
@@ -260,14 +263,12 @@ static void protect_leaf(vaddr_t va, pte_t *e, void *arg)
 {
 	struct protect *p = arg;
 	struct page *pg = page_of_phys(arch_pte_addr(pte_get(e)));
-	bool sole = (pg->flags & PAGE_ANON) && refcount_read(&pg->ref) == 1;
-	bool write = (p->r->prot & VM_WRITE) && (sole || (p->r->prot & VM_SHARED));
+	bool write = (p->r->prot & VM_WRITE) && (page_is_sole(pg) || (p->r->prot & VM_SHARED));
 
 	if (p->r->prot & VM_EXEC)
 		vm_sync_page(pg);
 	pte_set(e, vm_entry(p->r, pg, write));
-	if (p->g.n <= FLUSH_PAGES_MAX)
-		p->g.va[p->g.n++] = va;
+	gather_note(&p->g, va);
 }
 
 static int protect_locked(struct vm_space *s, vaddr_t start, vaddr_t end, unsigned prot,
@@ -285,7 +286,7 @@ static int protect_locked(struct vm_space *s, vaddr_t start, vaddr_t end, unsign
 		r->prot = (r->prot & ~VM_PROT) | prot;
 		s->generation++;
 		pgtable_walk(&s->table, r->start, r->end, protect_leaf, &p);
-		invalidate(&p.g, false);
+		gather_invalidate(&p.g, false);
 		/* a neighbour that joins has this protection already */
 		r = region_merge(s, r);
 	}

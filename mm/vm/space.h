@@ -85,6 +85,9 @@ struct vm_space {
 
 /* NULL: no memory. */
 struct vm_space *vm_space_create(void) __must_check;
+/* A copy of from, as fork(2) makes it: private pages are shared until either side writes, shared ones for good.
+ * 0 and *out with one reference, or -ENOMEM. Context: thread. */
+int vm_space_fork(struct vm_space *from, struct vm_space **out) __must_check;
 void vm_space_get(struct vm_space *s);
 void vm_space_put(struct vm_space *s); /* may sleep */
 

@@ -22,8 +22,7 @@ static void check_leaf(vaddr_t va, pte_t *e, void *arg)
 	if (arch_pte_valid(v) && (arch_pte_prot(v) & PTE_WRITE)) {
 		ASSERT(c->r->prot & VM_WRITE);
 		/* I-VM-4 */
-		ASSERT((c->r->prot & VM_SHARED) ||
-		       ((p->flags & PAGE_ANON) && refcount_read(&p->ref) == 1));
+		ASSERT((c->r->prot & VM_SHARED) || page_is_sole(p));
 	}
 	c->pages++;
 }

@@ -21,6 +21,12 @@
 	BIT(0) /* [init] private to whoever holds references: writable in place by a sole owner */
 #define PAGE_SYNCED BIT(1) /* [atomic] the instruction cache has been made to see it */
 
+/* May a private mapping that holds a reference write to it in place? Only a space whose lock is held can add one. */
+static inline bool page_is_sole(const struct page *p)
+{
+	return (p->flags & PAGE_ANON) && refcount_read(&p->ref) == 1;
+}
+
 /* --- region.c: the tree ------------------------------------------------------------------------------------------- */
 
 void regions_init(void);
@@ -63,12 +69,18 @@ void vm_sync_page(struct page *p);
 
 /* Pages on their way out: entries cleared, then one invalidation, then the references dropped. */
 #define GATHER_MAX 32
+/* Above this many pages, the whole ASID goes. */
+#define FLUSH_PAGES_MAX 8
 struct gather {
 	struct vm_space *space;
 	unsigned n;
 	struct page *page[GATHER_MAX];
 	vaddr_t va[GATHER_MAX];
 };
+/* An entry whose page stays has lost access. */
+void gather_note(struct gather *g, vaddr_t va);
+/* Tell the TLBs; all: tables went too. */
+void gather_invalidate(struct gather *g, bool all);
 /* Take all pages of [start, end) out of the table, and tables that are left empty. */
 void vm_clear_range(struct vm_space *s, vaddr_t start, vaddr_t end) __requires(s->lock);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* sources: lib/refcount.c lib/rbtree.c mm/phys/boot.c mm/phys/buddy.c mm/phys/page.c mm/phys/page_check.c mm/phys/slab.c mm/phys/slab_check.c mm/phys/kmalloc.c */
-/* sources: mm/phys/pgtable.c mm/phys/asid.c mm/phys/kstack.c mm/vm/region.c mm/vm/space.c mm/vm/space_check.c mm/vm/map.c mm/vm/fault.c */
+/* sources: mm/phys/pgtable.c mm/phys/asid.c mm/phys/kstack.c mm/vm/region.c mm/vm/space.c mm/vm/space_check.c mm/vm/map.c mm/vm/fault.c mm/vm/fork.c */
 /* sources: mm/vm/user_copy.c tests/kernel/memory_backing.c tests/kernel/kernel_table.c */
 /* sources: tests/host/shim/core.c tests/host/shim/arch.c tests/host/shim/mutex.c tests/host/shim/thread.c */
 /* Address spaces against a byte-a-page model: random map, unmap, protect, brk, discard, writes and reads. */
@@ -251,6 +251,142 @@ TEST(space_matches_model)
 	self_thread.space = NULL;
 	vm_space_put(t);
 	CHECK_EQ(slab_bytes_in_use(), used);
+	CHECK_EQ(free_pages(), before);
+}
+
+static struct vm_space *forked(struct vm_space *s)
+{
+	struct vm_space *copy = NULL;
+
+	CHECK_EQ(vm_space_fork(s, &copy), 0);
+	CHECK_EQ(copy->pages, s->pages);
+	CHECK_EQ(copy->nr_regions, s->nr_regions);
+	vm_check(copy);
+	vm_check(s);
+	return copy;
+}
+
+/* MS-006, X-03, X-04: spaces that fork from each other, each against a model of its own: a copy shows what the original
+ * showed, and from then on neither sees what the other does. */
+TEST(forks_match_models)
+{
+	enum { SPACES = 4 };
+	static struct model m[SPACES];
+	struct vm_space *s[SPACES] = { boot(32 * MIB) };
+	uint64_t before, used;
+
+	for (unsigned i = 0; i < PAGES; i++)
+		for (unsigned k = 0; k < SPACES; k++)
+			m[k].file_value[i] = (uint8_t)(i * 7);
+	for (unsigned i = 0; i < PAGES; i++)
+		memset(reserved_bytes + i * PAGE_SIZE, (uint8_t)(i * 7), PAGE_SIZE);
+	file = vm_backing_memory_create(reserved_bytes, PAGES * PAGE_SIZE);
+	CHECK(file != NULL);
+	vm_space_put(s[0]);
+	before = free_pages();
+	used = slab_bytes_in_use();
+	for (unsigned i = 0; i < SPACES; i++)
+		s[i] = vm_space_create();
+	for (int n = 0; n < 40000 * test_scale; n++) {
+		unsigned k = (unsigned)test_below(SPACES), to = (unsigned)test_below(SPACES);
+
+		if (k != to && test_below(32) == 0) {
+			self_thread.space = NULL;
+			vm_space_put(s[to]);
+			s[to] = forked(s[k]);
+			m[to] = m[k];
+		}
+		self_thread.space = s[to];
+		step(s[to], &m[to]);
+		self_thread.space = s[k];
+		check_page(s[k], &m[k], (unsigned)test_below(PAGES));
+		if (n % 500 == 0)
+			for (unsigned i = 0; i < PAGES; i++)
+				check_page(s[k], &m[k], i);
+	}
+	self_thread.space = NULL;
+	for (unsigned i = 0; i < SPACES; i++) {
+		vm_check(s[i]);
+		vm_space_put(s[i]);
+	}
+	vm_space_reap();
+	CHECK_EQ(slab_bytes_in_use(), used);
+	CHECK_EQ(free_pages(), before);
+}
+
+/* The account of one page through fork, a write by each side, and the end of one: shared, copied once, reused. */
+TEST(fork_shares_then_copies_once)
+{
+	struct vm_space *s = boot(32 * MIB), *copy;
+	uint64_t before;
+	vaddr_t at;
+	char c = 'a';
+	pte_t *e;
+
+	CHECK_EQ(vm_map(s, 0, 64 * PAGE_SIZE, VM_READ | VM_WRITE, NULL, 0, &at), 0);
+	for (unsigned i = 0; i < 64; i++)
+		CHECK_EQ(vm_write(s, at + i * PAGE_SIZE, &c, 1), 0);
+	s->brk_start = s->brk = 0x300000;
+	copy = forked(s);
+	CHECK_EQ(copy->brk, 0x300000);
+	CHECK_EQ(copy->pages, 64);
+	e = pgtable_leaf(&s->table, at, false);
+	CHECK_EQ(refcount_read(&page_of_phys(arch_pte_addr(pte_get(e)))->ref), 2);
+	before = free_pages();
+	c = 'b';
+	/* the first writer copies, the second finds itself alone */
+	CHECK_EQ(vm_write(copy, at, &c, 1), 0);
+	CHECK_EQ(free_pages(), before - 1);
+	CHECK_EQ(vm_read(s, at, &c, 1), 0);
+	CHECK_EQ(c, 'a');
+	CHECK_EQ(vm_write(s, at, &c, 1), 0);
+	CHECK_EQ(free_pages(), before - 1);
+	CHECK_EQ(vm_read(copy, at, &c, 1), 0);
+	CHECK_EQ(c, 'b');
+	/* reads make nothing writable, nor does a protection that comes and goes */
+	CHECK_EQ(vm_protect(s, at, 64 * PAGE_SIZE, 0), 0);
+	CHECK_EQ(vm_protect(s, at, 64 * PAGE_SIZE, VM_READ | VM_WRITE), 0);
+	vm_check(s);
+	vm_check(copy);
+	vm_space_put(copy);
+	/* tables and the copied page */
+	before = free_pages();
+	for (unsigned i = 0; i < 64; i++)
+		CHECK_EQ(vm_write(s, at + i * PAGE_SIZE, &c, 1), 0);
+	CHECK_EQ(free_pages(), before);
+	vm_check(s);
+}
+
+TEST(fork_nth_failure_leaks_nothing)
+{
+	struct vm_space *s = boot(32 * MIB), *copy = NULL;
+	uint64_t before, used;
+	char c = 1;
+	vaddr_t at;
+
+	for (unsigned i = 1; i < 5; i++) {
+		at = (vaddr_t)i << 30;
+		CHECK_EQ(vm_map(s, at, 3 * PAGE_SIZE, VM_READ | VM_WRITE | VM_FIXED, NULL, 0, &at),
+			 0);
+		CHECK_EQ(vm_write(s, at, &c, 1), 0);
+		CHECK_EQ(vm_write(s, at + PAGE_SIZE, &c, 1), 0);
+	}
+	vm_space_put(forked(s));
+	before = free_pages();
+	used = slab_bytes_in_use();
+	for (uint64_t n = 1; !copy; n++) {
+		CHECK(n < 100);
+		alloc_fail_after(n);
+		if (vm_space_fork(s, &copy) < 0)
+			CHECK(!copy);
+		alloc_fail_after(0);
+		vm_check(s);
+		if (!copy) {
+			CHECK_EQ(slab_bytes_in_use(), used);
+			CHECK_EQ(free_pages(), before);
+		}
+	}
+	vm_space_put(copy);
 	CHECK_EQ(free_pages(), before);
 }
 

@@ -306,6 +306,101 @@ KTEST(space_storm)
 	KT_CHECK(after.tables <= before.tables);
 }
 
+/* --- fork ------------------------------------------------------------------------------------------------------------------ */
+
+#define FORK_PAGES 24
+
+/* A copy shows one moment of the original, which one writer goes through in order again and again: no value is larger
+ * than the one before it, and the first is at most one ahead of the last. Then it is ours to change. */
+static void check_copy(struct shared *sh, struct vm_space *s, uint64_t *x)
+{
+	uint64_t first = 0, v = 0, last;
+
+	for (unsigned i = 0; i < FORK_PAGES; i++) {
+		last = v;
+		KT_CHECK(user_copy_from(&v, sh->at + i * PAGE_SIZE, sizeof(v)) == 0);
+		KT_CHECK(i == 0 || v <= last);
+		first = i == 0 ? v : first;
+	}
+	KT_CHECK(first - v <= 1);
+	for (unsigned n = 0; n < FORK_PAGES; n++) {
+		vaddr_t va = sh->at + crew_random(x) % FORK_PAGES * PAGE_SIZE + 8;
+		uint64_t mine = *x, back = 0;
+
+		KT_CHECK(user_copy_to(va, &mine, sizeof(mine)) == 0);
+		if (n % 8 == 0)
+			sched_yield();
+		KT_CHECK(user_copy_from(&back, va, sizeof(back)) == 0 && back == mine);
+	}
+	/* what the writer does meanwhile does not reach us */
+	KT_CHECK(user_copy_from(&v, sh->at, sizeof(v)) == 0 && v == first);
+	vm_check(s);
+}
+
+static void fork_and_touch(void *arg)
+{
+	struct shared *sh = arg;
+	uint64_t x = sh->seed ^ (uintptr_t)&x;
+
+	for (unsigned i = 0; i < 6 * kt_scale(); i++) {
+		struct vm_space *child, *grandchild;
+
+		if (vm_space_fork(sh->s, &child) < 0) {
+			kt_fail(__FILE__, __LINE__, "no memory for a copy");
+			break;
+		}
+		space_switch(child);
+		check_copy(sh, child, &x);
+		if (vm_space_fork(child, &grandchild) == 0) {
+			space_switch(grandchild);
+			vm_space_put(child);
+			child = grandchild;
+			vm_check(child);
+		}
+		space_switch(NULL);
+		vm_space_put(child);
+	}
+	atomic_fetch_add(&sh->stop, 1);
+}
+
+/* MS-006, X-03, X-04, PERF-006: a space forked by every CPU while its program writes; each copy is true, and in the end
+ * every page is where it was, with one owner. */
+KTEST(fork_storm)
+{
+	struct shared sh = { .s = enter(), .seed = kt_seed() };
+	struct page_stats before, after;
+	struct crew crew = { 0 };
+	uint64_t v = 1, n = MIN(cpu_count(), 4u) + 1;
+	/* the writer has a CPU to itself if it can be, so that its TLB stays full */
+	cpumask_t mine = BIT(0), others = cpu_count() > 1 ? ~mine : mine;
+
+	KT_CHECK(vm_map(sh.s, 0x40000000, FORK_PAGES * PAGE_SIZE, RW, NULL, 0, &sh.at) == 0);
+	for (unsigned i = 0; i < FORK_PAGES; i++)
+		KT_CHECK(user_copy_to(sh.at + i * PAGE_SIZE, &v, sizeof(v)) == 0);
+	vm_space_reap();
+	page_stats(&before);
+	KT_CHECK(thread_set_affinity(current_thread(), mine) == 0);
+	for (unsigned i = 0; i < n; i++)
+		crew_add(&crew, fork_and_touch, &sh, others);
+	while (atomic_load_relaxed(&sh.stop) < n) {
+		v++;
+		for (unsigned i = 0; i < FORK_PAGES; i++)
+			KT_CHECK(user_copy_to(sh.at + i * PAGE_SIZE, &v, sizeof(v)) == 0);
+		if (others == mine)
+			sched_yield();
+	}
+	KT_CHECK(thread_set_affinity(current_thread(), UINT64_MAX) == 0);
+	crew_join(&crew);
+	vm_space_reap();
+	vm_check(sh.s);
+	v++;
+	for (unsigned i = 0; i < FORK_PAGES; i++)
+		KT_CHECK(user_copy_to(sh.at + i * PAGE_SIZE, &v, sizeof(v)) == 0);
+	page_stats(&after);
+	KT_CHECK(after.user == before.user && after.tables == before.tables);
+	leave(sh.s);
+}
+
 KTEST(space_nth_failure)
 {
 	bool failed = true;

@@ -49,3 +49,9 @@ void assert_mutex_held(const struct mutex *m) __no_lock_check
 	if (!mutex_held(m))
 		BUG("mutex %s is not held", lock_class_name(m->cls));
 }
+
+void mutex_lock_pair(struct mutex *a, struct mutex *b) __no_lock_check
+{
+	mutex_lock(a < b ? a : b);
+	mutex_lock(a < b ? b : a);
+}
