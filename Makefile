@@ -203,6 +203,12 @@ build/tests-user/%: build/obj-user/tests/user/%.c.o build/obj-user/user/lib/say.
 	@mkdir -p $(@D)
 	$(Q)$(call link_user,$(filter %.o,$^),$@)
 
+# The programs of the differential ring, which run under tern and under Linux.
+build/tests-diff/%: build/obj-user/tests/diff/%.c.o build/obj-user/tests/diff/lib/diff.c.o
+	$(call say,USERLD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(call link_user,$(filter %.o,$^),$@)
+
 # stdcheck's heap must not care where bss ends: the layouts of seeds/001, and one that is not aligned.
 STDCHECK_LAYOUTS := 401000 402000 402008
 STDCHECK_BINS	 := $(patsubst %,build/tests-user/stdcheck-%,$(STDCHECK_LAYOUTS))
@@ -223,6 +229,7 @@ build/bench/control: build/obj-user/tests/bench/control.c.o build/obj-user/user/
 # ---- the built-in files: the skeleton user/root and the programs in /bin ------------------------------
 
 USER_BINS := $(addprefix $U/,$(USER_NAMES))
+DIFF_BINS := $(patsubst tests/diff/%.c,build/tests-diff/%,$(wildcard tests/diff/*.c))
 TEST_BINS := $(addprefix build/tests-user/,$(TEST_NAMES)) $(STDCHECK_BINS)
 
 build/initramfs.cpio: $(USER_BINS) $(shell find user/root -type f 2>/dev/null | sort) user/root.list scripts/mkcpio.py
@@ -246,6 +253,7 @@ $(O)/obj/initramfs.o: build/initramfs.cpio
 # Compile everything, link nothing.
 objs: $(OBJS)
 user: build/initramfs.cpio build/tests.cpio
+diff: $(DIFF_BINS)
 run:
 	scripts/run-qemu.sh
 test:
@@ -280,6 +288,7 @@ help:
 		'make DEBUG=1 SAN=address   build/asan/Image: the same under KASAN and UBSan' \
 		'make objs          compile everything, link nothing' \
 		'make user          user programs and the cpio archives' \
+		'make diff          the programs of the differential ring' \
 		'make run           boot and say how to log in (scripts/run-qemu.sh)' \
 		'make test          all four test rings (scripts/test.sh)' \
 		'make host          host unit tests' \
@@ -294,4 +303,4 @@ help:
 		'Settings: V=1 shows commands, WERROR=1 makes warnings errors.'
 
 FORCE:
-.PHONY: all objs user run test host fuzz lint analyze bench stats fmt clean help FORCE
+.PHONY: all objs user diff run test host fuzz lint analyze bench stats fmt clean help FORCE

@@ -19,7 +19,8 @@ selections (default: every ring, as long as a pull request may take)
   fuzz           the fuzz targets, some seconds each
   kernel         ring 2: tests inside the booted kernel, on 1, 2, 4 and 8 CPUs
   user           ring 3: torture programs inside the guest
-  blackbox       ring 4: real clients from outside
+  diff           ring 4: the same programs under Linux and under tern; what Linux said is kept
+  blackbox       ring 5: real clients from outside
   soak MINUTES   sessions, downloads, uploads and kills, for MINUTES at each CPU count (default 1)
 
 options
@@ -36,7 +37,7 @@ size=suite rings="" filter="" install=yes build=yes minutes=""
 while [ $# -gt 0 ]; do
 	case $1 in
 	quick | all) size=$1 ;;
-	lint | host | fuzz | kernel | user | blackbox) rings="$rings $1" ;;
+	lint | host | fuzz | kernel | user | diff | blackbox) rings="$rings $1" ;;
 	soak)
 		rings="$rings soak" minutes=1
 		if is_number "${2-}"; then
@@ -57,7 +58,7 @@ while [ $# -gt 0 ]; do
 	shift
 done
 if [ -z "$rings" ]; then
-	rings="lint host fuzz kernel user blackbox soak"
+	rings="lint host fuzz kernel user diff blackbox soak"
 	[ $size != quick ] || rings="lint host fuzz kernel blackbox"
 fi
 
@@ -70,7 +71,7 @@ if [ $build = yes ]; then
 	say "== set-up"
 	set_up "$install" "" --tests
 	case $rings in
-	*kernel* | *user* | *blackbox* | *soak*)
+	*kernel* | *user* | *diff* | *blackbox* | *soak*)
 		set_up "$install" debug --tests
 		make -s build/tests.cpio >&2 || die "the torture programs do not build: see above"
 		;;
@@ -189,6 +190,14 @@ ring_blackbox() {
 
 ring_user() {
 	"$PYTHON" tests/user/run.py -k "$filter"
+}
+
+# Before a release, what Linux says is asked again.
+ring_diff() {
+	local status=0
+	"$PYTHON" tests/diff/run.py -k "$filter" || status=1
+	[ $size != all ] || "$PYTHON" tests/diff/run.py --again -k "$filter" || status=1
+	return $status
 }
 
 ring_soak() {
