@@ -226,15 +226,17 @@ build/bench/control: build/obj-user/tests/bench/control.c.o build/obj-user/user/
 	@mkdir -p $(@D)
 	$(Q)$(call link_user,$(filter %.o,$^),$@)
 
-# ---- the built-in files: the skeleton user/root and the programs in /bin ------------------------------
+# ---- the built-in files: the skeleton user/root, BusyBox and our programs in /bin ------------------------------
 
 USER_BINS := $(addprefix $U/,$(USER_NAMES))
 DIFF_BINS := $(patsubst tests/diff/%.c,build/tests-diff/%,$(wildcard tests/diff/*.c))
 TEST_BINS := $(addprefix build/tests-user/,$(TEST_NAMES)) $(STDCHECK_BINS)
 
-build/initramfs.cpio: $(USER_BINS) $(shell find user/root -type f 2>/dev/null | sort) user/root.list scripts/mkcpio.py
+BUSYBOX	  := deps/busybox-static/bin/busybox
+
+build/initramfs.cpio: $(USER_BINS) $(BUSYBOX) $(shell find user/root -type f 2>/dev/null | sort) user/root.list scripts/mkcpio.py
 	$(call say,CPIO,$@)
-	$(Q)$(PYTHON) scripts/mkcpio.py --strip $(STRIP) --list user/root.list --tree user/root -o $@ \
+	$(Q)$(PYTHON) scripts/mkcpio.py --strip $(STRIP) --list user/root.list --tree user/root --busybox $(BUSYBOX) -o $@ \
 		$(foreach b,$(USER_BINS),/bin/$(notdir $(b))=$(b))
 
 # Laid over the built-in files by test runs: the torture programs in /tests.

@@ -7,7 +7,6 @@
 #include "drivers/tty/tty.h"
 #include "drivers/virtio/virtio.h"
 #include "fs/vfs.h"
-#include "kernel/console.h"
 #include "kernel/core/clock.h"
 #include "kernel/core/irq.h"
 #include "kernel/core/kasan.h"
@@ -17,6 +16,7 @@
 #include "kernel/core/percpu.h"
 #include "kernel/core/perturb.h"
 #include "kernel/core/random.h"
+#include "kernel/init.h"
 #include "kernel/proc/lifecycle.h"
 #include "kernel/procinfo.h"
 #include "kernel/seed.h"
@@ -61,8 +61,9 @@ static void boot_thread_main(void *arg)
 	log_info("tern: up after %lu us", (unsigned long)(clock_now_ns() / NS_PER_US));
 	if (tests)
 		ktest_run_all(tests);
+	init_start(); /* pid 1, or run= */
 	want(ssh_server_start(), "ssh server");
-	console_start(); /* a shell on the console, or run= */
+	init_wait();
 }
 
 static void start_chips(void)

@@ -8,6 +8,7 @@
 #include "kernel/exit.h"
 #include "kernel/proc/lifecycle.h"
 #include "lib/errno.h"
+#include "lib/string.h"
 
 static int add_strings(struct exec_args *args, const char *const *list, unsigned *count)
 {
@@ -20,16 +21,16 @@ static int add_strings(struct exec_args *args, const char *const *list, unsigned
 	return err;
 }
 
-static void set_user(struct process *p, uint32_t uid, uint32_t gid)
+static void set_user(struct process *p, const struct spawn_args *a)
 {
-	p->cred = (struct credentials){ .uid = uid,
-					.euid = uid,
-					.suid = uid,
-					.fsuid = uid,
-					.gid = gid,
-					.egid = gid,
-					.sgid = gid,
-					.fsgid = gid };
+	struct credentials *c = &p->cred;
+
+	ASSERT(a->nr_groups <= CRED_GROUPS);
+	c->uid = c->euid = c->suid = c->fsuid = a->uid;
+	c->gid = c->egid = c->sgid = c->fsgid = a->gid;
+	c->nr_groups = a->nr_groups;
+	if (a->nr_groups > 0)
+		memcpy(c->groups, a->groups, a->nr_groups * sizeof(c->groups[0]));
 }
 
 static int set_stdio(struct process *p, const struct spawn_args *a)
@@ -112,7 +113,7 @@ int process_spawn(const struct spawn_args *a, struct process **out)
 
 	if (!p)
 		return -ENOMEM;
-	set_user(p, a->uid, a->gid);
+	set_user(p, a);
 	err = set_surroundings(p, a);
 	if (err == 0)
 		err = load_program(p, a);

@@ -12,6 +12,8 @@ struct spawn_args {
 	const char *const *envp;
 	const char *cwd; /* NULL: "/" */
 	uint32_t uid, gid;
+	const uint32_t *groups; /* supplementary ones, nr_groups of them, at most CRED_GROUPS */
+	unsigned nr_groups;
 	struct file *stdio[3]; /* each gets a reference of its own; the caller keeps its */
 	struct file
 		*tty; /* NULL, or the slave to become the controlling terminal of the new session */

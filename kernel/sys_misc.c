@@ -203,17 +203,19 @@ int64_t sys_getrandom(const uint64_t a[6])
 
 int64_t sys_reboot(const uint64_t a[6])
 {
+	bool restart = (uint32_t)a[2] == LINUX_REBOOT_CMD_RESTART;
+
 	if (current_process()->cred.euid != 0)
 		return -EPERM;
 	if ((uint32_t)a[0] != LINUX_REBOOT_MAGIC1 || (uint32_t)a[1] != LINUX_REBOOT_MAGIC2)
 		return -EINVAL;
-	switch ((uint32_t)a[2]) {
-	case LINUX_REBOOT_CMD_POWER_OFF:
-	case LINUX_REBOOT_CMD_HALT:
-		log_info("kernel: power off, asked for by %s[%d]", current_process()->name,
-			 current_process()->pid);
-		arch_machine_exit(0);
-	default:
+	/* a halted machine is switched off: nothing could be done with it */
+	if (!restart && (uint32_t)a[2] != LINUX_REBOOT_CMD_POWER_OFF &&
+	    (uint32_t)a[2] != LINUX_REBOOT_CMD_HALT)
 		return -EINVAL;
-	}
+	log_info("kernel: %s, asked for by %s[%d]", restart ? "restart" : "power off",
+		 current_process()->name, current_process()->pid);
+	if (restart)
+		arch_machine_restart();
+	arch_machine_exit(0);
 }

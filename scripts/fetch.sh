@@ -238,7 +238,7 @@ propose_updates()
 			say "$pkg $version is current in $suite"
 		else
 			new_version=${new_file#*_}
-			new_version=${new_version%_arm64.deb}
+			new_version=$(echo "${new_version%_arm64.deb}" | sed 's/%3a/:/')
 			printf 'Package: %s\nVersion: %s\nSuites: %s\nFile: %s\nSHA256: %s\n\n' \
 				"$pkg" "${new_version%.orig.tar.*}" "$suite" "$(basename "$new_file")" "$new_hash"
 		fi

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: MIT
 """Write a cpio archive (newc) whose bytes depend on its contents alone.
 
-    mkcpio.py [--strip STRIP] [--list FILE] [--tree DIR] -o ARCHIVE [/PATH=FILE]...
+    mkcpio.py [--strip STRIP] [--list FILE] [--tree DIR] [--busybox FILE] -o ARCHIVE [/PATH=FILE]...
 
 Members are owned by root, dated 0 and sorted. --list names folders, devices and modes, one a line:
     dir PATH MODE      node PATH MODE c|b MAJOR MINOR      link PATH TARGET      mode PATH MODE
---tree takes every file under DIR; /PATH=FILE one file, stripped if it is a program.
+--tree takes every file under DIR; /PATH=FILE one file, stripped if it is a program. --busybox puts the program
+as it is at /bin/busybox, with a hard link in /bin for each of its applets whose name is not taken.
 
 The data of every file of half a page or more starts at a multiple of 4096 in the archive, so that a
 kernel which has the archive in memory can map the file where it lies. The room before it is filled
@@ -37,14 +38,16 @@ class Archive:
         self.data = bytearray()
         self.ino = 0
 
-    def member(self, name, mode, body=b"", nlink=1, rdev=(0, 0)):
-        self.ino += 1
+    def member(self, name, mode, body=b"", nlink=1, rdev=(0, 0), ino=None):
+        """Returns its number, for other names of it."""
+        self.ino += ino is None
         raw = name.encode() + b"\0"
-        fields = (self.ino, mode, 0, 0, nlink, 0, len(body), 0, 0, rdev[0], rdev[1], len(raw), 0)
+        fields = (ino or self.ino, mode, 0, 0, nlink, 0, len(body), 0, 0, rdev[0], rdev[1], len(raw), 0)
         self.data += b"070701" + b"".join(b"%08X" % f for f in fields) + raw
         self.data += bytes(up(len(self.data), 4) - len(self.data))
         self.data += body
         self.data += bytes(up(len(self.data), 4) - len(self.data))
+        return self.ino
 
     def filler(self, size):
         """One or more members of exactly size bytes together."""
@@ -54,7 +57,7 @@ class Archive:
             self.member("." + "/." * ((part - HEADER - 2) // 2), stat.S_IFDIR | 0o755, nlink=2)
             size -= part
 
-    def file(self, name, mode, body):
+    def file(self, name, mode, body, others=()):
         if len(body) >= PAGE // 2:
             head = up(HEADER + len(name) + 1, 4)
             gap = -(len(self.data) + head) % PAGE
@@ -63,7 +66,10 @@ class Archive:
             self.filler(gap)
             # I-BUILD-2
             assert (len(self.data) + head) % PAGE == 0
-        self.member(name, stat.S_IFREG | mode, body)
+        nlink = 1 + len(others)
+        ino = self.member(name, stat.S_IFREG | mode, body, nlink)
+        for other in others:
+            self.member(other, stat.S_IFREG | mode, nlink=nlink, ino=ino)
 
     def finish(self):
         self.ino = -1
@@ -104,6 +110,17 @@ def read_file(path, strip):
             return f.read()
 
 
+def applets(path):
+    """The names in BusyBox's table: in order, "[" and "[[" before all others, each with a NUL behind it."""
+    with open(path, "rb") as f:
+        body = f.read()
+    start = body.find(b"\0[\0[[\0") + 1
+    names = body[start:body.find(b"\0\0", start)].decode("ascii", "replace").split("\0")
+    if not start or names != sorted(names) or not {"sh", "ls", "cat"}.issubset(names):
+        sys.exit(f"mkcpio: {path}: no table of applets found: is it BusyBox?")
+    return names
+
+
 def with_parents(entries):
     for name in list(entries):
         while "/" in name:
@@ -117,6 +134,7 @@ def main():
     parser.add_argument("--strip")
     parser.add_argument("--list")
     parser.add_argument("--tree")
+    parser.add_argument("--busybox")
     parser.add_argument("-o", required=True, dest="out")
     parser.add_argument("files", nargs="*", metavar="/PATH=FILE")
     args = parser.parse_args()
@@ -133,6 +151,12 @@ def main():
         name, path = word.split("=", 1)
         entries[name.strip("/")] = ("file", path)
 
+    links = {}
+    if args.busybox:
+        links["bin/busybox"] = [f"bin/{name}" for name in applets(args.busybox)
+                                if name != "busybox" and f"bin/{name}" not in entries]
+        entries["bin/busybox"] = ("file", args.busybox)
+
     archive = Archive()
     archive.member(".", stat.S_IFDIR | 0o755, nlink=2)
     for name, entry in with_parents(entries):
@@ -143,9 +167,9 @@ def main():
         elif entry[0] == "link":
             archive.member(name, stat.S_IFLNK | 0o777, entry[1].encode())
         else:
-            body = read_file(entry[1], args.strip)
+            body = read_file(entry[1], args.strip if name not in links else None)
             program = body.startswith((b"\x7fELF", b"#!"))
-            archive.file(name, modes.get(name, 0o755 if program else 0o644), body)
+            archive.file(name, modes.get(name, 0o755 if program else 0o644), body, links.get(name, ()))
     part = args.out + ".part"
     os.makedirs(os.path.dirname(args.out) or ".", exist_ok=True)
     with open(part, "wb") as f:

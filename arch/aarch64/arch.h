@@ -289,6 +289,8 @@ uint64_t arch_mpidr(void);
 paddr_t arch_secondary_entry(void);
 /* Stop with an exit status: semihosting if it answers, else PSCI SYSTEM_OFF. Any context. Does not return. */
 void arch_machine_exit(int status) __noreturn;
+/* Start again from the firmware, by PSCI SYSTEM_RESET. Any context. Does not return. */
+void arch_machine_restart(void) __noreturn;
 /* Write by semihosting, if it answers: the last resort where there is no console. Any context. */
 void arch_debug_write(const char *s, size_t n);
 

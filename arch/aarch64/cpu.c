@@ -142,6 +142,7 @@ int64_t arch_psci_call(uint64_t fn, uint64_t a1, uint64_t a2, uint64_t a3)
 }
 
 #define PSCI_SYSTEM_OFF		 0x84000008
+#define PSCI_SYSTEM_RESET	 0x84000009
 #define SEMIHOST_WRITEC		 0x03
 #define SEMIHOST_EXIT		 0x18
 #define SEMIHOST_EXIT_REASON_APP 0x20026
@@ -159,6 +160,14 @@ void arch_machine_exit(int status)
 	arch_irq_disable();
 	(void)semihost_call(SEMIHOST_EXIT, block);
 	arch_psci_call(PSCI_SYSTEM_OFF, 0, 0, 0);
+	for (;;)
+		arch_wait_for_interrupt();
+}
+
+void arch_machine_restart(void)
+{
+	arch_irq_disable();
+	arch_psci_call(PSCI_SYSTEM_RESET, 0, 0, 0);
 	for (;;)
 		arch_wait_for_interrupt();
 }

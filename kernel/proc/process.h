@@ -25,11 +25,12 @@ struct vfork_wait;
 
 enum process_state { PROC_NEW, PROC_ALIVE, PROC_ZOMBIE };
 
+#define CRED_GROUPS 32
 struct credentials {
 	uint32_t uid, euid, suid, fsuid;
 	uint32_t gid, egid, sgid, fsgid;
 	unsigned nr_groups;
-	uint32_t groups[32];
+	uint32_t groups[CRED_GROUPS];
 };
 
 #define RLIM_KINDS 16

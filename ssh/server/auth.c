@@ -1,32 +1,53 @@
 /* SPDX-License-Identifier: MIT */
-/* Who may log in: root, with a key of /root/.ssh/authorized_keys. The file is read at each question, so a key added or
- * removed counts at once. */
+/* Who may log in: a user of /etc/passwd, with a key of ~/.ssh/authorized_keys, which nobody but that user and root may
+ * write, nor the directories it lies in. The files are read at each question, so what is changed counts at once. */
 #include "kernel/core/log.h"
 #include "kernel/core/random.h"
 #include "lib/errno.h"
+#include "lib/fmt.h"
 #include "lib/string.h"
 #include "mm/phys/slab.h"
 #include "ssh/authkeys.h"
 #include "ssh/server/server_priv.h"
 
-#define AUTHORIZED_KEYS "/root/.ssh/authorized_keys"
-#define KEYS_MAX	(256 * 1024)
-#define FAIL_DELAY_NS	(300 * NS_PER_MS)
-#define FAIL_JITTER_MS	50
+#define KEYS_MAX       (256 * 1024)
+#define FAIL_DELAY_NS  (300 * NS_PER_MS)
+#define FAIL_JITTER_MS 50
 
-/* The file is searched for an unknown user too, so that the time says nothing about names. */
+static char *read_keys(const char *home, uint32_t uid, size_t *len)
+{
+	static const char names[] = "/.ssh/authorized_keys";
+	size_t n = strlen(home);
+	char *path = kmalloc(n + sizeof(names)), *text = NULL;
+
+	if (!path)
+		return NULL;
+	fmt_print(path, n + sizeof(names), "%s/.ssh", home);
+	if (server_dir_is_of(home, uid) && server_dir_is_of(path, uid)) {
+		fmt_print(path, n + sizeof(names), "%s%s", home, names);
+		text = server_read_file(path, uid, KEYS_MAX, len);
+	}
+	kfree(path);
+	return text;
+}
+
+/* For an unknown user root's file is searched, so that the time says little about names. */
 int server_key_check(void *host, struct bytes user, struct bytes key, struct ssh_grant *grant)
 {
 	struct server_conn *s = host;
+	struct account a;
 	size_t len = 0;
-	int err;
+	int err = account_find(user, &a);
 
 	kfree(s->keys);
-	s->keys = server_read_file(AUTHORIZED_KEYS, KEYS_MAX, &len);
+	s->keys = err ? read_keys("/root", 0, &len) : read_keys(a.home, a.uid, &len);
+	if (!err)
+		account_free(&a);
 	if (!s->keys)
 		return -EACCES;
-	err = ssh_authkeys_find((struct bytes){ (uint8_t *)s->keys, len }, key, grant);
-	return bytes_is(user, "root") ? err : -EACCES;
+	if (ssh_authkeys_find((struct bytes){ (uint8_t *)s->keys, len }, key, grant) < 0)
+		return -EACCES;
+	return err ? -EACCES : 0;
 }
 
 uint64_t server_auth_failed(void *host, struct bytes user)

@@ -15,6 +15,9 @@
 
 #define HOST_KEY	"/etc/ssh/ssh_host_ed25519_key"
 #define AUTHORIZED_KEYS "/root/.ssh/authorized_keys"
+#define TYPE_MASK	0170000
+#define TYPE_FILE	0100000
+#define TYPE_DIR	0040000
 #define KEY_FILE_MAX	4096
 #define LOG_BURST	20
 #define LOG_EACH_NS	(100 * NS_PER_MS)
@@ -154,21 +157,40 @@ static char *read_all(struct file *f, size_t size, size_t *len)
 	return text;
 }
 
-char *server_read_file(const char *path, size_t max, size_t *len)
+/* Of this type, and nobody may change it but uid and root. */
+static bool is_of(const struct kstat *st, uint32_t type, uint32_t uid)
+{
+	return (st->mode & TYPE_MASK) == type && (st->uid == 0 || st->uid == uid) &&
+	       !(st->mode & 022);
+}
+
+/* I-SSH-9: a user may have put there what blocks when it is opened. */
+char *server_read_file(const char *path, uint32_t uid, size_t max, size_t *len)
 {
 	struct vfs_context ctx = { .root = vfs_root(), .cwd = vfs_root() };
 	struct file *f = NULL;
 	struct kstat st;
 	char *text = NULL;
 
-	if (vfs_open(&ctx, NULL, path, FILE_RDONLY, 0, &f) == 0) {
-		if (file_stat(f, &st) == 0 && st.size <= max)
+	if (vfs_open(&ctx, NULL, path, FILE_RDONLY | FILE_NONBLOCK | VFS_O_NOCTTY, 0, &f) == 0) {
+		if (file_stat(f, &st) == 0 && is_of(&st, TYPE_FILE, uid) && st.size <= max)
 			text = read_all(f, st.size, len);
 		file_put(f);
 	}
 	dentry_put(ctx.root);
 	dentry_put(ctx.cwd);
 	return text;
+}
+
+bool server_dir_is_of(const char *path, uint32_t uid)
+{
+	struct vfs_context ctx = { .root = vfs_root(), .cwd = vfs_root() };
+	struct kstat st;
+	bool ok = vfs_stat(&ctx, NULL, path, true, &st) == 0 && is_of(&st, TYPE_DIR, uid);
+
+	dentry_put(ctx.root);
+	dentry_put(ctx.cwd);
+	return ok;
 }
 
 static int make_host_key(void)
@@ -187,7 +209,7 @@ static int load_host_key(void)
 {
 	char print[SSH_FINGERPRINT_BYTES];
 	size_t len;
-	char *text = server_read_file(HOST_KEY, KEY_FILE_MAX, &len);
+	char *text = server_read_file(HOST_KEY, 0, KEY_FILE_MAX, &len);
 	int err = text ? ssh_hostkey_parse(&hostkey, text, len) : -ENOENT;
 
 	if (text) {
@@ -213,7 +235,7 @@ static void bad_line(void *arg, unsigned line, const char *why)
 static void check_authorized_keys(void)
 {
 	size_t len = 0;
-	char *text = server_read_file(AUTHORIZED_KEYS, 256 * 1024, &len);
+	char *text = server_read_file(AUTHORIZED_KEYS, 0, 256 * 1024, &len);
 	unsigned good = 0;
 
 	if (text)

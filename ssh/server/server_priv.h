@@ -67,6 +67,14 @@ struct server_session {
 	unsigned env_count;
 };
 
+/* A user of the guest. */
+struct account {
+	uint32_t uid, gid;
+	unsigned nr_groups;
+	uint32_t groups[CRED_GROUPS];
+	char *home, *shell;
+};
+
 /* I-SSH-1 */
 static inline void assert_conn_owner(const struct server_conn *s)
 {
@@ -92,8 +100,16 @@ struct server_counts {
 void server_get_counts(struct server_counts *c);
 /* Call fn for each connection, under SSHCONN. */
 void server_conn_for_each(void (*fn)(struct server_conn *s, void *arg), void *arg);
-/* A whole small file, in kmalloc memory with a NUL behind it. *len bytes, or NULL. */
-char *server_read_file(const char *path, size_t max, size_t *len) __must_check;
+/* A whole small file that nobody but uid and root may write, in kmalloc memory with a NUL behind it. *len bytes, or
+ * NULL. */
+char *server_read_file(const char *path, uint32_t uid, size_t max, size_t *len) __must_check;
+/* Is path a directory that nobody but uid and root may write? */
+bool server_dir_is_of(const char *path, uint32_t uid);
+
+/* account.c */
+/* What /etc/passwd and /etc/group say of a user now. 0, -ENOENT (also one that is locked), -ENOMEM. */
+int account_find(struct bytes user, struct account *a) __must_check;
+void account_free(struct account *a);
 
 /* conn.c */
 /* Serve a connection just accepted, in a thread of its own. Takes sock over in any case. 0 or -ENOMEM. */

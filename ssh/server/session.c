@@ -13,11 +13,11 @@
 #include "mm/phys/slab.h"
 #include "ssh/server/server_priv.h"
 
-#define SHELL	 "/bin/sh"
-#define ENV_MAX	 47
-#define VINTR	 0
-#define VEOF	 4
-#define EV_INPUT (POLL_IN | POLL_RDHUP)
+#define ENV_MAX	  47
+#define TTY_GROUP 5
+#define VINTR	  0
+#define VEOF	  4
+#define EV_INPUT  (POLL_IN | POLL_RDHUP)
 
 static struct server_session *session_at(struct ssh_chan *ch)
 {
@@ -99,16 +99,17 @@ static void address_only(char *buf, size_t size, const struct socket_addr *a)
 		*colon = 0;
 }
 
-static int env_fixed(struct server_session *x, const struct ssh_start *start)
+static int env_fixed(struct server_session *x, const struct ssh_start *start,
+		     const struct account *a)
 {
 	const struct server_conn *s = x->conn;
 	char from[SOCKET_ADDR_TEXT], to[SOCKET_ADDR_TEXT], text[2 * SOCKET_ADDR_TEXT + 16];
 	int err = env_put(x, "PATH", "/bin:/sbin:/usr/bin:/usr/sbin");
 
-	err = err ? err : env_put(x, "HOME", "/root");
-	err = err ? err : env_put(x, "USER", "root");
-	err = err ? err : env_put(x, "LOGNAME", "root");
-	err = err ? err : env_put(x, "SHELL", SHELL);
+	err = err ? err : env_put(x, "HOME", a->home);
+	err = err ? err : env_put(x, "USER", s->user);
+	err = err ? err : env_put(x, "LOGNAME", s->user);
+	err = err ? err : env_put(x, "SHELL", a->shell);
 	address_only(from, sizeof(from), &s->peer);
 	address_only(to, sizeof(to), &s->local);
 	fmt_print(text, sizeof(text), "%s %u %s %u", from, s->peer.port, to, s->local.port);
@@ -219,53 +220,105 @@ static void start_watching(struct server_session *x)
 	}
 }
 
-/* argv: at most four words and the end. command is copied, for it has no NUL at its end. */
-static int spawn(struct server_session *x, const struct ssh_start *start, struct file *stdio[3])
+/* The shell's name, with room for a character before it, for a login shell's argv[0]. */
+static char *shell_name(const char *shell)
 {
-	char *command = NULL;
-	const char *argv[4] = { "-sh", NULL, NULL, NULL };
-	struct spawn_args args = { .path = SHELL,
+	const char *base = strrchr(shell, '/') + 1;
+	size_t room = strlen(base) + 2;
+	char *name = kmalloc(room);
+
+	if (name)
+		fmt_print(name, room, "-%s", base);
+	return name;
+}
+
+/* A login shell, or the shell with one command; the command is copied, for it has no NUL at its end. */
+static int spawn(struct server_session *x, const struct ssh_start *start, const struct account *a,
+		 struct file *stdio[3])
+{
+	bool exec = start->kind == SSH_START_EXEC;
+	char *name = shell_name(a->shell), *command = NULL;
+	const char *argv[4] = { name, NULL, NULL, NULL };
+	struct spawn_args args = { .path = a->shell,
 				   .argv = argv,
 				   .envp = (const char *const *)x->env,
-				   .cwd = "/root",
+				   .cwd = a->home,
+				   .uid = a->uid,
+				   .gid = a->gid,
+				   .groups = a->groups,
+				   .nr_groups = a->nr_groups,
 				   .stdio = { stdio[0], stdio[1], stdio[2] },
 				   .tty = x->slave };
-	int err;
+	int err = -ENOMEM;
 
-	if (start->kind == SSH_START_EXEC) {
+	if (exec)
 		command = kmalloc(start->command.n + 1);
-		if (!command)
-			return -ENOMEM;
+	if (!name || (exec && !command))
+		goto free;
+	if (exec) {
 		memcpy(command, start->command.p, start->command.n);
 		command[start->command.n] = 0;
-		argv[0] = "sh";
+		argv[0] = name + 1;
 		argv[1] = "-c";
 		argv[2] = command;
 	}
 	err = process_spawn(&args, &x->proc);
+
+free:
 	kfree(command);
+	kfree(name);
 	return err;
 }
 
-int session_start(void *host, struct ssh_chan *ch, const struct ssh_start *start)
+/* The terminal is the user's, for writing also the group tty's. */
+static int give_terminal(const struct server_session *x, const struct account *a)
 {
-	struct server_session *x = session_at(ch);
-	struct file *stdio[3] = { x->slave, x->slave, x->slave };
+	struct vfs_context ctx = { .root = vfs_root(), .cwd = vfs_root() };
+	char path[24];
 	int err;
 
-	if (start->kind == SSH_START_SUBSYSTEM)
-		return -ENOENT;
-	err = env_fixed(x, start);
+	fmt_print(path, sizeof(path), "/dev/pts/%u", x->pty_number);
+	err = vfs_chown(&ctx, NULL, path, a->uid, TTY_GROUP);
+	dentry_put(ctx.root);
+	dentry_put(ctx.cwd);
+	return err;
+}
+
+static int start_for(struct server_session *x, const struct ssh_start *start,
+		     const struct account *a)
+{
+	struct file *stdio[3] = { x->slave, x->slave, x->slave };
+	int err = env_fixed(x, start, a);
+
+	if (!err && x->pty)
+		err = give_terminal(x, a);
 	if (!err && !x->pty) {
 		stdio[0] = stdio[1] = stdio[2] = NULL;
 		err = make_pipes(x, stdio);
 	}
 	if (!err)
-		err = spawn(x, start, stdio);
-	if (!x->pty)
-		for (unsigned i = 0; i < 3; i++)
-			if (stdio[i])
-				file_put(stdio[i]);
+		err = spawn(x, start, a, stdio);
+	for (unsigned i = 0; i < 3; i++)
+		if (!x->pty && stdio[i])
+			file_put(stdio[i]);
+	return err;
+}
+
+/* Programs run as the user whom /etc/passwd names now. */
+int session_start(void *host, struct ssh_chan *ch, const struct ssh_start *start)
+{
+	struct server_session *x = session_at(ch);
+	const char *user = x->conn->user;
+	struct account a;
+	int err;
+
+	if (start->kind == SSH_START_SUBSYSTEM)
+		return -ENOENT;
+	err = account_find((struct bytes){ (const uint8_t *)user, strlen(user) }, &a);
+	if (!err) {
+		err = start_for(x, start, &a);
+		account_free(&a);
+	}
 	if (err) {
 		log_warn("ssh: %u: cannot start a program: error %d", x->conn->number, -err);
 		if (!x->pty) {

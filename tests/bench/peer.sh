@@ -74,12 +74,12 @@ get_debs() {
 	done
 }
 
-# Whatever package dropbear and busybox need, unpacked together: the guest's files are picked from there.
+# Whatever package dropbear needs, unpacked together: the guest's files are picked from there.
 get_userland() {
 	local packages file debs
 	[ ! -s "$root/.done" ] || return 0
 	open_apt
-	packages=$(our_apt apt-get --print-uris -y --no-install-recommends install dropbear-bin busybox-static |
+	packages=$(our_apt apt-get --print-uris -y --no-install-recommends install dropbear-bin |
 		awk '{ sub(/_.*/, "", $2); print $2 }')
 	[ -n "$packages" ] || die "the mirror's lists have no dropbear for arm64: try again later, or set TERN_MIRROR"
 	# shellcheck disable=SC2086 # a list of plain names
@@ -91,9 +91,10 @@ get_userland() {
 	echo "$debs" >"$root/.done"
 }
 
-# version_of PACKAGE: of what get_userland unpacked.
+# version_of PACKAGE: of what get_userland or scripts/fetch.sh unpacked.
 version_of() {
-	sed -n "s/^$1_\([0-9]*%3a\)*\(.*\)_[a-z0-9]*\.deb$/\2/p" "$root/.done"
+	{ cat "$root/.done" && sed -n 's/^File: //p' deps.lock; } |
+		sed -n "s/^$1_\([0-9]*%3a\)*\(.*\)_[a-z0-9]*\.deb$/\2/p" | tail -n 1
 }
 
 # add_libraries FILE...: print them and, once each, what they are linked with.
@@ -227,7 +228,7 @@ initrd() {
 	file=$(cd "$root" && find lib -name 'ld-linux-aarch64.so.1' | head -n 1)
 	# The program asks for its loader by this very name.
 	cp -L "$root/$file" "$tree/lib/ld-linux-aarch64.so.1" &&
-		cp "$root/bin/busybox" "$HERE/init" build/user/hello build/user/flood build/user/sink "$tree/bin/" &&
+		cp "$HERE/init" build/user/hello build/user/flood build/user/sink "$tree/bin/" &&
 		mv "$tree/bin/init" "$tree/init" && cp "$BENCH/key.pub" "$tree/root/.ssh/authorized_keys" &&
 		aarch64-linux-gnu-strip "$tree"/bin/{hello,flood,sink} &&
 		dropbear_key "$BENCH/hostkey" >"$tree/etc/dropbear/host_key" || die "cannot write to $tree"
@@ -240,12 +241,9 @@ initrd() {
 		for file in root/.ssh/authorized_keys etc/dropbear/host_key; do echo "mode /$file 600"; done
 		echo "node /dev/console 600 c 5 1"
 		echo "node /dev/null 666 c 1 3"
-		for file in sh true false echo cat ls ps free mount mkdir insmod ifconfig arping sleep; do
-			echo "link /bin/$file busybox"
-		done
 	} >"$out/list"
 	/usr/bin/env python3 scripts/mkcpio.py --list "$out/list" --tree "$tree" \
-		-o "$out/initrd.cpio" || die "the initrd could not be written: is the disk full?"
+		--busybox deps/busybox-static/bin/busybox -o "$out/initrd.cpio" || die "the initrd could not be written: is the disk full?"
 	rm -rf "$tree"
 }
 
@@ -269,7 +267,7 @@ esac
 about="Linux $(cat "$out/kernel") ($what), dropbear $(version_of dropbear-bin), busybox $(version_of busybox-static)"
 
 # Packed again when anything that goes in has changed.
-stamp=$(cat "${BASH_SOURCE[0]}" "$HERE/init" scripts/mkcpio.py "$root/.done" "$out/kernel" \
+stamp=$(cat "${BASH_SOURCE[0]}" "$HERE/init" scripts/mkcpio.py deps.lock "$root/.done" "$out/kernel" \
 	"$BENCH/key.pub" "$BENCH/hostkey" build/user/hello build/user/flood build/user/sink | file_hash /dev/stdin)
 if [ "$stamp" != "$(cat "$out/stamp" 2>/dev/null)" ] || [ ! -s "$out/initrd.cpio" ]; then
 	rm -f "$out/stamp"

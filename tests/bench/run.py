@@ -45,7 +45,7 @@ class Bench:
     # ---- what is wanted
 
     GROUP_ROWS = {
-        "boot": ("boot_banner", "boot_ssh"), "files": ("image", "initrd"), "idle": ("idle",),
+        "boot": ("boot_banner", "boot_ssh"), "files": ("image", "root"), "idle": ("idle",),
         "smallest": ("smallest",), "sessions": ("sessions", "session_kib"), "logged_in": ("login_kib",), "loop": ("build", "change"),
         "memory": ("used", "rss"), "control": ("spin", "copy"), "login": ("ssh_true",),
         "exec": ("exec_mux", "exec_raw"), "logins": ("logins",),

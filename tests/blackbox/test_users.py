@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""Who may log in, and as whom programs run: /etc/passwd, /etc/group and ~/.ssh/authorized_keys."""
+import os
+
+import pytest
+
+import guest as guestlib
+
+PASSWD = """root:x:0:0:root:/root:/bin/sh
+ann:x:1000:100:Ann:/home/ann:/bin/ash
+bob:x:1001:100:Bob:/home/bob:
+eve:!:1002:100:Eve:/home/ann:/bin/sh
+"""
+GROUP = "root:x:0:\ntty:x:5:\nusers:x:100:\nwheel:x:10:ann,bob\naudio:x:29:ann\n"
+
+
+@pytest.fixture(scope="module")
+def users(tmp_path_factory):
+    """A guest with ann, who may log in with this checkout's key, bob, who has no key, and eve, who is locked."""
+    folder = tmp_path_factory.mktemp("users")
+    (folder / "passwd").write_text(PASSWD)
+    (folder / "group").write_text(GROUP)
+    key = os.path.join(guestlib.TOP, "build/ssh/id_ed25519.pub")
+    puts = [f"{folder}/passwd:/etc/passwd", f"{folder}/group:/etc/group", f"{key}:/home/ann/.ssh/authorized_keys"]
+    with guestlib.Guest("users", smp=2, options=[word for p in puts for word in ("--put", p)]) as g:
+        yield g
+
+
+def as_user(guest, user, *command):
+    return guest.ssh(*command, options=["-l", user])
+
+
+def test_programs_run_as_the_user(users):
+    done = as_user(users, "ann", "id")
+    assert done.stdout == b"uid=1000(ann) gid=100(users) groups=100(users),10(wheel),29(audio)\n", done.stderr
+    assert users.ssh("id", "-u", check=True).stdout == b"0\n"
+
+
+def test_environment_of_the_user(users):
+    text = as_user(users, "ann", "env").stdout.decode().splitlines()
+    for line in ("HOME=/home/ann", "USER=ann", "LOGNAME=ann", "SHELL=/bin/ash"):
+        assert line in text
+    assert as_user(users, "ann", "pwd").stdout == b"/home/ann\n"
+
+
+def test_a_user_is_not_root(users):
+    assert as_user(users, "ann", "cat", "/etc/ssh/ssh_host_ed25519_key").returncode != 0
+    assert as_user(users, "ann", "ls", "/root").returncode != 0
+    assert as_user(users, "ann", "poweroff", "-f").returncode != 0
+    assert users.alive()
+
+
+@pytest.mark.parametrize("user", ["bob", "eve", "nobody", "ann:x", "root:x", "x" * 40])
+def test_refused(users, user):
+    done = as_user(users, user, "true")
+    assert done.returncode == 255 and b"Permission denied" in done.stderr
+
+
+@pytest.mark.parametrize("spoil, mend", [
+    ("chmod 666 /home/ann/.ssh/authorized_keys", "chmod 644 /home/ann/.ssh/authorized_keys"),
+    ("chmod 777 /home/ann/.ssh", "chmod 755 /home/ann/.ssh"),
+    ("chmod 775 /home/ann", "chmod 755 /home/ann"),
+    ("chown 1001 /home/ann/.ssh/authorized_keys", "chown 1000 /home/ann/.ssh/authorized_keys"),
+    ("mv /home/ann/.ssh/authorized_keys /home/ann/k", "mv /home/ann/k /home/ann/.ssh/authorized_keys"),
+    ("mv /home/ann/.ssh/authorized_keys /tmp/k && ln -s /dev/console /home/ann/.ssh/authorized_keys",
+     "mv -f /tmp/k /home/ann/.ssh/authorized_keys"),
+    ("mv /home/ann/.ssh/authorized_keys /tmp/k && ln -s /dev/zero /home/ann/.ssh/authorized_keys",
+     "mv -f /tmp/k /home/ann/.ssh/authorized_keys")],
+    ids=["file", "folder", "home", "owner", "missing", "console", "endless"])
+def test_keys_that_others_could_change_open_nothing(users, spoil, mend):
+    assert as_user(users, "ann", "true").returncode == 0
+    users.ssh(spoil, check=True)
+    done = as_user(users, "ann", "true")
+    users.ssh(mend, check=True)
+    assert done.returncode == 255 and b"Permission denied" in done.stderr
+    assert as_user(users, "ann", "true").returncode == 0
