@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a process carries from floors above kernel/proc: its place in the file tree, its memory, its vfork parent. */
+/* What a process carries from floors above kernel/proc: its place in the file tree, its memory, its files, its vfork
+ * parent; for its own threads, and for others who look. */
 #ifndef TERN_KERNEL_CONTEXT_H
 #define TERN_KERNEL_CONTEXT_H
 
@@ -8,11 +9,39 @@
 
 struct vm_space;
 
-/* A context at the root directory with p's credentials; or a copy of another's. NULL: no memory. */
-struct vfs_context *fs_context_create(const struct process *p) __must_check;
-struct vfs_context *fs_context_clone(const struct vfs_context *from,
-				     const struct process *p) __must_check;
-void fs_context_destroy(struct vfs_context *c);
+/* Where a process, and those made with CLONE_FS, are in the file tree. A lone thread uses ctx as it is, without a lock
+ * or a reference; threads that share it each use a copy of their own, made anew when the generation tells of a change. */
+struct fs_state {
+	struct refcount ref;
+	spinlock_t lock;	/* FSCTX */
+	uint32_t generation;	/* [lock] stored with release */
+	struct vfs_context ctx; /* [lock] */
+};
+
+/* At the root directory with p's credentials; or a copy of another's. NULL: no memory. */
+struct fs_state *fs_state_create(const struct process *p) __must_check;
+struct fs_state *fs_state_clone(struct fs_state *from, const struct process *p) __must_check;
+void fs_state_put(struct fs_state *fs);
+
+/* The current thread's view: good until its next system call. */
+const struct vfs_context *fs_context(void) __must_check;
+/* Change it, for all who share it. The reference moves in. */
+void fs_set_cwd(struct dentry *d);
+void fs_set_root(struct dentry *d);
+uint32_t fs_set_umask(uint32_t mask); /* returns the old one */
+/* The current process's credentials are others now. */
+void fs_set_cred(void);
+
+/* t is to use fs, which others will use too: it gets a copy of its own, unless it has one. 0 or -ENOMEM. */
+int fs_copy_create(struct thread *t, struct fs_state *fs) __must_check;
+void fs_copy_destroy(struct thread *t);
+
+/* Of any process, with a reference; NULL once it is gone. */
+struct fdtable *process_files_get(struct process *p) __must_check;
+struct vm_space *process_space_get(struct process *p) __must_check;
+struct file *process_exe_get(struct process *p) __must_check;
+struct dentry *process_cwd_get(struct process *p) __must_check;
+struct dentry *process_root_get(struct process *p) __must_check;
 
 /* Make s the memory of the current thread (NULL: none), at once. References are the caller's business. */
 void space_switch(struct vm_space *s);

@@ -3,6 +3,7 @@
  * System V gABI with Linux arm64's auxiliary vector (linux-abi 4.0). */
 #include "kernel/exec.h"
 #include <linux/auxvec.h>
+#include <linux/resource.h>
 #include <linux/stat.h>
 #include "fs/fdtable.h"
 #include "kernel/context.h"
@@ -20,11 +21,10 @@
 	(128UL << 10) /* mapped at once beyond the arguments; the rest grows on demand */
 #define PIE_BASE 0x5500000000UL
 /* What one table of the second level reaches, and how much of it a program's heap is to have at least. */
-#define TABLE_SPAN	 (1UL << 30)
-#define HEAP_LEAST	 (512UL << 20)
-#define AUX_MAX		 24
-#define RLIMIT_STACK_IDX 3
-#define CLOCK_TICKS	 100
+#define TABLE_SPAN  (1UL << 30)
+#define HEAP_LEAST  (512UL << 20)
+#define AUX_MAX	    24
+#define CLOCK_TICKS 100
 
 /* --- arguments ------------------------------------------------------------------------------------------- */
 
@@ -262,7 +262,7 @@ static int write_stack(struct vm_space *space, vaddr_t top, const struct exec_ar
 static vaddr_t stack_top(const struct process *p, vaddr_t program_end)
 {
 	vaddr_t top = ALIGN_UP(program_end + HEAP_LEAST, TABLE_SPAN);
-	bool small = p->rlimits[RLIMIT_STACK_IDX].cur <= VM_STACK_RESERVE;
+	bool small = p->rlimits[RLIMIT_STACK].cur <= VM_STACK_RESERVE;
 
 	return small && top < STACK_TOP ? top : STACK_TOP;
 }
@@ -275,7 +275,7 @@ static int map_stack(struct vm_space *space, vaddr_t top, const struct process *
 	unsigned flags = VM_READ | VM_WRITE | VM_STACK | VM_FIXED_NOREPLACE | (exec ? VM_EXEC : 0);
 	vaddr_t out;
 
-	space->stack_limit = MAX(p->rlimits[RLIMIT_STACK_IDX].cur, len);
+	space->stack_limit = MAX(p->rlimits[RLIMIT_STACK].cur, len);
 	return vm_map(space, top - len, len, flags, NULL, 0, &out);
 }
 
@@ -379,9 +379,8 @@ void exec_image_free(struct exec_image *img)
 
 void exec_adopt(struct process *p, struct exec_image *img)
 {
-	struct file *old = process_set_image(p, img->name, img->file);
+	struct file *old = process_set_image(p, img->name, img->file, img->space);
 
-	p->space = img->space;
 	if (old)
 		file_put(old);
 }
@@ -391,13 +390,14 @@ void exec_become(struct process *p, struct exec_image *img)
 	struct vm_space *old = p->space;
 	struct trap_frame frame = img->frame;
 
+	thread_release_tid(current_thread());
 	exec_adopt(p, img);
 	space_switch(img->space);
 	vm_space_put(old);
 	vfork_release(p);
 	fdtable_close_on_exec(p->files);
 	signal_exec(p);
-	current_thread()->clear_tid = 0;
 	str_copy(current_thread()->name, img->name, sizeof(current_thread()->name));
-	arch_enter_user(&frame, 0);
+	arch_user_reset();
+	arch_enter_user(&frame);
 }

@@ -19,25 +19,35 @@ void vfork_release(struct process *p)
 	vfork_wait_put(v);
 }
 
-void process_release(struct process *p)
-{
-	struct fdtable *files = p->files;
-	struct vfs_context *fs = p->fs;
-	struct vm_space *space = p->space;
-	struct file *exe = p->exe;
+struct belongings {
+	struct fdtable *files;
+	struct fs_state *fs;
+	struct vm_space *space;
+	struct file *exe;
+};
 
+static void take_belongings(struct process *p, void *arg)
+{
+	*(struct belongings *)arg = (struct belongings){ p->files, p->fs, p->space, p->exe };
 	p->files = NULL;
 	p->fs = NULL;
 	p->space = NULL;
 	p->exe = NULL;
-	if (files)
-		fdtable_put(files);
-	if (fs)
-		fs_context_destroy(fs);
-	if (exe)
-		file_put(exe);
-	if (space)
-		vm_space_put(space);
+}
+
+void process_release(struct process *p)
+{
+	struct belongings b;
+
+	process_inspect(p, take_belongings, &b);
+	if (b.files)
+		fdtable_put(b.files);
+	if (b.fs)
+		fs_state_put(b.fs);
+	if (b.exe)
+		file_put(b.exe);
+	if (b.space)
+		vm_space_put(b.space);
 }
 
 /* A session leader takes its terminal with it. */
@@ -54,30 +64,41 @@ static void leave_session(struct process *p)
 	session_put(s);
 }
 
+void thread_release_tid(struct thread *t)
+{
+	uint32_t zero = 0;
+	int ignored;
+
+	/* nobody else could look, as Linux has it */
+	if (t->clear_tid && (t->process->nr_threads > 1 || vm_space_is_shared(t->space)))
+		ignored = user_copy_to(t->clear_tid, &zero, sizeof(zero));
+	(void)ignored;
+	t->clear_tid = 0;
+}
+
+/* The status of a process without threads: what ended it as a whole, else what its first thread said. */
+static int end_status(struct process *p)
+{
+	return p->signals.exiting ? signal_exit_status(p) : p->wait_status;
+}
+
 void exit_current(int wait_status)
 {
 	struct thread *t = current_thread();
 	struct process *p = t->process;
-	bool last;
 
 	/* I-PROC-3 */
 	lock_check_none_held("exit");
-	if (t->clear_tid) {
-		uint32_t zero = 0;
-		int ignored = user_copy_to(t->clear_tid, &zero, sizeof(zero));
-
-		(void)ignored;
-	}
-	last = process_remove_thread(p, t);
-	if (last) {
+	thread_release_tid(t);
+	/* before it leaves: the last one gives the memory back */
+	space_switch(NULL);
+	fs_copy_destroy(t);
+	if (process_remove_thread(p, t, wait_status)) {
 		leave_session(p);
-		space_switch(NULL);
 		process_release(p);
 		vfork_release(p);
-		process_account(p, t->runtime_ns);
-		process_zombie(p, wait_status);
-	} else {
-		space_switch(NULL);
+		usage_add_thread(&p->dead, t);
+		process_zombie(p, end_status(p));
 	}
 	process_put(p);
 	thread_exit();

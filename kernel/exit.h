@@ -12,6 +12,9 @@ void exit_current(int wait_status) __noreturn;
 /* Release what kernel/ hangs on a process: files, directory context, memory. Of a dying or abandoned process. */
 void process_release(struct process *p);
 
+/* The word a thread asked to have cleared when it leaves its memory (CLONE_CHILD_CLEARTID), and who waits on it. */
+void thread_release_tid(struct thread *t);
+
 /* A vforked child has its own memory now, or is gone: let the parent go on. */
 void vfork_release(struct process *p);
 

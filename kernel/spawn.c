@@ -65,15 +65,15 @@ static int set_surroundings(struct process *p, const struct spawn_args *a)
 	int err;
 
 	p->files = fdtable_create();
-	p->fs = fs_context_create(p);
+	p->fs = fs_state_create(p);
 	if (!p->files || !p->fs)
 		return -ENOMEM;
 	err = set_stdio(p, a);
 	if (err == 0)
 		err = process_new_session(p);
-	if (err == 0 && a->cwd && vfs_lookup_dir(p->fs, NULL, a->cwd, &cwd) == 0) {
-		dentry_put(p->fs->cwd);
-		p->fs->cwd = cwd;
+	if (err == 0 && a->cwd && vfs_lookup_dir(&p->fs->ctx, NULL, a->cwd, &cwd) == 0) {
+		dentry_put(p->fs->ctx.cwd);
+		p->fs->ctx.cwd = cwd;
 	}
 	return err;
 }
@@ -88,7 +88,7 @@ static int load_program(struct process *p, const struct spawn_args *a)
 	if (err == 0)
 		err = add_strings(&args, a->envp, &args.envc);
 	if (err == 0)
-		err = exec_load(p, p->fs, NULL, a->path, &args, &img);
+		err = exec_load(p, &p->fs->ctx, NULL, a->path, &args, &img);
 	exec_args_free(&args);
 	if (err < 0)
 		return err;
@@ -96,7 +96,8 @@ static int load_program(struct process *p, const struct spawn_args *a)
 	t = user_thread_create(p, &img.frame, 0);
 	if (!t)
 		return -ENOMEM;
-	process_publish(p, NULL);
+	process_add_thread(p, t);
+	process_publish(p, NULL, false);
 	if (a->tty)
 		err = set_terminal(p, a->tty);
 	thread_start(t);

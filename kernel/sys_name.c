@@ -3,6 +3,7 @@
 #include <linux/fcntl.h>
 #include "fs/fdtable.h"
 #include "fs/vfs.h"
+#include "kernel/context.h"
 #include "kernel/sys_priv.h"
 #include "lib/errno.h"
 #include "mm/phys/slab.h"
@@ -55,7 +56,7 @@ static void where_put(struct where *w)
 
 static const struct vfs_context *ctx(void)
 {
-	return current_process()->fs;
+	return fs_context();
 }
 
 int64_t sys_openat(const uint64_t a[6])
@@ -245,14 +246,6 @@ int64_t sys_getcwd(const uint64_t a[6])
 	return n;
 }
 
-static void set_cwd(struct dentry *d)
-{
-	struct dentry *old = current_process()->fs->cwd;
-
-	current_process()->fs->cwd = d;
-	dentry_put(old);
-}
-
 int64_t sys_chdir(const uint64_t a[6])
 {
 	struct dentry *d;
@@ -264,7 +257,7 @@ int64_t sys_chdir(const uint64_t a[6])
 	err = vfs_lookup_dir(ctx(), NULL, w.path, &d);
 	where_put(&w);
 	if (err == 0)
-		set_cwd(d);
+		fs_set_cwd(d);
 	return err;
 }
 
@@ -280,15 +273,11 @@ int64_t sys_fchdir(const uint64_t a[6])
 		err = vfs_lookup_dir(ctx(), f->dentry, ".", &d);
 	file_put(f);
 	if (err == 0)
-		set_cwd(d);
+		fs_set_cwd(d);
 	return err;
 }
 
 int64_t sys_umask(const uint64_t a[6])
 {
-	struct vfs_context *c = current_process()->fs;
-	uint32_t old = c->umask;
-
-	c->umask = (uint32_t)a[0] & 0777;
-	return old;
+	return fs_set_umask((uint32_t)a[0] & 0777);
 }

@@ -10,19 +10,90 @@
 
 /* clang-format off */
 #define SYSCALLS(X) \
-	X(read) X(write) X(readv) X(writev) X(pread64) X(pwrite64) X(openat) X(close) \
-	X(dup) X(dup3) X(fcntl) X(ioctl) X(lseek) X(fstat) X(newfstatat) X(getdents64) \
-	X(pipe2) X(ppoll) X(getcwd) X(chdir) X(fchdir) X(mkdirat) X(unlinkat) X(renameat) \
-	X(renameat2) X(linkat) X(symlinkat) X(readlinkat) X(faccessat) X(ftruncate) \
-	X(fchmodat) X(fchownat) X(fsync) X(sync) X(umask) X(brk) X(mmap) X(munmap) \
-	X(mprotect) X(madvise) X(clone) X(execve) X(exit) X(exit_group) X(wait4) X(getpid) \
-	X(getppid) X(gettid) X(getuid) X(geteuid) X(getgid) X(getegid) X(getgroups) \
-	X(getpgid) X(setpgid) X(getsid) X(setsid) X(set_tid_address) X(kill) X(tkill) \
-	X(tgkill) X(rt_sigaction) X(rt_sigprocmask) X(rt_sigpending) X(sched_yield) \
-	X(sched_getaffinity) X(sched_setaffinity) X(getpriority) X(setpriority) \
-	X(prlimit64) X(getrusage) X(prctl) X(getcpu) X(uname) X(sysinfo) X(getrandom) \
-	X(nanosleep) X(clock_nanosleep) X(clock_gettime) X(clock_getres) X(gettimeofday) \
-	X(reboot)
+	X(brk) \
+	X(chdir) \
+	X(clock_getres) \
+	X(clock_gettime) \
+	X(clock_nanosleep) \
+	X(clone) \
+	X(close) \
+	X(dup) \
+	X(dup3) \
+	X(execve) \
+	X(exit) \
+	X(exit_group) \
+	X(faccessat) \
+	X(fchdir) \
+	X(fchmodat) \
+	X(fchownat) \
+	X(fcntl) \
+	X(fstat) \
+	X(fsync) \
+	X(ftruncate) \
+	X(getcpu) \
+	X(getcwd) \
+	X(getdents64) \
+	X(getegid) \
+	X(geteuid) \
+	X(getgid) \
+	X(getgroups) \
+	X(getpgid) \
+	X(getpid) \
+	X(getppid) \
+	X(getpriority) \
+	X(getrandom) \
+	X(getrusage) \
+	X(getsid) \
+	X(gettid) \
+	X(gettimeofday) \
+	X(getuid) \
+	X(ioctl) \
+	X(kill) \
+	X(linkat) \
+	X(lseek) \
+	X(madvise) \
+	X(mkdirat) \
+	X(mmap) \
+	X(mprotect) \
+	X(munmap) \
+	X(nanosleep) \
+	X(newfstatat) \
+	X(openat) \
+	X(pipe2) \
+	X(ppoll) \
+	X(prctl) \
+	X(pread64) \
+	X(prlimit64) \
+	X(pwrite64) \
+	X(read) \
+	X(readlinkat) \
+	X(readv) \
+	X(reboot) \
+	X(renameat) \
+	X(renameat2) \
+	X(rt_sigaction) \
+	X(rt_sigpending) \
+	X(rt_sigprocmask) \
+	X(sched_getaffinity) \
+	X(sched_setaffinity) \
+	X(sched_yield) \
+	X(set_tid_address) \
+	X(setpgid) \
+	X(setpriority) \
+	X(setsid) \
+	X(symlinkat) \
+	X(sync) \
+	X(sysinfo) \
+	X(tgkill) \
+	X(times) \
+	X(tkill) \
+	X(umask) \
+	X(uname) \
+	X(unlinkat) \
+	X(wait4) \
+	X(waitid) \
+	X(write) \
+	X(writev)
 /* clang-format on */
 
 #define DECLARE_SYSCALL(name) int64_t sys_##name(const uint64_t a[6]);

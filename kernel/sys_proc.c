@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* System calls on processes. */
-#include <linux/resource.h>
-#include <linux/wait.h>
 #include "fs/fdtable.h"
 #include "kernel/clone.h"
 #include "kernel/context.h"
@@ -53,7 +51,7 @@ static int load_from_user(struct process *p, const uint64_t a[6], struct exec_im
 	if (err == 0)
 		err = add_user_strings(&args, a[2], &args.envc);
 	if (err == 0)
-		err = exec_load(p, p->fs, NULL, path, &args, img);
+		err = exec_load(p, fs_context(), NULL, path, &args, img);
 	exec_args_free(&args);
 	kfree(path);
 	return err;
@@ -83,7 +81,9 @@ int64_t sys_execve(const uint64_t a[6])
 
 	if (err < 0)
 		return err;
-	err = own_files(p);
+	err = process_survive(p);
+	if (err == 0)
+		err = own_files(p);
 	if (err < 0) {
 		exec_image_free(&img);
 		return err;
@@ -102,52 +102,6 @@ int64_t sys_exit_group(const uint64_t a[6])
 	exit_current(signal_exit_status(current_process()));
 }
 
-/* --- waiting ---------------------------------------------------------------------------------------------------- */
-
-static void fill_usage(struct rusage *ru, uint64_t cpu_ns)
-{
-	memset(ru, 0, sizeof(*ru));
-	ru->ru_utime.tv_sec = (long)(cpu_ns / NS_PER_S);
-	ru->ru_utime.tv_usec = (long)(cpu_ns % NS_PER_S / NS_PER_US);
-}
-
-int64_t sys_wait4(const uint64_t a[6])
-{
-	struct process *p = current_process();
-	struct wait_result r;
-	struct rusage ru;
-	int found = 0, err = 0;
-
-	if (a[2] & ~(uint64_t)(WNOHANG | WUNTRACED | WCONTINUED))
-		return -EINVAL;
-	found = process_reap_child(p, PID_INT(a[0]), false, &r);
-	if (found == 0 && (a[2] & WNOHANG))
-		return 0;
-	if (found == 0)
-		err = wait_event_interruptible(
-			&p->child_wait,
-			(found = process_reap_child(p, PID_INT(a[0]), false, &r)) != 0);
-	if (found <= 0)
-		return found < 0 ? found : err;
-	fill_usage(&ru, r.cpu_ns);
-	if (a[1] && user_copy_to(a[1], &r.status, sizeof(r.status)) < 0)
-		return -EFAULT;
-	if (a[3] && user_copy_to(a[3], &ru, sizeof(ru)) < 0)
-		return -EFAULT;
-	return r.pid;
-}
-
-int64_t sys_getrusage(const uint64_t a[6])
-{
-	uint64_t ns = current_thread()->runtime_ns;
-	struct rusage ru;
-
-	if ((int)a[0] != RUSAGE_SELF && (int)a[0] != 1 /* RUSAGE_THREAD */)
-		return -EINVAL;
-	fill_usage(&ru, ns + current_process()->cpu_ns);
-	return user_copy_to(a[1], &ru, sizeof(ru));
-}
-
 /* --- identity ------------------------------------------------------------------------------------------------------ */
 
 int64_t sys_getpid(const uint64_t a[6])
@@ -158,7 +112,8 @@ int64_t sys_getpid(const uint64_t a[6])
 
 int64_t sys_gettid(const uint64_t a[6])
 {
-	return sys_getpid(a);
+	(void)a;
+	return current_thread()->tid;
 }
 
 int64_t sys_getppid(const uint64_t a[6])
@@ -227,7 +182,7 @@ int64_t sys_setsid(const uint64_t a[6])
 int64_t sys_set_tid_address(const uint64_t a[6])
 {
 	current_thread()->clear_tid = a[0];
-	return sys_getpid(a);
+	return sys_gettid(a);
 }
 
 /* --- signals ---------------------------------------------------------------------------------------------------------- */

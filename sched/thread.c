@@ -69,6 +69,7 @@ struct thread *thread_alloc(const char *name)
 	waitq_init(&t->exit_wq);
 	list_init(&t->dead_link);
 	list_init(&t->process_link);
+	list_init(&t->tid_link);
 	t->magic = THREAD_MAGIC;
 	registry_add(t);
 	return t;

@@ -48,6 +48,10 @@ struct thread {
 	bool user;		 /* [init] has user register state (vector registers, TPIDR_EL0) */
 	struct process *process; /* [init] NULL for kernel threads */
 	struct list_head process_link; /* [process] kernel/proc's */
+	int tid;		       /* [process] its number in the pid table; 0: kernel thread */
+	struct list_head tid_link;     /* [process] kernel/proc's */
+	struct vfs_context *fs;	       /* [self] kernel's: a copy of its process's (context.h) */
+	uint32_t fs_generation;	       /* [self] kernel's: of what that is a copy */
 	uint64_t sig_blocked;	       /* [SIGHAND] kernel/proc's: the signal mask */
 	uint64_t sig_pending;	       /* [SIGHAND] kernel/proc's: for this thread alone */
 	uint64_t clear_tid;    /* [self] kernel's: user word to zero and wake at exit; 0: none */

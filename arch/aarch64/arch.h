@@ -194,14 +194,17 @@ uint64_t arch_counter_hz(void);
 
 /* What a thread keeps in its struct while it does not run. The vector registers live in fpsimd; x19-x30 are
  * on its kernel stack below sp. */
+struct fpsimd_state {
+	__uint128_t v[32];
+	uint32_t fpsr;
+	uint32_t fpcr;
+};
+
 struct arch_thread {
 	uintptr_t sp;	    /* [runq] kernel stack pointer while switched out */
 	uint64_t tpidr_el0; /* [self] user TLS pointer while switched out */
-	struct fpsimd_state {
-		__uint128_t v[32];
-		uint32_t fpsr;
-		uint32_t fpcr;
-	} fpsimd; /* [self] while switched out; meaningful for user threads only */
+	struct fpsimd_state
+		fpsimd; /* [self] while switched out; meaningful for user threads only */
 };
 
 /* Prepare a new thread's stack so that the first switch to it calls entry(arg) on it with interrupts off,
@@ -216,10 +219,14 @@ void arch_thread_init(struct arch_thread *at, void *stack_top, void (*entry)(voi
 struct thread *arch_switch(struct thread *prev, struct arch_thread *prev_at, bool prev_user,
 			   struct thread *next, struct arch_thread *next_at, bool next_user);
 
-/* Enter user mode for the first time with the given frame (copied to the top of the current kernel stack).
- * Vector registers, FPCR and FPSR are zeroed first and TPIDR_EL0 set to tls. Does not return.
+/* What a user thread's vector registers, FPCR, FPSR and TPIDR_EL0 start with: zeros. Of the current one, for a new program; or
+ * a copy of the current one's, but for tls, given to a thread that has not run. */
+void arch_user_reset(void);
+void arch_user_copy(struct arch_thread *to, uint64_t tls);
+
+/* Enter user mode with the given frame (copied to the top of the current kernel stack). Does not return.
  * Context: thread. */
-void arch_enter_user(const struct trap_frame *frame, uint64_t tls) __noreturn;
+void arch_enter_user(const struct trap_frame *frame) __noreturn;
 
 /* TPIDR_EL0 of the current thread: EL0 writes it without telling us. */
 static inline uint64_t arch_user_tls(void)

@@ -57,13 +57,18 @@ FUNC(thread_first)
 	br	x19
 END(thread_first)
 
-/* void arch_enter_user(const struct trap_frame *frame x0, uint64_t tls x1)
+/* void arch_user_reset(void) */
+FUNC(arch_user_reset)
+	msr	tpidr_el0, xzr
+	b	fpsimd_zero
+END(arch_user_reset)
+
+/* void arch_enter_user(const struct trap_frame *frame x0)
  * frame may lie on this very stack, anywhere: the copy to its top runs on the part below both. */
 FUNC(arch_enter_user)
 	mrs	x2, sp_el0
 	ldr	x2, [x2, #BASE_STACK_HI]
 	sub	x20, x2, #FRAME_SIZE
-	mov	x19, x1
 	mov	x9, sp
 	cmp	x9, x20
 	csel	x9, x9, x20, lo
@@ -76,9 +81,7 @@ FUNC(arch_enter_user)
 	str	x9, [x20, #FRAME_SYSCALL]
 	stp	xzr, xzr, [x20, #FRAME_FP]
 	msr	daifset, #3
-	msr	tpidr_el0, x19
 	mov	sp, x20
-	bl	fpsimd_zero
 	add	x29, sp, #FRAME_FP
 	msr	daifclr, #3
 	b	return_to_user

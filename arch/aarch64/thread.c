@@ -19,6 +19,7 @@ static_assert(offsetof(struct fpsimd_state, fpsr) == 512, "fpsimd.S");
 static_assert(offsetof(struct fpsimd_state, fpcr) == 516, "fpsimd.S");
 
 void thread_first(void);
+void fpsimd_save(struct fpsimd_state *s);
 
 void arch_thread_init(struct arch_thread *at, void *stack_top, void (*entry)(void *), void *arg)
 {
@@ -38,4 +39,10 @@ struct trap_frame *arch_user_frame(void)
 	uintptr_t top = *(uintptr_t *)((char *)arch_current() + BASE_STACK_HI);
 
 	return (struct trap_frame *)top - 1;
+}
+
+void arch_user_copy(struct arch_thread *to, uint64_t tls)
+{
+	to->tpidr_el0 = tls;
+	fpsimd_save(&to->fpsimd);
 }

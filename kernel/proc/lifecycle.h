@@ -15,36 +15,65 @@ struct process *process_create(const struct process *from, const char *name) __m
 int process_new_session(struct process *p) __must_check;
 /* Into the group of `of`. Before process_publish(). */
 void process_join_group_of(struct process *p, struct process *of);
+/* t becomes a thread of p, with a reference to it and a number: p's for the first one. */
 void process_add_thread(struct process *p, struct thread *t);
-/* NEW -> ALIVE: visible from now on (I-PROC-1, RC-015). parent NULL: the kernel. The table holds a reference until reaped. */
-void process_publish(struct process *p, struct process *parent);
+/* May p make one more process or thread (RLIMIT_NPROC)? */
+bool process_may_multiply(const struct process *p) __must_check;
+/* NEW -> ALIVE: visible from now on (I-PROC-1, RC-015). Its parent is `from`, or that one's parent if it is to be
+ * a sibling; NULL: the kernel. The table holds a reference until reaped. */
+void process_publish(struct process *p, struct process *from, bool sibling);
 /* A process that was never published: undo process_create() and what followed. */
 void process_abandon(struct process *p);
 
 /* A new program: its name and file (the reference moves in; the old one comes back for the caller to put). */
-struct file *process_set_image(struct process *p, const char *name, struct file *exe);
+struct file *process_set_image(struct process *p, const char *name, struct file *exe,
+			       struct vm_space *space) __must_check;
+/* exec: the other threads of p are told to die and waited for; the current one takes the leader's number (I-PROC-4).
+ * 0; -EAGAIN, -EINTR: it is to die itself. */
+int process_survive(struct process *p) __must_check;
 
-/* What changes hands when the last thread of p exits: ALIVE -> ZOMBIE. Children go to the kernel. Tells the parent
- * (SIGCHLD, child_wait) and p->exited. If nobody will wait, it is reaped at once. */
+/* What changes hands when the last thread of p exits: ALIVE -> ZOMBIE. Children go to the nearest ancestor that asked for
+ * orphans, to init, else to the kernel. Tells the parent (exit_signal, child_wait) and p->exited. If nobody will wait, it
+ * is reaped at once. */
 void process_zombie(struct process *p, int wait_status);
-/* The thread leaves its process; true if it was the last. */
-bool process_remove_thread(struct process *p, struct thread *t) __must_check;
+/* Orphans come to p from now on. */
+void process_set_init(struct process *p);
+/* The thread leaves its process, with this status if the process has no other; true if it was the last. */
+bool process_remove_thread(struct process *p, struct thread *t, int status) __must_check;
 
 /* Has it ended? Then *status is its wait status word; true also after it was reaped. */
 bool process_zombie_status(struct process *p, int *status);
 
-/* Add the CPU time of a thread that is gone. */
-void process_account(struct process *p, uint64_t cpu_ns);
+/* Accounts: what thread t used, added; what p used, all threads, or its children that were waited for. */
+void usage_add_thread(struct usage *to, const struct thread *t);
+void process_usage(struct process *p, bool children, struct usage *out);
 
-/* wait4: find a child matching `which` (wait4's pid argument). A ZOMBIE one is reaped: *status and *pid are set and
- * its CPU time given, 1 is returned. 0: there are children but none has ended. -ECHILD: no such child. */
+/* wait: a child of the type and id of waitid(2) that has something to tell of what options ask for. Told once, a
+ * zombie reaped, unless WNOWAIT. 1 and *out; 0: there are such children, none has news. -ECHILD: no such child. */
+struct wait_query {
+	int type; /* P_ALL, P_PID, P_PGID (id 0: the caller's) */
+	int id;
+	unsigned options; /* WEXITED, WSTOPPED ... */
+};
 struct wait_result {
 	int pid;
-	int status;
-	uint64_t cpu_ns;
+	int status; /* wait4's word */
 	uint32_t uid;
+	struct usage usage; /* with its own children's */
 };
-int process_reap_child(struct process *parent, int which, bool keep,
+/* The si_code of a SIGCHLD that tells of this status word, and its si_status. */
+enum child_code {
+	CHILD_EXITED = 1,
+	CHILD_KILLED,
+	CHILD_DUMPED,
+	CHILD_TRAPPED,
+	CHILD_STOPPED,
+	CHILD_CONTINUED
+};
+#define STATUS_CONTINUED    0xffff
+#define STATUS_STOPPED(sig) ((sig) << 8 | 0x7f)
+enum child_code wait_status_code(int status, int *value);
+int process_wait_child(struct process *parent, const struct wait_query *q,
 		       struct wait_result *out) __must_check;
 
 /* setpgid, setsid with Linux's errors; getsid and getpgid. `self` is the caller. */

@@ -2,6 +2,7 @@
 /* The pid table and the process tree. Everything here is under PIDTAB; nothing sleeps with it held. Lookups return
  * counted references; what is published is complete (I-PROC-1). A group lives while it has members, a session while it
  * has groups; the numbers of both stay taken until then, so no id is given twice (RC-018). */
+#include <linux/resource.h>
 #include "kernel/proc/lifecycle.h"
 #include "kernel/proc/pidtab_priv.h"
 #include "lib/errno.h"
@@ -9,16 +10,14 @@
 #include "mm/phys/slab.h"
 #include "mm/vm/space.h"
 
-#define BUCKETS		1024
-#define RLIMIT_STACK_K	3
-#define RLIMIT_CORE_K	4
-#define RLIMIT_NOFILE_K 7
-#define STACK_LIMIT	(8UL << 20)
-#define NOFILE_SOFT	1024
-#define NOFILE_HARD	65536
+#define BUCKETS	    1024
+#define STACK_LIMIT (8UL << 20)
+#define NOFILE_SOFT 1024
+#define NOFILE_HARD 65536
 
 spinlock_t pidtab_lock = SPINLOCK_INIT(PIDTAB);
 static struct list_head by_pid[BUCKETS];     /* [PIDTAB] process->hash */
+static struct list_head by_tid[BUCKETS];     /* [PIDTAB] thread->tid_link */
 static struct list_head by_group[BUCKETS];   /* [PIDTAB] pgroup->table */
 static struct list_head by_session[BUCKETS]; /* [PIDTAB] session->table */
 static struct list_head all_processes;	     /* [PIDTAB] in order of creation */
@@ -31,6 +30,7 @@ void process_init(void)
 {
 	for (unsigned i = 0; i < BUCKETS; i++) {
 		list_init(&by_pid[i]);
+		list_init(&by_tid[i]);
 		list_init(&by_group[i]);
 		list_init(&by_session[i]);
 	}
@@ -56,6 +56,23 @@ static struct process *find_locked(int pid) __requires(pidtab_lock)
 	return NULL;
 }
 
+static struct thread *find_thread_locked(int tid) __requires(pidtab_lock)
+{
+	struct thread *t;
+
+	list_for_each (t, bucket(by_tid, tid), tid_link)
+		if (t->tid == tid)
+			return t;
+	return NULL;
+}
+
+struct process *process_child(struct process *parent, int pid)
+{
+	struct process *c = find_locked(pid);
+
+	return c && c->parent == parent ? c : NULL;
+}
+
 static struct pgroup *find_group_locked(int id) __requires(pidtab_lock)
 {
 	struct pgroup *g;
@@ -78,7 +95,8 @@ static bool session_exists(int id) __requires(pidtab_lock)
 
 static bool id_in_use(int id) __requires(pidtab_lock)
 {
-	return find_locked(id) || find_group_locked(id) || session_exists(id);
+	return find_locked(id) || find_thread_locked(id) || find_group_locked(id) ||
+	       session_exists(id);
 }
 
 struct process *process_get(struct process *p)
@@ -99,6 +117,37 @@ struct process *process_find(int pid)
 		process_get(p);
 	spin_unlock(&pidtab_lock);
 	return p;
+}
+
+struct thread *thread_find(int tid)
+{
+	struct thread *t;
+
+	spin_lock(&pidtab_lock);
+	t = find_thread_locked(tid);
+	if (t && t->process->state == PROC_NEW)
+		t = NULL;
+	if (t)
+		thread_get(t);
+	spin_unlock(&pidtab_lock);
+	return t;
+}
+
+void process_inspect(struct process *p, void (*fn)(struct process *p, void *arg), void *arg)
+{
+	spin_lock(&pidtab_lock);
+	fn(p, arg);
+	spin_unlock(&pidtab_lock);
+}
+
+void process_for_each_thread(struct process *p, void (*fn)(struct thread *t, void *arg), void *arg)
+{
+	struct thread *t;
+
+	spin_lock(&pidtab_lock);
+	list_for_each (t, &p->threads, process_link)
+		fn(t, arg);
+	spin_unlock(&pidtab_lock);
 }
 
 struct pgroup *pgroup_find(int id)
@@ -430,9 +479,9 @@ static void default_limits(struct process *p)
 {
 	for (unsigned i = 0; i < RLIM_KINDS; i++)
 		p->rlimits[i] = (struct rlimit_pair){ UINT64_MAX, UINT64_MAX };
-	p->rlimits[RLIMIT_STACK_K].cur = STACK_LIMIT;
-	p->rlimits[RLIMIT_CORE_K].cur = 0;
-	p->rlimits[RLIMIT_NOFILE_K] = (struct rlimit_pair){ NOFILE_SOFT, NOFILE_HARD };
+	p->rlimits[RLIMIT_STACK].cur = STACK_LIMIT;
+	p->rlimits[RLIMIT_CORE].cur = 0;
+	p->rlimits[RLIMIT_NOFILE] = (struct rlimit_pair){ NOFILE_SOFT, NOFILE_HARD };
 }
 
 static void inherit(struct process *p, const struct process *from)
@@ -441,6 +490,8 @@ static void inherit(struct process *p, const struct process *from)
 
 	spin_lock(&pidtab_lock);
 	p->cred = from->cred;
+	p->no_new_privs = from->no_new_privs;
+	p->undumpable = from->undumpable;
 	memcpy(p->rlimits, from->rlimits, sizeof(p->rlimits));
 	spin_unlock(&pidtab_lock);
 	f = spin_lock_irqsave((spinlock_t *)(uintptr_t)&from->signals.lock);
@@ -448,13 +499,21 @@ static void inherit(struct process *p, const struct process *from)
 	spin_unlock_irqrestore((spinlock_t *)(uintptr_t)&from->signals.lock, f);
 }
 
-/* Take the next number that no process, group or session bears. */
+/* The next number that no process, thread, group or session bears. */
+static int next_id(void) __requires(pidtab_lock)
+{
+	int id;
+
+	do {
+		id = next_pid;
+		next_pid = id == PID_MAX ? 1 : id + 1;
+	} while (id_in_use(id));
+	return id;
+}
+
 static void assign_pid(struct process *p) __requires(pidtab_lock)
 {
-	while (id_in_use(next_pid))
-		next_pid = next_pid == PID_MAX ? 1 : next_pid + 1;
-	p->pid = next_pid;
-	next_pid = next_pid == PID_MAX ? 1 : next_pid + 1;
+	p->pid = next_id();
 	p->generation = next_generation++;
 	list_push_back(&p->hash, bucket(by_pid, p->pid));
 }
@@ -486,6 +545,7 @@ struct process *process_create(const struct process *from, const char *name)
 	waitq_init(&p->child_wait);
 	spin_init(&p->signals.lock, LOCK_SIGHAND);
 	str_copy(p->name, name, sizeof(p->name));
+	p->exit_signal = SIG_CHLD;
 	default_limits(p);
 	if (from)
 		inherit(p, from);
@@ -498,18 +558,71 @@ struct process *process_create(const struct process *from, const char *name)
 
 void process_add_thread(struct process *p, struct thread *t)
 {
+	process_get(p);
 	spin_lock(&pidtab_lock);
 	t->process = p;
+	t->tid = p->nr_threads ? next_id() : p->pid;
+	list_push_back(&t->tid_link, bucket(by_tid, t->tid));
 	list_push_back(&t->process_link, &p->threads);
 	p->nr_threads++;
+	/* who told the others to die did not find this one */
+	if (p->signals.exiting || p->survivor)
+		thread_notify(t, NOTIFY_KILL);
 	spin_unlock(&pidtab_lock);
 }
 
-void process_publish(struct process *p, struct process *parent)
+int process_survive(struct process *p)
 {
+	struct thread *self = current_thread(), *t;
+	int err = 0;
+
+	if (READ_ONCE(p->nr_threads) == 1)
+		return 0;
+	spin_lock(&pidtab_lock);
+	if (p->signals.exiting || p->survivor)
+		err = -EAGAIN;
+	else
+		p->survivor = self;
+	list_for_each (t, &p->threads, process_link)
+		if (err == 0 && t != self)
+			thread_notify(t, NOTIFY_KILL);
+	spin_unlock(&pidtab_lock);
+	if (err == 0)
+		err = wait_event_killable(&p->child_wait, READ_ONCE(p->nr_threads) == 1);
+	if (err < 0)
+		return err;
+	spin_lock(&pidtab_lock);
+	p->survivor = NULL;
+	list_del(&self->tid_link);
+	self->tid = p->pid;
+	list_push_back(&self->tid_link, bucket(by_tid, self->tid));
+	spin_unlock(&pidtab_lock);
+	return 0;
+}
+
+bool process_may_multiply(const struct process *p)
+{
+	uint64_t limit = p->rlimits[RLIMIT_NPROC].cur, n = 0;
+	const struct process *q;
+
+	if (p->cred.uid == 0 || limit == UINT64_MAX)
+		return true;
+	spin_lock(&pidtab_lock);
+	list_for_each (q, &all_processes, all)
+		if (q->cred.uid == p->cred.uid)
+			n += q->nr_threads;
+	spin_unlock(&pidtab_lock);
+	return n < limit;
+}
+
+void process_publish(struct process *p, struct process *from, bool sibling)
+{
+	struct process *parent;
+
 	process_get(p);
 	spin_lock(&pidtab_lock);
 	ASSERT(p->state == PROC_NEW && p->group);
+	parent = sibling ? from->parent : from;
 	p->parent = parent;
 	if (parent)
 		list_push_back(&p->sibling, &parent->children);
@@ -519,14 +632,17 @@ void process_publish(struct process *p, struct process *parent)
 	spin_unlock(&pidtab_lock);
 }
 
-struct file *process_set_image(struct process *p, const char *name, struct file *exe)
+struct file *process_set_image(struct process *p, const char *name, struct file *exe,
+			       struct vm_space *space)
 {
 	struct file *old;
 
 	spin_lock(&pidtab_lock);
 	old = p->exe;
 	p->exe = exe;
+	p->space = space;
 	p->exec_done = true;
+	p->exit_signal = SIG_CHLD;
 	str_copy(p->name, name, sizeof(p->name));
 	spin_unlock(&pidtab_lock);
 	return old;
@@ -610,27 +726,27 @@ unsigned process_count(void)
 
 /* --- death ------------------------------------------------------------------------------------------------------ */
 
-bool process_remove_thread(struct process *p, struct thread *t)
+bool process_remove_thread(struct process *p, struct thread *t, int status)
 {
-	bool last;
+	bool last, alone;
 
 	spin_lock(&pidtab_lock);
 	list_del(&t->process_link);
+	list_del(&t->tid_link);
 	t->process = NULL;
+	if (t->tid == p->pid)
+		p->wait_status = status;
 	last = --p->nr_threads == 0;
+	alone = p->survivor && p->nr_threads == 1;
+	if (!last)
+		usage_add_thread(&p->dead, t);
 	spin_unlock(&pidtab_lock);
+	if (alone)
+		wake_all(&p->child_wait);
 	return last;
 }
 
-void process_account(struct process *p, uint64_t cpu_ns)
-{
-	spin_lock(&pidtab_lock);
-	p->cpu_ns += cpu_ns;
-	spin_unlock(&pidtab_lock);
-}
-
-/* Out of every table. Returns the group reference to put; the table's own reference is the caller's to drop. */
-static struct pgroup *unlink_zombie(struct process *p) __requires(pidtab_lock)
+struct pgroup *process_unlink(struct process *p)
 {
 	list_del(&p->hash);
 	list_del(&p->all);
@@ -640,117 +756,10 @@ static struct pgroup *unlink_zombie(struct process *p) __requires(pidtab_lock)
 	return leave_group(p);
 }
 
-static void drop_reaped(struct process *p, struct pgroup *g)
+void process_drop_unlinked(struct process *p, struct pgroup *g)
 {
 	pgroup_put(g);
 	process_put(p);
-}
-
-static bool ignores_children(struct process *parent)
-{
-	irqflags_t f = spin_lock_irqsave(&parent->signals.lock);
-	const struct signal_action *a = &parent->signals.action[SIG_CHLD - 1];
-	bool ignores = a->handler == 1 || (a->flags & 2 /* SA_NOCLDWAIT */);
-
-	spin_unlock_irqrestore(&parent->signals.lock, f);
-	return ignores;
-}
-
-/* Children of a dying process become the kernel's: those already dead are reaped here, one at a time. */
-static void orphan_children(struct process *p)
-{
-	struct process *c;
-	struct pgroup *g;
-
-	for (;;) {
-		g = NULL;
-		spin_lock(&pidtab_lock);
-		c = list_first_or_null(&p->children, struct process, sibling);
-		if (c) {
-			list_del(&c->sibling);
-			c->parent = NULL;
-			if (c->state == PROC_ZOMBIE)
-				g = unlink_zombie(c);
-		}
-		spin_unlock(&pidtab_lock);
-		if (!c)
-			return;
-		if (g)
-			drop_reaped(c, g);
-	}
-}
-
-void process_zombie(struct process *p, int wait_status)
-{
-	struct process *parent;
-	struct pgroup *g = NULL;
-	bool reap;
-
-	orphan_children(p);
-	spin_lock(&pidtab_lock);
-	parent = p->parent;
-	if (parent)
-		process_get(parent);
-	reap = !parent || ignores_children(parent);
-	p->wait_status = wait_status;
-	p->state = PROC_ZOMBIE;
-	if (reap)
-		g = unlink_zombie(p);
-	spin_unlock(&pidtab_lock);
-	poll_notify(&p->exited, POLL_IN);
-	if (parent) {
-		signal_send(parent, SIG_CHLD);
-		wake_all(&parent->child_wait);
-		process_put(parent);
-	}
-	if (g)
-		drop_reaped(p, g);
-}
-
-bool process_zombie_status(struct process *p, int *status)
-{
-	bool ended;
-
-	spin_lock(&pidtab_lock);
-	ended = p->state == PROC_ZOMBIE;
-	if (ended)
-		*status = p->wait_status;
-	spin_unlock(&pidtab_lock);
-	return ended;
-}
-
-static bool child_matches(const struct process *parent, const struct process *c, int which)
-{
-	if (which > 0)
-		return c->pid == which;
-	if (which == 0)
-		return c->group == parent->group;
-	return which == -1 || c->group->id == -which;
-}
-
-int process_reap_child(struct process *parent, int which, bool keep, struct wait_result *out)
-{
-	struct process *c, *dead = NULL;
-	struct pgroup *g = NULL;
-	bool any = false;
-
-	spin_lock(&pidtab_lock);
-	list_for_each (c, &parent->children, sibling) {
-		if (!child_matches(parent, c, which))
-			continue;
-		any = true;
-		if (c->state != PROC_ZOMBIE)
-			continue;
-		*out = (struct wait_result){ c->pid, c->wait_status, c->cpu_ns, c->cred.uid };
-		dead = c;
-		break;
-	}
-	if (dead && !keep)
-		g = unlink_zombie(dead);
-	spin_unlock(&pidtab_lock);
-	if (g)
-		drop_reaped(dead, g);
-	return dead ? 1 : any ? 0 : -ECHILD;
 }
 
 /* --- signals by number --------------------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #ifndef TERN_KERNEL_PROC_PROCESS_H
 #define TERN_KERNEL_PROC_PROCESS_H
 
+#include "kernel/proc/cred.h"
 #include "kernel/proc/signal.h"
 #include "lib/list.h"
 #include "lib/refcount.h"
@@ -16,7 +17,7 @@
 #include "sched/thread.h"
 
 struct fdtable;
-struct vfs_context;
+struct fs_state;
 struct tty;
 struct file;
 struct vfork_wait;
@@ -24,14 +25,6 @@ struct vfork_wait;
 #define PID_MAX 4194304
 
 enum process_state { PROC_NEW, PROC_ALIVE, PROC_ZOMBIE };
-
-#define CRED_GROUPS 32
-struct credentials {
-	uint32_t uid, euid, suid, fsuid;
-	uint32_t gid, egid, sgid, fsgid;
-	unsigned nr_groups;
-	uint32_t groups[CRED_GROUPS];
-};
 
 #define RLIM_KINDS 16
 struct rlimit_pair {
@@ -56,6 +49,14 @@ struct session {
 	struct list_head groups;   /* [PIDTAB] pgroup->session_link */
 };
 
+/* What getrusage(2) tells. */
+struct usage {
+	uint64_t cpu_ns, user_ns;
+	uint64_t switches;
+	uint64_t min_faults;
+	uint64_t max_pages;
+};
+
 struct process {
 	struct refcount ref;
 	int pid;		   /* [init] */
@@ -66,21 +67,32 @@ struct process {
 	struct list_head sibling;  /* [PIDTAB] */
 	struct list_head all;	   /* [PIDTAB] in order of creation */
 	struct list_head hash;	   /* [PIDTAB] by pid */
-	uint64_t cpu_ns;	   /* [PIDTAB] CPU time of its dead threads */
+	struct usage dead;	   /* [PIDTAB] of its threads that have ended */
+	struct usage reaped;	   /* [PIDTAB] of children waited for, and of theirs */
+	int exit_signal;	   /* [PIDTAB] for the parent when it ends; 0: none */
 
 	struct pgroup *group;	     /* [PIDTAB] a reference */
 	struct list_head group_link; /* [PIDTAB] */
 	struct list_head threads;    /* [PIDTAB] thread->process_link */
 	unsigned nr_threads;	     /* [PIDTAB] */
+	struct thread *survivor;     /* [PIDTAB] in exec: the others are told to die (I-PROC-4) */
 	bool exec_done;		     /* [PIDTAB] setpgid by the parent is over */
-	int wait_status;	     /* [PIDTAB] when ZOMBIE: the word wait4 gives */
+	/* Job control, for wait: stopped by stop_sig, told or not yet; continued and not told yet. */
+	bool stopped, stop_reported, continued; /* [PIDTAB] kernel/proc/signal.c's */
+	int stop_sig;				/* [PIDTAB] */
+	bool subreaper;				/* [PIDTAB] orphans below it come to it */
+	bool no_new_privs;			/* [PIDTAB] prctl */
+	bool undumpable;			/* [PIDTAB] prctl */
+	int death_signal; /* [PIDTAB] what it gets when its parent ends; 0: none */
+	int wait_status;  /* [PIDTAB] the word wait4 gives; before the end: its first thread's */
 	struct poll_source exited;   /* notified when it becomes a ZOMBIE: for kernel parents */
-	struct waitq child_wait;     /* the parent's wait4 sleeps here */
+	struct waitq child_wait;     /* its wait4 sleeps here, and its exec for the other threads */
 	struct signal_state signals; /* see signal.h */
-	struct vm_space *space;	     /* [init until exec; then under exec's rules] a reference */
-	struct fdtable *files;	     /* [self threads] a reference */
-	struct vfs_context *fs;	     /* [self threads] owned by kernel/ */
-	struct credentials cred;     /* [PIDTAB] */
+	/* Changed under PIDTAB, by the only thread: its threads read them as they are, others by kernel/context.h. */
+	struct vm_space *space;			/* a reference */
+	struct fdtable *files;			/* a reference */
+	struct fs_state *fs;			/* kernel/context.h; a reference */
+	struct credentials cred;		/* [PIDTAB] */
 	struct rlimit_pair rlimits[RLIM_KINDS]; /* [PIDTAB] */
 	char name[16];				/* [PIDTAB] comm */
 	struct file *exe;			/* [PIDTAB] */
@@ -100,6 +112,8 @@ struct process *process_get(struct process *p);
 void process_put(struct process *p);
 /* By number, a reference, published ones only. NULL: none. */
 struct process *process_find(int pid) __must_check;
+/* A thread by its number, a reference; NULL: none, or it has left its process. */
+struct thread *thread_find(int tid) __must_check;
 struct pgroup *pgroup_find(int id) __must_check;
 void pgroup_put(struct pgroup *g);
 void session_put(struct session *s);
@@ -107,6 +121,10 @@ int process_session_id(struct process *p);
 
 /* Call fn for each published process with a reference held and PIDTAB dropped (RC-017): fn may sleep. */
 void process_for_each(void (*fn)(struct process *p, void *arg), void *arg);
+
+/* Call fn with PIDTAB held, so that what p points at stays; and for each of its threads. fn sleeps for nothing. */
+void process_inspect(struct process *p, void (*fn)(struct process *p, void *arg), void *arg);
+void process_for_each_thread(struct process *p, void (*fn)(struct thread *t, void *arg), void *arg);
 
 /* Foreground group and controlling terminal, for drivers/tty. A reference or NULL. */
 struct pgroup *session_foreground(struct session *s) __must_check;

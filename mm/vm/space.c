@@ -49,6 +49,11 @@ void vm_space_get(struct vm_space *s)
 		BUG("vm: space %p is dead", (void *)s);
 }
 
+bool vm_space_is_shared(const struct vm_space *s)
+{
+	return refcount_read(&s->ref) > 1;
+}
+
 struct vm_space *vm_current(void)
 {
 	return current_thread()->space;

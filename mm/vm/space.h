@@ -90,6 +90,8 @@ struct vm_space *vm_space_create(void) __must_check;
 int vm_space_fork(struct vm_space *from, struct vm_space **out) __must_check;
 void vm_space_get(struct vm_space *s);
 void vm_space_put(struct vm_space *s); /* may sleep */
+/* Has somebody else a reference? It may drop it at any time; only a holder can add one. */
+bool vm_space_is_shared(const struct vm_space *s);
 
 /* The switch: make s (NULL: no user space needed, the old one may stay lazily) current on this CPU.
  * Context: atomic, irqs off. sched registers it through sched_set_space_ops(). */

@@ -178,7 +178,7 @@ static struct process *figure(const char *name, struct process *of)
 		kt_fail(__FILE__, __LINE__, "no memory");
 		return NULL;
 	}
-	process_publish(p, NULL);
+	process_publish(p, NULL, false);
 	return p;
 }
 

@@ -299,7 +299,7 @@ KTEST(pty_keys_signal_the_foreground_group)
 		KT_CHECK(!"memory for a process");
 		return;
 	}
-	process_publish(p, NULL);
+	process_publish(p, NULL, false);
 	s = session_of(p);
 	open_pty();
 	KT_CHECK(tty_set_controlling(slave, s) == 0);

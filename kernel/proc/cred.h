@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* Who a process is, to permission checks. */
+#ifndef TERN_KERNEL_PROC_CRED_H
+#define TERN_KERNEL_PROC_CRED_H
+
+#include "lib/types.h"
+
+#define CRED_GROUPS 32 /* supplementary groups of one process */
+
+struct credentials {
+	uint32_t uid, euid, suid, fsuid;
+	uint32_t gid, egid, sgid, fsgid;
+	unsigned nr_groups;
+	uint32_t groups[CRED_GROUPS];
+};
+
+/* May c act for files' group gid: its file-system group or a supplementary one? */
+static inline bool cred_in_group(const struct credentials *c, uint32_t gid)
+{
+	if (c->fsgid == gid)
+		return true;
+	for (unsigned i = 0; i < c->nr_groups; i++)
+		if (c->groups[i] == gid)
+			return true;
+	return false;
+}
+
+#endif

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/* fork, vfork and exec of plain processes: what is copied, what is shared, what waits tell, storms of them. */
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "tests/user/check.h"
+
+/* clone(2) in place: a child on the same stack returns from no function that its parent still needs. */
+static inline __attribute__((always_inline)) long raw_clone(long flags)
+{
+	register long x8 __asm__("x8") = SYS_clone;
+	register long x0 __asm__("x0") = flags;
+	register long x1 __asm__("x1") = 0;
+
+	__asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1) : "x2", "x3", "x4", "memory");
+	return x0;
+}
+
+static int data_word = 1;
+static char *self;
+
+static int code_of(pid_t pid)
+{
+	int status;
+
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* Code, data, heap, stack and mappings of the child are its own (X-04, MS-006). */
+static void copies(void)
+{
+	size_t len = 1 << 20;
+	volatile int stack_word = 2;
+	unsigned char *heap = malloc(len), *map;
+	pid_t pid;
+
+	map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(heap && map != MAP_FAILED);
+	memset(heap, 0x11, len);
+	memset(map, 0x22, len);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		CHECK(data_word == 1 && stack_word == 2 && heap[len - 1] == 0x11 && map[7] == 0x22);
+		data_word = stack_word = 9;
+		memset(heap, 0x33, len);
+		memset(map, 0x44, len);
+		for (size_t i = 0; i < len; i++)
+			CHECK(heap[i] == 0x33 && map[i] == 0x44);
+		_exit(5);
+	}
+	memset(map, 0x55, len / 2);
+	CHECK(code_of(pid) == 5);
+	CHECK(data_word == 1 && stack_word == 2);
+	for (size_t i = 0; i < len; i++)
+		CHECK(heap[i] == 0x11 && map[i] == (i < len / 2 ? 0x55 : 0x22));
+	CHECK(munmap(map, len) == 0);
+	free(heap);
+}
+
+/* Vector registers go with the child as they are. */
+static void registers(void)
+{
+	double in = 1234.5, out = 0;
+	pid_t pid;
+
+	__asm__ volatile("fmov d9, %d0" : : "w"(in) : "d9");
+	pid = (pid_t)raw_clone(SIGCHLD);
+	__asm__ volatile("fmov %d0, d9" : "=w"(out));
+	if (pid == 0)
+		syscall(SYS_exit_group, out == in ? 0 : 1);
+	CHECK(pid > 0 && out == in && code_of(pid) == 0);
+}
+
+/* One offset for both; closing in one leaves the other's open. */
+static void files(void)
+{
+	int fds[2];
+	char c = 0;
+	pid_t pid;
+
+	CHECK(pipe(fds) == 0);
+	pid = fork();
+	if (pid == 0) {
+		close(fds[0]);
+		CHECK(write(fds[1], "x", 1) == 1);
+		_exit(0);
+	}
+	close(fds[1]);
+	CHECK(read(fds[0], &c, 1) == 1 && c == 'x');
+	CHECK(read(fds[0], &c, 1) == 0);
+	close(fds[0]);
+	CHECK(code_of(pid) == 0);
+}
+
+static void numbers(void)
+{
+	pid_t me = getpid(), pid = fork();
+
+	if (pid == 0) {
+		CHECK(getppid() == me && getpid() != me && gettid() == getpid());
+		CHECK(getpgrp() == getpgid(me) && getsid(0) == getsid(me));
+		_exit(3);
+	}
+	CHECK(code_of(pid) == 3);
+	CHECK_ERRNO(waitpid(pid, NULL, 0), ECHILD);
+	CHECK_ERRNO(waitpid(-1, NULL, 0), ECHILD);
+}
+
+static void vforks(void)
+{
+	static volatile int seen;
+	pid_t pid;
+
+	for (int i = 0; i < 20; i++) {
+		seen = 0;
+		pid = (pid_t)raw_clone(CLONE_VM | CLONE_VFORK | SIGCHLD);
+		if (pid == 0) {
+			seen = 1;
+			_exit(4);
+		}
+		CHECK(seen == 1 && code_of(pid) == 4);
+		pid = (pid_t)raw_clone(CLONE_VM | CLONE_VFORK | SIGCHLD);
+		if (pid == 0) {
+			execl(self, self, "exit7", NULL);
+			_exit(1);
+		}
+		CHECK(code_of(pid) == 7);
+	}
+}
+
+/* Many at once: all are there, all are waited for, each once. */
+static void storm(int many)
+{
+	int fds[2], left = many;
+	char c;
+
+	CHECK(pipe(fds) == 0);
+	for (int i = 0; i < many; i++) {
+		pid_t pid = fork();
+
+		CHECK(pid >= 0);
+		if (pid == 0) {
+			close(fds[1]);
+			CHECK(read(fds[0], &c, 1) == 0);
+			_exit(i % 200);
+		}
+	}
+	CHECK(waitpid(-1, NULL, WNOHANG) == 0);
+	close(fds[0]);
+	close(fds[1]);
+	while (left) {
+		int status;
+
+		CHECK(wait(&status) > 0 && WIFEXITED(status));
+		left--;
+	}
+	CHECK_ERRNO(wait(NULL), ECHILD);
+}
+
+static void sequence(int many)
+{
+	for (int i = 0; i < many; i++) {
+		pid_t pid = fork();
+
+		CHECK(pid >= 0);
+		if (pid == 0) {
+			data_word = i;
+			_exit(i % 100);
+		}
+		CHECK(code_of(pid) == i % 100);
+	}
+}
+
+/* Grandchildren whose parent is gone are waited for by who asked for it, else by init. */
+static void orphans(void)
+{
+	int fds[2], status;
+	pid_t pid, grandchild;
+
+	CHECK(pipe(fds) == 0);
+	pid = fork();
+	if (pid == 0) {
+		pid = fork();
+		if (pid == 0) {
+			while (getppid() == *(volatile pid_t *)&grandchild)
+				sched_yield();
+			_exit(6);
+		}
+		CHECK(write(fds[1], &pid, sizeof(pid)) == sizeof(pid));
+		_exit(0);
+	}
+	CHECK(read(fds[0], &grandchild, sizeof(grandchild)) == sizeof(grandchild));
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK_ERRNO(waitpid(grandchild, &status, 0), ECHILD);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+int main(int argc, char **argv)
+{
+	const char *scale = getenv("SCALE");
+	int n = scale ? atoi(scale) : 1;
+
+	self = argv[0];
+	if (argc > 1)
+		return 7;
+	copies();
+	registers();
+	files();
+	numbers();
+	vforks();
+	orphans();
+	storm(50 * n);
+	sequence(100 * n);
+	return 0;
+}
