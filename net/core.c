@@ -30,7 +30,8 @@ static struct waitq thread_wq = WAITQ_INIT(thread_wq);
 static uint32_t kicked; /* [atomic] set by irq handlers and by who makes a deadline earlier */
 /* [NET_CORE] when the thread will wake by itself; 0 while it is awake */
 static uint64_t sleeping_until;
-static uint8_t isn_key[16]; /* [init] */
+static uint8_t isn_key[16]; /* [NET_CORE] */
+static bool isn_key_good;   /* [NET_CORE] from the seeded generator */
 
 /* --- what lwIP calls ------------------------------------------------------------------------------------ */
 
@@ -145,6 +146,9 @@ uint32_t net_tcp_isn(const void *local_ip, size_t ip_size, uint16_t local_port,
 	size_t n = 0;
 
 	ASSERT(2 * ip_size + 4 <= sizeof(text));
+	/* until there is a seed: the weak key of net_init() */
+	if (!isn_key_good)
+		isn_key_good = random_bytes(isn_key, sizeof(isn_key)) == 0;
 	memcpy(text, local_ip, ip_size);
 	n += ip_size;
 	memcpy(text + n, remote_ip, ip_size);

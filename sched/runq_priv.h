@@ -9,7 +9,8 @@
  * I-SCHED-4: on_cpu is 1 from the pick until another thread has finished the switch away from it: while it is 1 no
  *            other CPU may run, move or free the thread.
  * I-SCHED-5: the queue's lock is held from the pick across arch_switch() until the incoming thread has cleared the
- *            outgoing one's on_cpu. It changes hands there and nowhere else. */
+ *            outgoing one's on_cpu. It changes hands there and nowhere else.
+ * I-SCHED-6: while two want a CPU, its slice timer is armed for slice_end_ns or before, or it has been told to look. */
 #ifndef TERN_SCHED_RUNQ_PRIV_H
 #define TERN_SCHED_RUNQ_PRIV_H
 

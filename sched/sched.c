@@ -110,7 +110,7 @@ static void slice_fired(struct timer *timer)
 int runq_enqueue(struct runq *rq, struct thread *t)
 {
 	struct thread *curr = rq->curr;
-	bool here = rq == this_runq(), resched;
+	bool here = rq == this_runq(), resched, sooner = false;
 
 	DASSERT(spin_held(&rq->lock) && t->rq == rq && !t->queued && !t->moving);
 	ASSERT(t->magic == THREAD_MAGIC && !atomic_load_acquire(&t->on_cpu));
@@ -124,13 +124,14 @@ int runq_enqueue(struct runq *rq, struct thread *t)
 	if (!resched) {
 		uint64_t end = clock_now_ns() + SCHED_GRANULARITY_NS;
 
-		if (rq->ready.nr == 2 || end < rq->slice_end_ns)
+		sooner = rq->ready.nr == 2 || end < rq->slice_end_ns;
+		if (sooner)
 			rq->slice_end_ns = end;
 		if (here)
 			slice_arm(rq);
 	}
-	/* Only a CPU itself can arm its timer: one that was alone is told even if nothing changes for it now. */
-	if (resched || (!here && rq->ready.nr == 2))
+	/* Only a CPU itself can arm its timer: it is told even if nothing else changes for it now. */
+	if (resched || (sooner && !here))
 		if (!atomic_exchange(&rq->c->need_resched, 1) && !here)
 			return (int)rq->cpu;
 	return KICK_NONE;

@@ -41,7 +41,6 @@ struct wait_entry {
 	struct list_head link; /* [wq->lock] */
 	struct thread *thread; /* [init] */
 	struct waitq *wq;      /* [init] */
-	struct timer *timer;   /* internal */
 };
 
 void waitq_init(struct waitq *wq);

@@ -11,13 +11,20 @@
 
 #define ALL_CPUS (~(cpumask_t)0)
 
-/* I-SCHED-1, I-EEVDF-1 and -2 on every queue, and one idle thread a CPU, in no tree. */
+/* I-SCHED-6. Under rq's lock. */
+static bool slice_in_time(const struct runq *rq)
+{
+	return rq->ready.nr < 2 || READ_ONCE(rq->c->need_resched) ||
+	       (rq->slice_armed && rq->slice.deadline_ns <= rq->slice_end_ns);
+}
+
+/* I-SCHED-1 and -6, I-EEVDF-1 and -2 on every queue, and one idle thread a CPU, in no tree. */
 static void check_queues(void)
 {
 	for (unsigned i = 0; i < cpu_count(); i++) {
 		struct runq *rq = runq_of_cpu(i);
 		irqflags_t f = spin_lock_irqsave(&rq->lock);
-		bool sound = eevdf_check(&rq->ready),
+		bool sound = eevdf_check(&rq->ready) && slice_in_time(rq),
 		     idle = rq->idle->rq == rq && !rq->idle->queued;
 
 		for (struct rb_node *n = rb_first(&rq->ready.tree); n; n = rb_next(n)) {
@@ -30,6 +37,49 @@ static void check_queues(void)
 		KT_CHECK(sound);
 		KT_CHECK(idle);
 	}
+}
+
+/* --- who wakes on a busy CPU is looked at in time ------------------------------------------------------------ */
+
+static void hog_fn(void *arg)
+{
+	while (!READ_ONCE(*(bool *)arg))
+		cond_resched();
+}
+
+static void dozer_fn(void *arg)
+{
+	while (!READ_ONCE(*(bool *)arg))
+		KT_CHECK(sleep_until(clock_now_ns() + 100000, WAIT_UNINTERRUPTIBLE) == 0);
+}
+
+/* Two keep a CPU busy, a third comes and goes there, woken by another CPU's timer when it has moved its affinity. */
+KTEST(slice_timer_in_time)
+{
+	unsigned cpu = cpu_count() - 1, late = 0;
+	struct runq *rq = runq_of_cpu(cpu);
+	struct crew crew = { 0 };
+	bool stop = false;
+
+	for (unsigned i = 0; i < 2; i++)
+		crew_add(&crew, hog_fn, &stop, BIT(cpu));
+	for (unsigned i = 0; i < 4; i++)
+		crew_add(&crew, dozer_fn, &stop, BIT(i % cpu_count()));
+	for (unsigned n = 0; n < 400 * kt_scale(); n++) {
+		irqflags_t f;
+
+		/* onto the busy CPU from this one, and away again */
+		KT_CHECK(thread_set_affinity(crew.thread[2 + n % 4],
+					     n % 8 < 4 ? BIT(cpu) : BIT(0)) == 0);
+		f = spin_lock_irqsave(&rq->lock);
+		late += !slice_in_time(rq);
+		spin_unlock_irqrestore(&rq->lock, f);
+		KT_CHECK(sleep_until(clock_now_ns() + 200000, WAIT_UNINTERRUPTIBLE) == 0);
+	}
+	WRITE_ONCE(stop, true);
+	crew_join(&crew);
+	KT_CHECK(late == 0);
+	check_queues();
 }
 
 /* --- RC-001: current and this_cpu agree ------------------------------------------------------------------ */
