@@ -79,46 +79,11 @@ uint32_t net_random(void)
 	return random_u32();
 }
 
-/* lwIP takes it for a bug when it gets no memory for a timer. It has at most a dozen, so they have a pool of their own
- * and are never in the slab's account. Their size tells them from whatever else it allocates by the thousand. */
-#define TIMER_SIZE LWIP_MEM_ALIGN_SIZE(sizeof(struct sys_timeo))
-static_assert(TIMER_SIZE != LWIP_MEM_ALIGN_SIZE(sizeof(struct tcp_seg)) &&
-		      TIMER_SIZE != LWIP_MEM_ALIGN_SIZE(sizeof(struct pbuf)),
-	      "timers are told apart by their size");
-static struct timer_slot {
-	uint8_t memory[TIMER_SIZE] __aligned(8);
-	bool taken; /* [NET_CORE] */
-} timer_pool[16];
-
-static void *timer_take(void)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(timer_pool); i++) {
-		if (!timer_pool[i].taken) {
-			timer_pool[i].taken = true;
-			return timer_pool[i].memory;
-		}
-	}
-	return NULL;
-}
-
-static bool timer_give(void *p)
-{
-	uintptr_t off = (uintptr_t)p - (uintptr_t)timer_pool;
-
-	if (off >= sizeof(timer_pool))
-		return false;
-	timer_pool[off / sizeof(timer_pool[0])].taken = false;
-	return true;
-}
-
 /* I-NET-1 */
 void *net_mem_alloc(size_t size)
 {
-	void *p;
-
 	net_assert_core();
-	p = size == TIMER_SIZE ? timer_take() : NULL;
-	return p ? p : kmalloc(size);
+	return kmalloc(size);
 }
 
 void *net_mem_calloc(size_t n, size_t size)
@@ -130,8 +95,7 @@ void *net_mem_calloc(size_t n, size_t size)
 void net_mem_free(void *p)
 {
 	net_assert_core();
-	if (!timer_give(p))
-		kfree(p);
+	kfree(p);
 }
 
 u32_t sys_now(void)

@@ -25,9 +25,6 @@
 /* room for the virtio header, so that a segment goes out in one descriptor */
 #define PBUF_LINK_ENCAPSULATION_HLEN 12
 
-/* makes the size of a timer its own, so that net_mem_alloc() knows one: they must not fail */
-#define LWIP_DEBUG_TIMERNAMES 1
-
 /* --- link --- */
 #define LWIP_ARP		       1
 #define ARP_TABLE_SIZE		       32

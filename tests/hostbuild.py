@@ -4,7 +4,7 @@
 
 A program is one .c file whose first lines name what it is linked with:
 
-    /* sources: lib/rbtree.c tests/host/shim/*.c */      (from the top folder; globs work)
+    /* sources: lib/rbtree.c tests/host/shim/*.c */      (from the top folder; globs work; !FILE leaves one out)
     /* flags: -Ideps/lwip/src/include */                 (optional)
 
 @FILE stands for the words of that file, for lists that several programs share.
@@ -56,6 +56,9 @@ def header_words(path, key):
 def expand(path, words):
     found = []
     for word in words:
+        if word.startswith("!"):
+            found.remove(word[1:])
+            continue
         names = sorted(glob.glob(os.path.join(TOP, word)))
         if not names:
             raise RuntimeError(f"{path}: sources: {word}: no such file")

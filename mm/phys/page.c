@@ -37,6 +37,7 @@ void *phys_to_virt(paddr_t pa)
 
 paddr_t virt_to_phys(const void *linear)
 {
+	DASSERT((uintptr_t)linear - LINEAR_BASE < LINEAR_SIZE);
 	return paddr((uintptr_t)linear - LINEAR_BASE + arch_linear_pa);
 }
 

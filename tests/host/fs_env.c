@@ -176,6 +176,9 @@ void waitq_init(struct waitq *wq)
 	list_init(&wq->sleepers);
 }
 
+/* How many there were when this thread began to wait. */
+static __thread uint64_t wakeups_seen;
+
 void wait_prepare(struct waitq *wq, struct wait_entry *e, enum wait_mode mode)
 {
 	(void)mode;
@@ -183,7 +186,7 @@ void wait_prepare(struct waitq *wq, struct wait_entry *e, enum wait_mode mode)
 		test_fail(__FILE__, __LINE__, "not a wait queue");
 	e->wq = wq;
 	pthread_mutex_lock(&env_lock);
-	e->timer = (struct timer *)env_wakeups;
+	wakeups_seen = env_wakeups;
 	pthread_mutex_unlock(&env_lock);
 }
 
@@ -195,7 +198,7 @@ int wait_sleep(struct wait_entry *e, enum wait_mode mode, uint64_t deadline_ns)
 	if (env_signal)
 		return mode == WAIT_UNINTERRUPTIBLE ? 0 : env_signal;
 	pthread_mutex_lock(&env_lock);
-	while ((struct timer *)env_wakeups == e->timer && !ret) {
+	while (env_wakeups == wakeups_seen && !ret) {
 		if (deadline_ns != DEADLINE_NEVER && clock_now_ns() >= deadline_ns) {
 			ret = -ETIMEDOUT;
 			break;

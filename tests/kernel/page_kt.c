@@ -287,6 +287,19 @@ KTEST(page_alloc_speed)
 	}
 }
 
+static void phys_of(void *image)
+{
+	(void)virt_to_phys(image);
+}
+
+/* The kernel's image is no place for what a device is to read: it is not in the linear map. */
+KTEST(image_has_no_physical_address)
+{
+	static char in_image[64];
+
+	kt_expect_bug(phys_of, in_image, "linear");
+}
+
 KTEST(nth_page_fails)
 {
 	struct page *p;
