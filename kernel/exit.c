@@ -4,9 +4,9 @@
 #include "drivers/tty/tty.h"
 #include "fs/fdtable.h"
 #include "kernel/context.h"
+#include "kernel/futex.h"
 #include "kernel/proc/lifecycle.h"
 #include "mm/vm/space.h"
-#include "mm/vm/user_copy.h"
 
 void vfork_release(struct process *p)
 {
@@ -66,13 +66,10 @@ static void leave_session(struct process *p)
 
 void thread_release_tid(struct thread *t)
 {
-	uint32_t zero = 0;
-	int ignored;
-
+	futex_exit_robust();
 	/* nobody else could look, as Linux has it */
-	if (t->clear_tid && (t->process->nr_threads > 1 || vm_space_is_shared(t->space)))
-		ignored = user_copy_to(t->clear_tid, &zero, sizeof(zero));
-	(void)ignored;
+	if (t->process->nr_threads > 1 || vm_space_is_shared(t->space))
+		futex_wake_clear_tid(t->clear_tid);
 	t->clear_tid = 0;
 }
 

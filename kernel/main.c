@@ -16,6 +16,7 @@
 #include "kernel/core/percpu.h"
 #include "kernel/core/perturb.h"
 #include "kernel/core/random.h"
+#include "kernel/futex.h"
 #include "kernel/init.h"
 #include "kernel/proc/lifecycle.h"
 #include "kernel/procinfo.h"
@@ -52,6 +53,7 @@ static void boot_thread_main(void *arg)
 	(void)arg;
 	vm_init();			      /* address spaces, and the worker that frees them */
 	process_init();			      /* the pid table */
+	futex_init();			      /* where threads wait for words of memory */
 	seed_init();			      /* who waits for randomness is woken */
 	need(vfs_init(), "root file system"); /* built-in files, then the initrd over them */
 	need(tty_init(), "terminals");

@@ -30,6 +30,8 @@
 	X(fstat) \
 	X(fsync) \
 	X(ftruncate) \
+	X(futex) \
+	X(get_robust_list) \
 	X(getcpu) \
 	X(getcwd) \
 	X(getdents64) \
@@ -77,6 +79,7 @@
 	X(sched_getaffinity) \
 	X(sched_setaffinity) \
 	X(sched_yield) \
+	X(set_robust_list) \
 	X(set_tid_address) \
 	X(setpgid) \
 	X(setpriority) \
@@ -108,5 +111,9 @@ int64_t fd_install(struct file *f, int min, bool cloexec) __must_check;
 
 /* Write the ABI's struct stat. 0 or -EFAULT. */
 int64_t stat_to_user(const struct kstat *k, vaddr_t to) __must_check;
+
+/* A struct timespec of user memory as ns, longer ones as a very long time. 0, -EFAULT, -EINVAL. */
+int time_from_user(vaddr_t from, uint64_t *ns) __must_check;
+int time_to_user(vaddr_t to, uint64_t ns) __must_check;
 
 #endif

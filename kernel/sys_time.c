@@ -8,14 +8,14 @@
 #include "mm/vm/user_copy.h"
 #include "sched/wait.h"
 
-static int64_t put_time(vaddr_t to, uint64_t ns)
+int time_to_user(vaddr_t to, uint64_t ns)
 {
 	struct __kernel_timespec ts = { (long long)(ns / NS_PER_S), (long long)(ns % NS_PER_S) };
 
 	return user_copy_to(to, &ts, sizeof(ts));
 }
 
-static int get_time(vaddr_t from, uint64_t *ns)
+int time_from_user(vaddr_t from, uint64_t *ns)
 {
 	struct __kernel_timespec ts;
 	int err = user_copy_from(&ts, from, sizeof(ts));
@@ -59,7 +59,7 @@ int64_t sys_clock_gettime(const uint64_t a[6])
 	uint64_t ns;
 	int err = read_clock(a[0], &ns);
 
-	return err < 0 ? err : put_time(a[1], ns);
+	return err < 0 ? err : time_to_user(a[1], ns);
 }
 
 int64_t sys_clock_getres(const uint64_t a[6])
@@ -67,7 +67,7 @@ int64_t sys_clock_getres(const uint64_t a[6])
 	uint64_t ns;
 	int err = read_clock(a[0], &ns);
 
-	return err < 0 || !a[1] ? err : put_time(a[1], 1);
+	return err < 0 || !a[1] ? err : time_to_user(a[1], 1);
 }
 
 int64_t sys_gettimeofday(const uint64_t a[6])
@@ -84,7 +84,7 @@ static int64_t sleep_to(uint64_t deadline, vaddr_t rem)
 	int err = sleep_until(deadline, WAIT_INTERRUPTIBLE);
 	uint64_t now = clock_now_ns();
 
-	if (err < 0 && rem && put_time(rem, deadline > now ? deadline - now : 0) < 0)
+	if (err < 0 && rem && time_to_user(rem, deadline > now ? deadline - now : 0) < 0)
 		return -EFAULT;
 	return err < 0 ? -EINTR : 0;
 }
@@ -92,7 +92,7 @@ static int64_t sleep_to(uint64_t deadline, vaddr_t rem)
 int64_t sys_nanosleep(const uint64_t a[6])
 {
 	uint64_t ns;
-	int err = get_time(a[0], &ns);
+	int err = time_from_user(a[0], &ns);
 
 	return err < 0 ? err : sleep_to(clock_now_ns() + ns, a[1]);
 }
@@ -101,7 +101,7 @@ int64_t sys_clock_nanosleep(const uint64_t a[6])
 {
 	bool absolute = a[1] & TIMER_ABSTIME;
 	uint64_t ns, now;
-	int err = get_time(a[2], &ns);
+	int err = time_from_user(a[2], &ns);
 
 	if (err < 0)
 		return err;

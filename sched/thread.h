@@ -55,6 +55,7 @@ struct thread {
 	uint64_t sig_blocked;	       /* [SIGHAND] kernel/proc's: the signal mask */
 	uint64_t sig_pending;	       /* [SIGHAND] kernel/proc's: for this thread alone */
 	uint64_t clear_tid;    /* [self] kernel's: user word to zero and wake at exit; 0: none */
+	uint64_t robust_list;  /* [self] kernel's: head of the user's list of locks held; 0: none */
 	void (*entry)(void *); /* [init] */
 	void *arg;	       /* [init] */
 

@@ -71,6 +71,13 @@ void clock_set_wall(uint64_t ns)
 	WRITE_ONCE(wall_offset, ns - clock_now_ns());
 }
 
+uint64_t clock_wall_deadline(uint64_t wall_ns)
+{
+	uint64_t offset = READ_ONCE(wall_offset);
+
+	return wall_ns > offset ? wall_ns - offset : 0;
+}
+
 void clock_spin_ns(uint64_t ns)
 {
 	uint64_t end = clock_now_ns() + ns;

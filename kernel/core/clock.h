@@ -11,6 +11,8 @@ uint64_t clock_now_ns(void);
 /* Wall clock, ns since 1970: monotonic plus an offset from the RTC or clock_set_wall(). */
 uint64_t clock_wall_ns(void);
 void clock_set_wall(uint64_t ns);
+/* The monotonic time at which the wall clock shows wall_ns, as it is set now. */
+uint64_t clock_wall_deadline(uint64_t wall_ns);
 /* Spin for at least ns: before interrupts work and in drivers' resets of under 100 us only. */
 void clock_spin_ns(uint64_t ns);
 

@@ -118,6 +118,13 @@ int vm_fault(struct vm_space *s, vaddr_t addr, enum vm_fault_access access) __mu
 int vm_write(struct vm_space *s, vaddr_t addr, const void *src, size_t n) __must_check;
 int vm_read(struct vm_space *s, vaddr_t addr, void *dst, size_t n) __must_check;
 
+/* The page of a shared mapping behind addr, with a reference: *out is NULL if the mapping is private. -EFAULT. */
+int vm_shared_page(struct vm_space *s, vaddr_t addr, struct page **out) __must_check;
+/* Call fn on an aligned word of writable memory, at its kernel address, with s locked so that it stays: fn takes
+ * spinlocks at most. -EFAULT. */
+int vm_word_update(struct vm_space *s, vaddr_t addr, void (*fn)(uint32_t *word, void *arg),
+		   void *arg) __must_check;
+
 /* Check the tree, the gaps and the page counts against the table; BUG on a difference. Debug and tests. */
 void vm_check(struct vm_space *s);
 
