@@ -166,7 +166,8 @@ USER_CFLAGS  := -std=gnu11 -O2 -g -nostdinc -fno-pie -fno-asynchronous-unwind-ta
 		-fdata-sections -mno-outline-atomics "-ffile-prefix-map=$(CURDIR)=." -D_GNU_SOURCE -I. -Wall -Wextra \
 		-Wno-unused-parameter -Wshadow -Wvla -Wwrite-strings $(if $(WERROR),-Werror) \
 		-isystem deps/musl-dev/usr/include/aarch64-linux-musl \
-		-isystem $(shell $(CC) -print-file-name=include 2>/dev/null) -isystem deps/bearssl/inc
+		-isystem $(shell $(CC) -print-file-name=include 2>/dev/null) -isystem deps/bearssl/inc \
+		-idirafter $(UAPI) -idirafter $(UAPI)/aarch64-linux-gnu
 USER_LDFLAGS := -static -no-pie -nostdlib -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
 		-Wl,-z,norelro -Wl,-z,noexecstack
 USER_LIBS    := -L$M -Wl,--start-group -lc $(shell $(CC) -print-libgcc-file-name 2>/dev/null) -Wl,--end-group $M/crtn.o
