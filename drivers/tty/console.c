@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The serial console as a terminal. Received bytes go from the interrupt through a small ring to a thread that types them;
  * output goes to the UART between the log's lines. The ring has one writer (the interrupt) and one reader (the thread). */
+#include <asm/termbits.h>
 #include "drivers/chip/pl011.h"
 #include "drivers/tty/tty_priv.h"
 #include "fs/vfs.h"
@@ -76,12 +77,7 @@ int tty_open_console(struct file **out)
 
 static int node_open(const struct device_node *d, uint32_t flags, struct file **out)
 {
-	struct file *f = tty_slave_file(d->priv, flags);
-
-	if (!f)
-		return -ENOMEM;
-	*out = f;
-	return 0;
+	return tty_open(d->priv, flags, out);
 }
 
 int console_init(void)
@@ -93,6 +89,7 @@ int console_init(void)
 	if (!console)
 		return -ENOMEM;
 	console->drain = drain;
+	console->ld.t.iflag |= IUTF8;
 	node.priv = console;
 	err = devfs_register(&node);
 	if (err == 0)

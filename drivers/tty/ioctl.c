@@ -16,56 +16,85 @@ static int64_t put_int(uint64_t arg, int v)
 	return user_copy_to(arg, &v, sizeof(v));
 }
 
-static int64_t get_modes(struct tty *t, uint64_t arg)
+/* What a CBAUD code means; `other` for the code that says: see the number. */
+static uint32_t speed_of(uint32_t code, uint32_t other)
 {
-	struct tty_termios modes;
+	static const uint32_t speeds[] = { 0,	    50,	     75,      110,     134,	150,
+					   200,	    300,     600,     1200,    1800,	2400,
+					   4800,    9600,    19200,   38400,   57600,	115200,
+					   230400,  460800,  500000,  576000,  921600,	1000000,
+					   1152000, 1500000, 2000000, 2500000, 3000000, 3500000,
+					   4000000 };
+
+	return code == BOTHER ? other : speeds[(code & 15) + (code & CBAUDEX ? 15 : 0)];
+}
+
+/* The structure with speeds begins with the one without. */
+static_assert(offsetof(struct termios2, c_ispeed) == sizeof(struct tty_termios),
+	      "termios2 of the ABI");
+
+static int64_t get_modes(struct tty *t, uint64_t arg, size_t size)
+{
+	struct termios2 modes;
 
 	mutex_lock(&t->lock);
-	modes = t->ld.t;
+	memcpy(&modes, &t->ld.t, sizeof(t->ld.t));
+	modes.c_ispeed = t->ispeed;
+	modes.c_ospeed = t->ospeed;
 	mutex_unlock(&t->lock);
-	return user_copy_to(arg, &modes, sizeof(modes));
+	return user_copy_to(arg, &modes, size);
 }
 
+/* Output for a pty is where it goes at once; a device may be stopped. */
 static bool drained(struct tty *t)
 {
-	return t->hung || tty_out_used(t) == 0;
+	return t->hung || t->pty || tty_out_used(t) == 0;
 }
 
-/* Wait until the far end has taken all output. */
 static int wait_drained(struct tty *t) __requires(t->lock)
 {
 	return wait_event_mutex(&t->slave.wq, &t->lock, drained(t), WAIT_INTERRUPTIBLE,
 				DEADLINE_NEVER);
 }
 
-static int64_t set_modes(struct tty *t, uint64_t arg, bool drain, bool flush)
+static int64_t set_modes(struct tty *t, uint64_t arg, size_t size, bool drain, bool flush)
 {
-	struct tty_termios modes;
-	int err = user_copy_from(&modes, arg, sizeof(modes));
+	struct termios2 modes;
+	struct tty_termios now;
+	uint32_t in;
+	int err = user_copy_from(&modes, arg, size);
 
 	if (err < 0)
 		return err;
+	memcpy(&now, &modes, sizeof(now));
+	in = now.cflag >> IBSHIFT & CBAUD;
 	mutex_lock(&t->lock);
+	if (size != sizeof(modes)) {
+		modes.c_ispeed = t->ispeed;
+		modes.c_ospeed = t->ospeed;
+	}
 	if (drain)
 		err = wait_drained(t);
 	if (err == 0) {
 		if (flush)
-			ldisc_flush_input(&t->ld);
-		ldisc_set_termios(&t->ld, &modes);
-		tty_update(t, POLL_IN | POLL_OUT, POLL_IN);
+			tty_drop_input(t);
+		t->ospeed = speed_of(now.cflag & CBAUD, modes.c_ospeed);
+		t->ispeed = in == B0 ? t->ospeed : speed_of(in, modes.c_ispeed);
+		tty_change_termios(t, &now);
 	}
 	mutex_unlock(&t->lock);
 	return err;
 }
 
-static int64_t flush(struct tty *t, uint64_t which)
+/* The two ends see input and output the other way round. */
+static int64_t flush(struct tty *t, bool far, uint64_t which)
 {
 	if (which > TCIOFLUSH)
 		return -EINVAL;
 	mutex_lock(&t->lock);
-	if (which != TCOFLUSH)
-		ldisc_flush_input(&t->ld);
-	if (which != TCIFLUSH)
+	if (which != (far ? TCIFLUSH : TCOFLUSH))
+		tty_drop_input(t);
+	if (which != (far ? TCOFLUSH : TCIFLUSH))
 		tty_drop_output(t);
 	tty_update(t, POLL_OUT, POLL_OUT);
 	/* who waits for all to be taken: output that is stopped has no room to tell of */
@@ -76,10 +105,16 @@ static int64_t flush(struct tty *t, uint64_t which)
 
 static int64_t flow(struct tty *t, uint64_t action)
 {
-	if (action != TCOOFF && action != TCOON)
+	char key;
+
+	if (action > TCION)
 		return -EINVAL;
 	mutex_lock(&t->lock);
-	t->ld.stopped = action == TCOOFF;
+	key = (char)t->ld.t.cc[action == TCIOFF ? VSTOP : VSTART];
+	if (action <= TCOON)
+		ldisc_hold(&t->ld, action == TCOOFF);
+	else if (key)
+		tty_send(t, key);
 	tty_update(t, POLL_OUT, POLL_IN);
 	mutex_unlock(&t->lock);
 	return 0;
@@ -112,42 +147,50 @@ static struct session *own_session(struct tty *t)
 	return s;
 }
 
-static int64_t get_foreground(struct tty *t, uint64_t arg)
+/* The session that a question about the terminal is about: the master's owner need not be in it. */
+static struct session *asked_session(struct tty *t, bool far)
 {
-	struct session *s = own_session(t);
-	struct pgroup *g;
-	int id;
+	struct session *s;
 
-	if (!s)
+	if (!far)
+		return own_session(t);
+	mutex_lock(&t->lock);
+	s = t->session;
+	if (s)
+		ASSERT(refcount_get(&s->ref));
+	mutex_unlock(&t->lock);
+	return s;
+}
+
+static int64_t get_foreground(struct tty *t, bool far, uint64_t arg)
+{
+	struct session *s = asked_session(t, far);
+	int id = s ? READ_ONCE(s->foreground) : 0;
+
+	if (!s && !far)
 		return -ENOTTY;
-	g = session_foreground(s);
-	id = g ? g->id : 0;
-	if (g)
-		pgroup_put(g);
-	session_put(s);
+	if (s)
+		session_put(s);
 	return put_int(arg, id);
 }
 
 static int64_t set_foreground(struct tty *t, uint64_t arg)
 {
-	struct session *s;
-	int id, err = user_copy_from(&id, arg, sizeof(id));
+	struct session *s = own_session(t);
+	int id, err;
 
-	if (err < 0)
-		return err;
-	if (id < 0)
-		return -EINVAL;
-	s = own_session(t);
 	if (!s)
 		return -ENOTTY;
-	err = session_set_foreground(s, id);
+	err = user_copy_from(&id, arg, sizeof(id));
+	if (err == 0)
+		err = id < 0 ? -EINVAL : session_set_foreground(s, id);
 	session_put(s);
 	return err;
 }
 
-static int64_t get_session(struct tty *t, uint64_t arg)
+static int64_t get_session(struct tty *t, bool far, uint64_t arg)
 {
-	struct session *s = own_session(t);
+	struct session *s = asked_session(t, far);
 	int id;
 
 	if (!s)
@@ -157,15 +200,25 @@ static int64_t get_session(struct tty *t, uint64_t arg)
 	return put_int(arg, id);
 }
 
-static int64_t take_terminal(struct file *f)
+static bool is_root(void)
+{
+	return current_process()->cred.euid == 0;
+}
+
+/* arg 1 is root's way to take it from another session. */
+static int64_t take_terminal(struct tty *t, struct file *f, uint64_t arg)
 {
 	struct session *s;
 	int err;
 
 	if (!session_is_leader(current_process()))
 		return -EPERM;
+	if ((f->flags & FILE_ACCMODE) == FILE_WRONLY && !is_root())
+		return -EPERM;
 	s = session_of(current_process());
 	err = tty_set_controlling(f, s);
+	if (err == -EPERM && arg == 1 && is_root() && tty_steal(t, s))
+		err = tty_set_controlling(f, s);
 	session_put(s);
 	return err;
 }
@@ -207,47 +260,124 @@ static int64_t count(struct tty *t, bool input, uint64_t arg)
 	int n;
 
 	mutex_lock(&t->lock);
-	n = (int)(input ? ldisc_available(&t->ld) : tty_out_used(t));
+	n = (int)(input ? ldisc_count(&t->ld) : tty_out_used(t));
 	mutex_unlock(&t->lock);
 	return put_int(arg, n);
 }
 
-int64_t tty_ioctl(struct tty *t, struct file *f, unsigned cmd, uint64_t arg)
+/* A byte as if typed. */
+static int64_t type_byte(struct tty *t, uint64_t arg)
+{
+	uint8_t c;
+	int err;
+
+	if (!is_root())
+		return -EPERM;
+	err = user_copy_from(&c, arg, sizeof(c));
+	if (err < 0)
+		return err;
+	mutex_lock(&t->lock);
+	tty_type(t, &c, 1);
+	mutex_unlock(&t->lock);
+	return 0;
+}
+
+static int64_t set_exclusive(struct tty *t, bool on)
+{
+	mutex_lock(&t->lock);
+	t->exclusive = on;
+	mutex_unlock(&t->lock);
+	return 0;
+}
+
+/* Does it change what the foreground works with, so that the background must not? */
+static bool is_change(unsigned cmd)
 {
 	switch (cmd) {
-	case TCGETS:
-		return get_modes(t, arg);
 	case TCSETS:
-		return set_modes(t, arg, false, false);
 	case TCSETSW:
-		return set_modes(t, arg, true, false);
 	case TCSETSF:
-		return set_modes(t, arg, true, true);
+	case TCSETS2:
+	case TCSETSW2:
+	case TCSETSF2:
+	case TCSBRK:
+	case TCSBRKP:
+	case TCXONC:
+	case TCFLSH:
+	case TIOCSPGRP:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int64_t modes_ioctl(struct tty *t, unsigned cmd, uint64_t arg)
+{
+	const size_t with = sizeof(struct termios2), without = sizeof(struct termios);
+
+	switch (cmd) {
+	case TCGETS:
+		return get_modes(t, arg, without);
+	case TCSETS:
+		return set_modes(t, arg, without, false, false);
+	case TCSETSW:
+		return set_modes(t, arg, without, true, false);
+	case TCSETSF:
+		return set_modes(t, arg, without, true, true);
+	case TCGETS2:
+		return get_modes(t, arg, with);
+	case TCSETS2:
+		return set_modes(t, arg, with, false, false);
+	case TCSETSW2:
+		return set_modes(t, arg, with, true, false);
+	case TCSETSF2:
+		return set_modes(t, arg, with, true, true);
+	default:
+		return -ENOTTY;
+	}
+}
+
+int64_t tty_ioctl(struct tty *t, struct file *f, unsigned cmd, uint64_t arg)
+{
+	bool far = f->ops == &tty_master_ops;
+	int err = is_change(cmd) ? job_check(t, SIG_TTOU) : 0;
+
+	if (err < 0)
+		return err == -EIO && cmd == TIOCSPGRP ? -ENOTTY : err;
+	switch (cmd) {
 	case TIOCGWINSZ:
 		return get_size(f, arg);
 	case TIOCSWINSZ:
 		return set_size(f, arg);
 	case TIOCGPGRP:
-		return get_foreground(t, arg);
+		return get_foreground(t, far, arg);
 	case TIOCSPGRP:
 		return set_foreground(t, arg);
 	case TIOCGSID:
-		return get_session(t, arg);
+		return get_session(t, far, arg);
 	case TIOCSCTTY:
-		return take_terminal(f);
+		return take_terminal(t, f, arg);
 	case TIOCNOTTY:
 		return give_up_terminal(t);
 	case FIONREAD:
-		return count(t, true, arg);
+		return count(t, !far, arg);
 	case TIOCOUTQ:
-		return count(t, false, arg);
+		return count(t, far, arg);
 	case TCFLSH:
-		return flush(t, arg);
+		return flush(t, far, arg);
 	case TCXONC:
 		return flow(t, arg);
 	case TCSBRK:
+	case TCSBRKP:
 		return drain(t);
+	case TIOCSTI:
+		return type_byte(t, arg);
+	case TIOCEXCL:
+	case TIOCNXCL:
+		return set_exclusive(t, cmd == TIOCEXCL);
+	case TIOCGEXCL:
+		return put_int(arg, READ_ONCE(t->exclusive));
 	default:
-		return -ENOTTY;
+		return modes_ioctl(t, cmd, arg);
 	}
 }

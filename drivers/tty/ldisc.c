@@ -25,6 +25,12 @@ static bool oflag(const struct ldisc *l, uint32_t f)
 	return l->t.oflag & f;
 }
 
+/* Output goes on, unless a program holds it. */
+static void restart(struct ldisc *l)
+{
+	l->stopped = l->held;
+}
+
 void ldisc_init(struct ldisc *l, const struct ldisc_ops *ops, void *arg)
 {
 	static const uint8_t cc[19] = {
@@ -38,7 +44,7 @@ void ldisc_init(struct ldisc *l, const struct ldisc_ops *ops, void *arg)
 	l->arg = arg;
 	l->ring = l->small;
 	l->size = LDISC_SMALL;
-	l->t.iflag = ICRNL | IXON | IUTF8;
+	l->t.iflag = ICRNL | IXON;
 	l->t.oflag = OPOST | ONLCR;
 	l->t.cflag = B38400 | CS8 | CREAD;
 	l->t.lflag = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN;
@@ -111,6 +117,16 @@ size_t ldisc_available(const struct ldisc *l)
 	return (lflag(l, ICANON) ? l->line : l->tail) - l->head;
 }
 
+size_t ldisc_count(const struct ldisc *l)
+{
+	size_t n = ldisc_available(l);
+
+	if (lflag(l, ICANON))
+		for (uint32_t i = l->head; i != l->line; i++)
+			n -= is_end(l, i) && at(l, i) == 0;
+	return n;
+}
+
 bool ldisc_readable(const struct ldisc *l)
 {
 	size_t n = ldisc_available(l);
@@ -120,86 +136,109 @@ bool ldisc_readable(const struct ldisc *l)
 	return n >= l->t.cc[VMIN];
 }
 
+/* PARMRK marks what was received badly by a 0xff before it, so one that was typed comes twice. */
+static uint32_t places(const struct ldisc *l, uint8_t c)
+{
+	return c == 0xff && iflag(l, PARMRK) ? 2 : 1;
+}
+
+static uint32_t room(const struct ldisc *l)
+{
+	return l->size - (l->tail - l->head);
+}
+
 bool ldisc_has_room(const struct ldisc *l)
 {
 	if (lflag(l, ICANON))
-		return l->line == l->head || l->tail - l->head < l->size - 1;
-	return l->tail - l->head < l->size;
+		return l->line == l->head || room(l) > places(l, 0xff);
+	return room(l) >= places(l, 0xff);
 }
 
 void ldisc_flush_input(struct ldisc *l)
 {
 	l->head = l->line = l->tail;
-	l->literal = false;
+	l->pushed = false;
 	shrink(l);
 }
 
-/* Ends of file mean nothing to raw reads. */
-static void drop_ends(struct ldisc *l)
+/* What was typed in one mode and is read in the other: ends of file become 0, and what had no end is a line. */
+static void change_mode(struct ldisc *l)
 {
-	uint32_t to = l->head;
-
-	for (uint32_t i = l->head; i != l->tail; i++) {
-		uint8_t c = at(l, i);
-
-		if (!is_end(l, i) || c != 0)
-			l->ring[to++ % l->size] = c;
-	}
-	l->tail = to;
 	memset(l->ring + l->size, 0, l->size / 8);
+	l->pushed = lflag(l, ICANON) && l->tail != l->head;
+	if (l->pushed)
+		put(l->ring, l->size, l->tail - 1, at(l, l->tail - 1), true);
+	l->line = l->tail;
+	l->literal = false;
 }
 
 void ldisc_set_termios(struct ldisc *l, const struct tty_termios *t)
 {
-	bool was_canonical = lflag(l, ICANON);
+	bool canonical = lflag(l, ICANON), flow = iflag(l, IXON);
 
 	l->t = *t;
-	if (was_canonical && !lflag(l, ICANON))
-		drop_ends(l);
-	if (was_canonical != lflag(l, ICANON)) {
-		l->line = l->tail;
-		l->literal = false;
-	}
-	if (!iflag(l, IXON))
-		l->stopped = false;
+	if (canonical != lflag(l, ICANON))
+		change_mode(l);
+	if (flow && !iflag(l, IXON))
+		restart(l);
 }
 
-static size_t read_line(struct ldisc *l, uint8_t *dst, size_t n)
+void ldisc_hold(struct ldisc *l, bool on)
+{
+	if (on != l->held)
+		l->stopped = l->held = on;
+}
+
+/* Is byte i an end of file? */
+static bool is_eof(const struct ldisc *l, uint32_t i)
+{
+	return is_end(l, i) && at(l, i) == 0 && !l->pushed;
+}
+
+static size_t read_line(struct ldisc *l, uint8_t *dst, size_t n, bool *more)
 {
 	size_t got = 0;
+	bool end = false;
 
-	while (got < n && l->head != l->line) {
-		uint8_t c = at(l, l->head);
-		bool end = is_end(l, l->head++);
-
-		if (end && c == 0)
-			return got;
-		dst[got++] = c;
-		if (end)
-			return got;
+	while (got < n && !end && l->head != l->line) {
+		end = is_end(l, l->head);
+		if (is_eof(l, l->head))
+			l->head++;
+		else
+			dst[got++] = at(l, l->head++);
+		l->pushed &= !end;
 	}
 	/* an end of file right behind a full read belongs to it: it is no empty read of its own */
-	if (got && l->head != l->line && is_end(l, l->head) && at(l, l->head) == 0)
+	if (!end && l->head != l->line && is_eof(l, l->head)) {
+		end = true;
 		l->head++;
+	}
+	*more = !end && l->head != l->line;
 	return got;
 }
 
-size_t ldisc_read(struct ldisc *l, uint8_t *dst, size_t n)
+size_t ldisc_read(struct ldisc *l, uint8_t *dst, size_t n, bool *more)
 {
 	size_t got = 0;
 
 	if (lflag(l, ICANON)) {
-		got = read_line(l, dst, n);
+		got = read_line(l, dst, n, more);
 	} else {
 		for (n = MIN(n, ldisc_available(l)); got < n; got++)
 			dst[got] = at(l, l->head++);
 		l->line = l->tail;
+		*more = l->head != l->tail;
 	}
 	shrink(l);
 	return got;
 }
 
 /* --- output and echo -------------------------------------------------------------------------------------------- */
+
+static bool is_control(uint8_t c)
+{
+	return c < ' ' || c == 0x7f;
+}
 
 static bool is_continuation(const struct ldisc *l, uint8_t c)
 {
@@ -221,16 +260,15 @@ static size_t output_tab(struct ldisc *l, char *out)
 
 static size_t output_newline(struct ldisc *l, char *out)
 {
-	if (oflag(l, ONLCR)) {
-		out[0] = '\r';
-		out[1] = '\n';
+	bool both = oflag(l, ONLCR);
+
+	if (both || oflag(l, ONLRET))
 		l->column = 0;
-		return 2;
-	}
-	if (oflag(l, ONLRET))
-		l->column = 0;
-	out[0] = '\n';
-	return 1;
+	l->line_column = l->column;
+	if (both)
+		*out++ = '\r';
+	*out = '\n';
+	return both ? 2 : 1;
 }
 
 size_t ldisc_output(struct ldisc *l, uint8_t c, char out[LDISC_WIDEST])
@@ -244,9 +282,10 @@ size_t ldisc_output(struct ldisc *l, uint8_t c, char out[LDISC_WIDEST])
 	case '\r':
 		if (oflag(l, ONOCR) && l->column == 0)
 			return 0;
-		l->column = 0;
 		if (oflag(l, OCRNL))
 			out[0] = '\n';
+		if (!oflag(l, OCRNL) || oflag(l, ONLRET))
+			l->line_column = l->column = 0;
 		return 1;
 	case '\t':
 		return output_tab(l, out);
@@ -257,7 +296,7 @@ size_t ldisc_output(struct ldisc *l, uint8_t c, char out[LDISC_WIDEST])
 	default:
 		if (oflag(l, OLCUC) && c >= 'a' && c <= 'z')
 			out[0] = (char)(c - 'a' + 'A');
-		if (c >= ' ' && c != 0x7f && !is_continuation(l, c))
+		if (!is_control(c) && !is_continuation(l, c))
 			l->column++;
 		return 1;
 	}
@@ -274,23 +313,19 @@ static void echo_raw(struct ldisc *l, uint8_t c)
 
 static bool shown_as_caret(const struct ldisc *l, uint8_t c)
 {
-	return lflag(l, ECHOCTL) && (c < ' ' || c == 0x7f) && c != '\t' && c != '\n';
+	return lflag(l, ECHOCTL) && is_control(c) && c != '\t';
 }
 
+/* A key as it goes into the line: a newline that ends it is shown by echo_raw() instead. */
 static void echo_char(struct ldisc *l, uint8_t c)
 {
+	if (!lflag(l, ECHO))
+		return;
 	if (shown_as_caret(l, c)) {
 		echo_raw(l, '^');
-		echo_raw(l, c ^ 0x40);
-	} else {
-		echo_raw(l, c);
+		c ^= 0x40;
 	}
-}
-
-static void echo(struct ldisc *l, uint8_t c)
-{
-	if (lflag(l, ECHO) || (c == '\n' && lflag(l, ECHONL) && lflag(l, ICANON)))
-		echo_char(l, c);
+	echo_raw(l, c);
 }
 
 /* --- editing ------------------------------------------------------------------------------------------------------ */
@@ -307,67 +342,81 @@ static unsigned column_at(const struct ldisc *l, uint32_t to)
 			col += TAB_WIDTH - col % TAB_WIDTH;
 		else if (shown_as_caret(l, c))
 			col += 2;
-		else if (c >= ' ' && !is_continuation(l, c))
+		else if (!is_control(c) && !is_continuation(l, c))
 			col++;
 	}
 	return col;
 }
 
-/* Take the last character away, from the buffer and from the screen. */
-static void erase_one(struct ldisc *l)
+/* Where the last character of the edited line begins; its end if there is none. */
+static uint32_t last_char(const struct ldisc *l)
+{
+	for (uint32_t i = l->tail; i != l->line;)
+		if (!is_continuation(l, at(l, --i)))
+			return i;
+	return l->tail;
+}
+
+/* Take the last character away, from the buffer and from the screen. False: there is none. */
+static bool erase_one(struct ldisc *l, bool visibly)
 {
 	unsigned before = column_at(l, l->tail), after;
-	bool tab = at(l, l->tail - 1) == '\t';
+	uint32_t i = last_char(l);
+	bool tab = i != l->tail && at(l, i) == '\t';
 
-	do
-		l->tail--;
-	while (l->tail != l->line && is_continuation(l, at(l, l->tail)));
-	after = column_at(l, l->tail);
-	if (!lflag(l, ECHO))
-		return;
-	if (!lflag(l, ECHOE)) {
+	if (i == l->tail)
+		return false;
+	l->tail = i;
+	after = column_at(l, i);
+	if (!visibly)
 		echo_char(l, l->t.cc[VERASE]);
-		return;
-	}
-	for (; before > after; before--) {
+	for (; visibly && lflag(l, ECHO) && before > after; before--) {
 		echo_raw(l, '\b');
 		if (tab)
 			continue;
 		echo_raw(l, ' ');
 		echo_raw(l, '\b');
 	}
+	return true;
 }
 
+/* Letters that are not ASCII begin so, in Latin-1 and in UTF-8. */
 static bool is_word(uint8_t c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       c == '_' || c >= 0x80;
+	       c == '_' || c >= 0xc0;
 }
 
 static void erase_word(struct ldisc *l)
 {
-	while (l->tail != l->line && !is_word(at(l, l->tail - 1)))
-		erase_one(l);
-	while (l->tail != l->line && is_word(at(l, l->tail - 1)))
-		erase_one(l);
+	bool seen = false, word;
+
+	while (l->tail != l->line) {
+		word = is_word(at(l, last_char(l)));
+		if ((seen && !word) || !erase_one(l, true))
+			return;
+		seen |= word;
+	}
 }
 
 static void kill_line(struct ldisc *l)
 {
-	if (lflag(l, ECHOKE) && lflag(l, ECHOE)) {
-		while (l->tail != l->line)
-			erase_one(l);
+	if (l->tail == l->line)
+		return;
+	if (lflag(l, ECHO) && lflag(l, ECHOK) && lflag(l, ECHOKE) && lflag(l, ECHOE)) {
+		while (erase_one(l, true))
+			;
 		return;
 	}
 	l->tail = l->line;
-	echo(l, l->t.cc[VKILL]);
+	echo_char(l, l->t.cc[VKILL]);
 	if (lflag(l, ECHOK) && lflag(l, ECHO))
 		echo_raw(l, '\n');
 }
 
 static void reprint(struct ldisc *l)
 {
-	echo(l, l->t.cc[VREPRINT]);
+	echo_char(l, l->t.cc[VREPRINT]);
 	echo_raw(l, '\n');
 	for (uint32_t i = l->line; i != l->tail; i++)
 		echo_char(l, at(l, i));
@@ -381,21 +430,9 @@ static bool is_key(const struct ldisc *l, unsigned which, uint8_t c)
 	return l->t.cc[which] == c && c != 0;
 }
 
-static bool input_flow(struct ldisc *l, uint8_t c)
+static bool is_flow_key(const struct ldisc *l, uint8_t c)
 {
-	if (!iflag(l, IXON))
-		return false;
-	if (is_key(l, VSTOP, c)) {
-		l->stopped = true;
-		return true;
-	}
-	if (is_key(l, VSTART, c)) {
-		l->stopped = false;
-		return true;
-	}
-	if (l->stopped && iflag(l, IXANY))
-		l->stopped = false;
-	return false;
+	return iflag(l, IXON) && (is_key(l, VSTART, c) || is_key(l, VSTOP, c));
 }
 
 /* The signal of this key; 0: none. */
@@ -420,8 +457,9 @@ static bool input_signal(struct ldisc *l, uint8_t c)
 		ldisc_flush_input(l);
 		l->ops->flush_output(l->arg);
 	}
-	l->stopped = false;
-	echo(l, c);
+	if (iflag(l, IXON))
+		restart(l);
+	echo_char(l, c);
 	l->ops->signal(l->arg, sig);
 	return true;
 }
@@ -431,105 +469,130 @@ static bool input_edit(struct ldisc *l, uint8_t c)
 	bool extended = lflag(l, IEXTEN);
 
 	if (is_key(l, VERASE, c)) {
-		if (l->tail != l->line)
-			erase_one(l);
-	} else if (is_key(l, VKILL, c)) {
-		kill_line(l);
+		erase_one(l, lflag(l, ECHOE));
 	} else if (extended && is_key(l, VWERASE, c)) {
 		erase_word(l);
-	} else if (extended && is_key(l, VREPRINT, c)) {
-		if (lflag(l, ECHO))
-			reprint(l);
+	} else if (is_key(l, VKILL, c)) {
+		kill_line(l);
 	} else if (extended && is_key(l, VLNEXT, c)) {
 		l->literal = true;
 		if (lflag(l, ECHO) && lflag(l, ECHOCTL)) {
 			echo_raw(l, '^');
 			echo_raw(l, '\b');
 		}
+	} else if (extended && is_key(l, VREPRINT, c) && lflag(l, ECHO)) {
+		reprint(l);
 	} else {
 		return false;
 	}
 	return true;
 }
 
-/* One place is kept for the end of the line, so that a line that is too long can still be ended. */
-static bool line_has_room(const struct ldisc *l, bool end)
+static void store_typed(struct ldisc *l, uint8_t c, bool end)
 {
-	return l->tail - l->head < l->size - (end ? 0 : 1);
+	if (places(l, c) == 2)
+		store(l, c, false);
+	store(l, c, end);
 }
 
-static void take(struct ldisc *l, uint8_t c, bool end)
+/* A byte of the edited line. One place is kept for its end, so that a line that is too long can still be ended. False:
+ * there was no room. */
+static bool take(struct ldisc *l, uint8_t c, bool end)
 {
 	make_room(l);
-	if (!line_has_room(l, end)) {
+	if (room(l) < places(l, c) + !end) {
 		if (iflag(l, IMAXBEL))
 			echo_raw(l, BELL);
-		return;
+		return false;
 	}
 	if (l->tail == l->line)
 		l->line_column = l->column;
-	store(l, c, end);
-	if (!end || c != 0)
-		echo(l, c);
+	store_typed(l, c, end);
 	if (end)
 		l->line = l->tail;
+	return true;
 }
 
 static void input_canonical(struct ldisc *l, uint8_t c)
 {
+	bool extended = lflag(l, IEXTEN);
+
 	if (input_edit(l, c))
 		return;
-	if (is_key(l, VEOF, c))
+	if (is_key(l, VEOF, c) && c != '\n') {
 		take(l, 0, true);
-	else
-		take(l, c, c == '\n' || is_key(l, VEOL, c) || is_key(l, VEOL2, c));
+		return;
+	}
+	if (!take(l, c, c == '\n' || is_key(l, VEOL, c) || (extended && is_key(l, VEOL2, c))))
+		return;
+	if (c != '\n')
+		echo_char(l, c);
+	else if (lflag(l, ECHO) || lflag(l, ECHONL))
+		echo_raw(l, c);
 }
 
-static void input_raw(struct ldisc *l, uint8_t c)
+static void input_raw(struct ldisc *l, uint8_t c, bool newline)
 {
 	make_room(l);
-	if (l->tail - l->head >= l->size)
+	if (room(l) < places(l, c))
 		return;
-	store(l, c, false);
+	store_typed(l, c, false);
 	l->line = l->tail;
-	echo(l, c);
+	if (!newline)
+		echo_char(l, c);
+	else if (lflag(l, ECHO))
+		echo_raw(l, c);
+}
+
+static uint8_t fold(const struct ldisc *l, uint8_t c)
+{
+	if (iflag(l, ISTRIP))
+		c &= 0x7f;
+	if (iflag(l, IUCLC) && lflag(l, IEXTEN) && c >= 'A' && c <= 'Z')
+		c += 'a' - 'A';
+	return c;
 }
 
 void ldisc_input(struct ldisc *l, uint8_t c)
 {
-	if (iflag(l, ISTRIP))
-		c &= 0x7f;
-	if (l->literal) {
-		l->literal = false;
-		take(l, c, false);
+	bool literal = l->literal, cr;
+
+	c = fold(l, c);
+	l->literal = false;
+	if (!literal && is_flow_key(l, c)) {
+		if (is_key(l, VSTART, c))
+			restart(l);
+		else
+			l->stopped = true;
 		return;
 	}
-	if (input_flow(l, c) || input_signal(l, c))
+	if (!literal && input_signal(l, c))
 		return;
-	if (c == '\r') {
-		if (iflag(l, IGNCR))
-			return;
-		if (iflag(l, ICRNL))
-			c = '\n';
-	} else if (c == '\n' && iflag(l, INLCR)) {
+	if (iflag(l, IXON) && iflag(l, IXANY))
+		restart(l);
+	if (literal) {
+		if (take(l, c, false))
+			echo_char(l, c);
+		return;
+	}
+	cr = c == '\r';
+	if (cr && iflag(l, IGNCR))
+		return;
+	if (cr && iflag(l, ICRNL))
+		c = '\n';
+	else if (c == '\n' && iflag(l, INLCR))
 		c = '\r';
-	}
 	if (lflag(l, ICANON))
 		input_canonical(l, c);
 	else
-		input_raw(l, c);
+		input_raw(l, c, cr && c == '\n');
 }
 
 /* Does this byte need no place in the buffer? */
 static bool needs_no_room(const struct ldisc *l, uint8_t c)
 {
-	if (iflag(l, ISTRIP))
-		c &= 0x7f;
-	if (l->literal)
-		return false;
-	if (iflag(l, IXON) && (is_key(l, VSTOP, c) || is_key(l, VSTART, c)))
-		return true;
-	return signal_of(l, c) != 0;
+	c = fold(l, c);
+	return !l->literal && (is_flow_key(l, c) || signal_of(l, c) != 0);
 }
 
 /* There is no room. How many of p does a key among them discard, that comes after them? */
@@ -540,7 +603,7 @@ static size_t discarded(const struct ldisc *l, const uint8_t *p, size_t n)
 	if (lflag(l, NOFLSH))
 		return 0;
 	for (size_t i = 0; i < n; i++) {
-		uint8_t c = iflag(l, ISTRIP) ? p[i] & 0x7f : p[i];
+		uint8_t c = fold(l, p[i]);
 
 		if (literal)
 			literal = false;

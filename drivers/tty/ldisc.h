@@ -50,7 +50,9 @@ struct ldisc {
 	unsigned column;      /* of the screen */
 	unsigned line_column; /* where the edited line began */
 	bool literal;	      /* VLNEXT was typed */
-	bool stopped;	      /* VSTOP was typed: no output */
+	bool pushed; /* the first line ends for a change of mode: its last byte is no end of file */
+	bool stopped; /* no output: VSTOP was typed, or ... */
+	bool held;    /* ... a program stopped it, which no key undoes */
 };
 
 /* The modes a terminal starts with: canonical, echoing, 38400 baud. */
@@ -69,9 +71,13 @@ bool ldisc_has_room(const struct ldisc *l);
 /* Is there something for read() to give? */
 bool ldisc_readable(const struct ldisc *l);
 size_t ldisc_available(const struct ldisc *l);
-/* Up to n bytes, at most one line in canonical mode. 0 when readable: end of file. */
-size_t ldisc_read(struct ldisc *l, uint8_t *dst, size_t n);
+/* The same without the ends of file: what FIONREAD tells. */
+size_t ldisc_count(const struct ldisc *l);
+/* Up to n bytes, at most one line in canonical mode. 0 when readable: end of file. *more: the same read() may go on. */
+size_t ldisc_read(struct ldisc *l, uint8_t *dst, size_t n, bool *more);
 void ldisc_flush_input(struct ldisc *l);
+/* A program stops or restarts output (tcflow). */
+void ldisc_hold(struct ldisc *l, bool on);
 /* A program's byte on its way to the screen: what it becomes. Returns how many bytes. */
 size_t ldisc_output(struct ldisc *l, uint8_t c, char out[LDISC_WIDEST]);
 

@@ -215,6 +215,29 @@ static int open_slave(struct tty *t, uint32_t flags, struct file **out)
 }
 
 /* The slave of this very master, whatever is mounted where: a descriptor. flags are open's. */
+static int64_t set_lock(struct tty *t, uint64_t arg)
+{
+	int v, err = user_copy_from(&v, arg, sizeof(v));
+
+	if (err < 0)
+		return err;
+	mutex_lock(&t->lock);
+	t->locked = v != 0;
+	mutex_unlock(&t->lock);
+	return 0;
+}
+
+/* A signal for the foreground group, as if its key was typed. */
+static int64_t send_signal(struct tty *t, uint64_t sig)
+{
+	if (sig < 1 || sig > NSIG)
+		return -EINVAL;
+	mutex_lock(&t->lock);
+	tty_signal(t, (int)sig);
+	mutex_unlock(&t->lock);
+	return 0;
+}
+
 static int64_t open_peer(struct tty *t, uint32_t flags)
 {
 	struct process *p = current_process();
@@ -236,11 +259,13 @@ int64_t pty_master_ioctl(struct tty *t, unsigned cmd, uint64_t arg)
 
 	switch (cmd) {
 	case TIOCGPTN:
-		v = (int)t->number;
+	case TIOCGPTLCK:
+		v = cmd == TIOCGPTN ? (int)t->number : READ_ONCE(t->locked);
 		return user_copy_to(arg, &v, sizeof(v));
 	case TIOCSPTLCK:
-		/* slaves are never locked: unlocking is what is there already */
-		return user_copy_from(&v, arg, sizeof(v)) < 0 ? -EFAULT : v ? -EINVAL : 0;
+		return set_lock(t, arg);
+	case TIOCSIG:
+		return send_signal(t, arg);
 	case TIOCGPTPEER:
 		return open_peer(t, (uint32_t)arg);
 	default:
@@ -269,21 +294,18 @@ static void become_controlling(struct file *f)
 static int pts_open(const struct device_node *d, uint32_t flags, struct file **out)
 {
 	struct tty *t = number_find((d->rdev & 0xff) | d->rdev >> 20 << 8);
-	struct file *f;
+	int err;
 
 	if (!t)
 		return -ENXIO;
-	f = tty_slave_file(t, flags);
+	err = tty_open(t, flags, out);
 	tty_put(t);
-	if (!f)
-		return -ENOMEM;
-	if (!(flags & VFS_O_NOCTTY) && (flags & FILE_ACCMODE) != FILE_WRONLY)
-		become_controlling(f);
-	*out = f;
-	return 0;
+	if (err == 0 && !(flags & VFS_O_NOCTTY) && (flags & FILE_ACCMODE) != FILE_WRONLY)
+		become_controlling(*out);
+	return err;
 }
 
-static int create_master(uint32_t flags, struct file **out)
+static int create_master(uint32_t flags, bool locked, struct file **out)
 {
 	struct tty *t = tty_create();
 	char name[24];
@@ -292,6 +314,7 @@ static int create_master(uint32_t flags, struct file **out)
 	if (!t)
 		return -ENOMEM;
 	t->pty = true;
+	t->locked = locked;
 	if (number_take(t) < 0)
 		goto put;
 	pts_name(name, sizeof(name), t->number);
@@ -313,7 +336,7 @@ put:
 int pty_create(struct file **master, struct file **slave, unsigned *number)
 {
 	struct file *m;
-	int err = create_master(FILE_RDWR, &m);
+	int err = create_master(FILE_RDWR, false, &m);
 
 	if (err < 0)
 		return err;
@@ -330,7 +353,7 @@ int pty_create(struct file **master, struct file **slave, unsigned *number)
 static int ptmx_open(const struct device_node *d, uint32_t flags, struct file **out)
 {
 	(void)d;
-	return create_master(flags, out);
+	return create_master(flags, true, out);
 }
 
 /* /dev/tty: the caller's own terminal. */
@@ -339,19 +362,16 @@ static int own_open(const struct device_node *d, uint32_t flags, struct file **o
 	struct process *p = current_process();
 	struct session *s = p ? session_of(p) : NULL;
 	struct tty *t = s ? session_get_tty(s, tty_get) : NULL;
-	struct file *f;
+	int err;
 
 	(void)d;
 	if (s)
 		session_put(s);
 	if (!t)
 		return -ENXIO;
-	f = tty_slave_file(t, flags);
+	err = tty_open(t, flags, out);
 	tty_put(t);
-	if (!f)
-		return -ENOMEM;
-	*out = f;
-	return 0;
+	return err;
 }
 
 int pty_init(void)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Terminals: the program's end, readiness, sessions. */
+#include <asm/ioctls.h>
 #include <asm/termbits.h>
 #include "drivers/tty/tty_priv.h"
 #include "fs/vfs.h"
@@ -54,20 +55,34 @@ static void out_put(struct tty *t, const char *s, size_t n)
 		t->out[t->out_tail++ % t->out_size] = (uint8_t)s[i];
 }
 
+void tty_send(struct tty *t, char c)
+{
+	out_put(t, &c, 1);
+}
+
+void tty_drop_input(struct tty *t)
+{
+	ldisc_flush_input(&t->ld);
+}
+
 static void on_echo(void *arg, const char *s, size_t n)
 {
 	out_put(arg, s, n);
 }
 
-static void on_signal(void *arg, int sig)
+void tty_signal(struct tty *t, int sig)
 {
-	struct tty *t = arg;
 	struct pgroup *g = t->session ? session_foreground(t->session) : NULL;
 
 	if (!g)
 		return;
 	signal_send_group(g, sig);
 	pgroup_put(g);
+}
+
+static void on_signal(void *arg, int sig)
+{
+	tty_signal(arg, sig);
 }
 
 static void on_flush_output(void *arg)
@@ -112,7 +127,7 @@ struct tty *tty_create(void)
 	poll_source_init(&t->master);
 	t->slave_events = POLL_OUT;
 	t->master_events = POLL_OUT;
-	t->size = (struct tty_size){ .rows = 24, .cols = 80 };
+	t->ispeed = t->ospeed = 38400;
 	return t;
 }
 
@@ -133,6 +148,18 @@ void tty_put(struct tty *t)
 	if (t->out != t->out_small)
 		kfree(t->out);
 	slab_free(tty_cache, t);
+}
+
+void tty_change_termios(struct tty *t, const struct tty_termios *termios)
+{
+	struct tty_termios now = *termios;
+
+	/* what no far end does otherwise */
+	now.cflag = (now.cflag & ~(CSIZE | PARENB)) | CS8 | CREAD;
+	ldisc_set_termios(&t->ld, &now);
+	tty_update(t, POLL_IN | POLL_OUT, POLL_IN);
+	/* who waits by the old modes looks again */
+	wake_all(&t->slave.wq);
 }
 
 /* --- readiness --------------------------------------------------------------------------------------------------------- */
@@ -209,22 +236,6 @@ size_t tty_take_output(struct tty *t, uint8_t *dst, size_t n)
 
 /* --- the program's end --------------------------------------------------------------------------------------------------- */
 
-/* A process of this session but not of its foreground group may not read: stopping it comes with stop signals. */
-static bool in_background(struct tty *t)
-{
-	struct process *p = current_process();
-	struct pgroup *g;
-	bool behind;
-
-	if (!p || !t->session || process_session_id(p) != t->session->id)
-		return false;
-	g = session_foreground(t->session);
-	behind = g && g->id != process_get_group_id(p, 0);
-	if (g)
-		pgroup_put(g);
-	return behind;
-}
-
 /* Has a read of up to max bytes all it waits for? */
 static bool enough(const struct tty *t, size_t max)
 {
@@ -243,12 +254,9 @@ static uint64_t read_deadline(const struct tty *t, size_t have)
 	return clock_now_ns() + cc[VTIME] * TENTH_OF_A_SECOND;
 }
 
-/* Wait until a read of up to max bytes has an answer. 0; -EAGAIN; -EIO in the background; -ERESTARTSYS; -ETIMEDOUT:
- * answer with 0 bytes. */
+/* Wait until a read of up to max bytes has an answer. 0; -EAGAIN; -ERESTARTSYS; -ETIMEDOUT: answer with 0 bytes. */
 static int wait_readable(struct tty *t, struct file *f, size_t max) __requires(t->lock)
 {
-	if (!t->hung && in_background(t))
-		return -EIO;
 	while (!enough(t, max)) {
 		bool raw = !(t->ld.t.lflag & ICANON);
 		size_t have = raw ? ldisc_available(&t->ld) : 0;
@@ -271,22 +279,30 @@ static ssize_t slave_read(struct file *f, struct io *io, off_t *pos)
 {
 	struct tty *t = f->priv;
 	uint8_t chunk[CHUNK];
-	ssize_t ret;
-	size_t n;
+	ssize_t done = 0, ret = 0;
+	bool more;
 
 	(void)pos;
 	if (io->left == 0)
 		return 0;
 	mutex_lock(&t->lock);
-	ret = wait_readable(t, f, io->left);
-	if (ret == 0 && !t->hung) {
-		n = ldisc_read(&t->ld, chunk, MIN(io->left, sizeof(chunk)));
+	if (!t->hung)
+		ret = job_check(t, SIG_TTIN);
+	if (ret == 0)
+		ret = wait_readable(t, f, io->left);
+	more = ret == 0 && !t->hung;
+	while (more && io->left > 0) {
+		size_t n = ldisc_read(&t->ld, chunk, MIN(io->left, sizeof(chunk)), &more);
+
 		ret = n ? io_copy_to(io, chunk, n) : 0;
-		tty_update(t, 0, POLL_OUT);
+		if (ret <= 0)
+			break;
+		done += ret;
 	}
+	tty_update(t, 0, POLL_OUT);
 	mutex_unlock(&t->lock);
 	secure_zero(chunk, sizeof(chunk));
-	return ret == -ETIMEDOUT ? 0 : ret;
+	return done || ret == -ETIMEDOUT ? done : ret;
 }
 
 /* Put bytes out, each as what it becomes; waits for room in between unless the file must not. Bytes taken, or -errno. */
@@ -341,7 +357,9 @@ static ssize_t slave_write(struct file *f, struct io *io, off_t *pos)
 
 	(void)pos;
 	mutex_lock(&t->lock);
-	ret = become_writer(t, f);
+	ret = t->ld.t.lflag & TOSTOP ? job_check(t, SIG_TTOU) : 0;
+	if (ret == 0)
+		ret = become_writer(t, f);
 	if (ret < 0)
 		goto unlock;
 	while (io->left > 0) {
@@ -373,18 +391,24 @@ static int64_t slave_ioctl(struct file *f, unsigned cmd, uint64_t arg)
 	const struct tty *t = f->priv;
 
 	if (READ_ONCE(t->hung))
-		return -EIO;
+		return cmd == TIOCSPGRP ? -ENOTTY : -EIO;
 	return tty_ioctl(f->priv, f, cmd, arg);
+}
+
+static void slave_gone(struct tty *t)
+{
+	mutex_lock(&t->lock);
+	t->slaves--;
+	t->exclusive &= t->slaves > 0;
+	tty_update(t, 0, POLL_HUP);
+	mutex_unlock(&t->lock);
 }
 
 static void slave_release(struct file *f)
 {
 	struct tty *t = f->priv;
 
-	mutex_lock(&t->lock);
-	t->slaves--;
-	tty_update(t, 0, POLL_HUP);
-	mutex_unlock(&t->lock);
+	slave_gone(t);
 	tty_put(t);
 }
 
@@ -397,19 +421,39 @@ const struct file_ops tty_slave_ops = {
 	.release = slave_release,
 };
 
-struct file *tty_slave_file(struct tty *t, uint32_t flags)
+/* May the current process, or the kernel, open the program's end? */
+static int may_open(const struct tty *t) __requires(t->lock)
 {
-	struct file *f = file_create(&tty_slave_ops, flags & ~VFS_O_NOCTTY, &t->slave, t);
+	const struct process *p = current_process();
 
-	if (!f)
-		return NULL;
-	tty_get(t);
+	if (t->hung || t->locked)
+		return -EIO;
+	return t->exclusive && p && p->cred.euid != 0 ? -EBUSY : 0;
+}
+
+int tty_open(struct tty *t, uint32_t flags, struct file **out)
+{
+	struct file *f;
+	int err;
+
 	mutex_lock(&t->lock);
-	t->slaves++;
-	t->slave_seen = true;
-	tty_update(t, 0, 0);
+	err = may_open(t);
+	if (err == 0) {
+		t->slaves++;
+		t->slave_seen = true;
+		tty_update(t, 0, 0);
+	}
 	mutex_unlock(&t->lock);
-	return f;
+	if (err < 0)
+		return err;
+	f = file_create(&tty_slave_ops, flags & ~VFS_O_NOCTTY, &t->slave, t);
+	if (!f) {
+		slave_gone(t);
+		return -ENOMEM;
+	}
+	tty_get(t);
+	*out = f;
+	return 0;
 }
 
 int tty_open_node(const char *path, uint32_t flags, struct file **out)
@@ -436,7 +480,7 @@ void tty_set_size(struct file *f, const struct tty_size *size)
 	mutex_lock(&t->lock);
 	if (memcmp(&t->size, size, sizeof(*size)) != 0) {
 		t->size = *size;
-		on_signal(t, SIG_WINCH);
+		tty_signal(t, SIG_WINCH);
 	}
 	mutex_unlock(&t->lock);
 }
@@ -464,8 +508,7 @@ void tty_set_termios(struct file *f, const struct tty_termios *termios)
 	struct tty *t = tty_of(f);
 
 	mutex_lock(&t->lock);
-	ldisc_set_termios(&t->ld, termios);
-	tty_update(t, POLL_IN | POLL_OUT, POLL_IN);
+	tty_change_termios(t, termios);
 	mutex_unlock(&t->lock);
 }
 
@@ -507,6 +550,25 @@ static struct session *leave_session(struct tty *t)
 	return s;
 }
 
+bool tty_steal(struct tty *t, struct session *s)
+{
+	struct tty *had = session_get_tty(s, tty_get), *held;
+	struct session *from;
+
+	if (had) {
+		tty_put(had);
+		return false;
+	}
+	from = leave_session(t);
+	if (from) {
+		held = session_drop_tty(from, t);
+		if (held)
+			tty_put(held);
+		session_put(from);
+	}
+	return true;
+}
+
 void tty_session_end(struct session *s)
 {
 	struct pgroup *g = session_foreground(s);
@@ -518,13 +580,24 @@ void tty_session_end(struct session *s)
 		if (ours)
 			session_put(ours);
 		tty_put(t);
-		if (g) {
-			signal_send_group(g, SIG_HUP);
-			signal_send_group(g, SIG_CONT);
-		}
 	}
-	if (g)
+	if (g) {
+		signal_send_group(g, SIG_HUP);
+		signal_send_group(g, SIG_CONT);
 		pgroup_put(g);
+	}
+}
+
+/* The leader is told; when it exits, the foreground group is. */
+static void tell_leader(struct session *s)
+{
+	struct process *p = process_find(s->id);
+
+	if (!p)
+		return;
+	signal_send(p, SIG_HUP);
+	signal_send(p, SIG_CONT);
+	process_put(p);
 }
 
 void tty_hang_up(struct tty *t)
@@ -541,9 +614,8 @@ void tty_hang_up(struct tty *t)
 	s = leave_session(t);
 	if (!s)
 		return;
-	signal_send_session(s, SIG_HUP);
-	signal_send_session(s, SIG_CONT);
-	/* its leader may have taken another meanwhile */
+	tell_leader(s);
+	/* it may have taken another meanwhile */
 	held = session_drop_tty(s, t);
 	if (held)
 		tty_put(held);

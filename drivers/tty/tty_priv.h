@@ -30,6 +30,9 @@ struct tty {
 	bool slave_seen;		  /* [lock] a slave was open once */
 	unsigned slaves;		  /* [lock] open slave files */
 	struct tty_size size;		  /* [lock] */
+	uint32_t ispeed, ospeed;	  /* [lock] bauds, for who asks */
+	bool exclusive;			  /* [lock], read anywhere: only root opens it */
+	bool locked;			  /* [lock] the slave cannot be opened yet */
 	struct session *session;	  /* [lock] a reference; NULL: nobody's */
 	struct waitq writers;		  /* for `writing` */
 	struct poll_source slave;	  /* the program's end */
@@ -46,11 +49,20 @@ struct tty {
 struct tty *tty_create(void) __must_check; /* one reference; NULL: no memory */
 void tty_get(struct tty *t);
 void tty_put(struct tty *t);
-/* A file of the program's end. It counts as an open slave until released. NULL: no memory. */
-struct file *tty_slave_file(struct tty *t, uint32_t flags) __must_check;
+/* A file of the program's end. It counts as an open slave until released. 0 or -errno. */
+int tty_open(struct tty *t, uint32_t flags, struct file **out) __must_check;
 /* Open a node below /dev for the kernel: the file has a name and an inode, as a program's would. 0 or -errno. */
 int tty_open_node(const char *path, uint32_t flags, struct file **out) __must_check;
-/* Forget output. lock held. */
+/* New modes. lock held. */
+void tty_change_termios(struct tty *t, const struct tty_termios *termios) __requires(t->lock);
+/* A byte straight to the far end. lock held. */
+void tty_send(struct tty *t, char c) __requires(t->lock);
+/* To the foreground group. lock held. */
+void tty_signal(struct tty *t, int sig) __requires(t->lock);
+/* Take the terminal from whatever session has it, for s that has none. False: s has one. lock not held. */
+bool tty_steal(struct tty *t, struct session *s);
+/* Forget what was typed, or put out. lock held. */
+void tty_drop_input(struct tty *t) __requires(t->lock);
 void tty_drop_output(struct tty *t) __requires(t->lock);
 extern const struct file_ops tty_slave_ops;
 extern const struct file_ops tty_master_ops; /* pty.c */
@@ -69,7 +81,7 @@ static inline uint32_t tty_out_used(const struct tty *t)
 void tty_hang_up(struct tty *t);
 /* ioctl for both ends. */
 int64_t tty_ioctl(struct tty *t, struct file *f, unsigned cmd, uint64_t arg);
-/* What only a master answers: TIOCGPTN, TIOCSPTLCK, TIOCGPTPEER. pty.c */
+/* What only a master answers: the number, the lock, the peer. pty.c */
 int64_t pty_master_ioctl(struct tty *t, unsigned cmd, uint64_t arg);
 
 int pty_init(void);

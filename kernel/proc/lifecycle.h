@@ -101,9 +101,13 @@ int session_take_tty(struct session *s,
 		     struct tty *tty) __must_check; /* -EPERM: it has one, or not the leader */
 /* The terminal, with get() called on it under PIDTAB so that it stays; NULL: none. */
 struct tty *session_get_tty(struct session *s, void (*get)(struct tty *)) __must_check;
-/* Part from the terminal, if it is this one (NULL: whichever it is): it with its reference, or NULL. */
+/* Part from the terminal, if it is this one (NULL: whichever it is, and from its foreground group): it with its
+ * reference, or NULL. */
 struct tty *session_drop_tty(struct session *s, const struct tty *only) __must_check;
 int session_set_foreground(struct session *s, int pgid) __must_check; /* -EPERM, -ESRCH */
+/* May the current process do with a terminal what sig (SIG_TTIN, SIG_TTOU) is for? 0; -ERESTARTSYS: its group is in the
+ * background of that terminal and has been sent sig; -EIO: that would not help. */
+int job_check(const struct tty *tty, int sig) __must_check;
 struct session *session_of(struct process *p) __must_check;	      /* a reference */
 bool session_is_leader(struct process *p);
 

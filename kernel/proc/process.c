@@ -171,7 +171,7 @@ void session_put(struct session *s)
 	spin_lock(&pidtab_lock);
 	list_del(&s->table);
 	spin_unlock(&pidtab_lock);
-	ASSERT(!s->foreground && !s->tty);
+	ASSERT(!s->tty);
 	kfree(s);
 }
 
@@ -397,7 +397,9 @@ struct pgroup *session_foreground(struct session *s)
 	struct pgroup *g;
 
 	spin_lock(&pidtab_lock);
-	g = s->foreground;
+	g = find_group_locked(s->foreground);
+	if (g && g->session != s)
+		g = NULL;
 	if (g)
 		ASSERT(refcount_get(&g->ref));
 	spin_unlock(&pidtab_lock);
@@ -413,8 +415,7 @@ int session_take_tty(struct session *s, struct tty *tty)
 	g = find_group_locked(s->id);
 	if (!s->tty && g && g->session == s) {
 		s->tty = tty;
-		s->foreground = g;
-		ASSERT(refcount_get(&g->ref));
+		s->foreground = g->id;
 		err = 0;
 	}
 	spin_unlock(&pidtab_lock);
@@ -435,41 +436,33 @@ struct tty *session_get_tty(struct session *s, void (*get)(struct tty *))
 
 struct tty *session_drop_tty(struct session *s, const struct tty *only)
 {
-	struct pgroup *g = NULL;
 	struct tty *tty = NULL;
 
 	spin_lock(&pidtab_lock);
 	if (!only || s->tty == only) {
 		tty = s->tty;
-		g = s->foreground;
 		s->tty = NULL;
-		s->foreground = NULL;
 	}
+	if (!only)
+		s->foreground = 0;
 	spin_unlock(&pidtab_lock);
-	if (g)
-		pgroup_put(g);
 	return tty;
 }
 
 int session_set_foreground(struct session *s, int pgid)
 {
-	struct pgroup *g, *old = NULL;
+	struct pgroup *g;
 	int err = 0;
 
 	spin_lock(&pidtab_lock);
 	g = find_group_locked(pgid);
-	if (!g) {
+	if (!g)
 		err = -ESRCH;
-	} else if (g->session != s || !s->tty) {
+	else if (g->session != s || !s->tty)
 		err = -EPERM;
-	} else {
-		old = s->foreground;
-		s->foreground = g;
-		ASSERT(refcount_get(&g->ref));
-	}
+	else
+		s->foreground = pgid;
 	spin_unlock(&pidtab_lock);
-	if (old)
-		pgroup_put(old);
 	return err;
 }
 

@@ -44,9 +44,9 @@ struct session {
 	int id; /* [init] */
 	struct refcount ref;
 	struct tty *tty; /* [PIDTAB] controlling terminal, a reference kept by drivers/tty; NULL */
-	struct pgroup *foreground; /* [PIDTAB] of the terminal; a reference; NULL */
-	struct list_head table;	   /* [PIDTAB] by id, while the session exists */
-	struct list_head groups;   /* [PIDTAB] pgroup->session_link */
+	int foreground; /* [PIDTAB] id of the terminal's foreground group; stays after a hang-up; 0: none */
+	struct list_head table;	 /* [PIDTAB] by id, while the session exists */
+	struct list_head groups; /* [PIDTAB] pgroup->session_link */
 };
 
 /* What getrusage(2) tells. */

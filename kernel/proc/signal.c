@@ -161,6 +161,17 @@ void signal_send_session(struct session *s, int sig)
 	spin_unlock(&pidtab_lock);
 }
 
+bool signal_held_off(int sig)
+{
+	struct thread *t = current_thread();
+	struct process *p = t->process;
+	irqflags_t f = spin_lock_irqsave(&p->signals.lock);
+	bool held = blocks(t, sig) || p->signals.action[sig - 1].handler == 1;
+
+	spin_unlock_irqrestore(&p->signals.lock, f);
+	return held;
+}
+
 bool signal_pending_current(void)
 {
 	return READ_ONCE(current_thread()->notify) != 0;

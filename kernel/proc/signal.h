@@ -84,6 +84,8 @@ void signal_set_action(struct process *p, int sig, const struct signal_action *a
 /* exec: handlers go back to the default, ignored stay ignored. */
 void signal_exec(struct process *p);
 
+/* Does the current thread block sig, or its process ignore it? */
+bool signal_held_off(int sig);
 /* Is one deliverable to the current thread? */
 bool signal_pending_current(void);
 /* "KILL" for 9: the name without SIG as RFC 4254 6.10 wants it; NULL for an unnamed number. And back: 0 if unknown. */

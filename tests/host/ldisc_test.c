@@ -80,7 +80,9 @@ static void change(uint32_t set_l, uint32_t clear_l, uint32_t set_i, uint32_t cl
 
 static size_t take(char *buf, size_t max)
 {
-	return ldisc_read(&ld, (uint8_t *)buf, max);
+	bool more;
+
+	return ldisc_read(&ld, (uint8_t *)buf, max, &more);
 }
 
 static void reads(const char *want)
@@ -145,6 +147,7 @@ TEST(ldisc_erase_tab_and_control)
 TEST(ldisc_erase_utf8)
 {
 	start();
+	change(0, 0, IUTF8, 0);
 	type("\xc3\xa9\x7f\r");
 	shows("\xc3\xa9\b \b\r\n");
 	reads("\n");
@@ -274,14 +277,20 @@ TEST(ldisc_raw)
 
 TEST(ldisc_mode_change_keeps_input)
 {
+	char buf[20];
+
 	start();
 	type("line\r\x04part");
+	CHECK_EQ(ldisc_count(&ld), 5);
 	change(0, ICANON, 0, 0);
-	reads("line\npart");
+	CHECK_EQ(take(buf, sizeof(buf)), 10);
+	CHECK_MEM(buf, "line\n\0part", 10);
 	type("xy");
 	change(ICANON, 0, 0, 0);
 	CHECK(ldisc_readable(&ld));
+	type("z\r");
 	reads("xy");
+	reads("z\n");
 }
 
 TEST(ldisc_full)
