@@ -344,6 +344,22 @@ void dentry_move_locked(struct dentry *d, struct dentry *as)
 	rb_insert(&d->parent->children, &d->child_node, cookie_less);
 }
 
+void dentry_exchange_locked(struct dentry *a, struct dentry *b)
+{
+	hash_remove(a);
+	hash_remove(b);
+	rb_erase(&a->parent->children, &a->child_node);
+	rb_erase(&b->parent->children, &b->child_node);
+	swap_names(a, b);
+	SWAP(a->parent, b->parent);
+	SWAP(a->hash, b->hash);
+	SWAP(a->cookie, b->cookie);
+	hash_insert(a);
+	hash_insert(b);
+	rb_insert(&a->parent->children, &a->child_node, cookie_less);
+	rb_insert(&b->parent->children, &b->child_node, cookie_less);
+}
+
 bool dentry_is_below_locked(const struct dentry *d, const struct dentry *ancestor)
 {
 	for (;; d = d->parent) {

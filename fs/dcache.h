@@ -27,6 +27,8 @@ void dentry_link_negative_locked(struct dentry *d) __requires(dcache_lock);
 void dentry_unlink_locked(struct dentry *d) __requires(dcache_lock);
 /* Move d to be called as `as`, a dentry made for the new place, which becomes what is left over. */
 void dentry_move_locked(struct dentry *d, struct dentry *as) __requires(dcache_lock);
+/* Each takes the other's place and name. */
+void dentry_exchange_locked(struct dentry *a, struct dentry *b) __requires(dcache_lock);
 bool dentry_is_below_locked(const struct dentry *d, const struct dentry *ancestor)
 	__requires(dcache_lock);
 /* The first child whose cookie is above after, or NULL. */

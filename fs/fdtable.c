@@ -329,6 +329,38 @@ int fdtable_set_cloexec(struct fdtable *t, int fd, bool on)
 	return err;
 }
 
+/* The file of the next used number in [*fd, last], taken out of the table, or marked; NULL: no more. */
+static struct file *take_used(struct fdtable *t, unsigned *fd, unsigned last, bool cloexec)
+{
+	struct file *f = NULL;
+	unsigned n = *fd;
+
+	spin_lock(&t->lock);
+	last = MIN(last, t->a->size - 1);
+	while (n <= last && !f) {
+		uint64_t used = t->a->used[n / 64] >> (n % 64);
+
+		n = used ? n + (unsigned)__builtin_ctzl(used) : ALIGN_DOWN(n, 64u) + 64;
+		if (!used || n > last)
+			continue;
+		if (cloexec)
+			bit_assign(t->a->cloexec, n++, true);
+		else
+			f = slot_clear(t, n);
+	}
+	spin_unlock(&t->lock);
+	*fd = n;
+	return f;
+}
+
+void fdtable_close_range(struct fdtable *t, unsigned first, unsigned last, bool cloexec)
+{
+	struct file *f;
+
+	while ((f = take_used(t, &first, last, cloexec)))
+		file_put(f);
+}
+
 /* The next number >= *fd marked close-on-exec, taken out of the table; NULL: no more. */
 static struct file *take_cloexec(struct fdtable *t, unsigned *fd)
 {

@@ -27,6 +27,8 @@ int fdtable_install_at(struct fdtable *t, int fd, struct file *f, bool cloexec,
 int fdtable_close(struct fdtable *t, int fd) __must_check; /* 0 or -EBADF */
 int fdtable_get_cloexec(struct fdtable *t, int fd);
 int fdtable_set_cloexec(struct fdtable *t, int fd, bool on) __must_check;
+/* Close every descriptor from first to last, or mark them close-on-exec. */
+void fdtable_close_range(struct fdtable *t, unsigned first, unsigned last, bool cloexec);
 void fdtable_close_on_exec(struct fdtable *t);
 unsigned fdtable_count(struct fdtable *t);
 

@@ -59,16 +59,16 @@ void file_put(struct file *f)
 
 static bool file_readable(const struct file *f)
 {
-	uint32_t flags = READ_ONCE(f->flags);
+	uint32_t flags = READ_ONCE(f->flags) & (FILE_ACCMODE | VFS_O_PATH);
 
-	return (flags & FILE_ACCMODE) != FILE_WRONLY && !(flags & VFS_O_PATH);
+	return flags == FILE_RDONLY || flags == FILE_RDWR;
 }
 
 static bool file_writable(const struct file *f)
 {
-	uint32_t flags = READ_ONCE(f->flags);
+	uint32_t flags = READ_ONCE(f->flags) & (FILE_ACCMODE | VFS_O_PATH);
 
-	return (flags & FILE_ACCMODE) != FILE_RDONLY && !(flags & VFS_O_PATH);
+	return flags == FILE_WRONLY || flags == FILE_RDWR;
 }
 
 bool file_nonblocking(const struct file *f)
@@ -177,7 +177,11 @@ off_t file_seek_size(struct file *f, off_t offset, int whence, uint64_t size)
 		base = f->pos;
 	else if (whence == 2)
 		base = (off_t)size;
-	else if (whence != 0)
+	else if ((whence == 3 || whence == 4) && (offset < 0 || (uint64_t)offset >= size))
+		return -ENXIO;
+	else if (whence == 4)
+		offset = (off_t)size;
+	else if (whence != 0 && whence != 3)
 		return -EINVAL;
 	if (__builtin_add_overflow(base, offset, &base))
 		return -EOVERFLOW;
@@ -199,8 +203,30 @@ ssize_t file_read_text(struct io *io, off_t *pos, const void *text, size_t len)
 	return n;
 }
 
+int file_allocate(struct file *f, int mode, off_t off, off_t len)
+{
+	off_t end;
+
+	if (READ_ONCE(f->flags) & VFS_O_PATH)
+		return -EBADF;
+	if (off < 0 || len <= 0)
+		return -EINVAL;
+	/* keep the size, or make a hole without changing it */
+	if (mode != 0 && mode != 1 && mode != 3)
+		return -EOPNOTSUPP;
+	if (!file_writable(f))
+		return -EBADF;
+	if (__builtin_add_overflow(off, len, &end))
+		return -EFBIG;
+	if (!f->ops->allocate)
+		return !f->ops->seek ? -ESPIPE : f->ops->iterate ? -EISDIR : -ENODEV;
+	return f->ops->allocate(f, mode, off, len);
+}
+
 int file_truncate(struct file *f, off_t size)
 {
+	if (READ_ONCE(f->flags) & VFS_O_PATH)
+		return -EBADF;
 	if (!file_writable(f) || !f->ops->truncate || size < 0)
 		return -EINVAL;
 	return f->ops->truncate(f, size);

@@ -24,6 +24,8 @@ struct kstat;
 #define FILE_NONBLOCK 00004000u
 /* As O_NONBLOCK for this file's kernel user, whatever programs set. Not visible to them. */
 #define FILE_KERNEL_NONBLOCK BIT(30)
+/* Opened by somebody other than root: what is written loses its set-id bits. Not visible either. */
+#define FILE_UNPRIVILEGED BIT(29)
 
 struct file_ops {
 	const char *name; /* "pipe", "tty", "socket", "tmpfs" ... for reports and /proc/PID/fd */
@@ -47,6 +49,8 @@ struct file_ops {
 		       void *arg);
 	int (*stat)(struct file *f, struct kstat *st); /* NULL: from the inode */
 	int (*truncate)(struct file *f, off_t size);
+	/* Linux's modes; off >= 0, len > 0, their sum too. NULL: -EOPNOTSUPP. */
+	int (*allocate)(struct file *f, int mode, off_t off, off_t len);
 	/* The last reference went. May sleep. */
 	void (*release)(struct file *f);
 };
@@ -82,13 +86,14 @@ ssize_t file_write_kernel(struct file *f, const void *buf, size_t n) __must_chec
 uint32_t file_poll(struct file *f);
 off_t file_seek(struct file *f, off_t offset, int whence) __must_check;
 int file_truncate(struct file *f, off_t size) __must_check;
+int file_allocate(struct file *f, int mode, off_t off, off_t len) __must_check;
 /* Directory entries from the file's position on. emit may sleep; an entry it refuses comes again next time.
  * -ENOTDIR. */
 int file_iterate(struct file *f,
 		 bool (*emit)(void *arg, const char *name, size_t len, uint64_t ino, uint8_t type,
 			      off_t next),
 		 void *arg) __must_check;
-/* For seek operations of files with a size: whence 0, 1 or 2 about f->pos. */
+/* For seek operations of files with a size: whence 0, 1 or 2 about f->pos; data up to the size, a hole there. */
 off_t file_seek_size(struct file *f, off_t offset, int whence, uint64_t size) __must_check;
 /* For read operations of text in memory. */
 ssize_t file_read_text(struct io *io, off_t *pos, const void *text, size_t len) __must_check;

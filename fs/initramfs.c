@@ -106,7 +106,7 @@ static int unpack_file(struct unpack *u, const struct cpio_entry *e)
 	int err = make_room(u, e->name);
 
 	if (!err && l)
-		err = vfs_link(&u->ctx, NULL, l->path, NULL, e->name);
+		err = vfs_link(&u->ctx, NULL, l->path, 0, NULL, e->name);
 	if (!err && e->nlink > 1 && !l)
 		err = remember_link(u, e);
 	if (!err && (!l || e->size > 0))
@@ -138,7 +138,7 @@ static int unpack_dir(struct unpack *u, const struct cpio_entry *e)
 	int err = vfs_mkdir(&u->ctx, NULL, e->name, e->mode & 07777);
 
 	if (err == -EEXIST)
-		err = vfs_chmod(&u->ctx, NULL, e->name, e->mode & 07777);
+		err = vfs_chmod(&u->ctx, NULL, e->name, VFS_FOLLOW, e->mode & 07777);
 	return err;
 }
 
@@ -162,7 +162,7 @@ static int unpack_entry(struct unpack *u, const struct cpio_entry *e)
 		return 0;
 	}
 	if (!err && !link && (e->uid || e->gid))
-		err = vfs_chown(&u->ctx, NULL, e->name, e->uid, e->gid);
+		err = vfs_chown(&u->ctx, NULL, e->name, VFS_FOLLOW, e->uid, e->gid);
 	u->files++;
 	return err;
 }

@@ -79,7 +79,65 @@ void inode_stat(struct inode *i, struct kstat *st)
 	};
 }
 
-static bool in_group(const struct vfs_cred *cred, uint32_t gid)
+/* Once a day, or when it would be older than a change (Linux's relatime). */
+void inode_accessed_now(struct inode *i)
+{
+	uint64_t at = READ_ONCE(i->atime_ns), now;
+
+	if (i->sb->read_only)
+		return;
+	now = clock_wall_ns();
+	if (at <= READ_ONCE(i->mtime_ns) || at <= READ_ONCE(i->ctime_ns) ||
+	    now - at >= 24 * 3600 * NS_PER_S)
+		WRITE_ONCE(i->atime_ns, now);
+}
+
+void inode_accessed(struct file *f)
+{
+	if (!(READ_ONCE(f->flags) & VFS_O_NOATIME))
+		inode_accessed_now(f->inode);
+}
+
+void inode_drop_suid(struct inode *i)
+{
+	uint32_t mode = i->mode;
+
+	assert_mutex_held(&i->lock);
+	if ((mode & S_IFMT) == S_IFDIR || !(mode & (S_ISUID | S_ISGID)))
+		return;
+	/* without the group's execute bit, set-group-id means something else */
+	WRITE_ONCE(i->mode, mode & ~(S_ISUID | (mode & 0010 ? S_ISGID : 0)));
+}
+
+void inode_written(struct file *f)
+{
+	inode_touch(f->inode);
+	if (READ_ONCE(f->flags) & FILE_UNPRIVILEGED)
+		inode_drop_suid(f->inode);
+}
+
+int inode_truncate(struct inode *i, const struct vfs_cred *cred, uint64_t size)
+{
+	int err;
+
+	if (!i->ops->truncate)
+		return -EINVAL;
+	mutex_lock(&i->lock);
+	err = i->ops->truncate(i, size);
+	if (!err && cred->uid != 0)
+		inode_drop_suid(i);
+	mutex_unlock(&i->lock);
+	return err;
+}
+
+void superblock_stat(struct superblock *sb, struct kstatfs *st)
+{
+	*st = (struct kstatfs){ .magic = sb->magic, .dev = sb->dev, .read_only = sb->read_only };
+	if (sb->space)
+		sb->space(sb, &st->blocks, &st->bfree);
+}
+
+bool vfs_in_group(const struct vfs_cred *cred, uint32_t gid)
 {
 	if (cred->gid == gid)
 		return true;
@@ -91,7 +149,12 @@ static bool in_group(const struct vfs_cred *cred, uint32_t gid)
 
 bool inode_owned_group(const struct inode *i, const struct vfs_cred *cred)
 {
-	return in_group(cred, READ_ONCE(i->gid));
+	return vfs_in_group(cred, READ_ONCE(i->gid));
+}
+
+bool inode_owned(const struct inode *i, const struct vfs_cred *cred)
+{
+	return cred->uid == 0 || cred->uid == READ_ONCE(i->uid);
 }
 
 int inode_permission(const struct inode *i, const struct vfs_cred *cred, unsigned rwx)
@@ -106,7 +169,7 @@ int inode_permission(const struct inode *i, const struct vfs_cred *cred, unsigne
 	}
 	if (cred->uid == READ_ONCE(i->uid))
 		mode >>= 6;
-	else if (in_group(cred, READ_ONCE(i->gid)))
+	else if (inode_owned_group(i, cred))
 		mode >>= 3;
 	return (rwx & ~mode & 7) ? -EACCES : 0;
 }

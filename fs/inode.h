@@ -16,22 +16,28 @@
 #include "lib/rbtree.h"
 
 /* Mode bits of the Linux ABI. */
-#define S_IFMT	      0170000u
-#define S_IFSOCK      0140000u
-#define S_IFLNK	      0120000u
-#define S_IFREG	      0100000u
-#define S_IFBLK	      0060000u
-#define S_IFDIR	      0040000u
-#define S_IFCHR	      0020000u
-#define S_IFIFO	      0010000u
-#define S_ISUID	      0004000u
-#define S_ISGID	      0002000u
-#define S_ISVTX	      0001000u
+#define S_IFMT	      00170000
+#define S_IFSOCK      0140000
+#define S_IFLNK	      0120000
+#define S_IFREG	      0100000
+#define S_IFBLK	      0060000
+#define S_IFDIR	      0040000
+#define S_IFCHR	      0020000
+#define S_IFIFO	      0010000
+#define S_ISUID	      0004000
+#define S_ISGID	      0002000
+#define S_ISVTX	      0001000
 
 #define DT_TYPE(mode) ((uint8_t)(((mode)&S_IFMT) >> 12))
 
 /* Device numbers of what has no device: st_dev. */
 enum { VFS_DEV_TMPFS = 1, VFS_DEV_DEVFS, VFS_DEV_PROCFS, VFS_DEV_PIPE };
+
+/* What statfs tells; kernel/ turns it into the user's structure. Blocks are pages. */
+struct kstatfs {
+	uint64_t magic, dev, blocks, bfree;
+	bool read_only;
+};
 
 #define NAME_MAX_LEN 255
 #define SYMLINK_MAX  40
@@ -47,6 +53,8 @@ struct superblock {
 	uint64_t next_ino; /* [atomic] */
 	const char *options;
 	uint64_t magic; /* for statfs */
+	/* Pages it may have and has left; NULL: none. */
+	void (*space)(struct superblock *sb, uint64_t *total, uint64_t *left);
 };
 
 struct inode_ops {
@@ -143,6 +151,19 @@ int dentry_make_path(struct dentry *dir, const char *path, size_t len,
 extern const struct file_ops vfs_dir_ops;
 int vfs_dir_open(struct inode *i, uint32_t flags, struct file **out);
 
+/* It was read, through this file: the access time moves by the rules of relatime, unless the file was opened O_NOATIME. */
+void inode_accessed(struct file *f);
+void inode_accessed_now(struct inode *i);
+/* Contents changed through f, under INODE: times, and set-id bits if it was opened without privilege. */
+void inode_written(struct file *f);
+/* Take away what a change of owner or contents must take away. INODE held. */
+void inode_drop_suid(struct inode *i);
+int inode_truncate(struct inode *i, const struct vfs_cred *cred, uint64_t size) __must_check;
+void superblock_stat(struct superblock *sb, struct kstatfs *st);
+
+bool vfs_in_group(const struct vfs_cred *cred, uint32_t gid);
+/* The owner, or root. */
+bool inode_owned(const struct inode *i, const struct vfs_cred *cred);
 /* May these credentials do this (4 read, 2 write, 1 search) to the inode? 0 or -EACCES. */
 int inode_permission(const struct inode *i, const struct vfs_cred *cred, unsigned rwx);
 bool inode_owned_group(const struct inode *i, const struct vfs_cred *cred);

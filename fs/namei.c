@@ -15,6 +15,7 @@ struct walk_state {
 	char *expanded;	   /* the allocation rest points into, or NULL */
 	unsigned links;	   /* symbolic links followed */
 	unsigned flags;
+	enum walk_last last;
 };
 
 static bool is_dir(const struct inode *i)
@@ -172,9 +173,11 @@ static void step_up(struct walk_state *s)
 /* Begin again at the root for an absolute text. */
 static void start_over(struct walk_state *s, const char *text)
 {
-	if (*text == '/')
-		step_to(s, dentry_get(s->ctx->root));
 	s->rest = skip_slashes(text);
+	if (*text != '/')
+		return;
+	step_to(s, dentry_get(s->ctx->root));
+	s->last = LAST_ROOT;
 }
 
 /* The link's text with what follows it becomes the path; after is what is behind the link's name. */
@@ -230,17 +233,19 @@ static int walk_last(struct walk_state *s, size_t n, struct walk *w)
 
 	w->slash = s->rest[n] == '/';
 	err = find_child(s->at, s->rest, n, &child);
-	if (!err && is_link(child->inode) && ((s->flags & WALK_FOLLOW) || w->slash)) {
+	if (!err && is_link(child->inode) && !(s->flags & WALK_NAME) &&
+	    ((s->flags & WALK_FOLLOW) || w->slash)) {
 		err = follow_link(s, child, s->rest + n);
 		return err ? err : 1;
 	}
 	if (err && !(err == -ENOENT && (s->flags & WALK_ABSENT)))
 		return err;
-	if (child && w->slash && !is_dir(child->inode)) {
+	if (child && w->slash && !(s->flags & WALK_NAME) && !is_dir(child->inode)) {
 		dentry_put(child);
 		return -ENOTDIR;
 	}
 	w->parent = dentry_get(s->at);
+	w->last = LAST_NAME;
 	w->child = child;
 	w->len = n;
 	memcpy(w->name, s->rest, n);
@@ -257,6 +262,7 @@ static int walk_step(struct walk_state *s, struct walk *w)
 
 	if (n == 0) {
 		w->child = dentry_get(s->at);
+		w->last = s->last;
 		return 0;
 	}
 	if (n > NAME_MAX_LEN)
@@ -267,6 +273,7 @@ static int walk_step(struct walk_state *s, struct walk *w)
 	if (err)
 		return err;
 	if (is_dot(s->rest, n) || is_dotdot(s->rest, n)) {
+		s->last = n == 2 ? LAST_DOTDOT : LAST_DOT;
 		if (n == 2)
 			step_up(s);
 		s->rest = skip_slashes(s->rest + n);
@@ -289,18 +296,18 @@ static int walk_step(struct walk_state *s, struct walk *w)
 int walk_path(const struct vfs_context *ctx, struct dentry *at, const char *path, unsigned flags,
 	      struct walk *w)
 {
-	struct walk_state s = { .ctx = ctx, .flags = flags };
+	struct walk_state s = { .ctx = ctx, .flags = flags, .last = LAST_DOT };
 	int ret;
 
 	might_sleep();
-	if (*path == '\0')
+	if (*path == '\0' && !(flags & WALK_EMPTY))
 		return -ENOENT;
 	if (strnlen(path, VFS_PATH_MAX) == VFS_PATH_MAX)
 		return -ENAMETOOLONG;
 	w->parent = NULL;
 	w->child = NULL;
 	w->slash = false;
-	s.at = dentry_get(at ? at : ctx->cwd);
+	s.at = at ? dentry_get(at) : dentry_get(ctx->cwd);
 	start_over(&s, path);
 	do {
 		if (is_dir(s.at->inode))

@@ -5,12 +5,19 @@
 
 #include "fs/inode.h"
 
-#define WALK_FOLLOW BIT(0) /* follow a symbolic link at the end */
-#define WALK_ABSENT BIT(1) /* the last name need not exist: child is NULL then */
+#define WALK_FOLLOW VFS_FOLLOW
+#define WALK_EMPTY  VFS_EMPTY
+#define WALK_ABSENT BIT(2) /* the last name need not exist: child is NULL then */
+#define WALK_NAME                                                                                  \
+	BIT(3) /* the name itself is meant: a slash behind it follows no link and is not minded */
+
+/* What a path without a last name ended with. */
+enum walk_last { LAST_NAME, LAST_ROOT, LAST_DOT, LAST_DOTDOT };
 
 /* Where a path led. Both dentries are references. */
 struct walk {
 	struct dentry *parent;	     /* of the last name; NULL if the path has none ("/", "..") */
+	enum walk_last last;	     /* LAST_NAME: parent is set */
 	struct dentry *child;	     /* what the path names; NULL: not there */
 	size_t len;		     /* of the last name */
 	char name[NAME_MAX_LEN + 1]; /* the last name, when parent is set */

@@ -128,12 +128,18 @@ static bool find_from(const struct page_node *n, unsigned level, uint64_t base, 
 	return false;
 }
 
-struct page *page_index_take(struct page_index *ix, uint64_t from, uint64_t *number)
+bool page_index_next(const struct page_index *ix, uint64_t from, uint64_t *number)
+{
+	return ix->root && covers(ix->height, from) &&
+	       find_from(ix->root, ix->height, 0, from, number);
+}
+
+struct page *page_index_take(struct page_index *ix, uint64_t from, uint64_t end, uint64_t *number)
 {
 	struct page_node *n = ix->root;
 	struct page *p;
 
-	if (!n || !covers(ix->height, from) || !find_from(n, ix->height, 0, from, number))
+	if (!page_index_next(ix, from, number) || *number >= end)
 		return NULL;
 	for (unsigned level = ix->height - 1; level > 0; level--)
 		n = n->slot[slot_of(*number, level)];

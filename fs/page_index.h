@@ -18,7 +18,9 @@ struct page_index {
 struct page *page_index_get(const struct page_index *ix, uint64_t number);
 /* Nothing may be there. 0, or -ENOMEM with nothing changed. Allocates (atomic context allowed). */
 int page_index_insert(struct page_index *ix, uint64_t number, struct page *p) __must_check;
-/* Take out the first page at number >= from: it and *number, or NULL when there is none. Frees nodes left empty. */
-struct page *page_index_take(struct page_index *ix, uint64_t from, uint64_t *number);
+/* The first number >= from where there is a page. */
+bool page_index_next(const struct page_index *ix, uint64_t from, uint64_t *number);
+/* Take out the first page at from <= number < end: it and *number, or NULL when there is none. Frees nodes left empty. */
+struct page *page_index_take(struct page_index *ix, uint64_t from, uint64_t end, uint64_t *number);
 
 #endif

@@ -8,12 +8,16 @@
 #include "fs/page_index.h"
 #include "kernel/core/clock.h"
 #include "kernel/core/panic.h"
+#include "kernel/proc/signal.h"
 #include "lib/string.h"
 #include "mm/phys/page.h"
 #include "mm/phys/slab.h"
 #include "mm/vm/space.h"
+#include "sched/thread.h"
 
 #define PAGE_BLOCKS (PAGE_SIZE / 512)
+/* Linux's numbers. */
+enum { FALLOC_PUNCH_HOLE = 2, SEEK_TO_DATA = 3, SEEK_TO_HOLE = 4 };
 
 struct tmpfs_file {
 	spinlock_t lock;	 /* PGCACHE */
@@ -23,7 +27,10 @@ struct tmpfs_file {
 	char *target;		 /* [init] symbolic links */
 };
 
+static void tmpfs_space(struct superblock *sb, uint64_t *total, uint64_t *left);
+
 struct superblock tmpfs_sb = {
+	.space = tmpfs_space,
 	.type = "tmpfs",
 	.where = "/",
 	.dev = VFS_DEV_TMPFS,
@@ -39,6 +46,12 @@ static const struct inode_ops dir_ops, file_inode_ops, link_ops;
 uint64_t tmpfs_pages(void)
 {
 	return atomic_load_relaxed(&nr_pages);
+}
+
+static void tmpfs_space(struct superblock *sb, uint64_t *total, uint64_t *left)
+{
+	*total = page_limit;
+	*left = page_limit - MIN(tmpfs_pages(), page_limit);
 }
 
 void tmpfs_set_limit(uint64_t pages)
@@ -110,8 +123,8 @@ static uint64_t pages_in_place(const struct tmpfs_file *t)
 	return DIV_ROUND_UP(t->in_place_len, PAGE_SIZE);
 }
 
-/* Take every page from number `from` on out of the file. Returns how many of them stood for built-in ones. */
-static uint64_t drop_pages(struct inode *i, uint64_t from)
+/* Take the pages from number `from` on and below end out of the file. Returns how many of them stood for built-in ones. */
+static uint64_t drop_pages(struct inode *i, uint64_t from, uint64_t end)
 {
 	struct tmpfs_file *t = i->priv;
 	uint64_t number, in_place = 0;
@@ -119,7 +132,7 @@ static uint64_t drop_pages(struct inode *i, uint64_t from)
 
 	for (;;) {
 		spin_lock(&t->lock);
-		p = page_index_take(&t->pages, from, &number);
+		p = page_index_take(&t->pages, from, end, &number);
 		spin_unlock(&t->lock);
 		if (!p)
 			return in_place;
@@ -134,7 +147,7 @@ static void release_inode(struct inode *i)
 {
 	struct tmpfs_file *t = i->priv;
 
-	(void)drop_pages(i, 0);
+	(void)drop_pages(i, 0, UINT64_MAX);
 	kfree(t->target);
 	kfree(t);
 }
@@ -257,9 +270,7 @@ static ssize_t tmpfs_read(struct file *f, struct io *io, off_t *pos)
 		done += n;
 	}
 	mutex_unlock(&i->lock);
-	/* as often as a reader of the time can tell */
-	if (READ_ONCE(i->atime_ns) <= READ_ONCE(i->mtime_ns))
-		WRITE_ONCE(i->atime_ns, clock_wall_ns());
+	inode_accessed(f);
 	return done > 0 ? done : n;
 }
 
@@ -296,7 +307,7 @@ static ssize_t tmpfs_write(struct file *f, struct io *io, off_t *pos)
 			WRITE_ONCE(i->size, (uint64_t)*pos);
 	}
 	if (done > 0)
-		inode_touch(i);
+		inode_written(f);
 	mutex_unlock(&i->lock);
 	return done > 0 ? done : n;
 }
@@ -322,7 +333,7 @@ static void cut_pages(struct inode *i, uint64_t size)
 {
 	struct tmpfs_file *t = i->priv;
 	uint64_t first = DIV_ROUND_UP(size, PAGE_SIZE), shown = pages_in_place(t);
-	uint64_t own = drop_pages(i, first);
+	uint64_t own = drop_pages(i, first, UINT64_MAX);
 
 	if (size >= t->in_place_len)
 		return;
@@ -354,13 +365,130 @@ static int tmpfs_file_truncate(struct file *f, off_t size)
 
 	mutex_lock(&f->inode->lock);
 	err = tmpfs_truncate(f->inode, (uint64_t)size);
+	if (!err)
+		inode_written(f);
 	mutex_unlock(&f->inode->lock);
 	return err;
 }
 
+/* Pages of their own for [from, end). On failure those behind the end of the file go again. */
+static int reserve_pages(struct inode *i, uint64_t from, uint64_t end)
+{
+	uint64_t most = page_limit - MIN(tmpfs_pages(), page_limit);
+	struct page *p;
+	int err = 0;
+
+	if (DIV_ROUND_UP(end - from, PAGE_SIZE) > most + i->blocks / PAGE_BLOCKS)
+		return -ENOSPC;
+	for (uint64_t n = from / PAGE_SIZE; n * PAGE_SIZE < end && !err; n++) {
+		p = own_page(i, n);
+		if (p)
+			page_put(p);
+		else
+			err = -ENOSPC;
+		cond_resched();
+		if (!err && signal_pending_current())
+			err = -EINTR;
+	}
+	if (err)
+		cut_pages(i, i->size);
+	return err;
+}
+
+/* Make [from, end) read as zeros: whole pages go, the ends of others are cleared. */
+static int punch_hole(struct inode *i, uint64_t from, uint64_t end)
+{
+	struct tmpfs_file *t = i->priv;
+	uint64_t at, next, number;
+	struct page *p;
+	size_t n;
+
+	end = MIN(end, ALIGN_UP(i->size, PAGE_SIZE));
+	for (at = from; at < end; at = next) {
+		next = MIN(ALIGN_DOWN(at, PAGE_SIZE) + PAGE_SIZE, end);
+		number = at / PAGE_SIZE;
+		n = next - at;
+		if (n == PAGE_SIZE && number >= pages_in_place(t)) {
+			/* nothing lies there: on to the next page of the file's own */
+			spin_lock(&t->lock);
+			if (!page_index_next(&t->pages, number, &number))
+				number = end / PAGE_SIZE;
+			spin_unlock(&t->lock);
+			if (number * PAGE_SIZE > at) {
+				next = MIN(number * PAGE_SIZE, end);
+				continue;
+			}
+			(void)drop_pages(i, number, number + 1);
+			continue;
+		}
+		p = own_page(i, number);
+		if (!p)
+			return -ENOSPC;
+		memset((uint8_t *)page_addr(p) + at % PAGE_SIZE, 0, n);
+		page_put(p);
+	}
+	return 0;
+}
+
+static int tmpfs_allocate(struct file *f, int mode, off_t off, off_t len)
+{
+	struct inode *i = f->inode;
+	uint64_t end = (uint64_t)off + (uint64_t)len;
+	int err;
+
+	mutex_lock(&i->lock);
+	err = mode & FALLOC_PUNCH_HOLE ? punch_hole(i, (uint64_t)off, end)
+				       : reserve_pages(i, (uint64_t)off, end);
+	if (!err) {
+		if (mode == 0 && end > i->size)
+			WRITE_ONCE(i->size, end);
+		inode_written(f);
+	}
+	mutex_unlock(&i->lock);
+	return err;
+}
+
+/* Where the next byte is that lies somewhere; UINT64_MAX: nowhere. */
+static uint64_t next_data(struct tmpfs_file *t, uint64_t at)
+{
+	uint64_t number, found = UINT64_MAX;
+
+	spin_lock(&t->lock);
+	if (at < ALIGN_UP(t->in_place_len, PAGE_SIZE))
+		found = at;
+	else if (page_index_next(&t->pages, at / PAGE_SIZE, &number))
+		found = MAX(at, number * PAGE_SIZE);
+	spin_unlock(&t->lock);
+	return found;
+}
+
+static uint64_t next_hole(struct tmpfs_file *t, uint64_t at)
+{
+	uint64_t number = MAX(at / PAGE_SIZE, pages_in_place(t));
+	bool data;
+
+	do {
+		spin_lock(&t->lock);
+		data = page_index_get(&t->pages, number);
+		spin_unlock(&t->lock);
+		number += data;
+	} while (data);
+	return MAX(at, number * PAGE_SIZE);
+}
+
 static off_t tmpfs_seek(struct file *f, off_t offset, int whence)
 {
-	return file_seek_size(f, offset, whence, READ_ONCE(f->inode->size));
+	struct inode *i = f->inode;
+	uint64_t size = READ_ONCE(i->size), at = (uint64_t)offset;
+
+	if ((whence == SEEK_TO_DATA || whence == SEEK_TO_HOLE) && offset >= 0 && at < size) {
+		at = whence == SEEK_TO_DATA ? next_data(i->priv, at) : next_hole(i->priv, at);
+		if (whence == SEEK_TO_DATA && at >= size)
+			return -ENXIO;
+		offset = (off_t)MIN(at, size);
+		whence = 0;
+	}
+	return file_seek_size(f, offset, whence, size);
 }
 
 /* --- mapping -------------------------------------------------------------------------------------------------------- */
@@ -448,6 +576,7 @@ static const struct file_ops tmpfs_file_ops = {
 	.seek = tmpfs_seek,
 	.mmap = tmpfs_mmap,
 	.truncate = tmpfs_file_truncate,
+	.allocate = tmpfs_allocate,
 };
 
 static int tmpfs_open(struct inode *i, uint32_t flags, struct file **out)

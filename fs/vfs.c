@@ -31,40 +31,32 @@ static bool is_dir(const struct inode *i)
 
 /* --- opening -------------------------------------------------------------------------------------------------- */
 
-/* Linux arm64's flags that change nothing here: memory is always as durable as it gets, files may always be large. */
-#define O_DSYNC	    00010000u
-#define O_SYNC	    04010000u
-#define O_LARGEFILE 00400000u
-#define O_NOATIME   01000000u
-
-#define OPEN_FLAGS_KNOWN                                                                           \
-	(FILE_ACCMODE | FILE_APPEND | FILE_NONBLOCK | VFS_O_CREAT | VFS_O_EXCL | VFS_O_NOCTTY |    \
-	 VFS_O_TRUNC | VFS_O_DIRECTORY | VFS_O_NOFOLLOW | VFS_O_CLOEXEC | VFS_O_PATH | O_SYNC |    \
-	 O_LARGEFILE | O_NOATIME)
-
-/* What open's flags ask for: decoded here and nowhere else (REL-006). */
+/* What open's flags ask for: decoded here and nowhere else (REL-006). Bits that Linux does not know are ignored, as
+ * Linux ignores them; what it knows and is not here is refused. */
 struct open_how {
 	uint32_t status; /* kept in the file */
 	unsigned rwx;	 /* permission needed on what is opened */
-	bool create, exclusive, truncate, directory, nofollow, path;
+	bool create, exclusive, truncate, directory, nofollow, path, exec;
 };
 
 static int open_decode(uint32_t flags, struct open_how *how)
 {
-	static const unsigned access[] = { 4, 2, 6 };
+	static const unsigned access[] = { 4, 2, 6, 6 };
 
-	if ((flags & ~OPEN_FLAGS_KNOWN) || (flags & FILE_ACCMODE) == 3)
-		return -EINVAL;
 	*how = (struct open_how){
 		.directory = flags & VFS_O_DIRECTORY,
 		.nofollow = flags & VFS_O_NOFOLLOW,
 		.path = flags & VFS_O_PATH,
 	};
 	if (how->path) {
-		how->status = VFS_O_PATH;
+		how->status = flags & (VFS_O_PATH | VFS_O_DIRECTORY | VFS_O_NOFOLLOW);
 		return 0;
 	}
-	how->status = flags & (FILE_ACCMODE | FILE_APPEND | FILE_NONBLOCK);
+	if (flags & VFS_O_TMPFILE)
+		return how->directory && (flags & FILE_ACCMODE) ? -EOPNOTSUPP : -EINVAL;
+	if (flags & (VFS_O_DIRECT | VFS_O_ASYNC))
+		return -EINVAL;
+	how->status = flags & VFS_O_KEPT;
 	how->rwx = access[flags & FILE_ACCMODE];
 	how->create = flags & VFS_O_CREAT;
 	how->exclusive = how->create && (flags & VFS_O_EXCL);
@@ -77,8 +69,8 @@ static int open_decode(uint32_t flags, struct open_how *how)
 static const struct file_ops path_ops = { .name = "path" };
 
 /* Make the open file for d, all checks done. */
-static int open_inode(struct dentry *d, const struct open_how *how, uint32_t flags,
-		      struct file **out)
+static int open_inode(const struct vfs_context *ctx, struct dentry *d, const struct open_how *how,
+		      uint32_t flags, struct file **out)
 {
 	struct inode *i = d->inode;
 	struct file *f;
@@ -94,47 +86,48 @@ static int open_inode(struct dentry *d, const struct open_how *how, uint32_t fla
 	}
 	if (err)
 		return err;
+	if (ctx->cred.uid != 0)
+		f->flags |= FILE_UNPRIVILEGED;
 	f->inode = inode_get(i);
 	f->dentry = dentry_get(d);
 	*out = f;
 	return 0;
 }
 
-static int truncate_inode(struct inode *i, uint64_t size)
+/* May it be opened so? */
+static int open_check(const struct vfs_context *ctx, const struct inode *i,
+		      const struct open_how *how)
 {
-	int err = -EINVAL;
+	uint32_t type = i->mode & S_IFMT;
+	int err;
 
-	if (!i->ops->truncate)
+	if (type == S_IFLNK)
+		return -ELOOP;
+	if (type == S_IFDIR && ((how->rwx & 2) || how->create))
+		return -EISDIR;
+	if (how->exec && type != S_IFREG)
+		return -EACCES;
+	err = inode_permission(i, &ctx->cred, how->rwx);
+	if (err)
 		return err;
-	mutex_lock(&i->lock);
-	err = i->ops->truncate(i, size);
-	mutex_unlock(&i->lock);
-	return err;
+	if ((how->rwx & 2) && type == S_IFREG && i->sb->read_only)
+		return -EROFS;
+	return (how->status & VFS_O_NOATIME) && !inode_owned(i, &ctx->cred) ? -EPERM : 0;
 }
 
 static int open_existing(const struct vfs_context *ctx, struct dentry *d,
 			 const struct open_how *how, uint32_t flags, struct file **out)
 {
 	struct inode *i = d->inode;
-	uint32_t type = i->mode & S_IFMT;
-	int err;
+	int err = 0;
 
-	if (how->directory && type != S_IFDIR)
+	if (how->directory && !is_dir(i))
 		return -ENOTDIR;
-	if (how->path)
-		return open_inode(d, how, flags, out);
-	if (type == S_IFDIR && ((how->rwx & 2) || how->create))
-		return -EISDIR;
-	if (type == S_IFLNK)
-		return -ELOOP;
-	err = inode_permission(i, &ctx->cred, how->rwx);
-	if (err)
-		return err;
-	if ((how->rwx & 2) && type == S_IFREG && i->sb->read_only)
-		return -EROFS;
-	if (how->truncate && type == S_IFREG)
-		err = truncate_inode(i, 0);
-	return err ? err : open_inode(d, how, flags, out);
+	if (!how->path)
+		err = open_check(ctx, i, how);
+	if (!err && how->truncate && (i->mode & S_IFMT) == S_IFREG)
+		err = inode_truncate(i, &ctx->cred, 0);
+	return err ? err : open_inode(ctx, d, how, flags, out);
 }
 
 /* --- creating ------------------------------------------------------------------------------------------------- */
@@ -148,7 +141,8 @@ static int may_change_dir(const struct vfs_context *ctx, const struct inode *dir
 	return inode_permission(dir, &ctx->cred, 3);
 }
 
-/* Give a new inode its owner: the caller's, or the group of a set-group-id directory. */
+/* Give a new inode its owner: the caller's, or the group of a set-group-id directory; who is not of that group makes no
+ * program that runs with it. */
 static void set_owner(const struct vfs_context *ctx, const struct inode *dir, struct inode *i)
 {
 	i->uid = ctx->cred.uid;
@@ -157,6 +151,9 @@ static void set_owner(const struct vfs_context *ctx, const struct inode *dir, st
 		i->gid = READ_ONCE(dir->gid);
 		if (is_dir(i))
 			i->mode |= S_ISGID;
+		else if ((i->mode & (S_ISGID | 0010)) == (S_ISGID | 0010) && ctx->cred.uid != 0 &&
+			 !inode_owned_group(i, &ctx->cred))
+			i->mode &= ~S_ISGID;
 	}
 }
 
@@ -173,7 +170,7 @@ static int link_new(struct dentry *d, struct inode *i)
 }
 
 /* Create what w found absent. 0 and a reference; -EEXIST if somebody was faster. */
-static int create_child(const struct vfs_context *ctx, struct walk *w, uint32_t mode,
+static int create_child(const struct vfs_context *ctx, struct walk *w, uint32_t mode, uint32_t rdev,
 			const char *target, struct dentry **out)
 {
 	struct inode *dir = w->parent->inode, *i;
@@ -189,6 +186,7 @@ static int create_child(const struct vfs_context *ctx, struct walk *w, uint32_t 
 	err = dir->ops->create(dir, mode, target, &i);
 	if (err)
 		goto unlock;
+	i->rdev = rdev;
 	set_owner(ctx, dir, i);
 	err = link_new(d, i);
 	if (err)
@@ -209,7 +207,7 @@ static int open_or_create(const struct vfs_context *ctx, struct dentry *at, cons
 			  const struct open_how *how, uint32_t flags, uint32_t mode,
 			  struct file **out)
 {
-	unsigned walk_flags = (how->create ? WALK_ABSENT : 0) |
+	unsigned walk_flags = (how->create ? WALK_ABSENT : 0) | (how->exec ? WALK_EMPTY : 0) |
 			      (how->exclusive || how->nofollow ? 0 : WALK_FOLLOW);
 	struct dentry *d;
 	struct walk w;
@@ -226,9 +224,9 @@ static int open_or_create(const struct vfs_context *ctx, struct dentry *at, cons
 		err = -EISDIR;
 	} else {
 		mode = S_IFREG | (mode & 07777 & ~ctx->umask);
-		err = create_child(ctx, &w, mode, NULL, &d);
+		err = create_child(ctx, &w, mode, 0, NULL, &d);
 		if (!err) {
-			err = open_inode(d, how, flags, out);
+			err = open_inode(ctx, d, how, flags, out);
 			dentry_put(d);
 		}
 	}
@@ -250,14 +248,24 @@ int vfs_open(const struct vfs_context *ctx, struct dentry *at, const char *path,
 	return err;
 }
 
+int vfs_open_exec(const struct vfs_context *ctx, struct dentry *at, const char *path, unsigned how,
+		  struct file **out)
+{
+	struct open_how exec = { .rwx = 1, .nofollow = !(how & VFS_FOLLOW), .exec = true };
+
+	if (*path == '\0' && !(how & VFS_EMPTY))
+		return -ENOENT;
+	return open_or_create(ctx, at, path, &exec, 0, 0, out);
+}
+
 static int make(const struct vfs_context *ctx, struct dentry *at, const char *path, uint32_t mode,
-		const char *target)
+		uint32_t rdev, const char *target)
 {
 	struct dentry *d;
 	struct walk w;
 	int err;
 
-	err = walk_path(ctx, at, path, WALK_ABSENT, &w);
+	err = walk_path(ctx, at, path, WALK_ABSENT | WALK_NAME, &w);
 	if (err)
 		return err;
 	if (w.child)
@@ -265,7 +273,7 @@ static int make(const struct vfs_context *ctx, struct dentry *at, const char *pa
 	else if (w.slash && (mode & S_IFMT) != S_IFDIR)
 		err = -ENOENT;
 	else
-		err = create_child(ctx, &w, mode, target, &d);
+		err = create_child(ctx, &w, mode, rdev, target, &d);
 	walk_end(&w);
 	if (!err)
 		dentry_put(d);
@@ -274,7 +282,22 @@ static int make(const struct vfs_context *ctx, struct dentry *at, const char *pa
 
 int vfs_mkdir(const struct vfs_context *ctx, struct dentry *at, const char *path, uint32_t mode)
 {
-	return make(ctx, at, path, S_IFDIR | (mode & 01777 & ~ctx->umask), NULL);
+	return make(ctx, at, path, S_IFDIR | (mode & 01777 & ~ctx->umask), 0, NULL);
+}
+
+int vfs_mknod(const struct vfs_context *ctx, struct dentry *at, const char *path, uint32_t mode,
+	      uint32_t rdev)
+{
+	uint32_t type = mode & S_IFMT ? mode & S_IFMT : S_IFREG;
+	bool device = type == S_IFCHR || type == S_IFBLK;
+
+	if (type == S_IFDIR)
+		return -EPERM;
+	if (!device && type != S_IFREG && type != S_IFIFO && type != S_IFSOCK)
+		return -EINVAL;
+	if (device && ctx->cred.uid != 0)
+		return -EPERM;
+	return make(ctx, at, path, type | (mode & 07777 & ~ctx->umask), device ? rdev : 0, NULL);
 }
 
 int vfs_symlink(const struct vfs_context *ctx, const char *target, struct dentry *at,
@@ -284,17 +307,19 @@ int vfs_symlink(const struct vfs_context *ctx, const char *target, struct dentry
 		return -ENOENT;
 	if (strnlen(target, VFS_PATH_MAX) == VFS_PATH_MAX)
 		return -ENAMETOOLONG;
-	return make(ctx, at, path, S_IFLNK | 0777, target);
+	return make(ctx, at, path, S_IFLNK | 0777, 0, target);
 }
 
 static int link_existing(const struct vfs_context *ctx, struct walk *w, struct inode *i)
 {
 	struct inode *dir = w->parent->inode;
 	struct dentry *d;
-	int err = may_change_dir(ctx, dir);
+	int err = i->sb != dir->sb ? -EXDEV : may_change_dir(ctx, dir);
 
 	if (err)
 		return err;
+	if (is_dir(i))
+		return -EPERM;
 	d = dentry_create(w->parent, w->name, w->len);
 	if (!d)
 		return -ENOMEM;
@@ -315,26 +340,22 @@ static int link_existing(const struct vfs_context *ctx, struct walk *w, struct i
 	return err;
 }
 
-int vfs_link(const struct vfs_context *ctx, struct dentry *at, const char *old, struct dentry *nat,
-	     const char *path)
+int vfs_link(const struct vfs_context *ctx, struct dentry *at, const char *old, unsigned how,
+	     struct dentry *nat, const char *path)
 {
 	struct walk from, to;
 	int err;
 
-	err = walk_path(ctx, at, old, 0, &from);
+	err = walk_path(ctx, at, old, how, &from);
 	if (err)
 		return err;
-	err = walk_path(ctx, nat, path, WALK_ABSENT, &to);
+	err = walk_path(ctx, nat, path, WALK_ABSENT | WALK_NAME, &to);
 	if (err)
 		goto end_from;
 	if (to.child)
 		err = -EEXIST;
 	else if (to.slash)
 		err = -ENOENT;
-	else if (is_dir(from.child->inode))
-		err = -EPERM;
-	else if (from.child->inode->sb != to.parent->inode->sb)
-		err = -EXDEV;
 	else
 		err = link_existing(ctx, &to, from.child->inode);
 	walk_end(&to);
@@ -390,15 +411,18 @@ static void removed(struct dentry *d)
 
 int vfs_unlink(const struct vfs_context *ctx, struct dentry *at, const char *path, bool dir)
 {
+	static const int no_name[] = {
+		[LAST_ROOT] = -EBUSY, [LAST_DOT] = -EINVAL, [LAST_DOTDOT] = -ENOTEMPTY
+	};
 	struct dentry *d = NULL;
 	struct inode *parent;
 	struct walk w;
 	int err;
 
-	err = walk_path(ctx, at, path, 0, &w);
+	err = walk_path(ctx, at, path, WALK_NAME, &w);
 	if (err)
 		return err;
-	err = dir ? -EBUSY : -EISDIR;
+	err = dir ? no_name[w.last] : -EISDIR;
 	if (!w.parent)
 		goto end;
 	parent = w.parent->inode;
@@ -409,6 +433,8 @@ int vfs_unlink(const struct vfs_context *ctx, struct dentry *at, const char *pat
 	spin_lock(&dcache_lock);
 	d = dcache_find_locked(w.parent, w.name, w.len);
 	err = may_remove_locked(ctx, d, dir);
+	if (!err && w.slash && !dir)
+		err = -ENOTDIR;
 	if (!err)
 		remove_locked(d);
 	spin_unlock(&dcache_lock);
@@ -422,71 +448,118 @@ end:
 	return err;
 }
 
-/* Everything rename needs to know once the directories are locked. 0: *moved and *target (may be NULL) are to be
- * exchanged; 1: nothing to do. */
-static int rename_check_locked(const struct vfs_context *ctx, const struct walk *from,
-			       const struct walk *to, struct dentry **moved, struct dentry **target)
+/* The trailing slashes of a rename, and who lies below whom. t: what is at the new name, or NULL. */
+static int rename_shape_locked(const struct walk *from, const struct walk *to,
+			       const struct dentry *d, const struct dentry *t, bool exchange)
 	__requires(dcache_lock)
+{
+	if (exchange && to->slash && !is_dir(t->inode))
+		return -ENOTDIR;
+	if (!is_dir(d->inode) && (from->slash || (to->slash && !exchange)))
+		return -ENOTDIR;
+	if (dentry_is_below_locked(to->parent, d))
+		return -EINVAL;
+	if (t && dentry_is_below_locked(from->parent, t))
+		return exchange ? -EINVAL : -ENOTEMPTY;
+	return 0;
+}
+
+/* Another directory's ".." changes: that takes the right to write to it. */
+static int may_move_dir(const struct vfs_context *ctx, const struct walk *from,
+			const struct walk *to, const struct dentry *d)
+{
+	if (from->parent == to->parent || !is_dir(d->inode))
+		return 0;
+	return inode_permission(d->inode, &ctx->cred, 2);
+}
+
+/* Everything rename needs to know once the directories are locked. 0: *moved takes the place of *target (may be NULL);
+ * 1: nothing to do. */
+static int rename_check_locked(const struct vfs_context *ctx, const struct walk *from,
+			       const struct walk *to, unsigned flags, struct dentry **moved,
+			       struct dentry **target) __requires(dcache_lock)
 {
 	struct dentry *d = dcache_find_locked(from->parent, from->name, from->len);
 	struct dentry *t = dcache_find_locked(to->parent, to->name, to->len);
-	bool dir;
+	bool exchange = flags & VFS_RENAME_EXCHANGE;
+	int err;
 
 	if (!d || !d->inode || to->parent->dead)
 		return -ENOENT;
-	dir = is_dir(d->inode);
+	if (t && !t->inode)
+		t = NULL;
+	if (t && (flags & VFS_RENAME_NOREPLACE))
+		return -EEXIST;
+	if (!t && exchange)
+		return -ENOENT;
+	err = rename_shape_locked(from, to, d, t, exchange);
+	if (err)
+		return err;
 	if (t && t->inode == d->inode)
 		return 1;
-	if (sticky_forbids(ctx, from->parent->inode, d->inode))
+	if (sticky_forbids(ctx, from->parent->inode, d->inode) ||
+	    (t && sticky_forbids(ctx, to->parent->inode, t->inode)))
 		return -EPERM;
-	if (d->mount_root)
-		return -EBUSY;
-	if (dir && dentry_is_below_locked(to->parent, d))
-		return -EINVAL;
-	if (!dir && (to->slash || from->slash))
-		return -ENOTDIR;
+	err = may_move_dir(ctx, from, to, d);
+	if (!err && exchange)
+		err = may_move_dir(ctx, to, from, t);
+	if (!err && (d->mount_root || (t && t->mount_root)))
+		err = -EBUSY;
 	*moved = d;
-	*target = t && t->inode ? t : NULL;
-	return *target ? may_remove_locked(ctx, t, dir) : 0;
+	*target = t;
+	return err || !t || exchange ? err : may_remove_locked(ctx, t, is_dir(d->inode));
+}
+
+/* The change itself, decided on. */
+static void rename_change_locked(const struct walk *from, const struct walk *to, struct dentry *as,
+				 struct dentry *d, struct dentry *t, bool exchange)
+	__requires(dcache_lock)
+{
+	int dirs = is_dir(d->inode) - (exchange && is_dir(t->inode));
+
+	if (t && !exchange)
+		remove_locked(t);
+	from->parent->inode->nlink -= (uint32_t)dirs;
+	to->parent->inode->nlink += (uint32_t)dirs;
+	if (exchange)
+		dentry_exchange_locked(d, t);
+	else
+		dentry_move_locked(d, as);
+	WRITE_ONCE(d->inode->ctime_ns, clock_wall_ns());
+	if (exchange)
+		WRITE_ONCE(t->inode->ctime_ns, d->inode->ctime_ns);
 }
 
 static int rename_locked(const struct vfs_context *ctx, const struct walk *from,
-			 const struct walk *to, struct dentry *as)
+			 const struct walk *to, unsigned flags, struct dentry *as)
 {
+	bool exchange = flags & VFS_RENAME_EXCHANGE;
 	struct dentry *d, *target = NULL;
 	int err;
 
 	spin_lock(&dcache_lock);
-	err = rename_check_locked(ctx, from, to, &d, &target);
-	if (!err) {
-		if (target)
-			remove_locked(target);
-		if (is_dir(d->inode)) {
-			from->parent->inode->nlink--;
-			to->parent->inode->nlink++;
-		}
-		dentry_move_locked(d, as);
-		WRITE_ONCE(d->inode->ctime_ns, clock_wall_ns());
-	}
+	err = rename_check_locked(ctx, from, to, flags, &d, &target);
+	if (!err)
+		rename_change_locked(from, to, as, d, target, exchange);
 	spin_unlock(&dcache_lock);
 	if (err)
 		return err < 0 ? err : 0;
 	inode_touch(from->parent->inode);
 	inode_touch(to->parent->inode);
-	if (target)
+	if (target && !exchange)
 		removed(target);
 	return 0;
 }
 
 static int rename_walked(const struct vfs_context *ctx, const struct walk *from,
-			 const struct walk *to)
+			 const struct walk *to, unsigned flags)
 {
 	struct inode *a, *b;
 	struct dentry *as;
 	int err;
 
 	if (!from->parent || !to->parent)
-		return -EBUSY;
+		return from->parent && (flags & VFS_RENAME_NOREPLACE) ? -EEXIST : -EBUSY;
 	a = from->parent->inode;
 	b = to->parent->inode;
 	if (a->sb != b->sb)
@@ -502,11 +575,11 @@ static int rename_walked(const struct vfs_context *ctx, const struct walk *from,
 	mutex_lock(&rename_lock);
 	if (a == b) {
 		mutex_lock(&a->lock);
-		err = rename_locked(ctx, from, to, as);
+		err = rename_locked(ctx, from, to, flags, as);
 		mutex_unlock(&a->lock);
 	} else {
 		mutex_lock_pair(&a->lock, &b->lock);
-		err = rename_locked(ctx, from, to, as);
+		err = rename_locked(ctx, from, to, flags, as);
 		mutex_unlock(&a->lock);
 		mutex_unlock(&b->lock);
 	}
@@ -516,140 +589,23 @@ static int rename_walked(const struct vfs_context *ctx, const struct walk *from,
 }
 
 int vfs_rename(const struct vfs_context *ctx, struct dentry *at, const char *old,
-	       struct dentry *nat, const char *path)
+	       struct dentry *nat, const char *path, unsigned flags)
 {
 	struct walk from, to;
 	int err;
 
-	err = walk_path(ctx, at, old, 0, &from);
+	if (flags & ~(VFS_RENAME_NOREPLACE | VFS_RENAME_EXCHANGE) ||
+	    flags == (VFS_RENAME_NOREPLACE | VFS_RENAME_EXCHANGE))
+		return -EINVAL;
+	err = walk_path(ctx, at, old, WALK_NAME, &from);
 	if (err)
 		return err;
-	err = walk_path(ctx, nat, path, WALK_ABSENT, &to);
+	err = walk_path(ctx, nat, path, WALK_ABSENT | WALK_NAME, &to);
 	if (!err) {
-		err = rename_walked(ctx, &from, &to);
+		err = rename_walked(ctx, &from, &to, flags);
 		walk_end(&to);
 	}
 	walk_end(&from);
-	return err;
-}
-
-/* --- attributes --------------------------------------------------------------------------------------------------- */
-
-int vfs_stat(const struct vfs_context *ctx, struct dentry *at, const char *path, bool follow,
-	     struct kstat *st)
-{
-	struct walk w;
-	int err;
-
-	err = walk_path(ctx, at, path, follow ? WALK_FOLLOW : 0, &w);
-	if (err)
-		return err;
-	inode_stat(w.child->inode, st);
-	walk_end(&w);
-	return 0;
-}
-
-int vfs_access(const struct vfs_context *ctx, struct dentry *at, const char *path, unsigned rwx)
-{
-	struct walk w;
-	int err;
-
-	if (rwx > 7)
-		return -EINVAL;
-	err = walk_path(ctx, at, path, WALK_FOLLOW, &w);
-	if (err)
-		return err;
-	err = inode_permission(w.child->inode, &ctx->cred, rwx);
-	if (!err && (rwx & 2) && w.child->inode->sb->read_only)
-		err = -EROFS;
-	walk_end(&w);
-	return err;
-}
-
-ssize_t vfs_readlink(const struct vfs_context *ctx, struct dentry *at, const char *path, char *buf,
-		     size_t size)
-{
-	struct walk w;
-	ssize_t n;
-	int err;
-
-	err = walk_path(ctx, at, path, 0, &w);
-	if (err)
-		return err;
-	n = -EINVAL;
-	if (w.child->inode->ops->readlink && size > 0)
-		n = w.child->inode->ops->readlink(w.child->inode, buf, size);
-	walk_end(&w);
-	return n;
-}
-
-static int inode_chmod(struct inode *i, const struct vfs_cred *cred, uint32_t mode)
-{
-	if (i->sb->read_only)
-		return -EROFS;
-	mode &= 07777;
-	mutex_lock(&i->lock);
-	if (cred->uid != 0 && cred->uid != i->uid) {
-		mutex_unlock(&i->lock);
-		return -EPERM;
-	}
-	if (cred->uid != 0 && !inode_owned_group(i, cred))
-		mode &= ~S_ISGID;
-	WRITE_ONCE(i->mode, (i->mode & S_IFMT) | mode);
-	WRITE_ONCE(i->ctime_ns, clock_wall_ns());
-	mutex_unlock(&i->lock);
-	return 0;
-}
-
-/* -1: leave it. Others than root may only give their files to a group of theirs. */
-static int inode_chown(struct inode *i, const struct vfs_cred *cred, uint32_t uid, uint32_t gid)
-{
-	bool uid_stays, gid_mine;
-	int err = -EPERM;
-
-	if (i->sb->read_only)
-		return -EROFS;
-	mutex_lock(&i->lock);
-	uid_stays = uid == UINT32_MAX || uid == i->uid;
-	gid_mine = gid == UINT32_MAX || gid == i->gid || gid == cred->gid;
-	for (unsigned k = 0; k < cred->nr_groups && !gid_mine; k++)
-		gid_mine = cred->groups[k] == gid;
-	if (cred->uid == 0 || (cred->uid == i->uid && uid_stays && gid_mine)) {
-		WRITE_ONCE(i->uid, uid == UINT32_MAX ? i->uid : uid);
-		WRITE_ONCE(i->gid, gid == UINT32_MAX ? i->gid : gid);
-		if (!is_dir(i) && (i->mode & 0111))
-			WRITE_ONCE(i->mode, i->mode & ~(S_ISUID | S_ISGID));
-		WRITE_ONCE(i->ctime_ns, clock_wall_ns());
-		err = 0;
-	}
-	mutex_unlock(&i->lock);
-	return err;
-}
-
-int vfs_chmod(const struct vfs_context *ctx, struct dentry *at, const char *path, uint32_t mode)
-{
-	struct walk w;
-	int err;
-
-	err = walk_path(ctx, at, path, WALK_FOLLOW, &w);
-	if (err)
-		return err;
-	err = inode_chmod(w.child->inode, &ctx->cred, mode);
-	walk_end(&w);
-	return err;
-}
-
-int vfs_chown(const struct vfs_context *ctx, struct dentry *at, const char *path, uint32_t uid,
-	      uint32_t gid)
-{
-	struct walk w;
-	int err;
-
-	err = walk_path(ctx, at, path, WALK_FOLLOW, &w);
-	if (err)
-		return err;
-	err = inode_chown(w.child->inode, &ctx->cred, uid, gid);
-	walk_end(&w);
 	return err;
 }
 
@@ -661,7 +617,7 @@ int vfs_lookup_dir(const struct vfs_context *ctx, struct dentry *at, const char 
 	struct walk w;
 	int err;
 
-	err = walk_path(ctx, at, path, WALK_FOLLOW, &w);
+	err = walk_path(ctx, at, path, WALK_FOLLOW | WALK_EMPTY, &w);
 	if (err)
 		return err;
 	if (!is_dir(w.child->inode))
@@ -787,6 +743,9 @@ static int dir_iterate(struct file *f, emit_fn emit, void *arg)
 	uint64_t k;
 	int err;
 
+	if (READ_ONCE(f->dentry->dead))
+		return -ENOENT;
+	inode_accessed(f);
 	if (!list_dots(f, emit, arg))
 		return 0;
 	while (f->pos < DYNAMIC_BASE && next_listed(f->dentry, (uint64_t)f->pos, &e)) {

@@ -347,11 +347,10 @@ int exec_load(struct process *p, const struct vfs_context *ctx, struct dentry *a
 {
 	const char *base = strrchr(path, '/');
 	struct elf_image *elf;
-	int err = vfs_access(ctx, at, path, 1);
+	int err;
 
 	*out = (struct exec_image){ 0 };
-	if (err == 0)
-		err = vfs_open(ctx, at, path, FILE_RDONLY, 0, &out->file);
+	err = vfs_open_exec(ctx, at, path, VFS_FOLLOW, &out->file);
 	if (err < 0)
 		return err;
 	elf = kmalloc(sizeof(*elf));

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* System calls on descriptors: reading, writing, duplicating, waiting. */
+#include <linux/close_range.h>
 #include <linux/fcntl.h>
 #include <asm/ioctls.h>
 #include <asm/poll.h>
-#include <asm/stat.h>
+#include <linux/fs.h>
 #include <linux/time_types.h>
 #include "fs/fdtable.h"
 #include "fs/pipe.h"
+#include "fs/vfs.h"
 #include "kernel/sys_priv.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -35,26 +37,12 @@ static int64_t after_write(int64_t n)
 	return n;
 }
 
-static bool may_read(const struct file *f)
-{
-	return (f->flags & FILE_ACCMODE) != FILE_WRONLY;
-}
-
-static bool may_write(const struct file *f)
-{
-	return (f->flags & FILE_ACCMODE) != FILE_RDONLY;
-}
-
 /* Move data one way; pos NULL: at the file's own position. f's reference is dropped. */
 static int64_t transfer(struct file *f, struct io *io, bool write, off_t *pos)
 {
 	int64_t n;
 
-	if (!f)
-		return -EBADF;
-	if (write ? !may_write(f) : !may_read(f))
-		n = -EBADF;
-	else if (write)
+	if (write)
 		n = after_write(pos ? file_write_at(f, io, pos) : file_write(f, io));
 	else
 		n = pos ? file_read_at(f, io, pos) : file_read(f, io);
@@ -65,12 +53,17 @@ static int64_t transfer(struct file *f, struct io *io, bool write, off_t *pos)
 static int64_t transfer_buffer(const uint64_t a[6], bool write, off_t *pos)
 {
 	size_t n = MIN(a[2], TRANSFER_MAX);
+	struct file *f = fd_get(a[0]);
 	struct io io;
 
-	if (!user_range_ok(a[1], n))
+	if (!f)
+		return -EBADF;
+	if (!user_range_ok(a[1], n)) {
+		file_put(f);
 		return -EFAULT;
+	}
 	io_init_user(&io, a[1], n);
-	return transfer(fd_get(a[0]), &io, write, pos);
+	return transfer(f, &io, write, pos);
 }
 
 int64_t sys_read(const uint64_t a[6])
@@ -97,31 +90,41 @@ int64_t sys_pwrite64(const uint64_t a[6])
 	return pos < 0 ? -EINVAL : transfer_buffer(a, true, &pos);
 }
 
-/* struct iovec and struct io_segment have the same members in the same order. */
-static int64_t transfer_vector(const uint64_t a[6], bool write)
+/* The caller's array of segments, checked. struct iovec and struct io_segment have the same members in the same order. */
+static int64_t get_segments(vaddr_t from, uint64_t count, struct io_segment *seg)
 {
-	struct io_segment *seg;
+	int64_t ret = user_copy_from(seg, from, count * sizeof(*seg));
 	uint64_t total = 0;
-	struct io io;
-	int64_t ret;
 
-	if (a[2] == 0)
-		return 0;
-	if (a[2] > IOV_MAX_SEGMENTS)
-		return -EINVAL;
-	seg = kcalloc(a[2], sizeof(*seg));
-	if (!seg)
-		return -ENOMEM;
-	ret = user_copy_from(seg, a[1], a[2] * sizeof(*seg));
-	for (uint64_t i = 0; ret == 0 && i < a[2]; i++) {
-		if (!user_range_ok(seg[i].base, seg[i].len))
+	for (uint64_t i = 0; ret == 0 && i < count; i++) {
+		if ((int64_t)seg[i].len < 0)
+			ret = -EINVAL;
+		else if (!user_range_ok(seg[i].base, seg[i].len))
 			ret = -EFAULT;
 		seg[i].len = MIN(seg[i].len, TRANSFER_MAX - total);
 		total += seg[i].len;
 	}
+	return ret;
+}
+
+static int64_t transfer_vector(const uint64_t a[6], bool write, off_t *pos)
+{
+	struct file *f = fd_get(a[0]);
+	struct io_segment *seg;
+	struct io io;
+	int64_t ret;
+
+	if (!f)
+		return -EBADF;
+	seg = a[2] <= IOV_MAX_SEGMENTS ? kcalloc(a[2] + 1, sizeof(*seg)) : NULL;
+	ret = a[2] > IOV_MAX_SEGMENTS ? -EINVAL : seg ? 0 : -ENOMEM;
+	if (ret == 0)
+		ret = get_segments(a[1], a[2], seg);
 	if (ret == 0) {
 		io_init_segments(&io, seg, (unsigned)a[2], true);
-		ret = transfer(fd_get(a[0]), &io, write, NULL);
+		ret = transfer(f, &io, write, pos);
+	} else {
+		file_put(f);
 	}
 	kfree(seg);
 	return ret;
@@ -129,17 +132,67 @@ static int64_t transfer_vector(const uint64_t a[6], bool write)
 
 int64_t sys_readv(const uint64_t a[6])
 {
-	return transfer_vector(a, false);
+	return transfer_vector(a, false, NULL);
 }
 
 int64_t sys_writev(const uint64_t a[6])
 {
-	return transfer_vector(a, true);
+	return transfer_vector(a, true, NULL);
+}
+
+static int64_t transfer_vector_at(const uint64_t a[6], bool write)
+{
+	off_t pos = (off_t)a[3];
+
+	return pos < 0 ? -EINVAL : transfer_vector(a, write, &pos);
+}
+
+int64_t sys_preadv(const uint64_t a[6])
+{
+	return transfer_vector_at(a, false);
+}
+
+int64_t sys_pwritev(const uint64_t a[6])
+{
+	return transfer_vector_at(a, true);
+}
+
+/* Everything is as synchronous and as urgent as it can be; the other flags are not there. Position -1: the file's own. */
+static int64_t transfer_vector2(const uint64_t a[6], bool write)
+{
+	if (a[5] & ~(uint64_t)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC))
+		return -EOPNOTSUPP;
+	return (int64_t)a[3] == -1 ? transfer_vector(a, write, NULL) : transfer_vector_at(a, write);
+}
+
+int64_t sys_preadv2(const uint64_t a[6])
+{
+	return transfer_vector2(a, false);
+}
+
+int64_t sys_pwritev2(const uint64_t a[6])
+{
+	return transfer_vector2(a, true);
 }
 
 int64_t sys_close(const uint64_t a[6])
 {
 	return fdtable_close(current_process()->files, FD_INT(a[0]));
+}
+
+int64_t sys_close_range(const uint64_t a[6])
+{
+	unsigned first = (unsigned)a[0], last = (unsigned)a[1];
+	int err = 0;
+
+	if ((a[2] & ~(uint64_t)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)) || first > last)
+		return -EINVAL;
+	if (a[2] & CLOSE_RANGE_UNSHARE)
+		err = process_own_files(current_process());
+	if (err == 0)
+		fdtable_close_range(current_process()->files, first, last,
+				    a[2] & CLOSE_RANGE_CLOEXEC);
+	return err;
 }
 
 /* --- duplicates and flags ------------------------------------------------------------------------------------ */
@@ -181,7 +234,7 @@ int64_t sys_dup3(const uint64_t a[6])
 	return FD_INT(a[1]);
 }
 
-#define SETTABLE_FLAGS (FILE_APPEND | FILE_NONBLOCK)
+#define SETTABLE_FLAGS (FILE_APPEND | FILE_NONBLOCK | VFS_O_NOATIME)
 
 static int64_t set_flags(struct file *f, uint64_t flags)
 {
@@ -203,7 +256,7 @@ static int64_t file_control(struct file *f, uint64_t fd, uint64_t cmd, uint64_t 
 	case F_SETFD:
 		return fdtable_set_cloexec(t, FD_INT(fd), arg & FD_CLOEXEC);
 	case F_GETFL:
-		return atomic_load_relaxed(&f->flags) & (FILE_ACCMODE | SETTABLE_FLAGS);
+		return atomic_load_relaxed(&f->flags) & VFS_O_KEPT;
 	case F_SETFL:
 		return set_flags(f, arg);
 	default:
@@ -296,14 +349,35 @@ int64_t sys_pipe2(const uint64_t a[6])
 	return err;
 }
 
+/* Memory is as durable as it gets; what is neither a file nor a directory has nothing to sync. */
 int64_t sys_fsync(const uint64_t a[6])
 {
 	struct file *f = fd_get(a[0]);
+	struct kstat k;
+	int64_t ret;
 
 	if (!f)
 		return -EBADF;
+	ret = (f->flags & O_PATH) ? -EBADF : file_stat(f, &k);
+	if (ret == 0 && (k.mode & 0170000) != 0100000 && (k.mode & 0170000) != 0040000)
+		ret = -EINVAL;
 	file_put(f);
-	return 0;
+	return ret;
+}
+
+int64_t sys_fdatasync(const uint64_t a[6])
+{
+	return sys_fsync(a);
+}
+
+int64_t sys_syncfs(const uint64_t a[6])
+{
+	struct file *f = fd_get(a[0]);
+	int64_t ret = f && !(f->flags & O_PATH) ? 0 : -EBADF;
+
+	if (f)
+		file_put(f);
+	return ret;
 }
 
 int64_t sys_sync(const uint64_t a[6])
@@ -319,51 +393,21 @@ int64_t sys_ftruncate(const uint64_t a[6])
 
 	if (!f)
 		return -EBADF;
-	if ((off_t)a[1] < 0 || !may_write(f) || !f->ops->truncate)
-		ret = -EINVAL;
-	else
-		ret = f->ops->truncate(f, (off_t)a[1]);
+	ret = file_truncate(f, (off_t)a[1]);
 	file_put(f);
 	return ret;
 }
 
-/* --- stat ---------------------------------------------------------------------------------------------------- */
-
-int64_t stat_to_user(const struct kstat *k, vaddr_t to)
-{
-	struct stat st;
-
-	memset(&st, 0, sizeof(st));
-	st.st_dev = k->dev;
-	st.st_ino = k->ino;
-	st.st_mode = k->mode;
-	st.st_nlink = k->nlink;
-	st.st_uid = k->uid;
-	st.st_gid = k->gid;
-	st.st_rdev = k->rdev;
-	st.st_size = (long)k->size;
-	st.st_blksize = (int)k->blksize;
-	st.st_blocks = (long)k->blocks;
-	st.st_atime = (long)(k->atime_ns / NS_PER_S);
-	st.st_atime_nsec = k->atime_ns % NS_PER_S;
-	st.st_mtime = (long)(k->mtime_ns / NS_PER_S);
-	st.st_mtime_nsec = k->mtime_ns % NS_PER_S;
-	st.st_ctime = (long)(k->ctime_ns / NS_PER_S);
-	st.st_ctime_nsec = k->ctime_ns % NS_PER_S;
-	return user_copy_to(to, &st, sizeof(st));
-}
-
-int64_t sys_fstat(const uint64_t a[6])
+int64_t sys_fallocate(const uint64_t a[6])
 {
 	struct file *f = fd_get(a[0]);
-	struct kstat k;
 	int64_t ret;
 
 	if (!f)
 		return -EBADF;
-	ret = file_stat(f, &k);
+	ret = file_allocate(f, (int)a[1], (off_t)a[2], (off_t)a[3]);
 	file_put(f);
-	return ret < 0 ? ret : stat_to_user(&k, a[1]);
+	return ret;
 }
 
 /* --- directories ------------------------------------------------------------------------------------------------- */

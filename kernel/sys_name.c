@@ -1,57 +1,68 @@
 /* SPDX-License-Identifier: MIT */
 /* System calls that take names. */
 #include <linux/fcntl.h>
-#include "fs/fdtable.h"
+#include <linux/stat.h>
+#include <linux/time_types.h>
 #include "fs/vfs.h"
 #include "kernel/context.h"
+#include "kernel/core/clock.h"
 #include "kernel/sys_priv.h"
 #include "lib/errno.h"
 #include "mm/phys/slab.h"
 #include "mm/vm/user_copy.h"
 
 #define FD_INT(x) ((int)(uint32_t)(x))
+/* In tv_nsec; no header of the kernel has them. */
+#define UTIME_NOW  0x3fffffff
+#define UTIME_OMIT 0x3ffffffe
 
-/* A path and the directory it starts from. */
-struct where {
-	char *path;
-	struct file *dir_file; /* keeps dir alive */
-	struct dentry *dir;    /* NULL: the working directory */
-};
-
-static int where_get(struct where *w, uint64_t dirfd, vaddr_t user_path)
+int where_get(struct where *w, uint64_t dirfd, vaddr_t user_path, uint64_t at_flags)
 {
 	ssize_t n;
 
-	*w = (struct where){ 0 };
-	w->path = kmalloc(VFS_PATH_MAX);
-	if (!w->path)
+	*w = (struct where){ .how = ((at_flags & AT_SYMLINK_NOFOLLOW) ? 0 : VFS_FOLLOW) |
+				    ((at_flags & AT_EMPTY_PATH) ? VFS_EMPTY : 0) };
+	w->buf = kmalloc(VFS_PATH_MAX);
+	if (!w->buf)
 		return -ENOMEM;
-	n = user_copy_string(w->path, user_path, VFS_PATH_MAX);
+	w->path = w->buf;
+	n = user_copy_string(w->buf, user_path, VFS_PATH_MAX);
 	if (n < 0)
 		goto fail;
-	if (FD_INT(dirfd) != AT_FDCWD && w->path[0] != '/') {
-		w->dir_file = fd_get(dirfd);
-		n = -EBADF;
-		if (!w->dir_file)
-			goto fail;
-		w->dir = w->dir_file->dentry;
-		n = -ENOTDIR;
-		if (!w->dir)
-			goto fail_file;
-	}
-	return 0;
-fail_file:
-	file_put(w->dir_file);
+	if (FD_INT(dirfd) == AT_FDCWD || w->buf[0] == '/')
+		return 0;
+	w->file = fd_get(dirfd);
+	n = -EBADF;
+	if (!w->file)
+		goto fail;
+	w->dir = w->file->dentry;
+	if (w->dir || !w->buf[0])
+		return 0;
+	n = -ENOTDIR;
+	file_put(w->file);
 fail:
-	kfree(w->path);
+	kfree(w->buf);
 	return (int)n;
 }
 
-static void where_put(struct where *w)
+/* What fd stands for, as if named. */
+static int where_fd(struct where *w, uint64_t fd)
 {
-	if (w->dir_file)
-		file_put(w->dir_file);
-	kfree(w->path);
+	*w = (struct where){ .path = "", .file = fd_get(fd), .how = VFS_EMPTY };
+	if (!w->file)
+		return -EBADF;
+	w->dir = w->file->dentry;
+	if (!(w->file->flags & O_PATH))
+		return 0;
+	file_put(w->file);
+	return -EBADF;
+}
+
+void where_put(struct where *w)
+{
+	if (w->file)
+		file_put(w->file);
+	kfree(w->buf);
 }
 
 static const struct vfs_context *ctx(void)
@@ -59,178 +70,288 @@ static const struct vfs_context *ctx(void)
 	return fs_context();
 }
 
-int64_t sys_openat(const uint64_t a[6])
+typedef int64_t (*where_fn)(const struct where *w, const uint64_t a[6]);
+
+/* Call fn for a place and let go of it. What has no name has no inode to change. */
+static int64_t at_where(int err, struct where *w, where_fn fn, const uint64_t a[6])
 {
-	uint32_t flags = (uint32_t)a[2] & ~(uint32_t)O_LARGEFILE;
-	struct file *f = NULL;
-	struct where w;
-	int64_t err = where_get(&w, a[0], a[1]);
+	int64_t ret = err;
 
 	if (err < 0)
 		return err;
-	err = vfs_open(ctx(), w.dir, w.path, flags, (uint32_t)a[3] & 07777, &f);
-	where_put(&w);
+	ret = w->file && !w->dir ? -EINVAL : fn(w, a);
+	where_put(w);
+	return ret;
+}
+
+static int64_t at_path(uint64_t dirfd, vaddr_t path, uint64_t flags, where_fn fn,
+		       const uint64_t a[6])
+{
+	struct where w;
+
+	return at_where(where_get(&w, dirfd, path, flags), &w, fn, a);
+}
+
+static int64_t at_fd(uint64_t fd, where_fn fn, const uint64_t a[6])
+{
+	struct where w;
+
+	return at_where(where_fd(&w, fd), &w, fn, a);
+}
+
+static int64_t do_open(const struct where *w, const uint64_t a[6])
+{
+	struct file *f = NULL;
+	int err = vfs_open(ctx(), w->dir, w->path, (uint32_t)a[2] | VFS_O_LARGEFILE,
+			   (uint32_t)a[3] & 07777, &f);
+
 	return err < 0 ? err : fd_install(f, 0, a[2] & O_CLOEXEC);
 }
 
-int64_t sys_newfstatat(const uint64_t a[6])
+int64_t sys_openat(const uint64_t a[6])
 {
-	struct kstat k;
-	struct where w;
-	int64_t err;
+	return at_path(a[0], a[1], 0, do_open, a);
+}
 
-	if (a[3] & ~(uint64_t)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT))
+/* --- rights --------------------------------------------------------------------------------------------------- */
+
+/* Asked for whom the process works for, not with what rights: by the real ids. */
+static int64_t access_by_real_ids(const struct where *w, unsigned rwx)
+{
+	const struct credentials *cred = &current_process()->cred;
+	struct vfs_context real = *ctx();
+
+	real.cred.uid = cred->uid;
+	real.cred.gid = cred->gid;
+	return vfs_access(&real, w->dir, w->path, w->how, rwx);
+}
+
+static int64_t do_access(const struct where *w, const uint64_t a[6])
+{
+	if (a[3] & AT_EACCESS)
+		return vfs_access(ctx(), w->dir, w->path, w->how, (unsigned)a[2]);
+	return access_by_real_ids(w, (unsigned)a[2]);
+}
+
+int64_t sys_faccessat2(const uint64_t a[6])
+{
+	if ((a[2] & ~7UL) || (a[3] & ~(uint64_t)(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)))
 		return -EINVAL;
-	err = where_get(&w, a[0], a[1]);
-	if (err < 0)
-		return err;
-	if (w.path[0] == '\0' && (a[3] & AT_EMPTY_PATH)) {
-		const uint64_t fstat_args[6] = { a[0], a[2] };
-
-		where_put(&w);
-		return sys_fstat(fstat_args);
-	}
-	err = vfs_stat(ctx(), w.dir, w.path, !(a[3] & AT_SYMLINK_NOFOLLOW), &k);
-	where_put(&w);
-	return err < 0 ? err : stat_to_user(&k, a[2]);
+	return at_path(a[0], a[1], a[3], do_access, a);
 }
 
 int64_t sys_faccessat(const uint64_t a[6])
 {
-	struct where w;
-	int64_t err = where_get(&w, a[0], a[1]);
+	return sys_faccessat2((const uint64_t[6]){ a[0], a[1], a[2] });
+}
 
+/* fchmodat's and fchmod's arguments end alike. */
+static int64_t do_chmodat(const struct where *w, const uint64_t a[6])
+{
+	return vfs_chmod(ctx(), w->dir, w->path, w->how, (uint32_t)a[2]);
+}
+
+int64_t sys_fchmodat(const uint64_t a[6])
+{
+	return at_path(a[0], a[1], 0, do_chmodat, a);
+}
+
+int64_t sys_fchmod(const uint64_t a[6])
+{
+	return at_fd(a[0], do_chmodat, (const uint64_t[6]){ a[0], 0, a[1] });
+}
+
+static int64_t do_chown(const struct where *w, const uint64_t a[6])
+{
+	return vfs_chown(ctx(), w->dir, w->path, w->how, (uint32_t)a[2], (uint32_t)a[3]);
+}
+
+int64_t sys_fchownat(const uint64_t a[6])
+{
+	if (a[4] & ~(uint64_t)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	return at_path(a[0], a[1], a[4], do_chown, a);
+}
+
+int64_t sys_fchown(const uint64_t a[6])
+{
+	return at_fd(a[0], do_chown, (const uint64_t[6]){ a[0], 0, a[1], a[2] });
+}
+
+/* --- sizes and times ---------------------------------------------------------------------------------------------- */
+
+static int64_t do_truncate(const struct where *w, const uint64_t a[6])
+{
+	return vfs_truncate(ctx(), w->dir, w->path, a[1]);
+}
+
+int64_t sys_truncate(const uint64_t a[6])
+{
+	return (off_t)a[1] < 0 ? -EINVAL : at_path((uint64_t)AT_FDCWD, a[0], 0, do_truncate, a);
+}
+
+/* One of utimensat's two: what it means as VFS_TIME_* or nanoseconds, those before 1970 as 1970. */
+static int file_time(const struct __kernel_timespec *ts, uint64_t *ns)
+{
+	static const int64_t last = INT64_MAX / (int64_t)NS_PER_S - 1;
+
+	if (ts->tv_nsec == UTIME_NOW || ts->tv_nsec == UTIME_OMIT) {
+		*ns = ts->tv_nsec == UTIME_NOW ? VFS_TIME_NOW : VFS_TIME_OMIT;
+		return 0;
+	}
+	if (ts->tv_nsec < 0 || ts->tv_nsec >= (int64_t)NS_PER_S)
+		return -EINVAL;
+	*ns = 0;
+	if (ts->tv_sec >= 0)
+		*ns = (uint64_t)MIN(ts->tv_sec, last) * NS_PER_S + (uint64_t)ts->tv_nsec;
+	return 0;
+}
+
+/* a[2] is here the address of the two times, in the kernel. */
+static int64_t do_set_times(const struct where *w, const uint64_t a[6])
+{
+	return vfs_set_times(ctx(), w->dir, w->path, w->how, (const uint64_t *)a[2]);
+}
+
+int64_t sys_utimensat(const uint64_t a[6])
+{
+	uint64_t ns[2] = { VFS_TIME_NOW, VFS_TIME_NOW };
+	const uint64_t args[6] = { a[0], a[1], (uintptr_t)ns };
+	struct __kernel_timespec ts[2];
+	int err = 0;
+
+	if (a[2]) {
+		err = user_copy_from(ts, a[2], sizeof(ts));
+		if (err == 0)
+			err = file_time(&ts[0], &ns[0]);
+		if (err == 0)
+			err = file_time(&ts[1], &ns[1]);
+	}
 	if (err < 0)
 		return err;
-	err = (a[2] & ~7UL) ? -EINVAL : vfs_access(ctx(), w.dir, w.path, (unsigned)a[2]);
-	where_put(&w);
-	return err;
+	if (ns[0] == VFS_TIME_OMIT && ns[1] == VFS_TIME_OMIT)
+		return 0;
+	if (!a[1] && FD_INT(a[0]) != AT_FDCWD)
+		return a[3] ? -EINVAL : at_fd(a[0], do_set_times, args);
+	if (a[3] & ~(uint64_t)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	return at_path(a[0], a[1], a[3], do_set_times, args);
+}
+
+/* --- names ---------------------------------------------------------------------------------------------------------- */
+
+static int64_t do_mkdir(const struct where *w, const uint64_t a[6])
+{
+	return vfs_mkdir(ctx(), w->dir, w->path, (uint32_t)a[2]);
 }
 
 int64_t sys_mkdirat(const uint64_t a[6])
 {
-	struct where w;
-	int64_t err = where_get(&w, a[0], a[1]);
+	return at_path(a[0], a[1], 0, do_mkdir, a);
+}
 
-	if (err < 0)
-		return err;
-	err = vfs_mkdir(ctx(), w.dir, w.path, (uint32_t)a[2] & 01777);
-	where_put(&w);
-	return err;
+static int64_t do_mknod(const struct where *w, const uint64_t a[6])
+{
+	return vfs_mknod(ctx(), w->dir, w->path, (uint32_t)a[2], (uint32_t)a[3]);
+}
+
+int64_t sys_mknodat(const uint64_t a[6])
+{
+	return at_path(a[0], a[1], 0, do_mknod, a);
+}
+
+static int64_t do_unlink(const struct where *w, const uint64_t a[6])
+{
+	return vfs_unlink(ctx(), w->dir, w->path, a[2] & AT_REMOVEDIR);
 }
 
 int64_t sys_unlinkat(const uint64_t a[6])
 {
-	struct where w;
-	int64_t err;
-
-	if (a[2] & ~(uint64_t)AT_REMOVEDIR)
-		return -EINVAL;
-	err = where_get(&w, a[0], a[1]);
-	if (err < 0)
-		return err;
-	err = vfs_unlink(ctx(), w.dir, w.path, a[2] & AT_REMOVEDIR);
-	where_put(&w);
-	return err;
+	return a[2] & ~(uint64_t)AT_REMOVEDIR ? -EINVAL : at_path(a[0], a[1], 0, do_unlink, a);
 }
 
-typedef int (*two_paths_fn)(const struct vfs_context *, struct dentry *, const char *,
-			    struct dentry *, const char *);
-
-static int64_t two_paths(two_paths_fn fn, uint64_t fd1, uint64_t path1, uint64_t fd2,
-			 uint64_t path2)
+static int64_t two_paths(const uint64_t a[6], uint64_t at_flags,
+			 int64_t (*fn)(const struct where *, const struct where *, uint64_t))
 {
 	struct where from, to;
-	int64_t err = where_get(&from, fd1, path1);
+	int64_t ret = where_get(&from, a[0], a[1], at_flags);
 
-	if (err < 0)
-		return err;
-	err = where_get(&to, fd2, path2);
-	if (err == 0) {
-		err = fn(ctx(), from.dir, from.path, to.dir, to.path);
+	if (ret < 0)
+		return ret;
+	ret = where_get(&to, a[2], a[3], 0);
+	if (ret == 0) {
+		ret = fn(&from, &to, a[4]);
 		where_put(&to);
 	}
 	where_put(&from);
-	return err;
+	return ret;
+}
+
+static int64_t do_rename(const struct where *from, const struct where *to, uint64_t flags)
+{
+	return vfs_rename(ctx(), from->dir, from->path, to->dir, to->path, (unsigned)flags);
+}
+
+int64_t sys_renameat2(const uint64_t a[6])
+{
+	return two_paths(a, 0, do_rename);
 }
 
 /* What musl's rename() calls. */
 int64_t sys_renameat(const uint64_t a[6])
 {
-	return two_paths(vfs_rename, a[0], a[1], a[2], a[3]);
+	return sys_renameat2((const uint64_t[6]){ a[0], a[1], a[2], a[3] });
 }
 
-int64_t sys_renameat2(const uint64_t a[6])
+/* A file without a name is given one by root alone: others might be given what they could not reach. */
+static int64_t do_link(const struct where *from, const struct where *to, uint64_t flags)
 {
-	return a[4] ? -EINVAL : two_paths(vfs_rename, a[0], a[1], a[2], a[3]);
+	if (!*from->path && (flags & AT_EMPTY_PATH) && ctx()->cred.uid != 0)
+		return -ENOENT;
+	if (from->file && !from->dir)
+		return -EXDEV;
+	return vfs_link(ctx(), from->dir, from->path, from->how, to->dir, to->path);
 }
 
 int64_t sys_linkat(const uint64_t a[6])
 {
-	return a[4] ? -EINVAL : two_paths(vfs_link, a[0], a[1], a[2], a[3]);
+	uint64_t nofollow = a[4] & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW;
+
+	if (a[4] & ~(uint64_t)(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	return two_paths(a, (a[4] & AT_EMPTY_PATH) | nofollow, do_link);
+}
+
+static int64_t do_symlink(const struct where *target, const struct where *w, uint64_t flags)
+{
+	(void)flags;
+	return vfs_symlink(ctx(), target->path, w->dir, w->path);
 }
 
 int64_t sys_symlinkat(const uint64_t a[6])
 {
-	struct where target, w;
-	int64_t err = where_get(&target, (uint64_t)AT_FDCWD, a[0]);
+	return two_paths((const uint64_t[6]){ (uint64_t)AT_FDCWD, a[0], a[1], a[2] }, 0,
+			 do_symlink);
+}
 
-	if (err < 0)
-		return err;
-	err = where_get(&w, a[1], a[2]);
-	if (err == 0) {
-		err = vfs_symlink(ctx(), target.path, w.dir, w.path);
-		where_put(&w);
-	}
-	where_put(&target);
-	return err;
+static int64_t do_readlink(const struct where *w, const uint64_t a[6])
+{
+	size_t size = MIN(a[3], (uint64_t)VFS_PATH_MAX);
+	char *buf = kmalloc(VFS_PATH_MAX);
+	ssize_t n = buf ? vfs_readlink(ctx(), w->dir, w->path, buf, size) : -ENOMEM;
+
+	if (n > 0 && user_copy_to(a[2], buf, (size_t)n) < 0)
+		n = -EFAULT;
+	kfree(buf);
+	return n;
 }
 
 int64_t sys_readlinkat(const uint64_t a[6])
 {
-	size_t size = MIN(a[3], (uint64_t)VFS_PATH_MAX);
-	struct where w;
-	ssize_t n;
-	char *buf;
-	int64_t err;
-
-	if ((int64_t)a[3] <= 0)
-		return -EINVAL;
-	err = where_get(&w, a[0], a[1]);
-	if (err < 0)
-		return err;
-	buf = kmalloc(VFS_PATH_MAX);
-	n = buf ? vfs_readlink(ctx(), w.dir, w.path, buf, size) : -ENOMEM;
-	if (n > 0 && user_copy_to(a[2], buf, (size_t)n) < 0)
-		n = -EFAULT;
-	kfree(buf);
-	where_put(&w);
-	return n;
+	return (int)a[3] <= 0 ? -EINVAL : at_path(a[0], a[1], 0, do_readlink, a);
 }
 
-int64_t sys_fchmodat(const uint64_t a[6])
-{
-	struct where w;
-	int64_t err = where_get(&w, a[0], a[1]);
-
-	if (err < 0)
-		return err;
-	err = vfs_chmod(ctx(), w.dir, w.path, (uint32_t)a[2] & 07777);
-	where_put(&w);
-	return err;
-}
-
-int64_t sys_fchownat(const uint64_t a[6])
-{
-	struct where w;
-	int64_t err = a[4] ? -EINVAL : where_get(&w, a[0], a[1]);
-
-	if (err < 0)
-		return err;
-	err = vfs_chown(ctx(), w.dir, w.path, (uint32_t)a[2], (uint32_t)a[3]);
-	where_put(&w);
-	return err;
-}
+/* --- places --------------------------------------------------------------------------------------------------------- */
 
 int64_t sys_getcwd(const uint64_t a[6])
 {
@@ -246,35 +367,49 @@ int64_t sys_getcwd(const uint64_t a[6])
 	return n;
 }
 
-int64_t sys_chdir(const uint64_t a[6])
+static int64_t do_chdir(const struct where *w, const uint64_t a[6])
 {
 	struct dentry *d;
-	struct where w;
-	int64_t err = where_get(&w, (uint64_t)AT_FDCWD, a[0]);
+	int err = vfs_lookup_dir(ctx(), w->dir, w->path, &d);
 
-	if (err < 0)
-		return err;
-	err = vfs_lookup_dir(ctx(), NULL, w.path, &d);
-	where_put(&w);
 	if (err == 0)
 		fs_set_cwd(d);
 	return err;
 }
 
+int64_t sys_chdir(const uint64_t a[6])
+{
+	return at_path((uint64_t)AT_FDCWD, a[0], 0, do_chdir, a);
+}
+
 int64_t sys_fchdir(const uint64_t a[6])
 {
-	struct file *f = fd_get(a[0]);
-	struct dentry *d;
-	int64_t err = -ENOTDIR;
+	struct where w = { .path = "", .file = fd_get(a[0]) };
 
-	if (!f)
+	if (!w.file)
 		return -EBADF;
-	if (f->dentry)
-		err = vfs_lookup_dir(ctx(), f->dentry, ".", &d);
-	file_put(f);
+	w.dir = w.file->dentry;
+	if (w.dir)
+		return at_where(0, &w, do_chdir, a);
+	where_put(&w);
+	return -ENOTDIR;
+}
+
+static int64_t do_chroot(const struct where *w, const uint64_t a[6])
+{
+	struct dentry *d;
+	int err = vfs_lookup_dir(ctx(), w->dir, w->path, &d);
+
 	if (err == 0)
-		fs_set_cwd(d);
+		fs_set_root(d);
 	return err;
+}
+
+int64_t sys_chroot(const uint64_t a[6])
+{
+	if (current_process()->cred.euid != 0)
+		return -EPERM;
+	return at_path((uint64_t)AT_FDCWD, a[0], 0, do_chroot, a);
 }
 
 int64_t sys_umask(const uint64_t a[6])

@@ -12,22 +12,30 @@
 #define SYSCALLS(X) \
 	X(brk) \
 	X(chdir) \
+	X(chroot) \
 	X(clock_getres) \
 	X(clock_gettime) \
 	X(clock_nanosleep) \
 	X(clone) \
 	X(close) \
+	X(close_range) \
 	X(dup) \
 	X(dup3) \
 	X(execve) \
 	X(exit) \
 	X(exit_group) \
 	X(faccessat) \
+	X(faccessat2) \
+	X(fallocate) \
 	X(fchdir) \
+	X(fchmod) \
 	X(fchmodat) \
+	X(fchown) \
 	X(fchownat) \
 	X(fcntl) \
+	X(fdatasync) \
 	X(fstat) \
+	X(fstatfs) \
 	X(fsync) \
 	X(ftruncate) \
 	X(futex) \
@@ -55,6 +63,7 @@
 	X(lseek) \
 	X(madvise) \
 	X(mkdirat) \
+	X(mknodat) \
 	X(mmap) \
 	X(mprotect) \
 	X(munmap) \
@@ -65,8 +74,12 @@
 	X(ppoll) \
 	X(prctl) \
 	X(pread64) \
+	X(preadv) \
+	X(preadv2) \
 	X(prlimit64) \
 	X(pwrite64) \
+	X(pwritev) \
+	X(pwritev2) \
 	X(read) \
 	X(readlinkat) \
 	X(readv) \
@@ -84,15 +97,20 @@
 	X(setpgid) \
 	X(setpriority) \
 	X(setsid) \
+	X(statfs) \
+	X(statx) \
 	X(symlinkat) \
 	X(sync) \
+	X(syncfs) \
 	X(sysinfo) \
 	X(tgkill) \
 	X(times) \
 	X(tkill) \
+	X(truncate) \
 	X(umask) \
 	X(uname) \
 	X(unlinkat) \
+	X(utimensat) \
 	X(wait4) \
 	X(waitid) \
 	X(write) \
@@ -108,6 +126,22 @@ struct file *fd_get(uint64_t fd) __must_check;
 
 /* Give the caller f at the lowest free descriptor >= min; its reference moves or is dropped. fd or -errno. */
 int64_t fd_install(struct file *f, int min, bool cloexec) __must_check;
+
+/* A descriptor table of the process's own, in place of one it shares. 0 or -ENOMEM. */
+int process_own_files(struct process *p) __must_check;
+
+/* A path of the caller's and the directory it starts from. */
+struct where {
+	char *buf; /* NULL: what the descriptor stands for is meant */
+	const char *path;
+	struct file *file;  /* of the descriptor, with a reference; NULL: not used */
+	struct dentry *dir; /* NULL: the working directory, or the file has no name */
+	unsigned how;	    /* VFS_FOLLOW, VFS_EMPTY */
+};
+/* at_flags: AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH count, checked by the caller. 0, -EFAULT, -EBADF, -ENOTDIR,
+ * -ENAMETOOLONG, -ENOMEM. */
+int where_get(struct where *w, uint64_t dirfd, vaddr_t path, uint64_t at_flags) __must_check;
+void where_put(struct where *w);
 
 /* Write the ABI's struct stat. 0 or -EFAULT. */
 int64_t stat_to_user(const struct kstat *k, vaddr_t to) __must_check;

@@ -59,7 +59,7 @@ static int load_from_user(struct process *p, const uint64_t a[6], struct exec_im
 
 /* The descriptors of a child made with CLONE_FILES are its parent's too: the new program gets a table of its own, for
  * exec closes some. */
-static int own_files(struct process *p)
+int process_own_files(struct process *p)
 {
 	struct fdtable *shared = p->files, *own;
 
@@ -83,7 +83,7 @@ int64_t sys_execve(const uint64_t a[6])
 		return err;
 	err = process_survive(p);
 	if (err == 0)
-		err = own_files(p);
+		err = process_own_files(p);
 	if (err < 0) {
 		exec_image_free(&img);
 		return err;

@@ -55,6 +55,12 @@ static inline paddr_t paddr(uint64_t pa)
 		__typeof__(b) min_b = (b);                                                         \
 		min_a < min_b ? min_a : min_b;                                                     \
 	})
+#define SWAP(a, b)                                                                                 \
+	do {                                                                                       \
+		__typeof__(a) swap_a = (a);                                                        \
+		(a) = (b);                                                                         \
+		(b) = swap_a;                                                                      \
+	} while (0)
 #define MAX(a, b)                                                                                  \
 	({                                                                                         \
 		__typeof__(a) max_a = (a);                                                         \

@@ -278,7 +278,7 @@ static int give_terminal(const struct server_session *x, const struct account *a
 	int err;
 
 	fmt_print(path, sizeof(path), "/dev/pts/%u", x->pty_number);
-	err = vfs_chown(&ctx, NULL, path, a->uid, TTY_GROUP);
+	err = vfs_chown(&ctx, NULL, path, VFS_FOLLOW, a->uid, TTY_GROUP);
 	dentry_put(ctx.root);
 	dentry_put(ctx.cwd);
 	return err;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: fs/vfs.c fs/namei.c fs/dcache.c fs/inode.c fs/tmpfs.c fs/page_index.c fs/devfs.c fs/procfs.c fs/init.c fs/initramfs.c fs/file.c lib/cpio.c lib/rbtree.c lib/refcount.c lib/fmt.c lib/string.c tests/host/fs_env.c */
+/* sources: fs/vfs.c fs/namei.c fs/dcache.c fs/inode.c fs/attr.c fs/tmpfs.c fs/page_index.c fs/devfs.c fs/procfs.c fs/init.c fs/initramfs.c fs/file.c lib/cpio.c lib/rbtree.c lib/refcount.c lib/fmt.c lib/string.c tests/host/fs_env.c */
 #include "fs/dcache.h"
 #include "fs/devfs.h"
 #include "fs/names.h"
@@ -152,10 +152,24 @@ TEST(vfs_open_flags)
 	OPEN_FAILS("/", FILE_WRONLY, -EISDIR);
 	OPEN_FAILS("/", VFS_O_CREAT, -EISDIR);
 	OPEN_FAILS("/new/", VFS_O_CREAT | FILE_RDWR, -EISDIR);
-	OPEN_FAILS("/f", 3, -EINVAL);
-	OPEN_FAILS("/f", 0200000, -EINVAL);
-	OPEN_FAILS("/f", 020000000 | FILE_RDWR, -EINVAL);
-	OPEN_FAILS("/f", 1u << 30, -EINVAL);
+	OPEN_FAILS("/f", VFS_O_DIRECT, -EINVAL);
+	OPEN_FAILS("/f", VFS_O_ASYNC, -EINVAL);
+	OPEN_FAILS("/", VFS_O_TMPFILE | FILE_RDWR, -EINVAL);
+	OPEN_FAILS("/", VFS_O_TMPFILE | VFS_O_DIRECTORY, -EINVAL);
+	OPEN_FAILS("/", VFS_O_TMPFILE | VFS_O_DIRECTORY | FILE_RDWR, -EOPNOTSUPP);
+	/* what Linux ignores; and access mode 3, which neither reads nor writes */
+	f = open_as(&root, "/f", BIT(30) | BIT(29) | FILE_RDWR, 0);
+	CHECK_EQ(f->flags, FILE_RDWR);
+	file_put(f);
+	f = open_as(&root, "/f", 3, 0);
+	CHECK_EQ(file_read_kernel(f, &c, 1), -EBADF);
+	CHECK_EQ(file_write_kernel(f, &c, 1), -EBADF);
+	file_put(f);
+	f = open_as(&root, "/f",
+		    VFS_O_SYNC | VFS_O_LARGEFILE | VFS_O_NOFOLLOW | VFS_O_NOATIME | VFS_O_CLOEXEC,
+		    0);
+	CHECK_EQ(f->flags, VFS_O_SYNC | VFS_O_LARGEFILE | VFS_O_NOFOLLOW | VFS_O_NOATIME);
+	file_put(f);
 	OPEN_FAILS("/f", VFS_O_CREAT | VFS_O_DIRECTORY, -EINVAL);
 	f = open_as(&root, "/f", FILE_RDWR | FILE_APPEND, 0);
 	CHECK_EQ(file_write_kernel(f, "ab", 2), 2);
@@ -357,14 +371,14 @@ TEST(vfs_hard_links)
 	begin();
 	make_file("/a", "one");
 	CHECK_EQ(vfs_mkdir(&root, NULL, "/d", 0755), 0);
-	CHECK_EQ(vfs_link(&root, NULL, "/a", NULL, "/d/b"), 0);
-	CHECK_EQ(vfs_link(&root, NULL, "/a", NULL, "/d/b"), -EEXIST);
-	CHECK_EQ(vfs_link(&root, NULL, "/d", NULL, "/e"), -EPERM);
-	CHECK_EQ(vfs_link(&root, NULL, "/a", NULL, "/dev/b"), -EXDEV);
+	CHECK_EQ(vfs_link(&root, NULL, "/a", 0, NULL, "/d/b"), 0);
+	CHECK_EQ(vfs_link(&root, NULL, "/a", 0, NULL, "/d/b"), -EEXIST);
+	CHECK_EQ(vfs_link(&root, NULL, "/d", 0, NULL, "/e"), -EPERM);
+	CHECK_EQ(vfs_link(&root, NULL, "/a", 0, NULL, "/dev/b"), -EXDEV);
 	CHECK_EQ(stat_of("/a").nlink, 2);
 	CHECK_EQ(stat_of("/a").ino, stat_of("/d/b").ino);
 	/* two names of one file: nothing is done */
-	CHECK_EQ(vfs_rename(&root, NULL, "/a", NULL, "/d/b"), 0);
+	CHECK_EQ(vfs_rename(&root, NULL, "/a", NULL, "/d/b", 0), 0);
 	CHECK_EQ(stat_of("/a").nlink, 2);
 	CHECK_EQ(vfs_unlink(&root, NULL, "/a", false), 0);
 	CHECK_STR(contents("/d/b"), "one");
@@ -385,35 +399,35 @@ TEST(vfs_rename)
 	CHECK_EQ(vfs_mkdir(&root, NULL, "/a/c", 0755), 0);
 	make_file("/a/f", "F");
 	make_file("/b/a name that is longer than what lies within a dentry", "G");
-	CHECK_EQ(vfs_rename(&root, NULL, "/a/f", NULL, "/b/f"), 0);
+	CHECK_EQ(vfs_rename(&root, NULL, "/a/f", NULL, "/b/f", 0), 0);
 	CHECK_EQ(exists("/a/f"), -ENOENT);
 	CHECK_STR(contents("/b/f"), "F");
 	CHECK_EQ(vfs_rename(&root, NULL, "/b/f", NULL,
-			    "/b/another name that is longer than what lies within a dentry"),
+			    "/b/another name that is longer than what lies within a dentry", 0),
 		 0);
 	CHECK_EQ(vfs_rename(&root, NULL, "/b/a name that is longer than what lies within a dentry",
-			    NULL, "/b/g"),
+			    NULL, "/b/g", 0),
 		 0);
 	CHECK_STR(contents("/b/g"), "G");
 	CHECK_EQ(vfs_rename(&root, NULL,
 			    "/b/another name that is longer than what lies within a dentry", NULL,
-			    "/b/g"),
+			    "/b/g", 0),
 		 0);
 	CHECK_STR(contents("/b/g"), "F");
 	/* directories: not below themselves, not over files or full ones */
-	CHECK_EQ(vfs_rename(&root, NULL, "/a", NULL, "/a/c/x"), -EINVAL);
-	CHECK_EQ(vfs_rename(&root, NULL, "/a", NULL, "/a/c"), -EINVAL);
-	CHECK_EQ(vfs_rename(&root, NULL, "/a", NULL, "/b/g"), -ENOTDIR);
-	CHECK_EQ(vfs_rename(&root, NULL, "/b/g", NULL, "/a"), -EISDIR);
-	CHECK_EQ(vfs_rename(&root, NULL, "/a/c", NULL, "/b"), -ENOTEMPTY);
-	CHECK_EQ(vfs_rename(&root, NULL, "/b/g", NULL, "/b/h/"), -ENOTDIR);
-	CHECK_EQ(vfs_rename(&root, NULL, "/a", NULL, "/dev/x"), -EXDEV);
-	CHECK_EQ(vfs_rename(&root, NULL, "/dev", NULL, "/x"), -EBUSY);
-	CHECK_EQ(vfs_rename(&root, NULL, "/", NULL, "/x"), -EBUSY);
-	CHECK_EQ(vfs_rename(&root, NULL, "/nothing", NULL, "/x"), -ENOENT);
-	CHECK_EQ(vfs_rename(&root, NULL, "/a/c", NULL, "/a/c"), 0);
+	CHECK_EQ(vfs_rename(&root, NULL, "/a", NULL, "/a/c/x", 0), -EINVAL);
+	CHECK_EQ(vfs_rename(&root, NULL, "/a", NULL, "/a/c", 0), -EINVAL);
+	CHECK_EQ(vfs_rename(&root, NULL, "/a", NULL, "/b/g", 0), -ENOTDIR);
+	CHECK_EQ(vfs_rename(&root, NULL, "/b/g", NULL, "/a", 0), -EISDIR);
+	CHECK_EQ(vfs_rename(&root, NULL, "/a/c", NULL, "/b", 0), -ENOTEMPTY);
+	CHECK_EQ(vfs_rename(&root, NULL, "/b/g", NULL, "/b/h/", 0), -ENOTDIR);
+	CHECK_EQ(vfs_rename(&root, NULL, "/a", NULL, "/dev/x", 0), -EXDEV);
+	CHECK_EQ(vfs_rename(&root, NULL, "/dev", NULL, "/x", 0), -EBUSY);
+	CHECK_EQ(vfs_rename(&root, NULL, "/", NULL, "/x", 0), -EBUSY);
+	CHECK_EQ(vfs_rename(&root, NULL, "/nothing", NULL, "/x", 0), -ENOENT);
+	CHECK_EQ(vfs_rename(&root, NULL, "/a/c", NULL, "/a/c", 0), 0);
 	CHECK_EQ(vfs_lookup_dir(&root, NULL, "/a/c", &c), 0);
-	CHECK_EQ(vfs_rename(&root, NULL, "/a", NULL, "/b/moved"), 0);
+	CHECK_EQ(vfs_rename(&root, NULL, "/a", NULL, "/b/moved", 0), 0);
 	CHECK_EQ(stat_of("/b").nlink, 3);
 	CHECK_EQ(vfs_path_of(&root, c, path, sizeof(path)), 11);
 	CHECK_STR(path, "/b/moved/c");
@@ -422,7 +436,7 @@ TEST(vfs_rename)
 	dentry_put(c);
 	CHECK_EQ(vfs_unlink(&root, NULL, "/b/moved/c", true), 0);
 	CHECK_EQ(vfs_mkdir(&root, NULL, "/empty", 0755), 0);
-	CHECK_EQ(vfs_rename(&root, NULL, "/b/moved", NULL, "/empty"), 0);
+	CHECK_EQ(vfs_rename(&root, NULL, "/b/moved", NULL, "/empty", 0), 0);
 	CHECK_EQ(stat_of("/b").nlink, 2);
 	CHECK_EQ(vfs_unlink(&root, NULL, "/empty", true), 0);
 	CHECK_EQ(vfs_unlink(&root, NULL, "/b/g", false), 0);
@@ -444,7 +458,7 @@ TEST(vfs_removed_directory_takes_no_names)
 	CHECK_EQ(vfs_mkdir(&root, d, "e", 0755), -ENOENT);
 	CHECK_EQ(vfs_open(&root, d, "f", FILE_RDONLY, 0, &f), -ENOENT);
 	make_file("/x", "");
-	CHECK_EQ(vfs_rename(&root, NULL, "/x", d, "x"), -ENOENT);
+	CHECK_EQ(vfs_rename(&root, NULL, "/x", d, "x", 0), -ENOENT);
 	CHECK_EQ(vfs_unlink(&root, NULL, "/x", false), 0);
 	dentry_put(d);
 	end_clean();
@@ -455,11 +469,11 @@ TEST(vfs_permissions)
 	begin();
 	CHECK_EQ(vfs_mkdir(&root, NULL, "/p", 0700), 0);
 	make_file("/p/f", "x");
-	CHECK_EQ(vfs_access(&user, NULL, "/p/f", 0), -EACCES);
+	CHECK_EQ(vfs_access(&user, NULL, "/p/f", VFS_FOLLOW, 0), -EACCES);
 	(void)open_as(&user, "/new", VFS_O_CREAT | FILE_RDWR, -EACCES);
 	CHECK_EQ(vfs_mkdir(&user, NULL, "/new", 0777), -EACCES);
-	CHECK_EQ(vfs_chmod(&user, NULL, "/p", 0777), -EPERM);
-	CHECK_EQ(vfs_chmod(&root, NULL, "/p", 01777), 0);
+	CHECK_EQ(vfs_chmod(&user, NULL, "/p", VFS_FOLLOW, 0777), -EPERM);
+	CHECK_EQ(vfs_chmod(&root, NULL, "/p", VFS_FOLLOW, 01777), 0);
 	file_put(open_as(&user, "/p/f", FILE_RDONLY, 0));
 	(void)open_as(&user, "/p/f", FILE_WRONLY, -EACCES);
 	(void)open_as(&user, "/p/f", FILE_RDONLY | VFS_O_TRUNC, -EACCES);
@@ -468,19 +482,19 @@ TEST(vfs_permissions)
 	CHECK_EQ(vfs_unlink(&user, NULL, "/p/f", false), -EPERM);
 	file_put(open_as(&user, "/p/mine", VFS_O_CREAT | FILE_RDWR, 0));
 	CHECK_EQ(stat_of("/p/mine").uid, 1000);
-	CHECK_EQ(vfs_rename(&user, NULL, "/p/mine", NULL, "/p/f"), -EPERM);
-	CHECK_EQ(vfs_chmod(&user, NULL, "/p/mine", 0600), 0);
-	CHECK_EQ(vfs_access(&user, NULL, "/p/mine", 6), 0);
-	CHECK_EQ(vfs_chmod(&user, NULL, "/p/mine", 0066), 0);
-	CHECK_EQ(vfs_access(&user, NULL, "/p/mine", 4), -EACCES);
+	CHECK_EQ(vfs_rename(&user, NULL, "/p/mine", NULL, "/p/f", 0), -EPERM);
+	CHECK_EQ(vfs_chmod(&user, NULL, "/p/mine", VFS_FOLLOW, 0600), 0);
+	CHECK_EQ(vfs_access(&user, NULL, "/p/mine", VFS_FOLLOW, 6), 0);
+	CHECK_EQ(vfs_chmod(&user, NULL, "/p/mine", VFS_FOLLOW, 0066), 0);
+	CHECK_EQ(vfs_access(&user, NULL, "/p/mine", VFS_FOLLOW, 4), -EACCES);
 	user.cred.gid = 5;
-	CHECK_EQ(vfs_chmod(&user, NULL, "/p/mine", 0600), 0);
+	CHECK_EQ(vfs_chmod(&user, NULL, "/p/mine", VFS_FOLLOW, 0600), 0);
 	user.cred.gid = 100;
-	CHECK_EQ(vfs_chown(&user, NULL, "/p/mine", 0, UINT32_MAX), -EPERM);
-	CHECK_EQ(vfs_chown(&user, NULL, "/p/mine", 1000, 100), 0);
-	CHECK_EQ(vfs_chown(&user, NULL, "/p/mine", UINT32_MAX, 5), -EPERM);
-	CHECK_EQ(vfs_access(&root, NULL, "/p/mine", 1), -EACCES);
-	CHECK_EQ(vfs_access(&root, NULL, "/p/mine", 6), 0);
+	CHECK_EQ(vfs_chown(&user, NULL, "/p/mine", VFS_FOLLOW, 0, UINT32_MAX), -EPERM);
+	CHECK_EQ(vfs_chown(&user, NULL, "/p/mine", VFS_FOLLOW, 1000, 100), 0);
+	CHECK_EQ(vfs_chown(&user, NULL, "/p/mine", VFS_FOLLOW, UINT32_MAX, 5), -EPERM);
+	CHECK_EQ(vfs_access(&root, NULL, "/p/mine", VFS_FOLLOW, 1), -EACCES);
+	CHECK_EQ(vfs_access(&root, NULL, "/p/mine", VFS_FOLLOW, 6), 0);
 	CHECK_EQ(vfs_unlink(&user, NULL, "/p/mine", false), 0);
 	CHECK_EQ(vfs_unlink(&root, NULL, "/p/f", false), 0);
 	CHECK_EQ(vfs_unlink(&root, NULL, "/p", true), 0);
@@ -576,7 +590,7 @@ TEST(vfs_no_memory)
 		if (!err)
 			file_put(f);
 		err = vfs_rename(&root, NULL, "/f", NULL,
-				 "/a rather long name for a file in this place");
+				 "/a rather long name for a file in this place", 0);
 		done &= !err;
 		alloc_fail_after(0);
 		(void)vfs_unlink(&root, NULL, "/f", false);
@@ -729,10 +743,10 @@ static void *storm(void *arg)
 			(void)!vfs_unlink(&root, NULL, p, (x >> 60) & 1);
 			break;
 		case 4:
-			(void)!vfs_rename(&root, NULL, p, NULL, q);
+			(void)!vfs_rename(&root, NULL, p, NULL, q, (x >> 60) % 3);
 			break;
 		case 5:
-			(void)!vfs_link(&root, NULL, p, NULL, q);
+			(void)!vfs_link(&root, NULL, p, 0, NULL, q);
 			break;
 		case 6:
 			(void)!vfs_symlink(&root, q, NULL, p);

@@ -63,10 +63,10 @@ static void storm_fn(void *arg)
 			(void)!vfs_unlink(&ctx, NULL, p, crew_random(&x) & 1);
 			break;
 		case 4:
-			(void)!vfs_rename(&ctx, NULL, p, NULL, q);
+			(void)!vfs_rename(&ctx, NULL, p, NULL, q, crew_random(&x) % 3);
 			break;
 		case 5:
-			(void)!vfs_link(&ctx, NULL, p, NULL, q);
+			(void)!vfs_link(&ctx, NULL, p, 0, NULL, q);
 			break;
 		default:
 			if (vfs_stat(&ctx, NULL, p, true, &st) == 0)
