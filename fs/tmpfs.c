@@ -495,7 +495,7 @@ static off_t tmpfs_seek(struct file *f, off_t offset, int whence)
 
 struct tmpfs_backing {
 	struct vm_backing b;
-	struct inode *inode; /* a reference */
+	struct inode *inode; /* a reference; the file has one too */
 };
 
 /* The page itself if it lies in place whole and on a page of RAM. */
@@ -544,29 +544,50 @@ static void backing_release(struct vm_backing *b)
 	struct tmpfs_backing *t = container_of(b, struct tmpfs_backing, b);
 
 	inode_put(t->inode);
+	if (b->file)
+		file_put(b->file);
 	kfree(t);
 }
 
-/* A writable file may come to be mapped shared: then no page may be the built-in one. */
-static int tmpfs_mmap(struct file *f, struct vm_backing **out)
+static int backing_create(struct inode *i, struct file *f, struct vm_backing **out)
 {
-	struct tmpfs_backing *t;
-	int err = 0;
+	struct tmpfs_backing *t = kzalloc(sizeof(*t));
 
-	if ((READ_ONCE(f->flags) & FILE_ACCMODE) == FILE_RDWR)
-		err = tmpfs_own_pages(f->inode);
-	if (err)
-		return err;
-	t = kzalloc(sizeof(*t));
 	if (!t)
 		return -ENOMEM;
 	refcount_init(&t->b.ref, 1);
 	t->b.fill = backing_fill;
 	t->b.peek = backing_peek;
 	t->b.release = backing_release;
-	t->inode = inode_get(f->inode);
+	t->b.file = f ? file_get(f) : NULL;
+	t->inode = inode_get(i);
 	*out = &t->b;
 	return 0;
+}
+
+/* A writable file may come to be mapped shared: then no page may be the built-in one. */
+static int tmpfs_mmap(struct file *f, struct vm_backing **out)
+{
+	int err = 0;
+
+	if ((READ_ONCE(f->flags) & FILE_ACCMODE) == FILE_RDWR)
+		err = tmpfs_own_pages(f->inode);
+	return err ? err : backing_create(f->inode, f, out);
+}
+
+int tmpfs_memory_create(size_t len, struct vm_backing **out)
+{
+	struct inode *i;
+	int err = tmpfs_create(S_IFREG | 0600, NULL, &i);
+
+	if (err)
+		return err;
+	i->size = len;
+	err = backing_create(i, NULL, out);
+	inode_put(i);
+	if (!err)
+		(*out)->name = "/dev/zero (deleted)";
+	return err;
 }
 
 static const struct file_ops tmpfs_file_ops = {

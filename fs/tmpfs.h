@@ -5,6 +5,8 @@
 
 #include "fs/inode.h"
 
+struct vm_backing;
+
 extern struct superblock tmpfs_sb;
 
 /* A new inode by mode: regular, directory, or symbolic link to target. 0, -ENOMEM; -EPERM for other types. */
@@ -14,6 +16,8 @@ int tmpfs_create(uint32_t mode, const char *target, struct inode **out) __must_c
 void tmpfs_set_in_place(struct inode *i, const void *data, size_t n);
 /* Give every page of the file its own copy (before it is mapped shared and writable). */
 int tmpfs_own_pages(struct inode *i) __must_check;
+/* Memory without a name, zeroed, len bytes: what mappings share that have no file. One reference. */
+int tmpfs_memory_create(size_t len, struct vm_backing **out) __must_check;
 /* Pages in use by all files. */
 uint64_t tmpfs_pages(void);
 /* More pages than this are not given to files: -ENOSPC. boot */

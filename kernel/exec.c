@@ -275,7 +275,8 @@ static int map_stack(struct vm_space *space, vaddr_t top, const struct process *
 	unsigned flags = VM_READ | VM_WRITE | VM_STACK | VM_FIXED_NOREPLACE | (exec ? VM_EXEC : 0);
 	vaddr_t out;
 
-	space->stack_limit = MAX(p->rlimits[RLIMIT_STACK].cur, len);
+	vm_set_limits(space, p->rlimits[RLIMIT_AS].cur, p->rlimits[RLIMIT_DATA].cur,
+		      MAX(p->rlimits[RLIMIT_STACK].cur, len));
 	return vm_map(space, top - len, len, flags, NULL, 0, &out);
 }
 

@@ -18,6 +18,7 @@
 #include "lib/fmt.h"
 #include "lib/string.h"
 #include "mm/phys/page.h"
+#include "mm/vm/space.h"
 #include "mm/vm/user_copy.h"
 
 /* --- scheduler ------------------------------------------------------------------------------------------------ */
@@ -109,6 +110,9 @@ int64_t sys_prlimit64(const uint64_t a[6])
 		err = process_set_limit(p, kind, &new);
 		if (err < 0)
 			return err;
+		vm_set_limits(current_thread()->space, process_get_limit(p, RLIMIT_AS).cur,
+			      process_get_limit(p, RLIMIT_DATA).cur,
+			      process_get_limit(p, RLIMIT_STACK).cur);
 	}
 	return a[3] ? user_copy_to(a[3], &old, sizeof(old)) : 0;
 }

@@ -62,10 +62,18 @@
 	X(linkat) \
 	X(lseek) \
 	X(madvise) \
+	X(mincore) \
 	X(mkdirat) \
 	X(mknodat) \
+	X(mlock) \
+	X(mlock2) \
+	X(mlockall) \
 	X(mmap) \
 	X(mprotect) \
+	X(mremap) \
+	X(msync) \
+	X(munlock) \
+	X(munlockall) \
 	X(munmap) \
 	X(nanosleep) \
 	X(newfstatat) \

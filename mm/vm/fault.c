@@ -9,6 +9,7 @@
 #include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "sched/thread.h"
 
 /* One fault on a backing that has its pages at hand maps up to this many, aligned. */
 #define FAULT_AROUND 16
@@ -49,7 +50,7 @@ static void install(struct vm_space *s, const struct vm_region *r, pte_t *e, str
 		vm_sync_page(p);
 	pte_set(e, vm_entry(r, p, write));
 	arch_pte_sync();
-	s->pages++;
+	space_account(s, p, 1);
 }
 
 /* --- which region ----------------------------------------------------------------------------------------------------- */
@@ -77,7 +78,7 @@ static bool grow_stack(struct vm_space *s, struct vm_region *r, vaddr_t va) __re
 		return false;
 	if (va < VM_LOWEST || (prev && va < prev->end + VM_STACK_GAP))
 		return false;
-	if (s->mapped_pages + more > s->as_limit / PAGE_SIZE)
+	if (over_limit(s, more, r->prot))
 		return false;
 	region_resize(s, r, va, r->end);
 	return true;
@@ -119,6 +120,8 @@ static int fault_copy(struct vm_space *s, const struct vm_region *r, vaddr_t va,
 	asid_flush_page(&s->asid, va);
 	pte_set(e, vm_entry(r, copy, true));
 	arch_pte_sync();
+	space_account(s, p, -1);
+	space_account(s, copy, 1);
 	page_put(p);
 	return 0;
 }
@@ -165,11 +168,6 @@ static int install_backed(struct vm_space *s, const struct vm_region *r, pte_t *
 	return copy ? 0 : -ENOMEM;
 }
 
-static uint64_t backing_index(const struct vm_region *r, vaddr_t va)
-{
-	return r->offset + (va - r->start) / PAGE_SIZE;
-}
-
 /* Map the pages around va that the backing has at hand: they share its table page. */
 static void fault_around(struct vm_space *s, const struct vm_region *r, vaddr_t va, pte_t *e)
 	__requires(s->lock)
@@ -181,7 +179,7 @@ static void fault_around(struct vm_space *s, const struct vm_region *r, vaddr_t 
 	e -= (va - from) / PAGE_SIZE;
 	for (; from < to; from += PAGE_SIZE, e++) {
 		struct page *p =
-			pte_get(e) ? NULL : r->backing->peek(r->backing, backing_index(r, from));
+			pte_get(e) ? NULL : r->backing->peek(r->backing, region_index(r, from));
 
 		if (p)
 			install(s, r, e, p, (r->prot & VM_SHARED) && (r->prot & VM_WRITE));
@@ -208,7 +206,7 @@ static int fault_backed(struct vm_space *s, struct vm_region *r, vaddr_t va, pte
 			enum vm_fault_access access) __requires(s->lock)
 {
 	struct vm_backing *b = r->backing;
-	uint64_t index = backing_index(r, va), generation = s->generation;
+	uint64_t index = region_index(r, va), generation = s->generation;
 	struct page *p = b->peek ? b->peek(b, index) : NULL;
 	int err;
 
@@ -219,7 +217,7 @@ static int fault_backed(struct vm_space *s, struct vm_region *r, vaddr_t va, pte
 		/* RC-008; the same generation means the same tables, but somebody may have brought the page in */
 		if (s->generation != generation) {
 			if (find_region(s, va, access, &r) < 0 || r->backing != b ||
-			    backing_index(r, va) != index) {
+			    region_index(r, va) != index) {
 				page_put(p);
 				return FAULT_AGAIN;
 			}
@@ -266,6 +264,63 @@ int vm_fault(struct vm_space *s, vaddr_t addr, enum vm_fault_access access)
 	} while (err == FAULT_AGAIN);
 	mutex_unlock(&s->lock);
 	return err;
+}
+
+/* As the region of va allows; *va moves on. */
+static int populate_page(struct vm_space *s, vaddr_t *va) __requires(s->lock)
+{
+	struct vm_region *r = region_find(s, *va);
+	enum vm_fault_access access;
+	int err;
+
+	if (!r || r->start > *va)
+		return -ENOMEM;
+	access = (r->prot & (VM_WRITE | VM_SHARED)) == VM_WRITE ? VM_FAULT_WRITE : VM_FAULT_READ;
+	err = fault_locked(s, *va, access);
+	if (err == FAULT_AGAIN)
+		return 0;
+	*va += PAGE_SIZE;
+	return err == -EACCES ? -EFAULT : err;
+}
+
+int vm_populate(struct vm_space *s, vaddr_t addr, size_t len)
+{
+	vaddr_t va = ALIGN_DOWN(addr, PAGE_SIZE);
+	int err = 0;
+
+	might_sleep();
+	while (!err && va < addr + len) {
+		mutex_lock(&s->lock);
+		for (unsigned n = 0; !err && va < addr + len && n < FAULT_AROUND; n++)
+			err = populate_page(s, &va);
+		mutex_unlock(&s->lock);
+		if (thread_killed(current_thread()))
+			err = -EINTR;
+	}
+	return err;
+}
+
+int vm_shared_frame(struct vm_space *s, vaddr_t addr, uint64_t *frame)
+{
+	vaddr_t va = ALIGN_DOWN(addr, PAGE_SIZE);
+	struct vm_region *r;
+	pte_t *e;
+	int err;
+
+	might_sleep();
+	mutex_lock(&s->lock);
+	do {
+		err = find_region(s, va, VM_FAULT_READ, &r);
+		if (!err && (r->prot & VM_SHARED))
+			err = fault_locked(s, va, VM_FAULT_READ);
+	} while (err == FAULT_AGAIN);
+	if (!err) {
+		r = region_find(s, va);
+		e = r && (r->prot & VM_SHARED) ? pgtable_leaf(&s->table, va, false) : NULL;
+		*frame = e ? arch_pte_addr(pte_get(e)).pa >> PAGE_SHIFT : 0;
+	}
+	mutex_unlock(&s->lock);
+	return err ? -EFAULT : 0;
 }
 
 /* --- by page, for any space ----------------------------------------------------------------------------------------------- */

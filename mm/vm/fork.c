@@ -43,19 +43,21 @@ static void share_leaf(vaddr_t va, pte_t *e, void *arg)
 	}
 	page_get(p);
 	pte_set(copy, v);
-	sh->to->pages++;
+	space_account(sh->to, p, 1);
 }
 
 static int copy_region(struct share *sh, struct vm_space *from, struct vm_space *to,
 		       const struct vm_region *r) __requires(from->lock, to->lock)
 {
-	struct vm_region *copy = region_create(r->start, r->end, r->prot, r->backing, r->offset);
+	unsigned prot = r->prot & ~VM_LOCKED;
+	struct vm_region *copy = region_create(r->start, r->end, prot, r->backing, r->offset);
 
 	if (!copy)
 		return -ENOMEM;
 	region_insert(to, copy);
 	sh->r = r;
-	pgtable_walk(&from->table, r->start, r->end, share_leaf, sh);
+	if (!(r->prot & VM_WIPEONFORK))
+		pgtable_walk(&from->table, r->start, r->end, share_leaf, sh);
 	return sh->err;
 }
 
@@ -69,8 +71,10 @@ static int copy_space(struct vm_space *from, struct vm_space *to) __requires(fro
 	to->mmap_base = from->mmap_base;
 	to->stack_limit = from->stack_limit;
 	to->as_limit = from->as_limit;
+	to->data_limit = from->data_limit;
 	for (struct vm_region *r = region_find(from, 0); r && !err; r = region_next(r))
-		err = copy_region(&sh, from, to, r);
+		if (!(r->prot & VM_DONTFORK))
+			err = copy_region(&sh, from, to, r);
 	/* before the lock is dropped: from here on no page both have can be written to */
 	gather_invalidate(&sh.g, false);
 	return err;

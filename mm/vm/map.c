@@ -53,9 +53,9 @@ static void clear_leaf(vaddr_t va, pte_t *e, void *arg)
 	if (g->n == GATHER_MAX)
 		gather_finish(g, false);
 	g->page[g->n] = page_of_phys(arch_pte_addr(pte_get(e)));
+	space_account(g->space, g->page[g->n], -1);
 	g->va[g->n++] = va;
 	pte_set(e, 0);
-	g->space->pages--;
 }
 
 void vm_clear_range(struct vm_space *s, vaddr_t start, vaddr_t end)
@@ -72,25 +72,17 @@ void vm_clear_range(struct vm_space *s, vaddr_t start, vaddr_t end)
 
 /* --- regions ---------------------------------------------------------------------------------------------------------- */
 
-/* Two empty regions: what cutting a range out of others can need. And those cut out, to be destroyed when the lock
- * is dropped. */
-struct spare {
-	struct vm_region *r[2];
-	unsigned n;
-	struct vm_region *dead;
-};
-
-static void spare_release(struct spare *sp)
+void spare_release(struct spare *sp)
 {
 	while (sp->n > 0)
 		region_destroy(sp->r[--sp->n]);
 	regions_destroy(sp->dead);
 }
 
-static int spare_fill(struct spare *sp)
+int spare_fill(struct spare *sp, unsigned n)
 {
 	sp->dead = NULL;
-	for (sp->n = 0; sp->n < ARRAY_SIZE(sp->r); sp->n++) {
+	for (sp->n = 0; sp->n < n; sp->n++) {
 		sp->r[sp->n] = region_create(0, 0, 0, NULL, 0);
 		if (!sp->r[sp->n]) {
 			spare_release(sp);
@@ -100,9 +92,7 @@ static int spare_fill(struct spare *sp)
 	return 0;
 }
 
-/* Make start and end borders of regions. */
-static void cut(struct vm_space *s, vaddr_t start, vaddr_t end, struct spare *sp)
-	__requires(s->lock)
+void regions_cut(struct vm_space *s, vaddr_t start, vaddr_t end, struct spare *sp)
 {
 	struct vm_region *r = region_find(s, start);
 
@@ -113,13 +103,12 @@ static void cut(struct vm_space *s, vaddr_t start, vaddr_t end, struct spare *sp
 		region_split(s, r, end, sp->r[--sp->n]);
 }
 
-static void unmap_locked(struct vm_space *s, vaddr_t start, vaddr_t end, struct spare *sp)
-	__requires(s->lock)
+void regions_unmap(struct vm_space *s, vaddr_t start, vaddr_t end, struct spare *sp)
 {
 	struct vm_region *r;
 	bool any = false;
 
-	cut(s, start, end, sp);
+	regions_cut(s, start, end, sp);
 	while ((r = region_find(s, start)) && r->start < end) {
 		region_remove(s, r);
 		r->dead_next = sp->dead;
@@ -130,8 +119,7 @@ static void unmap_locked(struct vm_space *s, vaddr_t start, vaddr_t end, struct 
 		vm_clear_range(s, start, end);
 }
 
-/* Pages of [start, end) that are mapped. */
-static uint64_t mapped_in(struct vm_space *s, vaddr_t start, vaddr_t end) __requires(s->lock)
+uint64_t regions_mapped(struct vm_space *s, vaddr_t start, vaddr_t end)
 {
 	uint64_t pages = 0;
 
@@ -140,14 +128,20 @@ static uint64_t mapped_in(struct vm_space *s, vaddr_t start, vaddr_t end) __requ
 	return pages;
 }
 
-static bool over_limit(struct vm_space *s, uint64_t more_pages) __requires(s->lock)
+bool over_limit(struct vm_space *s, uint64_t more_pages, unsigned prot)
 {
-	return s->mapped_pages + more_pages > s->as_limit / PAGE_SIZE;
+	assert_mutex_held(&s->lock);
+	return s->mapped_pages + more_pages > s->as_limit / PAGE_SIZE ||
+	       (vm_is_data(prot) && s->data_pages + more_pages > s->data_limit / PAGE_SIZE);
 }
 
-static bool range_ok(vaddr_t addr, size_t len)
+void vm_set_limits(struct vm_space *s, uint64_t as, uint64_t data, uint64_t stack)
 {
-	return addr >= USER_MIN && addr < USER_MAX && len <= USER_MAX - addr;
+	mutex_lock(&s->lock);
+	s->as_limit = as;
+	s->data_limit = data;
+	s->stack_limit = stack;
+	mutex_unlock(&s->lock);
 }
 
 /* Where a mapping goes. */
@@ -190,11 +184,12 @@ static int map_locked(struct vm_space *s, vaddr_t addr, struct vm_region *r, siz
 	if (err)
 		return err;
 	if (s->nr_regions + 2 > VM_REGIONS_MAX ||
-	    over_limit(s, len / PAGE_SIZE - mapped_in(s, addr, addr + len)))
+	    over_limit(s, len / PAGE_SIZE - regions_mapped(s, addr, addr + len), r->prot))
 		return -ENOMEM;
-	unmap_locked(s, addr, addr + len, sp);
+	regions_unmap(s, addr, addr + len, sp);
 	r->start = addr;
 	r->end = addr + len;
+	r->prot |= s->map_flags;
 	*out = addr;
 	region_insert(s, r);
 	region_merge(s, r);
@@ -213,7 +208,7 @@ int vm_map(struct vm_space *s, vaddr_t addr, size_t len, unsigned flags, struct 
 	if (len > USER_MAX)
 		return -ENOMEM;
 	len = ALIGN_UP(len, PAGE_SIZE);
-	err = spare_fill(&sp);
+	err = spare_fill(&sp, SPARE_RANGE);
 	if (err)
 		return err;
 	err = -ENOMEM;
@@ -240,75 +235,14 @@ int vm_unmap(struct vm_space *s, vaddr_t addr, size_t len)
 	len = ALIGN_UP(len, PAGE_SIZE);
 	if (addr >= USER_MAX || len > USER_MAX - addr)
 		return -EINVAL;
-	err = spare_fill(&sp);
+	err = spare_fill(&sp, SPARE_RANGE);
 	if (err)
 		return err;
 	mutex_lock(&s->lock);
 	if (s->nr_regions + 2 > VM_REGIONS_MAX)
 		err = -ENOMEM;
 	else
-		unmap_locked(s, addr, addr + len, &sp);
-	mutex_unlock(&s->lock);
-	spare_release(&sp);
-	return err;
-}
-
-struct protect {
-	struct gather g;
-	const struct vm_region *r;
-};
-
-/* The new access of a page that is there. What was copy-on-write stays so: the next write's fault decides. */
-static void protect_leaf(vaddr_t va, pte_t *e, void *arg)
-{
-	struct protect *p = arg;
-	struct page *pg = page_of_phys(arch_pte_addr(pte_get(e)));
-	bool write = (p->r->prot & VM_WRITE) && (page_is_sole(pg) || (p->r->prot & VM_SHARED));
-
-	if (p->r->prot & VM_EXEC)
-		vm_sync_page(pg);
-	pte_set(e, vm_entry(p->r, pg, write));
-	gather_note(&p->g, va);
-}
-
-static int protect_locked(struct vm_space *s, vaddr_t start, vaddr_t end, unsigned prot,
-			  struct spare *sp) __requires(s->lock)
-{
-	uint64_t pages = (end - start) / PAGE_SIZE;
-	struct vm_region *r;
-
-	if (mapped_in(s, start, end) != pages || s->nr_regions + 2 > VM_REGIONS_MAX)
-		return -ENOMEM;
-	cut(s, start, end, sp);
-	for (r = region_find(s, start); r && r->start < end; r = region_next(r)) {
-		struct protect p = { .g = { .space = s }, .r = r };
-
-		r->prot = (r->prot & ~VM_PROT) | prot;
-		s->generation++;
-		pgtable_walk(&s->table, r->start, r->end, protect_leaf, &p);
-		gather_invalidate(&p.g, false);
-		/* a neighbour that joins has this protection already */
-		r = region_merge(s, r);
-	}
-	return 0;
-}
-
-int vm_protect(struct vm_space *s, vaddr_t addr, size_t len, unsigned prot)
-{
-	struct spare sp;
-	int err;
-
-	if (!IS_ALIGNED(addr, PAGE_SIZE) || (prot & ~VM_PROT))
-		return -EINVAL;
-	if (len == 0)
-		return 0;
-	if (len > USER_MAX || !range_ok(addr, ALIGN_UP(len, PAGE_SIZE)))
-		return -ENOMEM;
-	err = spare_fill(&sp);
-	if (err)
-		return err;
-	mutex_lock(&s->lock);
-	err = protect_locked(s, addr, addr + ALIGN_UP(len, PAGE_SIZE), prot, &sp);
+		regions_unmap(s, addr, addr + len, &sp);
 	mutex_unlock(&s->lock);
 	spare_release(&sp);
 	return err;
@@ -333,11 +267,12 @@ static int grow_break(struct vm_space *s, vaddr_t from, vaddr_t to, struct vm_re
 {
 	struct vm_region *next = region_find(s, from);
 
-	if (to > USER_MAX || to < from || over_limit(s, (to - from) / PAGE_SIZE) ||
+	if (to > USER_MAX || to < from || over_limit(s, (to - from) / PAGE_SIZE, r->prot) ||
 	    !leaves_room(s, to, next) || s->nr_regions + 1 > VM_REGIONS_MAX)
 		return -ENOMEM;
 	r->start = from;
 	r->end = to;
+	r->prot |= s->map_flags;
 	region_insert(s, r);
 	region_merge(s, r);
 	return 0;
@@ -357,7 +292,7 @@ static int move_break(struct vm_space *s, vaddr_t brk, struct vm_region *r, stru
 			return err;
 		*used = true;
 	} else if (new < old) {
-		unmap_locked(s, new, old, sp);
+		regions_unmap(s, new, old, sp);
 	}
 	s->brk = brk;
 	return 0;
@@ -369,7 +304,7 @@ vaddr_t vm_brk(struct vm_space *s, vaddr_t brk)
 	struct spare sp = { .n = 0, .dead = NULL };
 	bool used = false;
 
-	if (r && spare_fill(&sp) < 0) {
+	if (r && spare_fill(&sp, SPARE_RANGE) < 0) {
 		region_destroy(r);
 		r = NULL;
 	}
@@ -398,10 +333,15 @@ int vm_discard(struct vm_space *s, vaddr_t addr, size_t len)
 	if (!range_ok(addr, end - addr))
 		return -ENOMEM;
 	mutex_lock(&s->lock);
-	if (mapped_in(s, addr, end) != (end - addr) / PAGE_SIZE)
+	if (regions_mapped(s, addr, end) != (end - addr) / PAGE_SIZE)
 		err = -ENOMEM;
-	for (struct vm_region *r = region_find(s, addr); r && r->start < end; r = region_next(r))
+	for (struct vm_region *r = region_find(s, addr); r && r->start < end; r = region_next(r)) {
+		if (r->prot & VM_LOCKED) {
+			err = -EINVAL;
+			break;
+		}
 		vm_clear_range(s, MAX(addr, r->start), MIN(end, r->end));
+	}
 	mutex_unlock(&s->lock);
 	return err;
 }

@@ -123,14 +123,30 @@ static void check_neighbours(const struct vm_region *r)
 	ASSERT(!next || r->end <= next->start);
 }
 
+/* These many pages more are mapped as r is. */
+static void account(struct vm_space *s, const struct vm_region *r, int64_t pages)
+{
+	s->mapped_pages += (uint64_t)pages;
+	if (vm_is_data(r->prot))
+		s->data_pages += (uint64_t)pages;
+	if (r->prot & VM_LOCKED)
+		s->locked_pages += (uint64_t)pages;
+	s->peak_mapped_pages = MAX(s->peak_mapped_pages, s->mapped_pages);
+	s->generation++;
+}
+
+static int64_t pages_of(const struct vm_region *r)
+{
+	return (int64_t)((r->end - r->start) / PAGE_SIZE);
+}
+
 void region_insert(struct vm_space *s, struct vm_region *r)
 {
 	assert_mutex_held(&s->lock);
 	rb_insert(&s->regions, &r->node, less);
 	check_neighbours(r);
 	s->nr_regions++;
-	s->mapped_pages += (r->end - r->start) / PAGE_SIZE;
-	s->generation++;
+	account(s, r, pages_of(r));
 }
 
 void region_remove(struct vm_space *s, struct vm_region *r)
@@ -138,20 +154,26 @@ void region_remove(struct vm_space *s, struct vm_region *r)
 	assert_mutex_held(&s->lock);
 	rb_erase(&s->regions, &r->node);
 	s->nr_regions--;
-	s->mapped_pages -= (r->end - r->start) / PAGE_SIZE;
-	s->generation++;
+	account(s, r, -pages_of(r));
+}
+
+void region_set_prot(struct vm_space *s, struct vm_region *r, unsigned prot)
+{
+	assert_mutex_held(&s->lock);
+	account(s, r, -pages_of(r));
+	r->prot = prot;
+	account(s, r, pages_of(r));
 }
 
 void region_resize(struct vm_space *s, struct vm_region *r, vaddr_t start, vaddr_t end)
 {
 	assert_mutex_held(&s->lock);
-	s->mapped_pages += (end - start) / PAGE_SIZE - (r->end - r->start) / PAGE_SIZE;
+	account(s, r, (int64_t)((end - start) / PAGE_SIZE) - pages_of(r));
 	r->offset += (start - r->start) / PAGE_SIZE;
 	r->start = start;
 	r->end = end;
 	rb_update_path(&s->regions, &r->node);
 	check_neighbours(r);
-	s->generation++;
 }
 
 void region_split(struct vm_space *s, struct vm_region *r, vaddr_t at, struct vm_region *upper)

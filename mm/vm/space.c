@@ -39,7 +39,7 @@ struct vm_space *vm_space_create(void)
 	vm_regions_setup(s);
 	s->mmap_base = VM_MMAP_BASE;
 	s->stack_limit = VM_STACK_LIMIT;
-	s->as_limit = UINT64_MAX;
+	s->as_limit = s->data_limit = UINT64_MAX;
 	return s;
 }
 
@@ -102,12 +102,12 @@ static void destroy(struct vm_space *s)
 static void drop_leaf(vaddr_t va, pte_t *e, void *arg)
 {
 	struct vm_space *s = arg;
-	paddr_t pa = arch_pte_addr(pte_get(e));
+	struct page *p = page_of_phys(arch_pte_addr(pte_get(e)));
 
 	(void)va;
 	pte_set(e, 0);
-	page_put(page_of_phys(pa));
-	s->pages--;
+	space_account(s, p, -1);
+	page_put(p);
 }
 
 /* The pages and regions of a space that has no users. Nothing is invalidated: its ASID is never used again before
@@ -123,7 +123,8 @@ static void drop_contents(struct vm_space *s)
 		r->dead_next = dead;
 		dead = r;
 	}
-	ASSERT(s->pages == 0 && s->mapped_pages == 0 && s->nr_regions == 0);
+	ASSERT(s->pages == 0 && s->anon_pages == 0 && s->mapped_pages == 0 && s->nr_regions == 0);
+	ASSERT(s->data_pages == 0 && s->locked_pages == 0);
 	mutex_unlock(&s->lock);
 	regions_destroy(dead);
 }

@@ -25,8 +25,13 @@ struct page;
 #define VM_SHARED	   BIT(3)
 #define VM_STACK	   BIT(4) /* grows down to its limit */
 #define VM_HEAP		   BIT(5) /* the brk region */
+#define VM_NOWRITE	   BIT(6) /* may not become writable: the file is not open for that */
+#define VM_LOCKED	   BIT(7) /* mlock: counted; brought in at once, and nothing is ever taken out */
 #define VM_FIXED_NOREPLACE BIT(8) /* vm_map only: -EEXIST instead of replacing */
 #define VM_FIXED	   BIT(9) /* vm_map only: at exactly this address, replacing what is there */
+#define VM_DONTFORK	   BIT(10) /* not in copies */
+#define VM_WIPEONFORK	   BIT(11) /* in copies it is fresh */
+#define VM_BACKED	   BIT(12) /* an answer of vm_range_mapped() only */
 
 /* Where a region's pages come from when they are not anonymous: a kernel buffer that lives as long as the image
  * (built-in files mapped in place) or, later, a file's page cache. */
@@ -39,6 +44,9 @@ struct vm_backing {
 	 * May be NULL. With it one fault brings in the neighbours as well. */
 	struct page *(*peek)(struct vm_backing *b, uint64_t index);
 	void (*release)(struct vm_backing *b);
+	struct file *
+		file; /* [init] what /proc/PID/maps names; the backing's user keeps it alive; NULL */
+	const char *name; /* [init] the same for what is no file, as "[vdso]"; NULL */
 };
 
 /* References; the last put calls release. vm_map() takes one of its own per region. */
@@ -69,13 +77,19 @@ struct vm_space {
 	struct pgtable table; /* [lock] */
 	struct asid_ctx asid; /* [atomic] */
 	uint32_t active;      /* [atomic] CPUs with its table in TTBR0 */
-	vaddr_t brk_start, brk;	    /* [lock] */
-	vaddr_t mmap_base;	    /* [lock] hole search goes down from here */
-	unsigned nr_regions;	    /* [lock] at most VM_REGIONS_MAX */
-	uint64_t pages;		    /* [lock] resident */
-	uint64_t mapped_pages;	    /* [lock] sum of regions */
-	uint64_t stack_limit;	    /* [lock] bytes */
-	uint64_t as_limit;	    /* [lock] bytes, RLIMIT_AS */
+	vaddr_t brk_start, brk; /* [lock] */
+	vaddr_t mmap_base;	/* [lock] hole search goes down from here */
+	unsigned map_flags;	/* [lock] VM_LOCKED or 0: every new region has it */
+	unsigned nr_regions;	/* [lock] at most VM_REGIONS_MAX */
+	uint64_t pages;		/* [lock] resident; peak_pages the most there were */
+	uint64_t anon_pages;	/* [lock] those of them that are no file's */
+	uint64_t mapped_pages;	/* [lock] sum of regions; peak_mapped_pages the most there were */
+	uint64_t data_pages;	/* [lock] those of them that are private and writable */
+	uint64_t locked_pages;	/* [lock] those of them that are VM_LOCKED */
+	uint64_t peak_pages, peak_mapped_pages; /* [lock] */
+	uint64_t stack_limit;			/* [lock] bytes, RLIMIT_STACK */
+	uint64_t as_limit;			/* [lock] bytes, RLIMIT_AS */
+	uint64_t data_limit;			/* [lock] bytes, RLIMIT_DATA */
 	struct vm_space *dead_next; /* [self] on the list of spaces whose tables wait to be freed */
 };
 
@@ -103,11 +117,65 @@ void vm_space_activate(struct vm_space *s);
 int vm_map(struct vm_space *s, vaddr_t addr, size_t len, unsigned flags, struct vm_backing *backing,
 	   uint64_t offset_pages, vaddr_t *out) __must_check;
 int vm_unmap(struct vm_space *s, vaddr_t addr, size_t len) __must_check;
+/* Take `clear` from the flags of all regions of the range and add `set`: protection, VM_LOCKED, VM_DONTFORK ... All of
+ * it is mapped, else -ENOMEM and nothing is done; -EACCES: VM_WRITE against VM_NOWRITE. */
+int vm_change(struct vm_space *s, vaddr_t addr, size_t len, unsigned clear,
+	      unsigned set) __must_check;
 int vm_protect(struct vm_space *s, vaddr_t addr, size_t len, unsigned prot) __must_check;
+/* mremap(2) for aligned addresses and lengths above 0: with VM_FIXED to new_addr, which it replaces; else where it is, or
+ * if may_move anywhere. *out is its address now. -EFAULT: not one region; -ENOMEM: no room. */
+int vm_move(struct vm_space *s, vaddr_t addr, size_t old_len, size_t new_len, unsigned flags,
+	    bool may_move, vaddr_t new_addr, vaddr_t *out) __must_check;
 /* Move the break. Returns the break now in force: the old one on failure, as Linux does. */
 vaddr_t vm_brk(struct vm_space *s, vaddr_t brk);
-/* Drop the pages of anonymous memory in the range; they read as zero again. */
+/* Drop the pages in the range: anonymous memory reads as zero again, a file's as the file. -EINVAL: VM_LOCKED;
+ * -ENOMEM: not all of it is mapped. */
 int vm_discard(struct vm_space *s, vaddr_t addr, size_t len) __must_check;
+/* Bring in the pages of a range as their regions allow. 0; -ENOMEM where nothing is mapped or memory is out; -EFAULT
+ * where nobody may look, -EIO, -EINTR. */
+int vm_populate(struct vm_space *s, vaddr_t addr, size_t len) __must_check;
+/* mlock: VM_LOCKED, at most `limit` bytes in all (-ENOMEM), then, if now, vm_populate(). */
+int vm_lock_range(struct vm_space *s, vaddr_t addr, size_t len, uint64_t limit,
+		  bool now) __must_check;
+/* mlockall and munlockall (neither): all that is mapped, and all that will be. */
+int vm_lock_all(struct vm_space *s, bool now, bool future, uint64_t limit) __must_check;
+void vm_set_limits(struct vm_space *s, uint64_t as, uint64_t data, uint64_t stack);
+
+/* --- looking ------------------------------------------------------------------------------------------------------------ */
+
+/* Is all of the range mapped? flags gets the VM_* of all of its regions, and VM_BACKED if one is not anonymous. */
+bool vm_range_mapped(struct vm_space *s, vaddr_t addr, size_t len, unsigned *flags);
+/* mincore: for each page 1 if a touch would find it, else 0. -ENOMEM: not mapped. */
+int vm_resident(struct vm_space *s, vaddr_t addr, unsigned pages, uint8_t *out) __must_check;
+/* What a futex in memory shared with other spaces is known by: the frame behind addr, brought in if need be; 0 if the
+ * mapping is private. -EFAULT. */
+int vm_shared_frame(struct vm_space *s, vaddr_t addr, uint64_t *frame) __must_check;
+
+/* All in pages. */
+struct vm_stats {
+	uint64_t mapped, peak_mapped; /* VmSize, VmPeak */
+	uint64_t resident, peak_resident, anonymous;
+	uint64_t data, stack, text, locked;
+};
+void vm_stats(struct vm_space *s, struct vm_stats *out);
+
+/* One line of /proc/PID/maps. */
+struct vm_region_info {
+	vaddr_t start, end;
+	unsigned prot;	   /* VM_* */
+	uint64_t offset;   /* bytes */
+	struct file *file; /* NULL: none */
+	const char *name;  /* "[heap]", "[stack]", "[vdso]"; NULL: none */
+};
+/* In order. fn is called with the space locked: it may allocate, but not touch user memory, and file is its for the
+ * time of the call. */
+void vm_for_each_region(struct vm_space *s,
+			void (*fn)(const struct vm_region_info *info, void *arg), void *arg);
+
+/* A backing of n pages that the kernel keeps for ever (the vDSO): each space maps it with vm_map(), VM_READ | VM_EXEC |
+ * VM_NOWRITE. The array stays the caller's. Pages of the image, or PAGE_USER ones. NULL: no memory. */
+struct vm_backing *vm_backing_kernel_pages(const char *name, struct page *const *pages,
+					   unsigned n) __must_check;
 
 enum vm_fault_access { VM_FAULT_READ, VM_FAULT_WRITE, VM_FAULT_EXEC };
 /* Bring in the page. 0; -EFAULT no region (SIGSEGV MAPERR); -EACCES protection (SIGSEGV ACCERR); -ENOMEM; -EIO

@@ -6,7 +6,7 @@
 struct check {
 	struct vm_space *s;
 	const struct vm_region *r;
-	uint64_t pages;
+	uint64_t pages, anon;
 };
 
 static void check_leaf(vaddr_t va, pte_t *e, void *arg)
@@ -25,6 +25,7 @@ static void check_leaf(vaddr_t va, pte_t *e, void *arg)
 		ASSERT((c->r->prot & VM_SHARED) || page_is_sole(p));
 	}
 	c->pages++;
+	c->anon += p->flags & PAGE_ANON;
 }
 
 static void count_leaf(vaddr_t va, pte_t *e, void *arg)
@@ -37,7 +38,7 @@ static void count_leaf(vaddr_t va, pte_t *e, void *arg)
 void vm_check(struct vm_space *s)
 {
 	struct check c = { .s = s };
-	uint64_t mapped = 0, regions = 0, all = 0;
+	uint64_t mapped = 0, data = 0, locked = 0, regions = 0, all = 0;
 	vaddr_t end = 0;
 
 	mutex_lock(&s->lock);
@@ -46,13 +47,16 @@ void vm_check(struct vm_space *s)
 		ASSERT(r->start >= end && r->start < r->end && r->end <= USER_MAX);
 		end = r->end;
 		mapped += (r->end - r->start) / PAGE_SIZE;
+		data += vm_is_data(r->prot) ? (r->end - r->start) / PAGE_SIZE : 0;
+		locked += r->prot & VM_LOCKED ? (r->end - r->start) / PAGE_SIZE : 0;
 		regions++;
 		c.r = r;
 		pgtable_walk(&s->table, r->start, r->end, check_leaf, &c);
 	}
 	pgtable_walk(&s->table, 0, USER_MAX, count_leaf, &all);
 	/* I-VM-3 */
-	ASSERT(all == c.pages && all == s->pages);
+	ASSERT(all == c.pages && all == s->pages && c.anon == s->anon_pages);
+	ASSERT(data == s->data_pages && locked == s->locked_pages);
 	ASSERT(mapped == s->mapped_pages && regions == s->nr_regions);
 	mutex_unlock(&s->lock);
 }

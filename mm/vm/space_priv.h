@@ -27,6 +27,32 @@ static inline bool page_is_sole(const struct page *p)
 	return (p->flags & PAGE_ANON) && refcount_read(&p->ref) == 1;
 }
 
+/* One page more (n = 1) or less (-1) has an entry. */
+static inline void space_account(struct vm_space *s, const struct page *p, int n)
+{
+	s->pages += (uint64_t)(int64_t)n;
+	if (p->flags & PAGE_ANON)
+		s->anon_pages += (uint64_t)(int64_t)n;
+	s->peak_pages = MAX(s->peak_pages, s->pages);
+}
+
+/* The page of the backing at va. */
+static inline uint64_t region_index(const struct vm_region *r, vaddr_t va)
+{
+	return r->offset + (va - r->start) / PAGE_SIZE;
+}
+
+/* Does RLIMIT_DATA count it? */
+static inline bool vm_is_data(unsigned prot)
+{
+	return (prot & (VM_WRITE | VM_SHARED | VM_STACK)) == VM_WRITE;
+}
+
+static inline bool range_ok(vaddr_t addr, size_t len)
+{
+	return addr >= USER_MIN && addr < USER_MAX && len <= USER_MAX - addr;
+}
+
 /* --- region.c: the tree ------------------------------------------------------------------------------------------- */
 
 void regions_init(void);
@@ -48,6 +74,7 @@ void region_remove(struct vm_space *s, struct vm_region *r) __requires(s->lock);
 /* Move an end of r without touching a neighbour; the offset follows the start. */
 void region_resize(struct vm_space *s, struct vm_region *r, vaddr_t start, vaddr_t end)
 	__requires(s->lock);
+void region_set_prot(struct vm_space *s, struct vm_region *r, unsigned prot) __requires(s->lock);
 /* Cut r in two at `at`; the upper part is `upper`, made by region_create() and filled in here. */
 void region_split(struct vm_space *s, struct vm_region *r, vaddr_t at, struct vm_region *upper)
 	__requires(s->lock);
@@ -55,6 +82,29 @@ void region_split(struct vm_space *s, struct vm_region *r, vaddr_t at, struct vm
 struct vm_region *region_merge(struct vm_space *s, struct vm_region *r) __requires(s->lock);
 /* The highest hole of len bytes below mmap_base, or 0. */
 vaddr_t region_find_hole(struct vm_space *s, size_t len) __requires(s->lock);
+
+/* --- map.c: ranges of regions --------------------------------------------------------------------------------------- */
+
+/* Empty regions for what cutting ranges out of others can need: SPARE_RANGE for one range. And those cut out, to be
+ * destroyed when the lock is dropped. */
+#define SPARE_RANGE 2
+#define SPARE_MAX   5
+struct spare {
+	struct vm_region *r[SPARE_MAX];
+	unsigned n;
+	struct vm_region *dead;
+};
+int spare_fill(struct spare *sp, unsigned n) __must_check;
+void spare_release(struct spare *sp);
+/* Make start and end borders of regions. */
+void regions_cut(struct vm_space *s, vaddr_t start, vaddr_t end, struct spare *sp)
+	__requires(s->lock);
+void regions_unmap(struct vm_space *s, vaddr_t start, vaddr_t end, struct spare *sp)
+	__requires(s->lock);
+/* Pages of [start, end) that are mapped. */
+uint64_t regions_mapped(struct vm_space *s, vaddr_t start, vaddr_t end) __requires(s->lock);
+/* Would that many pages more, with these flags, break a limit? */
+bool over_limit(struct vm_space *s, uint64_t more_pages, unsigned prot) __requires(s->lock);
 
 /* --- entries ---------------------------------------------------------------------------------------------------------- */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* sources: lib/refcount.c lib/rbtree.c mm/phys/boot.c mm/phys/buddy.c mm/phys/page.c mm/phys/page_check.c mm/phys/slab.c mm/phys/slab_check.c mm/phys/kmalloc.c */
 /* sources: mm/phys/pgtable.c mm/phys/asid.c mm/phys/kstack.c mm/vm/region.c mm/vm/space.c mm/vm/space_check.c mm/vm/map.c mm/vm/fault.c mm/vm/fork.c */
+/* sources: mm/vm/change.c mm/vm/move.c mm/vm/query.c */
 /* sources: mm/vm/user_copy.c tests/kernel/memory_backing.c tests/kernel/kernel_table.c */
 /* sources: tests/host/shim/core.c tests/host/shim/arch.c tests/host/shim/mutex.c tests/host/shim/thread.c */
 /* Address spaces against a byte-a-page model: random map, unmap, protect, brk, discard, writes and reads. */
@@ -120,17 +121,64 @@ size_t arch_zero_user(vaddr_t dst, size_t n)
 #define PAGES 256
 #define BASE  0x10000000UL
 
+static vaddr_t page_va(unsigned i)
+{
+	return BASE + i * PAGE_SIZE;
+}
+
 struct model {
 	bool mapped[PAGES];
 	unsigned prot[PAGES];
 	uint8_t value[PAGES]; /* first and last byte of the page */
 	bool file[PAGES];
+	unsigned index[PAGES]; /* of the file's page, where there is one */
 	uint8_t file_value[PAGES];
 };
 
-static vaddr_t page_va(unsigned i)
+static bool uniform(const struct model *m, unsigned first, unsigned n)
 {
-	return BASE + i * PAGE_SIZE;
+	for (unsigned i = first; i < first + n; i++)
+		if (!m->mapped[i] || m->prot[i] != m->prot[first] || m->file[i] || m->file[first])
+			return false;
+	return true;
+}
+
+/* mremap to a place of its own: whole, or refused with nothing done. */
+static void step_move(struct vm_space *s, struct model *m, unsigned first, unsigned n)
+{
+	unsigned to = (unsigned)test_below(PAGES - n + 1),
+		 new_n = 1 + (unsigned)test_below(PAGES - to);
+	static struct model old;
+	vaddr_t out = 0;
+	int err;
+
+	if (new_n > n && !uniform(m, first, n))
+		new_n = n;
+	err = vm_move(s, page_va(first), n * PAGE_SIZE, new_n * PAGE_SIZE, VM_FIXED, true,
+		      page_va(to), &out);
+	if (to < first + n && first < to + new_n) {
+		CHECK_EQ(err, -EINVAL);
+		return;
+	}
+	if (err) {
+		/* not one region: the file's pages may or may not continue each other */
+		CHECK_EQ(err, -EFAULT);
+		CHECK(!uniform(m, first, MIN(n, new_n)));
+		return;
+	}
+	CHECK_EQ(out, page_va(to));
+	old = *m;
+	for (unsigned i = first; i < first + n; i++)
+		m->mapped[i] = false;
+	for (unsigned i = 0; i < new_n; i++) {
+		bool moved = i < n;
+
+		m->mapped[to + i] = true;
+		m->prot[to + i] = old.prot[first + (moved ? i : 0)];
+		m->value[to + i] = moved ? old.value[first + i] : 0;
+		m->file[to + i] = moved && old.file[first + i];
+		m->index[to + i] = moved ? old.index[first + i] : 0;
+	}
 }
 
 static void check_page(struct vm_space *s, const struct model *m, unsigned i)
@@ -172,7 +220,7 @@ static void step(struct vm_space *s, struct model *m)
 		n = MIN(n, 1 + (unsigned)test_below(8));
 	for (unsigned i = first; i < first + n; i++)
 		whole &= m->mapped[i];
-	switch (test_below(6)) {
+	switch (test_below(8)) {
 	case 0:
 		CHECK_EQ(vm_map(s, page_va(first), n * PAGE_SIZE, prot | VM_FIXED,
 				from_file ? file : NULL, first, &out),
@@ -182,6 +230,7 @@ static void step(struct vm_space *s, struct model *m)
 			m->mapped[i] = true;
 			m->prot[i] = prot;
 			m->file[i] = from_file;
+			m->index[i] = i;
 			m->value[i] = from_file ? m->file_value[i] : 0;
 		}
 		break;
@@ -199,7 +248,10 @@ static void step(struct vm_space *s, struct model *m)
 		CHECK_EQ(vm_discard(s, page_va(first), n * PAGE_SIZE), whole ? 0 : -ENOMEM);
 		for (unsigned i = first; i < first + n; i++)
 			if (m->mapped[i])
-				m->value[i] = m->file[i] ? m->file_value[i] : 0;
+				m->value[i] = m->file[i] ? m->file_value[m->index[i]] : 0;
+		break;
+	case 4:
+		step_move(s, m, first, MIN(n, 40u));
 		break;
 	default:
 		for (unsigned i = first; i < first + MIN(n, 4u); i++) {
@@ -472,6 +524,194 @@ TEST(bad_arguments)
 	s->as_limit = 3 * PAGE_SIZE;
 	CHECK_EQ(vm_map(s, 0, 3 * PAGE_SIZE, rw, NULL, 0, &out), -ENOMEM);
 	CHECK_EQ(vm_map(s, 0, 2 * PAGE_SIZE, rw, NULL, 0, &out), 0);
+}
+
+/* mremap(2)'s answers, those of linux-abi 4.4 among them: -ENOMEM where it is mapped and cannot grow, another errno where
+ * it is not. */
+TEST(move_answers)
+{
+	struct vm_space *s = boot(32 * MIB);
+	vaddr_t at = 0x10000000, out = 0, other;
+	char c = 'x';
+
+	CHECK_EQ(vm_map(s, at, 4 * PAGE_SIZE, VM_READ | VM_WRITE | VM_FIXED, NULL, 0, &out), 0);
+	CHECK_EQ(vm_map(s, at + 4 * PAGE_SIZE, PAGE_SIZE, VM_READ | VM_FIXED, NULL, 0, &out), 0);
+	out = 0;
+	CHECK_EQ(vm_move(s, at, PAGE_SIZE, 2 * PAGE_SIZE, 0, false, 0, &out), -ENOMEM);
+	CHECK_EQ(vm_move(s, at - PAGE_SIZE, PAGE_SIZE, 2 * PAGE_SIZE, 0, false, 0, &out), -EFAULT);
+	CHECK_EQ(vm_move(s, at, 4 * PAGE_SIZE, 5 * PAGE_SIZE, 0, false, 0, &out), -ENOMEM);
+	CHECK_EQ(vm_move(s, at, 5 * PAGE_SIZE, 6 * PAGE_SIZE, 0, true, 0, &out), -EFAULT);
+	CHECK_EQ(vm_move(s, at, PAGE_SIZE, PAGE_SIZE, VM_FIXED, true, at, &out), -EINVAL);
+	CHECK_EQ(out, 0);
+	/* in place, at the end of all */
+	CHECK_EQ(vm_move(s, at + 4 * PAGE_SIZE, PAGE_SIZE, 9 * PAGE_SIZE, 0, false, 0, &out), 0);
+	CHECK_EQ(out, at + 4 * PAGE_SIZE);
+	CHECK_EQ(s->mapped_pages, 13);
+	CHECK_EQ(vm_move(s, out, 9 * PAGE_SIZE, PAGE_SIZE, 0, false, 0, &out), 0);
+	CHECK_EQ(s->mapped_pages, 5);
+	/* elsewhere, with what it holds */
+	CHECK_EQ(vm_write(s, at + 3 * PAGE_SIZE, &c, 1), 0);
+	CHECK_EQ(vm_move(s, at, 4 * PAGE_SIZE, 8 * PAGE_SIZE, 0, true, 0, &other), 0);
+	CHECK(other != at);
+	CHECK_EQ(vm_read(s, at, &c, 1), -EFAULT);
+	c = 0;
+	CHECK_EQ(vm_read(s, other + 3 * PAGE_SIZE, &c, 1), 0);
+	CHECK_EQ(c, 'x');
+	CHECK_EQ(s->pages, 1);
+	vm_check(s);
+	s->as_limit = 12 * PAGE_SIZE;
+	CHECK_EQ(vm_move(s, other, 8 * PAGE_SIZE, 12 * PAGE_SIZE, 0, true, 0, &out), -ENOMEM);
+	s->as_limit = UINT64_MAX;
+	for (uint64_t n = 1, err = 1; err; n++) {
+		alloc_fail_after(n);
+		err = (uint64_t)(int64_t)vm_move(s, other, 8 * PAGE_SIZE, 8 * PAGE_SIZE, VM_FIXED,
+						 true, 0x4000000000, &out);
+		alloc_fail_after(0);
+		CHECK(n < 50);
+		vm_check(s);
+		CHECK_EQ(vm_read(s, (err ? other : out) + 3 * PAGE_SIZE, &c, 1), 0);
+		CHECK_EQ(c, 'x');
+	}
+}
+
+/* What mlock, madvise and the limits say, and what is counted. */
+TEST(flags_and_limits)
+{
+	struct vm_space *s = boot(32 * MIB), *copy;
+	unsigned rw = VM_READ | VM_WRITE, flags;
+	uint8_t seen[4];
+	struct vm_stats st;
+	vaddr_t at, out;
+	char c = 'x';
+
+	CHECK_EQ(vm_map(s, 0, 4 * PAGE_SIZE, rw, NULL, 0, &at), 0);
+	CHECK_EQ(vm_write(s, at + PAGE_SIZE, &c, 1), 0);
+	CHECK_EQ(vm_resident(s, at, 4, seen), 0);
+	CHECK(!seen[0] && seen[1] && !seen[2] && !seen[3]);
+	CHECK_EQ(vm_resident(s, at, 5, seen), -ENOMEM);
+	/* all or nothing */
+	CHECK_EQ(vm_lock_range(s, at + 1, 3 * PAGE_SIZE, 3 * PAGE_SIZE, true), -ENOMEM);
+	CHECK_EQ(vm_lock_range(s, at, 2 * PAGE_SIZE, 2 * PAGE_SIZE, true), 0);
+	CHECK_EQ(vm_lock_range(s, at, 2 * PAGE_SIZE, 2 * PAGE_SIZE, true), 0);
+	CHECK_EQ(vm_lock_range(s, at + 3 * PAGE_SIZE, 2 * PAGE_SIZE, MIB, true), -ENOMEM);
+	CHECK_EQ(s->locked_pages, 2);
+	CHECK_EQ(s->pages, 2);
+	CHECK_EQ(vm_discard(s, at, 2 * PAGE_SIZE), -EINVAL);
+	copy = forked(s);
+	CHECK_EQ(copy->locked_pages, 0);
+	vm_space_put(copy);
+	CHECK_EQ(vm_change(s, at, 4 * PAGE_SIZE, VM_LOCKED, 0), 0);
+	CHECK_EQ(s->locked_pages, 0);
+	CHECK_EQ(s->nr_regions, 1);
+	CHECK_EQ(vm_lock_all(s, true, true, MIB), 0);
+	CHECK_EQ(s->pages, 4);
+	CHECK_EQ(vm_map(s, 0, PAGE_SIZE, rw, NULL, 0, &out), 0);
+	CHECK_EQ(s->locked_pages, 5);
+	CHECK_EQ(vm_lock_all(s, false, false, 0), 0);
+	CHECK_EQ(s->locked_pages, 0);
+	CHECK_EQ(vm_unmap(s, out, PAGE_SIZE), 0);
+	/* in copies: not at all, or fresh */
+	CHECK_EQ(vm_change(s, at, PAGE_SIZE, 0, VM_DONTFORK), 0);
+	CHECK_EQ(vm_change(s, at + PAGE_SIZE, PAGE_SIZE, 0, VM_WIPEONFORK), 0);
+	CHECK_EQ(vm_space_fork(s, &copy), 0);
+	CHECK_EQ(vm_read(copy, at, &c, 1), -EFAULT);
+	CHECK_EQ(vm_read(copy, at + PAGE_SIZE, &c, 1), 0);
+	CHECK_EQ(c, 0);
+	vm_check(copy);
+	vm_space_put(copy);
+	/* RLIMIT_DATA is about what is private and writable */
+	vm_set_limits(s, UINT64_MAX, 5 * PAGE_SIZE, MIB);
+	CHECK_EQ(vm_map(s, 0, 9 * PAGE_SIZE, VM_READ, NULL, 0, &out), 0);
+	CHECK_EQ(vm_protect(s, out, 2 * PAGE_SIZE, rw), -ENOMEM);
+	CHECK_EQ(vm_protect(s, out, PAGE_SIZE, rw), 0);
+	CHECK_EQ(vm_map(s, 0, PAGE_SIZE, rw, NULL, 0, &at), -ENOMEM);
+	/* a file that is not open for writing */
+	CHECK_EQ(vm_map(s, 0, PAGE_SIZE, VM_READ | VM_SHARED | VM_NOWRITE, NULL, 0, &at), 0);
+	CHECK_EQ(vm_protect(s, at, PAGE_SIZE, rw), -EACCES);
+	CHECK(vm_range_mapped(s, at, PAGE_SIZE, &flags) && (flags & VM_NOWRITE));
+	CHECK(!vm_range_mapped(s, at - PAGE_SIZE, 100 * PAGE_SIZE, &flags));
+	vm_stats(s, &st);
+	CHECK_EQ(st.mapped, 14);
+	CHECK_EQ(st.peak_mapped, 14);
+	CHECK_EQ(st.data, 5);
+	CHECK_EQ(st.resident, 4);
+	CHECK_EQ(st.anonymous, 4);
+	CHECK_EQ(st.peak_resident, 4);
+	vm_check(s);
+}
+
+/* Pages of a file mapped shared are the same on both sides of a fork, and no copy of them is ever made. */
+TEST(shared_pages_stay_shared)
+{
+	struct vm_space *s = boot(32 * MIB), *copy;
+	struct vm_backing *b = vm_backing_memory_create(reserved_bytes, 4 * PAGE_SIZE);
+	uint64_t before, frame = 0, frame2 = 1;
+	vaddr_t at, private;
+	char c = 'x';
+
+	CHECK_EQ(vm_map(s, 0, 4 * PAGE_SIZE, VM_READ | VM_WRITE | VM_SHARED, b, 0, &at), 0);
+	CHECK_EQ(vm_map(s, 0, PAGE_SIZE, VM_READ | VM_WRITE, NULL, 0, &private), 0);
+	CHECK_EQ(vm_write(s, at, &c, 1), 0);
+	copy = forked(s);
+	before = free_pages();
+	c = 'y';
+	CHECK_EQ(vm_write(copy, at, &c, 1), 0);
+	CHECK_EQ(vm_read(s, at, &c, 1), 0);
+	CHECK_EQ(c, 'y');
+	CHECK_EQ(vm_write(s, at + PAGE_SIZE, &c, 1), 0);
+	c = 0;
+	CHECK_EQ(vm_read(copy, at + PAGE_SIZE, &c, 1), 0);
+	CHECK_EQ(c, 'y');
+	CHECK_EQ(reserved_bytes[PAGE_SIZE], 'y');
+	CHECK_EQ(s->anon_pages, 0);
+	CHECK_EQ(free_pages(), before);
+	/* a futex there has one name */
+	CHECK_EQ(vm_shared_frame(s, at + 2 * PAGE_SIZE + 8, &frame), 0);
+	CHECK_EQ(vm_shared_frame(copy, at + 2 * PAGE_SIZE, &frame2), 0);
+	CHECK(frame != 0);
+	CHECK_EQ(frame, frame2);
+	CHECK_EQ(vm_shared_frame(s, private, &frame), 0);
+	CHECK_EQ(frame, 0);
+	CHECK_EQ(vm_shared_frame(s, 0x1000, &frame), -EFAULT);
+	vm_check(s);
+	vm_check(copy);
+	vm_space_put(copy);
+	CHECK_EQ(vm_unmap(s, at, 4 * PAGE_SIZE), 0);
+	vm_backing_put(b);
+}
+
+/* What the vDSO is: pages of the kernel's that nobody can write to, named in the list. */
+static void find_vdso(const struct vm_region_info *info, void *arg)
+{
+	if (info->name && strcmp(info->name, "[vdso]") == 0)
+		*(vaddr_t *)arg = info->start;
+}
+
+TEST(kernel_pages)
+{
+	struct vm_space *s = boot(32 * MIB), *copy;
+	struct page *pages[2] = { page_alloc(0, ALLOC_ZERO), page_alloc(0, ALLOC_ZERO) };
+	struct vm_backing *b = vm_backing_kernel_pages("[vdso]", pages, 2);
+	vaddr_t at, found = 0;
+	char c = 'v';
+
+	for (unsigned i = 0; i < 2; i++)
+		page_set_owner(pages[i], PAGE_USER);
+	*(char *)page_addr(pages[1]) = 'v';
+	CHECK_EQ(vm_map(s, 0, 2 * PAGE_SIZE, VM_READ | VM_EXEC | VM_NOWRITE, b, 0, &at), 0);
+	copy = forked(s);
+	CHECK_EQ(vm_fault(copy, at, VM_FAULT_EXEC), 0);
+	CHECK_EQ(vm_read(copy, at + PAGE_SIZE, &c, 1), 0);
+	CHECK_EQ(c, 'v');
+	CHECK_EQ(vm_write(s, at, &c, 1), -EFAULT);
+	CHECK_EQ(vm_protect(s, at, PAGE_SIZE, VM_READ | VM_WRITE), -EACCES);
+	vm_for_each_region(copy, find_vdso, &found);
+	CHECK_EQ(found, at);
+	vm_check(copy);
+	vm_space_put(copy);
+	CHECK_EQ(vm_unmap(s, at, 2 * PAGE_SIZE), 0);
+	vm_backing_put(b);
+	CHECK_EQ(refcount_read(&pages[1]->ref), 1);
 }
 
 TEST(break_moves)

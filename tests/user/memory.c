@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* brk, mmap, munmap, mprotect, madvise: contents, zeros, limits, errors. */
+/* brk, mmap, munmap, mprotect, mremap, madvise, msync, mincore, mlock: contents, zeros, limits, errors. */
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "tests/user/check.h"
@@ -124,8 +127,153 @@ static void shuffle(void)
 	}
 }
 
+/* Two mappings of one file, and write(2) and read(2) on it, see the same bytes; a private one has its own. */
+static void files(void)
+{
+	int fd = open("/tmp/memory-test", O_RDWR | O_CREAT | O_TRUNC, 0600), ro;
+	char *a, *b, *c, byte;
+
+	CHECK(fd >= 0 && unlink("/tmp/memory-test") == 0);
+	CHECK(ftruncate(fd, 3 * PAGE) == 0);
+	a = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	b = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, PAGE);
+	c = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	CHECK(a != MAP_FAILED && b != MAP_FAILED && c != MAP_FAILED);
+	CHECK(a[PAGE] == 0 && c[PAGE] == 0);
+	a[PAGE] = 'a';
+	CHECK(b[0] == 'a' && c[PAGE] == 'a');
+	c[PAGE] = 'c';
+	b[0] = 'b';
+	CHECK(a[PAGE] == 'b' && c[PAGE] == 'c');
+	CHECK(pread(fd, &byte, 1, PAGE) == 1 && byte == 'b');
+	CHECK(pwrite(fd, "w", 1, 2 * PAGE) == 1 && a[2 * PAGE] == 'w' && b[PAGE] == 'w');
+	/* a read into the very page it is read from */
+	CHECK(pread(fd, a + PAGE, 2 * PAGE, PAGE) == 2 * PAGE && a[PAGE] == 'b');
+	CHECK(msync(a, 3 * PAGE, MS_SYNC) == 0 && msync(a, PAGE, MS_ASYNC) == 0);
+	CHECK(msync(a, 3 * PAGE, MS_INVALIDATE) == 0);
+	CHECK_ERRNO(msync(a, PAGE, MS_SYNC | MS_ASYNC), EINVAL);
+	CHECK_ERRNO(msync(a + 1, PAGE, MS_SYNC), EINVAL);
+	CHECK(close(fd) == 0);
+	CHECK(a[PAGE] == 'b');
+	CHECK(munmap(a, 3 * PAGE) == 0 && b[0] == 'b');
+	CHECK(munmap(b, 2 * PAGE) == 0 && munmap(c, 3 * PAGE) == 0);
+	CHECK_ERRNO(msync(a, PAGE, MS_SYNC), ENOMEM);
+
+	ro = open("/tests/memory", O_RDONLY);
+	CHECK(ro >= 0);
+	CHECK_ERRNO((long)mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, ro, 0), EACCES);
+	CHECK_ERRNO((long)mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, ro, 1), EINVAL);
+	a = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, ro, 0);
+	CHECK(a != MAP_FAILED && a[1] == 'E');
+	CHECK_ERRNO(mprotect(a, PAGE, PROT_READ | PROT_WRITE), EACCES);
+	b = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, ro, 0);
+	CHECK(b != MAP_FAILED);
+	b[1] = 'x';
+	CHECK(a[1] == 'E');
+	CHECK(munmap(a, PAGE) == 0 && munmap(b, PAGE) == 0 && close(ro) == 0);
+	ro = open("/dev/null", O_RDWR);
+	CHECK_ERRNO((long)mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, ro, 0), ENODEV);
+	CHECK(close(ro) == 0);
+}
+
+static void remaps(void)
+{
+	int rw = PROT_READ | PROT_WRITE;
+	char *m = map(8 * PAGE, rw), *n;
+
+	for (int i = 0; i < 8; i++)
+		m[i * PAGE] = (char)(i + 1);
+	CHECK(mremap(m, 8 * PAGE, 4 * PAGE, 0) == m);
+	CHECK_ERRNO(mprotect(m + 4 * PAGE, PAGE, PROT_READ), ENOMEM);
+	CHECK(mremap(m, 4 * PAGE, 8 * PAGE, 0) == m);
+	CHECK(m[3 * PAGE] == 4 && m[4 * PAGE] == 0);
+	CHECK_ERRNO((long)mremap(m, PAGE, 2 * PAGE, 0), ENOMEM);
+	n = mremap(m, 2 * PAGE, 3 * PAGE, MREMAP_MAYMOVE);
+	CHECK(n != MAP_FAILED && n != m && n[0] == 1 && n[PAGE] == 2 && n[2 * PAGE] == 0);
+	CHECK_ERRNO((long)mremap(m, PAGE, 2 * PAGE, 0), EFAULT);
+	CHECK(mremap(n, 3 * PAGE, 3 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, m + 4 * PAGE) ==
+	      m + 4 * PAGE);
+	CHECK(m[4 * PAGE] == 1 && m[5 * PAGE] == 2 && m[3 * PAGE] == 4);
+	CHECK_ERRNO((long)mremap(m + 1, PAGE, PAGE, 0), EINVAL);
+	CHECK_ERRNO((long)mremap(m, PAGE, 0, 0), EINVAL);
+	CHECK_ERRNO((long)mremap(m, PAGE, PAGE, 64), EINVAL);
+	CHECK_ERRNO((long)mremap(m, PAGE, PAGE, MREMAP_FIXED, m), EINVAL);
+	CHECK(munmap(m, 8 * PAGE) == 0);
+}
+
+/* musl's look for the end of the main thread's stack must end (linux-abi 4.4). */
+static void stack_probe(void)
+{
+	pthread_attr_t attr;
+	size_t size;
+	void *at;
+
+	CHECK(pthread_getattr_np(pthread_self(), &attr) == 0);
+	CHECK(pthread_attr_getstack(&attr, &at, &size) == 0);
+	CHECK((char *)&attr > (char *)at && (char *)&attr < (char *)at + size);
+}
+
+static void advice(void)
+{
+	char *m = map(4 * PAGE, PROT_READ | PROT_WRITE);
+	unsigned char seen[4];
+
+	m[PAGE] = 1;
+	CHECK(mincore(m, 4 * PAGE, seen) == 0);
+	CHECK(seen[0] == 0 && seen[1] == 1 && seen[2] == 0);
+	CHECK_ERRNO(mincore(m + 1, PAGE, seen), EINVAL);
+	CHECK_ERRNO(mincore(m, PAGE, (void *)8), EFAULT);
+	CHECK(madvise(m, 4 * PAGE, MADV_WILLNEED) == 0 && madvise(m, 0, MADV_NORMAL) == 0);
+	CHECK_ERRNO(madvise(m, PAGE, 77), EINVAL);
+	CHECK_ERRNO(madvise(m + 1, PAGE, MADV_DONTNEED), EINVAL);
+	CHECK(mlock(m, 2 * PAGE) == 0);
+	CHECK(mincore(m, 2 * PAGE, seen) == 0 && seen[0] == 1 && seen[1] == 1);
+	CHECK_ERRNO(madvise(m, PAGE, MADV_DONTNEED), EINVAL);
+	CHECK_ERRNO(msync(m, PAGE, MS_INVALIDATE), EBUSY);
+	CHECK(munlock(m, 2 * PAGE) == 0 && madvise(m, 2 * PAGE, MADV_DONTNEED) == 0);
+	CHECK(m[PAGE] == 0);
+	CHECK(mlockall(MCL_CURRENT | MCL_FUTURE) == 0 && munlockall() == 0);
+	CHECK_ERRNO(mlockall(0), EINVAL);
+	CHECK(munmap(m + PAGE, PAGE) == 0);
+	CHECK_ERRNO(madvise(m, 3 * PAGE, MADV_DONTNEED), ENOMEM);
+	CHECK_ERRNO(mlock(m, 3 * PAGE), ENOMEM);
+	CHECK_ERRNO(munlock(m, 3 * PAGE), ENOMEM);
+	CHECK_ERRNO(mincore(m, 3 * PAGE, seen), ENOMEM);
+	CHECK(munmap(m, 4 * PAGE) == 0);
+	m = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
+		 -1, 0);
+	CHECK(m != MAP_FAILED && mincore(m, 4 * PAGE, seen) == 0 && seen[3] == 1);
+	CHECK(munmap(m, 4 * PAGE) == 0);
+	m = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(m != MAP_FAILED && m[PAGE] == 0);
+	m[PAGE] = 7;
+	/* shared memory keeps what it has */
+	CHECK(madvise(m, 2 * PAGE, MADV_DONTNEED) == 0 && m[PAGE] == 7);
+	CHECK_ERRNO(madvise(m, PAGE, MADV_FREE), EINVAL);
+	CHECK(munmap(m, 2 * PAGE) == 0);
+}
+
+static void limits(void)
+{
+	struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY }, some = { 64 << 20, RLIM_INFINITY };
+	int rw = PROT_READ | PROT_WRITE, anon = MAP_PRIVATE | MAP_ANONYMOUS;
+
+	CHECK(setrlimit(RLIMIT_AS, &some) == 0);
+	CHECK_ERRNO((long)mmap(NULL, 65 << 20, PROT_NONE, anon, -1, 0), ENOMEM);
+	CHECK(setrlimit(RLIMIT_AS, &none) == 0 && setrlimit(RLIMIT_DATA, &some) == 0);
+	CHECK_ERRNO((long)mmap(NULL, 65 << 20, rw, anon, -1, 0), ENOMEM);
+	CHECK(munmap(mmap(NULL, 65 << 20, PROT_READ, anon, -1, 0), 65 << 20) == 0);
+	CHECK(break_at(break_at(0) + (65 << 20)) == break_at(0));
+	CHECK(setrlimit(RLIMIT_DATA, &none) == 0);
+}
+
 int main(void)
 {
+	files();
+	remaps();
+	stack_probe();
+	advice();
+	limits();
 	breaks();
 	maps();
 	errors();
