@@ -189,7 +189,8 @@ static struct page *own_page(struct inode *i, uint64_t number)
 		return p;
 	/* Several writers may pass the limit by a page each. It is not for the ends of built-in programs: those must start
 	 * when files have taken their share. */
-	p = n > 0 || tmpfs_pages() < page_limit ? page_alloc(0, ALLOC_ZERO) : NULL;
+	p = n > 0 || tmpfs_pages() < page_limit ? page_alloc(0, ALLOC_ZERO | (n ? 0 : ALLOC_USER))
+						: NULL;
 	if (!p)
 		return NULL;
 	page_set_owner(p, PAGE_USER);

@@ -5,6 +5,7 @@
 #include "fs/fdtable.h"
 #include "kernel/context.h"
 #include "kernel/futex.h"
+#include "kernel/oom.h"
 #include "kernel/proc/lifecycle.h"
 #include "mm/vm/space.h"
 
@@ -48,6 +49,7 @@ void process_release(struct process *p)
 		file_put(b.exe);
 	if (b.space)
 		vm_space_put(b.space);
+	oom_process_gone(p);
 }
 
 /* A session leader takes its terminal with it. */

@@ -5,6 +5,7 @@
 #include "kernel/core/log.h"
 #include "kernel/core/panic.h"
 #include "kernel/exit.h"
+#include "kernel/oom.h"
 #include "kernel/proc/process.h"
 #include "kernel/syscall.h"
 #include "lib/errno.h"
@@ -12,6 +13,8 @@
 
 #define PSTATE_I  BIT(7)
 #define INSN_SIZE 4
+/* How long a user copy waits for somebody's end before it is -EFAULT. */
+#define OOM_WAIT_IN_COPY NS_PER_S
 
 /* End the process for a fault of its own making. */
 static void fault_kill(const struct trap_frame *f, int sig, uint64_t addr)
@@ -26,22 +29,21 @@ static void fault_kill(const struct trap_frame *f, int sig, uint64_t addr)
 static void user_abort(struct trap_frame *f, uint64_t addr, enum vm_fault_access access,
 		       enum abort_kind kind)
 {
-	struct process *p = current_process();
 	int err;
 
 	if (kind == ABORT_ALIGNMENT || kind == ABORT_OTHER) {
 		fault_kill(f, SIG_BUS, addr);
 		return;
 	}
-	atomic_add_relaxed(&p->min_faults, 1);
+	atomic_add_relaxed(&current_process()->min_faults, 1);
 	err = vm_fault(current_thread()->space, addr, access);
 	switch (err) {
 	case 0:
 	case -EINTR:
 		return;
 	case -ENOMEM:
-		log_warn("proc: %s[%d]: killed: out of memory", p->name, p->pid);
-		signal_group_exit(p, SIG_KILL);
+		/* then the program tries again, or ends */
+		err = oom_wait(DEADLINE_NEVER);
 		return;
 	case -EIO:
 		fault_kill(f, SIG_BUS, addr);
@@ -94,7 +96,9 @@ void trap_sync_user(struct trap_frame *f, uint64_t esr, uint64_t far)
 bool trap_sync_kernel(struct trap_frame *f, uint64_t esr, uint64_t far)
 {
 	enum abort_kind kind = esr_abort_kind(esr);
+	enum vm_fault_access access = esr_abort_is_write(esr) ? VM_FAULT_WRITE : VM_FAULT_READ;
 	struct vm_space *space = vm_current();
+	int err;
 
 	if (esr_class(esr) != ESR_DATA_ABORT_KERNEL || far >= USER_MAX || !space ||
 	    current_base()->nofault)
@@ -103,7 +107,11 @@ bool trap_sync_kernel(struct trap_frame *f, uint64_t esr, uint64_t far)
 		return false;
 	if (kind != ABORT_TRANSLATION && kind != ABORT_PERMISSION && kind != ABORT_ACCESS_FLAG)
 		return false;
-	return vm_fault(space, far, esr_abort_is_write(esr) ? VM_FAULT_WRITE : VM_FAULT_READ) == 0;
+	do {
+		err = vm_fault(space, far, access);
+		/* the copy's caller may hold a lock that the victim waits for */
+	} while (err == -ENOMEM && oom_wait(clock_now_ns() + OOM_WAIT_IN_COPY) == 0);
+	return err == 0;
 }
 
 /* Before each return to user mode. irqs on at entry; off at exit, with nothing left to do: what arrives later

@@ -98,7 +98,8 @@ struct process {
 	struct file *exe;			/* [PIDTAB] */
 	struct vfork_wait
 		*vfork;	   /* [atomic] kernel/context.h: taken once, by exec or exit; a reference */
-	uint64_t start_ns; /* [init] */
+	uint64_t start_ns;   /* [init] */
+	uint32_t oom_victim; /* [atomic] chosen by kernel/oom.c and not yet gone */
 	uint64_t min_faults; /* [atomic] */
 };
 

@@ -26,6 +26,7 @@ static unsigned nr_ranges;
 static uint64_t total_pages; /* [init] */
 static unsigned
 	cache_high; /* [init] a CPU keeps at most this many, and moves half of it at a time */
+static uint64_t user_reserve; /* [init] pages of the buddy's that programs do not get */
 static struct list_head shrinkers = LIST_HEAD_INIT(shrinkers); /* [PAGES] only ever added to */
 
 /* --- addresses ---------------------------------------------------------------------------------------------- */
@@ -169,6 +170,7 @@ static void caches_init(void)
 {
 	struct cpu *c;
 
+	user_reserve = total_pages / 64;
 	cache_high = (unsigned)MIN(MAX(total_pages / (cpu_count() * 64), 4UL), 64UL);
 	for_each_cpu (c) {
 		struct page_cache *pc = per_cpu_ptr(page_cache, c);
@@ -393,6 +395,12 @@ static size_t run_shrinkers(size_t want)
 	return freed;
 }
 
+/* Programs leave the last pages to the kernel, which needs some to end them. */
+static bool may_take(unsigned flags)
+{
+	return !(flags & ALLOC_USER) || READ_ONCE(buddy.nr_free) > user_reserve;
+}
+
 /* Memory is short: other CPUs' caches first, then what the floors above can spare, as long as that helps. */
 static struct page *take_slow(unsigned order, unsigned flags)
 {
@@ -402,7 +410,7 @@ static struct page *take_slow(unsigned order, unsigned flags)
 	do {
 		freed = may_reclaim(flags) ? run_shrinkers(1UL << order) : 0;
 		pages_drain_caches();
-		p = take_block(order);
+		p = may_take(flags) ? take_block(order) : NULL;
 	} while (!p && freed > 0);
 	return p;
 }
@@ -414,7 +422,7 @@ struct page *page_alloc(unsigned order, unsigned flags)
 	if (alloc_should_fail())
 		return NULL;
 
-	struct page *p = take_block(order);
+	struct page *p = may_take(flags) ? take_block(order) : NULL;
 
 	if (!p)
 		p = take_slow(order, flags);

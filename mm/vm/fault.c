@@ -34,7 +34,7 @@ static void copy_page(struct page *to, const struct page *from)
 
 static struct page *alloc_anonymous(unsigned flags)
 {
-	struct page *p = page_alloc(0, flags);
+	struct page *p = page_alloc(0, flags | ALLOC_USER);
 
 	if (!p)
 		return NULL;
@@ -298,29 +298,6 @@ int vm_populate(struct vm_space *s, vaddr_t addr, size_t len)
 			err = -EINTR;
 	}
 	return err;
-}
-
-int vm_shared_frame(struct vm_space *s, vaddr_t addr, uint64_t *frame)
-{
-	vaddr_t va = ALIGN_DOWN(addr, PAGE_SIZE);
-	struct vm_region *r;
-	pte_t *e;
-	int err;
-
-	might_sleep();
-	mutex_lock(&s->lock);
-	do {
-		err = find_region(s, va, VM_FAULT_READ, &r);
-		if (!err && (r->prot & VM_SHARED))
-			err = fault_locked(s, va, VM_FAULT_READ);
-	} while (err == FAULT_AGAIN);
-	if (!err) {
-		r = region_find(s, va);
-		e = r && (r->prot & VM_SHARED) ? pgtable_leaf(&s->table, va, false) : NULL;
-		*frame = e ? arch_pte_addr(pte_get(e)).pa >> PAGE_SHIFT : 0;
-	}
-	mutex_unlock(&s->lock);
-	return err ? -EFAULT : 0;
 }
 
 /* --- by page, for any space ----------------------------------------------------------------------------------------------- */

@@ -147,10 +147,6 @@ void vm_set_limits(struct vm_space *s, uint64_t as, uint64_t data, uint64_t stac
 bool vm_range_mapped(struct vm_space *s, vaddr_t addr, size_t len, unsigned *flags);
 /* mincore: for each page 1 if a touch would find it, else 0. -ENOMEM: not mapped. */
 int vm_resident(struct vm_space *s, vaddr_t addr, unsigned pages, uint8_t *out) __must_check;
-/* What a futex in memory shared with other spaces is known by: the frame behind addr, brought in if need be; 0 if the
- * mapping is private. -EFAULT. */
-int vm_shared_frame(struct vm_space *s, vaddr_t addr, uint64_t *frame) __must_check;
-
 /* All in pages. */
 struct vm_stats {
 	uint64_t mapped, peak_mapped; /* VmSize, VmPeak */

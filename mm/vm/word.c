@@ -54,13 +54,14 @@ int vm_word_update(struct vm_space *s, vaddr_t addr, void (*fn)(uint32_t *word, 
 	do {
 		mutex_lock(&s->lock);
 		p = page_in_table(s, addr, true);
-		if (p)
+		if (p) {
 			fn((uint32_t *)((char *)page_addr(p) + (addr & (PAGE_SIZE - 1))), arg);
+			/* while we hold the lock: a page of ours alone is to look so */
+			page_put(p);
+		}
 		mutex_unlock(&s->lock);
 		if (!p)
 			err = vm_fault(s, addr, VM_FAULT_WRITE);
 	} while (!p && !err);
-	if (p)
-		page_put(p);
 	return err ? -EFAULT : 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* sources: lib/refcount.c lib/rbtree.c mm/phys/boot.c mm/phys/buddy.c mm/phys/page.c mm/phys/page_check.c mm/phys/slab.c mm/phys/slab_check.c mm/phys/kmalloc.c */
 /* sources: mm/phys/pgtable.c mm/phys/asid.c mm/phys/kstack.c mm/vm/region.c mm/vm/space.c mm/vm/space_check.c mm/vm/map.c mm/vm/fault.c mm/vm/fork.c */
-/* sources: mm/vm/change.c mm/vm/move.c mm/vm/query.c */
+/* sources: mm/vm/change.c mm/vm/move.c mm/vm/query.c mm/vm/word.c */
 /* sources: mm/vm/user_copy.c tests/kernel/memory_backing.c tests/kernel/kernel_table.c */
 /* sources: tests/host/shim/core.c tests/host/shim/arch.c tests/host/shim/mutex.c tests/host/shim/thread.c */
 /* Address spaces against a byte-a-page model: random map, unmap, protect, brk, discard, writes and reads. */
@@ -645,7 +645,8 @@ TEST(shared_pages_stay_shared)
 {
 	struct vm_space *s = boot(32 * MIB), *copy;
 	struct vm_backing *b = vm_backing_memory_create(reserved_bytes, 4 * PAGE_SIZE);
-	uint64_t before, frame = 0, frame2 = 1;
+	struct page *page = NULL, *page2 = NULL;
+	uint64_t before;
 	vaddr_t at, private;
 	char c = 'x';
 
@@ -666,13 +667,14 @@ TEST(shared_pages_stay_shared)
 	CHECK_EQ(s->anon_pages, 0);
 	CHECK_EQ(free_pages(), before);
 	/* a futex there has one name */
-	CHECK_EQ(vm_shared_frame(s, at + 2 * PAGE_SIZE + 8, &frame), 0);
-	CHECK_EQ(vm_shared_frame(copy, at + 2 * PAGE_SIZE, &frame2), 0);
-	CHECK(frame != 0);
-	CHECK_EQ(frame, frame2);
-	CHECK_EQ(vm_shared_frame(s, private, &frame), 0);
-	CHECK_EQ(frame, 0);
-	CHECK_EQ(vm_shared_frame(s, 0x1000, &frame), -EFAULT);
+	CHECK_EQ(vm_shared_page(s, at + 2 * PAGE_SIZE + 8, &page), 0);
+	CHECK_EQ(vm_shared_page(copy, at + 2 * PAGE_SIZE, &page2), 0);
+	CHECK(page != NULL && page == page2);
+	page_put(page);
+	page_put(page2);
+	CHECK_EQ(vm_shared_page(s, private, &page), 0);
+	CHECK(page == NULL);
+	CHECK_EQ(vm_shared_page(s, 0x1000, &page), -EFAULT);
 	vm_check(s);
 	vm_check(copy);
 	vm_space_put(copy);
