@@ -4,7 +4,6 @@
 #include "kernel/exec.h"
 #include <linux/auxvec.h>
 #include <linux/resource.h>
-#include <linux/stat.h>
 #include "fs/fdtable.h"
 #include "kernel/context.h"
 #include "kernel/core/random.h"
@@ -21,20 +20,37 @@
 	(128UL << 10) /* mapped at once beyond the arguments; the rest grows on demand */
 #define PIE_BASE 0x5500000000UL
 /* What one table of the second level reaches, and how much of it a program's heap is to have at least. */
-#define TABLE_SPAN  (1UL << 30)
-#define HEAP_LEAST  (512UL << 20)
-#define AUX_MAX	    24
-#define CLOCK_TICKS 100
+#define TABLE_SPAN   (1UL << 30)
+#define HEAP_LEAST   (512UL << 20)
+#define SCRIPT_LINE  256 /* what is looked at of a file's beginning */
+#define SCRIPT_DEPTH 5	 /* interpreters that are scripts themselves */
+#define AUX_MAX	     24
+/* A signal's frame: siginfo, ucontext with room for the registers to come, a frame record. */
+#define SIGNAL_FRAME_MAX 4720
+#define CLOCK_TICKS	 100
 
 /* --- arguments ------------------------------------------------------------------------------------------- */
+
+void exec_args_init(struct exec_args *a, uint64_t stack_limit, const char *path)
+{
+	size_t all = MAX(MIN(stack_limit / 4, EXEC_ARGS_MAX), EXEC_STRING_MAX);
+
+	*a = (struct exec_args){ .room = all - strlen(path) - 1 };
+}
+
+/* What is left of the room that strings and the pointers to them, with n more, may take. */
+static size_t args_room(const struct exec_args *a, unsigned n)
+{
+	size_t used = a->len + (a->argc + a->envc + n) * sizeof(uint64_t);
+
+	return used < a->room ? a->room - used : 0;
+}
 
 static int args_reserve(struct exec_args *a, size_t n)
 {
 	size_t cap = a->cap ? a->cap : 1024;
 	char *bigger;
 
-	if (n > EXEC_ARGS_MAX - a->len)
-		return -E2BIG;
 	while (cap - a->len < n)
 		cap *= 2;
 	if (cap == a->cap)
@@ -47,42 +63,74 @@ static int args_reserve(struct exec_args *a, size_t n)
 	return 0;
 }
 
-int exec_args_add(struct exec_args *a, const char *s)
+int exec_args_add(struct exec_args *a, const char *s, unsigned *count)
 {
 	size_t n = strlen(s) + 1;
-	int err = n > EXEC_STRING_MAX ? -E2BIG : args_reserve(a, n);
+	int err = n > MIN(EXEC_STRING_MAX, args_room(a, 1)) ? -E2BIG : args_reserve(a, n);
 
 	if (err < 0)
 		return err;
 	memcpy(a->buf + a->len, s, n);
 	a->len += n;
+	(*count)++;
 	return 0;
 }
 
 /* The string is copied piece by piece, so that a short one needs no large buffer. */
-int exec_args_add_user(struct exec_args *a, vaddr_t s)
+int exec_args_add_user(struct exec_args *a, vaddr_t s, unsigned *count)
 {
-	size_t start = a->len, chunk = 256;
+	size_t end = a->len + MIN(EXEC_STRING_MAX, args_room(a, 1)), start = a->len, chunk = 256;
 
-	for (;;) {
-		ssize_t n;
-		int err = args_reserve(a, chunk);
+	while (a->len < end) {
+		size_t n = MIN(chunk, end - a->len);
+		ssize_t got;
+		int err = args_reserve(a, n);
 
 		if (err < 0)
 			return err;
-		n = user_copy_string(a->buf + a->len, s, chunk);
-		if (n >= 0) {
-			a->len += (size_t)n + 1;
+		got = user_copy_string(a->buf + a->len, s, n);
+		if (got >= 0) {
+			a->len += (size_t)got + 1;
+			(*count)++;
 			return 0;
 		}
-		if (n != -ENAMETOOLONG)
-			return (int)n;
-		a->len += chunk - 1;
-		s += chunk - 1;
+		if (got != -ENAMETOOLONG)
+			return (int)got;
+		if (n < 2)
+			break;
+		a->len += n - 1;
+		s += n - 1;
 		chunk = MIN(chunk * 2, (size_t)32768);
-		if (a->len - start >= EXEC_STRING_MAX)
-			return -E2BIG;
 	}
+	a->len = start;
+	return -E2BIG;
+}
+
+/* n words take the place of the first. */
+static int args_replace_first(struct exec_args *a, const char *const *word, unsigned n)
+{
+	size_t old = strlen(a->buf) + 1, new = 0;
+	char *to;
+	int err;
+
+	for (unsigned i = 0; i < n; i++)
+		new += strlen(word[i]) + 1;
+	if (new > args_room(a, n) + old)
+		return -E2BIG;
+	err = args_reserve(a, new);
+	if (err < 0)
+		return err;
+	memmove(a->buf + new, a->buf + old, a->len - old);
+	to = a->buf;
+	for (unsigned i = 0; i < n; i++) {
+		size_t len = strlen(word[i]) + 1;
+
+		memcpy(to, word[i], len);
+		to += len;
+	}
+	a->len += new - old;
+	a->argc += n - 1;
+	return 0;
 }
 
 void exec_args_free(struct exec_args *a)
@@ -172,6 +220,7 @@ static void aux_add(struct aux *a, uint64_t type, uint64_t value)
 static void fill_aux(struct aux *a, const struct process *p, const struct elf_image *elf,
 		     uint64_t bias)
 {
+	aux_add(a, AT_MINSIGSTKSZ, SIGNAL_FRAME_MAX);
 	aux_add(a, AT_HWCAP, arch_hwcap());
 	aux_add(a, AT_PAGESZ, PAGE_SIZE);
 	aux_add(a, AT_CLKTCK, CLOCK_TICKS);
@@ -282,32 +331,108 @@ static int map_stack(struct vm_space *space, vaddr_t top, const struct process *
 
 /* --- loading ---------------------------------------------------------------------------------------------------- */
 
-static int read_exactly(struct file *f, void *buf, size_t n, off_t pos)
+/* What is read of a file on the way. */
+struct program {
+	char head[SCRIPT_LINE + 1]; /* its first bytes, and zeros behind them */
+	char line[SCRIPT_LINE + 1]; /* of a script: cut into words */
+	char path[SCRIPT_LINE + 1]; /* its interpreter */
+	struct elf_image elf;
+};
+
+static ssize_t read_some(struct file *f, void *buf, size_t n, off_t pos)
 {
 	struct io io;
-	ssize_t got;
 
 	io_init_kernel(&io, buf, n);
-	got = file_read_at(f, &io, &pos);
-	if (got < 0)
-		return (int)got;
-	return (size_t)got == n ? 0 : -ENOEXEC;
+	return file_read_at(f, &io, &pos);
 }
 
-static int read_elf(struct file *f, struct elf_image *elf)
+static ssize_t open_program(const struct exec_source *from, struct file **out, struct program *prog)
 {
-	uint8_t hdr[ELF_HEADER_SIZE], *phdrs;
+	ssize_t n = vfs_open_exec(from->ctx, from->at, from->path, from->how, out);
+
+	if (n < 0)
+		return n;
+	memset(prog->head, 0, sizeof(prog->head));
+	n = read_some(*out, prog->head, SCRIPT_LINE, 0);
+	if (n < 0)
+		file_put(*out);
+	return n;
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* "#! interpreter argument": where in the line the two begin, which is cut behind each; no argument: NULL. */
+static int parse_script(char *line, const char **interpreter, const char **argument)
+{
+	char *end = strchr(line, '\n'), *s = line + 2;
+	bool cut = !end && strlen(line) == SCRIPT_LINE;
+
+	if (!end)
+		end = line + strlen(line);
+	while (end > s && is_blank(end[-1]))
+		end--;
+	*end = '\0';
+	while (is_blank(*s))
+		s++;
+	if (!*s)
+		return -ENOEXEC;
+	*interpreter = s;
+	while (*s && !is_blank(*s))
+		s++;
+	if (!*s && cut)
+		return -ENOEXEC;
+	*argument = NULL;
+	if (!*s)
+		return 0;
+	*s++ = '\0';
+	while (is_blank(*s))
+		s++;
+	*argument = s;
+	return 0;
+}
+
+/* Open the program; if it is a script, the interpreter, with words put before the arguments. */
+static int find_program(const struct exec_source *from, struct exec_args *args, struct file **out,
+			struct program *prog)
+{
+	struct exec_source next = { from->ctx, NULL, prog->path, VFS_FOLLOW, prog->path };
+	const char *script = from->name;
+	ssize_t n = open_program(from, out, prog);
+
+	for (unsigned depth = 0; n >= 0 && prog->head[0] == '#' && prog->head[1] == '!'; depth++) {
+		const char *word[3] = { script, script, script }, *argument = NULL;
+
+		memcpy(prog->line, prog->head, sizeof(prog->line));
+		n = parse_script(prog->line, &word[0], &argument);
+		if (argument)
+			word[1] = argument;
+		if (n == 0)
+			n = args_replace_first(args, word, argument ? 3 : 2);
+		file_put(*out);
+		if (n == 0 && depth == SCRIPT_DEPTH)
+			n = -ELOOP;
+		str_copy(prog->path, word[0], sizeof(prog->path));
+		script = prog->path;
+		if (n == 0)
+			n = open_program(&next, out, prog);
+	}
+	return n < 0 ? (int)n : 0;
+}
+
+static int read_elf(struct file *f, const uint8_t *hdr, struct elf_image *elf)
+{
 	struct kstat st;
 	uint64_t phoff = 0;
 	unsigned phnum = 0;
+	uint8_t *phdrs;
 	int err = file_stat(f, &st);
 
-	if (err == 0 && !S_ISREG(st.mode))
-		err = -EACCES;
 	if (err == 0)
-		err = read_exactly(f, hdr, sizeof(hdr), 0);
-	if (err == 0)
-		err = elf_check_header(hdr, sizeof(hdr), &phoff, &phnum);
+		err = elf_check_header(hdr, ELF_HEADER_SIZE, &phoff, &phnum);
 	if (err < 0)
 		return err;
 	if (phoff > st.size)
@@ -315,7 +440,9 @@ static int read_elf(struct file *f, struct elf_image *elf)
 	phdrs = kmalloc((size_t)phnum * ELF_PHDR_SIZE);
 	if (!phdrs)
 		return -ENOMEM;
-	err = read_exactly(f, phdrs, (size_t)phnum * ELF_PHDR_SIZE, (off_t)phoff);
+	if (read_some(f, phdrs, (size_t)phnum * ELF_PHDR_SIZE, (off_t)phoff) !=
+	    (ssize_t)(phnum * ELF_PHDR_SIZE))
+		err = -ENOEXEC;
 	if (err == 0)
 		err = elf_parse(hdr, phdrs, (size_t)phnum * ELF_PHDR_SIZE, st.size,
 				STACK_TOP - EXEC_ARGS_MAX, PAGE_SIZE, elf);
@@ -343,26 +470,30 @@ static int build_space(struct process *p, const struct elf_image *elf, const str
 	return 0;
 }
 
-int exec_load(struct process *p, const struct vfs_context *ctx, struct dentry *at, const char *path,
-	      const struct exec_args *args, struct exec_image *out)
+int exec_load(struct process *p, const struct exec_source *from, struct exec_args *args,
+	      struct exec_image *out)
 {
-	const char *base = strrchr(path, '/');
-	struct elf_image *elf;
+	const char *base = strrchr(from->name, '/');
+	struct program *prog = kmalloc(sizeof(*prog));
 	int err;
 
 	*out = (struct exec_image){ 0 };
-	err = vfs_open_exec(ctx, at, path, VFS_FOLLOW, &out->file);
-	if (err < 0)
-		return err;
-	elf = kmalloc(sizeof(*elf));
+	if (!prog)
+		return -ENOMEM;
+	err = find_program(from, args, &out->file, prog);
+	if (err < 0) {
+		out->file = NULL;
+		goto free_program;
+	}
 	out->space = vm_space_create();
-	err = elf && out->space ? read_elf(out->file, elf) : -ENOMEM;
+	err = out->space ? read_elf(out->file, (uint8_t *)prog->head, &prog->elf) : -ENOMEM;
 	if (err == 0)
-		err = build_space(p, elf, args, path, out);
-	kfree(elf);
-	str_copy(out->name, base ? base + 1 : path, sizeof(out->name));
+		err = build_space(p, &prog->elf, args, from->name, out);
+	str_copy(out->name, base ? base + 1 : from->name, sizeof(out->name));
 	if (err < 0)
 		exec_image_free(out);
+free_program:
+	kfree(prog);
 	return err;
 }
 

@@ -8,18 +8,21 @@
 #include "kernel/proc/process.h"
 
 #define EXEC_STRING_MAX (128UL << 10) /* one argument, as Linux */
-#define EXEC_ARGS_MAX	(2UL << 20)   /* all of them: a quarter of the stack limit, as Linux */
+#define EXEC_ARGS_MAX	(6UL << 20)   /* all of them, as Linux: or a quarter of the stack limit */
 
 /* Arguments and environment: NUL-terminated strings one after the other, argv first. */
 struct exec_args {
 	char *buf;
 	size_t len, cap;
+	size_t room; /* for the strings and the pointers to them */
 	unsigned argc, envc;
 };
 
-/* Append one string; from kernel memory, or from user memory. 0, -E2BIG, -ENOMEM, -EFAULT. */
-int exec_args_add(struct exec_args *a, const char *s) __must_check;
-int exec_args_add_user(struct exec_args *a, vaddr_t s) __must_check;
+/* None yet, for a program of this name in a process with this limit of its stack. */
+void exec_args_init(struct exec_args *a, uint64_t stack_limit, const char *path);
+/* Append one string, counted in argc or envc; from kernel memory, or from user memory. 0, -E2BIG, -ENOMEM, -EFAULT. */
+int exec_args_add(struct exec_args *a, const char *s, unsigned *count) __must_check;
+int exec_args_add_user(struct exec_args *a, vaddr_t s, unsigned *count) __must_check;
 void exec_args_free(struct exec_args *a);
 
 /* What is needed to become the program. */
@@ -30,10 +33,20 @@ struct exec_image {
 	char name[16];
 };
 
-/* Open and check path, build a new space with segments, stack and auxiliary vector. Nothing of p changes. On failure *out is empty.
- * 0; -ENOENT, -EACCES, -ENOEXEC, -ENOMEM, -E2BIG ... Context: thread. */
-int exec_load(struct process *p, const struct vfs_context *ctx, struct dentry *at, const char *path,
-	      const struct exec_args *args, struct exec_image *out) __must_check;
+/* Which file: as vfs_open_exec() takes it, and the name the program is told. */
+struct exec_source {
+	const struct vfs_context *ctx;
+	struct dentry *at;
+	const char *path;
+	unsigned how;
+	const char *name;
+};
+
+/* Open and check the file, or the interpreter that its first line names (args grow by it), build a new space with
+ * segments, stack and auxiliary vector. Nothing of p changes. On failure *out is empty. 0; -ENOENT, -EACCES, -ENOEXEC,
+ * -ENOMEM, -E2BIG ... Context: thread. */
+int exec_load(struct process *p, const struct exec_source *from, struct exec_args *args,
+	      struct exec_image *out) __must_check;
 void exec_image_free(struct exec_image *img);
 
 /* Give a process that has not run its image (references move). */

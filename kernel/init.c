@@ -4,6 +4,7 @@
 #include "drivers/tty/tty.h"
 #include "kernel/core/log.h"
 #include "kernel/core/machine.h"
+#include "kernel/proc/lifecycle.h"
 #include "kernel/spawn.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -57,6 +58,8 @@ void init_start(void)
 	const char *argv[] = { program, command ? "-c" : NULL, command, NULL };
 	int err = spawn(program, argv, command != NULL);
 
+	if (err == 0 && !command)
+		process_set_init(first);
 	if (err < 0 && command) {
 		log_warn("init: cannot run %s: error %d", command, -err);
 		arch_machine_exit(127);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernel/spawn.h"
+#include <linux/resource.h>
 #include "drivers/tty/tty.h"
 #include "fs/fdtable.h"
 #include "kernel/clone.h"
@@ -14,10 +15,8 @@ static int add_strings(struct exec_args *args, const char *const *list, unsigned
 {
 	int err = 0;
 
-	for (; err == 0 && list && *list; list++) {
-		err = exec_args_add(args, *list);
-		(*count)++;
-	}
+	for (; err == 0 && list && *list; list++)
+		err = exec_args_add(args, *list, count);
 	return err;
 }
 
@@ -80,15 +79,18 @@ static int set_surroundings(struct process *p, const struct spawn_args *a)
 
 static int load_program(struct process *p, const struct spawn_args *a)
 {
-	struct exec_args args = { 0 };
+	const struct exec_source from = { &p->fs->ctx, NULL, a->path, VFS_FOLLOW, a->path };
+	struct exec_args args;
 	struct exec_image img;
 	struct thread *t;
-	int err = add_strings(&args, a->argv, &args.argc);
+	int err;
 
+	exec_args_init(&args, p->rlimits[RLIMIT_STACK].cur, a->path);
+	err = add_strings(&args, a->argv, &args.argc);
 	if (err == 0)
 		err = add_strings(&args, a->envp, &args.envc);
 	if (err == 0)
-		err = exec_load(p, &p->fs->ctx, NULL, a->path, &args, &img);
+		err = exec_load(p, &from, &args, &img);
 	exec_args_free(&args);
 	if (err < 0)
 		return err;

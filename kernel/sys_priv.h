@@ -22,6 +22,7 @@
 	X(dup) \
 	X(dup3) \
 	X(execve) \
+	X(execveat) \
 	X(exit) \
 	X(exit_group) \
 	X(faccessat) \
@@ -52,6 +53,8 @@
 	X(getppid) \
 	X(getpriority) \
 	X(getrandom) \
+	X(getresgid) \
+	X(getresuid) \
 	X(getrusage) \
 	X(getsid) \
 	X(gettid) \
@@ -78,6 +81,7 @@
 	X(nanosleep) \
 	X(newfstatat) \
 	X(openat) \
+	X(personality) \
 	X(pipe2) \
 	X(ppoll) \
 	X(prctl) \
@@ -97,14 +101,30 @@
 	X(rt_sigaction) \
 	X(rt_sigpending) \
 	X(rt_sigprocmask) \
+	X(sched_get_priority_max) \
+	X(sched_get_priority_min) \
 	X(sched_getaffinity) \
+	X(sched_getparam) \
+	X(sched_getscheduler) \
+	X(sched_rr_get_interval) \
 	X(sched_setaffinity) \
+	X(sched_setparam) \
+	X(sched_setscheduler) \
 	X(sched_yield) \
 	X(set_robust_list) \
 	X(set_tid_address) \
+	X(setfsgid) \
+	X(setfsuid) \
+	X(setgid) \
+	X(setgroups) \
 	X(setpgid) \
 	X(setpriority) \
+	X(setregid) \
+	X(setresgid) \
+	X(setresuid) \
+	X(setreuid) \
 	X(setsid) \
+	X(setuid) \
 	X(statfs) \
 	X(statx) \
 	X(symlinkat) \

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* System calls on processes. */
+#include <linux/fcntl.h>
+#include <linux/resource.h>
 #include "fs/fdtable.h"
 #include "kernel/clone.h"
 #include "kernel/context.h"
@@ -8,6 +10,7 @@
 #include "kernel/proc/lifecycle.h"
 #include "kernel/sys_priv.h"
 #include "lib/errno.h"
+#include "lib/fmt.h"
 #include "lib/string.h"
 #include "mm/phys/slab.h"
 #include "mm/vm/user_copy.h"
@@ -26,35 +29,47 @@ static int add_user_strings(struct exec_args *args, vaddr_t list, unsigned *coun
 
 		if (err < 0 || s == 0)
 			return err;
-		err = exec_args_add_user(args, s);
+		err = exec_args_add_user(args, s, count);
 		if (err < 0)
 			return err;
-		if (++*count > EXEC_ARGS_MAX / sizeof(uint64_t) / 4)
-			return -E2BIG;
 	}
 	return 0;
 }
 
-static int load_from_user(struct process *p, const uint64_t a[6], struct exec_image *img)
+/* argv and envp of the caller for the program at w, which is told this name. */
+static int load_from_user(struct process *p, const struct where *w, const char *name, vaddr_t argv,
+			  vaddr_t envp, struct exec_image *img)
 {
-	struct exec_args args = { 0 };
-	char *path = kmalloc(VFS_PATH_MAX);
-	ssize_t n = path ? user_copy_string(path, a[0], VFS_PATH_MAX) : -ENOMEM;
-	int err = n < 0 ? (int)n : 0;
+	const struct exec_source from = { fs_context(), w->dir, w->path, w->how, name };
+	struct exec_args args;
+	int err;
 
+	exec_args_init(&args, p->rlimits[RLIMIT_STACK].cur, name);
+	err = add_user_strings(&args, argv, &args.argc);
+	if (err == 0 && args.argc == 0)
+		err = exec_args_add(&args, "", &args.argc);
 	if (err == 0)
-		err = add_user_strings(&args, a[1], &args.argc);
-	if (err == 0 && args.argc == 0) {
-		err = exec_args_add(&args, "");
-		args.argc = 1;
-	}
+		err = add_user_strings(&args, envp, &args.envc);
 	if (err == 0)
-		err = add_user_strings(&args, a[2], &args.envc);
-	if (err == 0)
-		err = exec_load(p, fs_context(), NULL, path, &args, img);
+		err = exec_load(p, &from, &args, img);
 	exec_args_free(&args);
-	kfree(path);
 	return err;
+}
+
+/* The name of a program that was found from a descriptor. */
+static char *name_by_fd(int fd, const char *path)
+{
+	size_t size = strlen(path) + sizeof("/dev/fd/-2147483648/");
+	char *name = kmalloc(size);
+
+	if (name)
+		fmt_print(name, size, *path ? "/dev/fd/%d/%s" : "/dev/fd/%d", fd, path);
+	return name;
+}
+
+static void set_files(struct process *p, void *files)
+{
+	p->files = files;
 }
 
 /* The descriptors of a child made with CLONE_FILES are its parent's too: the new program gets a table of its own, for
@@ -65,20 +80,33 @@ int process_own_files(struct process *p)
 
 	if (!fdtable_is_shared(shared))
 		return 0;
+	/* the other threads would have to get it as well */
+	if (p->nr_threads > 1)
+		return -ENOSYS;
 	own = fdtable_clone(shared);
 	if (!own)
 		return -ENOMEM;
-	p->files = own;
+	process_inspect(p, set_files, own);
 	fdtable_put(shared);
 	return 0;
 }
 
-int64_t sys_execve(const uint64_t a[6])
+static int64_t exec_at(uint64_t dirfd, const uint64_t a[3], uint64_t at_flags)
 {
 	struct process *p = current_process();
 	struct exec_image img;
-	int err = load_from_user(p, a, &img);
+	struct where w;
+	char *name = NULL;
+	int err = where_get(&w, dirfd, a[0], at_flags);
 
+	if (err < 0)
+		return err;
+	if (w.file)
+		name = name_by_fd((int)dirfd, w.path);
+	err = w.file && !name ? -ENOMEM
+			      : load_from_user(p, &w, name ? name : w.path, a[1], a[2], &img);
+	kfree(name);
+	where_put(&w);
 	if (err < 0)
 		return err;
 	err = process_survive(p);
@@ -89,6 +117,18 @@ int64_t sys_execve(const uint64_t a[6])
 		return err;
 	}
 	exec_become(p, &img);
+}
+
+int64_t sys_execve(const uint64_t a[6])
+{
+	return exec_at((uint64_t)AT_FDCWD, a, 0);
+}
+
+int64_t sys_execveat(const uint64_t a[6])
+{
+	if (a[4] & ~(uint64_t)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	return exec_at(a[0], a + 1, a[4]);
 }
 
 int64_t sys_exit(const uint64_t a[6])
@@ -120,42 +160,6 @@ int64_t sys_getppid(const uint64_t a[6])
 {
 	(void)a;
 	return process_parent_pid(current_process());
-}
-
-int64_t sys_getuid(const uint64_t a[6])
-{
-	(void)a;
-	return current_process()->cred.uid;
-}
-
-int64_t sys_geteuid(const uint64_t a[6])
-{
-	(void)a;
-	return current_process()->cred.euid;
-}
-
-int64_t sys_getgid(const uint64_t a[6])
-{
-	(void)a;
-	return current_process()->cred.gid;
-}
-
-int64_t sys_getegid(const uint64_t a[6])
-{
-	(void)a;
-	return current_process()->cred.egid;
-}
-
-int64_t sys_getgroups(const uint64_t a[6])
-{
-	const struct credentials *c = &current_process()->cred;
-	size_t n = c->nr_groups;
-
-	if ((int)a[0] < 0 || ((int)a[0] > 0 && a[0] < n))
-		return -EINVAL;
-	if ((int)a[0] > 0 && user_copy_to(a[1], c->groups, n * sizeof(c->groups[0])) < 0)
-		return -EFAULT;
-	return (int64_t)n;
 }
 
 int64_t sys_getpgid(const uint64_t a[6])

@@ -14,7 +14,8 @@ static struct process
 void process_set_init(struct process *p)
 {
 	spin_lock(&pidtab_lock);
-	init_process = p;
+	if (p->state == PROC_ALIVE)
+		init_process = p;
 	spin_unlock(&pidtab_lock);
 }
 

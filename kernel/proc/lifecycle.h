@@ -91,9 +91,9 @@ int process_kill(struct process *self, int pid, int sig) __must_check;
 int process_parent_pid(struct process *p);
 void process_set_name(struct process *p, const char *name);
 struct rlimit_pair process_get_limit(struct process *p, unsigned kind);
-/* -EPERM: raising the hard limit without uid 0. */
-int process_set_limit(struct process *p, unsigned kind,
-		      const struct rlimit_pair *limit) __must_check;
+/* -EPERM: raising the hard limit when not privileged. */
+int process_set_limit(struct process *p, unsigned kind, const struct rlimit_pair *limit,
+		      bool privileged) __must_check;
 unsigned process_count(void);
 
 /* The terminal of a session: drivers/tty calls these. Taking sets the leader's group as foreground. */
@@ -108,7 +108,7 @@ int session_set_foreground(struct session *s, int pgid) __must_check; /* -EPERM,
 /* May the current process do with a terminal what sig (SIG_TTIN, SIG_TTOU) is for? 0; -ERESTARTSYS: its group is in the
  * background of that terminal and has been sent sig; -EIO: that would not help. */
 int job_check(const struct tty *tty, int sig) __must_check;
-struct session *session_of(struct process *p) __must_check;	      /* a reference */
+struct session *session_of(struct process *p) __must_check; /* a reference */
 bool session_is_leader(struct process *p);
 
 #endif

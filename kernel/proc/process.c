@@ -133,6 +133,16 @@ struct thread *thread_find(int tid)
 	return t;
 }
 
+struct process *process_of(struct thread *t)
+{
+	struct process *p;
+
+	spin_lock(&pidtab_lock);
+	p = t->process ? process_get(t->process) : NULL;
+	spin_unlock(&pidtab_lock);
+	return p;
+}
+
 void process_inspect(struct process *p, void (*fn)(struct process *p, void *arg), void *arg)
 {
 	spin_lock(&pidtab_lock);
@@ -315,10 +325,10 @@ int process_set_group(struct process *self, int pid, int pgid)
 	struct process *p;
 	int err = -EPERM;
 
-	if (pgid < 0)
-		return -EINVAL;
 	pid = pid ? pid : self->pid;
 	pgid = pgid ? pgid : pid;
+	if (pgid < 0)
+		return -EINVAL;
 	s = session_of(self);
 	fresh = pgroup_create(pgid, s);
 	session_put(s);
@@ -474,6 +484,8 @@ static void default_limits(struct process *p)
 		p->rlimits[i] = (struct rlimit_pair){ UINT64_MAX, UINT64_MAX };
 	p->rlimits[RLIMIT_STACK].cur = STACK_LIMIT;
 	p->rlimits[RLIMIT_CORE].cur = 0;
+	p->rlimits[RLIMIT_NICE] = (struct rlimit_pair){ 0, 0 };
+	p->rlimits[RLIMIT_RTPRIO] = (struct rlimit_pair){ 0, 0 };
 	p->rlimits[RLIMIT_NOFILE] = (struct rlimit_pair){ NOFILE_SOFT, NOFILE_HARD };
 }
 
@@ -694,12 +706,13 @@ struct rlimit_pair process_get_limit(struct process *p, unsigned kind)
 	return r;
 }
 
-int process_set_limit(struct process *p, unsigned kind, const struct rlimit_pair *limit)
+int process_set_limit(struct process *p, unsigned kind, const struct rlimit_pair *limit,
+		      bool privileged)
 {
 	int err = 0;
 
 	spin_lock(&pidtab_lock);
-	if (limit->max > p->rlimits[kind].max && p->cred.euid != 0)
+	if (limit->max > p->rlimits[kind].max && !privileged)
 		err = -EPERM;
 	else
 		p->rlimits[kind] = *limit;

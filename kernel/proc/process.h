@@ -115,6 +115,8 @@ void process_put(struct process *p);
 struct process *process_find(int pid) __must_check;
 /* A thread by its number, a reference; NULL: none, or it has left its process. */
 struct thread *thread_find(int tid) __must_check;
+/* The process it is a thread of, a reference; NULL: it has left it. */
+struct process *process_of(struct thread *t) __must_check;
 struct pgroup *pgroup_find(int id) __must_check;
 void pgroup_put(struct pgroup *g);
 void session_put(struct session *s);

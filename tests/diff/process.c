@@ -358,8 +358,8 @@ CASE(clone_flags)
 	R(waitpid(pid, &status, 0));
 	Q(waitpid(pid, &status, __WALL) == pid);
 	STATUS(status);
-	pid = clone(return_arg, stack + sizeof(stack), SIGUSR1, (void *)3);
 	signal(SIGUSR1, SIG_IGN);
+	pid = clone(return_arg, stack + sizeof(stack), SIGUSR1, (void *)3);
 	Q(waitpid(pid, &status, __WCLONE) == pid);
 	STATUS(status);
 	pid = raw_clone(CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | SIGCHLD, NULL, &ptid, &ctid);
