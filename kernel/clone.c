@@ -78,6 +78,9 @@ static struct thread *copy_thread(struct process *p, const uint64_t a[6])
 		goto discard;
 	arch_user_copy(&t->arch, (flags & CLONE_SETTLS) ? a[3] : arch_user_tls());
 	t->sig_blocked = self->sig_blocked;
+	/* two threads cannot both use it */
+	if ((flags & (CLONE_VM | CLONE_VFORK)) != CLONE_VM)
+		t->sig.alt = self->sig.alt;
 	if (flags & CLONE_CHILD_CLEARTID)
 		t->clear_tid = a[4];
 	ignored = thread_set_nice(t, self->nice);

@@ -48,6 +48,7 @@
 	X(geteuid) \
 	X(getgid) \
 	X(getgroups) \
+	X(getitimer) \
 	X(getpgid) \
 	X(getpid) \
 	X(getppid) \
@@ -98,9 +99,15 @@
 	X(reboot) \
 	X(renameat) \
 	X(renameat2) \
+	X(restart_syscall) \
 	X(rt_sigaction) \
 	X(rt_sigpending) \
 	X(rt_sigprocmask) \
+	X(rt_sigqueueinfo) \
+	X(rt_sigreturn) \
+	X(rt_sigsuspend) \
+	X(rt_sigtimedwait) \
+	X(rt_tgsigqueueinfo) \
 	X(sched_get_priority_max) \
 	X(sched_get_priority_min) \
 	X(sched_getaffinity) \
@@ -117,6 +124,7 @@
 	X(setfsuid) \
 	X(setgid) \
 	X(setgroups) \
+	X(setitimer) \
 	X(setpgid) \
 	X(setpriority) \
 	X(setregid) \
@@ -125,6 +133,7 @@
 	X(setreuid) \
 	X(setsid) \
 	X(setuid) \
+	X(sigaltstack) \
 	X(statfs) \
 	X(statx) \
 	X(symlinkat) \

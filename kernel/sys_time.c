@@ -78,15 +78,31 @@ int64_t sys_gettimeofday(const uint64_t a[6])
 	return a[0] ? user_copy_to(a[0], tv, sizeof(tv)) : 0;
 }
 
-/* Sleep to a monotonic deadline. What is left goes to `rem` if a signal cut it short. */
+/* Sleep to a monotonic deadline. What is left goes to `rem` if a signal cut it short; if no handler ran (a stop), the
+ * sleep goes on to the same deadline. */
 static int64_t sleep_to(uint64_t deadline, vaddr_t rem)
 {
 	int err = sleep_until(deadline, WAIT_INTERRUPTIBLE);
 	uint64_t now = clock_now_ns();
 
-	if (err < 0 && rem && time_to_user(rem, deadline > now ? deadline - now : 0) < 0)
+	if (err == 0 || now >= deadline)
+		return 0;
+	if (rem && time_to_user(rem, deadline - now) < 0)
 		return -EFAULT;
-	return err < 0 ? -EINTR : 0;
+	current_thread()->sig.restart_ns = deadline;
+	current_thread()->sig.restart_user = rem;
+	return -ERESTART_RESTARTBLOCK;
+}
+
+/* What is set into x8 when such a sleep is made again. */
+int64_t sys_restart_syscall(const uint64_t a[6])
+{
+	struct thread_signals *s = &current_thread()->sig;
+	uint64_t deadline = s->restart_ns;
+
+	(void)a;
+	s->restart_ns = 0;
+	return deadline ? sleep_to(deadline, s->restart_user) : -EINTR;
 }
 
 int64_t sys_nanosleep(const uint64_t a[6])
@@ -114,4 +130,52 @@ int64_t sys_clock_nanosleep(const uint64_t a[6])
 	if (err < 0 || ns <= now)
 		return err;
 	return sleep_to(clock_now_ns() + (ns - now), 0);
+}
+
+/* --- alarms ------------------------------------------------------------------------------------------------------------ */
+
+static int get_timeval(const int64_t tv[2], uint64_t *ns)
+{
+	if (tv[0] < 0 || tv[1] < 0 || tv[1] >= 1000000)
+		return -EINVAL;
+	*ns = MIN((uint64_t)tv[0], UINT64_MAX / NS_PER_S / 4) * NS_PER_S +
+	      (uint64_t)tv[1] * NS_PER_US;
+	return 0;
+}
+
+static void put_timeval(int64_t tv[2], uint64_t ns)
+{
+	tv[0] = (int64_t)(ns / NS_PER_S);
+	tv[1] = (int64_t)(ns % NS_PER_S / NS_PER_US);
+}
+
+/* The timers of CPU time are not there: exact ones need a deadline at every switch. */
+static int64_t itimer(uint64_t which, const struct signal_alarm *now, vaddr_t old_to)
+{
+	struct signal_alarm old;
+	int64_t v[4];
+
+	if ((int)which != ITIMER_REAL)
+		return -EINVAL;
+	signal_alarm(current_process(), now, &old);
+	put_timeval(v, old.interval);
+	put_timeval(v + 2, old.left);
+	return old_to ? user_copy_to(old_to, v, sizeof(v)) : 0;
+}
+
+int64_t sys_getitimer(const uint64_t a[6])
+{
+	return itimer(a[0], NULL, a[1]);
+}
+
+int64_t sys_setitimer(const uint64_t a[6])
+{
+	struct signal_alarm now;
+	int64_t v[4] = { 0 };
+
+	if (a[1] && user_copy_from(v, a[1], sizeof(v)) < 0)
+		return -EFAULT;
+	if (get_timeval(v, &now.interval) < 0 || get_timeval(v + 2, &now.left) < 0)
+		return -EINVAL;
+	return itimer(a[0], &now, a[2]);
 }

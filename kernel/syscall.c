@@ -9,8 +9,6 @@
 #include "lib/atomic.h"
 #include "lib/errno.h"
 
-#define SVC_SIZE 4
-
 static const syscall_fn table[] = {
 #define ROW(name) [__NR_##name] = sys_##name,
 	SYSCALLS(ROW)
@@ -43,6 +41,22 @@ static uint64_t frame_sum(const struct trap_frame *f)
 	return sum;
 }
 
+/* A result that no program sees: false if the frame is left as it is. A call that was interrupted stays one until the
+ * signal is dealt with (kernel/signal.c); nobody wanting to be let in, the program hears of it. */
+static bool interrupted(struct trap_frame *f, int64_t *ret)
+{
+	if (*ret == -EFRAMESET) {
+		f->syscall = -1;
+		return false;
+	}
+	if (signal_pending_current()) {
+		f->x[0] = (uint64_t)*ret;
+		return false;
+	}
+	*ret = -EINTR;
+	return true;
+}
+
 void syscall_dispatch(struct trap_frame *f)
 {
 	uint64_t sum = frame_sum(f);
@@ -57,17 +71,11 @@ void syscall_dispatch(struct trap_frame *f)
 	else
 		count_unknown(nr);
 	/* I-TRAP-5, L9 */
-	DASSERT(frame_sum(f) == sum);
+	DASSERT(ret == -EFRAMESET || frame_sum(f) == sum);
 	/* I-FLOOR-1 */
 	lock_check_none_held("system call");
-	if (ret == -ERESTARTSYS && !signal_pending_current())
-		ret = -EINTR;
-	if (ret == -ERESTARTSYS) {
-		/* no handlers yet, and what is ignored interrupts nothing: the call is made again if the thread lives on */
-		f->x[0] = f->orig_x0;
-		f->elr -= SVC_SIZE;
-	} else {
-		f->x[0] = (uint64_t)ret;
-	}
+	if (unlikely(ret <= -ERESTARTSYS && ret >= -EFRAMESET) && !interrupted(f, &ret))
+		return;
+	f->x[0] = (uint64_t)ret;
 	f->syscall = -1;
 }

@@ -7,6 +7,7 @@
 #include "kernel/exit.h"
 #include "kernel/oom.h"
 #include "kernel/proc/process.h"
+#include "kernel/signal.h"
 #include "kernel/syscall.h"
 #include "lib/errno.h"
 #include "mm/vm/space.h"
@@ -16,23 +17,35 @@
 /* How long a user copy waits for somebody's end before it is -EFAULT. */
 #define OOM_WAIT_IN_COPY NS_PER_S
 
-/* End the process for a fault of its own making. */
-static void fault_kill(const struct trap_frame *f, int sig, uint64_t addr)
+/* The program's own mistake: its handler's, or its end. */
+static void fault_signal(const struct trap_frame *f, int sig, int code, uint64_t addr)
 {
 	struct process *p = current_process();
 
-	log_info("proc: %s[%d]: SIG%s at pc %#lx, address %#lx", p->name, p->pid, signal_name(sig),
-		 (unsigned long)f->elr, (unsigned long)addr);
-	signal_fault(p, sig);
+	if (signal_force(sig, code, addr))
+		log_info("proc: %s[%d]: SIG%s at pc %#lx, address %#lx", p->name, p->pid,
+			 signal_name(sig), (unsigned long)f->elr, (unsigned long)addr);
 }
 
-static void user_abort(struct trap_frame *f, uint64_t addr, enum vm_fault_access access,
-		       enum abort_kind kind)
+/* What a handler is shown of a fault. Whether there is something at a kernel's address is not for it to know. */
+static void note_fault(uint64_t esr, uint64_t far)
 {
+	struct thread_signals *s = &current_thread()->sig;
+
+	s->fault_addr = far;
+	s->fault_esr = far < USER_MAX ? esr : esr_as_unmapped(esr);
+}
+
+static void user_abort(struct trap_frame *f, uint64_t esr, uint64_t addr,
+		       enum vm_fault_access access)
+{
+	enum abort_kind kind = esr_abort_kind(esr);
 	int err;
 
 	if (kind == ABORT_ALIGNMENT || kind == ABORT_OTHER) {
-		fault_kill(f, SIG_BUS, addr);
+		note_fault(esr, addr);
+		fault_signal(f, SIG_BUS,
+			     kind == ABORT_ALIGNMENT ? SIC_BUS_ALIGNMENT : SIC_BUS_HARDWARE, addr);
 		return;
 	}
 	atomic_add_relaxed(&current_process()->min_faults, 1);
@@ -46,11 +59,26 @@ static void user_abort(struct trap_frame *f, uint64_t addr, enum vm_fault_access
 		err = oom_wait(DEADLINE_NEVER);
 		return;
 	case -EIO:
-		fault_kill(f, SIG_BUS, addr);
+		note_fault(esr, addr);
+		fault_signal(f, SIG_BUS, SIC_BUS_BEYOND, addr);
 		return;
 	default:
-		fault_kill(f, SIG_SEGV, addr);
+		note_fault(esr, addr);
+		fault_signal(f, SIG_SEGV, err == -EACCES ? SIC_SEGV_ACCESS : SIC_SEGV_UNMAPPED,
+			     addr);
 	}
+}
+
+/* Which of the conditions an untrapped program would find in FPSR. */
+static int fp_code(uint64_t esr)
+{
+	static const int codes[] = { SIC_FPE_INVALID, SIC_FPE_DIVIDE, SIC_FPE_OVERFLOW,
+				     SIC_FPE_UNDERFLOW, SIC_FPE_INEXACT };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(codes); i++)
+		if (esr & BIT(i))
+			return codes[i];
+	return SIC_FPE_UNKNOWN;
 }
 
 void trap_sync_user(struct trap_frame *f, uint64_t esr, uint64_t far)
@@ -63,11 +91,10 @@ void trap_sync_user(struct trap_frame *f, uint64_t esr, uint64_t far)
 		syscall_dispatch(f);
 		break;
 	case ESR_INSN_ABORT_USER:
-		user_abort(f, far, VM_FAULT_EXEC, esr_abort_kind(esr));
+		user_abort(f, esr, far, VM_FAULT_EXEC);
 		break;
 	case ESR_DATA_ABORT_USER:
-		user_abort(f, far, esr_abort_is_write(esr) ? VM_FAULT_WRITE : VM_FAULT_READ,
-			   esr_abort_kind(esr));
+		user_abort(f, esr, far, esr_abort_is_write(esr) ? VM_FAULT_WRITE : VM_FAULT_READ);
 		break;
 	case ESR_WFX:
 		/* a program's wfi or wfe would stop this CPU until an interrupt, and no tick comes: it only gives way */
@@ -76,18 +103,20 @@ void trap_sync_user(struct trap_frame *f, uint64_t esr, uint64_t far)
 		break;
 	case ESR_PC_ALIGN:
 	case ESR_SP_ALIGN:
-		fault_kill(f, SIG_BUS, far);
+		note_fault(esr, far);
+		fault_signal(f, SIG_BUS, SIC_BUS_ALIGNMENT,
+			     cls == ESR_SP_ALIGN ? f->sp_el0 : f->elr);
 		break;
 	case ESR_BRK:
 	case ESR_BREAKPOINT_USER:
 	case ESR_STEP_USER:
-		fault_kill(f, SIG_TRAP, f->elr);
+		fault_signal(f, SIG_TRAP, cls == ESR_BRK ? SIC_TRAP_BREAK : SIC_TRAP_TRACE, f->elr);
 		break;
 	case ESR_FP:
-		fault_kill(f, SIG_FPE, f->elr);
+		fault_signal(f, SIG_FPE, fp_code(esr), f->elr);
 		break;
 	default:
-		fault_kill(f, SIG_ILL, f->elr);
+		fault_signal(f, SIG_ILL, SIC_ILL_OPCODE, f->elr);
 	}
 }
 
@@ -121,9 +150,11 @@ void trap_return_user(struct trap_frame *f)
 	for (;;) {
 		if (thread_killed(current_thread()))
 			exit_current(signal_exit_status(current_process()));
+		if (READ_ONCE(current_thread()->notify))
+			signal_deliver(f);
 		cond_resched();
 		arch_irq_disable();
-		if (!READ_ONCE(this_cpu()->need_resched) && !thread_killed(current_thread()))
+		if (!READ_ONCE(this_cpu()->need_resched) && !thread_notified(current_thread()))
 			break;
 		arch_irq_enable();
 	}

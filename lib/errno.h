@@ -92,5 +92,9 @@
 /* Kernel-internal results that never reach a program. */
 #define ERESTARTSYS                                                                                \
 	512 /* a signal came: restart the call or give EINTR, decided at return to user */
+#define ERESTARTNOHAND 514 /* the same, but EINTR whenever a handler runs */
+#define ERESTART_RESTARTBLOCK                                                                      \
+	516	      /* the same; made again as restart_syscall, which knows the deadline */
+#define EFRAMESET 530 /* the call has set the whole frame: rt_sigreturn */
 
 #endif

@@ -28,7 +28,30 @@ enum thread_state { THREAD_NEW, THREAD_READY, THREAD_RUNNING, THREAD_BLOCKED, TH
 #define NOTIFY_SIGNAL BIT(0) /* a signal may be deliverable: ends INTERRUPTIBLE waits */
 #define NOTIFY_KILL   BIT(1) /* the thread must die: ends KILLABLE waits too; never cleared */
 
-#define THREAD_MAGIC  0x54485244u
+#define NOTIFY_MASK                                                                                \
+	BIT(2) /* a temporary signal mask is to be undone at the return to user mode: ends no wait */
+
+#define THREAD_MAGIC 0x54485244u
+
+/* Signals waiting to be taken. A number in the set without an element in the queue has nothing more to tell. */
+struct signal_pending {
+	uint64_t set; /* bit n-1: signal n */
+	struct list_head queue;
+};
+
+/* What kernel/proc/signal.c keeps of a thread. */
+struct thread_signals {
+	struct signal_pending pending; /* for this thread alone */
+	uint64_t saved;		       /* the mask that NOTIFY_MASK brings back */
+	uint64_t waited;	       /* what rt_sigtimedwait takes, blocked or not */
+	bool stopped;		       /* it sleeps until its process goes on */
+	struct signal_stack {
+		uint64_t sp, size;
+		int flags;
+	} alt;				   /* [self] the other stack; size 0: none */
+	uint64_t fault_addr, fault_esr;	   /* [self] of its last fault, for the frame */
+	uint64_t restart_ns, restart_user; /* [self] what restart_syscall goes on with */
+};
 
 struct thread {
 	struct thread_base base;  /* first: kernel/core sees only this */
@@ -53,7 +76,7 @@ struct thread {
 	struct vfs_context *fs;	       /* [self] kernel's: a copy of its process's (context.h) */
 	uint32_t fs_generation;	       /* [self] kernel's: of what that is a copy */
 	uint64_t sig_blocked;	       /* [SIGHAND] kernel/proc's: the signal mask */
-	uint64_t sig_pending;	       /* [SIGHAND] kernel/proc's: for this thread alone */
+	struct thread_signals sig;     /* [SIGHAND] kernel/proc's: the rest of its signals */
 	uint64_t clear_tid;    /* [self] kernel's: user word to zero and wake at exit; 0: none */
 	uint64_t robust_list;  /* [self] kernel's: head of the user's list of locks held; 0: none */
 	void (*entry)(void *); /* [init] */
@@ -103,9 +126,13 @@ void thread_notify(struct thread *t, uint32_t bits);
 /* Of the current thread before its return to user mode: the acquire is a load after every earlier store-release (LDAR
  * after STLR), and so after its on_cpu was stored, and the run queue unlocked. Pairs with thread_notify(), which sets the bits,
  * then looks at on_cpu: one of the two sees the other. */
+static inline uint32_t thread_notified(const struct thread *t)
+{
+	return atomic_load_acquire(&t->notify);
+}
 static inline bool thread_killed(const struct thread *t)
 {
-	return atomic_load_acquire(&t->notify) & NOTIFY_KILL;
+	return thread_notified(t) & NOTIFY_KILL;
 }
 
 int thread_set_nice(struct thread *t, int nice) __must_check;

@@ -237,6 +237,10 @@ static inline uint64_t arch_user_tls(void)
 	return v;
 }
 
+/* The vector registers as they are now, which in a system call are the user's: to s, and from it. */
+void fpsimd_save(struct fpsimd_state *s);
+void fpsimd_load(const struct fpsimd_state *s);
+
 /* The user frame of the current thread: at the very top of its kernel stack. */
 struct trap_frame *arch_user_frame(void);
 

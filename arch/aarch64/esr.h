@@ -54,6 +54,12 @@ static inline enum abort_kind esr_abort_kind(uint64_t esr)
 	}
 }
 
+/* The same abort as if nothing were mapped there, at any level. */
+static inline uint64_t esr_as_unmapped(uint64_t esr)
+{
+	return (esr & ~0x3fUL) | 0x04;
+}
+
 /* Was a data abort caused by a write? Cache maintenance reports as a write but is a read. */
 static inline bool esr_abort_is_write(uint64_t esr)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Parents and children: the end of a process as its parent sees it, who takes over orphans, and what wait(2) finds. All
- * under PIDTAB; who is told is told after it. */
+ * under PIDTAB. */
 #include <linux/wait.h>
 #include "kernel/proc/lifecycle.h"
 #include "kernel/proc/pidtab_priv.h"
@@ -14,8 +14,10 @@ static struct process
 void process_set_init(struct process *p)
 {
 	spin_lock(&pidtab_lock);
-	if (p->state == PROC_ALIVE)
+	if (p->state == PROC_ALIVE) {
 		init_process = p;
+		p->signals.unkillable = true;
+	}
 	spin_unlock(&pidtab_lock);
 }
 
@@ -71,15 +73,6 @@ static bool unwanted(struct process *c) __requires(pidtab_lock)
 	return !c->parent || (c->exit_signal == SIG_CHLD && ignores_children(c->parent));
 }
 
-/* Tell the parent of the end of a child, and put the reference to it. */
-static void tell_parent(struct process *parent, int sig)
-{
-	if (sig > 0 && sig <= NSIG)
-		signal_send(parent, sig);
-	wake_all(&parent->child_wait);
-	process_put(parent);
-}
-
 /* Who takes over the children of p: the nearest ancestor that asked for them, else init; NULL: the kernel. */
 static struct process *heir_of(struct process *p) __requires(pidtab_lock)
 {
@@ -112,18 +105,16 @@ static bool move_orphan(struct process *p)
 	c->parent = heir;
 	c->exit_signal = SIG_CHLD;
 	if (heir)
-		list_push_back(&c->sibling, &process_get(heir)->children);
+		list_push_back(&c->sibling, &heir->children);
 	death_signal = c->death_signal;
 	dead = c->state == PROC_ZOMBIE;
+	if (dead)
+		signal_tell_parent(c, SIG_CHLD, c->wait_status);
 	if (dead && unwanted(c))
 		g = process_unlink(c);
 	spin_unlock(&pidtab_lock);
 	if (death_signal && !dead)
 		signal_send(c, death_signal);
-	if (heir && dead)
-		tell_parent(heir, SIG_CHLD);
-	else if (heir)
-		process_put(heir);
 	if (g)
 		process_drop_unlinked(c, g);
 	process_put(c);
@@ -131,8 +122,7 @@ static bool move_orphan(struct process *p)
 }
 
 /* ALIVE -> ZOMBIE, unless it has children: it may have inherited some since it gave its own away. */
-static bool try_zombie(struct process *p, int wait_status, struct process **parent,
-		       struct pgroup **unlinked)
+static bool try_zombie(struct process *p, int wait_status, struct pgroup **unlinked)
 {
 	bool done;
 
@@ -141,10 +131,10 @@ static bool try_zombie(struct process *p, int wait_status, struct process **pare
 	if (done) {
 		if (init_process == p)
 			init_process = NULL;
-		*parent = p->parent ? process_get(p->parent) : NULL;
 		p->wait_status = wait_status;
 		p->dead.min_faults = p->min_faults;
 		p->state = PROC_ZOMBIE;
+		signal_tell_parent(p, p->exit_signal, wait_status);
 		*unlinked = unwanted(p) ? process_unlink(p) : NULL;
 	}
 	spin_unlock(&pidtab_lock);
@@ -153,16 +143,14 @@ static bool try_zombie(struct process *p, int wait_status, struct process **pare
 
 void process_zombie(struct process *p, int wait_status)
 {
-	struct process *parent;
 	struct pgroup *g;
 
+	(void)timer_cancel(&p->signals.alarm);
 	do {
 		while (move_orphan(p))
 			;
-	} while (!try_zombie(p, wait_status, &parent, &g));
+	} while (!try_zombie(p, wait_status, &g));
 	poll_notify(&p->exited, POLL_IN);
-	if (parent)
-		tell_parent(parent, p->exit_signal);
 	if (g)
 		process_drop_unlinked(p, g);
 }

@@ -4,9 +4,7 @@
 #include "kernel/proc/pidtab_priv.h"
 #include "lib/errno.h"
 
-/* A group is orphaned if no member has a parent in another group of the session: nobody would continue it. A process
- * that is `gone` counts no more, as member or as parent. */
-static bool is_orphaned(const struct pgroup *g, const struct process *gone) __requires(pidtab_lock)
+bool pgroup_is_orphaned(const struct pgroup *g, const struct process *gone)
 {
 	struct process *p;
 
@@ -33,7 +31,7 @@ int job_check(const struct tty *tty, int sig)
 	if (p->group->session->tty == tty && p->group->session->foreground != p->group->id) {
 		g = p->group;
 		ASSERT(refcount_get(&g->ref));
-		orphaned = is_orphaned(g, NULL);
+		orphaned = pgroup_is_orphaned(g, NULL);
 	}
 	spin_unlock(&pidtab_lock);
 	if (!g)

@@ -82,8 +82,13 @@ int process_set_session(struct process *self) __must_check;
 int process_get_group_id(struct process *self, int pid) __must_check;
 int process_get_session_id(struct process *self, int pid) __must_check;
 
-/* May `self` signal `p`? (kill(2)) */
-bool process_may_signal(const struct process *self, const struct process *p);
+/* May `self` signal `p`? (kill(2)) PIDTAB held. */
+bool process_may_signal(const struct process *self, const struct process *p, int sig);
+/* If it may, send what info says (signo 0: nothing) to a process, or to one thread (tgid 0: of whatever process). 0, -ESRCH,
+ * -EPERM, -EAGAIN. */
+int process_kill_info(struct process *self, int pid, const struct signal_info *info) __must_check;
+int process_kill_thread(struct process *self, int tgid, int tid,
+			const struct signal_info *info) __must_check;
 /* kill(2)'s pid argument: one, a group, all. 0 or -ESRCH, -EPERM. */
 int process_kill(struct process *self, int pid, int sig) __must_check;
 

@@ -37,6 +37,7 @@ void process_init(void)
 	list_init(&all_processes);
 	process_cache = slab_create("process", sizeof(struct process), 16);
 	ASSERT(process_cache != NULL);
+	signal_cache_init();
 }
 
 /* --- lookups --------------------------------------------------------------------------------------------- */
@@ -548,7 +549,7 @@ struct process *process_create(const struct process *from, const char *name)
 	list_init(&p->threads);
 	poll_source_init(&p->exited);
 	waitq_init(&p->child_wait);
-	spin_init(&p->signals.lock, LOCK_SIGHAND);
+	signal_init(&p->signals);
 	str_copy(p->name, name, sizeof(p->name));
 	p->exit_signal = SIG_CHLD;
 	default_limits(p);
@@ -568,10 +569,9 @@ void process_add_thread(struct process *p, struct thread *t)
 	t->process = p;
 	t->tid = p->nr_threads ? next_id() : p->pid;
 	list_push_back(&t->tid_link, bucket(by_tid, t->tid));
-	list_push_back(&t->process_link, &p->threads);
-	p->nr_threads++;
+	signal_thread_join(p, t);
 	/* who told the others to die did not find this one */
-	if (p->signals.exiting || p->survivor)
+	if (p->survivor)
 		thread_notify(t, NOTIFY_KILL);
 	spin_unlock(&pidtab_lock);
 }
@@ -673,6 +673,7 @@ void process_put(struct process *p)
 		return;
 	/* I-PROC-2 */
 	ASSERT(!p->group && !p->space && !p->files && !p->fs && list_empty(&p->threads));
+	signal_flush(p);
 	poll_source_check_idle(&p->exited);
 	slab_free(process_cache, p);
 }
@@ -737,12 +738,12 @@ bool process_remove_thread(struct process *p, struct thread *t, int status)
 	bool last, alone;
 
 	spin_lock(&pidtab_lock);
-	list_del(&t->process_link);
+	signal_thread_leave(p, t);
 	list_del(&t->tid_link);
 	t->process = NULL;
 	if (t->tid == p->pid)
 		p->wait_status = status;
-	last = --p->nr_threads == 0;
+	last = p->nr_threads == 0;
 	alone = p->survivor && p->nr_threads == 1;
 	if (!last)
 		usage_add_thread(&p->dead, t);
@@ -770,10 +771,13 @@ void process_drop_unlinked(struct process *p, struct pgroup *g)
 
 /* --- signals by number --------------------------------------------------------------------------------------------- */
 
-bool process_may_signal(const struct process *self, const struct process *p)
+bool process_may_signal(const struct process *self, const struct process *p, int sig)
 {
 	const struct credentials *a = &self->cred, *b = &p->cred;
 
+	/* a shell's job may have become somebody else's */
+	if (sig == SIG_CONT && p->group && self->group && p->group->session == self->group->session)
+		return true;
 	return a->euid == 0 || a->euid == b->uid || a->euid == b->suid || a->uid == b->uid ||
 	       a->uid == b->suid;
 }
@@ -816,58 +820,84 @@ void process_for_each(void (*fn)(struct process *p, void *arg), void *arg)
 
 struct kill_all {
 	struct process *self;
-	int sig;
-	unsigned sent;
+	struct signal_info info;
+	unsigned seen, sent;
 };
 
 static void kill_one_of_all(struct process *p, void *arg)
 {
 	struct kill_all *k = arg;
 
-	if (p == k->self || !process_may_signal(k->self, p))
+	if (p == k->self || p->signals.unkillable)
 		return;
-	k->sent++;
-	if (k->sig)
-		signal_send(p, k->sig);
+	k->seen++;
+	if (process_kill_info(k->self, p->pid, &k->info) == 0)
+		k->sent++;
 }
 
 static int kill_group(struct process *self, int pgid, int sig)
 {
 	struct pgroup *g = pgroup_find(pgid ? pgid : process_get_group_id(self, 0));
+	int err;
 
 	if (!g)
 		return -ESRCH;
-	if (sig)
-		signal_send_group(g, sig);
+	err = signal_kill_group(self, g, sig);
 	pgroup_put(g);
-	return 0;
+	return err;
 }
 
-static int kill_pid(struct process *self, int pid, int sig)
+/* To p, or to one of its threads; signo 0 only asks. */
+static int kill_locked(struct process *self, struct process *p, struct thread *only,
+		       const struct signal_info *info) __requires(pidtab_lock)
 {
-	struct process *p = process_find(pid);
-	int err = 0;
+	if (!process_may_signal(self, p, info->signo))
+		return -EPERM;
+	return info->signo ? signal_post(p, only, info) : 0;
+}
 
-	if (!p)
-		return -ESRCH;
-	if (!process_may_signal(self, p))
-		err = -EPERM;
-	else if (sig)
-		signal_send(p, sig);
-	process_put(p);
+int process_kill_info(struct process *self, int pid, const struct signal_info *info)
+{
+	struct process *p;
+	int err = -ESRCH;
+
+	spin_lock(&pidtab_lock);
+	p = find_locked(pid);
+	if (p && p->state != PROC_NEW)
+		err = kill_locked(self, p, NULL, info);
+	spin_unlock(&pidtab_lock);
+	return err;
+}
+
+int process_kill_thread(struct process *self, int tgid, int tid, const struct signal_info *info)
+{
+	struct process *p;
+	struct thread *t;
+	int err = -ESRCH;
+
+	spin_lock(&pidtab_lock);
+	t = find_thread_locked(tid);
+	p = t ? t->process : NULL;
+	if (p && p->state != PROC_NEW && (!tgid || p->pid == tgid))
+		err = kill_locked(self, p, t, info);
+	spin_unlock(&pidtab_lock);
 	return err;
 }
 
 int process_kill(struct process *self, int pid, int sig)
 {
-	struct kill_all k = { self, sig, 0 };
+	struct kill_all k = { .self = self };
 
 	if (sig < 0 || sig > NSIG)
 		return -EINVAL;
+	/* the one number without a negative */
+	if (pid == INT32_MIN)
+		return -ESRCH;
+	k.info = signal_info_of(self, sig, SIC_USER);
 	if (pid > 0)
-		return kill_pid(self, pid, sig);
+		return process_kill_info(self, pid, &k.info);
 	if (pid != -1)
-		return kill_group(self, pid == 0 ? 0 : -pid, sig);
+		return kill_group(self, -pid, sig);
 	process_for_each(kill_one_of_all, &k);
-	return k.sent ? 0 : -ESRCH;
+	return k.sent ? 0 : k.seen ? -EPERM : -ESRCH;
 }

@@ -73,8 +73,8 @@ struct process {
 
 	struct pgroup *group;	     /* [PIDTAB] a reference */
 	struct list_head group_link; /* [PIDTAB] */
-	struct list_head threads;    /* [PIDTAB] thread->process_link */
-	unsigned nr_threads;	     /* [PIDTAB] */
+	struct list_head threads;    /* [PIDTAB + SIGHAND; either to look] thread->process_link */
+	unsigned nr_threads;	     /* [PIDTAB + SIGHAND] */
 	struct thread *survivor;     /* [PIDTAB] in exec: the others are told to die (I-PROC-4) */
 	bool exec_done;		     /* [PIDTAB] setpgid by the parent is over */
 	/* Job control, for wait: stopped by stop_sig, told or not yet; continued and not told yet. */
@@ -98,7 +98,7 @@ struct process {
 	struct file *exe;			/* [PIDTAB] */
 	struct vfork_wait
 		*vfork;	   /* [atomic] kernel/context.h: taken once, by exec or exit; a reference */
-	uint64_t start_ns;   /* [init] */
+	uint64_t start_ns; /* [init] */
 	uint32_t oom_victim; /* [atomic] chosen by kernel/oom.c and not yet gone */
 	uint64_t min_faults; /* [atomic] */
 };

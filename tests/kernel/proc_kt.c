@@ -190,7 +190,7 @@ static void figure_end(struct process *p)
 
 static bool has_pending(struct process *p, int sig)
 {
-	return READ_ONCE(p->signals.pending) & BIT(sig - 1);
+	return READ_ONCE(p->signals.pending.set) & BIT(sig - 1);
 }
 
 /* All groups of the session hear of it, with all their members, once they have moved too; other sessions do not. */

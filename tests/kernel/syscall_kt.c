@@ -10,6 +10,7 @@
 #include "kernel/core/panic.h"
 #include "kernel/proc/lifecycle.h"
 #include "kernel/proc/process.h"
+#include "kernel/signal.h"
 #include "kernel/spawn.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
@@ -95,9 +96,14 @@ static void read_interrupted(void *arg)
 	KT_CHECK((int64_t)f.x[0] == -EINTR && f.elr == 0x400004);
 	/* a signal waits: the call is made again once it has been looked at */
 	f.x[0] = 3;
+	process_add_thread(p, t);
 	atomic_fetch_or(&t->notify, NOTIFY_SIGNAL);
 	syscall_dispatch(&f);
-	KT_CHECK(f.x[0] == 3 && f.elr == 0x400000);
+	KT_CHECK((int64_t)f.x[0] == -ERESTARTSYS && f.syscall == __NR_read);
+	signal_deliver(&f);
+	KT_CHECK(f.x[0] == 3 && f.elr == 0x400000 && f.syscall < 0);
+	KT_CHECK(process_remove_thread(p, t, 0));
+	process_put(p);
 	t->process = NULL;
 }
 

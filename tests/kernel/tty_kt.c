@@ -278,7 +278,7 @@ KTEST(pty_keys_signal_the_foreground_group)
 	open_pty();
 	KT_CHECK(tty_set_controlling(slave, s) == 0);
 	KT_CHECK(file_write_kernel(master, "abc\x03", 4) == 4);
-	KT_CHECK(READ_ONCE(p->signals.exiting) || p->signals.pending & BIT(SIG_INT - 1));
+	KT_CHECK(READ_ONCE(p->signals.exiting) || p->signals.pending.set & BIT(SIG_INT - 1));
 	KT_CHECK(reads(master, "^C"));
 	close_pty();
 	KT_CHECK(s->tty == NULL);
