@@ -8,6 +8,7 @@
 #include "kernel/context.h"
 #include "kernel/core/random.h"
 #include "kernel/exit.h"
+#include "kernel/layout.h"
 #include "kernel/proc/lifecycle.h"
 #include "lib/elf.h"
 #include "lib/errno.h"
@@ -15,13 +16,8 @@
 #include "mm/phys/slab.h"
 #include "mm/vm/space.h"
 
-#define STACK_TOP (USER_MAX - (1UL << 20))
 #define STACK_FIRST                                                                                \
 	(128UL << 10) /* mapped at once beyond the arguments; the rest grows on demand */
-#define PIE_BASE 0x5500000000UL
-/* What one table of the second level reaches, and how much of it a program's heap is to have at least. */
-#define TABLE_SPAN   (1UL << 30)
-#define HEAP_LEAST   (512UL << 20)
 #define SCRIPT_LINE  256 /* what is looked at of a file's beginning */
 #define SCRIPT_DEPTH 5	 /* interpreters that are scripts themselves */
 #define AUX_MAX	     24
@@ -198,8 +194,6 @@ static int map_segments(struct vm_space *space, const struct elf_image *elf, uin
 	for (unsigned i = 0; err == 0 && i < elf->nr_segments; i++)
 		err = map_segment(space, &elf->segment[i], bias, backing);
 	vm_backing_put(backing);
-	space->brk_start = elf->highest + bias;
-	space->brk = space->brk_start;
 	return err;
 }
 
@@ -304,16 +298,6 @@ static int write_stack(struct vm_space *space, vaddr_t top, const struct exec_ar
 	kfree(words);
 	*sp = start;
 	return err;
-}
-
-/* The end of the table that the program ends in, so that its stack needs one table less: few programs are large. A large
- * program, or a stack that may become large, has the whole space instead. */
-static vaddr_t stack_top(const struct process *p, vaddr_t program_end)
-{
-	vaddr_t top = ALIGN_UP(program_end + HEAP_LEAST, TABLE_SPAN);
-	bool small = p->rlimits[RLIMIT_STACK].cur <= VM_STACK_RESERVE;
-
-	return small && top < STACK_TOP ? top : STACK_TOP;
 }
 
 static int map_stack(struct vm_space *space, vaddr_t top, const struct process *p,
@@ -453,20 +437,25 @@ static int read_elf(struct file *f, const uint8_t *hdr, struct elf_image *elf)
 static int build_space(struct process *p, const struct elf_image *elf, const struct exec_args *args,
 		       const char *path, struct exec_image *out)
 {
-	uint64_t bias = elf->pie ? PIE_BASE - elf->lowest : 0;
-	vaddr_t top = stack_top(p, elf->highest + bias), sp;
 	struct aux aux = { .n = 0 };
-	int err = map_segments(out->space, elf, bias, out->file);
+	struct layout at;
+	vaddr_t sp;
+	int err;
 
+	layout_choose(elf, p->rlimits[RLIMIT_STACK].cur, &at);
+	err = map_segments(out->space, elf, at.bias, out->file);
 	if (err == 0)
-		err = map_stack(out->space, top, p, args, elf->exec_stack);
+		err = map_stack(out->space, at.stack_top, p, args, elf->exec_stack);
 	if (err < 0)
 		return err;
-	fill_aux(&aux, p, elf, bias);
-	err = write_stack(out->space, top, args, &aux, path, &sp);
+	out->space->brk_start = out->space->brk = at.brk;
+	out->space->mmap_base = at.mmap_base;
+	fill_aux(&aux, p, elf, at.bias);
+	err = write_stack(out->space, at.stack_top, args, &aux, path, &sp);
 	if (err < 0)
 		return err;
-	out->frame = (struct trap_frame){ .sp_el0 = sp, .elr = elf->entry + bias, .syscall = -1 };
+	out->frame =
+		(struct trap_frame){ .sp_el0 = sp, .elr = elf->entry + at.bias, .syscall = -1 };
 	return 0;
 }
 

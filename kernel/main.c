@@ -18,6 +18,7 @@
 #include "kernel/core/random.h"
 #include "kernel/futex.h"
 #include "kernel/init.h"
+#include "kernel/layout.h"
 #include "kernel/proc/lifecycle.h"
 #include "kernel/procinfo.h"
 #include "kernel/seed.h"
@@ -54,6 +55,7 @@ static void boot_thread_main(void *arg)
 	vm_init();			      /* address spaces, and the worker that frees them */
 	process_init();			      /* the pid table */
 	futex_init();			      /* where threads wait for words of memory */
+	layout_init();			      /* where the parts of programs go */
 	seed_init();			      /* who waits for randomness is woken */
 	need(vfs_init(), "root file system"); /* built-in files, then the initrd over them */
 	need(tty_init(), "terminals");

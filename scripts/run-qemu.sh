@@ -17,6 +17,8 @@ terminal; Ctrl-A X ends it. Log in from another one:  ssh -F build/ssh/config te
   --cpu MODEL        QEMU's CPU model (default: the host's under KVM or HVF, else cortex-a76)
   --debug            the debug image: every check on
   --append TEXT      words for the kernel's command line, as perturb=7
+  --random           random addresses for programs under emulation too: QEMU translates a program
+                     again at each new address, so this script turns them off there (norandom)
   --key FILE.pub     who may log in, besides this checkout's key; may be repeated
                      (default: your ~/.ssh/*.pub)
   --root DIR         lay the files in DIR over the built-in ones
@@ -35,7 +37,7 @@ END
 }
 
 smp=4 mem=256M mode=console name=default install=yes
-port="" cpu="" debug="" append="" root="" image="" gdb="" print=""
+port="" cpu="" debug="" append="" root="" image="" gdb="" print="" random=""
 forwards=() keys=() puts=() command=()
 
 while [ $# -gt 0 ]; do
@@ -51,6 +53,7 @@ while [ $# -gt 0 ]; do
 	--forward) forwards+=("$2") && shift ;;
 	--cpu) cpu=$2 && shift ;;
 	--debug) debug=yes ;;
+	--random) random=yes ;;
 	--append) append="$append${append:+ }$2" && shift ;;
 	--key) keys+=("$2") && shift ;;
 	--root) root=$2 && shift ;;
@@ -175,6 +178,9 @@ qemu_command() {
 		-device virtio-rng-device
 		-semihosting-config enable=on,target=native
 		-display none -no-reboot)
+	case $accel/$random in
+	tcg*/) append="norandom${append:+ }$append" ;;
+	esac
 	[ -z "$append" ] || qemu+=(-append "$append")
 	[ -z "$gdb" ] || qemu+=(-gdb "tcp:127.0.0.1:$gdb" -S)
 	if [ "$mode" = console ]; then

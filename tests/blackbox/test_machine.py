@@ -54,6 +54,19 @@ def test_command_line_word(words):
         assert len(hello_lines) == 500
 
 
+@pytest.mark.parametrize("options", [(), ("--random",)])
+def test_addresses_are_random_or_not(options):
+    """Heap, mappings and stack of a program that starts sixteen times: one place each, or nearly sixteen."""
+    with guestlib.Guest("layout", smp=2, options=options) as g:
+        lines = g.ssh("/tests/layout", "16", check=True).stdout
+        assert ("norandom" in g.console()) == (not options)
+    for part, places in enumerate(zip(*(line.split() for line in lines.splitlines()))):
+        assert len(places) == 16
+        # the text of a program that is not position-independent stays
+        assert len(set(places)) >= (12 if options and part else 1)
+        assert options or len(set(places)) == 1
+
+
 @pytest.mark.parametrize("smp", [1, 4, 8])
 def test_time_does_not_run_faster_with_more_cpus(boot, smp):
     """X-16: three seconds asleep in the guest are three seconds here, or more on a loaded host, never fewer."""

@@ -14,7 +14,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import guest as guestlib  # noqa: E402  (the path above leads to it)
 
-HELPERS = {"winsize", "crash"}
+HELPERS = {"winsize", "crash", "layout"}
 
 
 def run_one(g, name):
