@@ -34,7 +34,8 @@ def parse(text):
     """{case: [(line, number of its source line)]} and whether the program came to its end."""
     cases, now = {}, None
     for line in text.splitlines():
-        line, _, number = line.rpartition("\t")
+        text, tab, number = line.rpartition("\t")
+        line = text if tab else line
         if line == "== end":
             return cases, True
         if line.startswith("== "):

@@ -6,7 +6,7 @@
 #include <stdarg.h>
 
 #define CASE_MAX     100
-#define CASE_SECONDS 20
+#define CASE_SECONDS 10
 #define FOLDER	     "/tmp/diff"
 
 static struct {
