@@ -305,6 +305,22 @@ int fdtable_close(struct fdtable *t, int fd)
 	return 0;
 }
 
+int fdtable_next(struct fdtable *t, unsigned from)
+{
+	int found = -1;
+
+	spin_lock(&t->lock);
+	while (from < t->a->size && found < 0) {
+		uint64_t used = t->a->used[from / 64] >> (from % 64);
+
+		if (used)
+			found = (int)(from + (unsigned)__builtin_ctzl(used));
+		from = ALIGN_DOWN(from, 64u) + 64;
+	}
+	spin_unlock(&t->lock);
+	return found;
+}
+
 int fdtable_get_cloexec(struct fdtable *t, int fd)
 {
 	int on = -EBADF;

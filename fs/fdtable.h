@@ -25,6 +25,8 @@ int fdtable_install(struct fdtable *t, struct file *f, int min, bool cloexec,
 int fdtable_install_at(struct fdtable *t, int fd, struct file *f, bool cloexec,
 		       uint64_t limit) __must_check;
 int fdtable_close(struct fdtable *t, int fd) __must_check; /* 0 or -EBADF */
+/* The first used number >= from, or -1. */
+int fdtable_next(struct fdtable *t, unsigned from) __must_check;
 int fdtable_get_cloexec(struct fdtable *t, int fd);
 int fdtable_set_cloexec(struct fdtable *t, int fd, bool on) __must_check;
 /* Close every descriptor from first to last, or mark them close-on-exec. */

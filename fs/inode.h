@@ -31,7 +31,7 @@
 #define DT_TYPE(mode) ((uint8_t)(((mode)&S_IFMT) >> 12))
 
 /* Device numbers of what has no device: st_dev. */
-enum { VFS_DEV_TMPFS = 1, VFS_DEV_DEVFS, VFS_DEV_PROCFS, VFS_DEV_PIPE };
+enum { VFS_DEV_TMPFS = 1, VFS_DEV_DEVFS, VFS_DEV_PROCFS, VFS_DEV_PIPE, VFS_DEV_SYSFS };
 
 /* What statfs tells; kernel/ turns it into the user's structure. Blocks are pages. */
 struct kstatfs {

@@ -3,6 +3,8 @@
 #include "fs/procfs.h"
 #include "fs/tmpfs.h"
 #include "kernel/core/log.h"
+#include "kernel/core/percpu.h"
+#include "lib/fmt.h"
 #include "mm/phys/page.h"
 #include "mm/phys/slab.h"
 
@@ -55,17 +57,18 @@ static void show_slabinfo(struct proc_text *t)
 	slab_for_each(slab_line, t);
 }
 
-static void show_mounts(struct proc_text *t)
+void procfs_show_mounts(struct proc_text *t)
 {
 	proc_printf(t, "tmpfs / tmpfs rw 0 0\n"
 		       "devtmpfs /dev devtmpfs rw 0 0\n"
 		       "tmpfs /dev/shm tmpfs rw 0 0\n"
-		       "proc /proc proc rw 0 0\n");
+		       "proc /proc proc rw 0 0\n"
+		       "sysfs /sys sysfs rw 0 0\n");
 }
 
 static void show_filesystems(struct proc_text *t)
 {
-	proc_printf(t, "nodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tproc\n");
+	proc_printf(t, "nodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tproc\nnodev\tsysfs\n");
 }
 
 /* The log as far as it is kept. */
@@ -79,20 +82,57 @@ static void show_kmsg(struct proc_text *t)
 		proc_printf(t, "%.*s", (int)n, buf);
 }
 
+/* CPUs are numbered without holes, and all there are came up or never will. */
+static void show_cpus(struct proc_text *t, void *arg)
+{
+	if (cpu_count() == 1)
+		proc_printf(t, "0\n");
+	else
+		proc_printf(t, "0-%u\n", cpu_count() - 1);
+}
+
+static void show_number(struct proc_text *t, void *arg)
+{
+	proc_printf(t, "%lu\n", (unsigned long)(uintptr_t)arg);
+}
+
+static int register_cpus(void)
+{
+	static const char *const lists[] = { "online", "possible", "present" };
+	char path[64];
+	int err = 0;
+
+	for (size_t k = 0; k < ARRAY_SIZE(lists) && !err; k++) {
+		fmt_print(path, sizeof(path), "devices/system/cpu/%s", lists[k]);
+		err = sysfs_register(path, show_cpus, NULL);
+	}
+	if (!err)
+		err = sysfs_register("devices/system/cpu/kernel_max", show_number,
+				     (void *)(uintptr_t)(CPU_MAX - 1));
+	for (unsigned cpu = 0; cpu < cpu_count() && !err; cpu++) {
+		fmt_print(path, sizeof(path), "devices/system/cpu/cpu%u/topology/core_id", cpu);
+		err = sysfs_register(path, show_number, (void *)(uintptr_t)cpu);
+	}
+	return err;
+}
+
 int procfs_register_basic(void)
 {
 	static const struct {
 		const char *path;
 		void (*show)(struct proc_text *t);
 	} entries[] = {
-		{ "meminfo", show_meminfo },   { "buddyinfo", show_buddyinfo },
-		{ "slabinfo", show_slabinfo }, { "tern/slabinfo", show_slabinfo },
-		{ "mounts", show_mounts },     { "filesystems", show_filesystems },
+		{ "meminfo", show_meminfo },
+		{ "buddyinfo", show_buddyinfo },
+		{ "slabinfo", show_slabinfo },
+		{ "tern/slabinfo", show_slabinfo },
+		{ "mounts", procfs_show_mounts },
+		{ "filesystems", show_filesystems },
 		{ "kmsg", show_kmsg },
 	};
 	int err = 0;
 
 	for (size_t k = 0; k < ARRAY_SIZE(entries) && !err; k++)
 		err = procfs_register(entries[k].path, entries[k].show);
-	return err;
+	return err ? err : register_cpus();
 }

@@ -16,7 +16,14 @@ static struct superblock procfs_sb = {
 	.options = "rw",
 	.magic = 0x9fa0,
 };
-static struct dentry *proc_root;		   /* [init] */
+static struct superblock sysfs_sb = {
+	.type = "sysfs",
+	.where = "/sys",
+	.dev = VFS_DEV_SYSFS,
+	.options = "rw",
+	.magic = 0x62656572,
+};
+static struct dentry *proc_root, *sys_root;	   /* [init] */
 static const struct proc_root_ops *root_ops_extra; /* [init] */
 
 /* What a text inode shows. */
@@ -26,15 +33,38 @@ struct proc_file {
 	void (*release)(void *arg);
 };
 
-void proc_printf(struct proc_text *t, const char *fmt, ...)
+/* Room for n bytes more and a NUL. */
+static bool make_room(struct proc_text *t, size_t n)
 {
-	size_t room, n, size;
-	va_list ap;
+	size_t size = MAX(t->size * 2, t->len + n + 1);
 	char *bigger;
 
-	if (t->failed)
+	if (t->size - t->len > n)
+		return true;
+	bigger = krealloc(t->buf, size);
+	if (!bigger) {
+		t->failed = true;
+		return false;
+	}
+	t->buf = bigger;
+	t->size = size;
+	return true;
+}
+
+void proc_append(struct proc_text *t, const void *bytes, size_t n)
+{
+	if (t->failed || !make_room(t, n))
 		return;
-	for (;;) {
+	memcpy(t->buf + t->len, bytes, n);
+	t->len += n;
+}
+
+void proc_printf(struct proc_text *t, const char *fmt, ...)
+{
+	size_t room, n = 0;
+	va_list ap;
+
+	while (!t->failed && make_room(t, n)) {
 		room = t->size - t->len;
 		va_start(ap, fmt);
 		n = fmt_vprint(t->buf + t->len, room, fmt, ap);
@@ -43,14 +73,6 @@ void proc_printf(struct proc_text *t, const char *fmt, ...)
 			t->len += n;
 			return;
 		}
-		size = MAX(t->size * 2, t->len + n + 1);
-		bigger = krealloc(t->buf, size);
-		if (!bigger) {
-			t->failed = true;
-			return;
-		}
-		t->buf = bigger;
-		t->size = size;
 	}
 }
 
@@ -139,8 +161,9 @@ static const struct inode_ops text_inode_ops = {
 	.release = text_inode_release,
 };
 
-struct inode *procfs_text_inode(uint32_t mode, void (*show)(struct proc_text *t, void *arg),
-				void *arg, void (*release)(void *arg))
+static struct inode *text_inode(struct superblock *sb, uint32_t mode,
+				void (*show)(struct proc_text *t, void *arg), void *arg,
+				void (*release)(void *arg))
 {
 	struct proc_file *p = kmalloc(sizeof(*p));
 	struct inode *i;
@@ -148,10 +171,16 @@ struct inode *procfs_text_inode(uint32_t mode, void (*show)(struct proc_text *t,
 	if (!p)
 		return NULL;
 	*p = (struct proc_file){ show, arg, release };
-	i = inode_create(&procfs_sb, &text_inode_ops, S_IFREG | mode, p);
+	i = inode_create(sb, &text_inode_ops, S_IFREG | mode, p);
 	if (!i)
 		kfree(p);
 	return i;
+}
+
+struct inode *procfs_text_inode(uint32_t mode, void (*show)(struct proc_text *t, void *arg),
+				void *arg, void (*release)(void *arg))
+{
+	return text_inode(&procfs_sb, mode, show, arg, release);
 }
 
 struct inode *procfs_inode(uint32_t mode, const struct inode_ops *ops, void *priv, uint64_t key)
@@ -169,7 +198,7 @@ static const struct inode_ops plain_dir_ops;
 
 static struct inode *make_dir(void *arg)
 {
-	return inode_create(&procfs_sb, &plain_dir_ops, S_IFDIR | 0555, NULL);
+	return inode_create(arg, &plain_dir_ops, S_IFDIR | 0555, NULL);
 }
 
 static void show_registered(struct proc_text *t, void *arg)
@@ -179,7 +208,8 @@ static void show_registered(struct proc_text *t, void *arg)
 	show(t);
 }
 
-int procfs_register(const char *path, void (*show)(struct proc_text *t))
+static int register_text(struct dentry *root, const char *path,
+			 void (*show)(struct proc_text *t, void *arg), void *arg)
 {
 	const char *slash = strrchr(path, '/');
 	const char *name = slash ? slash + 1 : path;
@@ -187,15 +217,25 @@ int procfs_register(const char *path, void (*show)(struct proc_text *t))
 	struct inode *i;
 	int err;
 
-	err = dentry_make_path(proc_root, path, (size_t)(name - path), make_dir, NULL, &dir);
+	err = dentry_make_path(root, path, (size_t)(name - path), make_dir, root->inode->sb, &dir);
 	if (err)
 		return err;
-	i = procfs_text_inode(0444, show_registered, (void *)show, NULL);
+	i = text_inode(root->inode->sb, 0444, show, arg, NULL);
 	err = i ? dentry_add(dir, name, strlen(name), i, NULL) : -ENOMEM;
 	dentry_put(dir);
 	if (err && i)
 		inode_put(i);
 	return err;
+}
+
+int procfs_register(const char *path, void (*show)(struct proc_text *t))
+{
+	return register_text(proc_root, path, show_registered, (void *)show);
+}
+
+int sysfs_register(const char *path, void (*show)(struct proc_text *t, void *arg), void *arg)
+{
+	return register_text(sys_root, path, show, arg);
 }
 
 static int root_lookup(struct inode *dir, const char *name, size_t len, struct inode **out)
@@ -227,11 +267,13 @@ void procfs_set_root_ops(const struct proc_root_ops *ops)
 
 int procfs_init(struct dentry *root)
 {
-	struct inode *dir = inode_create(&procfs_sb, &root_dir_ops, S_IFDIR | 0555, NULL);
-	int err;
+	struct inode *proc = inode_create(&procfs_sb, &root_dir_ops, S_IFDIR | 0555, NULL);
+	struct inode *sys = inode_create(&sysfs_sb, &plain_dir_ops, S_IFDIR | 0555, NULL);
+	int err = proc && sys ? 0 : -ENOMEM;
 
-	if (!dir)
-		return -ENOMEM;
-	err = dentry_mount(root, "proc", dir, &proc_root);
+	if (!err)
+		err = dentry_mount(root, "proc", proc, &proc_root);
+	if (!err)
+		err = dentry_mount(root, "sys", sys, &sys_root);
 	return err ? err : procfs_register_basic();
 }

@@ -8,6 +8,9 @@
 int procfs_init(struct dentry *root) __must_check; /* boot */
 int procfs_register_basic(void) __must_check; /* boot: what fs/ itself shows (fs/procfiles.c) */
 
+/* What /proc/mounts shows. */
+void procfs_show_mounts(struct proc_text *t);
+
 /* An inode whose text show(t, arg) prints at each open. release (may be NULL) drops arg with the inode; on failure it
  * is not called. NULL: no memory. */
 struct inode *procfs_text_inode(uint32_t mode, void (*show)(struct proc_text *t, void *arg),

@@ -641,28 +641,49 @@ static bool prepend(char *buf, size_t *left, const struct dentry *d) __requires(
 	return true;
 }
 
-ssize_t vfs_path_of(const struct vfs_context *ctx, struct dentry *d, char *buf, size_t size)
+/* The names from the caller's root to d, at the end of the buffer; *dead: one of them is unlinked. */
+static bool path_before(const struct vfs_context *ctx, const struct dentry *d, char *buf,
+			size_t *left, bool *dead)
 {
-	size_t left = size;
-	ssize_t ret = 0;
+	bool fits = true;
 
-	if (size < 2)
-		return -ERANGE;
-	buf[--left] = '\0';
 	spin_lock(&dcache_lock);
-	for (; d != ctx->root && d->parent != d && !ret; d = d->parent) {
-		if (d->dead)
-			ret = -ENOENT;
-		else if (!prepend(buf, &left, d))
-			ret = -ERANGE;
+	for (; d != ctx->root && d->parent != d && fits; d = d->parent) {
+		*dead |= d->dead;
+		fits = prepend(buf, left, d);
 	}
 	spin_unlock(&dcache_lock);
-	if (ret)
-		return ret;
-	if (left == size - 1)
+	return fits;
+}
+
+static ssize_t path_text(const struct vfs_context *ctx, struct dentry *d, char *buf, size_t size,
+			 const char *deleted)
+{
+	size_t end = strlen(deleted) + 1, left = size - end;
+	bool dead = false;
+
+	if (size < end + 1)
+		return -ERANGE;
+	if (!path_before(ctx, d, buf, &left, &dead))
+		return -ERANGE;
+	if (dead && !*deleted)
+		return -ENOENT;
+	if (left == size - end)
 		buf[--left] = '/';
-	memmove(buf, buf + left, size - left);
-	return (ssize_t)(size - left);
+	memcpy(buf + size - end, dead ? deleted : "", dead ? end : 1);
+	size = size - left - (dead ? 0 : end - 1);
+	memmove(buf, buf + left, size);
+	return (ssize_t)size;
+}
+
+ssize_t vfs_path_of(const struct vfs_context *ctx, struct dentry *d, char *buf, size_t size)
+{
+	return path_text(ctx, d, buf, size, "");
+}
+
+ssize_t vfs_describe(const struct vfs_context *ctx, struct dentry *d, char *buf, size_t size)
+{
+	return path_text(ctx, d, buf, size, " (deleted)");
 }
 
 /* The listing. Positions: 0 before ".", 1 before "..", then the cookie of the last entry given; entries that are not

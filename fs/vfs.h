@@ -98,6 +98,9 @@ int vfs_lookup_dir(const struct vfs_context *ctx, struct dentry *at, const char 
 /* The absolute name. Length with NUL, or -ERANGE, -ENOENT (unlinked). */
 ssize_t vfs_path_of(const struct vfs_context *ctx, struct dentry *d, char *buf,
 		    size_t size) __must_check;
+/* The same for reports: an unlinked name is followed by " (deleted)". */
+ssize_t vfs_describe(const struct vfs_context *ctx, struct dentry *d, char *buf,
+		     size_t size) __must_check;
 
 struct dentry *dentry_get(struct dentry *d);
 void dentry_put(struct dentry *d);
@@ -131,6 +134,10 @@ struct proc_text {
 	bool failed;
 };
 void proc_printf(struct proc_text *t, const char *fmt, ...) __printf(2, 3);
+void proc_append(struct proc_text *t, const void *bytes, size_t n);
 int procfs_register(const char *path, void (*show)(struct proc_text *t)) __must_check;
+/* The same below /sys. */
+int sysfs_register(const char *path, void (*show)(struct proc_text *t, void *arg),
+		   void *arg) __must_check;
 
 #endif

@@ -284,6 +284,9 @@ static int write_stack(struct vm_space *space, vaddr_t top, const struct exec_ar
 	w = words;
 	*w++ = args->argc;
 	w = put_pointers(w, args->buf, args->argc, strings, &at);
+	space->arg_start = strings;
+	space->arg_end = strings + at;
+	space->env_end = strings + args->len;
 	w = put_pointers(w, args->buf, args->envc, strings, &at);
 	memcpy(w, aux->pair, 16 * (size_t)aux->n);
 	err = vm_write(space, strings, args->buf, args->len);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* /proc/interrupts, /proc/cpuinfo, /proc/uptime, /proc/version, /proc/tern/{motd,lockstat,sched,syscalls,threads,net}. */
+/* What /proc tells of the machine and the scheduler: interrupts, cpuinfo, uptime, stat, loadavg, version, cmdline, and
+ * /proc/tern/{motd,lockstat,sched,syscalls,threads,net}. */
 #include "kernel/procinfo.h"
 #include "fs/vfs.h"
 #include "kernel/core/clock.h"
 #include "kernel/core/irq.h"
 #include "kernel/core/lock.h"
 #include "kernel/core/log.h"
+#include "kernel/core/machine.h"
 #include "kernel/core/percpu.h"
+#include "kernel/proc/lifecycle.h"
 #include "kernel/syscall.h"
 #include "kernel/version.h"
 #include "lib/string.h"
@@ -32,7 +35,7 @@ static void show_cpuinfo(struct proc_text *t)
 
 	arch_describe_cpu(text, sizeof(text));
 	for_each_cpu (c)
-		proc_printf(t, "processor : %u\nmpidr     : %#lx\nmodel     : %s\n\n", c->id,
+		proc_printf(t, "processor\t: %u\nmpidr\t\t: %#lx\nmodel name\t: %s\n\n", c->id,
 			    (unsigned long)c->mpidr, text);
 }
 
@@ -49,6 +52,77 @@ static void show_uptime(struct proc_text *t)
 	proc_printf(t, "%lu.%02lu %lu.%02lu\n", (unsigned long)(up / NS_PER_S),
 		    (unsigned long)(up / 10000000 % 100), (unsigned long)(idle / NS_PER_S),
 		    (unsigned long)(idle / 10000000 % 100));
+}
+
+static unsigned long cpu_ticks(uint64_t ns)
+{
+	return (unsigned long)(ns / (NS_PER_S / 100));
+}
+
+/* Threads that run or could, now. */
+static void count_running(struct thread *th, void *arg)
+{
+	enum thread_state state = READ_ONCE(th->state);
+
+	*(unsigned *)arg += state == THREAD_READY || (state == THREAD_RUNNING && th->process);
+}
+
+/* A CPU's time is that of programs and of the kernel for them, or idle: no finer account is kept. */
+static void show_stat(struct proc_text *t)
+{
+	uint64_t up = clock_now_ns(), idle = 0, irqs = 0, switches = 0;
+	unsigned running = 0;
+	struct sched_cpu_stats s;
+	struct cpu *c;
+
+	for_each_cpu (c) {
+		sched_stats(c->id, &s);
+		idle += s.idle_ns;
+		switches += s.switches;
+		irqs += READ_ONCE(c->irq_count);
+	}
+	thread_for_each(count_running, &running);
+	proc_printf(t, "cpu  %lu 0 0 %lu 0 0 0 0 0 0\n",
+		    cpu_ticks(up * cpu_count() - MIN(idle, up * cpu_count())), cpu_ticks(idle));
+	for_each_cpu (c) {
+		sched_stats(c->id, &s);
+		proc_printf(t, "cpu%u %lu 0 0 %lu 0 0 0 0 0 0\n", c->id,
+			    cpu_ticks(up - MIN(s.idle_ns, up)), cpu_ticks(s.idle_ns));
+	}
+	proc_printf(t,
+		    "intr %lu\nctxt %lu\nbtime %lu\nprocesses %u\nprocs_running %u\n"
+		    "procs_blocked 0\n",
+		    (unsigned long)irqs, (unsigned long)switches,
+		    (unsigned long)((clock_wall_ns() - up) / NS_PER_S), process_count(), running);
+}
+
+/* Linux's decaying means of the number of running threads over 1, 5 and 15 minutes, in 1/2048, a step every 5 s. Nothing
+ * ticks here: the steps since the last reader are made up for by the next, who finds what runs now. */
+static void show_loadavg(struct proc_text *t)
+{
+	static const uint64_t keep[3] = { 1884, 2014, 2037 };
+	static spinlock_t lock = SPINLOCK_INIT(LOADAVG);
+	static uint64_t mean[3], done; /* [lock] */
+	uint64_t steps = clock_now_ns() / (5 * NS_PER_S), now[3];
+	unsigned running = 0;
+
+	thread_for_each(count_running, &running);
+	spin_lock(&lock);
+	for (unsigned n = 0; done < steps; done++, n++)
+		for (unsigned k = 0; k < 3 && n < 2000; k++)
+			mean[k] = (mean[k] * keep[k] + running * 2048UL * (2048 - keep[k])) / 2048;
+	memcpy(now, mean, sizeof(now));
+	spin_unlock(&lock);
+	for (unsigned k = 0; k < 3; k++)
+		proc_printf(t, "%lu.%02lu ", (unsigned long)(now[k] / 2048),
+			    (unsigned long)(now[k] % 2048 * 100 / 2048));
+	proc_printf(t, "%u/%u %d\n", running, process_count(),
+		    current_process() ? current_process()->pid : 0);
+}
+
+static void show_cmdline(struct proc_text *t)
+{
+	proc_printf(t, "%s\n", machine.cmdline);
 }
 
 static void show_sched(struct proc_text *t)
@@ -132,14 +206,14 @@ static void show_threads(struct proc_text *t)
 	kfree(rows.row);
 }
 
-static void syscall_line(unsigned nr, uint64_t count, void *arg)
+static void syscall_line(unsigned nr, const char *program, uint64_t count, void *arg)
 {
-	proc_printf(arg, "%u %lu\n", nr, (unsigned long)count);
+	proc_printf(arg, "%u %lu %s\n", nr, (unsigned long)count, program);
 }
 
 static void show_syscalls(struct proc_text *t)
 {
-	proc_printf(t, "missing asked\n");
+	proc_printf(t, "missing asked program\n");
 	syscall_for_each_unknown(syscall_line, t);
 }
 
@@ -188,7 +262,7 @@ static void show_motd(struct proc_text *t)
 
 static void show_version(struct proc_text *t)
 {
-	proc_printf(t, "tern version " TERN_VERSION "\n");
+	proc_printf(t, "Linux version 6.1.0-tern-" TERN_VERSION " (tern " TERN_VERSION ")\n");
 }
 
 void procinfo_init(void)
@@ -197,14 +271,23 @@ void procinfo_init(void)
 		const char *path;
 		void (*show)(struct proc_text *t);
 	} entries[] = {
-		{ "interrupts", show_interrupts },  { "cpuinfo", show_cpuinfo },
-		{ "uptime", show_uptime },	    { "tern/sched", show_sched },
-		{ "tern/threads", show_threads },   { "tern/syscalls", show_syscalls },
-		{ "tern/lockstat", show_lockstat }, { "tern/net", show_net },
-		{ "tern/motd", show_motd },	    { "version", show_version },
+		{ "interrupts", show_interrupts },
+		{ "cpuinfo", show_cpuinfo },
+		{ "uptime", show_uptime },
+		{ "tern/sched", show_sched },
+		{ "tern/threads", show_threads },
+		{ "tern/syscalls", show_syscalls },
+		{ "tern/lockstat", show_lockstat },
+		{ "tern/net", show_net },
+		{ "tern/motd", show_motd },
+		{ "version", show_version },
+		{ "stat", show_stat },
+		{ "loadavg", show_loadavg },
+		{ "cmdline", show_cmdline },
 	};
 
 	booted_ns = clock_now_ns();
+	procpid_init();
 
 	for (size_t i = 0; i < ARRAY_SIZE(entries); i++)
 		if (procfs_register(entries[i].path, entries[i].show) < 0)

@@ -4,5 +4,7 @@
 
 /* boot, after vfs_init(): /proc entries whose facts lie in kernel/ and below fs/. */
 void procinfo_init(void);
+/* boot: /proc/PID and its like (kernel/procpid.c). */
+void procpid_init(void);
 
 #endif

@@ -8,6 +8,8 @@
 #include "kernel/sys_priv.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/phys/slab.h"
 
 static const syscall_fn table[] = {
 #define ROW(name) [__NR_##name] = sys_##name,
@@ -15,20 +17,56 @@ static const syscall_fn table[] = {
 #undef ROW
 };
 
-/* How often each missing call was asked for. Larger numbers share the last place. */
-#define UNKNOWN_MAX 512
-static uint64_t unknown[UNKNOWN_MAX]; /* [atomic] */
+/* How often each program asked for each missing call. The list grows at its head and nothing ever leaves it; more than
+ * the first UNKNOWN_MAX pairs are not told apart. */
+#define UNKNOWN_MAX 256
+struct unknown {
+	struct unknown *next; /* [init] */
+	unsigned nr;
+	char program[16];
+	uint64_t count; /* [atomic] */
+};
+static struct unknown *unknown; /* [atomic] */
+static struct unknown unknown_rest = { .program = "(others)" };
+static unsigned nr_unknown; /* [atomic] */
 
-static void count_unknown(uint64_t nr)
+static struct unknown *find_unknown(unsigned nr, const char *program)
 {
-	atomic_add_relaxed(&unknown[MIN(nr, (uint64_t)UNKNOWN_MAX - 1)], 1);
+	struct unknown *u =
+		atomic_load_acquire(&unknown); /* pairs with the exchange in count_unknown() */
+
+	while (u && (u->nr != nr || strcmp(u->program, program) != 0))
+		u = u->next;
+	return u;
 }
 
-void syscall_for_each_unknown(void (*fn)(unsigned nr, uint64_t count, void *arg), void *arg)
+/* Two threads may add the same pair: then both are shown. */
+static void count_unknown(uint64_t nr)
 {
-	for (unsigned i = 0; i < UNKNOWN_MAX; i++)
-		if (atomic_load_relaxed(&unknown[i]))
-			fn(i, atomic_load_relaxed(&unknown[i]), arg);
+	struct unknown *u = find_unknown((unsigned)nr, current_process()->name);
+
+	if (!u && atomic_fetch_add(&nr_unknown, 1) < UNKNOWN_MAX)
+		u = kzalloc(sizeof(*u));
+	if (u && !u->count) {
+		u->nr = (unsigned)nr;
+		str_copy(u->program, current_process()->name, sizeof(u->program));
+		u->next = atomic_load_relaxed(&unknown);
+		u->count = 1;
+		while (!atomic_compare_exchange(&unknown, &u->next, u))
+			;
+		return;
+	}
+	atomic_add_relaxed(u ? &u->count : &unknown_rest.count, 1);
+}
+
+void syscall_for_each_unknown(void (*fn)(unsigned nr, const char *program, uint64_t count,
+					 void *arg),
+			      void *arg)
+{
+	for (struct unknown *u = atomic_load_acquire(&unknown); u; u = u->next)
+		fn(u->nr, u->program, atomic_load_relaxed(&u->count), arg);
+	if (atomic_load_relaxed(&unknown_rest.count))
+		fn(0, unknown_rest.program, atomic_load_relaxed(&unknown_rest.count), arg);
 }
 
 /* All of a frame that a system call has no business with: exec, which does, never comes back here. */

@@ -11,7 +11,9 @@ typedef int64_t (*syscall_fn)(const uint64_t a[6]);
  * Context: thread, irqs on, no lock held before or after (asserted). */
 void syscall_dispatch(struct trap_frame *f);
 
-/* Calls each unknown number seen so far with its count, for /proc/tern/syscalls. */
-void syscall_for_each_unknown(void (*fn)(unsigned nr, uint64_t count, void *arg), void *arg);
+/* Calls fn for each unknown number seen so far and the programs that asked, for /proc/tern/syscalls. */
+void syscall_for_each_unknown(void (*fn)(unsigned nr, const char *program, uint64_t count,
+					 void *arg),
+			      void *arg);
 
 #endif

@@ -94,6 +94,11 @@ static uint32_t pts_rdev(unsigned number)
 	return PTS_MAJOR << 8 | (number & 0xff) | (number >> 8) << 20;
 }
 
+uint32_t tty_device(const struct tty *t)
+{
+	return t->pty ? pts_rdev(t->number) : 5 << 8 | 1 /* the console */;
+}
+
 /* --- the master -------------------------------------------------------------------------------------------------- */
 
 static bool has_output(const struct tty *t)

@@ -29,6 +29,8 @@ void tty_set_termios(struct file *f, const struct tty_termios *t);
  * -EPERM if either has another. */
 int tty_set_controlling(struct file *f, struct session *s) __must_check;
 struct tty *tty_of(struct file *f); /* NULL: not a terminal */
+/* Its device number, as stat tells it. */
+uint32_t tty_device(const struct tty *t);
 /* kernel/ calls it when the leader of s exits: SIGHUP and SIGCONT to the foreground group, and the terminal, if there is
  * one, is given up. */
 void tty_session_end(struct session *s);

@@ -68,6 +68,9 @@ static int copy_space(struct vm_space *from, struct vm_space *to) __requires(fro
 
 	to->brk_start = from->brk_start;
 	to->brk = from->brk;
+	to->arg_start = from->arg_start;
+	to->arg_end = from->arg_end;
+	to->env_end = from->env_end;
 	to->mmap_base = from->mmap_base;
 	to->stack_limit = from->stack_limit;
 	to->as_limit = from->as_limit;

@@ -78,14 +78,16 @@ struct vm_space {
 	struct asid_ctx asid; /* [atomic] */
 	uint32_t active;      /* [atomic] CPUs with its table in TTBR0 */
 	vaddr_t brk_start, brk; /* [lock] */
-	vaddr_t mmap_base;	/* [lock] hole search goes down from here */
-	unsigned map_flags;	/* [lock] VM_LOCKED or 0: every new region has it */
-	unsigned nr_regions;	/* [lock] at most VM_REGIONS_MAX */
-	uint64_t pages;		/* [lock] resident; peak_pages the most there were */
-	uint64_t anon_pages;	/* [lock] those of them that are no file's */
-	uint64_t mapped_pages;	/* [lock] sum of regions; peak_mapped_pages the most there were */
-	uint64_t data_pages;	/* [lock] those of them that are private and writable */
-	uint64_t locked_pages;	/* [lock] those of them that are VM_LOCKED */
+	vaddr_t arg_start, arg_end,
+		env_end; /* [init] exec's strings, for reports; the environment is behind the arguments */
+	vaddr_t mmap_base;     /* [lock] hole search goes down from here */
+	unsigned map_flags;    /* [lock] VM_LOCKED or 0: every new region has it */
+	unsigned nr_regions;   /* [lock] at most VM_REGIONS_MAX */
+	uint64_t pages;	       /* [lock] resident; peak_pages the most there were */
+	uint64_t anon_pages;   /* [lock] those of them that are no file's */
+	uint64_t mapped_pages; /* [lock] sum of regions; peak_mapped_pages the most there were */
+	uint64_t data_pages;   /* [lock] those of them that are private and writable */
+	uint64_t locked_pages; /* [lock] those of them that are VM_LOCKED */
 	uint64_t peak_pages, peak_mapped_pages; /* [lock] */
 	uint64_t stack_limit;			/* [lock] bytes, RLIMIT_STACK */
 	uint64_t as_limit;			/* [lock] bytes, RLIMIT_AS */

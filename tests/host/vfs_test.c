@@ -788,7 +788,7 @@ static void remove_tree(const char *path)
 	file_put(f);
 	for (unsigned i = 0; i < s.n; i++) {
 		snprintf(below, sizeof(below), "%s/%s", path, s.name[i]);
-		if (!strcmp(below, "//dev") || !strcmp(below, "//proc"))
+		if (!strcmp(below, "//dev") || !strcmp(below, "//proc") || !strcmp(below, "//sys"))
 			continue;
 		if (s.type[i] == 4)
 			remove_tree(below);
