@@ -181,6 +181,8 @@ static bool dequeue(struct waiter *w) __no_lock_check
 			break;
 		spin_unlock(&b->lock);
 	}
+	/* I-FUTEX-1 */
+	DASSERT(w->woken || b == bucket_of(&w->key));
 	waiting = !w->woken;
 	list_del(&w->link);
 	spin_unlock(&b->lock);

@@ -17,6 +17,8 @@
 #define POLL_HUP   0x010u
 #define POLL_NVAL  0x020u
 #define POLL_RDHUP 0x2000u
+/* In a watch's interest: not notified when that has woken somebody for another watch that says so. */
+#define POLL_EXCLUSIVE BIT(28)
 
 struct poll_source {
 	spinlock_t lock;	   /* POLLSRC */
@@ -29,6 +31,10 @@ struct poller {
 	spinlock_t lock;	/* READY */
 	struct list_head ready; /* [lock] watches notified since last taken */
 	struct waitq wq;
+	struct poll_source *up; /* [init] notified when something here is; NULL: nobody watches the poller */
+	struct poller *up_next; /* [the notifier that set up_pending] */
+	bool up_pending;	/* [lock] a notifier is about to notify up */
+	unsigned notifiers;	/* [lock] notifiers that may still use up */
 };
 
 /* One source watched by one poller. Owned by the poller's owner. */
@@ -37,7 +43,7 @@ struct poll_watch {
 	struct list_head ready_link; /* [poller->lock] */
 	struct poll_source *src;     /* [init] */
 	struct poller *poller;	     /* [init] */
-	uint32_t events;	     /* [src->lock] interest; ERR and HUP always */
+	uint32_t events;	     /* [src->lock] interest, with ERR and HUP; 0: disarmed */
 	uint32_t
 		fired; /* [poller->lock] events notified since last taken: a hint, ask the object */
 	void *cookie;  /* [init] the owner's */
@@ -52,6 +58,8 @@ void poller_init(struct poller *p);
 void poll_watch_add(struct poller *p, struct poll_watch *w, struct poll_source *s, uint32_t events,
 		    void *cookie);
 void poll_watch_set(struct poll_watch *w, uint32_t events);
+/* No notification at all until the next poll_watch_set(). */
+void poll_watch_disarm(struct poll_watch *w);
 /* Returns only when no notifier uses w. */
 void poll_watch_remove(struct poll_watch *w);
 /* Take the next ready watch (fired copied to *events), or NULL. */
@@ -60,6 +68,12 @@ struct poll_watch *poller_next(struct poller *p, uint32_t *events);
 int poller_wait(struct poller *p, enum wait_mode mode, uint64_t deadline_ns) __must_check;
 /* Mark w ready itself (first check found it ready). */
 void poll_watch_kick(struct poll_watch *w, uint32_t events);
+/* Put back a watch taken by poller_next() that is still ready: the last in line, and nobody is woken. */
+void poll_watch_requeue(struct poll_watch *w);
+/* Something is ready: for those who leave it to another thread. */
+bool poller_ready(struct poller *p);
+/* Wait until no notifier uses p->up any more; all of p's watches have been removed. */
+void poller_quiesce(struct poller *p);
 
 /* The source is going away (its object is being destroyed): no watcher may be left. */
 void poll_source_check_idle(struct poll_source *s);

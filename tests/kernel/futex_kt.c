@@ -89,6 +89,54 @@ KTEST(futex_pingpong)
 	space_done(s);
 }
 
+struct aimed {
+	struct vm_space *space;
+	uint64_t rounds;
+	uint64_t round; /* [atomic] odd: the sleeper is about to wait */
+};
+
+static void aimed_waker(void *arg)
+{
+	struct aimed *m = arg;
+	uint64_t seed = kt_seed() | 1;
+
+	space_switch(m->space);
+	for (uint64_t i = 0; i < m->rounds; i++) {
+		while (atomic_load_acquire(&m->round) != 2 * i + 1)
+			cond_resched();
+		clock_spin_ns(crew_random(&seed) % 16384);
+		set_word(AT, 1);
+		KT_CHECK(futex(AT, FUTEX_WAKE | PRIVATE, 1, 0, 0, 0) <= 1);
+		while (atomic_load_acquire(&m->round) == 2 * i + 1)
+			cond_resched();
+	}
+	space_switch(NULL);
+}
+
+/* the word changes at every moment of the way to sleep; a wake-up that is lost leaves the sleeper to its time-out. */
+KTEST(futex_wake_while_falling_asleep)
+{
+	struct aimed m = { .space = space_with_page(), .rounds = 500 * kt_scale() };
+	int64_t limit[2] = { CREW_HANG_MS / 1000, 0 }, ret = 0;
+	struct crew crew = { 0 };
+
+	space_switch(m.space);
+	KT_CHECK(user_copy_to(AT + 64, limit, sizeof(limit)) == 0);
+	crew_add(&crew, aimed_waker, &m, ALL_CPUS);
+	for (uint64_t i = 0; i < m.rounds; i++) {
+		set_word(AT, 0);
+		atomic_store_release(&m.round, 2 * i + 1);
+		if (ret != -ETIMEDOUT)
+			ret = futex(AT, FUTEX_WAIT | PRIVATE, 0, AT + 64, 0, 0);
+		KT_CHECK(ret == 0 || ret == -EAGAIN);
+		while (word(AT) == 0)
+			sched_yield();
+		atomic_store_release(&m.round, 2 * i + 2);
+	}
+	crew_join(&crew);
+	space_done(m.space);
+}
+
 struct herd {
 	struct vm_space *space;
 	uint32_t asleep; /* [atomic] */
