@@ -2,6 +2,7 @@
 /* Open files: creation, reference counts and the transfers common to every type. What a type does is behind its
  * file_ops; here is what must be the same for all: access modes, positions, what stat tells. */
 #include "fs/file.h"
+#include "fs/epoll.h"
 #include "fs/inode.h"
 #include "kernel/core/panic.h"
 #include "lib/errno.h"
@@ -48,6 +49,8 @@ void file_put(struct file *f)
 	if (!refcount_put(&f->ref))
 		return;
 	might_sleep();
+	if (f->watchers.next)
+		epoll_forget(f);
 	if (f->ops->release)
 		f->ops->release(f);
 	slab_free(file_cache, f);
@@ -256,5 +259,14 @@ int file_stat(struct file *f, struct kstat *st)
 	if (!f->inode)
 		return -EBADF;
 	inode_stat(f->inode, st);
+	return 0;
+}
+
+int file_stat_anonymous(struct file *f, struct kstat *st)
+{
+	(void)f;
+	*st = (struct kstat){
+		.dev = VFS_DEV_ANON, .ino = 1, .mode = 0600, .nlink = 1, .blksize = PAGE_SIZE
+	};
 	return 0;
 }

@@ -33,7 +33,8 @@ struct file_ops {
 	 * -EAGAIN if it would block and the file is non-blocking, -EINTR, -ERESTARTSYS, -EPIPE ... */
 	ssize_t (*read)(struct file *f, struct io *io, off_t *pos);
 	ssize_t (*write)(struct file *f, struct io *io, off_t *pos);
-	/* The events true now. Never sleeps, takes no mutex. NULL: always readable and writable. */
+	/* The events true now. Never sleeps, takes no mutex (but an epoll's, which asks others). NULL: always readable and
+	 * writable. */
 	uint32_t (*poll)(struct file *f);
 	/* arg is a user address or a number, by cmd. -ENOTTY: not for this type. */
 	int64_t (*ioctl)(struct file *f, unsigned cmd, uint64_t arg);
@@ -64,6 +65,7 @@ struct file {
 	struct dentry *dentry;	    /* [init] NULL if it has no name */
 	struct mutex pos_lock;	    /* FILE_POS */
 	off_t pos;		    /* [pos_lock] */
+	struct list_head watchers;  /* [EPLINK] fs/epoll.c's; next NULL: never watched */
 	void *priv;		    /* the type's */
 };
 
@@ -106,6 +108,8 @@ struct kstat {
 	uint64_t atime_ns, mtime_ns, ctime_ns;
 };
 int file_stat(struct file *f, struct kstat *st) __must_check;
+/* For stat operations of files without an inode or a kind: epoll, eventfd, timerfd. */
+int file_stat_anonymous(struct file *f, struct kstat *st);
 
 int file_init(void); /* boot, before the first file; vfs_init() calls it */
 

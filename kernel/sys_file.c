@@ -3,9 +3,7 @@
 #include <linux/close_range.h>
 #include <linux/fcntl.h>
 #include <asm/ioctls.h>
-#include <asm/poll.h>
 #include <linux/fs.h>
-#include <linux/time_types.h>
 #include "fs/fdtable.h"
 #include "fs/pipe.h"
 #include "fs/vfs.h"
@@ -24,7 +22,7 @@ struct file *fd_get(uint64_t fd)
 	return fdtable_lookup(current_process()->files, FD_INT(fd));
 }
 
-static uint64_t fd_limit(void)
+uint64_t fd_limit(void)
 {
 	return current_process()->rlimits[7 /* RLIMIT_NOFILE */].cur;
 }
@@ -462,125 +460,4 @@ int64_t sys_getdents64(const uint64_t a[6])
 	if (s.written)
 		return s.written;
 	return ret < 0 ? ret : s.err;
-}
-
-/* --- poll ---------------------------------------------------------------------------------------------------------- */
-
-struct poll_slot {
-	struct file *file;
-	struct poll_watch watch;
-	bool watched;
-};
-
-static unsigned check_ready(struct pollfd *pfd, struct poll_slot *slot, unsigned n)
-{
-	unsigned ready = 0;
-
-	for (unsigned i = 0; i < n; i++) {
-		uint32_t want = (uint16_t)pfd[i].events | POLL_ERR | POLL_HUP;
-
-		if (pfd[i].fd < 0)
-			pfd[i].revents = 0;
-		else if (!slot[i].file)
-			pfd[i].revents = POLL_NVAL;
-		else
-			pfd[i].revents = (short)(file_poll(slot[i].file) & want);
-		ready += pfd[i].revents != 0;
-	}
-	return ready;
-}
-
-/* Register all, check all, sleep once; again when something happened (RC-021). */
-static int64_t poll_loop(struct pollfd *pfd, struct poll_slot *slot, unsigned n, uint64_t deadline)
-{
-	struct poller poller;
-	int64_t ready;
-	int err = 0;
-
-	poller_init(&poller);
-	for (unsigned i = 0; i < n; i++) {
-		if (!slot[i].file || !slot[i].file->source)
-			continue;
-		poll_watch_add(&poller, &slot[i].watch, slot[i].file->source,
-			       (uint16_t)pfd[i].events, NULL);
-		slot[i].watched = true;
-	}
-	for (;;) {
-		uint32_t events;
-
-		while (poller_next(&poller, &events))
-			;
-		ready = check_ready(pfd, slot, n);
-		if (ready || err)
-			break;
-		err = poller_wait(&poller, WAIT_INTERRUPTIBLE, deadline);
-	}
-	for (unsigned i = 0; i < n; i++)
-		if (slot[i].watched)
-			poll_watch_remove(&slot[i].watch);
-	if (ready)
-		return ready;
-	return err == -ETIMEDOUT ? 0 : -EINTR;
-}
-
-static int64_t poll_user(struct pollfd *pfd, unsigned n, uint64_t deadline)
-{
-	struct poll_slot *slot = kcalloc(n + 1, sizeof(*slot));
-	int64_t ret;
-
-	if (!slot)
-		return -ENOMEM;
-	for (unsigned i = 0; i < n; i++)
-		slot[i].file = pfd[i].fd < 0 ? NULL : fd_get((uint64_t)pfd[i].fd);
-	ret = poll_loop(pfd, slot, n, deadline);
-	for (unsigned i = 0; i < n; i++)
-		if (slot[i].file)
-			file_put(slot[i].file);
-	kfree(slot);
-	return ret;
-}
-
-/* A relative timeout at a user address (0: none) as a deadline. */
-static int poll_deadline(vaddr_t ts_addr, uint64_t *deadline)
-{
-	struct __kernel_timespec ts;
-	int err;
-
-	*deadline = DEADLINE_NEVER;
-	if (!ts_addr)
-		return 0;
-	err = user_copy_from(&ts, ts_addr, sizeof(ts));
-	if (err < 0)
-		return err;
-	if (ts.tv_sec < 0 || ts.tv_nsec < 0 || ts.tv_nsec >= (long)NS_PER_S)
-		return -EINVAL;
-	if ((uint64_t)ts.tv_sec < UINT64_MAX / NS_PER_S / 2)
-		*deadline = clock_now_ns() + (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-	return 0;
-}
-
-int64_t sys_ppoll(const uint64_t a[6])
-{
-	unsigned n = (unsigned)a[1];
-	struct pollfd *pfd;
-	uint64_t deadline;
-	int64_t ret;
-
-	if (a[1] > fd_limit())
-		return -EINVAL;
-	if (a[3])
-		return -ENOSYS;
-	ret = poll_deadline(a[2], &deadline);
-	if (ret < 0)
-		return ret;
-	pfd = kcalloc(n + 1UL, sizeof(*pfd));
-	if (!pfd)
-		return -ENOMEM;
-	ret = user_copy_from(pfd, a[0], n * sizeof(*pfd));
-	if (ret == 0)
-		ret = poll_user(pfd, n, deadline);
-	if (ret >= 0 && user_copy_to(a[0], pfd, n * sizeof(*pfd)) < 0)
-		ret = -EFAULT;
-	kfree(pfd);
-	return ret;
 }

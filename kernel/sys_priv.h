@@ -21,6 +21,10 @@
 	X(close_range) \
 	X(dup) \
 	X(dup3) \
+	X(epoll_create1) \
+	X(epoll_ctl) \
+	X(epoll_pwait) \
+	X(epoll_pwait2) \
 	X(execve) \
 	X(execveat) \
 	X(exit) \
@@ -90,6 +94,7 @@
 	X(preadv) \
 	X(preadv2) \
 	X(prlimit64) \
+	X(pselect6) \
 	X(pwrite64) \
 	X(pwritev) \
 	X(pwritev2) \
@@ -160,6 +165,9 @@ SYSCALLS(DECLARE_SYSCALL)
 
 /* The caller's file at fd with a reference, or NULL (-EBADF). */
 struct file *fd_get(uint64_t fd) __must_check;
+
+/* Descriptor numbers end below it. */
+uint64_t fd_limit(void);
 
 /* Give the caller f at the lowest free descriptor >= min; its reference moves or is dropped. fd or -errno. */
 int64_t fd_install(struct file *f, int min, bool cloexec) __must_check;

@@ -20,6 +20,21 @@
 /* In a watch's interest: not notified when that has woken somebody for another watch that says so. */
 #define POLL_EXCLUSIVE BIT(28)
 
+/* What a program asks for and is told has two more names for ordinary data. */
+#define POLL_RDNORM 0x040u
+#define POLL_WRNORM 0x100u
+static inline uint32_t poll_narrow(uint32_t asked)
+{
+	asked |= (asked & POLL_RDNORM ? POLL_IN : 0) | (asked & POLL_WRNORM ? POLL_OUT : 0);
+	return asked & ~(POLL_RDNORM | POLL_WRNORM);
+}
+
+static inline uint32_t poll_widen(uint32_t events)
+{
+	return events | (events & POLL_IN ? POLL_RDNORM : 0) |
+	       (events & POLL_OUT ? POLL_WRNORM : 0);
+}
+
 struct poll_source {
 	spinlock_t lock;	   /* POLLSRC */
 	struct list_head watchers; /* [lock] struct poll_watch */
@@ -31,7 +46,8 @@ struct poller {
 	spinlock_t lock;	/* READY */
 	struct list_head ready; /* [lock] watches notified since last taken */
 	struct waitq wq;
-	struct poll_source *up; /* [init] notified when something here is; NULL: nobody watches the poller */
+	struct poll_source
+		*up; /* [init] notified when something here is; NULL: nobody watches the poller */
 	struct poller *up_next; /* [the notifier that set up_pending] */
 	bool up_pending;	/* [lock] a notifier is about to notify up */
 	unsigned notifiers;	/* [lock] notifiers that may still use up */

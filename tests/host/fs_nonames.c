@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* For tests of files without names: fs/file.c without fs/vfs.c. */
+/* For tests of files without names: fs/file.c without fs/vfs.c, and mostly without fs/epoll.c. */
+#include "fs/epoll.h"
 #include "fs/inode.h"
 #include "tests/host/test.h"
 
@@ -16,4 +17,9 @@ void inode_put(struct inode *i)
 void inode_stat(struct inode *i, struct kstat *st)
 {
 	test_fail(__FILE__, __LINE__, "a file has an inode: %p %p", (void *)i, (void *)st);
+}
+
+__attribute__((weak)) void epoll_forget(struct file *f)
+{
+	test_fail(__FILE__, __LINE__, "a file is watched: %p", (void *)f);
 }

@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: MIT */
+/* epoll. An item is a file watched under a number; its watch (sched/poll.h) is moved to the ready list by whoever changes
+ * the file. What is on that list is a hint: the file itself is asked when events are collected. A level-triggered item
+ * that was ready goes back to the end of the list, an edge-triggered one stays off until it is notified again, a one-shot
+ * one is disarmed.
+ *
+ * An epoll can be watched like any file: readiness goes up through poller.up. The shape of such a graph changes under
+ * EPSHAPE alone, so that ADD can refuse what would become a loop or too deep.
+ *
+ * An item holds no reference to its file: the file's last file_put() takes it out (epoll_forget()).
+ * I-EPOLL-1: an item is in its epoll's tree and on its file's list, or in neither; both under the epoll's lock. While it
+ * is, its file is not freed.
+ *
+ * Locks: EPSHAPE, EPOLL, then EPLINK. No two epolls' locks are held together. */
+#include "fs/epoll.h"
+#include <linux/eventpoll.h>
+#include "fs/inode.h"
+#include "kernel/core/panic.h"
+#include "lib/errno.h"
+#include "lib/rbtree.h"
+#include "mm/phys/slab.h"
+
+/* How many epolls may be above one another. */
+#define NESTING_MAX 5
+
+/* Of an item's events, what is not about its file. */
+#define FLAGS (EPOLLET | EPOLLONESHOT | EPOLLWAKEUP | EPOLLEXCLUSIVE)
+/* What may be asked for together with EPOLLEXCLUSIVE. */
+#define EXCLUSIVE_MAX                                                                              \
+	(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE)
+
+struct epoll {
+	struct mutex lock;	   /* EPOLL */
+	struct refcount ref;	   /* its file's, and of those who forget a file */
+	struct rb_root items;	   /* [lock] by file, then number */
+	struct list_head nested;   /* [EPSHAPE] items whose files are epolls */
+	struct poller poller;	   /* its watches: the items' */
+	struct poll_source source; /* for those who watch this epoll */
+	struct file *file;	   /* [init] no reference */
+};
+
+struct item {
+	struct poll_watch watch;
+	struct rb_node node;	      /* [ep->lock] */
+	struct list_head file_link;   /* [EPLINK] in file->watchers */
+	struct list_head nested_link; /* [EPSHAPE] */
+	struct list_head again;	      /* [ep->lock] collected, to go back to the ready list */
+	struct epoll *ep;	      /* [init] */
+	struct file *file;	      /* [init] no reference */
+	int fd;			      /* [init] */
+	uint32_t events;	      /* [ep->lock] only flags: disarmed */
+	uint64_t data;		      /* [ep->lock] */
+};
+
+static struct mutex shape = MUTEX_INIT(shape, EPSHAPE);
+static spinlock_t links = SPINLOCK_INIT(EPLINK);
+
+static const struct file_ops epoll_ops;
+
+bool file_is_epoll(const struct file *f)
+{
+	return f->ops == &epoll_ops;
+}
+
+static struct item *item_of(struct rb_node *n)
+{
+	return n ? rb_entry(n, struct item, node) : NULL;
+}
+
+static bool item_before(const struct item *i, const struct file *f, int fd)
+{
+	return i->file != f ? (uintptr_t)i->file < (uintptr_t)f : i->fd < fd;
+}
+
+static bool item_less(const struct rb_node *a, const struct rb_node *b)
+{
+	const struct item *i = rb_entry(b, struct item, node);
+
+	return item_before(rb_entry(a, struct item, node), i->file, i->fd);
+}
+
+/* The first item of f whose number is not below fd, or NULL. */
+static struct item *find(struct epoll *ep, const struct file *f, int fd) __requires(ep->lock)
+{
+	struct item *best = NULL, *i;
+
+	for (struct rb_node *n = ep->items.node; (i = item_of(n));) {
+		if (item_before(i, f, fd)) {
+			n = n->right;
+		} else {
+			best = i;
+			n = n->left;
+		}
+	}
+	return best && best->file == f ? best : NULL;
+}
+
+static struct item *find_exactly(struct epoll *ep, const struct file *f, int fd)
+	__requires(ep->lock)
+{
+	struct item *i = find(ep, f, fd);
+
+	return i && i->fd == fd ? i : NULL;
+}
+
+static void epoll_put(struct epoll *ep)
+{
+	if (refcount_put(&ep->ref))
+		kfree(ep);
+}
+
+/* --- readiness ------------------------------------------------------------------------------------------------------ */
+
+/* The interest in an item's file, as those who notify know it. */
+static uint32_t interest(uint32_t events)
+{
+	return poll_narrow(events & ~(FLAGS & ~EPOLLEXCLUSIVE));
+}
+
+static uint32_t ask(struct file *f, uint32_t events)
+{
+	return poll_widen(file_poll(f)) & events;
+}
+
+/* What the item's file is ready for. Another epoll is asked with no lock held, for it takes its own; the item may be
+ * gone then: *item is NULL. */
+static uint32_t item_ready(struct epoll *ep, struct item **item) __requires(ep->lock)
+{
+	struct item *i = *item;
+	struct file *f = i->file;
+	uint32_t events = i->events;
+	int fd = i->fd;
+
+	if (!(events & ~FLAGS))
+		return 0;
+	if (!file_is_epoll(f))
+		return ask(f, events);
+	*item = NULL;
+	if (!refcount_get(&f->ref))
+		return 0;
+	mutex_unlock(&ep->lock);
+	events = ask(f, events);
+	file_put(f);
+	mutex_lock(&ep->lock);
+	*item = find_exactly(ep, f, fd);
+	return *item ? events : 0;
+}
+
+static struct item *next_ready(struct epoll *ep)
+{
+	uint32_t hint;
+	struct poll_watch *w = poller_next(&ep->poller, &hint);
+
+	return w ? w->cookie : NULL;
+}
+
+/* Does anything here wait to be collected? What turns out not to be ready leaves the list. */
+static uint32_t epoll_poll(struct file *f)
+{
+	struct epoll *ep = f->priv;
+	struct item *i;
+	uint32_t ready = 0;
+
+	mutex_lock(&ep->lock);
+	while (!ready && (i = next_ready(ep))) {
+		if (!item_ready(ep, &i))
+			continue;
+		poll_watch_requeue(&i->watch);
+		ready = POLL_IN;
+	}
+	mutex_unlock(&ep->lock);
+	return ready;
+}
+
+/* --- items ---------------------------------------------------------------------------------------------------------- */
+
+static void item_remove(struct epoll *ep, struct item *i) __requires(shape, ep->lock)
+{
+	/* the watch first: whoever finds the file's list without it may free the source */
+	poll_watch_remove(&i->watch);
+	rb_erase(&ep->items, &i->node);
+	list_del(&i->again);
+	list_del(&i->nested_link);
+	spin_lock(&links);
+	list_del(&i->file_link);
+	spin_unlock(&links);
+	kfree(i);
+}
+
+static void item_insert(struct epoll *ep, struct item *i, const struct epoll_event *ev)
+	__requires(ep->lock)
+{
+	struct file *f = i->file;
+
+	i->ep = ep;
+	i->events = ev->events | POLL_ERR | POLL_HUP;
+	i->data = ev->data;
+	list_init(&i->again);
+	rb_node_init(&i->node);
+	rb_insert(&ep->items, &i->node, item_less);
+	spin_lock(&links);
+	if (!f->watchers.next)
+		list_init(&f->watchers);
+	list_push_back(&i->file_link, &f->watchers);
+	spin_unlock(&links);
+	poll_watch_add(&ep->poller, &i->watch, f->source, interest(i->events), i);
+}
+
+/* If it is ready now, nobody else will say so. An epoll is asked when events are collected. */
+static void item_first_look(struct item *i)
+{
+	uint32_t ready = file_is_epoll(i->file) ? POLL_IN : ask(i->file, i->events);
+
+	if (ready)
+		poll_watch_kick(&i->watch, ready);
+}
+
+void epoll_forget(struct file *f)
+{
+	for (;;) {
+		struct item *i;
+		struct epoll *ep = NULL;
+
+		spin_lock(&links);
+		i = list_first_or_null(&f->watchers, struct item, file_link);
+		/* linked: its epoll has not been through its own release */
+		if (i && refcount_get(&i->ep->ref))
+			ep = i->ep;
+		spin_unlock(&links);
+		if (!ep)
+			return;
+		mutex_lock(&shape);
+		mutex_lock(&ep->lock);
+		while ((i = find(ep, f, INT32_MIN)))
+			item_remove(ep, i);
+		mutex_unlock(&ep->lock);
+		mutex_unlock(&shape);
+		epoll_put(ep);
+	}
+}
+
+/* --- the shape of nested epolls ----------------------------------------------------------------------------------------- */
+
+/* The longest chain of epolls from ep down; more than NESTING_MAX if it meets `stop`. */
+static int depth_below(struct epoll *ep, const struct epoll *stop, int level) __requires(shape)
+{
+	struct item *i;
+	int deepest = 0;
+
+	if (ep == stop || level > NESTING_MAX)
+		return NESTING_MAX + 1;
+	list_for_each (i, &ep->nested, nested_link)
+		deepest = MAX(deepest, depth_below(i->file->priv, stop, level + 1));
+	return deepest + 1;
+}
+
+/* The longest chain from ep up. The links of an epoll's file change under EPSHAPE too. */
+static int depth_above(struct epoll *ep, int level) __requires(shape)
+{
+	struct item *i;
+	int highest = 0;
+
+	if (level > NESTING_MAX || !ep->file->watchers.next)
+		return 1;
+	list_for_each (i, &ep->file->watchers, file_link)
+		highest = MAX(highest, depth_above(i->ep, level + 1));
+	return highest + 1;
+}
+
+static int shape_check(struct epoll *ep, struct file *target) __requires(shape)
+{
+	int below = depth_below(target->priv, ep, 1);
+
+	if (below > NESTING_MAX)
+		return -ELOOP;
+	return below + depth_above(ep, 1) > NESTING_MAX ? -EINVAL : 0;
+}
+
+/* --- control -------------------------------------------------------------------------------------------------------------- */
+
+static int add_locked(struct epoll *ep, struct item *i, const struct epoll_event *ev)
+	__requires(ep->lock)
+{
+	if (find_exactly(ep, i->file, i->fd))
+		return -EEXIST;
+	item_insert(ep, i, ev);
+	item_first_look(i);
+	return 0;
+}
+
+static int add_nested(struct epoll *ep, struct item *i, const struct epoll_event *ev)
+{
+	int err;
+
+	mutex_lock(&shape);
+	err = shape_check(ep, i->file);
+	if (!err) {
+		mutex_lock(&ep->lock);
+		err = add_locked(ep, i, ev);
+		if (!err)
+			list_push_back(&i->nested_link, &ep->nested);
+		mutex_unlock(&ep->lock);
+	}
+	mutex_unlock(&shape);
+	return err;
+}
+
+static int control_add(struct epoll *ep, struct file *target, int fd, const struct epoll_event *ev)
+{
+	struct item *i;
+	int err;
+
+	if ((ev->events & EPOLLEXCLUSIVE) &&
+	    (file_is_epoll(target) || (poll_narrow(ev->events) & ~EXCLUSIVE_MAX)))
+		return -EINVAL;
+	i = kzalloc(sizeof(*i));
+	if (!i)
+		return -ENOMEM;
+	i->file = target;
+	i->fd = fd;
+	list_init(&i->nested_link);
+	list_init(&i->file_link);
+	if (file_is_epoll(target)) {
+		err = add_nested(ep, i, ev);
+	} else {
+		mutex_lock(&ep->lock);
+		err = add_locked(ep, i, ev);
+		mutex_unlock(&ep->lock);
+	}
+	if (err)
+		kfree(i);
+	return err;
+}
+
+static int control_modify(struct epoll *ep, struct file *target, int fd,
+			  const struct epoll_event *ev)
+{
+	struct item *i;
+	int err = 0;
+
+	mutex_lock(&ep->lock);
+	i = find_exactly(ep, target, fd);
+	if (!i)
+		err = -ENOENT;
+	else if ((i->events | ev->events) & EPOLLEXCLUSIVE)
+		err = -EINVAL;
+	if (!err) {
+		i->events = ev->events | POLL_ERR | POLL_HUP;
+		i->data = ev->data;
+		poll_watch_set(&i->watch, interest(i->events));
+		item_first_look(i);
+	}
+	mutex_unlock(&ep->lock);
+	return err;
+}
+
+static int control_delete(struct epoll *ep, struct file *target, int fd)
+{
+	struct item *i;
+
+	mutex_lock(&shape);
+	mutex_lock(&ep->lock);
+	i = find_exactly(ep, target, fd);
+	if (i)
+		item_remove(ep, i);
+	mutex_unlock(&ep->lock);
+	mutex_unlock(&shape);
+	return i ? 0 : -ENOENT;
+}
+
+int epoll_control(struct file *epoll, unsigned op, struct file *target, int fd,
+		  const struct epoll_event *ev)
+{
+	if (!target->ops->poll)
+		return -EPERM;
+	if (!file_is_epoll(epoll) || epoll == target)
+		return -EINVAL;
+	switch (op) {
+	case EPOLL_CTL_ADD:
+		return control_add(epoll->priv, target, fd, ev);
+	case EPOLL_CTL_MOD:
+		return control_modify(epoll->priv, target, fd, ev);
+	case EPOLL_CTL_DEL:
+		return control_delete(epoll->priv, target, fd);
+	default:
+		return -EINVAL;
+	}
+}
+
+/* --- waiting ----------------------------------------------------------------------------------------------------------------- */
+
+/* One event out. 1, -EFAULT: then the item is ready as before. */
+static int give(struct item *i, uint32_t ready, struct io *to)
+{
+	struct epoll_event ev = { .events = ready, .data = i->data };
+
+	if (io_copy_to(to, &ev, sizeof(ev)) != (ssize_t)sizeof(ev)) {
+		poll_watch_requeue(&i->watch);
+		return -EFAULT;
+	}
+	if (i->events & EPOLLONESHOT) {
+		i->events &= FLAGS;
+		poll_watch_disarm(&i->watch);
+	}
+	return 1;
+}
+
+/* What is ready now, to `to`: how many, or -EFAULT if that is the first. */
+static int collect(struct epoll *ep, struct io *to, int max)
+{
+	struct list_head again = LIST_HEAD_INIT(again);
+	struct item *i;
+	int n = 0, ret = 0;
+
+	mutex_lock(&ep->lock);
+	while (n < max && ret >= 0 && (i = next_ready(ep))) {
+		uint32_t ready;
+
+		/* given in this round: it goes back in any case */
+		if (list_linked(&i->again))
+			continue;
+		ready = item_ready(ep, &i);
+		if (!ready)
+			continue;
+		ret = give(i, ready, to);
+		n += ret > 0;
+		if (ret > 0 && !(i->events & (EPOLLET | EPOLLONESHOT)))
+			list_push_back(&i->again, &again);
+	}
+	while ((i = list_first_or_null(&again, struct item, again))) {
+		list_del(&i->again);
+		poll_watch_requeue(&i->watch);
+	}
+	mutex_unlock(&ep->lock);
+	return n ? n : MIN(ret, 0);
+}
+
+int epoll_wait(struct file *epoll, struct io *to, int max, uint64_t deadline_ns)
+{
+	struct epoll *ep = epoll->priv;
+	int err = 0, n;
+
+	for (;;) {
+		n = collect(ep, to, max);
+		if (n || err || !deadline_ns)
+			break;
+		err = poller_wait(&ep->poller, WAIT_INTERRUPTIBLE, deadline_ns);
+	}
+	/* one is woken for each notification: what is left, or was not taken after all, is for another */
+	if (poller_ready(&ep->poller))
+		wake_one(&ep->poller.wq);
+	if (n || err == -ETIMEDOUT)
+		return n;
+	return err ? -EINTR : 0;
+}
+
+/* --- the file ------------------------------------------------------------------------------------------------------------------ */
+
+static void epoll_release(struct file *f)
+{
+	struct epoll *ep = f->priv;
+	struct rb_node *n;
+
+	mutex_lock(&shape);
+	mutex_lock(&ep->lock);
+	while ((n = rb_first(&ep->items)))
+		item_remove(ep, item_of(n));
+	mutex_unlock(&ep->lock);
+	mutex_unlock(&shape);
+	poller_quiesce(&ep->poller);
+	poll_source_check_idle(&ep->source);
+	epoll_put(ep);
+}
+
+static const struct file_ops epoll_ops = {
+	.name = "eventpoll",
+	.poll = epoll_poll,
+	.stat = file_stat_anonymous,
+	.release = epoll_release,
+};
+
+int epoll_create(struct file **out)
+{
+	struct epoll *ep = kzalloc(sizeof(*ep));
+
+	if (!ep)
+		return -ENOMEM;
+	mutex_init(&ep->lock, LOCK_EPOLL);
+	refcount_init(&ep->ref, 1);
+	rb_init(&ep->items, NULL);
+	list_init(&ep->nested);
+	poller_init(&ep->poller);
+	poll_source_init(&ep->source);
+	ep->poller.up = &ep->source;
+	*out = file_create(&epoll_ops, FILE_RDWR, &ep->source, ep);
+	if (!*out) {
+		kfree(ep);
+		return -ENOMEM;
+	}
+	ep->file = *out;
+	return 0;
+}

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT */
+/* System calls that wait for files: poll, select, epoll. */
+#include <asm/poll.h>
+#include <linux/eventpoll.h>
+#include <linux/fcntl.h>
+#include "fs/epoll.h"
+#include "kernel/sys_priv.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/phys/slab.h"
+#include "mm/vm/user_copy.h"
+
+/* A relative time-out as a deadline, in ns; 0: do not wait. */
+static uint64_t deadline_in(uint64_t ns)
+{
+	return ns ? clock_now_ns() + ns : 0;
+}
+
+/* At a user address, 0: none. */
+static int get_deadline(vaddr_t ts, uint64_t *deadline)
+{
+	uint64_t ns;
+	int err;
+
+	*deadline = DEADLINE_NEVER;
+	if (!ts)
+		return 0;
+	err = time_from_user(ts, &ns);
+	if (err == 0)
+		*deadline = deadline_in(ns);
+	return err;
+}
+
+/* What is left of the time is told; an interrupted call can be made again only with that. */
+static int64_t put_time_left(vaddr_t ts, uint64_t deadline, int64_t ret)
+{
+	uint64_t now = clock_now_ns();
+
+	if (ts && time_to_user(ts, deadline > now ? deadline - now : 0) < 0 &&
+	    ret == -ERESTARTNOHAND)
+		return -EINTR;
+	return ret;
+}
+
+/* The mask to wait with, at a user address; 0: the thread's own. */
+static int wait_with_mask(vaddr_t at, uint64_t size)
+{
+	sigset_t64 mask;
+
+	if (!at)
+		return 0;
+	if (size != sizeof(mask))
+		return -EINVAL;
+	if (user_copy_from(&mask, at, sizeof(mask)) < 0)
+		return -EFAULT;
+	return signal_set_temp_mask(mask);
+}
+
+/* --- poll ---------------------------------------------------------------------------------------------------------- */
+
+struct poll_slot {
+	struct file *file;
+	struct poll_watch watch;
+};
+
+static unsigned check_ready(struct pollfd *pfd, const struct poll_slot *slot, unsigned n)
+{
+	unsigned ready = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t want = (uint16_t)pfd[i].events | POLL_ERR | POLL_HUP | POLL_NVAL;
+
+		if (pfd[i].fd < 0)
+			pfd[i].revents = 0;
+		else if (!slot[i].file)
+			pfd[i].revents = POLL_NVAL;
+		else
+			pfd[i].revents = (short)(poll_widen(file_poll(slot[i].file)) & want);
+		ready += pfd[i].revents != 0;
+	}
+	return ready;
+}
+
+/* Register all, check all, sleep once; again when something happened (RC-021). */
+static int64_t watch_and_wait(struct pollfd *pfd, struct poll_slot *slot, unsigned n,
+			      uint64_t deadline)
+{
+	struct poller poller;
+	unsigned ready;
+	uint32_t hint;
+	int err = 0;
+
+	poller_init(&poller);
+	for (unsigned i = 0; i < n; i++)
+		if (slot[i].file)
+			poll_watch_add(&poller, &slot[i].watch, slot[i].file->source,
+				       poll_narrow((uint16_t)pfd[i].events), NULL);
+	for (;;) {
+		while (poller_next(&poller, &hint))
+			;
+		ready = check_ready(pfd, slot, n);
+		if (ready || err)
+			break;
+		err = poller_wait(&poller, WAIT_INTERRUPTIBLE, deadline);
+	}
+	for (unsigned i = 0; i < n; i++)
+		if (slot[i].file)
+			poll_watch_remove(&slot[i].watch);
+	if (ready || err == -ETIMEDOUT)
+		return ready;
+	return -ERESTARTNOHAND;
+}
+
+static int64_t poll_files(struct pollfd *pfd, unsigned n, uint64_t deadline)
+{
+	struct poll_slot *slot = kcalloc(n + 1, sizeof(*slot));
+	int64_t ret;
+
+	if (!slot)
+		return -ENOMEM;
+	for (unsigned i = 0; i < n; i++)
+		slot[i].file = pfd[i].fd < 0 ? NULL : fd_get((uint64_t)pfd[i].fd);
+	ret = check_ready(pfd, slot, n);
+	if (ret == 0 && deadline)
+		ret = watch_and_wait(pfd, slot, n, deadline);
+	for (unsigned i = 0; i < n; i++)
+		if (slot[i].file)
+			file_put(slot[i].file);
+	kfree(slot);
+	return ret;
+}
+
+int64_t sys_ppoll(const uint64_t a[6])
+{
+	unsigned n = (unsigned)a[1];
+	struct pollfd *pfd;
+	uint64_t deadline;
+	int64_t ret;
+
+	if (a[1] > fd_limit())
+		return -EINVAL;
+	ret = get_deadline(a[2], &deadline);
+	if (ret == 0)
+		ret = wait_with_mask(a[3], a[4]);
+	if (ret < 0)
+		return ret;
+	pfd = kcalloc(n + 1UL, sizeof(*pfd));
+	if (!pfd)
+		return -ENOMEM;
+	ret = user_copy_from(pfd, a[0], n * sizeof(*pfd));
+	if (ret == 0)
+		ret = poll_files(pfd, n, deadline);
+	for (unsigned i = 0; ret >= 0 && i < n; i++)
+		if (user_copy_to(a[0] + i * sizeof(*pfd) + offsetof(struct pollfd, revents),
+				 &pfd[i].revents, sizeof(pfd[i].revents)) < 0)
+			ret = -EFAULT;
+	kfree(pfd);
+	return put_time_left(a[2], deadline, ret);
+}
+
+/* --- select -------------------------------------------------------------------------------------------------------- */
+
+enum { SET_IN, SET_OUT, SET_EX, SETS };
+
+/* What a set asks poll for, and what of its answers puts a file into the set. */
+static const uint32_t set_asks[SETS] = { POLL_IN, POLL_OUT, POLL_PRI };
+static const uint32_t set_answers[SETS] = { POLL_IN | POLL_HUP | POLL_ERR, POLL_OUT | POLL_ERR,
+					    POLL_PRI };
+
+struct select {
+	unsigned n;	     /* numbers looked at */
+	size_t words;	     /* of each set */
+	uint64_t *set[SETS]; /* NULL: not given */
+	struct pollfd *pfd;  /* those that are in some set */
+	unsigned nr_pfd;
+};
+
+static uint32_t select_asks(const struct select *s, unsigned fd)
+{
+	uint32_t asks = 0;
+
+	for (int k = 0; k < SETS; k++)
+		if (s->set[k] && s->set[k][fd / 64] >> (fd % 64) & 1)
+			asks |= set_asks[k];
+	return asks;
+}
+
+static int select_load(struct select *s, const uint64_t a[6])
+{
+	unsigned count = 0;
+
+	for (int k = 0; k < SETS; k++) {
+		if (!a[1 + k])
+			continue;
+		s->set[k] = kcalloc(s->words + 1, sizeof(uint64_t));
+		if (!s->set[k])
+			return -ENOMEM;
+		if (user_copy_from(s->set[k], a[1 + k], s->words * sizeof(uint64_t)) < 0)
+			return -EFAULT;
+	}
+	for (unsigned fd = 0; fd < s->n; fd++)
+		count += select_asks(s, fd) != 0;
+	s->pfd = kcalloc(count + 1, sizeof(*s->pfd));
+	if (!s->pfd)
+		return -ENOMEM;
+	for (unsigned fd = 0; fd < s->n; fd++) {
+		uint32_t asks = select_asks(s, fd);
+
+		if (asks)
+			s->pfd[s->nr_pfd++] = (struct pollfd){ (int)fd, (short)asks, 0 };
+	}
+	return 0;
+}
+
+/* How many bits are set in the answer, or -EBADF. */
+static int64_t select_answer(struct select *s)
+{
+	int64_t bits = 0;
+
+	for (int k = 0; k < SETS; k++)
+		if (s->set[k])
+			memset(s->set[k], 0, s->words * sizeof(uint64_t));
+	for (unsigned i = 0; i < s->nr_pfd; i++) {
+		const struct pollfd *p = &s->pfd[i];
+
+		if (p->revents & POLL_NVAL)
+			return -EBADF;
+		for (int k = 0; k < SETS; k++) {
+			if (!(p->events & set_asks[k]) || !((uint32_t)p->revents & set_answers[k]))
+				continue;
+			s->set[k][p->fd / 64] |= BIT(p->fd % 64);
+			bits++;
+		}
+	}
+	return bits;
+}
+
+static int64_t select_files(struct select *s, const uint64_t a[6], uint64_t deadline)
+{
+	int64_t ret = select_load(s, a);
+
+	if (ret == 0)
+		ret = poll_files(s->pfd, s->nr_pfd, deadline);
+	if (ret >= 0)
+		ret = select_answer(s);
+	for (int k = 0; k < SETS; k++) {
+		if (s->set[k] && ret >= 0 &&
+		    user_copy_to(a[1 + k], s->set[k], s->words * sizeof(uint64_t)) < 0)
+			ret = -EFAULT;
+	}
+	for (int k = 0; k < SETS; k++)
+		kfree(s->set[k]);
+	kfree(s->pfd);
+	return ret;
+}
+
+int64_t sys_pselect6(const uint64_t a[6])
+{
+	struct select s = { 0 };
+	uint64_t mask[2] = { 0, 0 }, deadline;
+	int64_t ret;
+
+	if ((int)a[0] < 0)
+		return -EINVAL;
+	s.n = (unsigned)MIN(a[0], fd_limit());
+	s.words = DIV_ROUND_UP(s.n, 64u);
+	if (a[5] && user_copy_from(mask, a[5], sizeof(mask)) < 0)
+		return -EFAULT;
+	ret = get_deadline(a[4], &deadline);
+	if (ret == 0)
+		ret = wait_with_mask(mask[0], mask[1]);
+	if (ret < 0)
+		return ret;
+	return put_time_left(a[4], deadline, select_files(&s, a, deadline));
+}
+
+/* --- epoll --------------------------------------------------------------------------------------------------------- */
+
+int64_t sys_epoll_create1(const uint64_t a[6])
+{
+	struct file *f;
+	int err;
+
+	if (a[0] & ~(uint64_t)EPOLL_CLOEXEC)
+		return -EINVAL;
+	err = epoll_create(&f);
+	return err < 0 ? err : fd_install(f, 0, a[0] & EPOLL_CLOEXEC);
+}
+
+int64_t sys_epoll_ctl(const uint64_t a[6])
+{
+	struct epoll_event ev = { 0 };
+	struct file *epoll, *target;
+	int64_t ret = -EBADF;
+
+	if ((unsigned)a[1] != EPOLL_CTL_DEL && user_copy_from(&ev, a[3], sizeof(ev)) < 0)
+		return -EFAULT;
+	epoll = fd_get(a[0]);
+	target = fd_get(a[2]);
+	if (epoll && target)
+		ret = epoll_control(epoll, (unsigned)a[1], target, (int)a[2], &ev);
+	if (target)
+		file_put(target);
+	if (epoll)
+		file_put(epoll);
+	return ret;
+}
+
+static int64_t wait_epoll(const uint64_t a[6], uint64_t deadline)
+{
+	size_t size = a[2] * sizeof(struct epoll_event);
+	struct file *epoll;
+	struct io io;
+	int64_t ret;
+
+	if ((int)a[2] <= 0 || a[2] > INT32_MAX / sizeof(struct epoll_event))
+		return -EINVAL;
+	if (!user_range_ok(a[1], size))
+		return -EFAULT;
+	epoll = fd_get(a[0]);
+	if (!epoll)
+		return -EBADF;
+	io_init_user(&io, a[1], size);
+	ret = file_is_epoll(epoll) ? epoll_wait(epoll, &io, (int)a[2], deadline) : -EINVAL;
+	file_put(epoll);
+	return ret;
+}
+
+/* A time-out in ms, below 0: none. */
+int64_t sys_epoll_pwait(const uint64_t a[6])
+{
+	int ms = (int)a[3], err = wait_with_mask(a[4], a[5]);
+
+	if (err < 0)
+		return err;
+	return wait_epoll(a, ms < 0 ? DEADLINE_NEVER : deadline_in((uint64_t)ms * NS_PER_MS));
+}
+
+int64_t sys_epoll_pwait2(const uint64_t a[6])
+{
+	uint64_t deadline;
+	int err = get_deadline(a[3], &deadline);
+
+	if (err == 0)
+		err = wait_with_mask(a[4], a[5]);
+	return err < 0 ? err : wait_epoll(a, deadline);
+}

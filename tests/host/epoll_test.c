@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/* sources: fs/epoll.c fs/pipe.c fs/file.c sched/poll.c tests/host/fs_nonames.c lib/refcount.c lib/rbtree.c tests/host/fs_env.c */
+#include "fs/epoll.h"
+#include "fs/pipe.h"
+#include "lib/errno.h"
+#include "mm/phys/page.h"
+#include "tests/host/fs_env.h"
+#include "tests/host/test.h"
+#include <linux/eventpoll.h>
+#include <pthread.h>
+#include <string.h>
+
+static struct file *ep, *r, *w;
+static struct epoll_event got[64];
+
+static struct file *new_epoll(void)
+{
+	struct file *f;
+
+	CHECK_EQ(file_init(), 0);
+	CHECK_EQ(epoll_create(&f), 0);
+	return f;
+}
+
+static int control(struct file *e, unsigned op, struct file *f, int fd, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data = (uint64_t)fd };
+
+	return epoll_control(e, op, f, fd, &ev);
+}
+
+static int add(struct file *f, int fd, uint32_t events)
+{
+	return control(ep, EPOLL_CTL_ADD, f, fd, events);
+}
+
+static int wait_for(struct file *e, int max, uint64_t deadline)
+{
+	struct io io;
+
+	io_init_kernel(&io, got, (size_t)max * sizeof(got[0]));
+	return epoll_wait(e, &io, max, deadline);
+}
+
+static int now(void)
+{
+	return wait_for(ep, 64, 0);
+}
+
+static void begin(void)
+{
+	ep = new_epoll();
+	CHECK_EQ(pipe_create(&r, &w, FILE_NONBLOCK), 0);
+}
+
+static void end(void)
+{
+	file_put(ep);
+	file_put(r);
+	file_put(w);
+	CHECK_EQ(env_objects, 0);
+}
+
+static void put_byte(void)
+{
+	CHECK_EQ(file_write_kernel(w, "x", 1), 1);
+}
+
+static void take_byte(void)
+{
+	char c;
+
+	CHECK_EQ(file_read_kernel(r, &c, 1), 1);
+}
+
+TEST(epoll_level)
+{
+	begin();
+	CHECK_EQ(add(r, 3, EPOLLIN), 0);
+	CHECK_EQ(now(), 0);
+	put_byte();
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(now(), 1);
+		CHECK_EQ(got[0].events, EPOLLIN);
+		CHECK_EQ(got[0].data, 3);
+	}
+	take_byte();
+	CHECK_EQ(now(), 0);
+	CHECK_EQ(add(w, 4, EPOLLOUT | EPOLLIN), 0);
+	CHECK_EQ(now(), 1);
+	CHECK_EQ(got[0].events, EPOLLOUT);
+	CHECK_EQ(control(ep, EPOLL_CTL_MOD, w, 4, EPOLLIN), 0);
+	CHECK_EQ(now(), 0);
+	CHECK_EQ(control(ep, EPOLL_CTL_MOD, w, 4, EPOLLOUT | EPOLLWRNORM), 0);
+	CHECK_EQ(now(), 1);
+	CHECK_EQ(got[0].events, EPOLLOUT | EPOLLWRNORM);
+	end();
+}
+
+TEST(epoll_edge_and_once)
+{
+	begin();
+	put_byte();
+	CHECK_EQ(add(r, 3, EPOLLIN | EPOLLET), 0);
+	CHECK_EQ(now(), 1);
+	CHECK_EQ(now(), 0);
+	put_byte();
+	CHECK_EQ(now(), 1);
+	CHECK_EQ(now(), 0);
+	CHECK_EQ(control(ep, EPOLL_CTL_MOD, r, 3, EPOLLIN | EPOLLONESHOT), 0);
+	CHECK_EQ(now(), 1);
+	put_byte();
+	CHECK_EQ(now(), 0);
+	/* disarmed: not even the end of the pipe */
+	file_put(w);
+	CHECK_EQ(now(), 0);
+	CHECK_EQ(control(ep, EPOLL_CTL_MOD, r, 3, EPOLLONESHOT), 0);
+	CHECK_EQ(now(), 1);
+	CHECK_EQ(got[0].events, EPOLLHUP);
+	CHECK_EQ(now(), 0);
+	file_put(r);
+	file_put(ep);
+	CHECK_EQ(env_objects, 0);
+}
+
+TEST(epoll_errors)
+{
+	struct file *other = new_epoll();
+	struct epoll_event ev = { 0 };
+
+	begin();
+	CHECK_EQ(add(ep, 3, EPOLLIN), -EINVAL);
+	CHECK_EQ(control(r, EPOLL_CTL_ADD, w, 3, EPOLLIN), -EINVAL);
+	CHECK_EQ(control(ep, 9, w, 3, EPOLLIN), -EINVAL);
+	CHECK_EQ(control(ep, EPOLL_CTL_MOD, r, 3, EPOLLIN), -ENOENT);
+	CHECK_EQ(epoll_control(ep, EPOLL_CTL_DEL, r, 3, &ev), -ENOENT);
+	CHECK_EQ(add(r, 3, EPOLLIN), 0);
+	CHECK_EQ(add(r, 3, EPOLLIN), -EEXIST);
+	CHECK_EQ(add(r, 4, EPOLLIN), 0);
+	CHECK_EQ(epoll_control(ep, EPOLL_CTL_DEL, r, 3, &ev), 0);
+	CHECK_EQ(add(other, 5, EPOLLIN | EPOLLEXCLUSIVE), -EINVAL);
+	CHECK_EQ(add(w, 5, EPOLLIN | EPOLLONESHOT | EPOLLEXCLUSIVE), -EINVAL);
+	CHECK_EQ(add(w, 5, EPOLLIN | EPOLLEXCLUSIVE), 0);
+	CHECK_EQ(control(ep, EPOLL_CTL_MOD, w, 5, EPOLLOUT), -EINVAL);
+	alloc_fail_after(1);
+	CHECK_EQ(add(w, 6, EPOLLIN), -ENOMEM);
+	alloc_fail_after(0);
+	file_put(other);
+	end();
+}
+
+/* The buffer is bad: the events are there for the next who asks. */
+TEST(epoll_bad_buffer)
+{
+	struct io_segment bad = { ENV_BAD_ADDRESS, sizeof(got) };
+	struct io io;
+
+	begin();
+	put_byte();
+	CHECK_EQ(add(r, 3, EPOLLIN | EPOLLET), 0);
+	io_init_segments(&io, &bad, 1, true);
+	CHECK_EQ(epoll_wait(ep, &io, 4, 0), -EFAULT);
+	CHECK_EQ(now(), 1);
+	CHECK_EQ(now(), 0);
+	end();
+}
+
+/* RC-012: a watched file goes, the epoll stays; and the other way round. */
+TEST(epoll_outlives_files)
+{
+	begin();
+	CHECK_EQ(add(r, 3, EPOLLIN), 0);
+	CHECK_EQ(add(r, 4, EPOLLIN), 0);
+	put_byte();
+	CHECK_EQ(now(), 2);
+	file_put(r);
+	file_put(w);
+	CHECK_EQ(now(), 0);
+	CHECK_EQ(pipe_create(&r, &w, 0), 0);
+	CHECK_EQ(add(r, 3, EPOLLIN), 0);
+	put_byte();
+	end();
+}
+
+TEST(epoll_rounds)
+{
+	struct file *rr[8], *ww[8];
+	uint64_t seen = 0;
+
+	ep = new_epoll();
+	for (int i = 0; i < 8; i++) {
+		CHECK_EQ(pipe_create(&rr[i], &ww[i], FILE_NONBLOCK), 0);
+		CHECK_EQ(add(rr[i], i, EPOLLIN), 0);
+		CHECK_EQ(file_write_kernel(ww[i], "x", 1), 1);
+	}
+	/* three at a time, nobody starves */
+	for (int k = 0; k < 3; k++) {
+		CHECK_EQ(wait_for(ep, 3, 0), 3);
+		for (int i = 0; i < 3; i++)
+			seen |= 1u << got[i].data;
+	}
+	CHECK_EQ(seen, 0xff);
+	for (int i = 0; i < 8; i++) {
+		file_put(rr[i]);
+		file_put(ww[i]);
+	}
+	file_put(ep);
+	CHECK_EQ(env_objects, 0);
+}
+
+TEST(epoll_nesting)
+{
+	struct file *chain[6];
+
+	begin();
+	for (int i = 0; i < 6; i++)
+		chain[i] = new_epoll();
+	CHECK_EQ(control(chain[0], EPOLL_CTL_ADD, r, 1, EPOLLIN), 0);
+	for (int i = 1; i < 5; i++)
+		CHECK_EQ(control(chain[i], EPOLL_CTL_ADD, chain[i - 1], 1, EPOLLIN), 0);
+	CHECK_EQ(control(chain[5], EPOLL_CTL_ADD, chain[4], 1, EPOLLIN), -EINVAL);
+	CHECK_EQ(control(chain[0], EPOLL_CTL_ADD, chain[4], 1, EPOLLIN), -ELOOP);
+	CHECK_EQ(control(chain[0], EPOLL_CTL_ADD, chain[1], 1, EPOLLIN), -ELOOP);
+	CHECK_EQ(control(chain[0], EPOLL_CTL_ADD, chain[5], 1, EPOLLIN), -EINVAL);
+	CHECK_EQ(file_poll(chain[4]), 0);
+	CHECK_EQ(wait_for(chain[4], 1, 0), 0);
+	put_byte();
+	CHECK_EQ(file_poll(chain[4]), POLL_IN);
+	CHECK_EQ(wait_for(chain[4], 1, 0), 1);
+	take_byte();
+	/* what was said below is no longer so, and nobody has collected it */
+	CHECK_EQ(file_poll(chain[4]), 0);
+	CHECK_EQ(wait_for(chain[4], 1, 0), 0);
+	put_byte();
+	file_put(chain[2]);
+	CHECK_EQ(wait_for(chain[4], 1, 0), 0);
+	CHECK_EQ(control(chain[4], EPOLL_CTL_MOD, chain[3], 1, EPOLLIN), 0);
+	CHECK_EQ(wait_for(chain[4], 1, 0), 0);
+	for (int i = 0; i < 6; i++)
+		if (i != 2)
+			file_put(chain[i]);
+	end();
+}
+
+/* Level-triggered items against a model that asks every file, over random operations. */
+TEST(epoll_matches_model)
+{
+	enum { PIPES = 6, FDS = 2 };
+	struct file *rr[PIPES], *ww[PIPES];
+	uint32_t want[PIPES][FDS] = { { 0 } };
+	bool in[PIPES][FDS] = { { 0 } };
+	char buf[4096];
+
+	ep = new_epoll();
+	memset(buf, 0, sizeof(buf));
+	for (int i = 0; i < PIPES; i++)
+		CHECK_EQ(pipe_create(&rr[i], &ww[i], FILE_NONBLOCK), 0);
+	for (int k = 0; k < 20000 * test_scale; k++) {
+		int p = (int)test_below(PIPES), d = (int)test_below(FDS), expect = 0, n;
+		struct file *f = d ? ww[p] : rr[p];
+		uint32_t events = (uint32_t)(test_below(2) * EPOLLIN + test_below(2) * EPOLLOUT);
+
+		switch (test_below(6)) {
+		case 0:
+			CHECK_EQ(add(f, d, events), in[p][d] ? -EEXIST : 0);
+			want[p][d] = in[p][d] ? want[p][d] : events;
+			in[p][d] = true;
+			break;
+		case 1:
+			CHECK_EQ(control(ep, EPOLL_CTL_MOD, f, d, events), in[p][d] ? 0 : -ENOENT);
+			want[p][d] = in[p][d] ? events : 0;
+			break;
+		case 2:
+			CHECK_EQ(control(ep, EPOLL_CTL_DEL, f, d, 0), in[p][d] ? 0 : -ENOENT);
+			in[p][d] = false;
+			break;
+		case 3:
+			(void)!file_write_kernel(ww[p], buf, 1 + test_below(sizeof(buf)));
+			break;
+		case 4:
+			(void)!file_read_kernel(rr[p], buf, 1 + test_below(sizeof(buf)));
+			break;
+		default:
+			for (int i = 0; i < PIPES; i++)
+				for (int j = 0; j < FDS; j++)
+					expect += in[i][j] &&
+						  (file_poll(j ? ww[i] : rr[i]) & want[i][j]);
+			n = now();
+			CHECK_EQ(n, expect);
+		}
+	}
+	file_put(ep);
+	for (int i = 0; i < PIPES; i++) {
+		file_put(rr[i]);
+		file_put(ww[i]);
+	}
+	CHECK_EQ(env_objects, 0);
+}
+
+static void *writer(void *arg)
+{
+	for (int i = 0; i < 2000; i++)
+		while (file_write_kernel(w, "x", 1) != 1)
+			;
+	return arg;
+}
+
+/* Edge-triggered, another thread writes: no byte is left behind unannounced. */
+TEST(epoll_edge_with_a_writer)
+{
+	pthread_t t;
+	char buf[64];
+	int bytes = 0;
+
+	begin();
+	CHECK_EQ(add(r, 3, EPOLLIN | EPOLLET), 0);
+	CHECK_EQ(pthread_create(&t, NULL, writer, NULL), 0);
+	while (bytes < 2000) {
+		ssize_t n;
+
+		CHECK_EQ(wait_for(ep, 1, DEADLINE_NEVER), 1);
+		while ((n = file_read_kernel(r, buf, sizeof(buf))) > 0)
+			bytes += (int)n;
+	}
+	pthread_join(t, NULL);
+	env_signal = -ERESTARTSYS;
+	CHECK_EQ(wait_for(ep, 1, DEADLINE_NEVER), -EINTR);
+	end();
+}

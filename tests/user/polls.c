@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/* poll, select and epoll: what each tells of a pipe, time-outs, and bad arguments. */
+#include <fcntl.h>
+#include <poll.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/select.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#include "tests/user/check.h"
+
+static int r, w;
+
+static long long now(void)
+{
+	struct timespec t;
+
+	CHECK(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
+	return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+static void open_pipe(void)
+{
+	int p[2];
+
+	CHECK(pipe2(p, O_NONBLOCK) == 0);
+	r = p[0];
+	w = p[1];
+}
+
+static void close_pipe(void)
+{
+	CHECK(close(r) == 0 && close(w) == 0);
+}
+
+static void byte_in(void)
+{
+	CHECK(write(w, "x", 1) == 1);
+}
+
+static void byte_out(void)
+{
+	char c;
+
+	CHECK(read(r, &c, 1) == 1);
+}
+
+static void polls(void)
+{
+	struct pollfd p[4];
+	struct timespec t = { 0, 3000000 };
+	long long start = now();
+
+	open_pipe();
+	p[0] = (struct pollfd){ r, POLLIN | POLLRDNORM, 99 };
+	p[1] = (struct pollfd){ w, POLLOUT, 99 };
+	p[2] = (struct pollfd){ -1, POLLIN, 99 };
+	p[3] = (struct pollfd){ 777, 0, 99 };
+	CHECK(poll(p, 1, 3) == 0 && now() >= start + 3000000 && p[0].revents == 0);
+	CHECK(poll(p, 4, -1) == 2 && p[1].revents == POLLOUT && p[2].revents == 0 &&
+	      p[3].revents == POLLNVAL);
+	byte_in();
+	CHECK(poll(p, 1, -1) == 1 && p[0].revents == (POLLIN | POLLRDNORM));
+	CHECK(syscall(SYS_ppoll, p + 2, 1, &t, NULL, 0) == 0);
+	CHECK(t.tv_sec == 0 && t.tv_nsec == 0);
+	CHECK(poll(NULL, 0, 1) == 0);
+	CHECK_ERRNO(syscall(SYS_ppoll, 8, 1, NULL, NULL, 0), EFAULT);
+	CHECK_ERRNO(syscall(SYS_ppoll, p, 1, 8, NULL, 0), EFAULT);
+	CHECK_ERRNO(syscall(SYS_ppoll, p, 0x7fffffff, NULL, NULL, 0), EINVAL);
+	t.tv_nsec = -1;
+	CHECK_ERRNO(syscall(SYS_ppoll, p, 1, &t, NULL, 0), EINVAL);
+	close_pipe();
+	CHECK(poll(p, 2, 0) == 2 && p[0].revents == POLLNVAL);
+}
+
+static void selects(void)
+{
+	struct timeval tv = { 0, 2000 };
+	fd_set in, out;
+
+	open_pipe();
+	FD_ZERO(&in);
+	FD_ZERO(&out);
+	FD_SET(r, &in);
+	FD_SET(w, &out);
+	CHECK(select(w + 1, &in, &out, NULL, NULL) == 1 && !FD_ISSET(r, &in) && FD_ISSET(w, &out));
+	byte_in();
+	FD_SET(r, &in);
+	CHECK(select(w + 1, &in, NULL, &out, &tv) == 1 && FD_ISSET(r, &in) && !FD_ISSET(w, &out));
+	byte_out();
+	FD_SET(r, &in);
+	CHECK(select(w + 1, &in, NULL, NULL, &tv) == 0 && !FD_ISSET(r, &in));
+	FD_SET(999, &in);
+	CHECK_ERRNO(select(1000, &in, NULL, NULL, &tv), EBADF);
+	CHECK_ERRNO(syscall(SYS_pselect6, -1L, NULL, NULL, NULL, NULL, NULL), EINVAL);
+	CHECK_ERRNO(syscall(SYS_pselect6, 64, 8, NULL, NULL, NULL, NULL), EFAULT);
+	CHECK_ERRNO(syscall(SYS_pselect6, 0, NULL, NULL, NULL, NULL, 8), EFAULT);
+	/* RC-020: descriptor numbers are not numbers of anything else */
+	close_pipe();
+}
+
+static void epolls(void)
+{
+	struct epoll_event ev = { .events = EPOLLIN }, got[4];
+	int ep = epoll_create1(EPOLL_CLOEXEC), copy;
+	void *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	open_pipe();
+	CHECK(ep >= 0 && page != MAP_FAILED && (fcntl(ep, F_GETFD) & FD_CLOEXEC));
+	CHECK(epoll_ctl(ep, EPOLL_CTL_ADD, r, &ev) == 0);
+	CHECK_ERRNO(epoll_ctl(ep, EPOLL_CTL_ADD, r, &ev), EEXIST);
+	CHECK(epoll_wait(ep, got, 4, 2) == 0);
+	byte_in();
+	CHECK(epoll_wait(ep, got, 4, -1) == 1 && got[0].events == EPOLLIN);
+	/* another number of the same pipe keeps it watched */
+	copy = dup(r);
+	CHECK(copy >= 0 && close(r) == 0);
+	CHECK(epoll_wait(ep, got, 4, 0) == 1);
+	CHECK_ERRNO(epoll_ctl(ep, EPOLL_CTL_DEL, r, NULL), EBADF);
+	CHECK(close(copy) == 0 && epoll_wait(ep, got, 4, 0) == 0);
+	CHECK(close(w) == 0);
+	open_pipe();
+	CHECK_ERRNO(epoll_create1(1), EINVAL);
+	CHECK_ERRNO(epoll_ctl(ep, EPOLL_CTL_ADD, ep, &ev), EINVAL);
+	CHECK_ERRNO(epoll_ctl(r, EPOLL_CTL_ADD, w, &ev), EINVAL);
+	CHECK_ERRNO(epoll_ctl(ep, EPOLL_CTL_ADD, 777, &ev), EBADF);
+	CHECK_ERRNO(epoll_ctl(777, EPOLL_CTL_ADD, r, &ev), EBADF);
+	CHECK_ERRNO(epoll_ctl(ep, EPOLL_CTL_MOD, r, &ev), ENOENT);
+	CHECK_ERRNO(epoll_ctl(ep, 9, r, &ev), EINVAL);
+	CHECK_ERRNO(epoll_ctl(ep, EPOLL_CTL_ADD, r, (void *)8), EFAULT);
+	CHECK_ERRNO(epoll_wait(ep, got, 0, 0), EINVAL);
+	CHECK_ERRNO(epoll_wait(ep, got, -1, 0), EINVAL);
+	CHECK_ERRNO(epoll_wait(r, got, 1, 0), EINVAL);
+	CHECK_ERRNO(syscall(SYS_epoll_pwait, ep, -8L, 4, 0, NULL, 8), EFAULT);
+	CHECK_ERRNO(read(ep, got, 8), EINVAL);
+	byte_in();
+	CHECK(epoll_ctl(ep, EPOLL_CTL_ADD, r, &ev) == 0);
+	CHECK_ERRNO(epoll_wait(ep, page, 1, 0), EFAULT);
+	CHECK(epoll_wait(ep, got, 1, 0) == 1);
+	CHECK_ERRNO(epoll_ctl(ep, EPOLL_CTL_ADD, open("/etc/passwd", O_RDONLY), &ev), EPERM);
+	close_pipe();
+	CHECK(close(ep) == 0 && munmap(page, 4096) == 0);
+}
+
+/* PERF-008 and more: the poll of a thousand pipes, one of them ready. */
+static void many(void)
+{
+	static struct pollfd p[1000];
+	int ep = epoll_create1(0), fd[2], last = -1;
+	struct epoll_event ev = { .events = EPOLLIN };
+
+	for (int i = 0; i < 500; i++) {
+		CHECK(pipe(fd) == 0);
+		p[2 * i] = (struct pollfd){ fd[0], POLLIN, 0 };
+		p[2 * i + 1] = (struct pollfd){ fd[1], POLLIN, 0 };
+		ev.data.fd = fd[0];
+		CHECK(epoll_ctl(ep, EPOLL_CTL_ADD, fd[0], &ev) == 0);
+		last = fd[1];
+	}
+	CHECK(poll(p, 1000, 1) == 0);
+	CHECK(write(last, "x", 1) == 1);
+	CHECK(poll(p, 1000, -1) == 1 && p[998].revents == POLLIN);
+	CHECK(epoll_wait(ep, &ev, 1, -1) == 1 && ev.data.fd == p[998].fd);
+	for (int i = 0; i < 1000; i++)
+		CHECK(close(p[i].fd) == 0);
+	CHECK(epoll_wait(ep, &ev, 1, 0) == 0);
+	CHECK(close(ep) == 0);
+}
+
+int main(void)
+{
+	polls();
+	selects();
+	epolls();
+	many();
+	return 0;
+}
