@@ -158,8 +158,15 @@ static const struct file_ops null_ops = {
 	.write = write_nothing,
 	.seek = seek_nowhere,
 };
+static int map_zeros(struct file *f, struct vm_backing **out)
+{
+	*out = NULL;
+	return 0;
+}
+
 static const struct file_ops zero_ops = {
 	.name = "zero",
+	.mmap = map_zeros,
 	.read = read_zeros,
 	.write = write_nothing,
 	.seek = seek_nowhere,

@@ -25,6 +25,7 @@ struct tmpfs_file {
 	const uint8_t *in_place; /* [lock] NULL: none */
 	uint64_t in_place_len;	 /* [lock] */
 	char *target;		 /* [init] symbolic links */
+	struct vm_mapping mapping;
 };
 
 static void tmpfs_space(struct superblock *sb, uint64_t *total, uint64_t *left);
@@ -85,6 +86,7 @@ int tmpfs_create(uint32_t mode, const char *target, struct inode **out)
 	if (!t)
 		return -ENOMEM;
 	spin_init(&t->lock, LOCK_PGCACHE);
+	vm_mapping_init(&t->mapping);
 	if (target) {
 		t->target = kstrdup(target);
 		if (!t->target)
@@ -346,16 +348,21 @@ static void cut_pages(struct inode *i, uint64_t size)
 
 static int tmpfs_truncate(struct inode *i, uint64_t size)
 {
+	struct tmpfs_file *t = i->priv;
+	uint64_t before = i->size;
 	int err = 0;
 
 	assert_mutex_held(&i->lock);
-	if (size < i->size)
+	if (size < before)
 		err = zero_tail(i, size);
 	if (err)
 		return err;
-	if (size < i->size)
-		cut_pages(i, size);
+	/* first of all, so that nobody maps what is to go */
 	WRITE_ONCE(i->size, size);
+	if (size < before) {
+		cut_pages(i, size);
+		vm_mapping_trim(&t->mapping, DIV_ROUND_UP(size, PAGE_SIZE));
+	}
 	inode_touch(i);
 	return 0;
 }
@@ -560,6 +567,7 @@ static int backing_create(struct inode *i, struct file *f, struct vm_backing **o
 	t->b.fill = backing_fill;
 	t->b.peek = backing_peek;
 	t->b.release = backing_release;
+	t->b.mapping = &((struct tmpfs_file *)i->priv)->mapping;
 	t->b.file = f ? file_get(f) : NULL;
 	t->inode = inode_get(i);
 	*out = &t->b;

@@ -35,6 +35,8 @@ static int vm_flags(uint64_t prot, uint64_t flags, unsigned *out)
 		return -EOPNOTSUPP;
 	if (flags & MAP_HUGETLB)
 		return -ENOMEM;
+	if (type == MAP_SHARED_VALIDATE && (flags & MAP_ANONYMOUS))
+		return -EINVAL;
 	if (type == MAP_SHARED || type == MAP_SHARED_VALIDATE)
 		*out |= VM_SHARED;
 	else if (type != MAP_PRIVATE)
@@ -66,17 +68,19 @@ static int file_backing(struct file *f, unsigned *flags, struct vm_backing **out
 
 static int backing_for(const uint64_t a[6], unsigned *flags, struct vm_backing **out)
 {
-	struct file *f;
-	int err;
+	int err = 0;
 
 	*out = NULL;
-	if (a[3] & MAP_ANONYMOUS)
-		return *flags & VM_SHARED ? tmpfs_memory_create(ALIGN_UP(a[1], PAGE_SIZE), out) : 0;
-	f = fd_get(a[4]);
-	if (!f)
-		return -EBADF;
-	err = file_backing(f, flags, out);
-	file_put(f);
+	if (!(a[3] & MAP_ANONYMOUS)) {
+		struct file *f = fd_get(a[4]);
+
+		if (!f)
+			return -EBADF;
+		err = a[5] > INT64_MAX - a[1] ? -EOVERFLOW : file_backing(f, flags, out);
+		file_put(f);
+	}
+	if (!err && !*out && (*flags & VM_SHARED))
+		err = tmpfs_memory_create(ALIGN_UP(a[1], PAGE_SIZE), out);
 	return err;
 }
 

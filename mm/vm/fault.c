@@ -223,6 +223,15 @@ static int fault_backed(struct vm_space *s, struct vm_region *r, vaddr_t va, pte
 			}
 			e = pgtable_leaf(&s->table, va, true);
 		}
+		/* the object may have become shorter: with the lock held, peek knows */
+		if (b->peek) {
+			struct page *now = b->peek(b, index);
+
+			page_put(p);
+			if (!now)
+				return FAULT_AGAIN;
+			p = now;
+		}
 		if (!e || pte_get(e) != 0) {
 			page_put(p);
 			return e ? fault_present(s, r, va, e, access) : -ENOMEM;

@@ -54,6 +54,7 @@ static int copy_region(struct share *sh, struct vm_space *from, struct vm_space 
 
 	if (!copy)
 		return -ENOMEM;
+	copy->round = r->round;
 	region_insert(to, copy);
 	sh->r = r;
 	if (!(r->prot & VM_WIPEONFORK))

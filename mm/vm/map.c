@@ -345,3 +345,59 @@ int vm_discard(struct vm_space *s, vaddr_t addr, size_t len)
 	mutex_unlock(&s->lock);
 	return err;
 }
+
+/* --- an object becomes shorter ---------------------------------------------------------------------------------------------- */
+
+void vm_mapping_init(struct vm_mapping *m)
+{
+	spin_init(&m->lock, LOCK_PGCACHE);
+	list_init(&m->regions);
+	/* regions begin with 0 */
+	m->round = 1;
+}
+
+/* All of a space's regions of m at once: they may be cut and joined, but under its lock. */
+static void trim_space(struct vm_space *s, struct vm_mapping *m, uint64_t from)
+{
+	mutex_lock(&s->lock);
+	for (struct vm_region *r = region_find(s, 0); r; r = region_next(r)) {
+		uint64_t keep = from > r->offset ? (from - r->offset) * PAGE_SIZE : 0;
+
+		if (!r->backing || r->backing->mapping != m)
+			continue;
+		if (keep < r->end - r->start)
+			vm_clear_range(s, r->start + keep, r->end);
+		spin_lock(&m->lock);
+		r->round = m->round;
+		list_del(&r->mapping_link);
+		list_push_back(&r->mapping_link, &m->regions);
+		spin_unlock(&m->lock);
+	}
+	mutex_unlock(&s->lock);
+}
+
+void vm_mapping_trim(struct vm_mapping *m, uint64_t from)
+{
+	spin_lock(&m->lock);
+	m->round++;
+	while (!list_empty(&m->regions)) {
+		struct vm_region *r = list_first(&m->regions, struct vm_region, mapping_link);
+		struct vm_space *s = r->space;
+
+		if (r->round == m->round)
+			break;
+		if (refcount_get(&s->ref)) {
+			spin_unlock(&m->lock);
+			trim_space(s, m, from);
+			/* the caller may hold what the end of a space needs */
+			vm_space_put_async(s);
+			spin_lock(&m->lock);
+		} else {
+			/* it is being taken apart */
+			r->round = m->round;
+			list_del(&r->mapping_link);
+			list_push_back(&r->mapping_link, &m->regions);
+		}
+	}
+	spin_unlock(&m->lock);
+}

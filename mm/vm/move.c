@@ -70,7 +70,8 @@ static int choose_place(struct vm_space *s, const struct vm_region *r, vaddr_t a
 	*to = addr;
 	if (new_len <= len)
 		return 0;
-	if (r->end == addr + len && range_ok(addr, new_len) &&
+	/* what grows down does not grow up */
+	if (r->end == addr + len && !(r->prot & VM_STACK) && range_ok(addr, new_len) &&
 	    (!next || next->start >= addr + new_len))
 		return 0;
 	*to = may_move ? region_find_hole(s, new_len) : 0;
@@ -117,8 +118,10 @@ int vm_move(struct vm_space *s, vaddr_t addr, size_t old_len, size_t new_len, un
 	struct spare sp;
 	int err;
 
-	if (!range_ok(addr, old_len) || (!(flags & VM_FIXED) && new_len > USER_MAX))
+	if (!range_ok(addr, old_len))
 		return -EFAULT;
+	if (!(flags & VM_FIXED) && new_len > USER_MAX)
+		return -ENOMEM;
 	if (flags & VM_FIXED) {
 		if (!IS_ALIGNED(new_addr, PAGE_SIZE) || !range_ok(new_addr, new_len) ||
 		    (new_addr < addr + old_len && addr < new_addr + new_len))

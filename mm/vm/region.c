@@ -55,6 +55,7 @@ struct vm_region *region_create(vaddr_t start, vaddr_t end, unsigned prot,
 	if (!r)
 		return NULL;
 	rb_node_init(&r->node);
+	list_init(&r->mapping_link);
 	r->start = start;
 	r->end = end;
 	r->prot = prot;
@@ -140,6 +141,33 @@ static int64_t pages_of(const struct vm_region *r)
 	return (int64_t)((r->end - r->start) / PAGE_SIZE);
 }
 
+/* A region of a round that is over, or of none, is one the present round has yet to see. */
+static void link_mapping(struct vm_space *s, struct vm_region *r)
+{
+	struct vm_mapping *m = r->backing ? r->backing->mapping : NULL;
+
+	if (!m)
+		return;
+	r->space = s;
+	spin_lock(&m->lock);
+	if (r->round == m->round)
+		list_push_back(&r->mapping_link, &m->regions);
+	else
+		list_push_front(&r->mapping_link, &m->regions);
+	spin_unlock(&m->lock);
+}
+
+static void unlink_mapping(struct vm_region *r)
+{
+	struct vm_mapping *m = r->backing ? r->backing->mapping : NULL;
+
+	if (!m)
+		return;
+	spin_lock(&m->lock);
+	list_del(&r->mapping_link);
+	spin_unlock(&m->lock);
+}
+
 void region_insert(struct vm_space *s, struct vm_region *r)
 {
 	assert_mutex_held(&s->lock);
@@ -147,6 +175,7 @@ void region_insert(struct vm_space *s, struct vm_region *r)
 	check_neighbours(r);
 	s->nr_regions++;
 	account(s, r, pages_of(r));
+	link_mapping(s, r);
 }
 
 void region_remove(struct vm_space *s, struct vm_region *r)
@@ -155,6 +184,7 @@ void region_remove(struct vm_space *s, struct vm_region *r)
 	rb_erase(&s->regions, &r->node);
 	s->nr_regions--;
 	account(s, r, -pages_of(r));
+	unlink_mapping(r);
 }
 
 void region_set_prot(struct vm_space *s, struct vm_region *r, unsigned prot)
@@ -184,6 +214,7 @@ void region_split(struct vm_space *s, struct vm_region *r, vaddr_t at, struct vm
 	upper->prot = r->prot;
 	upper->offset = r->offset + (at - r->start) / PAGE_SIZE;
 	upper->backing = r->backing;
+	upper->round = r->round;
 	if (r->backing && !refcount_get(&r->backing->ref))
 		BUG("vm: backing %p is dead", (void *)r->backing);
 	region_resize(s, r, r->start, at);

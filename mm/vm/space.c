@@ -129,6 +129,16 @@ static void drop_contents(struct vm_space *s)
 	regions_destroy(dead);
 }
 
+static void leave_to_worker(struct vm_space *s)
+{
+	struct vm_space *head = atomic_load_relaxed(&dead_spaces);
+
+	do {
+		s->dead_next = head;
+	} while (!atomic_compare_exchange(&dead_spaces, &head, s));
+	wake_one(&dead_wq);
+}
+
 void vm_space_put(struct vm_space *s)
 {
 	if (!refcount_put(&s->ref))
@@ -136,17 +146,16 @@ void vm_space_put(struct vm_space *s)
 	might_sleep();
 	drop_contents(s);
 	drop_dead(NULL);
-	if (atomic_load_acquire(&s->active) == 0) {
+	if (atomic_load_acquire(&s->active) == 0)
 		destroy(s);
-		return;
-	}
+	else
+		leave_to_worker(s);
+}
 
-	struct vm_space *head = atomic_load_relaxed(&dead_spaces);
-
-	do {
-		s->dead_next = head;
-	} while (!atomic_compare_exchange(&dead_spaces, &head, s));
-	wake_one(&dead_wq);
+void vm_space_put_async(struct vm_space *s)
+{
+	if (refcount_put(&s->ref))
+		leave_to_worker(s);
 }
 
 static void reap_list(void)
@@ -160,6 +169,8 @@ static void reap_list(void)
 	while (s) {
 		struct vm_space *next = s->dead_next;
 
+		/* one that was put by vm_space_put_async() has them still */
+		drop_contents(s);
 		destroy(s);
 		s = next;
 	}

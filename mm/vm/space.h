@@ -44,9 +44,10 @@ struct vm_backing {
 	 * May be NULL. With it one fault brings in the neighbours as well. */
 	struct page *(*peek)(struct vm_backing *b, uint64_t index);
 	void (*release)(struct vm_backing *b);
-	struct file *
-		file; /* [init] what /proc/PID/maps names; the backing's user keeps it alive; NULL */
-	const char *name; /* [init] the same for what is no file, as "[vdso]"; NULL */
+	/* [init] What /proc/PID/maps names; the owner keeps it alive. NULL: no file. */
+	struct file *file;
+	struct vm_mapping *mapping; /* [init] of an object that may become shorter; NULL */
+	const char *name;	    /* [init] the same for what is no file, as "[vdso]"; NULL */
 };
 
 /* References; the last put calls release. vm_map() takes one of its own per region. */
@@ -56,6 +57,18 @@ static inline void vm_backing_put(struct vm_backing *b)
 		b->release(b);
 }
 
+/* All regions that show one object, whatever backing each has: so that what is cut off the object can be taken from
+ * them. Lives as long as any of the backings. */
+struct vm_mapping {
+	spinlock_t lock;	  /* PGCACHE */
+	struct list_head regions; /* [lock] those the present round has not seen come first */
+	unsigned round;		  /* [lock] of vm_mapping_trim() */
+};
+void vm_mapping_init(struct vm_mapping *m);
+/* Take the pages from number `from` on out of every space, private copies too. By then fill and peek refuse them.
+ * Context: thread, one at a time for m, no space's lock held. */
+void vm_mapping_trim(struct vm_mapping *m, uint64_t from);
+
 struct vm_region {
 	struct rb_node node;	    /* [space->lock] by start */
 	vaddr_t start, end;	    /* [space->lock] page aligned */
@@ -63,8 +76,11 @@ struct vm_region {
 	struct vm_backing *backing; /* [space->lock] NULL: anonymous */
 	uint64_t offset;	    /* [space->lock] pages into the backing at start */
 	/* The extent of its subtree and the largest hole inside that: the hole search. */
-	vaddr_t first, last; /* [space->lock] */
-	uint64_t max_gap;    /* [space->lock] bytes */
+	vaddr_t first, last;	       /* [space->lock] */
+	uint64_t max_gap;	       /* [space->lock] bytes */
+	struct list_head mapping_link; /* [mapping->lock] while in the tree */
+	unsigned round;		       /* [mapping->lock] */
+	struct vm_space *space;	       /* [init] before it is linked */
 	/* Taken out of the tree, to be destroyed when the lock is dropped. */
 	struct vm_region *dead_next; /* [self] */
 };
@@ -105,7 +121,8 @@ struct vm_space *vm_space_create(void) __must_check;
  * 0 and *out with one reference, or -ENOMEM. Context: thread. */
 int vm_space_fork(struct vm_space *from, struct vm_space **out) __must_check;
 void vm_space_get(struct vm_space *s);
-void vm_space_put(struct vm_space *s); /* may sleep */
+void vm_space_put(struct vm_space *s);	     /* may sleep */
+void vm_space_put_async(struct vm_space *s); /* the last one leaves all the work to a worker */
 /* Has somebody else a reference? It may drop it at any time; only a holder can add one. */
 bool vm_space_is_shared(const struct vm_space *s);
 

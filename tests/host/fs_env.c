@@ -11,6 +11,7 @@
 #include "kernel/core/random.h"
 #include "lib/errno.h"
 #include "mm/phys/page.h"
+#include "mm/vm/space.h"
 #include "mm/phys/slab.h"
 #include "sched/mutex.h"
 #include "sched/poll.h"
@@ -163,6 +164,16 @@ void mutex_lock_pair(struct mutex *a, struct mutex *b) __no_lock_check
 {
 	mutex_lock(a < b ? a : b);
 	mutex_lock(a < b ? b : a);
+}
+
+/* --- mappings: nobody has any ---------------------------------------------------------------------------------- */
+
+void vm_mapping_init(struct vm_mapping *m)
+{
+}
+
+void vm_mapping_trim(struct vm_mapping *m, uint64_t from)
+{
 }
 
 /* --- waits: one condition variable for all, each wake-up counted --------------------------------------------- */
