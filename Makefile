@@ -111,7 +111,7 @@ LDFLAGS	 := -nostdlib -static -no-pie -Wl,-T,linker.ld -Wl,--gc-sections -Wl,--b
 	    -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments
 
 obj	 = $(patsubst %,$(O)/obj/%.o,$(1))
-OBJS	:= $(call obj,$(OURS) $(THEIRS))
+OBJS	:= $(call obj,$(OURS) $(THEIRS)) $(O)/obj/vdso.o
 
 all: $(O)/Image
 
@@ -138,6 +138,22 @@ $(O)/flags: FORCE
 	$(call keep_flags,$(COMMON) $(OUR_FLAGS) $(SAN_FLAGS) $(LWIP_FLAGS) $(UNROLL_FLAGS) $(SODIUM_FLAGS) $(NOSAN))
 
 -include $(OBJS:.o=.d)
+
+# ---- the vDSO: a shared object of one page, linked into the image as bytes, without section headers ----------------
+
+VDSO_FLAGS := -std=gnu11 -O2 -g0 -ffreestanding -nostdinc -fpic -mcpu=cortex-a53 -mgeneral-regs-only -fomit-frame-pointer \
+	      -fno-asynchronous-unwind-tables -fno-stack-protector $(INCLUDES) $(STRICT) \
+	      -shared -nostdlib -Wl,-T,kernel/vdso/vdso.lds -Wl,-soname,linux-vdso.so.1 -Wl,--hash-style=both -Wl,--build-id=none \
+	      -Wl,-Bsymbolic -Wl,-z,max-page-size=4096 -Wl,--no-undefined
+$(O)/obj/vdso.o: $(wildcard kernel/vdso/*) kernel/core/clock_data.h $(O)/flags
+	$(call say,VDSO,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(VDSO_FLAGS) $(filter %.c %.S,$^) -o $(O)/vdso.so
+	$(Q)printf '\0\0\0\0\0\0\0\0' | dd of=$(O)/vdso.so bs=1 seek=40 conv=notrunc status=none
+	$(Q)printf '\0\0\0\0\0\0' | dd of=$(O)/vdso.so bs=1 seek=58 conv=notrunc status=none
+	$(Q)printf '%s\n' '.section .rodata.vdso, "a"' '.balign 4096' '.global vdso_image' \
+		'vdso_image: .incbin "$(O)/vdso.so", 0, 4096' >$(O)/vdso.S
+	$(Q)$(CC) -c $(O)/vdso.S -o $@
 
 # ---- linking: once without symbols, then with the table made of the first ---------------------------
 # The table lies behind all code, so it moves no function; symbols.py --check makes sure of that.

@@ -10,6 +10,7 @@
 #include "kernel/exit.h"
 #include "kernel/layout.h"
 #include "kernel/proc/lifecycle.h"
+#include "kernel/vdso.h"
 #include "lib/elf.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -453,6 +454,11 @@ static int build_space(struct process *p, const struct elf_image *elf, const str
 		return err;
 	out->space->brk_start = out->space->brk = at.brk;
 	out->space->mmap_base = at.mmap_base;
+	err = vdso_map(out->space);
+	if (err < 0)
+		return err;
+	if (out->space->vdso)
+		aux_add(&aux, AT_SYSINFO_EHDR, out->space->vdso);
 	fill_aux(&aux, p, elf, at.bias);
 	err = write_stack(out->space, at.stack_top, args, &aux, path, &sp);
 	if (err < 0)

@@ -9,6 +9,7 @@
 #include <asm/unistd.h>
 #include "kernel/proc/process.h"
 #include "kernel/sys_priv.h"
+#include "kernel/vdso.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/vm/space.h"
@@ -175,7 +176,7 @@ static int enter_handler(struct trap_frame *f, const struct signal_delivery *d)
 		return -EFAULT;
 	f->x[0] = (uint64_t)d->info.signo;
 	f->x[29] = record;
-	f->x[30] = (a->flags & SA_RESTORER) ? a->restorer : 0;
+	f->x[30] = (a->flags & SA_RESTORER) ? a->restorer : vdso_sigreturn(t->space);
 	f->sp_el0 = sp;
 	f->elr = a->handler;
 	f->spsr &= PSTATE_KEEP;

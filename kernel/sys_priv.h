@@ -10,12 +10,15 @@
 
 /* clang-format off */
 #define SYSCALLS(X) \
+	X(adjtimex) \
 	X(brk) \
 	X(chdir) \
 	X(chroot) \
+	X(clock_adjtime) \
 	X(clock_getres) \
 	X(clock_gettime) \
 	X(clock_nanosleep) \
+	X(clock_settime) \
 	X(clone) \
 	X(close) \
 	X(close_range) \
@@ -137,6 +140,7 @@
 	X(setresuid) \
 	X(setreuid) \
 	X(setsid) \
+	X(settimeofday) \
 	X(setuid) \
 	X(sigaltstack) \
 	X(statfs) \

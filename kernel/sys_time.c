@@ -2,7 +2,9 @@
 /* System calls on time. */
 #include <linux/time.h>
 #include <linux/time_types.h>
+#include <linux/timex.h>
 #include "kernel/core/clock.h"
+#include "kernel/proc/lifecycle.h"
 #include "kernel/sys_priv.h"
 #include "lib/errno.h"
 #include "mm/vm/user_copy.h"
@@ -31,6 +33,54 @@ int time_from_user(vaddr_t from, uint64_t *ns)
 	return 0;
 }
 
+/* Clocks of CPU time by number: -1 - pid above three bits that say whose and what of it, of which we have all of it. */
+#define CPUCLOCK_MASK	7
+#define CPUCLOCK_WHOLE	2
+#define CPUCLOCK_THREAD 4
+
+static unsigned cpu_clock_kind(uint64_t id)
+{
+	return id == CLOCK_PROCESS_CPUTIME_ID  ? CPUCLOCK_WHOLE
+	       : id == CLOCK_THREAD_CPUTIME_ID ? CPUCLOCK_WHOLE | CPUCLOCK_THREAD
+					       : 0;
+}
+
+/* Of process pid, or of thread pid of the caller's process; 0: the caller. */
+static int cpu_clock(int pid, unsigned kind, uint64_t *ns)
+{
+	struct process *p;
+	struct thread *t;
+	struct usage u;
+	int err = 0;
+
+	switch (kind) {
+	case CPUCLOCK_WHOLE:
+		p = pid ? process_find(pid) : process_get(current_process());
+		if (!p)
+			return -EINVAL;
+		process_usage(p, false, &u);
+		*ns = u.cpu_ns;
+		process_put(p);
+		return 0;
+	case CPUCLOCK_WHOLE | CPUCLOCK_THREAD:
+		if (!pid) {
+			*ns = thread_cpu_ns(current_thread());
+			return 0;
+		}
+		t = thread_find(pid);
+		if (!t)
+			return -EINVAL;
+		if (READ_ONCE(t->process) == current_process())
+			*ns = thread_cpu_ns(t);
+		else
+			err = -EINVAL;
+		thread_put(t);
+		return err;
+	default:
+		return -EINVAL;
+	}
+}
+
 static int read_clock(uint64_t id, uint64_t *ns)
 {
 	switch (id) {
@@ -44,13 +94,9 @@ static int read_clock(uint64_t id, uint64_t *ns)
 	case CLOCK_BOOTTIME:
 		*ns = clock_now_ns();
 		return 0;
-	case CLOCK_THREAD_CPUTIME_ID:
-	case CLOCK_PROCESS_CPUTIME_ID:
-		*ns = current_thread()->runtime_ns +
-		      (clock_now_ns() - current_thread()->exec_start_ns);
-		return 0;
 	default:
-		return -EINVAL;
+		return (int)id < 0 ? cpu_clock(~((int)id >> 3), id & CPUCLOCK_MASK, ns)
+				   : cpu_clock(0, cpu_clock_kind(id), ns);
 	}
 }
 
@@ -70,13 +116,93 @@ int64_t sys_clock_getres(const uint64_t a[6])
 	return err < 0 || !a[1] ? err : time_to_user(a[1], 1);
 }
 
+static int32_t time_zone[2]; /* [atomic] each word: minutes west of Greenwich, what summer time */
+
 int64_t sys_gettimeofday(const uint64_t a[6])
 {
 	uint64_t ns = clock_wall_ns();
 	int64_t tv[2] = { (int64_t)(ns / NS_PER_S), (int64_t)(ns % NS_PER_S / NS_PER_US) };
 
-	return a[0] ? user_copy_to(a[0], tv, sizeof(tv)) : 0;
+	if (a[0] && user_copy_to(a[0], tv, sizeof(tv)) < 0)
+		return -EFAULT;
+	return a[1] ? user_copy_to(a[1], time_zone, sizeof(time_zone)) : 0;
 }
+
+/* --- setting the wall clock. The monotonic one, and with it every timer, does not notice. ------------------------------- */
+
+static int64_t set_wall(int64_t sec, int64_t ns)
+{
+	if (sec < 0 || sec > (int64_t)(UINT64_MAX / NS_PER_S / 4) || ns < 0 ||
+	    ns >= (int64_t)NS_PER_S)
+		return -EINVAL;
+	if (current_process()->cred.euid != 0)
+		return -EPERM;
+	clock_set_wall((uint64_t)sec * NS_PER_S + (uint64_t)ns);
+	return 0;
+}
+
+int64_t sys_clock_settime(const uint64_t a[6])
+{
+	struct __kernel_timespec ts;
+
+	if (a[0] != CLOCK_REALTIME)
+		return -EINVAL;
+	if (user_copy_from(&ts, a[1], sizeof(ts)) < 0)
+		return -EFAULT;
+	return set_wall(ts.tv_sec, ts.tv_nsec);
+}
+
+int64_t sys_settimeofday(const uint64_t a[6])
+{
+	int32_t zone[2];
+	int64_t tv[2];
+
+	if (a[0] && user_copy_from(tv, a[0], sizeof(tv)) < 0)
+		return -EFAULT;
+	if (a[1] && user_copy_from(zone, a[1], sizeof(zone)) < 0)
+		return -EFAULT;
+	if (a[0] && (tv[1] < 0 || tv[1] >= 1000000))
+		return -EINVAL;
+	if (current_process()->cred.euid != 0)
+		return -EPERM;
+	for (unsigned i = 0; a[1] && i < ARRAY_SIZE(zone); i++)
+		WRITE_ONCE(time_zone[i], zone[i]);
+	return a[0] ? set_wall(tv[0], tv[1] * (int64_t)NS_PER_US) : 0;
+}
+
+/* What an unsynchronised clock says; nobody can steer it. */
+static int64_t adjust(vaddr_t at)
+{
+	uint64_t now = clock_wall_ns();
+	struct timex tx;
+
+	if (user_copy_from(&tx, at, sizeof(tx)) < 0)
+		return -EFAULT;
+	if (tx.modes)
+		return -EPERM;
+	tx = (struct timex){ .maxerror = 16000000,
+			     .esterror = 16000000,
+			     .status = STA_UNSYNC,
+			     .constant = 2,
+			     .precision = 1,
+			     .tolerance = 32768000,
+			     .tick = 10000 };
+	tx.time.tv_sec = (long)(now / NS_PER_S);
+	tx.time.tv_usec = (long)(now % NS_PER_S / NS_PER_US);
+	return user_copy_to(at, &tx, sizeof(tx)) < 0 ? -EFAULT : TIME_ERROR;
+}
+
+int64_t sys_adjtimex(const uint64_t a[6])
+{
+	return adjust(a[0]);
+}
+
+int64_t sys_clock_adjtime(const uint64_t a[6])
+{
+	return a[0] == CLOCK_REALTIME ? adjust(a[1]) : -EINVAL;
+}
+
+/* --- sleeping --------------------------------------------------------------------------------------------------------- */
 
 /* Sleep to a monotonic deadline. What is left goes to `rem` if a signal cut it short; if no handler ran (a stop), the
  * sleep goes on to the same deadline. */

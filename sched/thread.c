@@ -191,6 +191,19 @@ void __no_lock_check thread_exit(void)
 	sched_exit();
 }
 
+uint64_t __no_lock_check thread_cpu_ns(struct thread *t)
+{
+	irqflags_t f;
+	struct runq *rq = runq_lock_of(t, &f);
+	uint64_t ns = t->runtime_ns, now = clock_now_ns();
+
+	if (rq->curr == t && now > t->exec_start_ns)
+		ns += now - t->exec_start_ns;
+	spin_unlock(&rq->lock);
+	arch_irq_restore(f);
+	return ns;
+}
+
 void thread_join(struct thread *t)
 {
 	wait_event(&t->exit_wq,

@@ -135,6 +135,9 @@ static inline bool thread_killed(const struct thread *t)
 	return thread_notified(t) & NOTIFY_KILL;
 }
 
+/* CPU time up to now, of a thread that runs elsewhere as well. Context: any but irq. */
+uint64_t thread_cpu_ns(struct thread *t);
+
 int thread_set_nice(struct thread *t, int nice) __must_check;
 /* -EINVAL if no online CPU is in the mask. Moves it if it runs elsewhere. */
 int thread_set_affinity(struct thread *t, cpumask_t mask) __must_check;

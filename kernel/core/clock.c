@@ -2,6 +2,7 @@
 /* Time from the virtual counter, and one-shot timers: a queue for each CPU, ordered by deadline; the hardware is set to
  * the first. Time is derived from the counter alone, so no CPU's interrupts can make it run faster (X-16). */
 #include "kernel/core/clock.h"
+#include "kernel/core/clock_data.h"
 
 #include "kernel/core/log.h"
 #include "kernel/core/panic.h"
@@ -18,33 +19,38 @@ struct timer_queue {
 
 static DEFINE_PER_CPU(struct timer_queue, timer_queue);
 
-static uint64_t counter_base;		    /* [init] */
-static uint64_t counter_hz;		    /* [init] */
-static uint64_t ns_whole;		    /* [init] ns a count, 0 if that is no whole number */
-static uint64_t wall_offset;		    /* [atomic] ns */
 static const struct clock_event_ops *event; /* [init] */
+
+/* Programs see all of this page. */
+static union {
+	struct clock_data data;
+	uint8_t page[PAGE_SIZE];
+} shared __aligned(PAGE_SIZE);
 
 void clock_init(void)
 {
-	counter_hz = arch_counter_hz();
+	shared.data.counter_hz = arch_counter_hz();
 	/* firmware that does not say how fast the counter is leaves nothing to divide by */
-	if (!counter_hz)
-		counter_hz = 62500000;
-	ns_whole = NS_PER_S % counter_hz ? 0 : NS_PER_S / counter_hz;
-	counter_base = arch_counter();
+	if (!shared.data.counter_hz)
+		shared.data.counter_hz = 62500000;
+	shared.data.ns_whole =
+		NS_PER_S % shared.data.counter_hz ? 0 : NS_PER_S / shared.data.counter_hz;
+	shared.data.counter_base = arch_counter();
 }
 
-/* Rounds down, and clock_ns_to_counter() up, both exactly: a deadline's count is never before the deadline. */
 uint64_t clock_counter_to_ns(uint64_t count)
 {
-	if (likely(ns_whole))
-		return count * ns_whole;
-	return count / counter_hz * NS_PER_S + count % counter_hz * NS_PER_S / counter_hz;
+	return clock_data_ns(&shared.data, count);
+}
+
+const void *clock_page(void)
+{
+	return &shared;
 }
 
 uint64_t clock_now_ns(void)
 {
-	return clock_counter_to_ns(arch_counter() - counter_base);
+	return clock_counter_to_ns(arch_counter() - shared.data.counter_base);
 }
 
 /* The last count that stands for a time; beyond it is never. */
@@ -55,25 +61,26 @@ uint64_t clock_ns_to_counter(uint64_t ns)
 	uint64_t s = ns / NS_PER_S;
 	uint64_t count;
 
-	if (s > COUNT_NEVER / counter_hz)
+	if (s > COUNT_NEVER / shared.data.counter_hz)
 		return UINT64_MAX;
-	count = s * counter_hz + (ns % NS_PER_S * counter_hz + NS_PER_S - 1) / NS_PER_S;
-	return count > COUNT_NEVER ? UINT64_MAX : counter_base + count;
+	count = s * shared.data.counter_hz +
+		(ns % NS_PER_S * shared.data.counter_hz + NS_PER_S - 1) / NS_PER_S;
+	return count > COUNT_NEVER ? UINT64_MAX : shared.data.counter_base + count;
 }
 
 uint64_t clock_wall_ns(void)
 {
-	return clock_now_ns() + READ_ONCE(wall_offset);
+	return clock_now_ns() + READ_ONCE(shared.data.wall_offset);
 }
 
 void clock_set_wall(uint64_t ns)
 {
-	WRITE_ONCE(wall_offset, ns - clock_now_ns());
+	WRITE_ONCE(shared.data.wall_offset, ns - clock_now_ns());
 }
 
 uint64_t clock_wall_deadline(uint64_t wall_ns)
 {
-	uint64_t offset = READ_ONCE(wall_offset);
+	uint64_t offset = READ_ONCE(shared.data.wall_offset);
 
 	return wall_ns > offset ? wall_ns - offset : 0;
 }

@@ -16,6 +16,9 @@ uint64_t clock_wall_deadline(uint64_t wall_ns);
 /* Spin for at least ns: before interrupts work and in drivers' resets of under 100 us only. */
 void clock_spin_ns(uint64_t ns);
 
+/* The page (clock_data.h) that the vDSO shows to programs. */
+const void *clock_page(void);
+
 /* boot, first of all: time zero. */
 void clock_init(void);
 /* The counter's value at which clock_now_ns() has reached ns. */

@@ -32,9 +32,9 @@ static void usage_add(struct usage *to, const struct usage *u)
 	to->max_pages = MAX(to->max_pages, u->max_pages);
 }
 
-void usage_add_thread(struct usage *to, const struct thread *t)
+void usage_add_thread(struct usage *to, struct thread *t)
 {
-	const struct usage u = { .cpu_ns = READ_ONCE(t->runtime_ns),
+	const struct usage u = { .cpu_ns = thread_cpu_ns(t),
 				 .user_ns = READ_ONCE(t->user_ns),
 				 .switches = READ_ONCE(t->switches) };
 

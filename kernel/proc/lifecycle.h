@@ -45,7 +45,7 @@ bool process_remove_thread(struct process *p, struct thread *t, int status) __mu
 bool process_zombie_status(struct process *p, int *status);
 
 /* Accounts: what thread t used, added; what p used, all threads, or its children that were waited for. */
-void usage_add_thread(struct usage *to, const struct thread *t);
+void usage_add_thread(struct usage *to, struct thread *t);
 void process_usage(struct process *p, bool children, struct usage *out);
 
 /* wait: a child of the type and id of waitid(2) that has something to tell of what options ask for. Told once, a

@@ -73,6 +73,7 @@ static int copy_space(struct vm_space *from, struct vm_space *to) __requires(fro
 	to->arg_end = from->arg_end;
 	to->env_end = from->env_end;
 	to->mmap_base = from->mmap_base;
+	to->vdso = from->vdso;
 	to->stack_limit = from->stack_limit;
 	to->as_limit = from->as_limit;
 	to->data_limit = from->data_limit;
