@@ -98,6 +98,11 @@ int devfs_add(const char *path, uint32_t mode, uint32_t rdev,
 	return add_node(d, path);
 }
 
+struct dentry *devfs_root(void)
+{
+	return dentry_get(dev_root);
+}
+
 void devfs_remove(const char *path)
 {
 	const char *name = last_name(path);

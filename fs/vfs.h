@@ -126,6 +126,7 @@ int devfs_add(const char *path, uint32_t mode, uint32_t rdev,
 	      int (*open)(const struct device_node *, uint32_t, struct file **),
 	      void *priv) __must_check;
 void devfs_remove(const char *path);
+struct dentry *devfs_root(void); /* a reference; wherever, and under whatever, it is mounted */
 
 /* A file /proc/NAME whose text show() prints at open. */
 struct proc_text {

@@ -72,7 +72,7 @@ static void drain(struct tty *t)
 
 int tty_open_console(struct file **out)
 {
-	return tty_open_node("/dev/console", FILE_RDWR, out);
+	return tty_open_node("console", FILE_RDWR, out);
 }
 
 static int node_open(const struct device_node *d, uint32_t flags, struct file **out)

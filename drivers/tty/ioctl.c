@@ -94,8 +94,10 @@ static int64_t flush(struct tty *t, bool far, uint64_t which)
 	mutex_lock(&t->lock);
 	if (which != (far ? TCIFLUSH : TCOFLUSH))
 		tty_drop_input(t);
-	if (which != (far ? TCOFLUSH : TCIFLUSH))
+	if (which != (far ? TCOFLUSH : TCIFLUSH)) {
 		tty_drop_output(t);
+		tty_tell_packet(t, TIOCPKT_FLUSHWRITE, 0);
+	}
 	tty_update(t, POLL_OUT, POLL_OUT);
 	/* who waits for all to be taken: output that is stopped has no room to tell of */
 	wake_all(&t->slave.wq);
@@ -375,6 +377,9 @@ int64_t tty_ioctl(struct tty *t, struct file *f, unsigned cmd, uint64_t arg)
 	case TIOCEXCL:
 	case TIOCNXCL:
 		return set_exclusive(t, cmd == TIOCEXCL);
+	case TIOCGPTPEER:
+		/* a slave has none: Linux's word for it */
+		return -EIO;
 	case TIOCGEXCL:
 		return put_int(arg, READ_ONCE(t->exclusive));
 	default:

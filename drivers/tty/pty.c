@@ -15,6 +15,7 @@
 
 #define CHUNK	  256u
 #define PTS_MAJOR 136u
+#define TTY_GROUP 5u
 #define TTY_RDEV  (5u << 8 | 0)
 #define PTMX_RDEV (5u << 8 | 2)
 #define WORD_BITS 64u
@@ -103,7 +104,8 @@ uint32_t tty_device(const struct tty *t)
 
 static bool has_output(const struct tty *t)
 {
-	return (tty_out_used(t) && !t->ld.stopped) || (t->slave_seen && t->slaves == 0);
+	return t->packet_status || (tty_out_used(t) && !t->ld.stopped) ||
+	       (t->slave_seen && t->slaves == 0);
 }
 
 static ssize_t master_read(struct file *f, struct io *io, off_t *pos)
@@ -118,6 +120,12 @@ static ssize_t master_read(struct file *f, struct io *io, off_t *pos)
 		ret = file_nonblocking(f) ? -EAGAIN
 					  : wait_event_mutex(&t->master.wq, &t->lock, has_output(t),
 							     WAIT_INTERRUPTIBLE, DEADLINE_NEVER);
+	if (ret == 0 && t->packet && io->left > 0 && (t->packet_status || tty_out_used(t))) {
+		ret = io_copy_to(io, &t->packet_status, 1);
+		done = ret > 0;
+		if (t->packet_status)
+			goto status_only;
+	}
 	while (ret >= 0 && io->left > 0) {
 		size_t n = tty_take_output(t, chunk, MIN(io->left, sizeof(chunk)));
 
@@ -129,9 +137,11 @@ static ssize_t master_read(struct file *f, struct io *io, off_t *pos)
 		if (ret > 0)
 			done += ret;
 	}
-	/* also who waits for all to be taken, though there was room before */
-	if (done)
+status_only:
+	if (done) {
+		t->packet_status = 0;
 		tty_update(t, POLL_OUT, 0);
+	}
 	mutex_unlock(&t->lock);
 	return done ? done : ret;
 }
@@ -213,21 +223,26 @@ const struct file_ops tty_master_ops = {
 
 static int open_slave(struct tty *t, uint32_t flags, struct file **out)
 {
-	char name[24] = "/dev/";
+	char name[24];
 
-	pts_name(name + 5, sizeof(name) - 5, t->number);
+	pts_name(name, sizeof(name), t->number);
 	return tty_open_node(name, flags, out);
 }
 
 /* The slave of this very master, whatever is mounted where: a descriptor. flags are open's. */
-static int64_t set_lock(struct tty *t, uint64_t arg)
+/* TIOCSPTLCK, TIOCPKT: on or off. */
+static int64_t set_switch(struct tty *t, unsigned cmd, uint64_t arg)
 {
 	int v, err = user_copy_from(&v, arg, sizeof(v));
 
 	if (err < 0)
 		return err;
 	mutex_lock(&t->lock);
-	t->locked = v != 0;
+	if (cmd == TIOCSPTLCK)
+		t->locked = v != 0;
+	else
+		t->packet = v != 0;
+	t->packet_status &= t->packet ? 0xff : 0;
 	mutex_unlock(&t->lock);
 	return 0;
 }
@@ -264,11 +279,17 @@ int64_t pty_master_ioctl(struct tty *t, unsigned cmd, uint64_t arg)
 
 	switch (cmd) {
 	case TIOCGPTN:
+		v = (int)t->number;
+		return user_copy_to(arg, &v, sizeof(v));
 	case TIOCGPTLCK:
-		v = cmd == TIOCGPTN ? (int)t->number : READ_ONCE(t->locked);
+		v = READ_ONCE(t->locked);
+		return user_copy_to(arg, &v, sizeof(v));
+	case TIOCGPKT:
+		v = READ_ONCE(t->packet);
 		return user_copy_to(arg, &v, sizeof(v));
 	case TIOCSPTLCK:
-		return set_lock(t, arg);
+	case TIOCPKT:
+		return set_switch(t, cmd, arg);
 	case TIOCSIG:
 		return send_signal(t, arg);
 	case TIOCGPTPEER:
@@ -355,10 +376,34 @@ int pty_create(struct file **master, struct file **slave, unsigned *number)
 	return 0;
 }
 
+/* The slave's node belongs to who made it, and to the group of terminals. */
+static int give_away(const struct tty *t, uint32_t uid)
+{
+	struct vfs_context ctx = { .root = devfs_root() };
+	char name[24];
+	int err;
+
+	pts_name(name, sizeof(name), t->number);
+	err = vfs_chown(&ctx, ctx.root, name, 0, uid, TTY_GROUP);
+	dentry_put(ctx.root);
+	return err;
+}
+
 static int ptmx_open(const struct device_node *d, uint32_t flags, struct file **out)
 {
+	const struct process *p = current_process();
+	struct file *f;
+	int err = create_master(flags, true, &f);
+
 	(void)d;
-	return create_master(flags, true, out);
+	if (err < 0)
+		return err;
+	err = give_away(f->priv, p ? p->cred.fsuid : 0);
+	if (err < 0)
+		file_put(f);
+	else
+		*out = f;
+	return err;
 }
 
 /* /dev/tty: the caller's own terminal. */

@@ -60,9 +60,16 @@ void tty_send(struct tty *t, char c)
 	out_put(t, &c, 1);
 }
 
+void tty_tell_packet(struct tty *t, uint8_t what, uint8_t instead_of)
+{
+	if (t->packet)
+		t->packet_status = (uint8_t)((t->packet_status & ~instead_of) | what);
+}
+
 void tty_drop_input(struct tty *t)
 {
 	ldisc_flush_input(&t->ld);
+	tty_tell_packet(t, TIOCPKT_FLUSHREAD, 0);
 }
 
 static void on_echo(void *arg, const char *s, size_t n)
@@ -91,6 +98,7 @@ static void on_flush_output(void *arg)
 
 	assert_mutex_held(&t->lock);
 	tty_drop_output(t);
+	tty_tell_packet(t, TIOCPKT_FLUSHREAD | TIOCPKT_FLUSHWRITE, 0);
 }
 
 static void *on_alloc(void *arg, size_t n)
@@ -150,10 +158,19 @@ void tty_put(struct tty *t)
 	slab_free(tty_cache, t);
 }
 
+/* May the far end stop and start output by itself with the usual keys? */
+static bool usual_flow(const struct tty_termios *t)
+{
+	return (t->iflag & IXON) && t->cc[VSTART] == 17 && t->cc[VSTOP] == 19;
+}
+
 void tty_change_termios(struct tty *t, const struct tty_termios *termios)
 {
 	struct tty_termios now = *termios;
 
+	if (usual_flow(&t->ld.t) != usual_flow(&now))
+		tty_tell_packet(t, usual_flow(&now) ? TIOCPKT_DOSTOP : TIOCPKT_NOSTOP,
+				TIOCPKT_DOSTOP | TIOCPKT_NOSTOP);
 	/* what no far end does otherwise */
 	now.cflag = (now.cflag & ~(CSIZE | PARENB)) | CS8 | CREAD;
 	ldisc_set_termios(&t->ld, &now);
@@ -194,6 +211,11 @@ void tty_update(struct tty *t, uint32_t slave_fresh, uint32_t master_fresh)
 	uint32_t slave = 0, master = 0;
 
 	assert_mutex_held(&t->lock);
+	if (t->ld.stopped != t->was_stopped) {
+		t->was_stopped = t->ld.stopped;
+		tty_tell_packet(t, t->was_stopped ? TIOCPKT_STOP : TIOCPKT_START,
+				TIOCPKT_STOP | TIOCPKT_START);
+	}
 	if (t->drain && tty_out_used(t) && !t->ld.stopped)
 		t->drain(t);
 	if (may_input(t))
@@ -204,6 +226,8 @@ void tty_update(struct tty *t, uint32_t slave_fresh, uint32_t master_fresh)
 		slave |= POLL_HUP | POLL_ERR;
 	if (tty_out_used(t) && !t->ld.stopped)
 		master |= POLL_IN;
+	if (t->packet_status)
+		master |= POLL_IN | POLL_PRI;
 	if (ldisc_has_room(&t->ld))
 		master |= POLL_OUT;
 	if (slaves_gone(t))
@@ -286,11 +310,15 @@ static ssize_t slave_read(struct file *f, struct io *io, off_t *pos)
 	if (io->left == 0)
 		return 0;
 	mutex_lock(&t->lock);
-	if (!t->hung)
-		ret = job_check(t, SIG_TTIN);
+	if (t->hung)
+		goto unlock;
+	ret = job_check(t, SIG_TTIN);
 	if (ret == 0)
 		ret = wait_readable(t, f, io->left);
-	more = ret == 0 && !t->hung;
+	/* who waits learns of it, as on Linux; from then on it is the end of the file */
+	if (ret == 0 && t->hung)
+		ret = -EIO;
+	more = ret == 0;
 	while (more && io->left > 0) {
 		size_t n = ldisc_read(&t->ld, chunk, MIN(io->left, sizeof(chunk)), &more);
 
@@ -300,6 +328,7 @@ static ssize_t slave_read(struct file *f, struct io *io, off_t *pos)
 		done += ret;
 	}
 	tty_update(t, 0, POLL_OUT);
+unlock:
 	mutex_unlock(&t->lock);
 	secure_zero(chunk, sizeof(chunk));
 	return done || ret == -ETIMEDOUT ? done : ret;
@@ -456,13 +485,12 @@ int tty_open(struct tty *t, uint32_t flags, struct file **out)
 	return 0;
 }
 
-int tty_open_node(const char *path, uint32_t flags, struct file **out)
+int tty_open_node(const char *name, uint32_t flags, struct file **out)
 {
-	struct vfs_context ctx = { .root = vfs_root(), .cwd = vfs_root() };
-	int err = vfs_open(&ctx, NULL, path, flags | VFS_O_NOCTTY, 0, out);
+	struct vfs_context ctx = { .root = devfs_root() };
+	int err = vfs_open(&ctx, ctx.root, name, flags | VFS_O_NOCTTY, 0, out);
 
 	dentry_put(ctx.root);
-	dentry_put(ctx.cwd);
 	return err;
 }
 

@@ -24,17 +24,20 @@ struct tty {
 	struct ldisc ld;   /* [lock] */
 	uint8_t *out;	   /* [lock] ring: out_small, or TTY_OUT_SIZE bytes until it is empty */
 	uint32_t out_size; /* [lock] a power of two */
-	uint32_t out_head, out_tail;	  /* [lock] running free */
-	bool writing;			  /* [lock] a writer is in the midst of its bytes */
-	bool hung;			  /* [lock], read anywhere: the far end is gone; for ever */
-	bool slave_seen;		  /* [lock] a slave was open once */
-	unsigned slaves;		  /* [lock] open slave files */
-	struct tty_size size;		  /* [lock] */
-	uint32_t ispeed, ospeed;	  /* [lock] bauds, for who asks */
-	bool exclusive;			  /* [lock], read anywhere: only root opens it */
-	bool locked;			  /* [lock] the slave cannot be opened yet */
-	struct session *session;	  /* [lock] a reference; NULL: nobody's */
-	struct waitq writers;		  /* for `writing` */
+	uint32_t out_head, out_tail; /* [lock] running free */
+	bool writing;		     /* [lock] a writer is in the midst of its bytes */
+	bool hung;		     /* [lock], read anywhere: the far end is gone; for ever */
+	bool slave_seen;	     /* [lock] a slave was open once */
+	unsigned slaves;	     /* [lock] open slave files */
+	struct tty_size size;	     /* [lock] */
+	uint32_t ispeed, ospeed;     /* [lock] bauds, for who asks */
+	bool packet;		 /* [lock] the master reads a byte of status before what it reads */
+	uint8_t packet_status;	 /* [lock] TIOCPKT_* it has not read */
+	bool was_stopped;	 /* [lock] as the master was told */
+	bool exclusive;		 /* [lock], read anywhere: only root opens it */
+	bool locked;		 /* [lock] the slave cannot be opened yet */
+	struct session *session; /* [lock] a reference; NULL: nobody's */
+	struct waitq writers;	 /* for `writing` */
 	struct poll_source slave;	  /* the program's end */
 	struct poll_source master;	  /* the far end of a pty */
 	uint32_t slave_events;		  /* [atomic] written under lock */
@@ -51,8 +54,8 @@ void tty_get(struct tty *t);
 void tty_put(struct tty *t);
 /* A file of the program's end. It counts as an open slave until released. 0 or -errno. */
 int tty_open(struct tty *t, uint32_t flags, struct file **out) __must_check;
-/* Open a node below /dev for the kernel: the file has a name and an inode, as a program's would. 0 or -errno. */
-int tty_open_node(const char *path, uint32_t flags, struct file **out) __must_check;
+/* Open a node of devfs for the kernel, or for the master's owner: the file has a name and an inode. 0 or -errno. */
+int tty_open_node(const char *name, uint32_t flags, struct file **out) __must_check;
 /* New modes. lock held. */
 void tty_change_termios(struct tty *t, const struct tty_termios *termios) __requires(t->lock);
 /* A byte straight to the far end. lock held. */
@@ -61,6 +64,8 @@ void tty_send(struct tty *t, char c) __requires(t->lock);
 void tty_signal(struct tty *t, int sig) __requires(t->lock);
 /* Take the terminal from whatever session has it, for s that has none. False: s has one. lock not held. */
 bool tty_steal(struct tty *t, struct session *s);
+/* TIOCPKT_* for the master, instead of some. lock held. */
+void tty_tell_packet(struct tty *t, uint8_t what, uint8_t instead_of) __requires(t->lock);
 /* Forget what was typed, or put out. lock held. */
 void tty_drop_input(struct tty *t) __requires(t->lock);
 void tty_drop_output(struct tty *t) __requires(t->lock);

@@ -146,6 +146,7 @@ void process_zombie(struct process *p, int wait_status)
 	struct pgroup *g;
 
 	(void)timer_cancel(&p->signals.alarm);
+	job_release_orphans(p);
 	do {
 		while (move_orphan(p))
 			;

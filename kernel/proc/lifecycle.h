@@ -113,6 +113,9 @@ int session_set_foreground(struct session *s, int pgid) __must_check; /* -EPERM,
 /* May the current process do with a terminal what sig (SIG_TTIN, SIG_TTOU) is for? 0; -ERESTARTSYS: its group is in the
  * background of that terminal and has been sent sig; -EIO: that would not help. */
 int job_check(const struct tty *tty, int sig) __must_check;
+/* p ends: stopped groups that nobody in their session looks after any more get SIGHUP and SIGCONT. Before its children
+ * get another parent. */
+void job_release_orphans(struct process *p);
 struct session *session_of(struct process *p) __must_check; /* a reference */
 bool session_is_leader(struct process *p);
 

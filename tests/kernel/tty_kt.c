@@ -190,7 +190,8 @@ KTEST(pty_hangup_ends_a_read)
 	sleep_until(crew_deadline_ms(20), WAIT_UNINTERRUPTIBLE);
 	file_put(master);
 	crew_join(&crew);
-	KT_CHECK(result == 0);
+	KT_CHECK(result == -EIO);
+	KT_CHECK(file_read_kernel(slave, &result, 1) == 0);
 	file_put(slave);
 }
 
