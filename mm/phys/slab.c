@@ -412,7 +412,9 @@ static void give_object(struct slab_cache *c, void *p)
 
 	unsigned n = magazine_shed(m, batch, MIN(c->capacity / 2u, BATCH_MAX - 1));
 
-	batch[n++] = p;
+	/* the newest stays: it is warm, and in debug images it is to rest; full again: another thread was faster */
+	if (magazine_put(c, &p, 1) > 0)
+		batch[n++] = p;
 	cache_give(c, batch, n);
 }
 

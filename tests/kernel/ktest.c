@@ -54,8 +54,9 @@ void kt_expect_bug(void (*fn)(void *), void *arg, const char *text)
 	int irq_depth = arch_cpu()->irq_depth;
 	struct arch_jump_buf here;
 
-	arch_irq_restore(f);
+	/* with irqs off, and so it comes back: an interrupt must not meet the locks that the BUG left held */
 	if (arch_mark(&here) == 0) {
+		arch_irq_restore(f);
 		/* an interrupt between the two sees no expectation, or its own depth differs */
 		t->expect_depth = irq_depth;
 		t->expect = &here;
@@ -68,7 +69,6 @@ void kt_expect_bug(void (*fn)(void *), void *arg, const char *text)
 	}
 	t->expect_depth = outer_depth;
 	t->expect = outer;
-	f = arch_irq_save();
 	lock_drop_above(spinlocks, mutexes);
 	t->preempt_depth = preempt_depth;
 	if (!contains(bug_expected_text(), text)) {

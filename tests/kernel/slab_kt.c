@@ -436,12 +436,32 @@ static void realloc_raced(void *arg)
 		r->p = krealloc(r->p, 300 + clock_now_ns() % 80);
 }
 
+/* Also when the magazine is full and something must go: the oldest do. */
+static void free_into_full(void)
+{
+	static void *before[200];
+	void *after[4];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(before); i++)
+		before[i] = kmalloc(64);
+	for (unsigned i = 0; i < ARRAY_SIZE(before); i++) {
+		kfree(before[i]);
+		for (unsigned k = 0; k < ARRAY_SIZE(after); k++) {
+			after[k] = kmalloc(64);
+			KT_CHECK(after[k] != before[i]);
+		}
+		for (unsigned k = 0; k < ARRAY_SIZE(after); k++)
+			kfree(after[k]);
+	}
+}
+
 /* I-SLAB-3. Freed objects rest: the next allocations do not give them out, and a late writer is found. */
 KTEST(slab_quarantine)
 {
 	void *p[4];
 
 	preempt_disable();
+	free_into_full();
 	for (unsigned i = 0; i < ARRAY_SIZE(p); i++)
 		p[i] = kmalloc(64);
 	for (unsigned i = 0; i < ARRAY_SIZE(p); i++)
