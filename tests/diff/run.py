@@ -55,7 +55,7 @@ def read_expected(area):
 
 
 def source_cases(area):
-    return re.findall(r"^CASE\((\w+)\)", guestlib.read_file(os.path.join(HERE, area + ".c")), re.M)
+    return re.findall(r"^(?:CASE|CALL)\((\w+)", guestlib.read_file(os.path.join(HERE, area + ".c")), re.M)
 
 
 def read_gaps():

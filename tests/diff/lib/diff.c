@@ -5,7 +5,7 @@
 #include <ftw.h>
 #include <stdarg.h>
 
-#define CASE_MAX     100
+#define CASE_MAX     400
 #define CASE_SECONDS 10
 #define FOLDER	     "/tmp/diff"
 
