@@ -121,7 +121,8 @@ static int64_t poll_files(struct pollfd *pfd, unsigned n, uint64_t deadline)
 	for (unsigned i = 0; i < n; i++)
 		slot[i].file = pfd[i].fd < 0 ? NULL : fd_get((uint64_t)pfd[i].fd);
 	ret = check_ready(pfd, slot, n);
-	if (ret == 0 && deadline)
+	/* a signal that the mask lets in is told of even by a look that does not wait */
+	if (ret == 0 && (deadline || signal_pending_current()))
 		ret = watch_and_wait(pfd, slot, n, deadline);
 	for (unsigned i = 0; i < n; i++)
 		if (slot[i].file)

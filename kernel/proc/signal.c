@@ -24,6 +24,11 @@
 	(MASK(SIG_ILL) | MASK(SIG_TRAP) | MASK(SIG_BUS) | MASK(SIG_FPE) | MASK(SIG_SEGV) |         \
 	 MASK(SIG_SYS))
 
+/* What sigaction keeps, so that programs can ask which flags there are. */
+#define KNOWN_FLAGS                                                                                \
+	(SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_EXPOSE_TAGBITS | SA_RESTORER | SA_ONSTACK | \
+	 SA_RESTART | SA_NODEFER | SA_RESETHAND)
+
 #define HANDLER_DFL	 0
 #define HANDLER_IGN	 1
 #define RLIMIT_PENDING_K 11
@@ -774,6 +779,7 @@ void signal_set_action(struct process *p, int sig, const struct signal_action *a
 
 	p->signals.action[sig - 1] = *act;
 	p->signals.action[sig - 1].mask &= ~UNBLOCKABLE;
+	p->signals.action[sig - 1].flags &= KNOWN_FLAGS;
 	if (is_ignored(p, sig))
 		flush_all(p, MASK(sig));
 	spin_unlock_irqrestore(&p->signals.lock, f);

@@ -259,7 +259,9 @@ CASE(info)
 	pid = fork();
 	if (pid == 0) {
 		kill(getppid(), SIGUSR1);
+		usleep(20000);
 		sigqueue(getppid(), 40, v);
+		usleep(20000);
 		_exit(0);
 	}
 	while (waitpid(pid, NULL, 0) < 0)
