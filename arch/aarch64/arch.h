@@ -264,6 +264,9 @@ void arch_tlb_flush_kernel_page(vaddr_t va);
  * invalidate I (all CPUs). Sizes, and whether I is indexed by physical address, come from CTR_EL0. */
 void arch_sync_icache(const void *va, size_t len);
 
+/* Fill a page of the linear map with zeros. */
+void arch_zero_page(void *page);
+
 /* Page-table entries (stage 1, 4 KiB granule, 39-bit addresses: levels 1 to 3). All normal memory is inner
  * shareable, write-back. A leaf's access is made of these. */
 typedef uint64_t pte_t;

@@ -3,6 +3,7 @@
 #include "arch/aarch64/mmu_priv.h"
 #include "arch/aarch64/shadow_priv.h"
 #include "arch/aarch64/sysreg.h"
+#include "lib/string.h"
 
 uint64_t arch_linear_pa; /* [init] */
 /* What TTBR0 points at when there is no user space: nothing is mapped there. */
@@ -288,4 +289,22 @@ void arch_sync_icache(const void *va, size_t len)
 	}
 	dsb(ish);
 	isb();
+}
+
+void arch_zero_page(void *page)
+{
+	uint64_t dczid = sysreg_read(dczid_el0);
+	uintptr_t line = 4UL << (dczid & 0xf), at = (uintptr_t)page, end = at + PAGE_SIZE;
+
+	/* DZP: not allowed, as a hypervisor may say */
+	if ((dczid & BIT(4)) || line * 4 > PAGE_SIZE) {
+		memset(page, 0, PAGE_SIZE);
+		return;
+	}
+	for (; at < end; at += 4 * line)
+		__asm__ __volatile__("dc zva, %0\n\tdc zva, %1\n\tdc zva, %2\n\tdc zva, %3"
+				     :
+				     : "r"(at), "r"(at + line), "r"(at + 2 * line),
+				       "r"(at + 3 * line)
+				     : "memory");
 }

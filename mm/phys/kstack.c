@@ -168,7 +168,7 @@ static void unmap_stack(struct stack_class *c, uintptr_t lo, unsigned n, struct 
 		list_push_back(&page_of_phys(pa)->link, pages);
 	}
 	slot_give(c, lo);
-	pgtable_prune(&pt, lo, lo + c->size, tables);
+	pgtable_prune(&pt, lo, lo + c->size, 0, 0, tables);
 	if (!list_empty(tables))
 		arch_tlb_flush_kernel_page(lo);
 }

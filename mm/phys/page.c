@@ -437,8 +437,8 @@ struct page *page_alloc(unsigned order, unsigned flags)
 	account(PAGE_FREE, PAGE_KERNEL, 1L << order);
 	page_check_out(p, order, flags);
 	p->flags = 0;
-	if (flags & ALLOC_ZERO)
-		memset(page_addr(p), 0, PAGE_SIZE << order);
+	for (unsigned i = 0; (flags & ALLOC_ZERO) && i < 1u << order; i++)
+		arch_zero_page((char *)page_addr(p) + i * PAGE_SIZE);
 	return p;
 }
 

@@ -54,10 +54,19 @@ int pgtable_create(struct pgtable *pt)
 	return 0;
 }
 
+static bool table_empty(const pte_t *table)
+{
+	for (unsigned i = 0; i < ENTRIES; i++)
+		if (pte_get(&table[i]) != 0)
+			return false;
+	return true;
+}
+
 static void destroy_table(pte_t *table, unsigned level)
 {
-	for (unsigned i = 0; i < ENTRIES; i++) {
-		if (!arch_pte_valid(table[i]))
+	DASSERT(level < LEAF_LEVEL || table_empty(table));
+	for (unsigned i = 0; level < LEAF_LEVEL && i < ENTRIES; i++) {
+		if (table[i] == 0)
 			continue;
 		ASSERT(arch_pte_is_table(table[i], level));
 		destroy_table(table_of(table[i]), level + 1);
@@ -102,6 +111,14 @@ static vaddr_t entry_end(vaddr_t va, vaddr_t end, unsigned level)
 	return next > va && next < end ? next : end;
 }
 
+static void walk_leaves(pte_t *table, vaddr_t va, vaddr_t end, void (*fn)(vaddr_t, pte_t *, void *),
+			void *arg)
+{
+	for (pte_t *e = &table[entry_index(va, LEAF_LEVEL)]; va < end; e++, va += PAGE_SIZE)
+		if (pte_get(e) != 0)
+			fn(va, e, arg);
+}
+
 static void walk_table(pte_t *table, unsigned level, vaddr_t va, vaddr_t end,
 		       void (*fn)(vaddr_t, pte_t *, void *), void *arg)
 {
@@ -109,10 +126,12 @@ static void walk_table(pte_t *table, unsigned level, vaddr_t va, vaddr_t end,
 		pte_t *e = &table[entry_index(va, level)];
 		vaddr_t next = entry_end(va, end, level);
 
-		if (level == LEAF_LEVEL && pte_get(e) != 0)
-			fn(va, e, arg);
-		else if (arch_pte_is_table(pte_get(e), level))
+		if (!arch_pte_is_table(pte_get(e), level))
+			va = next;
+		else if (level + 1 < LEAF_LEVEL)
 			walk_table(table_of(pte_get(e)), level + 1, va, next, fn, arg);
+		else
+			walk_leaves(table_of(pte_get(e)), va, next, fn, arg);
 		va = next;
 	}
 }
@@ -123,16 +142,23 @@ void pgtable_walk(struct pgtable *pt, vaddr_t start, vaddr_t end,
 	walk_table(root_of(pt), TOP_LEVEL, ALIGN_DOWN(start, PAGE_SIZE), end, fn, arg);
 }
 
-static bool table_empty(const pte_t *table)
+struct prune {
+	vaddr_t floor, ceiling;
+	struct list_head *unlinked;
+};
+
+/* Does the table behind the entry of va at this level hold nothing? */
+static bool may_unlink(const struct prune *p, const pte_t *table, vaddr_t va, unsigned level)
 {
-	for (unsigned i = 0; i < ENTRIES; i++)
-		if (pte_get(&table[i]) != 0)
-			return false;
-	return true;
+	vaddr_t first = ALIGN_DOWN(va, BIT(level_shift(level)));
+
+	if (p->floor == p->ceiling)
+		return table_empty(table);
+	return first >= p->floor && first + BIT(level_shift(level)) <= p->ceiling;
 }
 
 static void prune_table(pte_t *table, unsigned level, vaddr_t va, vaddr_t end,
-			struct list_head *unlinked)
+			const struct prune *p)
 {
 	while (va < end) {
 		pte_t *e = &table[entry_index(va, level)];
@@ -142,19 +168,23 @@ static void prune_table(pte_t *table, unsigned level, vaddr_t va, vaddr_t end,
 			pte_t *below = table_of(pte_get(e));
 
 			if (level + 1 < LEAF_LEVEL)
-				prune_table(below, level + 1, va, next, unlinked);
-			if (table_empty(below)) {
+				prune_table(below, level + 1, va, next, p);
+			if (may_unlink(p, below, va, level)) {
+				DASSERT(table_empty(below));
 				pte_set(e, 0);
-				list_push_back(&page_of_addr(below)->link, unlinked);
+				list_push_back(&page_of_addr(below)->link, p->unlinked);
 			}
 		}
 		va = next;
 	}
 }
 
-void pgtable_prune(struct pgtable *pt, vaddr_t start, vaddr_t end, struct list_head *unlinked)
+void pgtable_prune(struct pgtable *pt, vaddr_t start, vaddr_t end, vaddr_t floor, vaddr_t ceiling,
+		   struct list_head *unlinked)
 {
-	prune_table(root_of(pt), TOP_LEVEL, start, end, unlinked);
+	struct prune p = { floor, ceiling, unlinked };
+
+	prune_table(root_of(pt), TOP_LEVEL, start, end, &p);
 }
 
 void pgtable_free_tables(struct list_head *unlinked)

@@ -20,9 +20,11 @@ pte_t *pgtable_leaf(struct pgtable *pt, vaddr_t va, bool create) __must_check;
 /* Call fn for each leaf entry in [start, end) that is not 0, in order; it may change the entry. */
 void pgtable_walk(struct pgtable *pt, vaddr_t start, vaddr_t end,
 		  void (*fn)(vaddr_t va, pte_t *e, void *arg), void *arg);
-/* Unlink the table pages below the root that hold nothing within [start, end) and put them on unlinked. The caller
- * invalidates those addresses, intermediate entries included, and then frees them. */
-void pgtable_prune(struct pgtable *pt, vaddr_t start, vaddr_t end, struct list_head *unlinked);
+/* Unlink the table pages below the root that reach into [start, end) and hold nothing, and put them on unlinked. Those hold
+ * nothing that lie within [floor, ceiling), where the caller has no mapping; if the two are equal, each is looked at. The
+ * caller invalidates those addresses, intermediate entries included, and then frees them. */
+void pgtable_prune(struct pgtable *pt, vaddr_t start, vaddr_t end, vaddr_t floor, vaddr_t ceiling,
+		   struct list_head *unlinked);
 void pgtable_free_tables(struct list_head *unlinked);
 
 /* One store, which another CPU's walker sees whole; it comes after all earlier stores of this CPU to the page. */

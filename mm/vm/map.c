@@ -58,14 +58,24 @@ static void clear_leaf(vaddr_t va, pte_t *e, void *arg)
 	pte_set(e, 0);
 }
 
-void vm_clear_range(struct vm_space *s, vaddr_t start, vaddr_t end)
+void vm_prune(struct vm_space *s, vaddr_t start, vaddr_t end, struct list_head *tables)
+{
+	struct vm_region *next = region_find(s, start),
+			 *prev = next ? region_prev(next) : region_last(s);
+
+	pgtable_prune(&s->table, start, end, prev ? prev->end : 0, next ? next->start : USER_MAX,
+		      tables);
+}
+
+void vm_clear_range(struct vm_space *s, vaddr_t start, vaddr_t end, bool unmapped)
 {
 	struct list_head tables = LIST_HEAD_INIT(tables);
 	struct gather g = { .space = s };
 
 	s->generation++;
 	pgtable_walk(&s->table, start, end, clear_leaf, &g);
-	pgtable_prune(&s->table, start, end, &tables);
+	if (unmapped)
+		vm_prune(s, start, end, &tables);
 	gather_finish(&g, !list_empty(&tables));
 	pgtable_free_tables(&tables);
 }
@@ -116,7 +126,7 @@ void regions_unmap(struct vm_space *s, vaddr_t start, vaddr_t end, struct spare 
 		any = true;
 	}
 	if (any)
-		vm_clear_range(s, start, end);
+		vm_clear_range(s, start, end, true);
 }
 
 uint64_t regions_mapped(struct vm_space *s, vaddr_t start, vaddr_t end)
@@ -340,7 +350,7 @@ int vm_discard(struct vm_space *s, vaddr_t addr, size_t len)
 			err = -EINVAL;
 			break;
 		}
-		vm_clear_range(s, MAX(addr, r->start), MIN(end, r->end));
+		vm_clear_range(s, MAX(addr, r->start), MIN(end, r->end), false);
 	}
 	mutex_unlock(&s->lock);
 	return err;
@@ -366,7 +376,7 @@ static void trim_space(struct vm_space *s, struct vm_mapping *m, uint64_t from)
 		if (!r->backing || r->backing->mapping != m)
 			continue;
 		if (keep < r->end - r->start)
-			vm_clear_range(s, r->start + keep, r->end);
+			vm_clear_range(s, r->start + keep, r->end, false);
 		spin_lock(&m->lock);
 		r->round = m->round;
 		list_del(&r->mapping_link);

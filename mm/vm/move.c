@@ -29,12 +29,12 @@ static void move_leaf(vaddr_t va, pte_t *e, void *arg)
 	pte_set(to, v);
 }
 
-/* Tables that hold nothing go, the addresses are forgotten. */
-static void drop_tables(struct vm_space *s, vaddr_t start, vaddr_t end) __requires(s->lock)
+/* Nothing is mapped there any more: tables go, addresses are forgotten. */
+static void forget(struct vm_space *s, vaddr_t start, vaddr_t end) __requires(s->lock)
 {
 	struct list_head tables = LIST_HEAD_INIT(tables);
 
-	pgtable_prune(&s->table, start, end, &tables);
+	vm_prune(s, start, end, &tables);
 	asid_flush_all(&s->asid);
 	pgtable_free_tables(&tables);
 }
@@ -47,17 +47,17 @@ static int move_region(struct vm_space *s, struct vm_region *r, vaddr_t to) __re
 
 	pgtable_walk(&s->table, start, end, make_table, &m);
 	if (m.err) {
-		drop_tables(s, to, to + (end - start));
+		forget(s, to, to + (end - start));
 		return m.err;
 	}
 	region_remove(s, r);
 	pgtable_walk(&s->table, start, end, move_leaf, &m);
-	/* before anybody can touch the pages at their new place */
-	drop_tables(s, start, end);
 	r->start = to;
 	r->end = to + (end - start);
 	r->prot &= ~(VM_STACK | VM_HEAP);
 	region_insert(s, r);
+	/* before anybody's fault can see the pages at their new place */
+	forget(s, start, end);
 	return 0;
 }
 

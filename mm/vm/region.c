@@ -113,6 +113,11 @@ struct vm_region *region_prev(const struct vm_region *r)
 	return region_of(rb_prev(&r->node));
 }
 
+struct vm_region *region_last(struct vm_space *s)
+{
+	return region_of(rb_last(&s->regions));
+}
+
 static void check_neighbours(const struct vm_region *r)
 {
 	const struct vm_region *prev = region_prev(r), *next = region_next(r);

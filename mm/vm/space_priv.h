@@ -68,6 +68,7 @@ void regions_destroy(struct vm_region *r);
 struct vm_region *region_find(struct vm_space *s, vaddr_t addr) __requires(s->lock);
 struct vm_region *region_next(const struct vm_region *r);
 struct vm_region *region_prev(const struct vm_region *r);
+struct vm_region *region_last(struct vm_space *s) __requires(s->lock);
 /* BUG if it meets a neighbour (REL-001). */
 void region_insert(struct vm_space *s, struct vm_region *r) __requires(s->lock);
 void region_remove(struct vm_space *s, struct vm_region *r) __requires(s->lock);
@@ -131,7 +132,12 @@ struct gather {
 void gather_note(struct gather *g, vaddr_t va);
 /* Tell the TLBs; all: tables went too. */
 void gather_invalidate(struct gather *g, bool all);
-/* Take all pages of [start, end) out of the table, and tables that are left empty. */
-void vm_clear_range(struct vm_space *s, vaddr_t start, vaddr_t end) __requires(s->lock);
+/* Take all pages of [start, end) out of the table; unmapped: no region is left there, and tables that no region reaches
+ * into go too. */
+void vm_clear_range(struct vm_space *s, vaddr_t start, vaddr_t end, bool unmapped)
+	__requires(s->lock);
+/* Unlink the tables of [start, end), where no region is, that no region reaches into. */
+void vm_prune(struct vm_space *s, vaddr_t start, vaddr_t end, struct list_head *tables)
+	__requires(s->lock);
 
 #endif

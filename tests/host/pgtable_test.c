@@ -101,7 +101,7 @@ TEST(table_matches_model)
 			if (slot_va(j) == va)
 				model[j] = v;
 		if (v == 0 && test_below(2)) {
-			pgtable_prune(&pt, va, va + PAGE_SIZE, &unlinked);
+			pgtable_prune(&pt, va, va + PAGE_SIZE, 0, 0, &unlinked);
 			pgtable_free_tables(&unlinked);
 		}
 		if (i % 500)
@@ -127,7 +127,7 @@ TEST(table_matches_model)
 	/* everything empty goes in one prune but the root */
 	struct list_head unlinked = LIST_HEAD_INIT(unlinked);
 
-	pgtable_prune(&pt, 0, end, &unlinked);
+	pgtable_prune(&pt, 0, end, 0, end, &unlinked);
 	pgtable_free_tables(&unlinked);
 	CHECK_EQ(tables(), 1);
 	CHECK_EQ(free_pages(), before);

@@ -84,6 +84,11 @@ void arch_tlb_flush_kernel_page(vaddr_t va)
 	tlb(va, 0, false);
 }
 
+void arch_zero_page(void *page)
+{
+	memset(page, 0, PAGE_SIZE);
+}
+
 void arch_sync_icache(const void *va, size_t len)
 {
 	(void)va;

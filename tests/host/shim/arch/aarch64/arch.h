@@ -123,6 +123,7 @@ void arch_tlb_flush_all(void);
 void arch_tlb_flush_all_local(void);
 void arch_tlb_flush_kernel_page(vaddr_t va);
 void arch_sync_icache(const void *va, size_t len);
+void arch_zero_page(void *page);
 
 typedef uint64_t pte_t;
 #undef PTE_WRITE
