@@ -62,7 +62,7 @@ static void leave_session(struct process *p)
 	s = session_of(p);
 	if (!s)
 		return;
-	tty_session_end(s);
+	tty_session_end(s, true);
 	session_put(s);
 }
 

@@ -94,10 +94,8 @@ static int64_t flush(struct tty *t, bool far, uint64_t which)
 	mutex_lock(&t->lock);
 	if (which != (far ? TCIFLUSH : TCOFLUSH))
 		tty_drop_input(t);
-	if (which != (far ? TCOFLUSH : TCIFLUSH)) {
-		tty_drop_output(t);
-		tty_tell_packet(t, TIOCPKT_FLUSHWRITE, 0);
-	}
+	if (which != (far ? TCOFLUSH : TCIFLUSH))
+		tty_flush_output(t, far ? 0 : TTY_OUT_SENT);
 	tty_update(t, POLL_OUT, POLL_OUT);
 	/* who waits for all to be taken: output that is stopped has no room to tell of */
 	wake_all(&t->slave.wq);
@@ -232,7 +230,7 @@ static int64_t give_up_terminal(struct tty *t)
 	if (!s)
 		return -ENOTTY;
 	if (session_is_leader(current_process()))
-		tty_session_end(s);
+		tty_session_end(s, false);
 	session_put(s);
 	return 0;
 }

@@ -157,7 +157,7 @@ bool ldisc_has_room(const struct ldisc *l)
 void ldisc_flush_input(struct ldisc *l)
 {
 	l->head = l->line = l->tail;
-	l->pushed = false;
+	l->pushed = l->erasing = false;
 	shrink(l);
 }
 
@@ -169,7 +169,7 @@ static void change_mode(struct ldisc *l)
 	if (l->pushed)
 		put(l->ring, l->size, l->tail - 1, at(l, l->tail - 1), true);
 	l->line = l->tail;
-	l->literal = false;
+	l->literal = l->erasing = false;
 }
 
 void ldisc_set_termios(struct ldisc *l, const struct tty_termios *t)
@@ -316,6 +316,14 @@ static bool shown_as_caret(const struct ldisc *l, uint8_t c)
 	return lflag(l, ECHOCTL) && is_control(c) && c != '\t';
 }
 
+/* ECHOPRT shows what is taken away between \ and /. */
+static void end_erasing(struct ldisc *l)
+{
+	if (l->erasing && lflag(l, ECHO))
+		echo_raw(l, '/');
+	l->erasing &= !lflag(l, ECHO);
+}
+
 /* A key as it goes into the line: a newline that ends it is shown by echo_raw() instead. */
 static void echo_char(struct ldisc *l, uint8_t c)
 {
@@ -357,6 +365,18 @@ static uint32_t last_char(const struct ldisc *l)
 	return l->tail;
 }
 
+static void print_erased(struct ldisc *l, uint32_t from)
+{
+	if (!l->erasing && lflag(l, ECHO))
+		echo_raw(l, '\\');
+	l->erasing |= lflag(l, ECHO);
+	for (uint32_t i = from; i != l->tail; i++)
+		echo_char(l, at(l, i));
+	l->tail = from;
+	if (from == l->line)
+		end_erasing(l);
+}
+
 /* Take the last character away, from the buffer and from the screen. False: there is none. */
 static bool erase_one(struct ldisc *l, bool visibly)
 {
@@ -366,6 +386,10 @@ static bool erase_one(struct ldisc *l, bool visibly)
 
 	if (i == l->tail)
 		return false;
+	if (lflag(l, ECHOPRT)) {
+		print_erased(l, i);
+		return true;
+	}
 	l->tail = i;
 	after = column_at(l, i);
 	if (!visibly)
@@ -409,6 +433,7 @@ static void kill_line(struct ldisc *l)
 		return;
 	}
 	l->tail = l->line;
+	end_erasing(l);
 	echo_char(l, l->t.cc[VKILL]);
 	if (lflag(l, ECHOK) && lflag(l, ECHO))
 		echo_raw(l, '\n');
@@ -416,6 +441,7 @@ static void kill_line(struct ldisc *l)
 
 static void reprint(struct ldisc *l)
 {
+	end_erasing(l);
 	echo_char(l, l->t.cc[VREPRINT]);
 	echo_raw(l, '\n');
 	for (uint32_t i = l->line; i != l->tail; i++)
@@ -476,6 +502,7 @@ static bool input_edit(struct ldisc *l, uint8_t c)
 		kill_line(l);
 	} else if (extended && is_key(l, VLNEXT, c)) {
 		l->literal = true;
+		end_erasing(l);
 		if (lflag(l, ECHO) && lflag(l, ECHOCTL)) {
 			echo_raw(l, '^');
 			echo_raw(l, '\b');
@@ -486,6 +513,12 @@ static bool input_edit(struct ldisc *l, uint8_t c)
 		return false;
 	}
 	return true;
+}
+
+static void echo_typed(struct ldisc *l, uint8_t c)
+{
+	end_erasing(l);
+	echo_char(l, c);
 }
 
 static void store_typed(struct ldisc *l, uint8_t c, bool end)
@@ -515,7 +548,7 @@ static bool take(struct ldisc *l, uint8_t c, bool end)
 
 static void input_canonical(struct ldisc *l, uint8_t c)
 {
-	bool extended = lflag(l, IEXTEN);
+	bool key_end = is_key(l, VEOL, c) || (lflag(l, IEXTEN) && is_key(l, VEOL2, c));
 
 	if (input_edit(l, c))
 		return;
@@ -523,12 +556,14 @@ static void input_canonical(struct ldisc *l, uint8_t c)
 		take(l, 0, true);
 		return;
 	}
-	if (!take(l, c, c == '\n' || is_key(l, VEOL, c) || (extended && is_key(l, VEOL2, c))))
+	if (!take(l, c, c == '\n' || key_end))
 		return;
-	if (c != '\n')
-		echo_char(l, c);
-	else if (lflag(l, ECHO) || lflag(l, ECHONL))
+	if (c == '\n' && (lflag(l, ECHO) || lflag(l, ECHONL)))
 		echo_raw(l, c);
+	else if (key_end)
+		echo_char(l, c);
+	else if (c != '\n')
+		echo_typed(l, c);
 }
 
 static void input_raw(struct ldisc *l, uint8_t c, bool newline)
@@ -572,7 +607,7 @@ void ldisc_input(struct ldisc *l, uint8_t c)
 		restart(l);
 	if (literal) {
 		if (take(l, c, false))
-			echo_char(l, c);
+			echo_typed(l, c);
 		return;
 	}
 	cr = c == '\r';

@@ -50,6 +50,7 @@ struct ldisc {
 	unsigned column;      /* of the screen */
 	unsigned line_column; /* where the edited line began */
 	bool literal;	      /* VLNEXT was typed */
+	bool erasing;	      /* ECHOPRT: what was taken away is being shown */
 	bool pushed; /* the first line ends for a change of mode: its last byte is no end of file */
 	bool stopped; /* no output: VSTOP was typed, or ... */
 	bool held;    /* ... a program stopped it, which no key undoes */

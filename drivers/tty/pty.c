@@ -15,7 +15,6 @@
 
 #define CHUNK	  256u
 #define PTS_MAJOR 136u
-#define TTY_GROUP 5u
 #define TTY_RDEV  (5u << 8 | 0)
 #define PTMX_RDEV (5u << 8 | 2)
 #define WORD_BITS 64u
@@ -344,7 +343,7 @@ static int create_master(uint32_t flags, bool locked, struct file **out)
 	if (number_take(t) < 0)
 		goto put;
 	pts_name(name, sizeof(name), t->number);
-	err = devfs_add(name, 0020620, pts_rdev(t->number), pts_open, NULL);
+	err = devfs_add(name, 0020600, pts_rdev(t->number), pts_open, NULL);
 	if (err < 0)
 		goto give;
 	*out = file_create(&tty_master_ops, flags, &t->master, t);
@@ -376,15 +375,15 @@ int pty_create(struct file **master, struct file **slave, unsigned *number)
 	return 0;
 }
 
-/* The slave's node belongs to who made it, and to the group of terminals. */
-static int give_away(const struct tty *t, uint32_t uid)
+/* The slave's node belongs to who made it. */
+static int give_away(const struct tty *t, uint32_t uid, uint32_t gid)
 {
 	struct vfs_context ctx = { .root = devfs_root() };
 	char name[24];
 	int err;
 
 	pts_name(name, sizeof(name), t->number);
-	err = vfs_chown(&ctx, ctx.root, name, 0, uid, TTY_GROUP);
+	err = vfs_chown(&ctx, ctx.root, name, 0, uid, gid);
 	dentry_put(ctx.root);
 	return err;
 }
@@ -398,7 +397,7 @@ static int ptmx_open(const struct device_node *d, uint32_t flags, struct file **
 	(void)d;
 	if (err < 0)
 		return err;
-	err = give_away(f->priv, p ? p->cred.fsuid : 0);
+	err = give_away(f->priv, p ? p->cred.fsuid : 0, p ? p->cred.fsgid : 0);
 	if (err < 0)
 		file_put(f);
 	else

@@ -66,6 +66,16 @@ void tty_tell_packet(struct tty *t, uint8_t what, uint8_t instead_of)
 		t->packet_status = (uint8_t)((t->packet_status & ~instead_of) | what);
 }
 
+void tty_flush_output(struct tty *t, uint32_t sent)
+{
+	sent = MIN(sent, TTY_OUT_SENT);
+	if (!t->pty || sent == 0)
+		tty_drop_output(t);
+	else
+		t->out_tail = t->out_head + MIN(tty_out_used(t), sent);
+	tty_tell_packet(t, TIOCPKT_FLUSHWRITE, 0);
+}
+
 void tty_drop_input(struct tty *t)
 {
 	ldisc_flush_input(&t->ld);
@@ -97,8 +107,8 @@ static void on_flush_output(void *arg)
 	struct tty *t = arg;
 
 	assert_mutex_held(&t->lock);
-	tty_drop_output(t);
-	tty_tell_packet(t, TIOCPKT_FLUSHREAD | TIOCPKT_FLUSHWRITE, 0);
+	tty_flush_output(t, t->out_before);
+	tty_tell_packet(t, TIOCPKT_FLUSHREAD, 0);
 }
 
 static void *on_alloc(void *arg, size_t n)
@@ -238,8 +248,10 @@ void tty_update(struct tty *t, uint32_t slave_fresh, uint32_t master_fresh)
 
 size_t tty_type(struct tty *t, const uint8_t *p, size_t n)
 {
-	size_t took = ldisc_type(&t->ld, p, n);
+	size_t took;
 
+	t->out_before = tty_out_used(t);
+	took = ldisc_type(&t->ld, p, n);
 	tty_update(t, POLL_IN | POLL_OUT, POLL_IN);
 	/* a raw read counts bytes by its own rules, not by poll's */
 	if (!(t->ld.t.lflag & ICANON))
@@ -597,7 +609,7 @@ bool tty_steal(struct tty *t, struct session *s)
 	return true;
 }
 
-void tty_session_end(struct session *s)
+void tty_session_end(struct session *s, bool exits)
 {
 	struct pgroup *g = session_foreground(s);
 	struct tty *t = session_drop_tty(s, NULL);
@@ -611,7 +623,8 @@ void tty_session_end(struct session *s)
 	}
 	if (g) {
 		signal_send_group(g, SIG_HUP);
-		signal_send_group(g, SIG_CONT);
+		if (!t || !exits)
+			signal_send_group(g, SIG_CONT);
 		pgroup_put(g);
 	}
 }

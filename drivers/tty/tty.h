@@ -31,9 +31,9 @@ int tty_set_controlling(struct file *f, struct session *s) __must_check;
 struct tty *tty_of(struct file *f); /* NULL: not a terminal */
 /* Its device number, as stat tells it. */
 uint32_t tty_device(const struct tty *t);
-/* kernel/ calls it when the leader of s exits: SIGHUP and SIGCONT to the foreground group, and the terminal, if there is
- * one, is given up. */
-void tty_session_end(struct session *s);
+/* The leader of s exits, or gives up its terminal: the foreground group gets SIGHUP and, unless the exit was the first to
+ * tell it, SIGCONT. */
+void tty_session_end(struct session *s, bool exits);
 
 /* boot, in a thread: ptmx, pts, tty, console; the UART behind /dev/console. */
 int tty_init(void);

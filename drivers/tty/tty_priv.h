@@ -16,7 +16,9 @@
 
 #define TTY_OUT_SIZE  16384u /* processed output that the far end has not taken */
 #define TTY_OUT_SMALL 1024u  /* ... as long as there is little of it */
-#define TTY_OUT_LOW   512u   /* a writer goes on when this much is free */
+#define TTY_OUT_SENT                                                                               \
+	4096u		 /* as much of a pty's output is with the master, and no flush undoes it */
+#define TTY_OUT_LOW 512u /* a writer goes on when this much is free */
 
 struct tty {
 	struct mutex lock; /* TTY */
@@ -25,6 +27,7 @@ struct tty {
 	uint8_t *out;	   /* [lock] ring: out_small, or TTY_OUT_SIZE bytes until it is empty */
 	uint32_t out_size; /* [lock] a power of two */
 	uint32_t out_head, out_tail; /* [lock] running free */
+	uint32_t out_before;	     /* [lock] bytes of output when the keys at hand came */
 	bool writing;		     /* [lock] a writer is in the midst of its bytes */
 	bool hung;		     /* [lock], read anywhere: the far end is gone; for ever */
 	bool slave_seen;	     /* [lock] a slave was open once */
@@ -66,6 +69,8 @@ void tty_signal(struct tty *t, int sig) __requires(t->lock);
 bool tty_steal(struct tty *t, struct session *s);
 /* TIOCPKT_* for the master, instead of some. lock held. */
 void tty_tell_packet(struct tty *t, uint8_t what, uint8_t instead_of) __requires(t->lock);
+/* Forget output, but for the first bytes of it that a master has been `sent`. lock held. */
+void tty_flush_output(struct tty *t, uint32_t sent) __requires(t->lock);
 /* Forget what was typed, or put out. lock held. */
 void tty_drop_input(struct tty *t) __requires(t->lock);
 void tty_drop_output(struct tty *t) __requires(t->lock);

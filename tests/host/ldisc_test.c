@@ -167,6 +167,16 @@ TEST(ldisc_erase_word_and_line)
 	shows("abc^U\r\nz\r\n");
 }
 
+TEST(ldisc_erase_on_paper)
+{
+	start();
+	change(ECHOPRT, 0, 0, 0);
+	type("abc\x7f\x7f"
+	     "d\x7f\x7f\r");
+	shows("abc\\cb/d\\da/\r\n");
+	reads("\n");
+}
+
 TEST(ldisc_end_of_file)
 {
 	char buf[8];
