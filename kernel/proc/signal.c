@@ -353,15 +353,17 @@ static void resume(struct process *p) __requires(p->signals.lock)
 	wake_all(&p->signals.stop_wait);
 }
 
-/* Is it dropped, as the first thread's mask (or the only receiver's) and the disposition say? A process without threads
- * keeps everything. */
+/* Is it dropped, as the first thread's mask (or the only receiver's) and the disposition say? What is blocked or waited
+ * for is kept, also for init. A process without threads keeps everything. */
 static bool is_dropped(struct process *p, struct thread *only, int sig) __requires(p->signals.lock)
 {
 	struct thread *t = only ?: list_first_or_null(&p->threads, struct thread, process_link);
 
+	if (t && ((t->sig_blocked | t->sig.waited) & MASK(sig)))
+		return false;
 	if (p->signals.unkillable && p->signals.action[sig - 1].handler == HANDLER_DFL)
 		return true;
-	return t && !((t->sig_blocked | t->sig.waited) & MASK(sig)) && is_ignored(p, sig);
+	return t && is_ignored(p, sig);
 }
 
 static int post_locked(struct process *p, struct thread *only, const struct signal_info *info)
