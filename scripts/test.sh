@@ -189,7 +189,7 @@ ring_blackbox() {
 }
 
 ring_user() {
-	"$PYTHON" tests/user/run.py -k "$filter"
+	"$PYTHON" tests/user/run.py -k "$filter" --seed $seed --scale $scale
 }
 
 # Before a release, what Linux says is asked again.

@@ -4,7 +4,9 @@
 second time the page and slab accounts must return to where they were. A program passes if it exits with 0.
 Programs whose head says "helper" or that only serve other tests are listed in HELPERS.
 
-tests/user/run.py [-k NAME] [--smp 1,4] [--image debug|asan]"""
+The storm is given a seed and SECONDS times the scale; on its failure the seed is in what it says.
+
+tests/user/run.py [-k NAME] [--smp 1,4] [--image debug|asan] [--seed N] [--scale N]"""
 import argparse
 import glob
 import os
@@ -15,16 +17,17 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import guest as guestlib  # noqa: E402  (the path above leads to it)
 
 HELPERS = {"winsize", "crash", "layout"}
+STORM_SECONDS = 6
 
 
-def run_one(g, name):
+def run_one(g, name, arguments=""):
     """Returns None or what went wrong."""
     for round_number in range(2):
         before = g.account()
         try:
-            done = g.ssh(f"/tests/{name}", timeout=120)
+            done = g.ssh(f"/tests/{name}{arguments}", timeout=240)
         except subprocess.TimeoutExpired:
-            return "still running after 120 s"
+            return "still running after 240 s"
         if done.returncode != 0:
             text = (done.stdout + done.stderr).decode(errors="replace").strip().splitlines()
             return f"status {done.returncode}: " + " | ".join(text[-5:])
@@ -39,7 +42,10 @@ def main():
     parser.add_argument("-k", metavar="NAME", default="")
     parser.add_argument("--smp", default="1,4")
     parser.add_argument("--image", default="debug")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--scale", type=int, default=1)
     args = parser.parse_args()
+    arguments = {"storm": f" {args.seed} {STORM_SECONDS * args.scale}"}
     names = [os.path.basename(p)[:-2] for p in sorted(glob.glob(os.path.join(guestlib.TOP, "tests/user/*.c")))]
     names = [n for n in names if args.k in n and n not in HELPERS]
     passed = failed = 0
@@ -49,7 +55,7 @@ def main():
             try:
                 if not g.alive():
                     g.start()
-                why = run_one(g, name)
+                why = run_one(g, name, arguments.get(name, ""))
                 if why is None and not g.alive():
                     why = "the guest ended"
             except AssertionError as error:
