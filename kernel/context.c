@@ -250,6 +250,23 @@ struct dentry *process_root_get(struct process *p)
 	return place_of(p, true);
 }
 
+uint64_t process_peak_pages(struct process *p)
+{
+	struct vm_space *space = process_space_get(p);
+	struct vm_stats stats = { 0 };
+
+	if (space) {
+		vm_stats(space, &stats);
+		vm_space_put(space);
+	}
+	return MAX(p->dead.max_pages, stats.peak_resident);
+}
+
+void process_keep_peak(struct process *p)
+{
+	p->dead.max_pages = process_peak_pages(p);
+}
+
 /* --- memory, vfork ------------------------------------------------------------------------------------------------ */
 
 void space_switch(struct vm_space *s)

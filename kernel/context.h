@@ -43,6 +43,10 @@ struct file *process_exe_get(struct process *p) __must_check;
 struct dentry *process_cwd_get(struct process *p) __must_check;
 struct dentry *process_root_get(struct process *p) __must_check;
 
+/* The most memory p has had so far, in pages; kept in its account when its memory goes. */
+uint64_t process_peak_pages(struct process *p);
+void process_keep_peak(struct process *p);
+
 /* Make s the memory of the current thread (NULL: none), at once. References are the caller's business. */
 void space_switch(struct vm_space *s);
 

@@ -520,6 +520,7 @@ void exec_become(struct process *p, struct exec_image *img)
 	struct trap_frame frame = img->frame;
 
 	thread_release_tid(current_thread());
+	process_keep_peak(p);
 	exec_adopt(p, img);
 	space_switch(img->space);
 	vm_space_put(old);

@@ -75,12 +75,6 @@ void thread_release_tid(struct thread *t)
 	t->clear_tid = 0;
 }
 
-/* The status of a process without threads: what ended it as a whole, else what its first thread said. */
-static int end_status(struct process *p)
-{
-	return p->signals.exiting ? signal_exit_status(p) : p->wait_status;
-}
-
 void exit_current(int wait_status)
 {
 	struct thread *t = current_thread();
@@ -92,12 +86,14 @@ void exit_current(int wait_status)
 	/* before it leaves: the last one gives the memory back */
 	space_switch(NULL);
 	fs_copy_destroy(t);
-	if (process_remove_thread(p, t, wait_status)) {
+	if (process_remove_thread(p, t)) {
 		leave_session(p);
+		process_keep_peak(p);
 		process_release(p);
 		vfork_release(p);
 		usage_add_thread(&p->dead, t);
-		process_zombie(p, end_status(p));
+		/* what ended it as a whole, else what its last thread said */
+		process_zombie(p, p->signals.exiting ? signal_exit_status(p) : wait_status);
 	}
 	process_put(p);
 	thread_exit();

@@ -3,6 +3,7 @@
 #include <linux/resource.h>
 #include <linux/times.h>
 #include <linux/wait.h>
+#include "kernel/context.h"
 #include "kernel/core/clock.h"
 #include "kernel/proc/lifecycle.h"
 #include "kernel/sys_priv.h"
@@ -43,6 +44,8 @@ int64_t sys_getrusage(const uint64_t a[6])
 	case RUSAGE_SELF:
 	case RUSAGE_CHILDREN:
 		process_usage(current_process(), (int)a[0] == RUSAGE_CHILDREN, &u);
+		if ((int)a[0] == RUSAGE_SELF)
+			u.max_pages = process_peak_pages(current_process());
 		break;
 	case 1 /* RUSAGE_THREAD */:
 		usage_add_thread(&u, current_thread());

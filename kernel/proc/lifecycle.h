@@ -38,8 +38,8 @@ int process_survive(struct process *p) __must_check;
 void process_zombie(struct process *p, int wait_status);
 /* Orphans come to p from now on. */
 void process_set_init(struct process *p);
-/* The thread leaves its process, with this status if the process has no other; true if it was the last. */
-bool process_remove_thread(struct process *p, struct thread *t, int status) __must_check;
+/* The thread leaves its process; true if it was the last. */
+bool process_remove_thread(struct process *p, struct thread *t) __must_check;
 
 /* Has it ended? Then *status is its wait status word; true also after it was reaped. */
 bool process_zombie_status(struct process *p, int *status);

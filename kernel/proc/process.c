@@ -67,6 +67,15 @@ static struct thread *find_thread_locked(int tid) __requires(pidtab_lock)
 	return NULL;
 }
 
+/* The process of that number, or with a thread of that number. */
+static struct process *find_any_locked(int id) __requires(pidtab_lock)
+{
+	struct process *p = find_locked(id);
+	struct thread *t = p ? NULL : find_thread_locked(id);
+
+	return t ? t->process : p;
+}
+
 struct process *process_child(struct process *parent, int pid)
 {
 	struct process *c = find_locked(pid);
@@ -336,9 +345,11 @@ int process_set_group(struct process *self, int pid, int pgid)
 	if (!fresh)
 		return -ENOMEM;
 	spin_lock(&pidtab_lock);
-	p = find_locked(pid);
+	p = find_any_locked(pid);
 	/* another thread may have called setsid meanwhile */
-	if (self->group->session == fresh->session)
+	if (p && p->pid != pid)
+		err = -EINVAL;
+	else if (self->group->session == fresh->session)
 		err = check_set_group(self, p, pgid);
 	if (err == 0 && p->group->id != pgid) {
 		g = find_group_locked(pgid);
@@ -358,7 +369,7 @@ int process_get_group_id(struct process *self, int pid)
 	int id = -ESRCH;
 
 	spin_lock(&pidtab_lock);
-	p = pid ? find_locked(pid) : self;
+	p = pid ? find_any_locked(pid) : self;
 	if (p && p->state != PROC_NEW && p->group)
 		id = p->group->id;
 	spin_unlock(&pidtab_lock);
@@ -371,7 +382,7 @@ int process_get_session_id(struct process *self, int pid)
 	int id = -ESRCH;
 
 	spin_lock(&pidtab_lock);
-	p = pid ? find_locked(pid) : self;
+	p = pid ? find_any_locked(pid) : self;
 	if (p && p->state != PROC_NEW && p->group)
 		id = p->group->session->id;
 	spin_unlock(&pidtab_lock);
@@ -733,7 +744,7 @@ unsigned process_count(void)
 
 /* --- death ------------------------------------------------------------------------------------------------------ */
 
-bool process_remove_thread(struct process *p, struct thread *t, int status)
+bool process_remove_thread(struct process *p, struct thread *t)
 {
 	bool last, alone;
 
@@ -741,8 +752,6 @@ bool process_remove_thread(struct process *p, struct thread *t, int status)
 	signal_thread_leave(p, t);
 	list_del(&t->tid_link);
 	t->process = NULL;
-	if (t->tid == p->pid)
-		p->wait_status = status;
 	last = p->nr_threads == 0;
 	alone = p->survivor && p->nr_threads == 1;
 	if (!last)
@@ -862,7 +871,7 @@ int process_kill_info(struct process *self, int pid, const struct signal_info *i
 	int err = -ESRCH;
 
 	spin_lock(&pidtab_lock);
-	p = find_locked(pid);
+	p = find_any_locked(pid);
 	if (p && p->state != PROC_NEW)
 		err = kill_locked(self, p, NULL, info);
 	spin_unlock(&pidtab_lock);

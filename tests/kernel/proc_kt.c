@@ -2,6 +2,7 @@
 /* Processes from the kernel's side: numbers (RC-018), what others may see of one being born (RC-015), and starting one
  * while memory runs out at every step. */
 #include "tests/kernel/ktest.h"
+#include <linux/wait.h>
 #include "kernel/core/panic.h"
 #include "kernel/proc/lifecycle.h"
 #include "kernel/proc/pidtab_priv.h"
@@ -253,6 +254,165 @@ KTEST(setpgid_against_setsid)
 	crew_join(&crew);
 	KT_CHECK(process_get_session_id(p, 0) == p->pid && process_get_group_id(p, 0) == p->pid);
 	figure_end(p);
+}
+
+/* --- numbers of threads ------------------------------------------------------------------------------------------------- */
+
+static void never(void *arg)
+{
+	(void)arg;
+}
+
+/* They come from the numbers of processes, pass over those in use, and lead to the thread while it is one (RC-018). */
+KTEST(thread_numbers)
+{
+	struct process *p = figure("herd", NULL), *other = figure("single", NULL);
+	struct thread *t[8], *found;
+	int was = pidtab_set_next(p->pid), tid;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(t); i++) {
+		t[i] = thread_create("member", never, NULL, KSTACK_SIZE);
+		if (!t[i]) {
+			kt_fail(__FILE__, __LINE__, "no memory");
+			return;
+		}
+		process_add_thread(p, t[i]);
+		KT_CHECK(i == 0 ? t[i]->tid == p->pid : t[i]->tid > p->pid);
+		KT_CHECK(t[i]->tid != other->pid);
+		for (unsigned j = 0; j < i; j++)
+			KT_CHECK(t[j]->tid != t[i]->tid);
+		found = thread_find(t[i]->tid);
+		KT_CHECK(found == t[i]);
+		if (found)
+			thread_put(found);
+	}
+	KT_CHECK(process_get_group_id(other, t[3]->tid) == p->pid);
+	KT_CHECK(process_set_group(p, t[3]->tid, 0) == -EINVAL);
+	for (unsigned i = 0; i < ARRAY_SIZE(t); i++) {
+		tid = t[i]->tid;
+		KT_CHECK(process_remove_thread(p, t[i]) == (i == ARRAY_SIZE(t) - 1));
+		KT_CHECK(thread_find(tid) == NULL && process_of(t[i]) == NULL);
+		thread_put(t[i]);
+		process_put(p);
+	}
+	pidtab_set_next(was);
+	figure_end(other);
+	figure_end(p);
+}
+
+/* --- parents and children ------------------------------------------------------------------------------------------------- */
+
+static struct process *child_of(struct process *parent)
+{
+	struct process *p = process_create(parent, "child");
+
+	if (!p) {
+		kt_fail(__FILE__, __LINE__, "no memory");
+		return NULL;
+	}
+	process_join_group_of(p, parent);
+	process_publish(p, parent, false);
+	return p;
+}
+
+static int look(struct process *parent, int type, int id, unsigned options, int *status)
+{
+	const struct wait_query q = { type, id, options };
+	struct wait_result r = { .status = -1 };
+	int found = process_wait_child(parent, &q, &r);
+
+	*status = r.status;
+	return found;
+}
+
+/* Each thing that becomes of a child is told once, and to the one who asked for it; kept if asked to. */
+KTEST(wait_tells_once)
+{
+	struct process *parent = figure("parent", NULL), *c = child_of(parent);
+	int status, value;
+
+	KT_CHECK(look(parent, P_ALL, 0, WEXITED | WSTOPPED | WCONTINUED, &status) == 0);
+	KT_CHECK(look(parent, P_PID, c->pid + 1, WEXITED, &status) == -ECHILD);
+	KT_CHECK(look(parent, P_PGID, c->pid, WEXITED, &status) == -ECHILD);
+	KT_CHECK(look(parent, P_ALL, 0, WEXITED | __WCLONE, &status) == -ECHILD);
+	c->stopped = true;
+	c->stop_sig = SIG_TSTP;
+	KT_CHECK(look(parent, P_ALL, 0, WEXITED | WCONTINUED, &status) == 0);
+	KT_CHECK(look(parent, P_PID, c->pid, WSTOPPED | WNOWAIT, &status) == 1);
+	KT_CHECK(look(parent, P_PGID, 0, WSTOPPED, &status) == 1);
+	KT_CHECK(status == 0x147f && wait_status_code(status, &value) == CHILD_STOPPED);
+	KT_CHECK(look(parent, P_ALL, 0, WSTOPPED, &status) == 0);
+	c->stopped = false;
+	c->continued = true;
+	KT_CHECK(look(parent, P_ALL, 0, WCONTINUED, &status) == 1 && status == 0xffff);
+	KT_CHECK(look(parent, P_ALL, 0, WCONTINUED, &status) == 0);
+	process_zombie(c, 3 << 8);
+	KT_CHECK(look(parent, P_ALL, 0, WSTOPPED | WCONTINUED, &status) == 0);
+	KT_CHECK(look(parent, P_ALL, 0, WEXITED | WNOWAIT, &status) == 1 && status == 3 << 8);
+	KT_CHECK(look(parent, P_PID, c->pid, WEXITED, &status) == 1);
+	KT_CHECK(look(parent, P_ALL, 0, WEXITED, &status) == -ECHILD);
+	process_put(c);
+	figure_end(parent);
+}
+
+/* Orphans go to the nearest ancestor that asked for them, dead ones too; without one, to nobody. */
+KTEST(orphans)
+{
+	struct process *top = figure("top", NULL), *mid = child_of(top), *low = child_of(mid);
+	struct process *alive = child_of(low), *dead = child_of(low);
+	int status;
+
+	top->subreaper = true;
+	process_zombie(dead, 7 << 8);
+	process_zombie(low, 0);
+	KT_CHECK(alive->parent == top && dead->parent == top);
+	KT_CHECK(look(top, P_PID, dead->pid, WEXITED, &status) == 1 && status == 7 << 8);
+	KT_CHECK(look(mid, P_PID, low->pid, WEXITED, &status) == 1);
+	process_zombie(mid, 0);
+	KT_CHECK(look(top, P_PID, mid->pid, WEXITED, &status) == 1);
+	process_zombie(top, 0);
+	KT_CHECK(alive->parent != top);
+	process_zombie(alive, 0);
+	process_put(alive);
+	process_put(dead);
+	process_put(low);
+	process_put(mid);
+	process_put(top);
+}
+
+/* Children end while their parent does, on all CPUs: each is told of or reaped, none stays. */
+static void end_fn(void *arg)
+{
+	struct process *p = arg;
+
+	process_zombie(p, 0);
+	process_put(p);
+}
+
+KTEST(ends_race)
+{
+	unsigned before = process_count();
+
+	for (uint64_t round = 0; round < 10 * kt_scale(); round++) {
+		struct process *top = figure("top", NULL), *mid = child_of(top), *c;
+		struct crew crew = { 0 };
+		int status;
+
+		top->subreaper = true;
+		for (unsigned i = 0; i < 6; i++) {
+			c = child_of(mid);
+			process_get(c);
+			crew_add(&crew, end_fn, c, ALL_CPUS);
+			process_put(c);
+		}
+		crew_add(&crew, end_fn, mid, ALL_CPUS);
+		crew_join(&crew);
+		while (look(top, P_ALL, 0, WEXITED, &status) == 1)
+			;
+		KT_CHECK(list_empty(&top->children));
+		figure_end(top);
+	}
+	KT_CHECK(process_count() == before);
 }
 
 /* --- no memory, at each step in turn ---------------------------------------------------------------------------------- */
