@@ -53,6 +53,8 @@ void file_put(struct file *f)
 		epoll_forget(f);
 	if (f->ops->release)
 		f->ops->release(f);
+	if (f->uses)
+		inode_unuse(inode, f->uses);
 	slab_free(file_cache, f);
 	if (dentry)
 		dentry_put(dentry);

@@ -63,6 +63,7 @@ struct file {
 	struct poll_source *source; /* [init] NULL: never announces (always ready) */
 	struct inode *inode;	    /* [init] NULL for sockets and anonymous pipes */
 	struct dentry *dentry;	    /* [init] NULL if it has no name */
+	int uses;		    /* [init] what it adds to inode->writers: 1, -1, 0 */
 	struct mutex pos_lock;	    /* FILE_POS */
 	off_t pos;		    /* [pos_lock] */
 	struct list_head watchers;  /* [EPLINK] fs/epoll.c's; next NULL: never watched */

@@ -116,17 +116,37 @@ void inode_written(struct file *f)
 		inode_drop_suid(f->inode);
 }
 
+int inode_use(struct inode *i, int by)
+{
+	int32_t old = atomic_load_relaxed(&i->writers);
+
+	do {
+		if (old * by < 0)
+			return -ETXTBSY;
+	} while (!atomic_compare_exchange(&i->writers, &old, old + by));
+	return 0;
+}
+
+void inode_unuse(struct inode *i, int by)
+{
+	atomic_fetch_sub(&i->writers, by);
+}
+
 int inode_truncate(struct inode *i, const struct vfs_cred *cred, uint64_t size)
 {
 	int err;
 
 	if (!i->ops->truncate)
 		return -EINVAL;
+	err = inode_use(i, 1);
+	if (err)
+		return err;
 	mutex_lock(&i->lock);
 	err = i->ops->truncate(i, size);
 	if (!err && cred->uid != 0)
 		inode_drop_suid(i);
 	mutex_unlock(&i->lock);
+	inode_unuse(i, 1);
 	return err;
 }
 

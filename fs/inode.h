@@ -102,7 +102,8 @@ struct inode {
 	uint64_t size;			       /* [lock], read anywhere */
 	uint64_t blocks;		       /* [lock] of 512 bytes */
 	uint64_t atime_ns, mtime_ns, ctime_ns; /* [atomic] */
-	void *priv;			       /* the file system's */
+	int32_t writers; /* [atomic] files that write it; below 0: files of programs that run it */
+	void *priv;	 /* the file system's */
 };
 
 /* One reference, nlink 1 (2 for a directory), times now. NULL: no memory. */
@@ -112,6 +113,9 @@ struct inode *inode_get(struct inode *i);
 void inode_put(struct inode *i);   /* may sleep */
 void inode_touch(struct inode *i); /* mtime and ctime are now */
 void inode_stat(struct inode *i, struct kstat *st);
+/* One more that writes it (by 1), or runs it (by -1): -ETXTBSY while the others do. Ended by inode_unuse(). */
+int inode_use(struct inode *i, int by) __must_check;
+void inode_unuse(struct inode *i, int by);
 
 /* A dentry's life, under DCACHE:
  *   linked     in the hash and in its parent's children; positive ones of memory file systems are pinned

@@ -279,13 +279,14 @@ static ssize_t tmpfs_read(struct file *f, struct io *io, off_t *pos)
 
 static ssize_t write_piece(struct inode *i, struct io *io, uint64_t pos)
 {
-	size_t at = pos % PAGE_SIZE;
-	struct page *p = own_page(i, pos / PAGE_SIZE);
+	size_t at = pos % PAGE_SIZE, room = PAGE_SIZE - at;
+	struct page *p = pos < io->end ? own_page(i, pos / PAGE_SIZE) : NULL;
 	ssize_t moved;
 
 	if (!p)
-		return -ENOSPC;
-	moved = io_copy_from(io, (uint8_t *)page_addr(p) + at, MIN(io->left, PAGE_SIZE - at));
+		return pos < io->end ? -ENOSPC : -EFBIG;
+	room = MIN(room, io->end - pos);
+	moved = io_copy_from(io, (uint8_t *)page_addr(p) + at, MIN(io->left, room));
 	page_put(p);
 	return moved;
 }

@@ -90,8 +90,16 @@ static int open_inode(const struct vfs_context *ctx, struct dentry *d, const str
 		f->flags |= FILE_UNPRIVILEGED;
 	f->inode = inode_get(i);
 	f->dentry = dentry_get(d);
+	if ((i->mode & S_IFMT) == S_IFREG && !how->path && (how->exec || (how->rwx & 2))) {
+		int by = how->exec ? -1 : 1;
+
+		err = inode_use(i, by);
+		f->uses = err ? 0 : by;
+		if (err)
+			file_put(f);
+	}
 	*out = f;
-	return 0;
+	return err;
 }
 
 /* May it be opened so? */

@@ -18,7 +18,7 @@
 #include "mm/vm/space.h"
 
 #define STACK_FIRST                                                                                \
-	(128UL << 10) /* mapped at once beyond the arguments; the rest grows on demand */
+	(128UL << 10)	 /* mapped at once beyond the arguments; the rest grows on demand */
 #define SCRIPT_LINE  256 /* what is looked at of a file's beginning */
 #define SCRIPT_DEPTH 5	 /* interpreters that are scripts themselves */
 #define AUX_MAX	     24

@@ -2,9 +2,11 @@
 /* System calls on descriptors: reading, writing, duplicating, waiting. */
 #include <linux/close_range.h>
 #include <linux/fcntl.h>
+#include <linux/resource.h>
 #include <asm/ioctls.h>
 #include <linux/fs.h>
 #include "fs/fdtable.h"
+#include "fs/inode.h"
 #include "fs/pipe.h"
 #include "fs/vfs.h"
 #include "kernel/sys_priv.h"
@@ -24,15 +26,27 @@ struct file *fd_get(uint64_t fd)
 
 uint64_t fd_limit(void)
 {
-	return current_process()->rlimits[7 /* RLIMIT_NOFILE */].cur;
+	return current_process()->rlimits[RLIMIT_NOFILE].cur;
 }
 
-/* A program that writes where nobody reads is told by SIGPIPE as well. */
+static uint64_t size_limit(void)
+{
+	return current_process()->rlimits[RLIMIT_FSIZE].cur;
+}
+
+/* A program that writes where nobody reads is told by SIGPIPE as well, behind what its files may reach by SIGXFSZ. */
 static int64_t after_write(int64_t n)
 {
 	if (n == -EPIPE)
 		signal_send_thread(current_thread(), SIG_PIPE);
+	if (n == -EFBIG && size_limit() != UINT64_MAX)
+		signal_send_thread(current_thread(), SIG_XFSZ);
 	return n;
+}
+
+int64_t check_new_size(uint64_t size)
+{
+	return size > size_limit() && (int64_t)size > 0 ? after_write(-EFBIG) : 0;
 }
 
 /* Move data one way; pos NULL: at the file's own position. f's reference is dropped. */
@@ -40,6 +54,7 @@ static int64_t transfer(struct file *f, struct io *io, bool write, off_t *pos)
 {
 	int64_t n;
 
+	io->end = size_limit();
 	if (write)
 		n = after_write(pos ? file_write_at(f, io, pos) : file_write(f, io));
 	else
@@ -391,7 +406,10 @@ int64_t sys_ftruncate(const uint64_t a[6])
 
 	if (!f)
 		return -EBADF;
-	ret = file_truncate(f, (off_t)a[1]);
+	/* to make it smaller is right */
+	ret = f->inode && a[1] > f->inode->size ? check_new_size(a[1]) : 0;
+	if (ret == 0)
+		ret = file_truncate(f, (off_t)a[1]);
 	file_put(f);
 	return ret;
 }
@@ -403,7 +421,9 @@ int64_t sys_fallocate(const uint64_t a[6])
 
 	if (!f)
 		return -EBADF;
-	ret = file_allocate(f, (int)a[1], (off_t)a[2], (off_t)a[3]);
+	ret = check_new_size(a[2] + a[3]);
+	if (ret == 0)
+		ret = file_allocate(f, (int)a[1], (off_t)a[2], (off_t)a[3]);
 	file_put(f);
 	return ret;
 }

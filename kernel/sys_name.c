@@ -182,7 +182,9 @@ int64_t sys_fchown(const uint64_t a[6])
 
 static int64_t do_truncate(const struct where *w, const uint64_t a[6])
 {
-	return vfs_truncate(ctx(), w->dir, w->path, a[1]);
+	int64_t err = check_new_size(a[1]);
+
+	return err < 0 ? err : vfs_truncate(ctx(), w->dir, w->path, a[1]);
 }
 
 int64_t sys_truncate(const uint64_t a[6])

@@ -179,6 +179,9 @@ int64_t fd_install(struct file *f, int min, bool cloexec) __must_check;
 /* A descriptor table of the process's own, in place of one it shares. 0 or -ENOMEM. */
 int process_own_files(struct process *p) __must_check;
 
+/* May the caller make a file that large (RLIMIT_FSIZE)? 0 or -EFBIG, with SIGXFSZ. */
+int64_t check_new_size(uint64_t size) __must_check;
+
 /* A path of the caller's and the directory it starts from. */
 struct where {
 	char *buf; /* NULL: what the descriptor stands for is meant */

@@ -363,10 +363,8 @@ CASE(clone_flags)
 	Q(waitpid(pid, &status, __WCLONE) == pid);
 	STATUS(status);
 	pid = raw_clone(CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | SIGCHLD, NULL, &ptid, &ctid);
-	if (pid == 0) {
-		Q(ctid == syscall(SYS_gettid));
-		_exit(0);
-	}
+	if (pid == 0)
+		_exit(ctid == syscall(SYS_gettid) ? 0 : 1);
 	Q(ptid == pid);
 	Q(ctid == 0);
 	REAP(pid);

@@ -14,6 +14,11 @@ void inode_put(struct inode *i)
 	test_fail(__FILE__, __LINE__, "a file has an inode: %p", (void *)i);
 }
 
+void inode_unuse(struct inode *i, int by)
+{
+	test_fail(__FILE__, __LINE__, "a file has an inode: %p %d", (void *)i, by);
+}
+
 void inode_stat(struct inode *i, struct kstat *st)
 {
 	test_fail(__FILE__, __LINE__, "a file has an inode: %p %p", (void *)i, (void *)st);

@@ -276,6 +276,7 @@ KTEST(thread_numbers)
 			kt_fail(__FILE__, __LINE__, "no memory");
 			return;
 		}
+		pidtab_set_next(p->pid);
 		process_add_thread(p, t[i]);
 		KT_CHECK(i == 0 ? t[i]->tid == p->pid : t[i]->tid > p->pid);
 		KT_CHECK(t[i]->tid != other->pid);
@@ -394,18 +395,17 @@ KTEST(ends_race)
 	unsigned before = process_count();
 
 	for (uint64_t round = 0; round < 10 * kt_scale(); round++) {
-		struct process *top = figure("top", NULL), *mid = child_of(top), *c;
+		struct process *top = figure("top", NULL), *mid = child_of(top);
+		struct process *low = child_of(mid);
 		struct crew crew = { 0 };
 		int status;
 
-		top->subreaper = true;
-		for (unsigned i = 0; i < 6; i++) {
-			c = child_of(mid);
-			process_get(c);
-			crew_add(&crew, end_fn, c, ALL_CPUS);
-			process_put(c);
-		}
+		/* what low leaves goes to mid, which may be at its own end, then to top */
+		top->subreaper = mid->subreaper = true;
+		for (unsigned i = 0; i < 6; i++)
+			crew_add(&crew, end_fn, child_of(low), ALL_CPUS);
 		crew_add(&crew, end_fn, mid, ALL_CPUS);
+		crew_add(&crew, end_fn, low, ALL_CPUS);
 		crew_join(&crew);
 		while (look(top, P_ALL, 0, WEXITED, &status) == 1)
 			;

@@ -102,7 +102,7 @@ static void read_interrupted(void *arg)
 	KT_CHECK((int64_t)f.x[0] == -ERESTARTSYS && f.syscall == __NR_read);
 	signal_deliver(&f);
 	KT_CHECK(f.x[0] == 3 && f.elr == 0x400000 && f.syscall < 0);
-	KT_CHECK(process_remove_thread(p, t, 0));
+	KT_CHECK(process_remove_thread(p, t));
 	process_put(p);
 	t->process = NULL;
 }

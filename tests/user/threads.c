@@ -111,14 +111,13 @@ static void shared(void)
 	CHECK_ERRNO(syscall(SYS_tgkill, getpid(), fd[1], 0), ESRCH);
 }
 
-/* Names looked up while another thread changes the directory they start from (RC-012). */
+/* Names looked up while another thread changes the directory they start from, which is gone then (RC-012). */
 static void *wander(void *arg)
 {
 	(void)arg;
 	while (!go) {
-		CHECK(chdir("/tmp/a/b") == 0);
-		CHECK(chdir("..") == 0);
-		CHECK(chdir("/tmp") == 0);
+		CHECK(mkdir("/tmp/a/b", 0755) == 0 && chdir("/tmp/a/b") == 0);
+		CHECK(rmdir("/tmp/a/b") == 0 && chdir("/tmp") == 0);
 	}
 	return NULL;
 }
@@ -129,9 +128,9 @@ static void *stat_names(void *arg)
 	char cwd[64];
 
 	(void)arg;
-	for (int i = 0; i < 300; i++) {
+	for (int i = 0; i < 1000; i++) {
 		CHECK(stat(".", &st) == 0 && S_ISDIR(st.st_mode));
-		CHECK(getcwd(cwd, sizeof(cwd)) != NULL);
+		CHECK(getcwd(cwd, sizeof(cwd)) || errno == ENOENT);
 		close(open("..", O_RDONLY | O_DIRECTORY));
 	}
 	return NULL;
@@ -141,8 +140,7 @@ static void places(void)
 {
 	pthread_t w, s[3];
 
-	mkdir("/tmp/a", 0755);
-	mkdir("/tmp/a/b", 0755);
+	CHECK(mkdir("/tmp/a", 0755) == 0);
 	go = 0;
 	CHECK(pthread_create(&w, NULL, wander, NULL) == 0);
 	for (int i = 0; i < 3; i++)
@@ -151,7 +149,7 @@ static void places(void)
 		CHECK(pthread_join(s[i], NULL) == 0);
 	go = 1;
 	CHECK(pthread_join(w, NULL) == 0);
-	CHECK(rmdir("/tmp/a/b") == 0 && rmdir("/tmp/a") == 0);
+	CHECK(rmdir("/tmp/a") == 0);
 	CHECK(chdir("/") == 0);
 }
 
