@@ -88,7 +88,7 @@ struct process {
 	struct poll_source exited;   /* notified when it becomes a ZOMBIE: for kernel parents */
 	struct waitq child_wait;     /* its wait4 sleeps here, and its exec for the other threads */
 	struct signal_state signals; /* see signal.h */
-	/* Changed under PIDTAB, by the only thread: its threads read them as they are, others by kernel/context.h. */
+	/* I-PROC-5: changed under PIDTAB, by the only thread: its threads read them as they are, others by kernel/context.h. */
 	struct vm_space *space;			/* a reference */
 	struct fdtable *files;			/* a reference */
 	struct fs_state *fs;			/* kernel/context.h; a reference */

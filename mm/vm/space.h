@@ -108,7 +108,7 @@ struct vm_space {
 	uint64_t stack_limit;			/* [lock] bytes, RLIMIT_STACK */
 	uint64_t as_limit;			/* [lock] bytes, RLIMIT_AS */
 	uint64_t data_limit;			/* [lock] bytes, RLIMIT_DATA */
-	vaddr_t vdso;		    /* [init] where exec mapped it; 0: nowhere */
+	vaddr_t vdso;				/* [init] where exec mapped it; 0: nowhere */
 	struct vm_space *dead_next; /* [self] on the list of spaces whose tables wait to be freed */
 };
 

@@ -221,6 +221,6 @@ int main(int argc, char **argv)
 	vforks();
 	orphans();
 	storm(50 * n);
-	sequence(100 * n);
+	sequence(n > 1 ? 1000 * n : 200);
 	return 0;
 }
