@@ -142,10 +142,14 @@ struct dentry *dentry_create(struct dentry *parent, const char *name, size_t len
 
 	if (!d)
 		return NULL;
-	d->parent = dentry_get(parent);
+	d->parent = parent;
+	d->sb = parent->sb;
 	d->hash = dentry_hash(parent, name, len);
 	hash_grow();
 	spin_lock(&dcache_lock);
+	dentry_get_locked(parent);
+	parent->sb->own++;
+	d->sb->refs++;
 	dcache.nr_dentries++;
 	spin_unlock(&dcache_lock);
 	return d;
@@ -158,11 +162,13 @@ struct dentry *dentry_create_root(struct inode *inode)
 	if (!d)
 		return NULL;
 	d->parent = d;
+	d->sb = inode->sb;
 	d->inode = inode;
 	d->pinned = true;
 	d->mount_root = true;
-	d->refs = 2;
 	spin_lock(&dcache_lock);
+	d->sb->refs++;
+	d->sb->own++;
 	dcache.nr_dentries++;
 	spin_unlock(&dcache_lock);
 	return d;
@@ -192,6 +198,7 @@ void dentry_get_locked(struct dentry *d)
 {
 	lru_remove(d);
 	d->refs++;
+	d->sb->refs++;
 }
 
 struct dentry *dentry_get(struct dentry *d)
@@ -211,12 +218,16 @@ static void detach(struct dentry *d) __requires(dcache_lock)
 		hash_remove(d);
 	list_del(&d->negative_link);
 	dcache.nr_dentries--;
+	/* its reference to the parent is about to be put */
+	if (d->parent != d)
+		d->parent->sb->own--;
 }
 
 /* Drop one reference. What must be freed now, or NULL; it still holds its parent. */
 static struct dentry *put_locked(struct dentry *d) __requires(dcache_lock)
 {
-	DASSERT(d->refs > 0);
+	DASSERT(d->refs > 0 && d->sb->refs > 0);
+	d->sb->refs--;
 	if (--d->refs > 0)
 		return NULL;
 	if (d->hashed && !d->inode && !d->parent->dead) {
@@ -238,18 +249,33 @@ static void dentry_free(struct dentry *d)
 	slab_free(dcache.slab, d);
 }
 
+/* Was this the last use of a tree that is to go? Said once. */
+static bool falls_locked(struct superblock *sb) __requires(dcache_lock)
+{
+	bool falls = sb->doomed && sb->refs == sb->own;
+
+	sb->doomed &= !falls;
+	return falls;
+}
+
 void dentry_put(struct dentry *d)
 {
+	struct superblock *sb;
 	struct dentry *parent;
+	bool falls;
 
 	while (d) {
 		spin_lock(&dcache_lock);
+		sb = d->sb;
 		d = put_locked(d);
+		falls = falls_locked(sb);
 		if (!d && !list_empty(&dcache.stale)) {
 			d = list_first(&dcache.stale, struct dentry, lru);
 			list_del(&d->lru);
 		}
 		spin_unlock(&dcache_lock);
+		if (falls)
+			dentry_kill_tree(sb->root);
 		if (!d)
 			break;
 		/* its reference to the parent goes with it */
@@ -286,6 +312,9 @@ int dentry_link_locked(struct dentry *d, struct inode *inode)
 	d->cookie = parent->next_cookie++;
 	d->pinned = true;
 	d->refs++;
+	d->sb->refs++;
+	d->sb->own++;
+	d->sb->names++;
 	hash_insert(d);
 	rb_insert(&parent->children, &d->child_node, cookie_less);
 	return 0;
@@ -307,6 +336,8 @@ void dentry_unlink_locked(struct dentry *d)
 	rb_erase(&d->parent->children, &d->child_node);
 	d->pinned = false;
 	d->dead = true;
+	d->sb->own--;
+	d->sb->names--;
 }
 
 /* Inline names are copied, allocated ones change hands. */
@@ -324,6 +355,68 @@ static void swap_names(struct dentry *a, struct dentry *b) __requires(dcache_loc
 	b->name = a_name;
 	a->name_len = b->name_len;
 	b->name_len = len;
+}
+
+void dentry_cover_locked(struct dentry *root, struct dentry *d, struct dentry *as)
+{
+	hash_remove(d);
+	rb_erase(&d->parent->children, &d->child_node);
+	swap_names(root, as);
+	root->parent = as->parent;
+	as->parent = as;
+	/* the reference is no longer held from within */
+	root->parent->sb->own--;
+	root->hash = d->hash;
+	root->cookie = d->cookie;
+	hash_insert(root);
+	rb_insert(&root->parent->children, &root->child_node, cookie_less);
+}
+
+struct dentry *dentry_uncover_locked(struct dentry *root, struct dentry *d)
+{
+	struct dentry *parent = root->parent;
+
+	hash_remove(root);
+	rb_erase(&parent->children, &root->child_node);
+	hash_insert(d);
+	rb_insert(&parent->children, &d->child_node, cookie_less);
+	root->parent = root;
+	return parent;
+}
+
+/* The first name below d that has none below itself, taken out; NULL: there is none. */
+static struct dentry *take_leaf(struct dentry *d)
+{
+	struct dentry *leaf = NULL;
+
+	spin_lock(&dcache_lock);
+	while (d->children.node) {
+		leaf = rb_entry(d->children.node, struct dentry, child_node);
+		d = leaf;
+	}
+	if (leaf) {
+		dentry_unlink_locked(leaf);
+		leaf->inode->nlink = 0;
+	}
+	spin_unlock(&dcache_lock);
+	return leaf;
+}
+
+void dentry_kill_tree(struct dentry *root)
+{
+	struct dentry *d;
+
+	while ((d = take_leaf(root))) {
+		dentry_drop_negatives(d);
+		dentry_put(d);
+	}
+	spin_lock(&dcache_lock);
+	root->pinned = false;
+	root->dead = true;
+	root->sb->own--;
+	spin_unlock(&dcache_lock);
+	dentry_drop_negatives(root);
+	dentry_put(root);
 }
 
 void dentry_move_locked(struct dentry *d, struct dentry *as)
@@ -448,21 +541,6 @@ void dentry_remove(struct dentry *dir, const char *name, size_t len)
 		return;
 	dentry_drop_negatives(d);
 	dentry_put(d);
-}
-
-int dentry_mount(struct dentry *dir, const char *name, struct inode *inode, struct dentry **out)
-{
-	struct dentry *d;
-	int err = dentry_add(dir, name, strlen(name), inode, &d);
-
-	if (err)
-		return err;
-	d->mount_root = true;
-	/* the pin keeps it */
-	dentry_put(d);
-	if (out)
-		*out = d;
-	return 0;
 }
 
 static struct dentry *find_dir(struct dentry *dir, const char *name, size_t len)

@@ -9,7 +9,7 @@
 extern spinlock_t dcache_lock; /* DCACHE */
 
 int dcache_init(void);
-/* A root: its own parent, one reference and the pin. The inode's reference is taken over. */
+/* A root: its own parent; its one reference is the pin. The inode's reference is taken over. */
 struct dentry *dentry_create_root(struct inode *inode) __must_check;
 /* A dentry in no tree yet, without inode; references to parent are taken. NULL: no memory. */
 struct dentry *dentry_create(struct dentry *parent, const char *name, size_t len) __must_check;
@@ -29,6 +29,14 @@ void dentry_unlink_locked(struct dentry *d) __requires(dcache_lock);
 void dentry_move_locked(struct dentry *d, struct dentry *as) __requires(dcache_lock);
 /* Each takes the other's place and name. */
 void dentry_exchange_locked(struct dentry *a, struct dentry *b) __requires(dcache_lock);
+/* Put root in the place of d, whose pin stays with it; as was made for that place, and gives its name and its reference
+ * to the parent. And back: the reference to the parent is given to the caller. */
+void dentry_cover_locked(struct dentry *root, struct dentry *d, struct dentry *as)
+	__requires(dcache_lock);
+struct dentry *dentry_uncover_locked(struct dentry *root, struct dentry *d)
+	__requires(dcache_lock) __must_check;
+/* Take apart a tree that nobody can reach or uses. */
+void dentry_kill_tree(struct dentry *root);
 bool dentry_is_below_locked(const struct dentry *d, const struct dentry *ancestor)
 	__requires(dcache_lock);
 /* The first child whose cookie is above after, or NULL. */

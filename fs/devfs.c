@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* /dev: nodes registered by their drivers, all in the directory cache. The nodes every system has are here. */
 #include "fs/devfs.h"
+#include "fs/dcache.h"
+#include "fs/names.h"
 #include "fs/tmpfs.h"
 #include "kernel/core/log.h"
 #include "kernel/core/panic.h"
@@ -11,33 +13,57 @@
 #include "sched/thread.h"
 #include "sched/wait.h"
 
-static struct superblock devfs_sb = {
-	.type = "devtmpfs",
-	.where = "/dev",
-	.dev = VFS_DEV_DEVFS,
-	.options = "rw",
-	.magic = 0x01021994,
+static struct superblock *devfs_sb;		       /* [init] a tmpfs */
+static struct list_head nodes = LIST_HEAD_INIT(nodes); /* [DCACHE] struct node */
+
+/* A registered node, as long as it has a name or is open. */
+struct node {
+	struct device_node d;
+	struct list_head link; /* [DCACHE] */
 };
-static struct dentry *dev_root; /* [init] */
 
 static int node_open(struct inode *i, uint32_t flags, struct file **out)
 {
-	const struct device_node *d = i->priv;
+	const struct node *n = i->priv;
 
-	return d->open(d, flags, out);
+	return n->d.open(&n->d, flags, out);
 }
 
 static void node_release(struct inode *i)
 {
-	kfree(i->priv);
+	struct node *n = i->priv;
+
+	spin_lock(&dcache_lock);
+	list_del(&n->link);
+	spin_unlock(&dcache_lock);
+	kfree(n);
 }
 
 static const struct inode_ops node_ops = { .open = node_open, .release = node_release };
-static const struct inode_ops dev_dir_ops;
+
+int devfs_open_number(uint32_t rdev, uint32_t flags, struct file **out)
+{
+	struct device_node found = { .open = NULL };
+	struct node *n;
+
+	spin_lock(&dcache_lock);
+	list_for_each (n, &nodes, link)
+		if (n->d.rdev == rdev)
+			found = n->d;
+	spin_unlock(&dcache_lock);
+	return found.open ? found.open(&found, flags, out) : -ENXIO;
+}
+
+struct superblock *devfs_superblock(void)
+{
+	return devfs_sb;
+}
 
 static struct inode *make_dir(void *arg)
 {
-	return inode_create(&devfs_sb, &dev_dir_ops, S_IFDIR | 0755, NULL);
+	struct inode *i;
+
+	return tmpfs_create(devfs_sb, S_IFDIR | 0755, NULL, &i) ? NULL : i;
 }
 
 static const char *last_name(const char *path)
@@ -47,21 +73,28 @@ static const char *last_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-static int add_node(struct device_node *d, const char *path)
+static int add_node(const struct device_node *d, const char *path)
 {
 	const char *name = last_name(path);
+	struct node *n = kmalloc(sizeof(*n));
 	struct dentry *dir;
 	struct inode *i;
 	int err;
 
-	err = dentry_make_path(dev_root, path, (size_t)(name - path), make_dir, NULL, &dir);
+	if (!n)
+		return -ENOMEM;
+	err = dentry_make_path(devfs_sb->root, path, (size_t)(name - path), make_dir, NULL, &dir);
 	if (err)
 		goto free_node;
 	err = -ENOMEM;
-	i = inode_create(&devfs_sb, &node_ops, d->mode, d);
+	i = inode_create(devfs_sb, &node_ops, d->mode, n);
 	if (!i)
 		goto put_dir;
 	i->rdev = d->rdev;
+	n->d = *d;
+	spin_lock(&dcache_lock);
+	list_push_back(&n->link, &nodes);
+	spin_unlock(&dcache_lock);
 	err = dentry_add(dir, name, strlen(name), i, NULL);
 	dentry_put(dir);
 	if (err)
@@ -71,36 +104,24 @@ static int add_node(struct device_node *d, const char *path)
 put_dir:
 	dentry_put(dir);
 free_node:
-	kfree(d);
+	kfree(n);
 	return err;
 }
 
 int devfs_register(const struct device_node *node)
 {
-	struct device_node *d = kmalloc(sizeof(*d));
-
-	if (!d)
-		return -ENOMEM;
-	*d = *node;
-	return add_node(d, node->name);
+	return add_node(node, node->name);
 }
 
 int devfs_add(const char *path, uint32_t mode, uint32_t rdev,
 	      int (*open)(const struct device_node *, uint32_t, struct file **), void *priv)
 {
-	struct device_node *d = kmalloc(sizeof(*d));
-
-	if (!d)
-		return -ENOMEM;
-	*d = (struct device_node){
-		.name = "", .mode = mode, .rdev = rdev, .open = open, .priv = priv
-	};
-	return add_node(d, path);
+	return add_node(&(struct device_node){ "", mode, rdev, open, priv }, path);
 }
 
 struct dentry *devfs_root(void)
 {
-	return dentry_get(dev_root);
+	return dentry_get(devfs_sb->root);
 }
 
 void devfs_remove(const char *path)
@@ -108,7 +129,7 @@ void devfs_remove(const char *path)
 	const char *name = last_name(path);
 	struct dentry *dir;
 
-	if (dentry_make_path(dev_root, path, (size_t)(name - path), NULL, NULL, &dir))
+	if (dentry_make_path(devfs_sb->root, path, (size_t)(name - path), NULL, NULL, &dir))
 		return;
 	dentry_remove(dir, name, strlen(name));
 	dentry_put(dir);
@@ -265,21 +286,40 @@ static const struct {
 	{ "random", 8, &random_ops }, { "urandom", 9, &random_ops },
 };
 
+static const char *const links[][2] = {
+	{ "fd", "/proc/self/fd" },
+	{ "stdin", "/proc/self/fd/0" },
+	{ "stdout", "/proc/self/fd/1" },
+	{ "stderr", "/proc/self/fd/2" },
+};
+
+static int add_link(const char *name, const char *target)
+{
+	struct inode *i;
+	int err = tmpfs_create(devfs_sb, S_IFLNK | 0777, target, &i);
+
+	if (err)
+		return err;
+	err = dentry_add(devfs_sb->root, name, strlen(name), i, NULL);
+	if (err)
+		inode_put(i);
+	return err;
+}
+
 int devfs_init(struct dentry *root)
 {
-	struct inode *dir = make_dir(NULL), *shm;
-	int err;
+	struct superblock *shm;
+	int err = tmpfs_make("devtmpfs", "mode=0755", &devfs_sb);
 
-	if (!dir)
-		return -ENOMEM;
-	err = dentry_mount(root, "dev", dir, &dev_root);
+	if (!err)
+		err = superblock_attach(root, "dev", devfs_sb);
 	for (size_t k = 0; k < ARRAY_SIZE(simple_nodes) && !err; k++)
 		err = devfs_add(simple_nodes[k].name, S_IFCHR | 0666,
 				1 << 8 | simple_nodes[k].minor, open_ops,
 				(void *)(uintptr_t)simple_nodes[k].ops);
+	for (size_t k = 0; k < ARRAY_SIZE(links) && !err; k++)
+		err = add_link(links[k][0], links[k][1]);
 	if (!err)
-		err = tmpfs_create(S_IFDIR | S_ISVTX | 0777, NULL, &shm);
-	if (!err)
-		err = dentry_mount(dev_root, "shm", shm, NULL);
-	return err;
+		err = tmpfs_make("tmpfs", NULL, &shm);
+	return err ? err : superblock_attach(devfs_sb->root, "shm", shm);
 }

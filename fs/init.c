@@ -10,13 +10,13 @@
 
 static int make_root(void)
 {
-	struct inode *i;
-	int err = tmpfs_create(S_IFDIR | 0755, NULL, &i);
+	struct superblock *sb;
+	int err = tmpfs_make("tmpfs", "mode=0755", &sb);
 
 	if (err)
 		return err;
-	vfs_root_dentry = dentry_create_root(i);
-	return vfs_root_dentry ? 0 : -ENOMEM;
+	vfs_root_dentry = sb->root;
+	return superblock_attach(NULL, NULL, sb);
 }
 
 /* The tree without any file in it. Nothing is undone on failure: the machine cannot go on without a root. */

@@ -42,7 +42,7 @@ static int fill_file(struct unpack *u, const struct cpio_entry *e)
 		       e->mode & 07777, &f);
 	if (err)
 		return err;
-	if (f->inode->sb != &tmpfs_sb)
+	if (!tmpfs_is_file(f->inode))
 		err = -EINVAL;
 	else if (u->in_place)
 		tmpfs_set_in_place(f->inode, e->data, e->size);

@@ -19,6 +19,8 @@ struct inode *inode_create(struct superblock *sb, const struct inode_ops *ops, u
 
 	if (!i)
 		return NULL;
+	if (sb->destroy)
+		ASSERT(refcount_get(&sb->ref));
 	refcount_init(&i->ref, 1);
 	mutex_init(&i->lock, LOCK_INODE);
 	i->ops = ops;
@@ -47,6 +49,8 @@ void inode_put(struct inode *i)
 		return;
 	if (i->ops->release)
 		i->ops->release(i);
+	if (i->sb->destroy)
+		superblock_put(i->sb);
 	slab_free(inode_cache, i);
 }
 
@@ -84,7 +88,7 @@ void inode_accessed_now(struct inode *i)
 {
 	uint64_t at = READ_ONCE(i->atime_ns), now;
 
-	if (i->sb->read_only)
+	if (i->sb->read_only || i->sb->no_atime)
 		return;
 	now = clock_wall_ns();
 	if (at <= READ_ONCE(i->mtime_ns) || at <= READ_ONCE(i->ctime_ns) ||

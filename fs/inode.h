@@ -31,14 +31,7 @@
 #define DT_TYPE(mode) ((uint8_t)(((mode)&S_IFMT) >> 12))
 
 /* Device numbers of what has no device: st_dev. */
-enum {
-	VFS_DEV_TMPFS = 1,
-	VFS_DEV_DEVFS,
-	VFS_DEV_PROCFS,
-	VFS_DEV_PIPE,
-	VFS_DEV_SYSFS,
-	VFS_DEV_ANON
-};
+enum { VFS_DEV_PROCFS = 1, VFS_DEV_PIPE, VFS_DEV_SYSFS, VFS_DEV_ANON, VFS_DEV_FIRST_FREE };
 
 /* What statfs tells; kernel/ turns it into the user's structure. Blocks are pages. */
 struct kstatfs {
@@ -51,18 +44,39 @@ struct kstatfs {
 
 struct inode;
 
-/* One mounted file system: what its inodes have in common. */
+/* A file system: what its inodes have in common, and where its tree hangs.
+ *
+ * Mounting puts the root's dentry in the place of the directory's, which stays aside until the root leaves again: a walk
+ * knows nothing of mounts. A tree is in one place at a time. refs counts all references to its dentries and own those
+ * among them that the tree holds itself (a child its parent, a link its name): it is in use while they differ. */
 struct superblock {
-	const char *type; /* "tmpfs" */
-	const char *where;
-	uint64_t dev;	   /* [init] */
-	bool read_only;	   /* [init] */
-	uint64_t next_ino; /* [atomic] */
-	const char *options;
-	uint64_t magic; /* for statfs */
-	/* Pages it may have and has left; NULL: none. */
+	const char *type;			   /* "tmpfs" */
+	uint64_t dev;				   /* [init] st_dev */
+	uint64_t magic;				   /* [init] for statfs */
+	bool read_only, no_exec, no_dev, no_atime; /* [atomic] */
+	uint64_t next_ino;			   /* [atomic] */
+	struct refcount ref; /* its inodes and its maker; not counted if there is no destroy */
+	void (*destroy)(struct superblock *sb);
+	/* Pages it may have and has left; NULL: it has none. */
 	void (*space)(struct superblock *sb, uint64_t *total, uint64_t *left);
+	struct dentry *root;	     /* [init] pinned */
+	struct dentry *covered;	     /* [DCACHE] pinned; what root stands in for; NULL: nothing */
+	struct list_head mount_link; /* [DCACHE] in the order of mounting */
+	bool mounted;		     /* [DCACHE] */
+	bool doomed;		     /* [DCACHE] to be taken apart when nobody uses it */
+	uint64_t refs, own;	     /* [DCACHE] */
+	uint64_t names;		     /* [DCACHE] linked ones */
 };
+
+/* Numbers for what has none of its own: st_dev. */
+uint64_t superblock_next_dev(void);
+/* Make root (its reference moves in) the root of sb. 0 or -ENOMEM. */
+int superblock_set_root(struct superblock *sb, struct inode *root) __must_check;
+void superblock_put(struct superblock *sb);
+/* boot: make a directory called name below dir and hang sb there. */
+int superblock_attach(struct dentry *dir, const char *name, struct superblock *sb) __must_check;
+/* Call fn for each mounted one with a reference to its root, no lock held. */
+void superblock_for_each(void (*fn)(struct superblock *sb, void *arg), void *arg);
 
 struct inode_ops {
 	/* Directories whose names are not all in the cache: 0 and an inode with a reference, or -ENOENT. Such answers
@@ -128,18 +142,19 @@ struct dentry {
 	struct list_head lru;	   /* [DCACHE] negative and unused */
 	struct list_head negatives;	/* [DCACHE] children known not to exist */
 	struct list_head negative_link; /* [DCACHE] in parent->negatives */
-	struct dentry *parent;		/* [DCACHE] a reference; itself for the root */
-	struct inode *inode;  /* [DCACHE] a reference; NULL: negative. Set once per life */
-	uint64_t cookie;      /* [DCACHE] place in its directory's listing, never reused there */
-	uint64_t next_cookie; /* [DCACHE] for the next child */
-	uint32_t refs;	      /* [DCACHE] */
-	uint32_t hash;	      /* [DCACHE] */
-	uint16_t name_len;    /* [DCACHE] */
-	bool pinned;	      /* [DCACHE] the link is one of refs */
-	bool hashed;	      /* [DCACHE] */
-	bool dead;	      /* [DCACHE] unlinked: nothing may be added below */
-	bool mount_root;      /* [init] may not be moved or removed */
-	char *name;	      /* [DCACHE] inline_name or its own allocation */
+	struct dentry *parent; /* [DCACHE] a reference; itself for a root that is not mounted */
+	struct superblock *sb; /* [init] */
+	struct inode *inode;   /* [DCACHE] a reference; NULL: negative. Set once per life */
+	uint64_t cookie;       /* [DCACHE] place in its directory's listing, never reused there */
+	uint64_t next_cookie;  /* [DCACHE] for the next child */
+	uint32_t refs;	       /* [DCACHE] */
+	uint32_t hash;	       /* [DCACHE] */
+	uint16_t name_len;     /* [DCACHE] */
+	bool pinned;	       /* [DCACHE] the link is one of refs */
+	bool hashed;	       /* [DCACHE] */
+	bool dead;	       /* [DCACHE] unlinked: nothing may be added below */
+	bool mount_root;       /* [init] of a file system: may not be moved or removed */
+	char *name;	       /* [DCACHE] inline_name or its own allocation */
 	char inline_name[32];
 };
 
@@ -149,10 +164,6 @@ int dentry_add(struct dentry *dir, const char *name, size_t len, struct inode *i
 	       struct dentry **out) __must_check;
 /* Remove a pinned name, if it is there. */
 void dentry_remove(struct dentry *dir, const char *name, size_t len);
-/* Link the root directory of a file system as name below dir; it can be neither moved nor removed. The inode's
- * reference is taken over; *out (may be NULL) is borrowed for ever. */
-int dentry_mount(struct dentry *dir, const char *name, struct inode *inode,
-		 struct dentry **out) __must_check;
 /* The dentry of a path of directories below dir, missing ones made with mkdir's inode (NULL: -ENOENT). A reference.
  * Slashes at the end do not matter. */
 int dentry_make_path(struct dentry *dir, const char *path, size_t len,

@@ -13,6 +13,7 @@
 #include "kernel/core/clock.h"
 #include "kernel/core/panic.h"
 #include "lib/errno.h"
+#include "lib/string.h"
 #include "mm/phys/page.h"
 #include "mm/phys/slab.h"
 
@@ -22,14 +23,15 @@
 struct pipe {
 	struct mutex lock; /* PIPE */
 	struct poll_source source;
-	struct refcount ref;		/* one for each end */
-	struct page *pages[PIPE_PAGES]; /* [lock] */
-	uint32_t head;			/* [lock], read anywhere: bytes ever written */
-	uint32_t tail;			/* [lock], read anywhere: bytes ever read */
-	uint32_t readers;		/* [lock], read anywhere */
-	uint32_t writers;		/* [lock], read anywhere */
-	uint64_t ino;			/* [init] */
-	uint64_t created_ns;		/* [init] */
+	struct refcount ref;		  /* one for each end */
+	struct page *pages[PIPE_PAGES];	  /* [lock] */
+	uint32_t head;			  /* [lock], read anywhere: bytes ever written */
+	uint32_t tail;			  /* [lock], read anywhere: bytes ever read */
+	uint32_t readers;		  /* [lock], read anywhere */
+	uint32_t writers;		  /* [lock], read anywhere */
+	uint32_t read_opens, write_opens; /* [lock] ends there have been: what an open waits for */
+	uint64_t ino;			  /* [init] */
+	uint64_t created_ns;		  /* [init] */
 };
 
 static uint64_t pipe_next_ino = 1; /* [atomic] */
@@ -235,6 +237,10 @@ static int pipe_stat(struct file *f, struct kstat *st)
 {
 	struct pipe *p = f->priv;
 
+	if (f->inode) {
+		inode_stat(f->inode, st);
+		return 0;
+	}
 	*st = (struct kstat){
 		.dev = VFS_DEV_PIPE,
 		.ino = p->ino,
@@ -248,7 +254,7 @@ static int pipe_stat(struct file *f, struct kstat *st)
 	return 0;
 }
 
-static void pipe_put(struct pipe *p)
+void pipe_put(struct pipe *p)
 {
 	if (!refcount_put(&p->ref))
 		return;
@@ -257,26 +263,43 @@ static void pipe_put(struct pipe *p)
 	kfree(p);
 }
 
+/* One end less of the given kinds. When none is left, what nobody read is gone. */
+static void pipe_close(struct pipe *p, bool read, bool write)
+{
+	mutex_lock(&p->lock);
+	WRITE_ONCE(p->readers, p->readers - read);
+	WRITE_ONCE(p->writers, p->writers - write);
+	if (p->readers == 0 && p->writers == 0) {
+		pipe_free_pages(p);
+		memset(p->pages, 0, sizeof(p->pages));
+		WRITE_ONCE(p->tail, p->head);
+	}
+	mutex_unlock(&p->lock);
+	if (read)
+		poll_notify(&p->source, POLL_OUT | POLL_ERR);
+	if (write)
+		poll_notify(&p->source, POLL_IN | POLL_HUP);
+	pipe_put(p);
+}
+
 static void pipe_release_read(struct file *f)
 {
-	struct pipe *p = f->priv;
-
-	mutex_lock(&p->lock);
-	WRITE_ONCE(p->readers, p->readers - 1);
-	mutex_unlock(&p->lock);
-	poll_notify(&p->source, POLL_OUT | POLL_ERR);
-	pipe_put(p);
+	pipe_close(f->priv, true, false);
 }
 
 static void pipe_release_write(struct file *f)
 {
-	struct pipe *p = f->priv;
+	pipe_close(f->priv, false, true);
+}
 
-	mutex_lock(&p->lock);
-	WRITE_ONCE(p->writers, p->writers - 1);
-	mutex_unlock(&p->lock);
-	poll_notify(&p->source, POLL_IN | POLL_HUP);
-	pipe_put(p);
+static void pipe_release_both(struct file *f)
+{
+	pipe_close(f->priv, true, true);
+}
+
+static uint32_t pipe_poll_both(struct file *f)
+{
+	return (pipe_poll_read(f) | pipe_poll_write(f)) & ~(uint32_t)(POLL_HUP | POLL_ERR);
 }
 
 static const struct file_ops pipe_read_ops = {
@@ -297,35 +320,117 @@ static const struct file_ops pipe_write_ops = {
 	.release = pipe_release_write,
 };
 
-int pipe_create(struct file **read_end, struct file **write_end, uint32_t flags)
+static const struct file_ops pipe_both_ops = {
+	.name = "pipe",
+	.read = pipe_read,
+	.write = pipe_write,
+	.poll = pipe_poll_both,
+	.ioctl = pipe_ioctl,
+	.stat = pipe_stat,
+	.release = pipe_release_both,
+};
+
+struct pipe *pipe_alloc(void)
 {
 	struct pipe *p = kzalloc(sizeof(*p));
-	struct file *r, *w;
+
+	if (!p)
+		return NULL;
+	mutex_init(&p->lock, LOCK_PIPE);
+	poll_source_init(&p->source);
+	refcount_init(&p->ref, 1);
+	p->ino = atomic_fetch_add(&pipe_next_ino, 1);
+	p->created_ns = clock_wall_ns();
+	return p;
+}
+
+struct pipe *pipe_of(struct file *f)
+{
+	if (f->ops != &pipe_read_ops && f->ops != &pipe_write_ops && f->ops != &pipe_both_ops)
+		return NULL;
+	ASSERT(refcount_get(&((struct pipe *)f->priv)->ref));
+	return f->priv;
+}
+
+/* An end of its own reference, counted: what release takes back. NULL: no memory. */
+static struct file *pipe_end(struct pipe *p, uint32_t flags)
+{
+	static const struct file_ops *const ops[] = { &pipe_read_ops, &pipe_write_ops,
+						      &pipe_both_ops };
+	uint32_t access = flags & FILE_ACCMODE;
+	struct file *f = access < 3 ? file_create(ops[access], flags, &p->source, p) : NULL;
+
+	if (!f)
+		return NULL;
+	ASSERT(refcount_get(&p->ref));
+	mutex_lock(&p->lock);
+	WRITE_ONCE(p->readers, p->readers + (access != FILE_WRONLY));
+	WRITE_ONCE(p->writers, p->writers + (access != FILE_RDONLY));
+	p->read_opens += access != FILE_WRONLY;
+	p->write_opens += access != FILE_RDONLY;
+	mutex_unlock(&p->lock);
+	return f;
+}
+
+/* Wait for the other side, unless it is there or was since we came. */
+static int pipe_wait_peer(struct pipe *p, uint32_t access, bool wait)
+{
+	uint32_t reads, writes;
+	int err = 0;
+
+	mutex_lock(&p->lock);
+	reads = p->read_opens;
+	writes = p->write_opens;
+	if (access == FILE_RDONLY && p->writers == 0 && wait)
+		err = wait_event_mutex(&p->source.wq, &p->lock, p->write_opens != writes,
+				       WAIT_INTERRUPTIBLE, DEADLINE_NEVER);
+	else if (access == FILE_WRONLY && p->readers == 0 && wait)
+		err = wait_event_mutex(&p->source.wq, &p->lock, p->read_opens != reads,
+				       WAIT_INTERRUPTIBLE, DEADLINE_NEVER);
+	mutex_unlock(&p->lock);
+	return err;
+}
+
+int pipe_open(struct pipe *p, uint32_t flags, struct file **out)
+{
+	uint32_t access = flags & FILE_ACCMODE;
+	bool wait = !(flags & FILE_NONBLOCK);
+	struct file *f;
+	int err;
+
+	if (access == 3)
+		return -EINVAL;
+	if (access == FILE_WRONLY && !wait && READ_ONCE(p->readers) == 0)
+		return -ENXIO;
+	f = pipe_end(p, flags);
+	if (!f)
+		return -ENOMEM;
+	poll_notify(&p->source, POLL_OUT);
+	err = pipe_wait_peer(p, access, wait);
+	if (err)
+		file_put(f);
+	else
+		*out = f;
+	return err;
+}
+
+int pipe_create(struct file **read_end, struct file **write_end, uint32_t flags)
+{
+	struct pipe *p = pipe_alloc();
+	struct file *r, *w = NULL;
 
 	if (!p)
 		return -ENOMEM;
-	mutex_init(&p->lock, LOCK_PIPE);
-	poll_source_init(&p->source);
-	refcount_init(&p->ref, 2);
-	p->readers = 1;
-	p->writers = 1;
-	p->ino = atomic_fetch_add(&pipe_next_ino, 1);
-	p->created_ns = clock_wall_ns();
-	r = file_create(&pipe_read_ops, FILE_RDONLY | (flags & FILE_NONBLOCK), &p->source, p);
-	if (!r)
-		goto free_pipe;
-	w = file_create(&pipe_write_ops, FILE_WRONLY | (flags & FILE_NONBLOCK), &p->source, p);
-	if (!w)
-		goto free_reader;
-	*read_end = r;
-	*write_end = w;
-	return 0;
-
-free_reader:
-	refcount_init(&p->ref, 1);
-	file_put(r);
-	return -ENOMEM;
-free_pipe:
-	kfree(p);
+	r = pipe_end(p, FILE_RDONLY | (flags & FILE_NONBLOCK));
+	if (r)
+		w = pipe_end(p, FILE_WRONLY | (flags & FILE_NONBLOCK));
+	pipe_put(p);
+	if (w) {
+		*read_end = r;
+		*write_end = w;
+		return 0;
+	}
+	if (r)
+		file_put(r);
 	return -ENOMEM;
 }

@@ -11,4 +11,16 @@
 /* 0 and both ends, or -ENOMEM. flags: FILE_NONBLOCK for both. */
 int pipe_create(struct file **read_end, struct file **write_end, uint32_t flags) __must_check;
 
+/* The pipe behind either end with a reference, or NULL: not a pipe. And for those with a name: a new one without ends and
+ * with one reference. */
+struct pipe;
+struct pipe *pipe_of(struct file *f) __must_check;
+/* A name that opens it again; a reference. -ENXIO: not a pipe. */
+int pipe_dentry(struct file *f, struct dentry **out) __must_check;
+struct pipe *pipe_alloc(void) __must_check; /* NULL: no memory */
+void pipe_put(struct pipe *p);
+/* One more end, or both (FILE_RDWR). Reading and writing ends wait for each other; -ENXIO: a writer that will not wait
+ * and nobody reads; -ERESTARTSYS. */
+int pipe_open(struct pipe *p, uint32_t flags, struct file **out) __must_check;
+
 #endif

@@ -57,13 +57,22 @@ static void show_slabinfo(struct proc_text *t)
 	slab_for_each(slab_line, t);
 }
 
+static void mount_line(struct superblock *sb, void *arg)
+{
+	struct vfs_context all = { .root = vfs_root() };
+	char *path = kmalloc(VFS_PATH_MAX);
+
+	if (path && vfs_describe(&all, sb->root, path, VFS_PATH_MAX) > 0)
+		proc_printf(arg, "%s %s %s %s,%s%s%s 0 0\n", sb->type, path, sb->type,
+			    sb->read_only ? "ro" : "rw", sb->no_dev ? "nodev," : "",
+			    sb->no_exec ? "noexec," : "", sb->no_atime ? "noatime" : "relatime");
+	kfree(path);
+	dentry_put(all.root);
+}
+
 void procfs_show_mounts(struct proc_text *t)
 {
-	proc_printf(t, "tmpfs / tmpfs rw 0 0\n"
-		       "devtmpfs /dev devtmpfs rw 0 0\n"
-		       "tmpfs /dev/shm tmpfs rw 0 0\n"
-		       "proc /proc proc rw 0 0\n"
-		       "sysfs /sys sysfs rw 0 0\n");
+	superblock_for_each(mount_line, t);
 }
 
 static void show_filesystems(struct proc_text *t)

@@ -2,6 +2,7 @@
 /* /proc: texts made when they are opened, registered by the floors that own the data. Registered names are in the
  * directory cache; those of processes are asked for each time and never kept. */
 #include "fs/procfs.h"
+#include "fs/names.h"
 #include "kernel/core/panic.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
@@ -11,19 +12,14 @@ enum { FIRST_TEXT = 256 };
 
 static struct superblock procfs_sb = {
 	.type = "proc",
-	.where = "/proc",
 	.dev = VFS_DEV_PROCFS,
-	.options = "rw",
 	.magic = 0x9fa0,
 };
 static struct superblock sysfs_sb = {
 	.type = "sysfs",
-	.where = "/sys",
 	.dev = VFS_DEV_SYSFS,
-	.options = "rw",
 	.magic = 0x62656572,
 };
-static struct dentry *proc_root, *sys_root;	   /* [init] */
 static const struct proc_root_ops *root_ops_extra; /* [init] */
 
 /* What a text inode shows. */
@@ -230,12 +226,12 @@ static int register_text(struct dentry *root, const char *path,
 
 int procfs_register(const char *path, void (*show)(struct proc_text *t))
 {
-	return register_text(proc_root, path, show_registered, (void *)show);
+	return register_text(procfs_sb.root, path, show_registered, (void *)show);
 }
 
 int sysfs_register(const char *path, void (*show)(struct proc_text *t, void *arg), void *arg)
 {
-	return register_text(sys_root, path, show, arg);
+	return register_text(sysfs_sb.root, path, show, arg);
 }
 
 static int root_lookup(struct inode *dir, const char *name, size_t len, struct inode **out)
@@ -265,6 +261,16 @@ void procfs_set_root_ops(const struct proc_root_ops *ops)
 	root_ops_extra = ops;
 }
 
+struct superblock *procfs_superblock(void)
+{
+	return &procfs_sb;
+}
+
+struct superblock *sysfs_superblock(void)
+{
+	return &sysfs_sb;
+}
+
 int procfs_init(struct dentry *root)
 {
 	struct inode *proc = inode_create(&procfs_sb, &root_dir_ops, S_IFDIR | 0555, NULL);
@@ -272,8 +278,12 @@ int procfs_init(struct dentry *root)
 	int err = proc && sys ? 0 : -ENOMEM;
 
 	if (!err)
-		err = dentry_mount(root, "proc", proc, &proc_root);
+		err = superblock_set_root(&procfs_sb, proc);
 	if (!err)
-		err = dentry_mount(root, "sys", sys, &sys_root);
+		err = superblock_set_root(&sysfs_sb, sys);
+	if (!err)
+		err = superblock_attach(root, "proc", &procfs_sb);
+	if (!err)
+		err = superblock_attach(root, "sys", &sysfs_sb);
 	return err ? err : procfs_register_basic();
 }

@@ -5,6 +5,9 @@
  * Transfers hold INODE, so writes are whole against each other. A copy from or to a program may fault, and the fault
  * may ask this very file for a page: fill() and peek() therefore take only PGCACHE. Names are all in the directory cache. */
 #include "fs/tmpfs.h"
+#include "fs/devfs.h"
+#include "fs/names.h"
+#include "fs/pipe.h"
 #include "fs/page_index.h"
 #include "kernel/core/clock.h"
 #include "kernel/core/panic.h"
@@ -26,33 +29,54 @@ struct tmpfs_file {
 	uint64_t in_place_len;	 /* [lock] */
 	char *target;		 /* [init] symbolic links */
 	struct vm_mapping mapping;
+	struct pipe *fifo;	 /* [INODE] from the first open on; NULL */
 };
 
-static void tmpfs_space(struct superblock *sb, uint64_t *total, uint64_t *left);
+/* A name, its inode and its target are about that part of a page. */
+enum { NAMES_A_PAGE = 8 };
 
-struct superblock tmpfs_sb = {
-	.space = tmpfs_space,
-	.type = "tmpfs",
-	.where = "/",
-	.dev = VFS_DEV_TMPFS,
-	.options = "rw",
-	.magic = 0x01021994,
+struct tmpfs {
+	struct superblock sb;
+	uint64_t pages; /* [atomic] of its files */
+	uint64_t limit; /* [init] with those of its names */
 };
+
 static uint64_t nr_pages;		 /* [atomic] */
 static uint64_t page_limit = UINT64_MAX; /* [init] */
 static const uint8_t zeros[PAGE_SIZE];
 
-static const struct inode_ops dir_ops, file_inode_ops, link_ops;
+static const struct inode_ops dir_ops, file_inode_ops, link_ops, special_ops;
 
 uint64_t tmpfs_pages(void)
 {
 	return atomic_load_relaxed(&nr_pages);
 }
 
+/* What this one has left, and what all of them together have left. */
 static void tmpfs_space(struct superblock *sb, uint64_t *total, uint64_t *left)
 {
-	*total = page_limit;
-	*left = page_limit - MIN(tmpfs_pages(), page_limit);
+	const struct tmpfs *fs = container_of(sb, struct tmpfs, sb);
+	uint64_t used = atomic_load_relaxed(&fs->pages) + READ_ONCE(sb->names) / NAMES_A_PAGE;
+	uint64_t all = tmpfs_pages();
+
+	*total = MIN(fs->limit, page_limit);
+	*left = *total - MIN(used, *total);
+	if (*left > page_limit - MIN(all, page_limit))
+		*left = page_limit - MIN(all, page_limit);
+}
+
+static bool has_room(struct superblock *sb)
+{
+	uint64_t total, left;
+
+	tmpfs_space(sb, &total, &left);
+	return left > 0;
+}
+
+static void count_page(struct inode *i, uint64_t by)
+{
+	atomic_fetch_add(&nr_pages, by);
+	atomic_fetch_add(&container_of(i->sb, struct tmpfs, sb)->pages, by);
 }
 
 void tmpfs_set_limit(uint64_t pages)
@@ -70,18 +94,16 @@ static const struct inode_ops *ops_for(uint32_t mode)
 	case S_IFLNK:
 		return &link_ops;
 	default:
-		return NULL;
+		return &special_ops;
 	}
 }
 
-int tmpfs_create(uint32_t mode, const char *target, struct inode **out)
+int tmpfs_create(struct superblock *sb, uint32_t mode, const char *target, struct inode **out)
 {
 	const struct inode_ops *ops = ops_for(mode);
 	struct tmpfs_file *t;
 	struct inode *i;
 
-	if (!ops)
-		return -EPERM;
 	t = kzalloc(sizeof(*t));
 	if (!t)
 		return -ENOMEM;
@@ -92,7 +114,7 @@ int tmpfs_create(uint32_t mode, const char *target, struct inode **out)
 		if (!t->target)
 			goto free;
 	}
-	i = inode_create(&tmpfs_sb, ops, mode, t);
+	i = inode_create(sb, ops, mode, t);
 	if (!i)
 		goto free;
 	i->size = target ? strlen(target) : 0;
@@ -107,7 +129,7 @@ free:
 
 static int create_in(struct inode *dir, uint32_t mode, const char *target, struct inode **out)
 {
-	return tmpfs_create(mode, target, out);
+	return tmpfs_create(dir->sb, mode, target, out);
 }
 
 void tmpfs_set_in_place(struct inode *i, const void *data, size_t n)
@@ -139,7 +161,7 @@ static uint64_t drop_pages(struct inode *i, uint64_t from, uint64_t end)
 		if (!p)
 			return in_place;
 		page_put(p);
-		atomic_fetch_sub(&nr_pages, 1);
+		count_page(i, -1UL);
 		in_place += number < pages_in_place(t);
 		__atomic_fetch_sub(&i->blocks, PAGE_BLOCKS, __ATOMIC_RELAXED);
 	}
@@ -150,6 +172,8 @@ static void release_inode(struct inode *i)
 	struct tmpfs_file *t = i->priv;
 
 	(void)drop_pages(i, 0, UINT64_MAX);
+	if (t->fifo)
+		pipe_put(t->fifo);
 	kfree(t->target);
 	kfree(t);
 }
@@ -191,8 +215,7 @@ static struct page *own_page(struct inode *i, uint64_t number)
 		return p;
 	/* Several writers may pass the limit by a page each. It is not for the ends of built-in programs: those must start
 	 * when files have taken their share. */
-	p = n > 0 || tmpfs_pages() < page_limit ? page_alloc(0, ALLOC_ZERO | (n ? 0 : ALLOC_USER))
-						: NULL;
+	p = n > 0 || has_room(i->sb) ? page_alloc(0, ALLOC_ZERO | (n ? 0 : ALLOC_USER)) : NULL;
 	if (!p)
 		return NULL;
 	page_set_owner(p, PAGE_USER);
@@ -212,7 +235,7 @@ static struct page *own_page(struct inode *i, uint64_t number)
 		page_put(p);
 		return raced;
 	}
-	atomic_add_relaxed(&nr_pages, 1);
+	count_page(i, 1);
 	if (n == 0)
 		__atomic_fetch_add(&i->blocks, PAGE_BLOCKS, __ATOMIC_RELAXED);
 	return p;
@@ -383,10 +406,11 @@ static int tmpfs_file_truncate(struct file *f, off_t size)
 /* Pages of their own for [from, end). On failure those behind the end of the file go again. */
 static int reserve_pages(struct inode *i, uint64_t from, uint64_t end)
 {
-	uint64_t most = page_limit - MIN(tmpfs_pages(), page_limit);
+	uint64_t total, most;
 	struct page *p;
 	int err = 0;
 
+	tmpfs_space(i->sb, &total, &most);
 	if (DIV_ROUND_UP(end - from, PAGE_SIZE) > most + i->blocks / PAGE_BLOCKS)
 		return -ENOSPC;
 	for (uint64_t n = from / PAGE_SIZE; n * PAGE_SIZE < end && !err; n++) {
@@ -436,6 +460,8 @@ static int punch_hole(struct inode *i, uint64_t from, uint64_t end)
 		memset((uint8_t *)page_addr(p) + at % PAGE_SIZE, 0, n);
 		page_put(p);
 	}
+	/* who has it mapped finds what is there now */
+	vm_mapping_trim(&t->mapping, from / PAGE_SIZE);
 	return 0;
 }
 
@@ -588,7 +614,7 @@ static int tmpfs_mmap(struct file *f, struct vm_backing **out)
 int tmpfs_memory_create(size_t len, struct vm_backing **out)
 {
 	struct inode *i;
-	int err = tmpfs_create(S_IFREG | 0600, NULL, &i);
+	int err = tmpfs_create(vfs_root_dentry->sb, S_IFREG | 0600, NULL, &i);
 
 	if (err)
 		return err;
@@ -634,7 +660,138 @@ static const struct inode_ops file_inode_ops = {
 	.truncate = tmpfs_truncate,
 	.release = release_inode,
 };
+/* The pipe of a name lives as long as the name's inode. */
+static int fifo_open(struct inode *i, uint32_t flags, struct file **out)
+{
+	struct tmpfs_file *t = i->priv;
+
+	mutex_lock(&i->lock);
+	if (!t->fifo)
+		t->fifo = pipe_alloc();
+	mutex_unlock(&i->lock);
+	return t->fifo ? pipe_open(t->fifo, flags, out) : -ENOMEM;
+}
+
+/* A pipe, or a device by its number. */
+static int special_open(struct inode *i, uint32_t flags, struct file **out)
+{
+	switch (i->mode & S_IFMT) {
+	case S_IFCHR:
+		return devfs_open_number(i->rdev, flags, out);
+	case S_IFIFO:
+		return fifo_open(i, flags, out);
+	default:
+		return -ENXIO;
+	}
+}
+
+static const struct inode_ops special_ops = {
+	.open = special_open,
+	.release = release_inode,
+};
 static const struct inode_ops link_ops = {
 	.readlink = tmpfs_readlink,
 	.release = release_inode,
 };
+
+bool tmpfs_is_file(const struct inode *i)
+{
+	return i->ops == &file_inode_ops;
+}
+
+/* --- file systems --------------------------------------------------------------------------------------------------- */
+
+struct options {
+	uint64_t size; /* pages */
+	uint32_t mode, uid, gid;
+};
+
+/* The value of "name=" at s, or NULL. */
+static const char *value_of(const char *s, const char *name)
+{
+	size_t n = strlen(name);
+
+	return strncmp(s, name, n) == 0 && s[n] == '=' ? s + n + 1 : NULL;
+}
+
+/* A number in base, with k, m or g behind it if it is a size; *end is behind it. */
+static uint64_t number_of(const char *s, unsigned base, const char **end)
+{
+	uint64_t n = 0;
+
+	for (; *s >= '0' && (unsigned)(*s - '0') < base && n < UINT64_MAX / 16; s++)
+		n = n * base + (unsigned)(*s - '0');
+	*end = s;
+	return n;
+}
+
+static uint64_t size_of(const char *s, const char **end)
+{
+	uint64_t n = number_of(s, 10, end);
+	unsigned shift = **end == 'k' ? 10 : **end == 'm' ? 20 : **end == 'g' ? 30 : 0;
+
+	*end += shift > 0;
+	return n > UINT64_MAX >> 32 ? UINT64_MAX : DIV_ROUND_UP(n << shift, PAGE_SIZE);
+}
+
+static int parse_options(const char *s, struct options *o)
+{
+	const char *v, *end;
+
+	while (s && *s) {
+		if ((v = value_of(s, "size")))
+			o->size = size_of(v, &end);
+		else if ((v = value_of(s, "mode")))
+			o->mode = (uint32_t)number_of(v, 8, &end) & 07777;
+		else if ((v = value_of(s, "uid")))
+			o->uid = (uint32_t)number_of(v, 10, &end);
+		else if ((v = value_of(s, "gid")))
+			o->gid = (uint32_t)number_of(v, 10, &end);
+		else
+			return -EINVAL;
+		if (end == v || (*end && *end != ','))
+			return -EINVAL;
+		s = *end ? end + 1 : end;
+	}
+	return 0;
+}
+
+static void tmpfs_destroy(struct superblock *sb)
+{
+	kfree(container_of(sb, struct tmpfs, sb));
+}
+
+int tmpfs_make(const char *type, const char *options, struct superblock **out)
+{
+	struct options o = { .size = UINT64_MAX, .mode = 01777 };
+	struct tmpfs *fs;
+	struct inode *i;
+	int err = parse_options(options, &o);
+
+	if (err)
+		return err;
+	fs = kzalloc(sizeof(*fs));
+	if (!fs)
+		return -ENOMEM;
+	fs->limit = o.size ? o.size : UINT64_MAX;
+	fs->sb = (struct superblock){ .type = type,
+				      .magic = 0x01021994,
+				      .dev = superblock_next_dev(),
+				      .space = tmpfs_space,
+				      .destroy = tmpfs_destroy };
+	refcount_init(&fs->sb.ref, 1);
+	list_init(&fs->sb.mount_link);
+	err = tmpfs_create(&fs->sb, S_IFDIR | o.mode, NULL, &i);
+	if (!err) {
+		i->uid = o.uid;
+		i->gid = o.gid;
+		err = superblock_set_root(&fs->sb, i);
+		if (err)
+			inode_put(i);
+	}
+	if (err)
+		superblock_put(&fs->sb);
+	else
+		*out = &fs->sb;
+	return err;
+}

@@ -7,10 +7,14 @@
 
 struct vm_backing;
 
-extern struct superblock tmpfs_sb;
-
-/* A new inode by mode: regular, directory, or symbolic link to target. 0, -ENOMEM; -EPERM for other types. */
-int tmpfs_create(uint32_t mode, const char *target, struct inode **out) __must_check;
+/* A file system of its own with a root, one reference. options as tmpfs(5): size, mode, uid, gid; NULL: none. 0,
+ * -EINVAL, -ENOMEM. type is kept, not copied. */
+int tmpfs_make(const char *type, const char *options, struct superblock **out) __must_check;
+/* A new inode by mode; target: of a symbolic link. 0 or -ENOMEM. */
+int tmpfs_create(struct superblock *sb, uint32_t mode, const char *target,
+		 struct inode **out) __must_check;
+/* Is it a regular file in memory? */
+bool tmpfs_is_file(const struct inode *i);
 /* Make the contents of an empty regular file the n bytes at data, which stay as they are for ever; pages are copied
  * only when they are written. */
 void tmpfs_set_in_place(struct inode *i, const void *data, size_t n);

@@ -11,8 +11,8 @@
 #include "kernel/core/panic.h"
 #include "lib/string.h"
 
-static struct mutex rename_lock; /* RENAME */
-struct dentry *vfs_root_dentry;	 /* [init] */
+struct mutex rename_lock;	/* RENAME */
+struct dentry *vfs_root_dentry; /* [init] */
 
 void vfs_names_init(void)
 {
@@ -113,7 +113,9 @@ static int open_check(const struct vfs_context *ctx, const struct inode *i,
 		return -ELOOP;
 	if (type == S_IFDIR && ((how->rwx & 2) || how->create))
 		return -EISDIR;
-	if (how->exec && type != S_IFREG)
+	if (how->exec && (type != S_IFREG || i->sb->no_exec))
+		return -EACCES;
+	if (i->sb->no_dev && (type == S_IFCHR || type == S_IFBLK))
 		return -EACCES;
 	err = inode_permission(i, &ctx->cred, how->rwx);
 	if (err)
@@ -165,12 +167,23 @@ static void set_owner(const struct vfs_context *ctx, const struct inode *dir, st
 	}
 }
 
+/* Have the names of a file system taken what it may have? */
+static bool full_locked(struct superblock *sb) __requires(dcache_lock)
+{
+	uint64_t total, left;
+
+	if (!sb->space)
+		return false;
+	sb->space(sb, &total, &left);
+	return left == 0;
+}
+
 static int link_new(struct dentry *d, struct inode *i)
 {
 	int err;
 
 	spin_lock(&dcache_lock);
-	err = dentry_link_locked(d, i);
+	err = full_locked(d->sb) ? -ENOSPC : dentry_link_locked(d, i);
 	if (!err && is_dir(i))
 		d->parent->inode->nlink++;
 	spin_unlock(&dcache_lock);
@@ -333,7 +346,7 @@ static int link_existing(const struct vfs_context *ctx, struct walk *w, struct i
 		return -ENOMEM;
 	mutex_lock(&dir->lock);
 	spin_lock(&dcache_lock);
-	err = i->nlink == 0 ? -ENOENT : dentry_link_locked(d, i);
+	err = i->nlink == 0 ? -ENOENT : full_locked(dir->sb) ? -ENOSPC : dentry_link_locked(d, i);
 	if (!err) {
 		inode_get(i);
 		i->nlink++;

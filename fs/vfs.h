@@ -102,6 +102,10 @@ ssize_t vfs_path_of(const struct vfs_context *ctx, struct dentry *d, char *buf,
 ssize_t vfs_describe(const struct vfs_context *ctx, struct dentry *d, char *buf,
 		     size_t size) __must_check;
 
+/* type, options: NUL-terminated; flags: Linux's MS_*. The caller has checked that it may. */
+int vfs_mount(const struct vfs_context *ctx, const char *type, const char *path, uint64_t flags,
+	      const char *options) __must_check;
+int vfs_umount(const struct vfs_context *ctx, const char *path, unsigned flags) __must_check;
 struct dentry *dentry_get(struct dentry *d);
 void dentry_put(struct dentry *d);
 struct dentry *vfs_root(void); /* a reference */

@@ -3,6 +3,7 @@
  * under PIDTAB, which forbids to allocate, and printed after it. */
 #include "drivers/tty/tty.h"
 #include "fs/fdtable.h"
+#include "fs/pipe.h"
 #include "fs/procfs.h"
 #include "kernel/context.h"
 #include "kernel/core/clock.h"
@@ -751,7 +752,7 @@ static int fd_follow(struct inode *i, struct dentry **out)
 		*out = dentry_get(f->dentry);
 		err = 0;
 	} else {
-		err = -ENXIO;
+		err = pipe_dentry(f, out);
 	}
 	file_put(f);
 	return err;

@@ -414,6 +414,57 @@ int64_t sys_chroot(const uint64_t a[6])
 	return at_path((uint64_t)AT_FDCWD, a[0], 0, do_chroot, a);
 }
 
+/* --- file systems ---------------------------------------------------------------------------------------------------- */
+
+/* A string argument that may be absent, in a buffer of VFS_PATH_MAX. 0 or -errno; *out is the caller's to free, always. */
+static int optional_string(vaddr_t from, char **out)
+{
+	ssize_t n;
+
+	*out = NULL;
+	if (!from)
+		return 0;
+	*out = kmalloc(VFS_PATH_MAX);
+	if (!*out)
+		return -ENOMEM;
+	n = user_copy_string(*out, from, VFS_PATH_MAX);
+	return n < 0 ? (int)n : 0;
+}
+
+int64_t sys_mount(const uint64_t a[6])
+{
+	char *type = NULL, *options = NULL;
+	struct where w;
+	int64_t ret;
+
+	if (current_process()->cred.euid != 0)
+		return -EPERM;
+	ret = where_get(&w, (uint64_t)AT_FDCWD, a[1], 0);
+	if (ret < 0)
+		return ret;
+	ret = optional_string(a[2], &type);
+	if (ret == 0)
+		ret = optional_string(a[4], &options);
+	if (ret == 0)
+		ret = vfs_mount(ctx(), type ? type : "", w.path, a[3], options);
+	kfree(options);
+	kfree(type);
+	where_put(&w);
+	return ret;
+}
+
+static int64_t do_umount(const struct where *w, const uint64_t a[6])
+{
+	return vfs_umount(ctx(), w->path, (unsigned)a[1]);
+}
+
+int64_t sys_umount2(const uint64_t a[6])
+{
+	if (current_process()->cred.euid != 0)
+		return -EPERM;
+	return at_path((uint64_t)AT_FDCWD, a[0], 0, do_umount, a);
+}
+
 int64_t sys_umask(const uint64_t a[6])
 {
 	return fs_set_umask((uint32_t)a[0] & 0777);

@@ -80,6 +80,7 @@
 	X(mlock2) \
 	X(mlockall) \
 	X(mmap) \
+	X(mount) \
 	X(mprotect) \
 	X(mremap) \
 	X(msync) \
@@ -154,6 +155,7 @@
 	X(tkill) \
 	X(truncate) \
 	X(umask) \
+	X(umount2) \
 	X(uname) \
 	X(unlinkat) \
 	X(utimensat) \

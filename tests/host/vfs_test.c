@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: fs/vfs.c fs/namei.c fs/dcache.c fs/inode.c fs/attr.c fs/tmpfs.c fs/page_index.c fs/devfs.c fs/procfs.c fs/init.c fs/initramfs.c fs/file.c fs/epoll.c sched/poll.c lib/cpio.c lib/rbtree.c lib/refcount.c lib/fmt.c lib/string.c tests/host/fs_env.c */
+/* sources: fs/vfs.c fs/namei.c fs/dcache.c fs/inode.c fs/attr.c fs/mount.c fs/pipe.c fs/tmpfs.c fs/page_index.c fs/devfs.c fs/procfs.c fs/init.c fs/initramfs.c fs/file.c fs/epoll.c sched/poll.c lib/cpio.c lib/rbtree.c lib/refcount.c lib/fmt.c lib/string.c tests/host/fs_env.c */
 #include "fs/dcache.h"
 #include "fs/devfs.h"
 #include "fs/names.h"
@@ -43,7 +43,7 @@ static void begin(void)
 /* Everything that was made is gone, but for names known not to exist. */
 static void end_clean(void)
 {
-	static const char *const dirs[] = { "/", "/dev", "/dev/shm", "/proc" };
+	static const char *const dirs[] = { "/", "/dev", "/dev/shm", "/proc", "/sys" };
 	struct dentry *d;
 
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
@@ -883,7 +883,7 @@ TEST(vfs_archive_hostile)
 	CHECK_EQ(initramfs_unpack(archive, archive_len, true), -EPERM);
 	CHECK_STR(contents("/escape"), "x");
 	archive_len = 0;
-	add("dev/null", S_IFREG | 0644, 1, 1, "x", 1);
+	add("proc/null", S_IFREG | 0644, 1, 1, "x", 1);
 	CHECK_EQ(initramfs_unpack(archive, archive_len, true), -EPERM);
 	CHECK_EQ(initramfs_unpack("garbage", 7, false), -EINVAL);
 	remove_tree("/");
@@ -1037,10 +1037,157 @@ TEST(dev_nodes)
 	CHECK_EQ(stat_of("/dev/null").rdev, 0x103);
 	CHECK_EQ(stat_of("/dev/null").mode, S_IFCHR | 0666);
 	CHECK_EQ(stat_of("/dev/shm").mode, S_IFDIR | 01777);
-	OPEN_FAILS("/dev/new", VFS_O_CREAT | FILE_RDWR, -EPERM);
-	CHECK_EQ(vfs_unlink(&root, NULL, "/dev/null", false), -EPERM);
 	make_file("/dev/shm/f", "x");
 	CHECK_EQ(vfs_unlink(&root, NULL, "/dev/shm/f", false), 0);
+	/* anybody's node by number, root's to make */
+	CHECK_EQ(vfs_mknod(&user, NULL, "/dev/shm/n", S_IFCHR | 0666, 0x105), -EPERM);
+	CHECK_EQ(vfs_mknod(&root, NULL, "/dev/shm/n", S_IFDIR | 0666, 0), -EPERM);
+	CHECK_EQ(vfs_mknod(&root, NULL, "/dev/shm/n", S_IFLNK | 0666, 0), -EINVAL);
+	CHECK_EQ(vfs_mknod(&root, NULL, "/dev/shm/n", S_IFCHR | 0666, 0x105), 0);
+	f = open_as(&user, "/dev/shm/n", FILE_RDONLY, 0);
+	buf[0] = 1;
+	CHECK_EQ(file_read_kernel(f, buf, 1), 1);
+	CHECK_EQ(buf[0], 0);
+	file_put(f);
+	CHECK_EQ(vfs_mknod(&root, NULL, "/dev/none", S_IFCHR | 0666, 0xffff), 0);
+	OPEN_FAILS("/dev/none", FILE_RDONLY, -ENXIO);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/dev/none", false), 0);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/dev/shm/n", false), 0);
+	end_clean();
+}
+
+TEST(vfs_fifo)
+{
+	struct file *r, *w;
+	char c;
+
+	begin();
+	CHECK_EQ(vfs_mknod(&user, NULL, "/dev/shm/p", S_IFIFO | 0600, 7), 0);
+	CHECK_EQ(stat_of("/dev/shm/p").rdev, 0);
+	OPEN_FAILS("/dev/shm/p", FILE_WRONLY | FILE_NONBLOCK, -ENXIO);
+	env_signal = -ERESTARTSYS;
+	OPEN_FAILS("/dev/shm/p", FILE_RDONLY, -ERESTARTSYS);
+	OPEN_FAILS("/dev/shm/p", FILE_WRONLY, -ERESTARTSYS);
+	env_signal = 0;
+	r = open_as(&root, "/dev/shm/p", FILE_RDONLY | FILE_NONBLOCK, 0);
+	CHECK_EQ(file_read_kernel(r, &c, 1), 0);
+	w = open_as(&root, "/dev/shm/p", FILE_WRONLY, 0);
+	CHECK_EQ(file_read_kernel(r, &c, 1), -EAGAIN);
+	CHECK_EQ(file_write_kernel(w, "x", 1), 1);
+	file_put(r);
+	CHECK_EQ(file_write_kernel(w, "x", 1), -EPIPE);
+	file_put(w);
+	/* with the last end went what was in it */
+	r = open_as(&root, "/dev/shm/p", FILE_RDWR | FILE_NONBLOCK, 0);
+	CHECK_EQ(file_read_kernel(r, &c, 1), -EAGAIN);
+	file_put(r);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/dev/shm/p", false), 0);
+	end_clean();
+}
+
+TEST(vfs_mounts)
+{
+	struct vfs_context inside;
+	struct file *f;
+	uint64_t left;
+
+	begin();
+	CHECK_EQ(vfs_mkdir(&root, NULL, "/m", 0755), 0);
+	make_file("/m/below", "");
+	CHECK_EQ(vfs_mount(&root, "tmpfs", "/m", 0, "size=12k,mode=0700,uid=1000"), 0);
+	CHECK_EQ(stat_of("/m").mode, S_IFDIR | 0700);
+	CHECK_EQ(stat_of("/m").uid, 1000);
+	CHECK(stat_of("/m").dev != stat_of("/").dev);
+	CHECK_EQ(exists("/m/below"), -ENOENT);
+	CHECK_EQ(exists("/m/.."), 0);
+	CHECK_EQ(stat_of("/m/..").ino, stat_of("/").ino);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/m", true), -EBUSY);
+	CHECK_EQ(vfs_rename(&root, NULL, "/m", NULL, "/n", 0), -EBUSY);
+	CHECK_EQ(vfs_mkdir(&root, NULL, "/m/d", 0755), 0);
+	make_file("/m/d/f", "0123");
+	CHECK_EQ(vfs_link(&root, NULL, "/m/d/f", 0, NULL, "/f"), -EXDEV);
+	CHECK_EQ(vfs_rename(&root, NULL, "/m/d/f", NULL, "/f", 0), -EXDEV);
+	/* three pages: two of bytes, and names that fill the third */
+	f = open_as(&root, "/m/d/f", FILE_RDWR, 0);
+	CHECK_EQ(file_seek(f, 4096, 0), 4096);
+	CHECK_EQ(file_write_kernel(f, "x", 1), 1);
+	left = 0;
+	for (char name[] = "/m/A"; !vfs_mkdir(&root, NULL, name, 0755); name[3]++)
+		left++;
+	CHECK_EQ(left, 6);
+	CHECK_EQ(vfs_symlink(&root, "x", NULL, "/m/z"), -ENOSPC);
+	CHECK_EQ(vfs_link(&root, NULL, "/m/d/f", 0, NULL, "/m/z"), -ENOSPC);
+	CHECK_EQ(file_seek(f, 8192, 0), 8192);
+	CHECK_EQ(file_write_kernel(f, "x", 1), -ENOSPC);
+	/* in use: by an open file, a working directory, another mount */
+	CHECK_EQ(vfs_umount(&root, "/m", 0), -EBUSY);
+	file_put(f);
+	CHECK_EQ(vfs_lookup_dir(&root, NULL, "/m/d", &inside.cwd), 0);
+	CHECK_EQ(vfs_umount(&root, "/m", 0), -EBUSY);
+	dentry_put(inside.cwd);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/m/A", true), 0);
+	CHECK_EQ(vfs_mount(&root, "tmpfs", "/m/d", 0, NULL), 0);
+	CHECK_EQ(vfs_umount(&root, "/m", 0), -EBUSY);
+	CHECK_EQ(vfs_umount(&root, "/m/d", 0), 0);
+	CHECK_EQ(vfs_umount(&root, "/m/d", 0), -EINVAL);
+	CHECK_EQ(vfs_umount(&root, "/m", 8 | 4), -EINVAL);
+	CHECK_EQ(exists("/m/nothing"), -ENOENT);
+	CHECK_EQ(vfs_umount(&root, "/m", 0), 0);
+	CHECK_EQ(exists("/m/below"), 0);
+	CHECK_EQ(vfs_umount(&root, "/", 0), -EBUSY);
+	CHECK_EQ(vfs_mount(&root, "tmpfs", "/", 0, NULL), -EBUSY);
+	CHECK_EQ(vfs_mount(&root, "proc", "/m", 0, NULL), -EBUSY);
+	CHECK_EQ(vfs_mount(&root, "ext4", "/m", 0, NULL), -ENODEV);
+	CHECK_EQ(vfs_mount(&root, "tmpfs", "/m", 4096, NULL), -EINVAL);
+	CHECK_EQ(vfs_mount(&root, "tmpfs", "/m", 0, "size"), -EINVAL);
+	CHECK_EQ(vfs_mount(&root, "tmpfs", "/m/below", 0, NULL), -ENOTDIR);
+	/* one over the other; read-only, remounted; /proc elsewhere */
+	CHECK_EQ(vfs_umount(&root, "/proc", 0), 0);
+	CHECK_EQ(vfs_mount(&root, "proc", "/m", 1, NULL), 0);
+	CHECK_EQ(vfs_mount(&root, "tmpfs", "/m", 1 | 8, NULL), 0);
+	CHECK_EQ(vfs_mkdir(&root, NULL, "/m/x", 0755), -EROFS);
+	CHECK_EQ(vfs_mount(&root, "", "/m", 32, NULL), 0);
+	make_file("/m/prog", "");
+	CHECK_EQ(vfs_chmod(&root, NULL, "/m/prog", 0, 0755), 0);
+	CHECK_EQ(vfs_open_exec(&root, NULL, "/m/prog", VFS_FOLLOW, &f), 0);
+	file_put(f);
+	CHECK_EQ(vfs_mount(&root, "", "/m", 32 | 8, NULL), 0);
+	CHECK_EQ(vfs_open_exec(&root, NULL, "/m/prog", VFS_FOLLOW, &f), -EACCES);
+	CHECK_EQ(vfs_umount(&root, "/m", 0), 0);
+	CHECK_EQ(vfs_umount(&root, "/m", 0), 0);
+	CHECK_EQ(vfs_mount(&root, "proc", "/proc", 0, NULL), 0);
+	/* lazily: gone from the tree at once, there for who is in it, freed with him */
+	CHECK_EQ(vfs_mount(&root, "tmpfs", "/m", 0, NULL), 0);
+	CHECK_EQ(vfs_mkdir(&root, NULL, "/m/d", 0755), 0);
+	make_file("/m/d/f", "text");
+	f = open_as(&root, "/m/d/f", FILE_RDONLY, 0);
+	CHECK_EQ(vfs_umount(&root, "/m", 2), 0);
+	CHECK_EQ(exists("/m/below"), 0);
+	CHECK_EQ(tmpfs_pages(), 1);
+	char c;
+	CHECK_EQ(file_read_kernel(f, &c, 1), 1);
+	file_put(f);
+	CHECK_EQ(tmpfs_pages(), 0);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/m/below", false), 0);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/m", true), 0);
+	end_clean();
+}
+
+/* Each allocation of a mount fails in turn. */
+TEST(vfs_mount_no_memory)
+{
+	int err = -ENOMEM;
+
+	begin();
+	for (uint64_t n = 1; err; n++) {
+		alloc_fail_after(n);
+		err = vfs_mount(&root, "tmpfs", "/proc", 0, NULL);
+		alloc_fail_after(0);
+		CHECK(err == 0 || err == -ENOMEM);
+		if (err)
+			end_clean();
+	}
+	CHECK_EQ(vfs_umount(&root, "/proc", 0), 0);
 	end_clean();
 }
 

@@ -2,11 +2,14 @@
 /* Names as a program sees them: links, renames, rights, times, and every *at call with hostile arguments. Runs as root
  * and, for what root may, in a child as somebody else. Leaves nothing behind. */
 #include <fcntl.h>
+#include <grp.h>
 #include <stdint.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "tests/user/check.h"
 
@@ -208,7 +211,7 @@ static int as_user(void)
 {
 	struct timespec ts[2] = { { 1, 1 }, { 1, 1 } };
 
-	if (access("secret", F_OK) != -1 || errno != EACCES)
+	if (access("secret/x", F_OK) != -1 || errno != EACCES)
 		return 1;
 	if (open("open/rootfile", O_WRONLY) != -1 || errno != EACCES)
 		return 2;
@@ -227,6 +230,96 @@ static int as_user(void)
 	if (mknod("open/dev", S_IFCHR | 0666, 0x103) != -1 || errno != EPERM)
 		return 9;
 	return 0;
+}
+
+static void user_rights(void)
+{
+	int status;
+	pid_t pid;
+
+	CHECK(mkdir("secret", 0700) == 0 && mkdir("open", 0755) == 0 && chmod("open", 01777) == 0);
+	put("open/rootfile", "x");
+	pid = fork();
+	if (pid == 0)
+		_exit(setgroups(0, NULL) || setgid(100) || setuid(1000) ? 99 : as_user());
+	CHECK(waitpid(pid, &status, 0) == pid);
+	if (status)
+		printf("as user: step %d\n", WEXITSTATUS(status));
+	CHECK(status == 0);
+	CHECK(unlink("open/rootfile") == 0 && rmdir("open") == 0 && rmdir("secret") == 0);
+}
+
+static void mounts(void)
+{
+	int fd;
+	char c;
+
+	CHECK(mkdir("m", 0755) == 0);
+	put("m/below", "");
+	CHECK(mount("x", "m", "tmpfs", MS_NODEV, "size=1m") == 0);
+	CHECK_ERRNO(access("m/below", F_OK), ENOENT);
+	put("m/f", "x");
+	CHECK_ERRNO(rename("m/f", "f"), EXDEV);
+	CHECK(mknod("m/null", S_IFCHR | 0666, 0x103) == 0);
+	CHECK_ERRNO(open("m/null", O_RDWR), EACCES);
+	CHECK_ERRNO(rmdir("m"), EBUSY);
+	fd = open("m/f", O_RDONLY);
+	CHECK_ERRNO(umount("m"), EBUSY);
+	CHECK(umount2("m", MNT_DETACH) == 0);
+	CHECK(access("m/below", F_OK) == 0);
+	CHECK(read(fd, &c, 1) == 1 && close(fd) == 0);
+	CHECK_ERRNO(umount("m"), EINVAL);
+	CHECK_ERRNO(umount2("m", 0x100), EINVAL);
+	CHECK_ERRNO(umount("/"), EBUSY);
+	CHECK_ERRNO(mount("x", "none", "tmpfs", 0, NULL), ENOENT);
+	CHECK_ERRNO(mount("x", "m", "none", 0, NULL), ENODEV);
+	CHECK_ERRNO(mount("x", "m", "proc", 0, NULL), EBUSY);
+	CHECK_ERRNO(mount("x", "m", "tmpfs", MS_BIND, NULL), EINVAL);
+	CHECK_ERRNO(mount("x", BAD, "tmpfs", 0, NULL), EFAULT);
+	CHECK_ERRNO(mount("x", "m", BAD, 0, NULL), EFAULT);
+	CHECK_ERRNO(mount("x", "m", "tmpfs", 0, BAD), EFAULT);
+	CHECK(unlink("m/below") == 0 && rmdir("m") == 0);
+	CHECK(mknod("null", S_IFCHR | 0666, 0x103) == 0);
+	fd = open("null", O_RDWR);
+	CHECK(fd >= 0 && write(fd, "x", 1) == 1 && close(fd) == 0 && unlink("null") == 0);
+	CHECK(mkfifo("p", 0600) == 0);
+	CHECK_ERRNO(open("p", O_WRONLY | O_NONBLOCK), ENXIO);
+	fd = open("p", O_RDWR);
+	CHECK(fd >= 0 && write(fd, "x", 1) == 1 && read(fd, &c, 1) == 1 && close(fd) == 0);
+	CHECK(unlink("p") == 0);
+}
+
+/* /proc/self through links that lead to objects. */
+static void links_to_objects(void)
+{
+	char path[64], text[64];
+	int fd, p[2];
+	ssize_t n;
+
+	put("f", "text");
+	fd = open("f", O_RDONLY);
+	CHECK(unlink("f") == 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, text, sizeof(text));
+	CHECK(n > 0 && strncmp(text, DIR_NAME "/f (deleted)", (size_t)n) == 0);
+	CHECK(open(path, O_RDONLY) == fd + 1 && read(fd + 1, text, 4) == 4 && close(fd + 1) == 0);
+	CHECK(close(fd) == 0);
+	CHECK_ERRNO(open(path, O_RDONLY), ENOENT);
+	CHECK(pipe(p) == 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", p[1]);
+	CHECK(readlink(path, text, sizeof(text)) > 6 && memcmp(text, "pipe:[", 6) == 0);
+	fd = open(path, O_WRONLY);
+	CHECK(fd >= 0 && write(fd, "x", 1) == 1 && read(p[0], text, 1) == 1);
+	CHECK(close(fd) == 0 && close(p[0]) == 0 && close(p[1]) == 0);
+	CHECK(chdir("/proc/self/cwd/..") == 0 && getcwd(text, sizeof(text)) &&
+	      !strcmp(text, "/tmp"));
+	CHECK(chdir(DIR_NAME) == 0);
+	CHECK_ERRNO(open("/proc/0", O_RDONLY), ENOENT);
+	CHECK_ERRNO(open("/proc/01", O_RDONLY), ENOENT);
+	CHECK_ERRNO(open("/proc/self/task/1", O_RDONLY), ENOENT);
+	CHECK_ERRNO(open("/proc/self/fd/4000000000", O_RDONLY), ENOENT);
+	CHECK_ERRNO(mkdir("/proc/x", 0755), EPERM);
+	CHECK_ERRNO(unlink("/proc/self/stat"), EPERM);
 }
 
 static void hostile(void)
@@ -271,17 +364,18 @@ static void close_ranges(void)
 	CHECK_ERRNO(close(200), EBADF);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
-	if (argc > 1 && !strcmp(argv[1], "user"))
-		return as_user();
 	CHECK(mkdir(DIR_NAME, 0755) == 0 && chdir(DIR_NAME) == 0);
 	links();
 	renames();
 	rights();
 	times();
 	sizes();
+	mounts();
+	links_to_objects();
 	hostile();
+	user_rights();
 	close_ranges();
 	CHECK(chdir("/") == 0 && rmdir(DIR_NAME) == 0);
 	return 0;
