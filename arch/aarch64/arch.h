@@ -264,8 +264,9 @@ void arch_tlb_flush_kernel_page(vaddr_t va);
  * invalidate I (all CPUs). Sizes, and whether I is indexed by physical address, come from CTR_EL0. */
 void arch_sync_icache(const void *va, size_t len);
 
-/* Fill a page of the linear map with zeros. */
+/* Fill a page of the linear map with zeros, or with another's bytes. */
 void arch_zero_page(void *page);
+void arch_copy_page(void *to, const void *from);
 
 /* Page-table entries (stage 1, 4 KiB granule, 39-bit addresses: levels 1 to 3). All normal memory is inner
  * shareable, write-back. A leaf's access is made of these. */
@@ -278,9 +279,33 @@ typedef uint64_t pte_t;
 
 pte_t arch_pte_leaf(paddr_t pa, unsigned level, unsigned prot);
 pte_t arch_pte_table(paddr_t pa);
-bool arch_pte_valid(pte_t e);
-bool arch_pte_is_table(pte_t e, unsigned level);
-paddr_t arch_pte_addr(pte_t e);
+
+/* Of the hardware's format, what each walk looks at. */
+#define PTE_VALID     BIT(0)
+#define PTE_TABLE     BIT(1) /* levels 1 and 2: a table; level 3: a page */
+#define PTE_AP_RO     BIT(7)
+#define PTE_ADDR_MASK 0x0000fffffffff000UL
+
+static inline bool arch_pte_valid(pte_t e)
+{
+	return e & PTE_VALID;
+}
+
+static inline bool arch_pte_is_table(pte_t e, unsigned level)
+{
+	return level < 3 && (e & (PTE_VALID | PTE_TABLE)) == (PTE_VALID | PTE_TABLE);
+}
+
+static inline paddr_t arch_pte_addr(pte_t e)
+{
+	return (paddr_t){ e & PTE_ADDR_MASK };
+}
+
+static inline bool arch_pte_writable(pte_t e)
+{
+	return !(e & PTE_AP_RO);
+}
+
 unsigned arch_pte_prot(pte_t e);
 /* The kernel's root table (TTBR1), in the linear map. */
 pte_t *arch_kernel_root(void);

@@ -146,21 +146,6 @@ bool arch_kernel_map_is_safe(void)
 
 /* --- entries --------------------------------------------------------------------------------------------- */
 
-bool arch_pte_valid(pte_t e)
-{
-	return e & PTE_VALID;
-}
-
-bool arch_pte_is_table(pte_t e, unsigned level)
-{
-	return level < 3 && (e & (PTE_VALID | PTE_TABLE)) == (PTE_VALID | PTE_TABLE);
-}
-
-paddr_t arch_pte_addr(pte_t e)
-{
-	return paddr(e & PTE_ADDR_MASK);
-}
-
 unsigned arch_pte_prot(pte_t e)
 {
 	unsigned prot = 0;
@@ -307,4 +292,26 @@ void arch_zero_page(void *page)
 				     : "r"(at), "r"(at + line), "r"(at + 2 * line),
 				       "r"(at + 3 * line)
 				     : "memory");
+}
+
+/* 64 bytes a turn. */
+void arch_copy_page(void *to, const void *from)
+{
+	const char *end = (const char *)from + PAGE_SIZE;
+
+	__asm__ __volatile__("1:	ldp	x2, x3, [%1]\n"
+			     "	ldp	x4, x5, [%1, #16]\n"
+			     "	ldp	x6, x7, [%1, #32]\n"
+			     "	ldp	x8, x9, [%1, #48]\n"
+			     "	stp	x2, x3, [%0]\n"
+			     "	stp	x4, x5, [%0, #16]\n"
+			     "	stp	x6, x7, [%0, #32]\n"
+			     "	stp	x8, x9, [%0, #48]\n"
+			     "	add	%1, %1, #64\n"
+			     "	add	%0, %0, #64\n"
+			     "	cmp	%1, %2\n"
+			     "	b.ne	1b"
+			     : "+r"(to), "+r"(from)
+			     : "r"(end)
+			     : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "cc", "memory");
 }

@@ -6,18 +6,14 @@
 #include "arch/aarch64/arch.h"
 #include "arch/aarch64/image.h"
 
-#define PTES	      512
-#define PTE_VALID     BIT(0)
-#define PTE_TABLE     BIT(1) /* levels 1 and 2: a table; level 3: a page */
-#define PTE_ATTR(n)   ((uint64_t)(n) << 2)
-#define PTE_AP_EL0    BIT(6)
-#define PTE_AP_RO     BIT(7)
-#define PTE_SH_INNER  (3UL << 8)
-#define PTE_AF	      BIT(10)
-#define PTE_NG	      BIT(11)
-#define PTE_PXN	      BIT(53)
-#define PTE_UXN	      BIT(54)
-#define PTE_ADDR_MASK 0x0000fffffffff000UL
+#define PTES	     512
+#define PTE_ATTR(n)  ((uint64_t)(n) << 2)
+#define PTE_AP_EL0   BIT(6)
+#define PTE_SH_INNER (3UL << 8)
+#define PTE_AF	     BIT(10)
+#define PTE_NG	     BIT(11)
+#define PTE_PXN	     BIT(53)
+#define PTE_UXN	     BIT(54)
 
 /* all normal memory is inner shareable. */
 static_assert(PTE_SH_INNER == 0x300, "shareability");

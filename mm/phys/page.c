@@ -466,18 +466,21 @@ static void free_block(struct page *p)
 	cache_give(&one, 1);
 }
 
-void page_put(struct page *p)
+static __noinline void put_last(struct page *p)
 {
-	uint8_t owner = p->owner;
-
-	DASSERT(!in_irq());
-	if (owner != PAGE_KERNEL && owner != PAGE_USER && owner != PAGE_RESERVED)
-		BUG("mm: put of page %p with owner %u", (void *)p, owner);
-	if (!refcount_put(&p->ref))
-		return;
-	if (owner == PAGE_RESERVED)
+	if (p->owner == PAGE_RESERVED)
 		BUG("mm: last put of reserved page %p", (void *)p);
 	free_block(p);
+}
+
+/* Nothing but the count in the usual case, of which the end of a large program has very many. */
+void page_put(struct page *p)
+{
+	DASSERT(!in_irq());
+	if (p->owner != PAGE_USER && p->owner != PAGE_KERNEL && p->owner != PAGE_RESERVED)
+		BUG("mm: put of page %p with owner %u", (void *)p, p->owner);
+	if (refcount_put(&p->ref))
+		put_last(p);
 }
 
 void page_set_owner(struct page *p, enum page_owner owner)

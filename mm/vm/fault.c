@@ -29,7 +29,7 @@ void vm_sync_page(struct page *p)
 
 static void copy_page(struct page *to, const struct page *from)
 {
-	memcpy(page_addr(to), page_addr(from), PAGE_SIZE);
+	arch_copy_page(page_addr(to), page_addr(from));
 }
 
 static struct page *alloc_anonymous(unsigned flags)

@@ -36,7 +36,7 @@ static void share_leaf(vaddr_t va, pte_t *e, void *arg)
 		sh->err = -ENOMEM;
 		return;
 	}
-	if ((arch_pte_prot(v) & PTE_WRITE) && !(sh->r->prot & VM_SHARED)) {
+	if (arch_pte_writable(v) && !(sh->r->prot & VM_SHARED)) {
 		v = vm_entry(sh->r, p, false);
 		pte_set(e, v);
 		gather_note(&sh->g, va);

@@ -89,6 +89,11 @@ void arch_zero_page(void *page)
 	memset(page, 0, PAGE_SIZE);
 }
 
+void arch_copy_page(void *to, const void *from)
+{
+	memcpy(to, from, PAGE_SIZE);
+}
+
 void arch_sync_icache(const void *va, size_t len)
 {
 	(void)va;

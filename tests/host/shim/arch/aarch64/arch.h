@@ -124,6 +124,7 @@ void arch_tlb_flush_all_local(void);
 void arch_tlb_flush_kernel_page(vaddr_t va);
 void arch_sync_icache(const void *va, size_t len);
 void arch_zero_page(void *page);
+void arch_copy_page(void *to, const void *from);
 
 typedef uint64_t pte_t;
 #undef PTE_WRITE
@@ -139,6 +140,10 @@ bool arch_pte_valid(pte_t e);
 bool arch_pte_is_table(pte_t e, unsigned level);
 paddr_t arch_pte_addr(pte_t e);
 unsigned arch_pte_prot(pte_t e);
+static inline bool arch_pte_writable(pte_t e)
+{
+	return arch_pte_prot(e) & PTE_WRITE;
+}
 pte_t *arch_kernel_root(void);
 void arch_pte_sync(void);
 
