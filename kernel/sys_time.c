@@ -86,6 +86,7 @@ static int read_clock(uint64_t id, uint64_t *ns)
 	switch (id) {
 	case CLOCK_REALTIME:
 	case CLOCK_REALTIME_COARSE:
+	case CLOCK_TAI: /* nobody told us of leap seconds */
 		*ns = clock_wall_ns();
 		return 0;
 	case CLOCK_MONOTONIC:

@@ -825,7 +825,7 @@ void signal_thread_join(struct process *p, struct thread *t)
 	/* what its process has been told it has been told */
 	if (p->signals.exiting)
 		thread_notify(t, NOTIFY_KILL);
-	if (p->signals.stop_sig)
+	if (p->signals.stop_sig || (p->signals.pending.set & ~closed_to(t)))
 		thread_notify(t, NOTIFY_SIGNAL);
 	spin_unlock_irqrestore(&p->signals.lock, f);
 }
