@@ -49,7 +49,7 @@ static void join(void)
 static void leave(void)
 {
 	struct process *p = subject;
-	bool last = process_remove_thread(p, current_thread(), 0);
+	bool last = process_remove_thread(p, current_thread());
 
 	(void)last;
 	atomic_fetch_and(&current_thread()->notify, 0);
