@@ -140,7 +140,7 @@ static struct session *own_session(struct tty *t)
 	mutex_lock(&t->lock);
 	of_tty = t->session;
 	mutex_unlock(&t->lock);
-	if (s && s != of_tty) {
+	if (s && (s != of_tty || READ_ONCE(current_process()->left_tty))) {
 		session_put(s);
 		s = NULL;
 	}
@@ -231,6 +231,8 @@ static int64_t give_up_terminal(struct tty *t)
 		return -ENOTTY;
 	if (session_is_leader(current_process()))
 		tty_session_end(s, false);
+	else
+		WRITE_ONCE(current_process()->left_tty, true);
 	session_put(s);
 	return 0;
 }

@@ -409,7 +409,7 @@ static int ptmx_open(const struct device_node *d, uint32_t flags, struct file **
 static int own_open(const struct device_node *d, uint32_t flags, struct file **out)
 {
 	struct process *p = current_process();
-	struct session *s = p ? session_of(p) : NULL;
+	struct session *s = p && !READ_ONCE(p->left_tty) ? session_of(p) : NULL;
 	struct tty *t = s ? session_get_tty(s, tty_get) : NULL;
 	int err;
 

@@ -216,6 +216,18 @@ static void publish(struct poll_source *src, uint32_t *events, uint32_t now, uin
 		poll_notify(src, announce);
 }
 
+/* IXOFF: a device's far end is stopped while much is typed ahead. */
+static void pace_typist(struct tty *t)
+{
+	uint32_t typed = t->ld.tail - t->ld.head;
+	bool stop = (t->ld.t.iflag & IXOFF) && typed > LDISC_INPUT / (t->paced ? 8 : 2);
+
+	if (stop == t->paced)
+		return;
+	t->paced = stop;
+	tty_send(t, (char)t->ld.t.cc[stop ? VSTOP : VSTART]);
+}
+
 void tty_update(struct tty *t, uint32_t slave_fresh, uint32_t master_fresh)
 {
 	uint32_t slave = 0, master = 0;
@@ -226,6 +238,8 @@ void tty_update(struct tty *t, uint32_t slave_fresh, uint32_t master_fresh)
 		tty_tell_packet(t, t->was_stopped ? TIOCPKT_STOP : TIOCPKT_START,
 				TIOCPKT_STOP | TIOCPKT_START);
 	}
+	if (t->drain)
+		pace_typist(t);
 	if (t->drain && tty_out_used(t) && !t->ld.stopped)
 		t->drain(t);
 	if (may_input(t))

@@ -37,6 +37,7 @@ struct tty {
 	bool packet;		 /* [lock] the master reads a byte of status before what it reads */
 	uint8_t packet_status;	 /* [lock] TIOCPKT_* it has not read */
 	bool was_stopped;	 /* [lock] as the master was told */
+	bool paced;		 /* [lock] IXOFF: the far end was sent VSTOP, and no VSTART since */
 	bool exclusive;		 /* [lock], read anywhere: only root opens it */
 	bool locked;		 /* [lock] the slave cannot be opened yet */
 	struct session *session; /* [lock] a reference; NULL: nobody's */

@@ -281,6 +281,7 @@ int process_new_session(struct process *p)
 	list_push_back(&s->table, bucket(by_session, s->id));
 	old = leave_group(p);
 	join_group(p, g);
+	p->left_tty = false;
 	spin_unlock(&pidtab_lock);
 	if (old)
 		pgroup_put(old);
@@ -508,6 +509,7 @@ static void inherit(struct process *p, const struct process *from)
 	spin_lock(&pidtab_lock);
 	p->cred = from->cred;
 	p->no_new_privs = from->no_new_privs;
+	p->left_tty = from->left_tty;
 	p->undumpable = from->undumpable;
 	memcpy(p->rlimits, from->rlimits, sizeof(p->rlimits));
 	spin_unlock(&pidtab_lock);

@@ -768,6 +768,32 @@ CASE(give_up)
 	Q(tcgetpgrp(slave) == getpid());
 }
 
+static int leave_alone(void *arg)
+{
+	pid_t pid = getpid();
+
+	(void)arg;
+	R(ioctl(slave, TIOCNOTTY));
+	R(open("/dev/tty", O_RDWR));
+	R(tcgetpgrp(slave));
+	R(ioctl(slave, TIOCNOTTY));
+	pid = fork();
+	if (pid == 0) {
+		R(open("/dev/tty", O_RDWR));
+		_exit(0);
+	}
+	REAP(pid);
+	return 0;
+}
+
+CASE(one_gives_up)
+{
+	open_pair(0);
+	REAP(start_child(leave_alone, NULL));
+	OK(open("/dev/tty", O_RDWR));
+	Q(tcgetpgrp(slave) == getpid());
+}
+
 CASE(lines)
 {
 	char line[1002];

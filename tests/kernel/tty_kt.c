@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Terminals with real threads: echo, back-pressure both ways, hang-up, numbers, kills, memory. */
-#include "drivers/tty/tty.h"
+#include "drivers/tty/tty_priv.h"
 #include "fs/inode.h"
 #include "fs/vfs.h"
 #include "kernel/core/panic.h"
@@ -17,6 +17,7 @@
 #define ICANON_	 0x2u
 #define ECHO_	 0x8u
 #define OPOST_	 0x1u
+#define IXOFF_	 0x1000u
 
 static struct file *master, *slave;
 static unsigned number;
@@ -210,6 +211,46 @@ KTEST(pty_drains_at_once)
 	KT_CHECK(slave->ops->ioctl(slave, TCXONC_, 1) == 0);
 	KT_CHECK(reads(master, "five5"));
 	close_pty();
+}
+
+static char device[16];
+static size_t device_n;
+
+static void take_by_device(struct tty *t)
+{
+	device_n += tty_take_output(t, (uint8_t *)device + device_n, sizeof(device) - device_n);
+}
+
+/* IXOFF: whoever types at a device is stopped while much is typed ahead. */
+KTEST(tty_paces_its_typist)
+{
+	static uint8_t keys[3000], buf[3000];
+	struct tty *t = tty_create();
+	struct tty_termios modes;
+	struct file *f;
+
+	if (!t || tty_open(t, FILE_RDWR, &f) < 0) {
+		KT_CHECK(!"memory for a terminal");
+		return;
+	}
+	t->drain = take_by_device;
+	set_raw(f);
+	tty_get_termios(f, &modes);
+	modes.iflag |= IXOFF_;
+	tty_set_termios(f, &modes);
+	device_n = 0;
+	memset(keys, 'k', sizeof(keys));
+	mutex_lock(&t->lock);
+	KT_CHECK(tty_type(t, keys, 1000) == 1000);
+	KT_CHECK(device_n == 0);
+	KT_CHECK(tty_type(t, keys, 2000) == 2000);
+	mutex_unlock(&t->lock);
+	KT_CHECK(device_n == 1 && device[0] == 19);
+	KT_CHECK(file_read_kernel(f, buf, 1500) == 1500 && device_n == 1);
+	KT_CHECK(file_read_kernel(f, buf, sizeof(buf)) == 1500);
+	KT_CHECK(device_n == 2 && device[1] == 17);
+	file_put(f);
+	tty_put(t);
 }
 
 #define VTIME_ 5
