@@ -254,18 +254,24 @@ CASE(info)
 	raise(SIGUSR1);
 	sigqueue(getpid(), SIGUSR1, v);
 	sigqueue(getpid(), 40, v);
+	sigset_t set = set_of(SIGUSR1, 40);
+
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGALRM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
 	setitimer(ITIMER_REAL, &it, NULL);
-	pause();
+	siginfo_t si;
+
+	say_info(sigwaitinfo(&set, &si), &si, NULL);
 	pid = fork();
 	if (pid == 0) {
 		kill(getppid(), SIGUSR1);
-		usleep(20000);
 		sigqueue(getppid(), 40, v);
-		usleep(20000);
 		_exit(0);
 	}
-	while (waitpid(pid, NULL, 0) < 0)
-		;
+	waitpid(pid, NULL, 0);
+	for (int i = 0; i < 3; i++)
+		say_info(sigwaitinfo(&set, &si), &si, NULL);
 }
 
 static void say_child(int sig, siginfo_t *si, void *context)
