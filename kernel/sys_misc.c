@@ -66,7 +66,8 @@ int64_t sys_getrandom(const uint64_t a[6])
 	size_t done = 0, n = MIN(a[1], 0x1ffffffUL);
 	int err;
 
-	if (a[2] & ~(uint64_t)(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE))
+	if ((a[2] & ~(uint64_t)(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE)) ||
+	    (a[2] & (GRND_RANDOM | GRND_INSECURE)) == (GRND_RANDOM | GRND_INSECURE))
 		return -EINVAL;
 	err = wait_for_seed(a[2]);
 	while (err == 0 && done < n) {

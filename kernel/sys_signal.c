@@ -19,9 +19,7 @@ int64_t sys_kill(const uint64_t a[6])
 
 static int64_t kill_thread(int tgid, int tid, const struct signal_info *info)
 {
-	if (info->signo < 0 || info->signo > NSIG || tid <= 0)
-		return -EINVAL;
-	return process_kill_thread(current_process(), tgid, tid, info);
+	return tid <= 0 ? -EINVAL : process_kill_thread(current_process(), tgid, tid, info);
 }
 
 int64_t sys_tkill(const uint64_t a[6])

@@ -200,7 +200,7 @@ int64_t sys_adjtimex(const uint64_t a[6])
 
 int64_t sys_clock_adjtime(const uint64_t a[6])
 {
-	return a[0] == CLOCK_REALTIME ? adjust(a[1]) : -EINVAL;
+	return a[0] == CLOCK_REALTIME ? adjust(a[1]) : -EOPNOTSUPP;
 }
 
 /* --- sleeping --------------------------------------------------------------------------------------------------------- */
@@ -242,16 +242,16 @@ int64_t sys_nanosleep(const uint64_t a[6])
 
 int64_t sys_clock_nanosleep(const uint64_t a[6])
 {
-	bool absolute = a[1] & TIMER_ABSTIME;
 	uint64_t ns, now;
-	int err = time_from_user(a[2], &ns);
+	int err = read_clock(a[0], &now);
 
+	if (err == 0 && a[0] != CLOCK_REALTIME && a[0] != CLOCK_MONOTONIC && a[0] != CLOCK_BOOTTIME)
+		err = -EOPNOTSUPP;
+	if (err == 0)
+		err = time_from_user(a[2], &ns);
 	if (err < 0)
 		return err;
-	if ((a[1] & ~(uint64_t)TIMER_ABSTIME) ||
-	    (a[0] != CLOCK_REALTIME && a[0] != CLOCK_MONOTONIC && a[0] != CLOCK_BOOTTIME))
-		return -EINVAL;
-	if (!absolute)
+	if (!(a[1] & TIMER_ABSTIME))
 		return sleep_to(clock_now_ns() + ns, a[3]);
 	err = read_clock(a[0], &now);
 	if (err < 0 || ns <= now)
@@ -292,7 +292,7 @@ static int64_t itimer(uint64_t which, const struct signal_alarm *now, vaddr_t ol
 
 int64_t sys_getitimer(const uint64_t a[6])
 {
-	return itimer(a[0], NULL, a[1]);
+	return a[1] ? itimer(a[0], NULL, a[1]) : -EFAULT;
 }
 
 int64_t sys_setitimer(const uint64_t a[6])

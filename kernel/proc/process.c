@@ -890,7 +890,8 @@ int process_kill_thread(struct process *self, int tgid, int tid, const struct si
 	t = find_thread_locked(tid);
 	p = t ? t->process : NULL;
 	if (p && p->state != PROC_NEW && (!tgid || p->pid == tgid))
-		err = kill_locked(self, p, t, info);
+		err = info->signo < 0 || info->signo > NSIG ? -EINVAL
+							    : kill_locked(self, p, t, info);
 	spin_unlock(&pidtab_lock);
 	return err;
 }

@@ -432,13 +432,13 @@ CASE(fifos)
 	R(read(r, &c, 1));
 	R(close(w));
 	R(read(r, &c, 1));
+	close(r);
 	if (fork() == 0) {
 		w = open("fifo", O_WRONLY);
 		if (write(w, "y", 1) != 1)
 			_exit(1);
 		_exit(0);
 	}
-	close(r);
 	r = OK(open("fifo", O_RDONLY));
 	R(read(r, &c, 1));
 	R(read(r, &c, 1));

@@ -529,7 +529,6 @@ CASE(sleeps)
 	R(syscall(SYS_clock_nanosleep, CLOCK_REALTIME, TIMER_ABSTIME, &t, NULL));
 	t = (struct timespec){ 0, 1000 };
 	R(syscall(SYS_clock_nanosleep, CLOCK_BOOTTIME, 0, &t, NULL));
-	R(syscall(SYS_clock_nanosleep, CLOCK_PROCESS_CPUTIME_ID, 0, &bad, NULL));
 	R(syscall(SYS_clock_nanosleep, CLOCK_THREAD_CPUTIME_ID, 0, &t, NULL));
 	R(syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC_RAW, 0, &t, NULL));
 	R(syscall(SYS_clock_nanosleep, 77, 0, &t, NULL));
