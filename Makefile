@@ -226,6 +226,10 @@ build/tests-diff/%: build/obj-user/tests/diff/%.c.o build/obj-user/tests/diff/li
 	@mkdir -p $(@D)
 	$(Q)$(call link_user,$(filter %.o,$^),$@)
 
+build/tests-diff/%: tests/diff/%.sh tests/diff/lib/diff.sh
+	@mkdir -p $(@D)
+	$(Q)cat $^ >$@ && chmod +x $@
+
 # stdcheck's heap must not care where bss ends: the layouts of seeds/001, and one that is not aligned.
 STDCHECK_LAYOUTS := 401000 402000 402008
 STDCHECK_BINS	 := $(patsubst %,build/tests-user/stdcheck-%,$(STDCHECK_LAYOUTS))
@@ -246,7 +250,7 @@ build/bench/control: build/obj-user/tests/bench/control.c.o build/obj-user/user/
 # ---- the built-in files: the skeleton user/root, BusyBox and our programs in /bin ------------------------------
 
 USER_BINS := $(addprefix $U/,$(USER_NAMES))
-DIFF_BINS := $(patsubst tests/diff/%.c,build/tests-diff/%,$(wildcard tests/diff/*.c))
+DIFF_BINS := $(patsubst tests/diff/%,build/tests-diff/%,$(basename $(wildcard tests/diff/*.c tests/diff/*.sh)))
 TEST_BINS := $(addprefix build/tests-user/,$(TEST_NAMES)) $(STDCHECK_BINS)
 
 BUSYBOX	  := deps/busybox-static/bin/busybox

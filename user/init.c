@@ -4,7 +4,6 @@
  * as BusyBox's halt, poweroff and reboot ask. All signals are blocked and waited for, so none is missed. */
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -39,7 +38,7 @@ static void mount_missing(void)
 }
 
 /* In the child: a session of its own, with the console as its terminal. */
-static int become_shell(void *arg)
+static _Noreturn void become_shell(void)
 {
 	static const char *const words[] = { "-sh", NULL };
 	static const char *const environment[] = { "HOME=/root",
@@ -69,10 +68,10 @@ static int become_shell(void *arg)
 
 static pid_t start_shell(void)
 {
-	static char stack[16384] __attribute__((aligned(16)));
-	pid_t pid =
-		clone(become_shell, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, NULL);
+	pid_t pid = fork();
 
+	if (pid == 0)
+		become_shell();
 	if (pid < 0)
 		say(2, "init: no shell on the console: %s\n", strerror(errno));
 	return pid;
@@ -138,12 +137,7 @@ int main(void)
 			end(RB_AUTOBOOT, "restart");
 			break;
 		case -1:
-			/* until the kernel has the call */
-			if (errno == ENOSYS && shell > 0) {
-				waitpid(shell, NULL, 0);
-				sleep(1);
-			}
-			if (errno != EINTR)
+			if (errno == EAGAIN)
 				shell = start_shell();
 			break;
 		}

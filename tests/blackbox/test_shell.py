@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The shell: its language through exec requests, its manners at a terminal."""
+"""BusyBox's shell through exec requests. Its language at length: tests/diff/shell.sh; at a terminal: test_pty.py."""
 import pytest
 
 LANGUAGE = [
@@ -17,10 +17,11 @@ LANGUAGE = [
     ("false | true", "", 0),
     ("echo x >/tmp/sh1; echo y >>/tmp/sh1; cat </tmp/sh1", "x\ny\n", 0),
     (">/tmp/sh2; cat /tmp/sh2; echo $?", "0\n", 0),
-    ("cat /no/such/file 2>/tmp/sh3; echo $?; cat /tmp/sh3", "1\ncat: /no/such/file: No such file or directory\n", 0),
-    ("cat /no/such/file 2>&1 | cat", "cat: /no/such/file: No such file or directory\n", 0),
+    ("cat /no/such/file 2>/tmp/sh3; echo $?; cat /tmp/sh3",
+     "1\ncat: can't open '/no/such/file': No such file or directory\n", 0),
+    ("cat /no/such/file 2>&1 | cat", "cat: can't open '/no/such/file': No such file or directory\n", 0),
     ("cd /tmp; pwd; cd /; pwd", "/tmp\n/\n", 0),
-    ("cd /no/such/folder; echo $?", "1\n", 0),
+    ("cd /no/such/folder; echo $?", "2\n", 0),
     ("export A=b; echo $A ${A}c \"$A\" '$A'", "b bc b $A\n", 0),
     ("echo a#b # c", "a#b\n", 0),
     ("exit 7; echo never", "", 7),
@@ -34,6 +35,15 @@ LANGUAGE = [
     ("echo 'open", "", 2),
     ("echo (", "", 2),
     ("cat <", "", 2),
+    ("echo $(echo a; echo b) `echo c` $((2 + 3 * 4))", "a b c 14\n", 0),
+    ("(cd /tmp; pwd); pwd", "/tmp\n/root\n", 0),
+    ("for i in 1 2 3; do echo $i; done | while read n; do echo $((n * n)); done", "1\n4\n9\n", 0),
+    ("trap 'echo bye' EXIT; exit 3", "bye\n", 3),
+    ("trap 'echo got' TERM; kill $$; echo on", "got\non\n", 0),
+    ("sleep 100 & kill $!; wait $!; echo $?", "143\n", 0),
+    ("yes | head -n 2", "y\ny\n", 0),
+    ("exec echo no shell left", "no shell left\n", 0),
+    ("echo $0 $-", "sh c\n", 0),
 ]
 
 
@@ -45,9 +55,8 @@ def test_language(guest, text, stdout, status):
 
 
 def test_script_on_standard_input(guest):
-    """What follows a command's line belongs to that command."""
-    done = guest.ssh("sh", data=b"echo one\necho \"two\nthree\"\ncat\nto cat\n")
-    assert done.stdout == b"one\ntwo\nthree\nto cat\n"
+    done = guest.ssh("sh", data=b"echo one\necho \"two\nthree\"\nexit 4\necho never\n")
+    assert (done.stdout, done.returncode) == (b"one\ntwo\nthree\n", 4)
 
 
 def test_long_pipeline(guest):

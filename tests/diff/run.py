@@ -58,7 +58,9 @@ def read_expected(area):
 
 
 def source_cases(area):
-    return re.findall(r"^(?:CASE|CALL)\((\w+)", guestlib.read_file(os.path.join(HERE, area + ".c")), re.M)
+    """Of a C program, or of a script for BusyBox's shell."""
+    return (re.findall(r"^(?:CASE|CALL)\((\w+)", guestlib.read_file(os.path.join(HERE, area + ".c")), re.M) or
+            re.findall(r"^case_(\w+)\(\)", guestlib.read_file(os.path.join(HERE, area + ".sh")), re.M))
 
 
 def read_gaps():
@@ -230,7 +232,8 @@ def main():
     parser.add_argument("--image", default="debug")
     args = parser.parse_args()
     wanted, _, only = args.k.partition("/")
-    areas = [os.path.basename(p)[:-2] for p in sorted(glob.glob(os.path.join(HERE, "*.c")))]
+    areas = sorted(os.path.splitext(os.path.basename(p))[0] for kind in ("c", "sh")
+                   for p in glob.glob(os.path.join(HERE, "*." + kind)))
     areas = [a for a in areas if wanted in a]
     if not areas:
         print("0 passed, 0 failed")

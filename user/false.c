@@ -1,6 +1,0 @@
-/* SPDX-License-Identifier: MIT */
-/* false: fail. */
-int main(void)
-{
-	return 1;
-}

@@ -1,6 +1,0 @@
-/* SPDX-License-Identifier: MIT */
-/* true: succeed. */
-int main(void)
-{
-	return 0;
-}
