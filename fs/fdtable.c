@@ -7,6 +7,7 @@
  * I-FD-1: a bit in used is set exactly where file[] is not NULL.
  * A lookup takes its reference under the lock, so a close elsewhere cannot free the file under it (RC-012). */
 #include "fs/fdtable.h"
+#include "fs/filelock.h"
 #include "kernel/core/panic.h"
 #include "kernel/core/spinlock.h"
 #include "lib/errno.h"
@@ -155,6 +156,13 @@ struct fdtable *fdtable_get(struct fdtable *t)
 	return t;
 }
 
+/* f has left t. The locks of whoever uses t on its inode go with the first descriptor that does. */
+static void leave(struct fdtable *t, struct file *f)
+{
+	filelock_release(f->inode, t);
+	file_put(f);
+}
+
 void fdtable_put(struct fdtable *t)
 {
 	if (!refcount_put(&t->ref))
@@ -163,7 +171,7 @@ void fdtable_put(struct fdtable *t)
 	/* the last reference: nobody else can look */
 	for (unsigned fd = 0; fd < t->a->size; fd++)
 		if (t->a->file[fd])
-			file_put(t->a->file[fd]);
+			leave(t, t->a->file[fd]);
 	kfree(t->a);
 	kfree(t);
 }
@@ -287,7 +295,7 @@ int fdtable_install_at(struct fdtable *t, int fd, struct file *f, bool cloexec, 
 	slot_fill(t, (unsigned)fd, f, cloexec);
 	spin_unlock(&t->lock);
 	if (old)
-		file_put(old);
+		leave(t, old);
 	return fd;
 }
 
@@ -301,7 +309,7 @@ int fdtable_close(struct fdtable *t, int fd)
 	spin_unlock(&t->lock);
 	if (!f)
 		return -EBADF;
-	file_put(f);
+	leave(t, f);
 	return 0;
 }
 
@@ -374,7 +382,7 @@ void fdtable_close_range(struct fdtable *t, unsigned first, unsigned last, bool 
 	struct file *f;
 
 	while ((f = take_used(t, &first, last, cloexec)))
-		file_put(f);
+		leave(t, f);
 }
 
 /* The next number >= *fd marked close-on-exec, taken out of the table; NULL: no more. */
@@ -401,7 +409,7 @@ void fdtable_close_on_exec(struct fdtable *t)
 	struct file *f;
 
 	while ((f = take_cloexec(t, &fd)))
-		file_put(f);
+		leave(t, f);
 }
 
 unsigned fdtable_count(struct fdtable *t)

@@ -3,7 +3,7 @@
  * file_ops; here is what must be the same for all: access modes, positions, what stat tells. */
 #include "fs/file.h"
 #include "fs/epoll.h"
-#include "fs/inode.h"
+#include "fs/filelock.h"
 #include "kernel/core/panic.h"
 #include "lib/errno.h"
 #include "mm/phys/slab.h"
@@ -51,6 +51,7 @@ void file_put(struct file *f)
 	might_sleep();
 	if (f->watchers.next)
 		epoll_forget(f);
+	filelock_release(inode, f);
 	if (f->ops->release)
 		f->ops->release(f);
 	if (f->uses)

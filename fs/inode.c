@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "fs/inode.h"
+#include "fs/filelock.h"
 #include "kernel/core/clock.h"
 #include "kernel/core/panic.h"
 #include "mm/phys/slab.h"
@@ -49,6 +49,7 @@ void inode_put(struct inode *i)
 		return;
 	if (i->ops->release)
 		i->ops->release(i);
+	filelock_destroy(i);
 	if (i->sb->destroy)
 		superblock_put(i->sb);
 	slab_free(inode_cache, i);

@@ -43,6 +43,7 @@ struct kstatfs {
 #define SYMLINK_MAX  40
 
 struct inode;
+struct file_locks;
 
 /* A file system: what its inodes have in common, and where its tree hangs.
  *
@@ -118,6 +119,7 @@ struct inode {
 	uint64_t atime_ns, mtime_ns, ctime_ns; /* [atomic] */
 	int32_t writers; /* [atomic] files that write it; below 0: files of programs that run it */
 	void *priv;	 /* the file system's */
+	struct file_locks *locks; /* [atomic] set once: fs/filelock.c's */
 };
 
 /* One reference, nlink 1 (2 for a directory), times now. NULL: no memory. */

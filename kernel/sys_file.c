@@ -271,7 +271,18 @@ static int64_t file_control(struct file *f, uint64_t fd, uint64_t cmd, uint64_t 
 	case F_GETFL:
 		return atomic_load_relaxed(&f->flags) & VFS_O_KEPT;
 	case F_SETFL:
+		if (arg & (O_DIRECT | FASYNC))
+			return -EINVAL;
 		return set_flags(f, arg);
+	case F_GETLK:
+	case F_SETLK:
+	case F_SETLKW:
+	case F_OFD_GETLK:
+	case F_OFD_SETLK:
+	case F_OFD_SETLKW:
+		return fcntl_lock(f, fd, (unsigned)cmd, arg);
+	case F_GETOWN:
+		return 0;
 	default:
 		return -EINVAL;
 	}

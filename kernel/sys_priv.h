@@ -42,6 +42,7 @@
 	X(fchownat) \
 	X(fcntl) \
 	X(fdatasync) \
+	X(flock) \
 	X(fstat) \
 	X(fstatfs) \
 	X(fsync) \
@@ -183,6 +184,9 @@ int process_own_files(struct process *p) __must_check;
 
 /* May the caller make a file that large (RLIMIT_FSIZE)? 0 or -EFBIG, with SIGXFSZ. */
 int64_t check_new_size(uint64_t size) __must_check;
+
+/* fcntl's F_GETLK and its like. */
+int64_t fcntl_lock(struct file *f, uint64_t fd, unsigned cmd, vaddr_t arg) __must_check;
 
 /* A path of the caller's and the directory it starts from. */
 struct where {

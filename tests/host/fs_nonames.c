@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* For tests of files without names: fs/file.c without fs/vfs.c, and mostly without fs/epoll.c. */
 #include "fs/epoll.h"
-#include "fs/inode.h"
+#include "fs/filelock.h"
 #include "tests/host/test.h"
 
 void dentry_put(struct dentry *d)
@@ -27,4 +27,11 @@ void inode_stat(struct inode *i, struct kstat *st)
 __attribute__((weak)) void epoll_forget(struct file *f)
 {
 	test_fail(__FILE__, __LINE__, "a file is watched: %p", (void *)f);
+}
+
+void filelock_release(struct inode *i, const void *owner)
+{
+	(void)owner;
+	if (i)
+		test_fail(__FILE__, __LINE__, "a file has an inode: %p", (void *)i);
 }

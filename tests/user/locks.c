@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* Advisory locks: fcntl's ranges by process and by open file, flock; who waits, who would wait for ever, what a close
+ * lets go of. Leaves nothing behind. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "tests/user/check.h"
+
+#define FILE_NAME "/tmp/locks-test"
+
+static int lock(int fd, int cmd, int type, off_t start, off_t len)
+{
+	struct flock fl = { .l_type = (short)type, .l_start = start, .l_len = len };
+
+	return fcntl(fd, cmd, &fl);
+}
+
+/* What another process would find in the way of a write lock there: its type, or F_UNLCK. */
+static struct flock seen_by_child(int fd, off_t start, off_t len)
+{
+	struct flock fl = { .l_type = F_WRLCK, .l_start = start, .l_len = len };
+	int p[2], status;
+	pid_t pid;
+
+	CHECK(pipe(p) == 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(fcntl(fd, F_GETLK, &fl) || write(p[1], &fl, sizeof(fl)) != sizeof(fl));
+	CHECK(read(p[0], &fl, sizeof(fl)) == sizeof(fl));
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	CHECK(close(p[0]) == 0 && close(p[1]) == 0);
+	return fl;
+}
+
+static void ranges(int fd)
+{
+	struct flock fl;
+
+	CHECK(lock(fd, F_SETLK, F_WRLCK, 100, 100) == 0);
+	fl = seen_by_child(fd, 0, 0);
+	CHECK(fl.l_type == F_WRLCK && fl.l_start == 100 && fl.l_len == 100 && fl.l_pid == getpid());
+	/* a hole in it, then the hole filled: one lock again */
+	CHECK(lock(fd, F_SETLK, F_UNLCK, 140, 20) == 0);
+	CHECK(seen_by_child(fd, 140, 20).l_type == F_UNLCK);
+	fl = seen_by_child(fd, 160, 1);
+	CHECK(fl.l_start == 160 && fl.l_len == 40);
+	CHECK(lock(fd, F_SETLK, F_WRLCK, 140, 20) == 0);
+	fl = seen_by_child(fd, 150, 1);
+	CHECK(fl.l_start == 100 && fl.l_len == 100);
+	CHECK(lock(fd, F_SETLK, F_RDLCK, 150, -10) == 0);
+	fl = seen_by_child(fd, 140, 1);
+	CHECK(fl.l_type == F_RDLCK && fl.l_start == 140 && fl.l_len == 10);
+	CHECK(lock(fd, F_SETLK, F_RDLCK, 190, 0) == 0);
+	fl = seen_by_child(fd, 1000, 1);
+	CHECK(fl.l_start == 190 && fl.l_len == 0);
+	CHECK(lock(fd, F_GETLK, F_WRLCK, 0, 0) == 0);
+	CHECK_ERRNO(lock(fd, F_GETLK, F_UNLCK, 0, 0), EINVAL);
+	CHECK_ERRNO(lock(fd, F_SETLK, 9, 0, 0), EINVAL);
+	CHECK_ERRNO(lock(fd, F_SETLK, F_RDLCK, -1, 0), EINVAL);
+	CHECK_ERRNO(lock(fd, F_SETLK, F_RDLCK, 5, -6), EINVAL);
+	CHECK_ERRNO(lock(fd, F_SETLK, F_RDLCK, INT64_MAX, 2), EOVERFLOW);
+	CHECK_ERRNO(fcntl(fd, F_SETLK, 8), EFAULT);
+	CHECK_ERRNO(fcntl(fd, F_GETLK, NULL), EFAULT);
+	CHECK(lock(fd, F_SETLK, F_UNLCK, 0, 0) == 0);
+	CHECK(seen_by_child(fd, 0, 0).l_type == F_UNLCK);
+}
+
+/* Closing any descriptor of the file lets go of a process's locks, but not of an open file's. */
+static void closes(int fd)
+{
+	int other = open(FILE_NAME, O_RDONLY);
+
+	CHECK(lock(fd, F_SETLK, F_WRLCK, 0, 0) == 0);
+	CHECK_ERRNO(lock(other, F_SETLK, F_WRLCK, 0, 0), EBADF);
+	CHECK(seen_by_child(fd, 0, 0).l_type == F_WRLCK);
+	CHECK(close(other) == 0);
+	CHECK(seen_by_child(fd, 0, 0).l_type == F_UNLCK);
+	other = open(FILE_NAME, O_RDWR);
+	CHECK(lock(fd, F_OFD_SETLK, F_WRLCK, 0, 10) == 0);
+	CHECK_ERRNO(lock(other, F_OFD_SETLK, F_WRLCK, 9, 1), EAGAIN);
+	CHECK_ERRNO(lock(fd, F_SETLK, F_WRLCK, 0, 0), EAGAIN);
+	CHECK(seen_by_child(fd, 0, 0).l_pid == -1);
+	CHECK(close(other) == 0);
+	other = dup(fd);
+	CHECK(close(other) == 0 && seen_by_child(fd, 0, 0).l_type == F_WRLCK);
+	CHECK(lock(fd, F_OFD_SETLK, F_UNLCK, 0, 0) == 0);
+}
+
+/* The child waits for byte 1, which we hold, and holds byte 0, for which we must not wait. */
+static void deadlock(int fd)
+{
+	int p[2], status;
+	bool told;
+	char c;
+	pid_t pid;
+
+	CHECK(pipe(p) == 0);
+	CHECK(lock(fd, F_SETLK, F_WRLCK, 1, 1) == 0);
+	pid = fork();
+	if (pid == 0) {
+		if (lock(fd, F_SETLK, F_WRLCK, 0, 1) || write(p[1], "x", 1) != 1)
+			_exit(1);
+		_exit(lock(fd, F_SETLKW, F_WRLCK, 1, 1) ? 2 : 0);
+	}
+	CHECK(read(p[0], &c, 1) == 1);
+	CHECK_ERRNO(lock(fd, F_SETLK, F_WRLCK, 0, 1), EAGAIN);
+	usleep(20000);
+	/* whoever comes second is told */
+	told = lock(fd, F_SETLKW, F_WRLCK, 0, 1) != 0;
+	CHECK(!told || errno == EDEADLK);
+	CHECK(lock(fd, F_SETLK, F_UNLCK, 0, 2) == 0);
+	CHECK(waitpid(pid, &status, 0) == pid && status == (told ? 0 : 2 << 8));
+	/* N2: who waits can be killed */
+	CHECK(lock(fd, F_SETLK, F_WRLCK, 0, 0) == 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(lock(fd, F_SETLKW, F_RDLCK, 0, 0));
+	usleep(20000);
+	CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
+	CHECK(lock(fd, F_SETLK, F_UNLCK, 0, 0) == 0);
+	CHECK(close(p[0]) == 0 && close(p[1]) == 0);
+}
+
+static void whole_files(int fd)
+{
+	int other = open(FILE_NAME, O_RDONLY), status;
+	pid_t pid;
+
+	CHECK(flock(fd, LOCK_SH) == 0 && flock(other, LOCK_SH | LOCK_NB) == 0);
+	CHECK_ERRNO(flock(other, LOCK_EX | LOCK_NB), EWOULDBLOCK);
+	/* the failed attempt has let go of the shared one */
+	CHECK(flock(fd, LOCK_EX | LOCK_NB) == 0);
+	CHECK_ERRNO(flock(other, LOCK_SH | LOCK_NB), EWOULDBLOCK);
+	CHECK(lock(fd, F_SETLK, F_WRLCK, 0, 0) == 0 && lock(fd, F_SETLK, F_UNLCK, 0, 0) == 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(flock(other, LOCK_EX));
+	usleep(20000);
+	CHECK(waitpid(pid, &status, WNOHANG) == 0);
+	CHECK(flock(fd, LOCK_UN) == 0);
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	/* the child's copy of the descriptor was of the same open file: it still holds */
+	CHECK_ERRNO(flock(fd, LOCK_SH | LOCK_NB), EWOULDBLOCK);
+	CHECK(close(other) == 0);
+	CHECK(flock(fd, LOCK_SH | LOCK_NB) == 0 && flock(fd, LOCK_UN) == 0);
+	CHECK_ERRNO(flock(fd, 0), EINVAL);
+	CHECK_ERRNO(flock(fd, LOCK_SH | LOCK_EX), EINVAL);
+	CHECK_ERRNO(flock(99, LOCK_SH), EBADF);
+}
+
+/* Many processes count in one file under a lock: nothing is lost. */
+static void counting(int fd)
+{
+	int n = 0, status;
+
+	CHECK(pwrite(fd, &n, sizeof(n), 0) == sizeof(n));
+	for (int k = 0; k < 8; k++) {
+		pid_t pid = fork();
+
+		CHECK(pid >= 0);
+		if (pid > 0)
+			continue;
+		for (int i = 0; i < 200; i++) {
+			if (lock(fd, F_SETLKW, F_WRLCK, 0, 4) || pread(fd, &n, sizeof(n), 0) != 4)
+				_exit(1);
+			n++;
+			if (pwrite(fd, &n, sizeof(n), 0) != 4 || lock(fd, F_SETLK, F_UNLCK, 0, 4))
+				_exit(2);
+		}
+		_exit(0);
+	}
+	for (int k = 0; k < 8; k++)
+		CHECK(wait(&status) > 0 && status == 0);
+	CHECK(pread(fd, &n, sizeof(n), 0) == sizeof(n) && n == 1600);
+}
+
+int main(void)
+{
+	int fd = open(FILE_NAME, O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+	CHECK(fd >= 0);
+	ranges(fd);
+	closes(fd);
+	deadlock(fd);
+	whole_files(fd);
+	counting(fd);
+	CHECK(close(fd) == 0 && unlink(FILE_NAME) == 0);
+	return 0;
+}
