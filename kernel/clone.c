@@ -153,6 +153,8 @@ static int share_resources(struct process *child, struct process *parent, uint64
 	return err;
 }
 
+/* The child is of our group from the first moment: a signal to the group finds it, or found us before, and then is dealt
+ * with first. */
 static int create_child(struct process *parent, const uint64_t a[6], struct process **out,
 			struct thread **thread)
 {
@@ -162,7 +164,8 @@ static int create_child(struct process *parent, const uint64_t a[6], struct proc
 	if (!child)
 		return -ENOMEM;
 	child->exit_signal = (a[0] & CLONE_PARENT) ? parent->exit_signal : (int)(a[0] & CSIGNAL);
-	err = share_resources(child, parent, a[0]);
+	process_join_group_of(child, parent);
+	err = signal_pending_current() ? -ERESTARTNOINTR : share_resources(child, parent, a[0]);
 	*thread = err == 0 ? copy_thread(child, a) : NULL;
 	if (!*thread) {
 		process_release(child);
@@ -170,7 +173,6 @@ static int create_child(struct process *parent, const uint64_t a[6], struct proc
 		return err < 0 ? err : -ENOMEM;
 	}
 	process_add_thread(child, *thread);
-	process_join_group_of(child, parent);
 	*out = child;
 	return 0;
 }
@@ -203,10 +205,6 @@ static int64_t clone_process(struct process *parent, const uint64_t a[6])
 	}
 	child->vfork = v;
 	process_publish(child, parent, a[0] & CLONE_PARENT);
-	/* A signal to our group that came before the child was a member found only us: what ends us now ends it, as if it
-	 * had not been made. */
-	if (thread_killed(current_thread()))
-		signal_send(child, SIG_KILL);
 	pid = start_thread(t, a);
 	process_put(child);
 	if (v)

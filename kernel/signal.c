@@ -276,7 +276,8 @@ static void settle_call(struct trap_frame *f, const struct signal_action *handle
 {
 	if (f->syscall < 0)
 		return;
-	if (!handler || ((int64_t)f->x[0] == -ERESTARTSYS && (handler->flags & SA_RESTART)))
+	if (!handler || (int64_t)f->x[0] == -ERESTARTNOINTR ||
+	    ((int64_t)f->x[0] == -ERESTARTSYS && (handler->flags & SA_RESTART)))
 		make_again(f);
 	else
 		f->x[0] = (uint64_t)-EINTR;

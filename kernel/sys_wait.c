@@ -141,9 +141,9 @@ int64_t sys_waitid(const uint64_t a[6])
 	if (q.type == P_PIDFD)
 		return q.id < 0 ? -EINVAL : -EBADF;
 	found = wait_for_child(&q, &r);
-	if (found < 0)
-		return found;
-	if (a[4] && found && usage_to_user(&r.usage, a[4]) < 0)
+	if (a[4] && found > 0 && usage_to_user(&r.usage, a[4]) < 0)
 		return -EFAULT;
-	return a[2] ? siginfo_to_user(&r, a[2]) : 0;
+	if (a[2] && siginfo_to_user(&r, a[2]) < 0)
+		return -EFAULT;
+	return MIN(found, 0);
 }

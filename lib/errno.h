@@ -92,6 +92,7 @@
 /* Kernel-internal results that never reach a program. */
 #define ERESTARTSYS                                                                                \
 	512 /* a signal came: restart the call or give EINTR, decided at return to user */
+#define ERESTARTNOINTR 513 /* restart the call, whatever the handler says */
 #define ERESTARTNOHAND 514 /* the same, but EINTR whenever a handler runs */
 #define ERESTART_RESTARTBLOCK                                                                      \
 	516	      /* the same; made again as restart_syscall, which knows the deadline */

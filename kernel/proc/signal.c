@@ -528,7 +528,8 @@ static unsigned post_group(struct process *self, struct pgroup *g, const struct 
 	unsigned sent = 0;
 
 	list_for_each (p, &g->members, group_link) {
-		if (p->state != PROC_ALIVE)
+		/* one being born keeps it for its thread */
+		if (p->state == PROC_ZOMBIE)
 			continue;
 		++*seen;
 		if (self && !process_may_signal(self, p, info->signo))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* fork, vfork and exec of plain processes: what is copied, what is shared, what waits tell, storms of them. */
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -206,6 +207,36 @@ static void orphans(void)
 	close(fds[1]);
 }
 
+/* A kill of a group in which one forks all the time leaves none: whoever lives keeps the pipe open. */
+static void group_kill(int rounds)
+{
+	for (int i = 0; i < rounds; i++) {
+		struct timespec t = { 0, i * 173000 % 5000000 };
+		struct pollfd p = { .events = POLLIN };
+		int fds[2];
+		pid_t pid;
+
+		CHECK(pipe(fds) == 0);
+		pid = fork();
+		if (pid == 0) {
+			CHECK(setpgid(0, 0) == 0);
+			close(fds[0]);
+			CHECK(write(fds[1], "x", 1) == 1);
+			for (;;)
+				if (fork() == 0)
+					pause();
+		}
+		close(fds[1]);
+		CHECK(read(fds[0], &(char){ 0 }, 1) == 1);
+		nanosleep(&t, NULL);
+		CHECK(kill(-pid, SIGKILL) == 0);
+		p.fd = fds[0];
+		CHECK(poll(&p, 1, 10000) == 1 && (p.revents & POLLHUP));
+		close(fds[0]);
+		CHECK(waitpid(pid, NULL, 0) == pid);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const char *scale = getenv("SCALE");
@@ -220,6 +251,7 @@ int main(int argc, char **argv)
 	numbers();
 	vforks();
 	orphans();
+	group_kill(20 * n);
 	storm(50 * n);
 	sequence(n > 1 ? 1000 * n : 200);
 	return 0;
