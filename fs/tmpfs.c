@@ -29,7 +29,7 @@ struct tmpfs_file {
 	uint64_t in_place_len;	 /* [lock] */
 	char *target;		 /* [init] symbolic links */
 	struct vm_mapping mapping;
-	struct pipe *fifo;	 /* [INODE] from the first open on; NULL */
+	struct pipe *fifo; /* [INODE] from the first open on; NULL */
 };
 
 /* A name, its inode and its target are about that part of a page. */

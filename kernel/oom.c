@@ -88,6 +88,7 @@ int oom_wait(uint64_t deadline_ns)
 		return -ENOMEM;
 	if (thread_killed(current_thread()))
 		return -EINTR;
+	/* I-OOM-1 */
 	if (atomic_compare_exchange(&busy, &none, 1))
 		kill_largest(current_process());
 	return wait_event_mode(&gone_wq, !atomic_load_acquire(&busy), WAIT_KILLABLE, deadline_ns);
