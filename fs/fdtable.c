@@ -421,3 +421,13 @@ unsigned fdtable_count(struct fdtable *t)
 	spin_unlock(&t->lock);
 	return n;
 }
+
+unsigned fdtable_size(struct fdtable *t)
+{
+	unsigned n;
+
+	spin_lock(&t->lock);
+	n = t->a->size;
+	spin_unlock(&t->lock);
+	return n;
+}

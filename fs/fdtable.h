@@ -33,5 +33,7 @@ int fdtable_set_cloexec(struct fdtable *t, int fd, bool on) __must_check;
 void fdtable_close_range(struct fdtable *t, unsigned first, unsigned last, bool cloexec);
 void fdtable_close_on_exec(struct fdtable *t);
 unsigned fdtable_count(struct fdtable *t);
+/* Every open descriptor is below it. */
+unsigned fdtable_size(struct fdtable *t);
 
 #endif

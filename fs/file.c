@@ -167,8 +167,9 @@ off_t file_seek(struct file *f, off_t offset, int whence)
 
 	if (READ_ONCE(f->flags) & VFS_O_PATH)
 		return -EBADF;
+	/* those files have no position, but Linux says it is 0 */
 	if (!f->ops->seek)
-		return -ESPIPE;
+		return f->ops->stat == file_stat_anonymous ? 0 : -ESPIPE;
 	mutex_lock(&f->pos_lock);
 	at = f->ops->seek(f, offset, whence);
 	mutex_unlock(&f->pos_lock);

@@ -5,8 +5,7 @@
  *
  * A key is the address space and the address, or for shared mappings the page and the offset in it. The page is held by
  * a reference as long as the key is in use, so no other word can get the same key meanwhile; a space outlives its
- * threads. The `private` flag only saves the look at the mapping: memory that is not shared has one key either way, as
- * the wake-up at a thread's exit, which is not private, needs.
+ * threads. Who waits privately is not found by a wake-up that is not private.
  *
  * I-FUTEX-1: a waiter is linked in the bucket of its key, or it is woken and in none; who unlinks it is not finished with
  * it before the bucket's lock is dropped, and the waiter takes that lock once more before it goes. */
@@ -89,6 +88,8 @@ static int key_get(vaddr_t addr, bool shared, struct futex_key *k)
 		return -EFAULT;
 	if (shared)
 		err = vm_shared_page(s, addr, &k->page);
+	/* an address is a multiple of 4: the flag is part of the key, as Linux has it */
+	k->offset |= shared;
 	if (k->page)
 		*k = (struct futex_key){ k->page, addr & (PAGE_SIZE - 1), k->page };
 	return err;

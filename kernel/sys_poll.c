@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* System calls that wait for files: poll, select, epoll. */
+/* System calls that wait for files: poll, select, epoll; and the files made for that: eventfd, timerfd. */
 #include <asm/poll.h>
 #include <linux/eventpoll.h>
 #include <linux/fcntl.h>
+#include <linux/time.h>
+#include <linux/timerfd.h>
 #include "fs/epoll.h"
+#include "fs/event.h"
+#include "fs/fdtable.h"
 #include "kernel/sys_priv.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -263,7 +267,8 @@ int64_t sys_pselect6(const uint64_t a[6])
 
 	if ((int)a[0] < 0)
 		return -EINVAL;
-	s.n = (unsigned)MIN(a[0], fd_limit());
+	/* what is beyond the table cannot be open, and is not looked at */
+	s.n = MIN((unsigned)a[0], fdtable_size(current_process()->files));
 	s.words = DIV_ROUND_UP(s.n, 64u);
 	if (a[5] && user_copy_from(mask, a[5], sizeof(mask)) < 0)
 		return -EFAULT;
@@ -345,4 +350,80 @@ int64_t sys_epoll_pwait2(const uint64_t a[6])
 	if (err == 0)
 		err = wait_with_mask(a[4], a[5]);
 	return err < 0 ? err : wait_epoll(a, deadline);
+}
+
+/* --- eventfd, timerfd ------------------------------------------------------------------------------------------------ */
+
+#define EFD_SEMAPHORE 1
+
+/* Their flags are O_CLOEXEC and O_NONBLOCK. */
+static int64_t install_event(int err, struct file *f, uint64_t flags)
+{
+	return err < 0 ? err : fd_install(f, 0, flags & O_CLOEXEC);
+}
+
+int64_t sys_eventfd2(const uint64_t a[6])
+{
+	struct file *f;
+
+	if (a[1] & ~(uint64_t)(O_CLOEXEC | O_NONBLOCK | EFD_SEMAPHORE))
+		return -EINVAL;
+	return install_event(
+		eventfd_create((uint32_t)a[0], a[1] & EFD_SEMAPHORE, a[1] & O_NONBLOCK, &f), f,
+		a[1]);
+}
+
+int64_t sys_timerfd_create(const uint64_t a[6])
+{
+	struct file *f;
+
+	if ((a[1] & ~(uint64_t)(TFD_CLOEXEC | TFD_NONBLOCK)) ||
+	    (a[0] != CLOCK_REALTIME && a[0] != CLOCK_MONOTONIC && a[0] != CLOCK_BOOTTIME))
+		return -EINVAL;
+	return install_event(timerfd_create(a[0] == CLOCK_REALTIME, a[1] & O_NONBLOCK, &f), f,
+			     a[1]);
+}
+
+/* A struct itimerspec: the interval, then the value. */
+#define INTERVAL_OFF offsetof(struct __kernel_itimerspec, it_interval)
+#define VALUE_OFF    offsetof(struct __kernel_itimerspec, it_value)
+
+static int put_setting(vaddr_t to, const struct timerfd_setting *s)
+{
+	int err = time_to_user(to + INTERVAL_OFF, s->interval_ns);
+
+	return err < 0 ? err : time_to_user(to + VALUE_OFF, s->value_ns);
+}
+
+int64_t sys_timerfd_settime(const uint64_t a[6])
+{
+	struct timerfd_setting new, old;
+	struct file *f;
+	int64_t ret = time_from_user(a[2] + INTERVAL_OFF, &new.interval_ns);
+
+	if (ret == 0)
+		ret = time_from_user(a[2] + VALUE_OFF, &new.value_ns);
+	if (ret < 0)
+		return ret;
+	if (a[1] & ~(uint64_t)(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET))
+		return -EINVAL;
+	f = fd_get(a[0]);
+	if (!f)
+		return -EBADF;
+	ret = timerfd_set(f, &new, a[1] & TFD_TIMER_ABSTIME, a[1] & TFD_TIMER_CANCEL_ON_SET, &old);
+	file_put(f);
+	return ret == 0 && a[3] ? put_setting(a[3], &old) : ret;
+}
+
+int64_t sys_timerfd_gettime(const uint64_t a[6])
+{
+	struct file *f = fd_get(a[0]);
+	struct timerfd_setting s;
+	int64_t ret;
+
+	if (!f)
+		return -EBADF;
+	ret = timerfd_get(f, &s);
+	file_put(f);
+	return ret < 0 ? ret : put_setting(a[1], &s);
 }

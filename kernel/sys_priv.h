@@ -28,6 +28,7 @@
 	X(epoll_ctl) \
 	X(epoll_pwait) \
 	X(epoll_pwait2) \
+	X(eventfd2) \
 	X(execve) \
 	X(execveat) \
 	X(exit) \
@@ -152,6 +153,9 @@
 	X(syncfs) \
 	X(sysinfo) \
 	X(tgkill) \
+	X(timerfd_create) \
+	X(timerfd_gettime) \
+	X(timerfd_settime) \
 	X(times) \
 	X(tkill) \
 	X(truncate) \

@@ -19,6 +19,7 @@ struct timer_queue {
 
 static DEFINE_PER_CPU(struct timer_queue, timer_queue);
 
+static struct wall_watcher *wall_watchers;  /* [atomic] */
 static const struct clock_event_ops *event; /* [init] */
 
 /* Programs see all of this page. */
@@ -73,9 +74,22 @@ uint64_t clock_wall_ns(void)
 	return clock_now_ns() + READ_ONCE(shared.data.wall_offset);
 }
 
+/* Its fields before it is found: pairs with the acquire in clock_set_wall(). */
+void clock_watch_wall(struct wall_watcher *w)
+{
+	if (w->watching)
+		return;
+	w->watching = true;
+	w->next = atomic_load_relaxed(&wall_watchers);
+	while (!atomic_compare_exchange(&wall_watchers, &w->next, w))
+		;
+}
+
 void clock_set_wall(uint64_t ns)
 {
 	WRITE_ONCE(shared.data.wall_offset, ns - clock_now_ns());
+	for (struct wall_watcher *w = atomic_load_acquire(&wall_watchers); w; w = w->next)
+		w->stepped();
 }
 
 uint64_t clock_wall_deadline(uint64_t wall_ns)

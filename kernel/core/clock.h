@@ -11,6 +11,14 @@ uint64_t clock_now_ns(void);
 /* Wall clock, ns since 1970: monotonic plus an offset from the RTC or clock_set_wall(). */
 uint64_t clock_wall_ns(void);
 void clock_set_wall(uint64_t ns);
+/* Told after each step of the wall clock, in the context of who set it: a thread. Never taken away again; a second time
+ * does nothing. */
+struct wall_watcher {
+	void (*stepped)(void);	   /* [init] */
+	struct wall_watcher *next; /* [init] */
+	bool watching;		   /* [the caller's] */
+};
+void clock_watch_wall(struct wall_watcher *w);
 /* The monotonic time at which the wall clock shows wall_ns, as it is set now. */
 uint64_t clock_wall_deadline(uint64_t wall_ns);
 /* Spin for at least ns: before interrupts work and in drivers' resets of under 100 us only. */

@@ -80,7 +80,7 @@ KTEST(futex_pingpong)
 {
 	struct vm_space *s = space_with_page();
 	struct player p[2] = { { s, 0, 1000 * kt_scale(), PRIVATE },
-			       { s, 1, 1000 * kt_scale(), 0 } };
+			       { s, 1, 1000 * kt_scale(), PRIVATE } };
 	struct crew crew = { 0 };
 
 	crew_add(&crew, play, &p[0], ALL_CPUS);
@@ -251,8 +251,8 @@ KTEST(futex_keys)
 	KT_CHECK(futex(in_two + 16, FUTEX_WAKE, 9, 0, 0, 0) == 1);
 	thread_join(ts);
 	space_switch(one);
-	/* not shared: the flag makes no difference */
-	KT_CHECK(futex(AT, FUTEX_WAKE | PRIVATE, 9, 0, 0, 0) == 1);
+	KT_CHECK(futex(AT, FUTEX_WAKE | PRIVATE, 9, 0, 0, 0) == 0);
+	KT_CHECK(futex(AT, FUTEX_WAKE, 9, 0, 0, 0) == 1);
 	thread_join(tp);
 	KT_CHECK(private.result == 0 && shared.result == 0);
 	thread_put(ts);

@@ -92,7 +92,10 @@ static void selects(void)
 	byte_out();
 	FD_SET(r, &in);
 	CHECK(select(w + 1, &in, NULL, NULL, &tv) == 0 && !FD_ISSET(r, &in));
+	/* beyond the table of descriptors nobody looks */
 	FD_SET(999, &in);
+	CHECK(select(1000, &in, NULL, NULL, &tv) == 0);
+	FD_SET(60, &in);
 	CHECK_ERRNO(select(1000, &in, NULL, NULL, &tv), EBADF);
 	CHECK_ERRNO(syscall(SYS_pselect6, -1L, NULL, NULL, NULL, NULL, NULL), EINVAL);
 	CHECK_ERRNO(syscall(SYS_pselect6, 64, 8, NULL, NULL, NULL, NULL), EFAULT);
