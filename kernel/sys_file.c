@@ -208,6 +208,131 @@ int64_t sys_close_range(const uint64_t a[6])
 	return err;
 }
 
+/* --- from file to file ----------------------------------------------------------------------------------------------- */
+
+#define COPY_CHUNK (8 * PAGE_SIZE)
+
+static bool is_regular(const struct file *f)
+{
+	return f->inode && (f->inode->mode & S_IFMT) == S_IFREG;
+}
+
+/* From *from on, through kernel memory; to NULL: to out's own position. Nothing is held while out is waited for. What has
+ * been written counts, also if it is cut short. */
+static int64_t copy_bytes(struct file *in, off_t *from, struct file *out, off_t *to, uint64_t count)
+{
+	char *buf = kmalloc(COPY_CHUNK);
+	int64_t done = 0, n = 0;
+	struct io io;
+
+	if (!buf)
+		return -ENOMEM;
+	while ((uint64_t)done < count && !(done && signal_pending_current())) {
+		off_t at = *from;
+
+		io_init_kernel(&io, buf, MIN(count - (uint64_t)done, COPY_CHUNK));
+		n = file_read_at(in, &io, &at);
+		if (n <= 0)
+			break;
+		io_init_kernel(&io, buf, (size_t)n);
+		io.end = size_limit();
+		n = after_write(to ? file_write_at(out, &io, to) : file_write(out, &io));
+		if (n <= 0)
+			break;
+		*from += n;
+		done += n;
+		cond_resched();
+	}
+	kfree(buf);
+	return done ? done : n;
+}
+
+static bool may_copy(const struct file *in, const struct file *out)
+{
+	return (READ_ONCE(in->flags) & FILE_ACCMODE) != FILE_WRONLY &&
+	       (READ_ONCE(out->flags) & FILE_ACCMODE) != FILE_RDONLY;
+}
+
+/* A position at a user address, or 0: the file's own. */
+static int64_t load_position(struct file *f, vaddr_t at, off_t *pos)
+{
+	if (at)
+		return user_copy_from(pos, at, sizeof(*pos));
+	*pos = file_seek(f, 0, SEEK_CUR);
+	return MIN(*pos, 0);
+}
+
+static int64_t store_position(struct file *f, vaddr_t at, off_t pos)
+{
+	return at ? user_copy_to(at, &pos, sizeof(pos)) : MIN(file_seek(f, pos, SEEK_SET), 0);
+}
+
+static int64_t send_file(struct file *out, struct file *in, vaddr_t pos_at, uint64_t count)
+{
+	int64_t ret, err;
+	off_t pos;
+
+	if (!is_regular(in))
+		return pos_at && !in->ops->seek ? -ESPIPE : -EINVAL;
+	ret = load_position(in, pos_at, &pos);
+	if (ret < 0)
+		return ret;
+	if (pos < 0 || (READ_ONCE(out->flags) & FILE_APPEND))
+		return -EINVAL;
+	ret = copy_bytes(in, &pos, out, NULL, MIN(count, TRANSFER_MAX));
+	err = store_position(in, pos_at, pos);
+	return err < 0 ? err : ret;
+}
+
+int64_t sys_sendfile(const uint64_t a[6])
+{
+	struct file *out = fd_get(a[0]), *in = fd_get(a[1]);
+	int64_t ret = in && out && may_copy(in, out) ? send_file(out, in, a[2], a[3]) : -EBADF;
+
+	if (in)
+		file_put(in);
+	if (out)
+		file_put(out);
+	return ret;
+}
+
+static int64_t copy_range(struct file *in, struct file *out, const uint64_t a[6])
+{
+	uint64_t count = MIN(a[4], TRANSFER_MAX);
+	off_t from, to;
+	int64_t ret, err;
+
+	if (a[5] || !is_regular(in) || !is_regular(out))
+		return -EINVAL;
+	if (READ_ONCE(out->flags) & FILE_APPEND)
+		return -EBADF;
+	ret = load_position(in, a[1], &from);
+	if (ret == 0)
+		ret = load_position(out, a[3], &to);
+	if (ret < 0)
+		return ret;
+	if (from < 0 || to < 0 ||
+	    (in->inode == out->inode && from < to + (off_t)count && to < from + (off_t)count))
+		return -EINVAL;
+	ret = copy_bytes(in, &from, out, &to, count);
+	err = store_position(in, a[1], from);
+	if (err == 0)
+		err = store_position(out, a[3], to);
+	return err < 0 ? err : ret;
+}
+
+int64_t sys_copy_file_range(const uint64_t a[6])
+{
+	struct file *in = fd_get(a[0]), *out = fd_get(a[2]);
+	int64_t ret = in && out && may_copy(in, out) ? copy_range(in, out, a) : -EBADF;
+
+	if (in)
+		file_put(in);
+	if (out)
+		file_put(out);
+	return ret;
+}
+
 /* --- duplicates and flags ------------------------------------------------------------------------------------ */
 
 int64_t fd_install(struct file *f, int min, bool cloexec)

@@ -22,6 +22,7 @@
 	X(clone) \
 	X(close) \
 	X(close_range) \
+	X(copy_file_range) \
 	X(dup) \
 	X(dup3) \
 	X(epoll_create1) \
@@ -129,6 +130,7 @@
 	X(sched_setparam) \
 	X(sched_setscheduler) \
 	X(sched_yield) \
+	X(sendfile) \
 	X(set_robust_list) \
 	X(set_tid_address) \
 	X(setfsgid) \

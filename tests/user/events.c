@@ -131,10 +131,35 @@ static void timers(void)
 	CHECK(close(fd) == 0);
 }
 
+/* The clock is set under a timer that waits for one of its times. */
+static void stepped(void)
+{
+	struct timespec real;
+	struct itimerspec t;
+	uint64_t v;
+
+	fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK);
+	CHECK(clock_gettime(CLOCK_REALTIME, &real) == 0);
+	t = (struct itimerspec){ { 0, 0 }, { real.tv_sec + 1000, 0 } };
+	CHECK(timerfd_settime(fd, TFD_TIMER_ABSTIME, &t, NULL) == 0 && ready() == 0);
+	real.tv_sec += 1001;
+	CHECK(clock_settime(CLOCK_REALTIME, &real) == 0);
+	CHECK(poll(&(struct pollfd){ fd, POLLIN, 0 }, 1, -1) == 1 && take() == 1);
+	t.it_value.tv_sec += 5000;
+	CHECK(timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &t, NULL) == 0);
+	real.tv_sec -= 1001;
+	CHECK(clock_settime(CLOCK_REALTIME, &real) == 0);
+	CHECK(ready() == POLLIN);
+	CHECK_ERRNO(read(fd, &v, 8), ECANCELED);
+	CHECK_ERRNO(read(fd, &v, 8), EAGAIN);
+	CHECK(close(fd) == 0);
+}
+
 int main(void)
 {
 	counters();
 	two_threads();
 	timers();
+	stepped();
 	return 0;
 }
