@@ -3,8 +3,8 @@
  * being exchanged. */
 #include "arch/aarch64/shadow_priv.h"
 
-/* Of an image of at most 8 MiB. */
-#define IMAGE_SHADOW_SIZE BIT(20)
+/* Of an image of at most 16 MiB: one table. */
+#define IMAGE_SHADOW_SIZE BIT(21)
 #define IMAGE_SHADOW	  SHADOW_OF(KERNEL_IMAGE_BASE)
 #define BLOCK		  BIT(21)
 

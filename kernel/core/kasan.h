@@ -6,6 +6,9 @@
 
 #include "lib/types.h"
 
+/* A function whose own accesses are not checked. */
+#define NO_KASAN __attribute__((no_sanitize("address")))
+
 #ifdef SAN_ADDRESS
 /* Linear-map and kernel-stack addresses, any others are ignored; 8-byte aligned starts. Context: any. */
 void kasan_poison(const void *p, size_t n);

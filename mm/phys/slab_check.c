@@ -106,6 +106,12 @@ void slab_check_in(const struct slab_cache *c, void *p, uintptr_t pc)
 	poison_zones(c, p);
 }
 
+/* Of an object that another CPU may be giving back just now: its zone is poisoned at any moment. */
+static NO_KASAN uintptr_t last_user(const void *p)
+{
+	return READ_ONCE(((const struct slab_zone *)((uintptr_t)p - sizeof(struct slab_zone)))->pc);
+}
+
 void slab_assert_held(const void *p)
 {
 	if (page_of_addr(p)->owner == PAGE_KERNEL)
@@ -116,9 +122,8 @@ void slab_assert_held(const void *p)
 
 	if (READ_ONCE(held_bits(s->cache, s)[i / 64]) & BIT(i % 64))
 		return;
-	kasan_unpoison(zone_of(p), sizeof(struct slab_zone));
 	BUG("slab: %p of %s is used after its free, last user %lx", p, s->cache->name,
-	    (unsigned long)zone_of(p)->pc);
+	    (unsigned long)last_user(p));
 }
 
 static void add_bytes(const struct slab_stats *s, void *arg)
