@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: MIT
+"""Job control and full-screen programs as a person has them: a terminal emulator, keys typed, and the screen read.
+Over SSH, and on the serial console, which is run-qemu.sh's own terminal."""
+import itertools
+import os
+import re
+import subprocess
+import time
+
+import pytest
+
+import guest as guestlib
+
+PROMPT = r"[#$] $"
+numbers = itertools.count()
+
+
+class Screen:
+    """tmux with one window in which the command runs."""
+
+    def __init__(self, command, width=80, height=24):
+        self.cleared = 0
+        self.socket = f"tern-{os.getpid()}-{next(numbers)}"
+        self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(width), "-y", str(height), command)
+
+    def tmux(self, *words):
+        done = subprocess.run(["tmux", "-L", self.socket, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True)
+        assert done.returncode == 0, f"tmux {' '.join(words)}: {done.stderr}"
+        return done.stdout
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run(["tmux", "-L", self.socket, "kill-server"], stderr=subprocess.DEVNULL)
+
+    def lines(self):
+        return self.tmux("capture-pane", "-p").rstrip("\n").split("\n")
+
+    def text(self):
+        return "\n".join(line.rstrip() for line in self.lines()).rstrip() + " "
+
+    def expect(self, pattern, seconds=20):
+        """Wait until the screen has it."""
+        deadline = time.monotonic() + seconds
+        while not re.search(pattern, self.text()):
+            assert time.monotonic() < deadline, f"waited for {pattern!r} on\n{self.text()}"
+            time.sleep(0.05)
+
+    def keys(self, *keys):
+        self.tmux("send-keys", *keys)
+
+    def run(self, command, pattern=""):
+        """Type a line; wait for what it shows and for the next prompt."""
+        self.keys("-l", command)
+        self.keys("Enter")
+        self.expect(re.escape(command[-60:]) + r"\n(.*\n)*?" + pattern + r"(.*\n)*?.*" + PROMPT)
+
+    def clear(self):
+        """An empty screen but for a word that says which, so that it is not taken for an earlier one."""
+        self.cleared += 1
+        self.keys("-l", f"clear; echo clear-$(({self.cleared}))")
+        self.keys("Enter")
+        self.expect(rf"\Aclear-{self.cleared}\n.*" + PROMPT)
+
+
+@pytest.fixture(params=["ssh", "console"])
+def screen(request, guest):
+    if request.param == "ssh":
+        command = " ".join(guest.ssh_command("ash", "-i", options=["-tt"]))
+    else:
+        command = f"cd {guestlib.TOP} && exec scripts/run-qemu.sh --no-install --debug"
+    with Screen(command) as s:
+        s.expect(PROMPT, 60)
+        if request.param == "console":
+            s.run("ash -i")
+        s.clear()
+        yield s
+
+
+def test_job_control(screen):
+    screen.keys("sleep 100", "Enter")
+    screen.expect(r"sleep 100 ")
+    time.sleep(0.3)
+    screen.keys("C-z")
+    screen.expect(r"\[1\]\+  Stopped +sleep 100\n.*" + PROMPT)
+    screen.run("bg", r"\[1\] sleep 100\n")
+    screen.run("jobs", r"\[1\]\+  Running +sleep 100\n")
+    screen.keys("fg", "Enter")
+    screen.expect(r"fg\nsleep 100")
+    time.sleep(0.3)
+    screen.keys("C-c")
+    screen.expect(PROMPT)
+    screen.run("echo st=$?", "st=130\n")
+    screen.clear()
+    # the background may not read, and a stopped pipeline goes as a whole
+    screen.run("cat &")
+    screen.run("jobs", r"\[1\]\+  Stopped \(tty input\) +cat\n")
+    screen.run("kill -9 %1")
+    screen.run("wait; jobs; echo none", "none")
+    screen.keys("sleep 100 | cat", "Enter")
+    screen.expect(r"sleep 100 \| cat ")
+    time.sleep(0.3)
+    screen.keys("C-z")
+    screen.expect(r"Stopped +sleep 100 \| cat\n.*" + PROMPT)
+    screen.run("kill -9 %1; wait; ps | grep -c '[s]leep 100'", r"0\n")
+    screen.clear()
+    screen.run("stty tostop; (sleep 0.2; echo late) & sleep 1; jobs", r"Stopped \(tty output\)")
+    screen.run("stty -tostop; kill -9 %1; wait; echo good", "good")
+
+
+def test_quit_and_end_of_file(screen):
+    screen.keys("cat", "Enter")
+    screen.expect(r"cat $")
+    time.sleep(0.3)
+    screen.keys("line", "Enter")
+    screen.expect(r"line\nline ")
+    screen.keys("C-d")
+    screen.expect(PROMPT)
+    screen.run("echo st=$?", "st=0\n")
+    screen.keys("sleep 100", "Enter")
+    screen.expect(r"sleep 100 ")
+    time.sleep(0.3)
+    screen.keys("C-\\")
+    screen.expect(PROMPT)
+    screen.run("echo st=$?", "st=131\n")
+
+
+def test_vi(screen):
+    screen.run("cd /tmp; seq 50 | sed 's/^/line /' >text; echo made", "made\n")
+    screen.keys("vi text", "Enter")
+    screen.expect(r"\Aline 1\nline 2\n(line \d+\n){21}- text 1/50")
+    screen.keys("ihello ", "Escape")
+    # an escape that another key follows at once would be the Alt key
+    time.sleep(0.5)
+    screen.keys("G", "dd")
+    screen.expect(r"line 48\nline 49\n")
+    screen.keys(":wq", "Enter")
+    screen.expect(PROMPT)
+    screen.clear()
+    screen.run("head -n 2 text; tail -n 1 text; wc -l text", "hello line 1\nline 2\nline 49\n49 text\n")
+    screen.run("stty -a | grep -o ' icanon.* echo '",  r"\s*icanon iexten echo")
+
+
+def test_less(screen):
+    screen.run("seq 1 200 >/tmp/numbers; echo made", "made\n")
+    screen.keys("less /tmp/numbers", "Enter")
+    screen.expect(r"\A1\n2\n3\n(\d+\n){20}")
+    screen.keys("Space")
+    screen.expect(r"\A24\n25\n")
+    screen.keys("/150", "Enter")
+    screen.expect(r"\A150\n151\n")
+    screen.keys("C-z")
+    screen.expect(r"Stopped +less /tmp/numbers\n.*" + PROMPT)
+    screen.keys("fg", "Enter")
+    screen.expect(r"fg\nless /tmp/numbers")
+    screen.keys("r")
+    screen.expect(r"\A150\n151\n(\d+\n)*172")
+    screen.keys("q")
+    screen.expect(PROMPT)
+    screen.run("echo back", "back\n")
+
+
+def test_top(screen):
+    screen.keys("top", "Enter")
+    screen.expect(r"\AMem: \d+K used, \d+K free.*\nCPU: .*\nLoad average: .*\n +PID +PPID USER ")
+    screen.expect(r"\n.* top\b")
+    screen.keys("q")
+    screen.expect(PROMPT)
+    screen.run("echo back", "back\n")
+
+
+def test_window_size(guest):
+    with Screen(" ".join(guest.ssh_command("ash", "-i", options=["-tt"]))) as s:
+        s.expect(PROMPT)
+        s.run("stty size", "24 80\n")
+        s.run("trap 'echo changed' WINCH")
+        s.tmux("resize-window", "-x", "100", "-y", "30")
+        time.sleep(0.5)
+        s.keys("Enter")
+        s.expect("changed")
+        s.run("stty size", "30 100\n")
