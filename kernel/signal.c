@@ -21,7 +21,7 @@
 #define SS_AUTODISARM_FLAG (1U << 31)
 #define FPSIMD_SIZE	   sizeof(struct fpsimd_context)
 
-/* PSTATE as EL0 may have it: AArch64, nothing masked. Of the rest it keeps the flags that it can set itself: NZCV, DIT, SSBS. */
+/* I-SIG-4. PSTATE as EL0 may have it: AArch64, nothing masked. Of the rest it keeps the flags that it can set itself: NZCV, DIT, SSBS. */
 #define PSTATE_KEEP ((0xfUL << 28) | BIT(24) | BIT(12))
 #define PSTATE_BAD  (0x1fUL | (0xfUL << 6))
 

@@ -73,7 +73,7 @@ int signal_number(const char *name)
 
 /* --- the end ------------------------------------------------------------------------------------------------------- */
 
-/* The process ends with this wait status: every thread is told. The first to decide wins. */
+/* The process ends with this wait status: every thread is told. The first to decide wins. I-SIG-2 */
 static void group_exit_locked(struct process *p, int status) __requires(p->signals.lock)
 {
 	struct thread *t;
@@ -232,7 +232,7 @@ static void recalc(struct process *p, struct thread *t) __requires(p->signals.lo
 		atomic_fetch_and(&t->notify, ~(uint32_t)NOTIFY_SIGNAL);
 }
 
-/* Others may take what t leaves pending for the process. */
+/* Others may take what t leaves pending for the process. I-SIG-1 */
 static void retarget(struct process *p, const struct thread *t, sigset_t64 set)
 	__requires(p->signals.lock)
 {
@@ -607,7 +607,7 @@ bool signal_force(int sig, int code, uint64_t addr)
 
 /* --- stopping ------------------------------------------------------------------------------------------------------------ */
 
-/* The parent learns that p has stopped, once the last thread has: by that thread, or by one that left. */
+/* The parent learns that p has stopped, once the last thread has: by that thread, or by one that left. I-SIG-3 */
 static void publish_stop(struct process *p) __requires(pidtab_lock)
 {
 	irqflags_t f = spin_lock_irqsave(&p->signals.lock);
