@@ -83,7 +83,7 @@ struct process {
 	bool subreaper;				/* [PIDTAB] orphans below it come to it */
 	bool no_new_privs;			/* [PIDTAB] prctl */
 	bool left_tty; /* [PIDTAB] it, and who it makes, gave up the session's terminal for themselves */
-	bool undumpable;			/* [PIDTAB] prctl */
+	bool undumpable;  /* [PIDTAB] prctl */
 	int death_signal; /* [PIDTAB] what it gets when its parent ends; 0: none */
 	int wait_status;  /* [PIDTAB] the word wait4 gives; before the end: its first thread's */
 	struct poll_source exited;   /* notified when it becomes a ZOMBIE: for kernel parents */
