@@ -52,6 +52,7 @@ def test_command_line_word(words):
             hello(g)
         hello_lines = g.ssh("hello", "500", "0", check=True).stdout.splitlines()
         assert len(hello_lines) == 500
+        g.ssh("/tests/fork_memory", check=True)
 
 
 @pytest.mark.parametrize("options", [(), ("--random",)])

@@ -44,7 +44,7 @@ static int differs(const uint64_t *m, size_t words, uint64_t seed)
 /* Both sides write other patterns at the same time; neither sees the other's. */
 static void private_copies(void)
 {
-	size_t n = 12UL << 20, words = n / 8;
+	size_t n = 3UL << 20, words = n / 8;
 	uint64_t *m = map(n, MAP_PRIVATE);
 	pid_t child, grandchild;
 
