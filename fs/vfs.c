@@ -638,7 +638,7 @@ int vfs_lookup_dir(const struct vfs_context *ctx, struct dentry *at, const char 
 	struct walk w;
 	int err;
 
-	err = walk_path(ctx, at, path, WALK_FOLLOW | WALK_EMPTY, &w);
+	err = walk_path(ctx, at, path, WALK_FOLLOW | (at ? WALK_EMPTY : 0), &w);
 	if (err)
 		return err;
 	if (!is_dir(w.child->inode))

@@ -92,7 +92,7 @@ int vfs_truncate(const struct vfs_context *ctx, struct dentry *at, const char *p
 #define VFS_TIME_OMIT (UINT64_MAX - 1)
 int vfs_set_times(const struct vfs_context *ctx, struct dentry *at, const char *path, unsigned how,
 		  const uint64_t ns[2]) __must_check;
-/* The directory named, for chdir: a reference. */
+/* The directory named, for chdir, or at itself if its path is empty: a reference. */
 int vfs_lookup_dir(const struct vfs_context *ctx, struct dentry *at, const char *path,
 		   struct dentry **out) __must_check;
 /* The absolute name. Length with NUL, or -ERANGE, -ENOENT (unlinked). */

@@ -68,7 +68,7 @@ static int64_t stat_at(uint64_t fd, vaddr_t path, uint64_t flags, struct kstat *
 
 	if (ret < 0)
 		return ret;
-	if (w.file && !*w.path)
+	if (w.file && !*w.path && (w.how & VFS_EMPTY))
 		ret = file_stat(w.file, k);
 	else
 		ret = vfs_stat(fs_context(), w.dir, w.path, w.how, k);
