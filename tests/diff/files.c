@@ -529,6 +529,7 @@ CASE(locks_that_wait)
 
 	R(pipe(p));
 	R(pipe(q));
+	R(fcntl(fd, F_SETLK, lock(F_WRLCK, SEEK_SET, 1, 1)));
 	pid = fork();
 	if (pid == 0) {
 		fcntl(fd, F_SETLK, lock(F_WRLCK, SEEK_SET, 0, 1));
@@ -538,7 +539,6 @@ CASE(locks_that_wait)
 		say("got the second");
 		_exit(0);
 	}
-	R(fcntl(fd, F_SETLK, lock(F_WRLCK, SEEK_SET, 1, 1)));
 	R(read(p[0], &c, 1));
 	until_asleep(pid);
 	R(fcntl(fd, F_SETLK, lock(F_RDLCK, SEEK_SET, 0, 1)));
