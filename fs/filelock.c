@@ -43,17 +43,18 @@ static bool same_owner(const struct file_lock *a, const struct file_lock *b)
 	return a->whole == b->whole && a->owner == b->owner;
 }
 
+/* The one that begins first. */
 static struct held *find_conflict(struct file_locks *locks, const struct file_lock *want)
 	__requires(filelock_lock)
 {
-	struct held *h;
+	struct held *h, *first = NULL;
 
 	list_for_each (h, &locks->held, link)
 		if (h->l.whole == want->whole && h->l.owner != want->owner &&
-		    overlap(&h->l, want) &&
+		    overlap(&h->l, want) && (!first || h->l.start < first->l.start) &&
 		    (h->l.type == LOCK_EXCLUSIVE || want->type == LOCK_EXCLUSIVE))
-			return h;
-	return NULL;
+			first = h;
+	return first;
 }
 
 static const void *waits_for(const void *owner) __requires(filelock_lock)
