@@ -114,7 +114,7 @@ case_ln() {
 }
 case_ls() {
 	tree; ls t; ls -1a t; ls -R t; ls -F t/c; ls -d t; ls -ld t/c/link | awk '{ print $1, $9, $10, $11 }'; ls none; echo $?
-	touch -d '2020-01-01 00:00:00' t/a/one; touch -d '2021-01-01 00:00:00' t/a/b; ls -ln t/a/one | awk '{ print $1, $2, $3, $4, $5, $9 }'; ls -t t/a | tail -n 1; ls -S t/a | head -n 1; ls -r t; ls -p t
+	touch -d '2020-01-01 00:00:00' t/a/one; touch -d '2021-01-01 00:00:00' t/a/b; ls -ln t/a/one | awk '{ print $1, $2, $3, $4, $5, $9 }'; ls -t t/a | tail -n 1; ls -S t/a/b/x t/a/one | head -n 1; ls -r t; ls -p t
 }
 case_lzma() { printf '\375notxz' >f.xz; unxz f.xz; echo $?; xzcat f.xz; echo $?; lzcat f.xz; echo $?; unlzma none.lzma; echo $?; }
 case_lzop() { seq 2000 >f; md5sum <f; lzop f 2>&1 | head -n 1; ls; rm -f f; lzop -d f.lzo; md5sum <f; }
