@@ -105,7 +105,7 @@ case_hostid() { hostid | wc -c; hostname none -x; echo $?; }
 case_ipcalc() { ipcalc -bnm 10.1.2.3/20; ipcalc -p 10.0.0.0 255.255.255.0; ipcalc 1.2.3; echo $?; }
 case_kill() {
 	sleep 30 & kill $!; finish $!; sleep 30 & kill -9 $!; finish $!; sleep 30 & kill -INT $!; kill -0 $!; echo $?; kill -9 $!; finish $!
-	kill -0 99999999; echo $?; /bin/kill -l 9; /bin/kill -l | head -n 3; cp /bin/busybox cat; ./cat /dev/zero >/dev/null & killall cat; finish $!; killall none; echo $?
+	kill -0 99999999; echo $?; /bin/kill -l 9; /bin/kill -l | head -n 3; cp /bin/busybox cat; ./cat /dev/zero >/dev/null & sleep 1; killall cat; finish $!; killall none; echo $?
 }
 case_less() { seq 3 >f; less f; more f; less none; echo $?; }
 case_ln() {
@@ -130,7 +130,7 @@ case_nl() { lines a '' b | nl; lines a '' b | nl -b a -w 3 -s :; }
 case_nohup() { setsid sh -c 'echo in a session'; nice 2>/dev/null | wc -l; time -p true 2>/dev/null; echo $?; timeout 1 sleep 5; echo $?; timeout 5 true; echo $?; timeout -s KILL 1 sleep 5; echo $?; }
 case_paste() { seq 4 >f; lines a b >g; paste f g; paste -s -d, f; paste - - <f; }
 case_patch() { lines a b c >f; lines a x c d >g; diff -u f g >p; patch f <p; cmp f g; echo $?; patch -R f <p; cat f; lines zzz >f; patch f <p; echo $?; }
-case_pidof() { cp /bin/busybox cat; ./cat /dev/zero >/dev/null & test "$(pidof cat)" = $!; echo $?; kill $!; wait $!; pidof none; echo $?; }
+case_pidof() { cp /bin/busybox cat; ./cat /dev/zero >/dev/null & sleep 1; test "$(pidof cat)" = $!; echo $?; kill $!; wait $!; pidof none; echo $?; }
 case_ps() {
 	sleep 33 & p=$!; sleep 1; ps -o pid,comm,args | awk -v p=$p '$1 == p { $1 = ""; print }'; ps -o pid,user,stat | awk -v p=$p '$1 == p { print $2, $3 }'
 	ps -o pid,ppid | awk -v p=$p -v q=$$ '$1 == p { print $2 == q }'; ps | head -n 1; kill $p; finish $p; ps -o pid | awk -v p=$p '$1 == p'
