@@ -352,8 +352,9 @@ struct pipe *pipe_of(struct file *f)
 	return f->priv;
 }
 
-/* An end of its own reference, counted: what release takes back. NULL: no memory. */
-static struct file *pipe_end(struct pipe *p, uint32_t flags)
+/* An end of its own reference, counted: what release takes back. Says whether the other side was missing as it came,
+ * and how often that had been opened. NULL: no memory. */
+static struct file *pipe_end(struct pipe *p, uint32_t flags, bool *alone, uint32_t *seen)
 {
 	static const struct file_ops *const ops[] = { &pipe_read_ops, &pipe_write_ops,
 						      &pipe_both_ops };
@@ -368,45 +369,44 @@ static struct file *pipe_end(struct pipe *p, uint32_t flags)
 	WRITE_ONCE(p->writers, p->writers + (access != FILE_RDONLY));
 	p->read_opens += access != FILE_WRONLY;
 	p->write_opens += access != FILE_RDONLY;
+	*alone = access == FILE_RDONLY ? !p->writers : !p->readers;
+	*seen = access == FILE_RDONLY ? p->write_opens : p->read_opens;
 	mutex_unlock(&p->lock);
 	return f;
 }
 
-/* Wait for the other side, unless it is there or was since we came. */
-static int pipe_wait_peer(struct pipe *p, uint32_t access, bool wait)
+/* Wait until the other side is opened once more than it had been by then. */
+static int pipe_wait_peer(struct pipe *p, const uint32_t *opens, uint32_t seen)
 {
-	uint32_t reads, writes;
 	int err = 0;
 
 	mutex_lock(&p->lock);
-	reads = p->read_opens;
-	writes = p->write_opens;
-	if (access == FILE_RDONLY && p->writers == 0 && wait)
-		err = wait_event_mutex(&p->source.wq, &p->lock, p->write_opens != writes,
-				       WAIT_INTERRUPTIBLE, DEADLINE_NEVER);
-	else if (access == FILE_WRONLY && p->readers == 0 && wait)
-		err = wait_event_mutex(&p->source.wq, &p->lock, p->read_opens != reads,
-				       WAIT_INTERRUPTIBLE, DEADLINE_NEVER);
+	if (*opens == seen)
+		err = wait_event_mutex(&p->source.wq, &p->lock, *opens != seen, WAIT_INTERRUPTIBLE,
+				       DEADLINE_NEVER);
 	mutex_unlock(&p->lock);
 	return err;
 }
 
+/* An end waits for the other side unless that is there when it comes: who was may be gone again by the next look. */
 int pipe_open(struct pipe *p, uint32_t flags, struct file **out)
 {
-	uint32_t access = flags & FILE_ACCMODE;
-	bool wait = !(flags & FILE_NONBLOCK);
+	uint32_t access = flags & FILE_ACCMODE, seen;
+	bool alone;
 	struct file *f;
-	int err;
+	int err = 0;
 
 	if (access == 3)
 		return -EINVAL;
-	if (access == FILE_WRONLY && !wait && READ_ONCE(p->readers) == 0)
+	if (access == FILE_WRONLY && (flags & FILE_NONBLOCK) && READ_ONCE(p->readers) == 0)
 		return -ENXIO;
-	f = pipe_end(p, flags);
+	f = pipe_end(p, flags, &alone, &seen);
 	if (!f)
 		return -ENOMEM;
 	poll_notify(&p->source, POLL_OUT);
-	err = pipe_wait_peer(p, access, wait);
+	if (alone && !(flags & FILE_NONBLOCK))
+		err = pipe_wait_peer(p, access == FILE_RDONLY ? &p->write_opens : &p->read_opens,
+				     seen);
 	if (err)
 		file_put(f);
 	else
@@ -418,12 +418,14 @@ int pipe_create(struct file **read_end, struct file **write_end, uint32_t flags)
 {
 	struct pipe *p = pipe_alloc();
 	struct file *r, *w = NULL;
+	uint32_t seen;
+	bool alone;
 
 	if (!p)
 		return -ENOMEM;
-	r = pipe_end(p, FILE_RDONLY | (flags & FILE_NONBLOCK));
+	r = pipe_end(p, FILE_RDONLY | (flags & FILE_NONBLOCK), &alone, &seen);
 	if (r)
-		w = pipe_end(p, FILE_WRONLY | (flags & FILE_NONBLOCK));
+		w = pipe_end(p, FILE_WRONLY | (flags & FILE_NONBLOCK), &alone, &seen);
 	pipe_put(p);
 	if (w) {
 		*read_end = r;
