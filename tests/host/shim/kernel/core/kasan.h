@@ -3,6 +3,8 @@
 #ifndef TERN_KERNEL_CORE_KASAN_H
 #define TERN_KERNEL_CORE_KASAN_H
 
+#define NO_KASAN __attribute__((no_sanitize("address")))
+
 #include "arch/aarch64/arch.h"
 #include <sanitizer/asan_interface.h>
 
