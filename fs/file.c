@@ -131,7 +131,7 @@ ssize_t file_write_at(struct file *f, struct io *io, off_t *pos)
 		return -EBADF;
 	if (!f->ops->seek)
 		return -ESPIPE;
-	if (!f->ops->write || *pos < 0)
+	if (!f->ops->write || *pos < 0 || io->left > (uint64_t)(INT64_MAX - *pos))
 		return -EINVAL;
 	return f->ops->write(f, io, pos);
 }
@@ -190,9 +190,7 @@ off_t file_seek_size(struct file *f, off_t offset, int whence, uint64_t size)
 		offset = (off_t)size;
 	else if (whence != 0 && whence != 3)
 		return -EINVAL;
-	if (__builtin_add_overflow(base, offset, &base))
-		return -EOVERFLOW;
-	if (base < 0)
+	if (__builtin_add_overflow(base, offset, &base) || base < 0)
 		return -EINVAL;
 	f->pos = base;
 	return base;

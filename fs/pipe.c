@@ -352,6 +352,16 @@ struct pipe *pipe_of(struct file *f)
 	return f->priv;
 }
 
+int pipe_size(struct file *f, uint64_t want)
+{
+	struct pipe *p = pipe_of(f);
+
+	if (!p)
+		return -EBADF;
+	pipe_put(p);
+	return want > PIPE_SIZE ? -EPERM : PIPE_SIZE;
+}
+
 /* An end of its own reference, counted: what release takes back. Says whether the other side was missing as it came,
  * and how often that had been opened. NULL: no memory. */
 static struct file *pipe_end(struct pipe *p, uint32_t flags, bool *alone, uint32_t *seen)

@@ -11,6 +11,9 @@
 /* 0 and both ends, or -ENOMEM. flags: FILE_NONBLOCK for both. */
 int pipe_create(struct file **read_end, struct file **write_end, uint32_t flags) __must_check;
 
+/* What a pipe holds: always PIPE_SIZE. -EBADF: not a pipe; -EPERM: more was asked for. */
+int pipe_size(struct file *f, uint64_t want) __must_check;
+
 /* The pipe behind either end with a reference, or NULL: not a pipe. And for those with a name: a new one without ends and
  * with one reference. */
 struct pipe;

@@ -196,7 +196,7 @@ static int create_child(const struct vfs_context *ctx, struct walk *w, uint32_t 
 {
 	struct inode *dir = w->parent->inode, *i;
 	struct dentry *d;
-	int err = may_change_dir(ctx, dir);
+	int err = dir->ops->create ? may_change_dir(ctx, dir) : -ENOENT; /* as Linux's /proc */
 
 	if (err)
 		return err;

@@ -71,7 +71,7 @@ static int64_t transfer_buffer(const uint64_t a[6], bool write, off_t *pos)
 
 	if (!f)
 		return -EBADF;
-	if (!user_range_ok(a[1], n)) {
+	if (!user_range_ok(a[1], a[2])) {
 		file_put(f);
 		return -EFAULT;
 	}
@@ -408,6 +408,9 @@ static int64_t file_control(struct file *f, uint64_t fd, uint64_t cmd, uint64_t 
 		return fcntl_lock(f, fd, (unsigned)cmd, arg);
 	case F_GETOWN:
 		return 0;
+	case F_GETPIPE_SZ:
+	case F_SETPIPE_SZ:
+		return pipe_size(f, cmd == F_SETPIPE_SZ ? arg : 0);
 	default:
 		return -EINVAL;
 	}
@@ -452,7 +455,9 @@ int64_t sys_ioctl(const uint64_t a[6])
 			ret = set_flags(f, (f->flags & FILE_APPEND) | (on ? FILE_NONBLOCK : 0));
 		break;
 	default:
-		if (f->ops->ioctl)
+		if (f->flags & O_PATH)
+			ret = -EBADF;
+		else if (f->ops->ioctl)
 			ret = f->ops->ioctl(f, (unsigned)a[1], a[2]);
 	}
 	file_put(f);

@@ -210,7 +210,7 @@ TEST(vfs_seek_holes_and_truncate)
 	CHECK_EQ(tmpfs_pages(), 1);
 	CHECK_EQ(file_seek(f, -3, 2), 5000000000);
 	CHECK_EQ(file_seek(f, -9, 0), -EINVAL);
-	CHECK_EQ(file_seek(f, INT64_MAX, 2), -EOVERFLOW);
+	CHECK_EQ(file_seek(f, INT64_MAX, 2), -EINVAL);
 	CHECK_EQ(file_seek(f, 0, 7), -EINVAL);
 	at = 4999999998;
 	io_init_kernel(&io, buf, 100);
@@ -880,11 +880,11 @@ TEST(vfs_archive_hostile)
 	archive_len = 0;
 	add("../../../../escape", S_IFREG | 0644, 1, 1, "x", 1);
 	add("proc/file", S_IFREG | 0644, 1, 1, "x", 1);
-	CHECK_EQ(initramfs_unpack(archive, archive_len, true), -EPERM);
+	CHECK_EQ(initramfs_unpack(archive, archive_len, true), -ENOENT);
 	CHECK_STR(contents("/escape"), "x");
 	archive_len = 0;
 	add("proc/null", S_IFREG | 0644, 1, 1, "x", 1);
-	CHECK_EQ(initramfs_unpack(archive, archive_len, true), -EPERM);
+	CHECK_EQ(initramfs_unpack(archive, archive_len, true), -ENOENT);
 	CHECK_EQ(initramfs_unpack("garbage", 7, false), -EINVAL);
 	remove_tree("/");
 	end_clean();
@@ -1191,6 +1191,212 @@ TEST(vfs_mount_no_memory)
 	end_clean();
 }
 
+/* Random names made, linked, renamed, exchanged and removed against a tree of plain arrays: the same answers, the same
+ * tree afterwards. */
+enum { NODES = 12, NAMES = 5 };
+static struct model_dir {
+	int child[NAMES]; /* node, -1: none */
+	bool used, dir;
+	int links, parent;
+} model[NODES];
+
+static int model_find(int dir, const int *name, int n)
+{
+	for (int k = 0; k < n; k++) {
+		if (!model[dir].dir)
+			return -ENOTDIR;
+		dir = model[dir].child[name[k]];
+		if (dir < 0)
+			return -ENOENT;
+	}
+	return dir;
+}
+
+static bool model_below(int d, int ancestor)
+{
+	for (; d != ancestor; d = model[d].parent)
+		if (d == 0)
+			return false;
+	return true;
+}
+
+static bool model_empty(int d)
+{
+	for (int k = 0; k < NAMES; k++)
+		if (model[d].child[k] >= 0)
+			return false;
+	return true;
+}
+
+static void model_drop(int node)
+{
+	if (--model[node].links == 0)
+		model[node].used = false;
+}
+
+static int model_make(int parent, int name, bool dir)
+{
+	for (int k = 1; k < NODES; k++) {
+		if (model[k].used)
+			continue;
+		model[k] = (struct model_dir){
+			.used = true, .dir = dir, .links = 1, .parent = parent
+		};
+		for (int i = 0; i < NAMES; i++)
+			model[k].child[i] = -1;
+		model[parent].child[name] = k;
+		return 0;
+	}
+	return 1;
+}
+
+/* What Linux answers, in its order. */
+static int model_rename(int from, int a, int to, int b, unsigned flags)
+{
+	int d = model[from].child[a], t = model[to].child[b];
+	bool exchange = flags == VFS_RENAME_EXCHANGE;
+
+	if (d < 0)
+		return -ENOENT;
+	if (t >= 0 && flags == VFS_RENAME_NOREPLACE)
+		return -EEXIST;
+	if (t < 0 && exchange)
+		return -ENOENT;
+	if (model[d].dir && model_below(to, d))
+		return -EINVAL;
+	if (t >= 0 && model[t].dir && model_below(from, t))
+		return exchange ? -EINVAL : -ENOTEMPTY;
+	if (d == t)
+		return 0;
+	if (t >= 0 && !exchange) {
+		if (model[t].dir && !model[d].dir)
+			return -EISDIR;
+		if (!model[t].dir && model[d].dir)
+			return -ENOTDIR;
+		if (model[t].dir && !model_empty(t))
+			return -ENOTEMPTY;
+		model_drop(t);
+	}
+	model[to].child[b] = d;
+	model[d].parent = to;
+	if (from != to || a != b)
+		model[from].child[a] = exchange ? t : -1;
+	if (exchange)
+		model[t].parent = from;
+	return 0;
+}
+
+static void model_path(char *out, const int *name, int n)
+{
+	strcpy(out, "/mod");
+	for (int k = 0; k < n; k++)
+		sprintf(out + strlen(out), "/%c", 'a' + name[k]);
+}
+
+static void model_check(int node, char *path)
+{
+	size_t len = strlen(path);
+	struct kstat st;
+
+	for (int k = 0; k < NAMES; k++) {
+		int child = model[node].child[k], dirs = 0;
+
+		sprintf(path + len, "/%c", 'a' + k);
+		CHECK_EQ(vfs_stat(&root, NULL, path, 0, &st), child < 0 ? -ENOENT : 0);
+		if (child >= 0) {
+			for (int i = 0; i < NAMES; i++)
+				dirs += model[child].child[i] >= 0 &&
+					model[model[child].child[i]].dir;
+			CHECK_EQ((st.mode & S_IFMT) == S_IFDIR, model[child].dir);
+			CHECK_EQ(st.nlink, model[child].dir ? 2 + dirs : model[child].links);
+			if (model[child].dir)
+				model_check(child, path);
+		}
+		path[len] = '\0';
+	}
+}
+
+TEST(vfs_random_names_against_model)
+{
+	char p[40], q[40], path[80];
+	struct file *f;
+
+	begin();
+	memset(model, 0, sizeof(model));
+	model[0] = (struct model_dir){
+		.used = true, .dir = true, .links = 1, .child = { -1, -1, -1, -1, -1 }
+	};
+	CHECK_EQ(vfs_mkdir(&root, NULL, "/mod", 0755), 0);
+	for (int i = 0; i < 8000 * test_scale; i++) {
+		int a[3], b[3], na = 1 + (int)test_below(3), nb = 1 + (int)test_below(3), want,
+				node;
+		unsigned flags = (unsigned)test_below(3);
+		int from, to;
+
+		for (int k = 0; k < 3; k++) {
+			a[k] = (int)test_below(NAMES);
+			b[k] = (int)test_below(NAMES);
+		}
+		model_path(p, a, na);
+		model_path(q, b, nb);
+		from = model_find(0, a, na - 1);
+		to = model_find(0, b, nb - 1);
+		if (from < 0 || to < 0 || !model[from].dir || !model[to].dir)
+			continue;
+		node = model[from].child[a[na - 1]];
+		switch (test_below(5)) {
+		case 0:
+			want = node >= 0 ? -EEXIST : model_make(from, a[na - 1], true);
+			if (want <= 0)
+				CHECK_EQ(vfs_mkdir(&root, NULL, p, 0755), want);
+			break;
+		case 1:
+			want = node >= 0 ? -EEXIST : model_make(from, a[na - 1], false);
+			if (want > 0)
+				break;
+			CHECK_EQ(vfs_open(&root, NULL, p, VFS_O_CREAT | VFS_O_EXCL, 0644, &f),
+				 want);
+			if (!want)
+				file_put(f);
+			break;
+		case 2:
+			want = node < 0			   ? -ENOENT
+			       : model[node].dir && flags  ? 0
+			       : !model[node].dir && flags ? -ENOTDIR
+			       : model[node].dir	   ? -EISDIR
+							   : 0;
+			if (!want && model[node].dir && !model_empty(node))
+				want = -ENOTEMPTY;
+			if (!want) {
+				model[from].child[a[na - 1]] = -1;
+				model_drop(node);
+			}
+			CHECK_EQ(vfs_unlink(&root, NULL, p, flags), want);
+			break;
+		case 3:
+			want = node < 0				 ? -ENOENT
+			       : model[to].child[b[nb - 1]] >= 0 ? -EEXIST
+			       : model[node].dir		 ? -EPERM
+								 : 0;
+			if (!want) {
+				model[to].child[b[nb - 1]] = node;
+				model[node].links++;
+			}
+			CHECK_EQ(vfs_link(&root, NULL, p, 0, NULL, q), want);
+			break;
+		default:
+			want = model_rename(from, a[na - 1], to, b[nb - 1], flags);
+			CHECK_EQ(vfs_rename(&root, NULL, p, NULL, q, flags), want);
+		}
+		if (i % 50 == 0)
+			model_check(0, strcpy(path, "/mod"));
+	}
+	model_check(0, strcpy(path, "/mod"));
+	remove_tree("/mod");
+	CHECK_EQ(vfs_unlink(&root, NULL, "/mod", true), 0);
+	end_clean();
+}
+
 static int open_seven(const struct device_node *d, uint32_t flags, struct file **out)
 {
 	CHECK_EQ((uintptr_t)d->priv, 7);
@@ -1295,7 +1501,7 @@ TEST(proc_texts)
 	f = open_as(&root, "/proc/tern/count", FILE_RDWR | VFS_O_TRUNC, 0);
 	CHECK_EQ(file_write_kernel(f, "x", 1), -EIO);
 	file_put(f);
-	OPEN_FAILS("/proc/new", VFS_O_CREAT | FILE_RDWR, -EPERM);
+	OPEN_FAILS("/proc/new", VFS_O_CREAT | FILE_RDWR, -ENOENT);
 	OPEN_FAILS("/proc/42", FILE_RDONLY, -ENOENT);
 }
 

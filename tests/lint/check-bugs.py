@@ -11,7 +11,7 @@ from lintlib import bad, files, finish, text_of
 TABLE = "docs/bug-classes.md"
 DEMANDED = """A1-13 H1-7 L1-7 L9 RC-001-005 RC-009-011 RC-013-014 MS-001-003 MS-005 PERF-001-005 REL-003 REL-005 REL-008
 ARCH-001-003 X-01-02 X-05-12 X-15-24 X-26-27 X-30-33 N12 RC-012 RC-021 MS-007 RC-015 RC-016 RC-017 RC-018 RC-019 X-03 X-04
-MS-004 MS-006 L8 N2 REL-007 PERF-006 REL-001-002 RC-006-008""".split()
+MS-004 MS-006 L8 N2 REL-007 PERF-006 REL-001-002 RC-006-008 REL-006 X-28""".split()
 HANDLE = re.compile(r"^[\s>*`_-]*(I-[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)*-[0-9]+)[`*_]*\s*[:.]", re.M)
 
 
