@@ -129,6 +129,7 @@ static void apply(struct request *r) __requires(filelock_lock)
 	make_way(r, &l);
 	if (l.type == LOCK_NONE)
 		return;
+	ASSERT(h != NULL);
 	r->spare[0] = NULL;
 	h->l = l;
 	list_push_back(&h->link, &r->locks->held);

@@ -84,6 +84,7 @@ static struct thread *copy_thread(struct process *p, const uint64_t a[6])
 	if (flags & CLONE_CHILD_CLEARTID)
 		t->clear_tid = a[4];
 	ignored = thread_set_nice(t, self->nice);
+	(void)ignored;
 	ignored = thread_set_affinity(t, self->affinity);
 	(void)ignored;
 	return t;

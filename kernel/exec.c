@@ -429,7 +429,7 @@ static int read_elf(struct file *f, const uint8_t *hdr, struct elf_image *elf)
 	if (!phdrs)
 		return -ENOMEM;
 	if (read_some(f, phdrs, (size_t)phnum * ELF_PHDR_SIZE, (off_t)phoff) !=
-	    (ssize_t)(phnum * ELF_PHDR_SIZE))
+	    (ssize_t)phnum * (ssize_t)ELF_PHDR_SIZE)
 		err = -ENOEXEC;
 	if (err == 0)
 		err = elf_parse(hdr, phdrs, (size_t)phnum * ELF_PHDR_SIZE, st.size,

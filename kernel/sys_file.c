@@ -299,7 +299,7 @@ int64_t sys_sendfile(const uint64_t a[6])
 static int64_t copy_range(struct file *in, struct file *out, const uint64_t a[6])
 {
 	uint64_t count = MIN(a[4], TRANSFER_MAX);
-	off_t from, to;
+	off_t from = 0, to = 0;
 	int64_t ret, err;
 
 	if (a[5] || !is_regular(in) || !is_regular(out))

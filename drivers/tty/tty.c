@@ -99,7 +99,10 @@ void tty_signal(struct tty *t, int sig)
 
 static void on_signal(void *arg, int sig)
 {
-	tty_signal(arg, sig);
+	struct tty *t = arg;
+
+	assert_mutex_held(&t->lock);
+	tty_signal(t, sig);
 }
 
 static void on_flush_output(void *arg)
@@ -217,7 +220,7 @@ static void publish(struct poll_source *src, uint32_t *events, uint32_t now, uin
 }
 
 /* IXOFF: a device's far end is stopped while much is typed ahead. */
-static void pace_typist(struct tty *t)
+static void pace_typist(struct tty *t) __requires(t->lock)
 {
 	uint32_t typed = t->ld.tail - t->ld.head;
 	bool stop = (t->ld.t.iflag & IXOFF) && typed > LDISC_INPUT / (t->paced ? 8 : 2);

@@ -3,10 +3,7 @@
  * page 1 is this, as a shared object. */
 #include <linux/time.h>
 #include <asm/unistd.h>
-#include "kernel/core/clock_data.h"
-
-/* vdso.lds: the page before the code. */
-extern const struct clock_data clock_page __attribute__((visibility("hidden")));
+#include "kernel/vdso/page.h"
 
 struct timespec64 {
 	int64_t sec, nsec;

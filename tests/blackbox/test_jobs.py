@@ -62,7 +62,7 @@ class Screen:
         self.cleared += 1
         self.keys("-l", f"clear; echo clear-$(({self.cleared}))")
         self.keys("Enter")
-        self.expect(rf"\Aclear-{self.cleared}\n(.*\n)*.*" + PROMPT)
+        self.expect(rf"\Aclear-{self.cleared}\n.*" + PROMPT)
 
 
 @pytest.fixture(params=["ssh", "console"])

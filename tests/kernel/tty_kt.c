@@ -218,6 +218,7 @@ static size_t device_n;
 
 static void take_by_device(struct tty *t)
 {
+	assert_mutex_held(&t->lock);
 	device_n += tty_take_output(t, (uint8_t *)device + device_n, sizeof(device) - device_n);
 }
 
