@@ -231,7 +231,8 @@ static int64_t select_answer(struct select *s)
 		if (p->revents & POLL_NVAL)
 			return -EBADF;
 		for (int k = 0; k < SETS; k++) {
-			if (!(p->events & set_asks[k]) || !((uint32_t)p->revents & set_answers[k]))
+			if (!s->set[k] || !(p->events & set_asks[k]) ||
+			    !((uint32_t)p->revents & set_answers[k]))
 				continue;
 			s->set[k][p->fd / 64] |= BIT(p->fd % 64);
 			bits++;

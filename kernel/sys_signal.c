@@ -103,7 +103,7 @@ static int64_t get_set(vaddr_t from, uint64_t size, sigset_t64 *set)
 
 int64_t sys_rt_sigprocmask(const uint64_t a[6])
 {
-	sigset_t64 old = current_thread()->sig_blocked, set, now = old;
+	sigset_t64 old = current_thread()->sig_blocked, set, now;
 
 	if (a[3] != sizeof(set))
 		return -EINVAL;

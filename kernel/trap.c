@@ -40,7 +40,7 @@ static void user_abort(struct trap_frame *f, uint64_t esr, uint64_t addr,
 		       enum vm_fault_access access)
 {
 	enum abort_kind kind = esr_abort_kind(esr);
-	int err;
+	int err, ignored;
 
 	if (kind == ABORT_ALIGNMENT || kind == ABORT_OTHER) {
 		note_fault(esr, addr);
@@ -56,7 +56,8 @@ static void user_abort(struct trap_frame *f, uint64_t esr, uint64_t addr,
 		return;
 	case -ENOMEM:
 		/* then the program tries again, or ends */
-		err = oom_wait(DEADLINE_NEVER);
+		ignored = oom_wait(DEADLINE_NEVER);
+		(void)ignored;
 		return;
 	case -EIO:
 		note_fault(esr, addr);

@@ -544,7 +544,7 @@ static unsigned post_group(struct process *self, struct pgroup *g, const struct 
 void signal_send_group(struct pgroup *g, int sig)
 {
 	struct signal_info info = from_kernel(sig);
-	unsigned seen;
+	unsigned seen = 0;
 
 	spin_lock(&pidtab_lock);
 	post_group(NULL, g, &info, &seen);
@@ -573,7 +573,7 @@ void signal_send_session(struct session *s, int sig)
 {
 	struct signal_info info = from_kernel(sig);
 	struct pgroup *g;
-	unsigned seen;
+	unsigned seen = 0;
 
 	spin_lock(&pidtab_lock);
 	list_for_each (g, &s->groups, session_link)

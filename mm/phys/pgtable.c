@@ -126,11 +126,9 @@ static void walk_table(pte_t *table, unsigned level, vaddr_t va, vaddr_t end,
 		pte_t *e = &table[entry_index(va, level)];
 		vaddr_t next = entry_end(va, end, level);
 
-		if (!arch_pte_is_table(pte_get(e), level))
-			va = next;
-		else if (level + 1 < LEAF_LEVEL)
+		if (arch_pte_is_table(pte_get(e), level) && level + 1 < LEAF_LEVEL)
 			walk_table(table_of(pte_get(e)), level + 1, va, next, fn, arg);
-		else
+		else if (arch_pte_is_table(pte_get(e), level))
 			walk_leaves(table_of(pte_get(e)), va, next, fn, arg);
 		va = next;
 	}

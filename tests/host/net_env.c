@@ -69,6 +69,13 @@ void *slab_alloc(struct slab_cache *c)
 	return fails() ? NULL : count(aligned_alloc(c->align, c->size));
 }
 
+void *slab_zalloc(struct slab_cache *c)
+{
+	void *p = slab_alloc(c);
+
+	return p ? memset(p, 0, c->size) : NULL;
+}
+
 /* The sanitizer knows. */
 void slab_assert_held(const void *p)
 {

@@ -17,15 +17,6 @@
 uint64_t env_notifies;
 uint32_t env_events;
 
-void *slab_zalloc(struct slab_cache *c)
-{
-	void *p = slab_alloc(c);
-
-	if (p)
-		memset(p, 0, 64);
-	return p;
-}
-
 unsigned waitq_wake(struct waitq *wq, unsigned n)
 {
 	return 0;

@@ -32,7 +32,7 @@ result thread_safety "$(python3 tests/lint/clang-flags.py | while IFS=$'\t' read
 		"$clang" "$flags" "$file"
 done | xargs -r -P "$(nproc)" -d '\n' -n 1 sh -c 2>&1)"
 
-checks='-*,bugprone-*,clang-analyzer-core*,clang-analyzer-unix.cstring*,clang-analyzer-deadcode*'
+checks='-*,bugprone-*,-bugprone-suspicious-include,clang-analyzer-core*,clang-analyzer-unix.cstring*,clang-analyzer-deadcode*'
 checks=$checks',-bugprone-easily-swappable-parameters,-bugprone-reserved-identifier'
 checks=$checks',-bugprone-macro-parentheses,-bugprone-narrowing-conversions,-bugprone-branch-clone'
 checks=$checks',-bugprone-assignment-in-if-condition,-bugprone-implicit-widening-of-multiplication-result'
