@@ -247,9 +247,10 @@ static struct vm_region *join(struct vm_space *s, struct vm_region *a, struct vm
 
 struct vm_region *region_merge(struct vm_space *s, struct vm_region *r)
 {
-	struct vm_region *prev = region_prev(r), *next = region_next(r);
+	struct vm_region *prev = region_prev(r), *next;
 
-	if (next && continues(r, next))
+	/* more than one: what was cut to be changed, and was so already, is a region of its own */
+	while ((next = region_next(r)) && continues(r, next))
 		r = join(s, r, next);
 	if (prev && continues(prev, r))
 		r = join(s, prev, r);

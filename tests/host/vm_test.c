@@ -492,6 +492,11 @@ TEST(neighbours_join)
 	CHECK_EQ(s->nr_regions, 3);
 	CHECK_EQ(vm_protect(s, out + 50 * PAGE_SIZE, PAGE_SIZE, VM_READ | VM_WRITE), 0);
 	CHECK_EQ(s->nr_regions, 1);
+	/* with the part of a region that is mapped so already, and with its rest */
+	CHECK_EQ(vm_protect(s, out, 50 * PAGE_SIZE, VM_READ), 0);
+	CHECK_EQ(s->nr_regions, 2);
+	CHECK_EQ(vm_protect(s, out, 70 * PAGE_SIZE, VM_READ | VM_WRITE), 0);
+	CHECK_EQ(s->nr_regions, 1);
 	vm_check(s);
 }
 
