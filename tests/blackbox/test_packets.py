@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Row A6: very many frames of 1 to 1514 bytes through QEMU's own device. QEMU looks at each descriptor and says on its
-stderr what it does not like; the rings' indices pass 65536 several times."""
+stderr what it does not like; the transmit ring's index passes 65536 several times, the receive ring's at least once."""
 import os
 import re
 import subprocess
@@ -26,4 +26,4 @@ def test_packets(packets):
     assert not guestlib.forbidden_lines(text), text[-3000:]
     found = re.search(r"(\d+) frames sent, (\d+) received", text)
     assert found and int(found.group(1)) == packets, text[-500:]
-    assert int(found.group(2)) > packets // 2, found.group(0)
+    assert int(found.group(2)) > min(packets // 2, 65536), found.group(0)

@@ -92,7 +92,8 @@ KTEST(long_packets)
 	log_info("ktest: %lu frames sent, %lu received", sent, after.rx_frames - before.rx_frames);
 	KT_CHECK(sent == want);
 	KT_CHECK(after.resets == before.resets);
-	KT_CHECK(after.rx_frames - before.rx_frames > want / 2);
+	/* the host answers as many as it has time for: once round the receive ring's index at least */
+	KT_CHECK(after.rx_frames - before.rx_frames > MIN(want / 2, 65536UL));
 	/* I-NET-4 */
 	KT_CHECK(after.rx_frames == after.rx_delivered + after.rx_dropped);
 }
