@@ -20,6 +20,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OUT = "build/host"
@@ -92,19 +93,37 @@ def build_object(clang, source, flags):
     stem = os.path.join(OUT, "obj", source.replace("/", "_") + "." + key)
     obj, dep = stem + ".o", stem + ".d"
     if stale(os.path.join(TOP, obj), os.path.join(TOP, dep)):
+        # Another process may be at the same object: each writes files of its own.
         part = f"{stem}.{os.getpid()}.part"
-        run_compiler([clang] + flags + ["-MD", "-MF", dep, "-c", source, "-o", part])
+        run_compiler([clang] + flags + ["-MD", "-MF", part + ".d", "-MT", obj, "-c", source, "-o", part])
+        os.replace(os.path.join(TOP, part + ".d"), os.path.join(TOP, dep))
         os.replace(os.path.join(TOP, part), os.path.join(TOP, obj))
     return obj
 
 
-def build_program(path, extra_sources, extra_flags, pool):
+class Objects:
+    """The objects of one build: a source with the same flags is compiled once, whoever asks for it."""
+
+    def __init__(self, pool):
+        self.pool = pool
+        self.lock = threading.Lock()
+        self.jobs = {}
+
+    def job(self, clang, source, flags):
+        with self.lock:
+            key = (clang, source, *flags)
+            if key not in self.jobs:
+                self.jobs[key] = self.pool.submit(build_object, clang, source, flags)
+            return self.jobs[key]
+
+
+def build_program(path, extra_sources, extra_flags, made):
     """Build one program; return its path. Raises RuntimeError with the compiler's words."""
     clang = find_clang()
     os.makedirs(os.path.join(TOP, OUT, "obj"), exist_ok=True)
     flags = BASE_FLAGS + extra_flags + header_words(path, "flags")
     sources = [path] + extra_sources + expand(path, header_words(path, "sources"))
-    jobs = [pool.submit(build_object, clang, s, flags) for s in dict.fromkeys(sources)]
+    jobs = [made.job(clang, s, flags) for s in dict.fromkeys(sources)]
     objects = [job.result() for job in jobs]
     program = os.path.join(OUT, os.path.basename(path)[:-2])
     target = os.path.join(TOP, program)
@@ -151,7 +170,8 @@ def build_all(paths, extra_sources, extra_flags):
     workers = max(1, os.cpu_count() or 1)
     with concurrent.futures.ThreadPoolExecutor(workers) as outer, \
             concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        jobs = [(p, outer.submit(build_program, p, extra_sources, extra_flags, pool)) for p in paths]
+        made = Objects(pool)
+        jobs = [(p, outer.submit(build_program, p, extra_sources, extra_flags, made)) for p in paths]
         for path, job in jobs:
             try:
                 yield path, job.result(), ""

@@ -142,6 +142,30 @@ def test_quick_repeats_what_has_changed(tmp_path):
         assert not hostbuild.has_passed(files[0], files[1:])
 
 
+def test_programs_that_share_a_source_compile_it_once(tmp_path, monkeypatch):
+    """Two compilers at one object took each other's half-made file away."""
+    made = []
+
+    def compiler(command):
+        name = command[-1]
+        made.append(name)
+        time.sleep(0.05)
+        with open(os.path.join(hostbuild.TOP, name), "w", encoding="utf-8") as f:
+            f.write("made")
+        if "-MF" in command:
+            with open(os.path.join(hostbuild.TOP, command[command.index("-MF") + 1]), "w", encoding="utf-8") as f:
+                f.write(f"{name}: {command[-3]}")
+
+    monkeypatch.setattr(hostbuild, "TOP", str(tmp_path))
+    monkeypatch.setattr(hostbuild, "run_compiler", compiler)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    names = [f"{n}_test.c" for n in range(8)]
+    for name in names + ["shared.c"]:
+        (tmp_path / name).write_text("/* sources: shared.c */")
+    assert [error for _, _, error in hostbuild.build_all(names, [], []) if error] == []
+    assert len(made) == 8 + 1 + 8
+
+
 def test_words_changed_in_the_lock_fetch_nothing(tmp_path):
     """What is there is known by its hash, not by the lock that asked for it."""
     os.makedirs(tmp_path / "scripts")
