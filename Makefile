@@ -241,8 +241,8 @@ $(STDCHECK_BINS): LAYOUT = -Wl,-Ttext-segment=0x3f0000 -Wl,--section-start=.bss=
 
 -include $(wildcard build/obj-user/*/*.d build/obj-user/*/*/*.d build/obj-user/*/*/*/*.d build/obj-user/*/*/*/*/*.d)
 
-# The control of the bench, for both kernels.
-build/bench/control: build/obj-user/tests/bench/control.c.o build/obj-user/user/lib/say.c.o
+# Programs of the bench, for both kernels.
+build/bench/%: build/obj-user/tests/bench/%.c.o build/obj-user/user/lib/say.c.o
 	$(call say,USERLD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(call link_user,$(filter %.o,$^),$@)
@@ -289,7 +289,7 @@ lint:
 	tests/lint/run.sh
 analyze: build/compile_commands.json
 	tests/lint/analyze.sh
-bench: $(O)/Image build/bench/control
+bench: $(O)/Image build/bench/control build/bench/micro
 	tests/bench/run.py $(BENCH)
 stats:
 	@$(PYTHON) scripts/stats.py --debug-only '$(DEBUG_ONLY) $(SAN_ONLY)' $(FLOORS) tests/kernel

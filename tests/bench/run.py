@@ -20,6 +20,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import figures  # noqa: E402  (the path above leads to these)
 import guests  # noqa: E402
 import hostload  # noqa: E402
+import micro  # noqa: E402
 import rows  # noqa: E402
 from guests import Failed, Running  # noqa: E402
 
@@ -41,6 +42,7 @@ class Bench:
         self.words = [w for w in args.rows.split(",") if w]
         self.kernels, self.notes, self.noise = [], [], []
         self.samples = {"tern": {}, "Linux": {}}
+        self.micro = None
 
     # ---- what is wanted
 
@@ -56,6 +58,9 @@ class Bench:
     def wanted(self, group):
         names = (group, *self.GROUP_ROWS[group])
         return not self.words or any(w in name for w in self.words for name in names)
+
+    def wanted_micro(self):
+        return not self.words or "micro" in self.words
 
     # ---- measuring
 
@@ -100,6 +105,8 @@ class Bench:
             Running.stop_all()
 
     def go(self):
+        if self.wanted_micro():
+            self.micro = micro.Micro(self.kernels, tell)
         for number in range(self.args.rounds):
             percent = hostload.wait_for_quiet(NOISY_PERCENT, self.args.quiet_wait, tell)
             self.noise.append(percent)
@@ -107,6 +114,8 @@ class Bench:
             order = self.kernels if number % 2 == 0 else self.kernels[::-1]
             for kernel in order:
                 self.round_on(kernel, number)
+            if self.micro:
+                self.micro.round(order, number == 0)
         if self.wanted("loop"):
             self.measure(self.kernels[0], "loop", rows.developer, self.kernels[0], self.args.smp)
 
@@ -135,7 +144,10 @@ class Bench:
         return out + [f"- {note}" for note in self.notes] + [""]
 
     def report(self):
-        return "\n".join(self.header() + figures.table(rows.ROWS, self.samples["tern"], self.samples["Linux"])) + "\n"
+        lines = self.header()
+        if any(self.samples.values()):
+            lines += figures.table(rows.ROWS, self.samples["tern"], self.samples["Linux"])
+        return "\n".join(lines + (self.micro.report() if self.micro else [])) + "\n"
 
 
 def fail(why):
@@ -161,6 +173,7 @@ def arguments():
 
 def selftest():
     figures.selftest()
+    micro.selftest()
     keys = [row.key for row in rows.ROWS]
     groups = {*rows.ON_GUEST, *rows.ON_KERNEL}
     assert groups == set(Bench.GROUP_ROWS), groups ^ set(Bench.GROUP_ROWS)
@@ -178,6 +191,7 @@ def main():
         return selftest()
     if args.list:
         print("\n".join(f"{row.key:14} {row.title}" for row in rows.ROWS))
+        print(f"{'micro':14} the operations of micro.c: " + ", ".join(row.key for row in micro.ROWS))
         return 0
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda n, _: sys.exit(128 + n))

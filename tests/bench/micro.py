@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: MIT
+"""The group micro: the operations of micro.c on both kernels, counted in instructions (icount), in exceptions (QEMU's
+log of them) and by the clock, and its loads at one and two CPUs. A table of its own, since a row has three figures
+of each kernel."""
+import os
+import re
+import shlex
+import statistics
+import subprocess
+
+from figures import Row, Samples, number
+from guests import CPU, TOP, WORK, Failed, qemu_command
+
+PROGRAM = os.path.join(WORK, "micro")
+LIMIT_S = 240
+HALF, COPY = 2.0, 1.0
+
+
+def row(key, title, ratio=HALF, at_most=None):
+    return Row(key, title, "", "less", ratio=None if at_most else ratio, at_most=at_most)
+
+
+ROWS = [
+    row("null", "null call (`getppid`)"),
+    row("clock_call", "`clock_gettime`, the call"),
+    row("clock_libc", "`clock_gettime` of the C library", at_most=42),
+    row("null_write", "write of 1 byte to `/dev/null`"),
+    row("yield", "`sched_yield` between two processes, each"),
+    row("ring", "context switch: a token through 8 processes by pipes, each hop"),
+    row("pipe_self", "pipe: a byte written and read by one process"),
+    row("pipe_rtt", "pipe ping-pong of two processes"),
+    row("futex_wake", "futex wake, nobody waits"),
+    row("futex_rtt", "futex ping-pong of two threads"),
+    row("fork", "fork, exit, wait"),
+    row("fork_16m", "the same with 16 MiB touched"),
+    row("fork_exec", "fork, exec of a static program, exit, wait"),
+    row("vfork_exec", "the same by vfork"),
+    row("fork_sh", "fork, exec of `sh -c :`, wait"),
+    row("thread", "thread: create, join"),
+    row("fault_zero", "page fault, zeroed page"),
+    row("fault_copy", "page fault, copy after fork"),
+    row("map_4k", "mmap, touch, munmap of 4 KiB"),
+    row("map_64k", "the same of 64 KiB"),
+    row("map_1m", "the same of 1 MiB"),
+    row("map_4m", "the same of 4 MiB"),
+    row("mprotect", "mprotect of a touched page"),
+    row("sigaction", "`sigaction`"),
+    row("signal", "signal to oneself: handler and return"),
+    row("open", "file: open, close"),
+    row("stat", "file: `stat`"),
+    row("create", "file: create, close"),
+    row("unlink", "file: unlink"),
+    row("read_4k", "file: pread of 4 KiB", COPY),
+    row("write_4k", "file: pwrite of 4 KiB", COPY),
+    row("read_64k", "file: pread of 64 KiB", COPY),
+    row("pipe_64k", "pipe: 64 KiB to another process", COPY),
+    row("poll", "`poll` of 16 pipes, none ready"),
+    row("epoll", "`epoll_wait` of 16 pipes, one ready"),
+    row("sleep", "lateness of a sleep of 1 ms", COPY),
+]
+
+LOADS = {"null": "null call", "fault": "page fault", "fork": "fork, exit, wait", "pipe": "pipe ping-pong",
+         "open": "open, close"}
+
+
+def command(kernel, mode, initrd, log):
+    """The bench's QEMU, with counted instructions if asked for, and micro in place of the first program."""
+    icount = mode == "icount"
+    words = qemu_command(2 if mode == "parallel" else 1, "256M", 1, kernel.image, initrd, "")
+    at = words.index("-netdev")
+    del words[at:at + 4]
+    if "-append" in words:
+        at = words.index("-append")
+        del words[at:at + 2]
+    if kernel.name == "tern":
+        cmdline = f'norandom ssh=off ip=none run="/micro {mode}"'
+    else:
+        cmdline = re.sub(r"rdinit=\S+", "rdinit=/micro", kernel.cmdline) + f" -- {mode}"
+    if icount:
+        words[words.index("-accel") + 1] = "tcg"
+        words[words.index("-M") + 1] += ",dtb-randomness=off"
+        words += ["-icount", "shift=0,sleep=off", "-d", "int", "-D", log]
+    return words + ["-append", cmdline]
+
+
+def overlaid(kernel, folder):
+    """The kernel's root files with micro over them."""
+    path = os.path.join(folder, "micro.cpio")
+    with open(kernel.initrd, "rb") as f:
+        files = f.read()
+    entry = subprocess.run(["bash", "-c", '. scripts/lib.sh; cpio_entry 100755 micro "$1" && cpio_end', "bench", PROGRAM],
+                           cwd=TOP, stdout=subprocess.PIPE, check=True).stdout
+    with open(path, "wb") as f:
+        f.write(files + bytes(-len(files) % 512) + entry)
+    return path
+
+
+def run(kernel, mode):
+    """Boot, let micro run, and return what it printed as [(key, value, operations)]."""
+    folder = os.path.join(WORK, f"run-{kernel.name}")
+    os.makedirs(folder, exist_ok=True)
+    log = os.path.join(folder, "exceptions")
+    words = command(kernel, mode, overlaid(kernel, folder), log)
+    with open(os.path.join(folder, "micro.command"), "w", encoding="utf-8") as f:
+        f.write(shlex.join(words) + "\n")
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        out = process.communicate(timeout=LIMIT_S)[0].decode(errors="replace")
+    except subprocess.TimeoutExpired:
+        raise Failed(f"micro {mode}: no end within {LIMIT_S} s") from None
+    finally:
+        process.kill()
+        process.wait()
+    got = [(k, float(v), int(n)) for k, v, n in re.findall(r"^micro (\w+) ([\d.]+) (\d+)\r?$", out, re.M)]
+    if not got or got[-1][0] != "done":
+        raise Failed(f"micro {mode}: {(out.strip().splitlines() or ['nothing printed'])[-1][-100:]}")
+    return got[:-1], log
+
+
+MARK = re.compile(r"with ESR 0x15/0x5600(07e[12])")
+
+
+def exceptions(lines):
+    """Exceptions taken between each pair of marks. The first batch of a row warms up; so every second pair counts."""
+    counts, inside, seen = [], False, 0
+    for line in lines:
+        if line.startswith("Taking exception"):
+            seen += 1
+        mark = MARK.search(line)
+        if mark and mark.group(1) == "07e1":
+            inside, seen = True, 0
+        elif mark and inside:
+            inside = False
+            counts.append(seen - 1)
+    return counts[1::2]
+
+
+class Micro:
+    def __init__(self, kernels, tell):
+        self.kernels, self.tell = kernels, tell
+        # kernel: kind of figure: key: Samples
+        self.got = {k.name: {kind: {} for kind in ("icount", "exceptions", "wall", "parallel")} for k in kernels}
+        self.failures = []
+
+    def add(self, kernel, kind, key, value):
+        self.got[kernel.name][kind].setdefault(key, Samples()).add(value, 0)
+
+    def measure(self, kernel, mode):
+        self.tell(f"{kernel.name}: micro {mode}")
+        try:
+            got, log = run(kernel, mode)
+            for key, value, _ in got:
+                self.add(kernel, mode, key, value)
+            if mode == "icount":
+                with open(log, encoding="ascii", errors="replace") as f:
+                    for (key, _, n), count in zip(got, exceptions(f)):
+                        self.add(kernel, "exceptions", key, count / n)
+                os.unlink(log)
+        except (Failed, OSError) as why:
+            self.failures.append(f"{kernel.name}: {why}")
+            self.tell(self.failures[-1])
+
+    def round(self, order, first):
+        for mode in (["icount"] if first else []) + ["wall", "parallel"]:
+            for kernel in order:
+                self.measure(kernel, mode)
+
+    def median(self, name, kind, key):
+        return self.got.get(name, {}).get(kind, {}).get(key, Samples()).median()
+
+    def report(self):
+        lines = ["", "## Operations", "",
+                 f"-smp 1, -cpu {CPU}. Instructions: one run under icount each. Time: wall clock under MTTCG, median.", "",
+                 "| operation | instructions: tern | Linux | tern better by | aim | met | exceptions: tern / Linux "
+                 "| µs: tern | Linux | not slower |", "|---|---|---|---|---|---|---|---|---|---|"]
+        for r in ROWS:
+            t, other = (self.median(name, "icount", r.key) for name in ("tern", "Linux"))
+            wall = [self.median(name, "wall", r.key) for name in ("tern", "Linux")]
+            taken = [self.median(name, "exceptions", r.key) for name in ("tern", "Linux")]
+            advantage = r.advantage(t, other)
+            lines.append("| " + " | ".join([
+                r.title, cell(t), cell(other), f"{advantage:.2f} x" if advantage else "-", r.aim(),
+                r.verdict(t, other), " / ".join(cell(x) for x in taken), *(cell(w and w / 1000) for w in wall),
+                "-" if None in wall else "yes" if wall[0] <= wall[1] else "no"]) + " |")
+        lines += ["", "## At one and at two CPUs", "", "-smp 2, operations a second by one process and by two, each pinned to its CPU.",
+                  "", "| load | tern: 1 | 2 | scales | Linux: 1 | 2 | scales | at least as Linux |", "|---|---|---|---|---|---|---|---|"]
+        for key, title in LOADS.items():
+            cells, scales = [], []
+            for name in ("tern", "Linux"):
+                one, two = (self.median(name, "parallel", f"{key}_x{n}") for n in (1, 2))
+                scales.append(two / one if one and two else None)
+                cells += [cell(one), cell(two), f"{scales[-1]:.2f} x" if scales[-1] else "-"]
+            lines.append(f"| {title} | " + " | ".join(cells) + " | " +
+                         ("-" if None in scales else "yes" if scales[0] >= scales[1] else "no") + " |")
+        return lines + [f"\n- failed: {text}" for text in self.failures]
+
+
+def cell(value):
+    return "-" if value is None else number(value)
+
+
+def selftest():
+    """Raises AssertionError when the reading of the log or the table is wrong."""
+    lines = []
+    for inside in (9, 3):
+        lines += ["Taking exception 2 [SVC] on CPU 0", "...with ESR 0x15/0x560007e1"]
+        lines += ["Taking exception 5 [IRQ] on CPU 0"] * inside
+        lines += ["Taking exception 2 [SVC] on CPU 0", "...with ESR 0x15/0x560007e2"]
+    assert exceptions(lines) == [3]
+    assert len({r.key for r in ROWS}) == len(ROWS)
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "micro.c"), encoding="utf-8") as f:
+        text = f.read()
+    keys = re.findall(r'\{ "(\w+)", \d+, run_', text)
+    assert sorted(keys) == sorted(r.key for r in ROWS), set(keys) ^ {r.key for r in ROWS}
+    assert set(re.findall(r'\{ "(\w+)", op_', text)) == set(LOADS)
+
+    class Named:
+        def __init__(self, name):
+            self.name = name
+    micro = Micro([Named("tern"), Named("Linux")], lambda text: None)
+    micro.add(micro.kernels[0], "icount", "null", 100.0)
+    micro.add(micro.kernels[1], "icount", "null", 200.0)
+    assert "| null call (`getppid`) | 100 | 200 | 2.00 x | 2 x Linux | yes | - / - | - | - | - |" in micro.report()
