@@ -9,6 +9,7 @@ import re
 import selectors
 import shutil
 import subprocess
+import threading
 import time
 
 from figures import Row, percentile
@@ -42,6 +43,8 @@ ROWS = [
     Row("echo_p99", "echo of a key, idle, p99", "ms", "less", ratio=1.0),
     Row("echo_down_p50", "echo during a download, p50", "ms", "less", at_most=0.35),
     Row("echo_down_p99", "echo during a download, p99", "ms", "less", ratio=1.0),
+    Row("echo_paced_p50", "echo during a download held to 8 MB/s, p50", "ms", "less"),
+    Row("echo_paced_p99", "echo during a download held to 8 MB/s, p99", "ms", "less", ratio=1.0),
     Row("logins", "fresh logins one after another, raw client", "1/s", "more", at_least=100),
     Row("lines", "8 sessions of `hello` lines", "lines/s", "more"),
     Row("sessions", "idle sessions served in 256 MiB (of 1,000; pty and shell)", "", "more", at_least=1000),
@@ -312,24 +315,45 @@ class Terminal:
         return took
 
 
-def echo(guest):
-    terminal = Terminal(guest, "cat")
-    try:
-        took = terminal.echo_ms()
-        values = {"echo_p50": percentile(took, 50), "echo_p99": percentile(took, 99)}
-        load = subprocess.Popen(guest.ssh_command("flood", str(1 << 40), "1", options=("-c", sshraw.CHACHA)),
-                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def drain(stream, rate):
+    """Take what comes, no faster than rate in bytes a second; 0: as it comes."""
+    begin, got = time.monotonic(), 0
+    while data := stream.read1(16384):
+        got += len(data)
+        ahead = got / rate - (time.monotonic() - begin) if rate else 0
+        if ahead > 0:
+            time.sleep(ahead)
+
+
+def echo_under(guest, terminal, rate):
+    """Echoes while another connection downloads."""
+    command = guest.ssh_command("flood", str(1 << 40), "1", options=("-c", sshraw.CHACHA))
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as load:
+        reader = threading.Thread(target=drain, args=(load.stdout, rate))
+        reader.start()
         try:
             time.sleep(1)
             took = terminal.echo_ms()
             if load.poll() is not None:
                 raise Failed(f"the download ended with {load.returncode}")
-            values.update(echo_down_p50=percentile(took, 50), echo_down_p99=percentile(took, 99))
-        except Failed as why:
-            values.update(echo_down_p50=why, echo_down_p99=why)
+            return took
         finally:
             load.kill()
-            load.wait()
+            reader.join()
+
+
+def echo(guest):
+    terminal = Terminal(guest, "cat")
+    values = {}
+    try:
+        for name, measure in (("echo", terminal.echo_ms),
+                              ("echo_down", lambda: echo_under(guest, terminal, 0)),
+                              ("echo_paced", lambda: echo_under(guest, terminal, 8 * MB))):
+            try:
+                took = measure()
+                values.update({f"{name}_p50": percentile(took, 50), f"{name}_p99": percentile(took, 99)})
+            except Failed as why:
+                values.update({f"{name}_p50": why, f"{name}_p99": why})
         return values
     finally:
         terminal.close()

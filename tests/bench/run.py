@@ -51,7 +51,8 @@ class Bench:
         "smallest": ("smallest",), "sessions": ("sessions", "session_kib"), "logged_in": ("login_kib",), "loop": ("build", "change"),
         "memory": ("used", "rss"), "control": ("spin", "copy"), "login": ("ssh_true",),
         "exec": ("exec_mux", "exec_raw"), "logins": ("logins",),
-        "echo": ("echo_p50", "echo_p99", "echo_down_p50", "echo_down_p99"),
+        "echo": ("echo_p50", "echo_p99", "echo_down_p50", "echo_down_p99", "echo_paced_p50",
+                 "echo_paced_p99"),
         "transfer": ("down_chacha", "up_chacha", "down_ctr", "up_ctr", "down_gcm", "up_gcm"), "lines": ("lines",),
     }
 
