@@ -83,7 +83,8 @@ static void add_thread(struct thread *t, void *arg)
 	f->cpu_ns += READ_ONCE(t->runtime_ns);
 	f->user_ns += READ_ONCE(t->user_ns);
 	f->switches += READ_ONCE(t->switches);
-	if (q->found)
+	/* of a process, its first thread tells the state */
+	if (t->tid != (q->tid ? q->tid : f->pid))
 		return;
 	q->found = true;
 	f->waiting = state == THREAD_BLOCKED;
@@ -129,6 +130,8 @@ static struct facts *get_facts(struct proc_text *t, const struct pid_node *n)
 		return NULL;
 	process_inspect(n->p, add_process, &q);
 	process_for_each_thread(n->p, add_thread, &q);
+	if (!q.found && f->nr_threads)
+		f->state = 'Z';
 	return f;
 }
 
