@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""A tern guest for the tests: boot it through scripts/run-qemu.sh, log in, judge its console."""
+"""A tern guest for the tests: boot it through scripts/run-qemu.sh, log in, judge its console. And how the tests wait."""
+import atexit
+import fcntl
 import glob
+import itertools
 import os
 import re
 import shlex
+import signal
 import socket
 import subprocess
+import threading
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -19,6 +24,13 @@ FORBIDDEN = re.compile(
 
 def forbidden_lines(text):
     return [line for line in text.splitlines() if FORBIDDEN.search(line) and "expected: " not in line]
+
+
+def free_port():
+    """A port that nobody had a moment ago."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
 
 
 def commit_number():
@@ -37,6 +49,73 @@ def read_file(path):
             return f.read()
     except OSError:
         return ""
+
+
+# ---- waiting: no other test sleeps (lint_text)
+
+def until(what, ready, seconds=20, pause=0.02):
+    """For a state that nobody tells of: ask again and again, until ready() says something true, and return that. What is
+    awaited is said by what: words, or a function that gives them together with what is there instead."""
+    deadline = time.monotonic() + seconds
+    while not (value := ready()):
+        assert time.monotonic() < deadline, f"{seconds} s are over: waited for {what() if callable(what) else what}"
+        time.sleep(pause)
+    return value
+
+
+def let_pass(seconds):
+    """Time that is itself the load or the measure, as a slow reader's. Who waits for something calls until()."""
+    time.sleep(seconds)
+
+
+# ---- ends: what we have started ends with us
+
+def interrupted(number, _):
+    raise KeyboardInterrupt(f"ended by {signal.Signals(number).name}")
+
+
+# SIGTERM, as from timeout(1), and a closed terminal end a run as Ctrl-C does, by way of every "finally".
+if threading.current_thread() is threading.main_thread():
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, interrupted)
+
+claims = {}  # folder: the descriptor that holds it
+
+
+def claim(folder):
+    """Take a folder of build/run for this process; False if another one that lives has it."""
+    if folder in claims:
+        return True
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    held = os.open(os.path.join(folder, "owner"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(held)
+        return False
+    claims[folder] = held
+    return True
+
+
+def end_orphans(run=os.path.join(TOP, "build", "run")):
+    """End the guests of test runs that are no more, as after kill -9; their consoles stay."""
+    for owner in glob.glob(os.path.join(glob.escape(run), "*", "owner")):
+        folder = os.path.dirname(owner)
+        if folder in claims:
+            continue
+        with open(owner, "rb") as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                continue
+            if os.path.exists(os.path.join(folder, "pid")):
+                stop_guest(os.path.basename(folder))
+
+
+def stop_guest(name):
+    subprocess.run([os.path.join(TOP, "scripts/run-qemu.sh"), "--stop", "--name", name], stdin=subprocess.DEVNULL,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 class Client:
@@ -60,17 +139,38 @@ class Client:
         kwargs.setdefault("stderr", subprocess.PIPE)
         return subprocess.Popen(self.ssh_command(*command, options=options), **kwargs)
 
+    def wait_for_foreground(self, name):
+        """Wait until a program of this name has the foreground of its terminal: what is typed there is its own."""
+        def there():
+            lines = self.ssh("cat /proc/[0-9]*/stat 2>/dev/null").stdout.decode()
+            return re.search(rf"^\d+ \({name}\) \S \S+ (\S+) \S+ \S+ \1 ", lines, re.M)
+        until(f"{name} in the foreground", there)
+
+    def master(self, path):
+        """A client whose connection others share by way of the socket at path. It says when that is there."""
+        p = self.popen(options=["-N", "-M", "-S", path, "-o", "PermitLocalCommand=yes", "-o",
+                                "LocalCommand=echo connected", "-o", "ConnectTimeout=20"],
+                       stdin=subprocess.DEVNULL, stderr=None)
+        assert p.stdout.readline() == b"connected\n", f"no connection to share\n{self.tail()}"
+        return p
+
 
 class Guest(Client):
-    """One guest in the background, called by a name of its own, on a port of its own.
+    """One guest in the background, called by a name of its own, on a port of its own. Another test run in this
+    checkout that has the name already keeps it: ours gets a number.
 
     with Guest("io", smp=4, image="debug") as g:
         g.ssh("true")
     """
 
     def __init__(self, name, smp=4, mem="256M", image="debug", append="", options=(), environment=None):
-        self.name, self.smp, self.mem, self.image = name, smp, mem, image
+        self.smp, self.mem, self.image = smp, mem, image
         self.append, self.options = append, list(options)
+        if not claims:
+            end_orphans()
+        names = itertools.chain([name], (f"{name}-{n}" for n in itertools.count(2)))
+        self.name = next(n for n in names if claim(os.path.join(TOP, "build", "run", n)))
+        atexit.register(lambda: self.alive() and self.stop())
         if image != "release":
             for path in sorted(glob.glob(os.path.join(TOP, "build/tests-user/*"))):
                 self.options += ["--put", f"{path}:/tests/{os.path.basename(path)}"]
@@ -83,9 +183,7 @@ class Guest(Client):
     def start(self):
         self.stop()
         for attempt in range(5):
-            with socket.socket() as s:
-                s.bind(("127.0.0.1", 0))
-                self.port = s.getsockname()[1]
+            self.port = free_port()
             command = [os.path.join(TOP, "scripts/run-qemu.sh"), "--image", IMAGES[self.image], "--smp",
                        str(self.smp), "--mem", self.mem, "--name", self.name, "--port", str(self.port),
                        "--daemon"] + self.options
@@ -102,8 +200,7 @@ class Guest(Client):
         raise AssertionError(f"the guest {self.name} (smp {self.smp}) did not come up:\n{done.stdout}")
 
     def stop(self):
-        subprocess.run([os.path.join(TOP, "scripts/run-qemu.sh"), "--stop", "--name", self.name],
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        stop_guest(self.name)
 
     def __enter__(self):
         return self.start()
@@ -148,26 +245,28 @@ class Guest(Client):
 
     def wait_for_threads(self, name, count=1, seconds=20):
         """Wait until so many threads of this name run."""
-        deadline = time.monotonic() + seconds
         # The one that lists is a cat itself.
-        while self.threads_called(name) < count + (name == "cat"):
-            assert time.monotonic() < deadline, f"{name} does not run:\n{self.tail()}"
+        until(lambda: f"a thread called {name}:\n{self.tail()}",
+              lambda: self.threads_called(name) >= count + (name == "cat"), seconds)
+
+    def wait_for_no_thread(self, name, seconds=20):
+        """Wait until none of this name is left."""
+        until(lambda: f"the end of all threads called {name}:\n{self.tail()}",
+              lambda: self.threads_called(name) <= (name == "cat"), seconds)
 
     def wait_for_account(self, before, seconds=20):
         """Wait until the counts are back where they were: a closed connection lingers a moment. A cache of objects
         may be fuller than before by what magazines and timing explain; stacks and empty slabs kept for reuse
         are bounded, objects are not kept at all."""
         slack_kb = {"UserPages": 64, "PageTables": 64, "KernelPages": 2048, "Slab": 2048}
-        deadline = time.monotonic() + seconds
-        while True:
+
+        def wrong():
             pages, slabs = self.account()
-            wrong = {k: (before[0][k], pages[k]) for k, slack in slack_kb.items() if pages[k] > before[0][k] + slack}
+            found = {k: (before[0][k], pages[k]) for k, slack in slack_kb.items() if pages[k] > before[0][k] + slack}
             for name, used in slabs.items():
                 slack = 12 if name.startswith(("kmalloc", "net", "dentry", "inode")) else 2
                 if used > before[1].get(name, 0) + slack:
-                    wrong[name] = (before[1].get(name, 0), used)
-            if not wrong:
-                return
-            if time.monotonic() > deadline:
-                raise AssertionError(f"not returned (before, now): {wrong}")
-            time.sleep(1)
+                    found[name] = (before[1].get(name, 0), used)
+            return found
+
+        until(lambda: f"the account to return; (before, now): {wrong()}", lambda: not wrong(), seconds, pause=0.5)

@@ -43,7 +43,7 @@ class Slice:
     def run_ssh(self, *command, data=b"", **kwargs):
         with self.lock:
             # One login at a time leaves the gate: QEMU listens with a backlog of 1.
-            time.sleep(0.02)
+            guestlib.let_pass(0.02)
         return self.guest.ssh(*command, data=data, timeout=240, **kwargs)
 
     def hello(self, rng):
@@ -89,7 +89,7 @@ class Slice:
         try:
             if command[0] in ("hello", "flood") and not p.stdout.read(10):
                 return f"{command[0]} to be killed gave nothing: {p.stderr.read()[-200:]!r}"
-            time.sleep(rng.random())
+            guestlib.let_pass(rng.random())
         finally:
             p.kill()
             for stream in (p.stdin, p.stdout, p.stderr):
@@ -113,7 +113,7 @@ class Slice:
                 else:
                     self.done[kind] += 1
             if kind in ("short", "killed"):
-                time.sleep(0.2)
+                guestlib.let_pass(0.2)
 
     def go(self):
         threads = [threading.Thread(target=self.worker, args=(i, ("hello", "download", "upload")))
@@ -129,14 +129,14 @@ class Slice:
 
 def settled_account(guest, seconds=20):
     """The account once it stands still: connections that have just closed linger a moment."""
-    deadline = time.monotonic() + seconds
-    account = guest.account()
-    while time.monotonic() < deadline:
-        before, account = account, guest.account()
-        if before[1] == account[1]:
-            break
-        time.sleep(0.2)
-    return account
+    accounts = [guest.account()]
+
+    def still():
+        accounts.append(guest.account())
+        return accounts[-1][1] == accounts[-2][1]
+
+    guestlib.until(lambda: f"an account that stands still: {accounts[-2:]}", still, seconds, pause=0.2)
+    return accounts[-1]
 
 
 def soak(smp, counts, seconds, args):

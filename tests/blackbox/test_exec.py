@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Commands over SSH: status, streams, round trips, many at once. The client is OpenSSH."""
 import concurrent.futures
-import fcntl
 import hashlib
 import os
 import random
-import struct
+import select
 import subprocess
-import termios
 import time
 
 import pytest
@@ -164,7 +162,7 @@ def test_fast_hello_without_delay(guest):
 def test_eight_fresh_logins_in_parallel(guest):
     def login(i):
         # QEMU listens with a backlog of 1: staggered by a few milliseconds, or the host drops SYNs.
-        time.sleep(0.01 * i)
+        guestlib.let_pass(0.01 * i)
         return guest.ssh("echo", f"number {i}", timeout=60)
 
     for _ in range(3):
@@ -207,20 +205,11 @@ def test_pipe_of_three(guest):
     assert done.stdout.split()[0] == b"8"
 
 
-def bytes_waiting(pipe):
-    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0\0\0\0"))[0]
-
-
 def test_several_channels_on_one_connection(guest, tmp_path):
     path = str(tmp_path / "ctl")
     mux = ["-o", f"ControlPath={path}"]
-    master = subprocess.Popen(["ssh", "-F", guest.config, "-M", "-S", path, "-N", "tern"])
+    master = guest.master(path)
     try:
-        for _ in range(100):
-            if os.path.exists(path):
-                break
-            time.sleep(0.1)
-        assert os.path.exists(path)
         for i in range(10):
             assert guest.ssh("echo", str(i), options=mux, check=True).stdout == b"%d\n" % i
         want = hello_lines(500)
@@ -228,18 +217,16 @@ def test_several_channels_on_one_connection(guest, tmp_path):
             runs = list(pool.map(lambda _: guest.ssh("hello", "500", "1", options=mux, timeout=120), range(6)))
         assert [(r.returncode, r.stdout == want) for r in runs] == [(0, True)] * 6
         # A stalled channel must not stall the others.
-        stalled = guest.popen("flood", "50000000", "1", options=mux)
+        ends = os.pipe()
+        stalled = guest.popen("flood", "50000000", "1", options=mux, stdout=ends[1])
         # It stalls when the pipe that nobody reads takes no more.
-        deadline, still, waiting = time.monotonic() + 20, 0, 0
-        while still < 5:
-            assert time.monotonic() < deadline and stalled.poll() is None
-            time.sleep(0.1)
-            before, waiting = waiting, bytes_waiting(stalled.stdout)
-            still = still + 1 if waiting == before > 0 else 0
+        guestlib.until("a full pipe", lambda: not select.select([], [ends[1]], [], 0)[1])
         for i in range(5):
             assert guest.ssh("echo", str(i), options=mux, timeout=20, check=True).stdout == b"%d\n" % i
         stalled.kill()
         stalled.wait()
+        for end in ends:
+            os.close(end)
         assert guest.ssh("true", options=mux, timeout=20).returncode == 0
     finally:
         master.terminate()
@@ -254,7 +241,7 @@ def test_slow_reader_loses_nothing(guest):
         if not piece:
             break
         got += piece
-        time.sleep(0.05)
+        guestlib.let_pass(0.05)
     assert p.wait(30) == 0
     assert bytes(got) == flood_bytes(3000000, 5)
 
@@ -315,7 +302,7 @@ def test_all_cpus_run_user_threads(guest):
     guest.wait_for_threads("burn", guest.smp * 2)
     before = idle_ms(guest)
     assert len(before) == guest.smp
-    time.sleep(1)
+    guestlib.let_pass(1)
     after = idle_ms(guest)
     for p in burns:
         p.communicate(timeout=60)

@@ -4,17 +4,14 @@
 In the walk, a block marked sh is typed into a shell, one marked guest into the guest's; each line of the block
 marked output must then have been printed."""
 import os
-import pty
 import re
-import select
 import shutil
-import socket
 import subprocess
-import time
 
 import pytest
 
 import guest as guestlib
+from terminal import Terminal
 
 TOP = guestlib.TOP
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
@@ -28,53 +25,6 @@ def walk():
 
 def texts(step, kind):
     return [text for k, text in walk()[step] if k == kind]
-
-
-class Terminal:
-    """A program on a terminal of its own."""
-
-    def __init__(self, *command, cwd=TOP):
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.chdir(cwd)
-            os.execvp(command[0], command)
-        self.seen, self.status = "", None
-
-    def type(self, text):
-        os.write(self.fd, text.encode())
-
-    def expect(self, pattern, seconds=60):
-        """Read on until the pattern has come since the last one."""
-        deadline = time.monotonic() + seconds
-        while not (found := re.search(pattern, self.seen)):
-            assert select.select([self.fd], [], [], max(0, deadline - time.monotonic()))[0], f"{pattern}:\n{self.seen}"
-            try:
-                data = os.read(self.fd, 65536)
-            except OSError:
-                data = b""
-            assert data, f"ended before {pattern}:\n{self.seen}"
-            self.seen += data.decode(errors="replace").replace("\r", "")
-        self.seen = self.seen[found.end():]
-        return found
-
-    def wait(self):
-        """Read to the end; the exit status."""
-        try:
-            while os.read(self.fd, 65536):
-                pass
-        except OSError:
-            pass
-        self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        return self.status
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, value, traceback):
-        os.close(self.fd)
-        if self.status is None:
-            os.kill(self.pid, 1)
-            os.waitpid(self.pid, 0)
 
 
 @pytest.fixture(scope="module")
@@ -94,19 +44,24 @@ def checkout(tmp_path_factory):
     return copy
 
 
-def test_steps_1_and_2_boot_and_log_in():
+class Walker(guestlib.Client):
+    """Who asks the guest of the walk without being seen."""
+
+    def __init__(self, checkout):
+        self.config = f"{checkout}/build/ssh/config"
+
+
+def test_steps_1_and_2_boot_and_log_in(checkout):
     boot, = texts(1, "sh")
     login, hello = texts(2, "sh")
     lines = texts(2, "guest")[0].splitlines()
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    # The port alone is ours: 2222 may be somebody's.
-    with Terminal(*boot.split(), "--image", guestlib.IMAGES["release"], "--port", str(port)) as console:
+    port = guestlib.free_port()
+    # The port, the image and the checkout are ours: 2222 may be somebody's, and so is the file that "ssh -F" is given.
+    with Terminal(*boot.split(), "--image", guestlib.IMAGES["release"], "--port", str(port), cwd=checkout) as console:
         for line in texts(1, "output")[0].splitlines():
             console.expect(re.escape(line))
         console.expect("# ")
-        with Terminal(*login.split()) as shell:
+        with Terminal(*login.split(), cwd=checkout) as shell:
             shell.expect("# ")
             shell.type(lines[0] + "\r")
             shell.expect(r"MemTotal: +\d+ kB")
@@ -115,12 +70,12 @@ def test_steps_1_and_2_boot_and_log_in():
             shell.expect(r"\d")
             shell.expect("# ")
             shell.type(lines[2] + "\r")
-            time.sleep(0.5)
+            Walker(checkout).wait_for_foreground("burn")
             shell.type("\x03")
             shell.expect("# ")
             shell.type("exit\r")
             shell.wait()
-        with Terminal(*hello.split()) as one, Terminal(*hello.split()) as two:
+        with Terminal(*hello.split(), cwd=checkout) as one, Terminal(*hello.split(), cwd=checkout) as two:
             for n in range(1, 11):
                 one.expect(rf"hello \({n}/5000\)\n")
                 two.expect(rf"hello \({n}/5000\)\n")

@@ -4,8 +4,8 @@ Over SSH, and on the serial console, which is run-qemu.sh's own terminal."""
 import itertools
 import os
 import re
+import shlex
 import subprocess
-import time
 
 import pytest
 
@@ -42,11 +42,8 @@ class Screen:
         return "\n".join(line.rstrip() for line in self.lines()).rstrip() + " "
 
     def expect(self, pattern, seconds=20):
-        """Wait until the screen has it."""
-        deadline = time.monotonic() + seconds
-        while not re.search(pattern, self.text()):
-            assert time.monotonic() < deadline, f"waited for {pattern!r} on\n{self.text()}"
-            time.sleep(0.05)
+        """Wait until the screen has it: tmux tells nobody when it changes."""
+        guestlib.until(lambda: f"{pattern!r} on\n{self.text()}", lambda: re.search(pattern, self.text()), seconds)
 
     def keys(self, *keys):
         self.tmux("send-keys", *keys)
@@ -67,11 +64,15 @@ class Screen:
 
 @pytest.fixture(params=["ssh", "console"])
 def screen(request, guest):
+    """The screen of a shell; screen.guest is the guest that it runs in."""
     if request.param == "ssh":
-        command = " ".join(guest.ssh_command(options=["-tt"]))
+        command = guest.ssh_command(options=["-tt"])
     else:
-        command = f"cd {guestlib.TOP} && exec scripts/run-qemu.sh --no-install --debug"
-    with Screen(command) as s:
+        guest = guestlib.Guest("console")
+        command = [f"{guestlib.TOP}/scripts/run-qemu.sh", "--image", guestlib.IMAGES["debug"], "--name", guest.name, "--port",
+                   str(guestlib.free_port())]
+    with Screen(shlex.join(command)) as s:
+        s.guest = guest
         s.expect(PROMPT, 60)
         s.clear()
         yield s
@@ -95,8 +96,7 @@ def test_job_control(screen):
     screen.run("bg", r"\[1\] .*sleep 100.*\n")
     screen.run("jobs", r"\[1\]\+  Running +.*sleep 100.*\n")
     screen.keys("fg", "Enter")
-    screen.expect(r"fg\n\(echo up")
-    time.sleep(0.3)
+    screen.guest.wait_for_foreground("sleep")
     screen.keys("C-c")
     screen.expect(PROMPT)
     screen.run("echo st=$?", "st=130\n")
@@ -113,14 +113,14 @@ def test_job_control(screen):
     screen.run("kill -9 %1; wait")
     screen.run("while pidof sleep; do usleep 50000; done; echo gone", r"gone\n")
     screen.clear()
-    screen.run("stty tostop; (sleep 0.2; echo late) & sleep 1; jobs", r"Stopped \(tty output\)")
+    screen.run("stty tostop; (echo late) &")
+    screen.run("until jobs >/tmp/j; grep Stop /tmp/j; do usleep 20000; done", r"Stopped \(tty output\)")
     screen.run("stty -tostop; kill -9 %1; wait; echo good", "good")
 
 
 def test_quit_and_end_of_file(screen):
     screen.keys("cat", "Enter")
-    screen.expect(r"cat $")
-    time.sleep(0.3)
+    screen.guest.wait_for_foreground("cat")
     screen.keys("line", "Enter")
     screen.expect(r"line\nline ")
     screen.keys("C-d")
@@ -137,8 +137,8 @@ def test_vi(screen):
     screen.keys("vi text", "Enter")
     screen.expect(r"\Aline 1\nline 2\n(line \d+\n){21}- text 1/50")
     screen.keys("ihello ", "Escape")
-    # an escape that another key follows at once would be the Alt key
-    time.sleep(0.5)
+    # an escape that another key follows at once would be the Alt key: vi says when it has taken it for one alone
+    screen.expect(r"\n- text \[Modified\]")
     screen.keys("G", "dd")
     screen.expect(r"line 48\nline 49\n")
     screen.keys(":wq", "Enter")
@@ -177,12 +177,13 @@ def test_top(screen):
 
 
 def test_window_size(guest):
-    with Screen(" ".join(guest.ssh_command(options=["-tt"]))) as s:
+    with Screen(shlex.join(guest.ssh_command(options=["-tt"]))) as s:
         s.expect(PROMPT)
         s.run("stty size", "24 80\n")
-        s.run("trap 'echo changed' WINCH")
+        s.run("trap 'echo changed' WINCH; tty >/tmp/size-of")
         s.tmux("resize-window", "-x", "100", "-y", "30")
-        time.sleep(0.5)
+        # the client tells the guest some time
+        guestlib.until("the new size", lambda: guest.ssh("stty -F $(cat /tmp/size-of) size").stdout == b"30 100\n")
         s.keys("Enter")
         s.expect("changed")
         s.run("stty size", "30 100\n")

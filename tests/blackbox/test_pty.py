@@ -2,10 +2,7 @@
 """Terminals: echo, editing, signals from keys, window size, hang-up. The client is paramiko, which does
 exactly what it is told, and ssh -tt on a terminal of this host."""
 import os
-import pty
 import re
-import select
-import signal
 import subprocess
 import time
 
@@ -14,6 +11,7 @@ import pytest
 
 import guest as guestlib
 import sshraw
+import terminal
 
 
 def connect(guest):
@@ -24,12 +22,12 @@ def connect(guest):
     return client
 
 
-class Terminal:
+class Terminal(terminal.Conversation):
     """A shell or a command on a pty of the guest."""
 
     def __init__(self, guest, command=None, width=80, height=24):
+        super().__init__()
         self.client = connect(guest)
-        self.seen = b""
         self.chan = self.client.get_transport().open_session()
         try:
             self.chan.get_pty("xterm", width, height)
@@ -50,23 +48,9 @@ class Terminal:
     def send(self, text):
         self.chan.sendall(text)
 
-    def expect(self, pattern, seconds=15):
-        """Read until the pattern has come; what was read up to its end is used up and returned."""
-        deadline = time.monotonic() + seconds
-        while True:
-            found = re.search(pattern, self.seen)
-            if found:
-                used, self.seen = self.seen[:found.end()], self.seen[found.end():]
-                return used
-            left = deadline - time.monotonic()
-            assert left > 0, f"waited for {pattern!r}, got {self.seen!r}"
-            self.chan.settimeout(left)
-            try:
-                piece = self.chan.recv(65536)
-            except TimeoutError:
-                continue
-            assert piece, f"closed while waiting for {pattern!r}, got {self.seen!r}"
-            self.seen += piece
+    def receive(self, seconds):
+        self.chan.settimeout(seconds)
+        return self.chan.recv(65536)
 
     def rest(self, seconds=15):
         self.chan.settimeout(seconds)
@@ -75,18 +59,6 @@ class Terminal:
             if not piece:
                 return self.seen
             self.seen += piece
-
-
-def no_such_program_left(guest, name, seconds=10):
-    """Wait until no thread of this name is listed in the guest."""
-    deadline = time.monotonic() + seconds
-    while True:
-        listing = guest.ssh("cat", "/proc/tern/threads", check=True).stdout.decode()
-        # The one that lists is a cat itself.
-        if len(re.findall(rf" {name} ", listing)) <= (name == "cat"):
-            return
-        assert time.monotonic() < deadline, f"{name} is still there:\n{listing}"
-        time.sleep(0.3)
 
 
 @pytest.mark.quick
@@ -158,7 +130,7 @@ def test_jobs_at_the_prompt(guest):
         t.expect(rb"\nsleep 1000\r\n")
         t.send(b"\x03")
         t.expect(PROMPT)
-        t.send(b"echo $?; sleep 1001 & sleep 0.3; kill %1; wait; echo then\r")
+        t.send(b"echo $?; sleep 1001 & kill %1; wait; echo then\r")
         t.expect(rb"\n130\r\n(?s:.*)\[1\]\+  Terminated +sleep 1001\r\n")
         t.send(b"cat | cat\r")
         guest.wait_for_threads("cat", 2)
@@ -216,7 +188,7 @@ def test_full_screen_programs(guest):
 
 def test_greeting_of_a_login(guest):
     with Terminal(guest) as t:
-        text = t.expect(rb"(?s)tern.*\n.*[#$] ")
+        text = t.expect(rb"(?s).*tern.*\n.*[#$] ").group(0)
         assert re.search(rb"\b%d CPU" % guest.smp, text), text
 
 
@@ -234,7 +206,7 @@ def test_hang_up_ends_the_program(guest, program):
     t = Terminal(guest, program)
     guest.wait_for_threads(program.split()[0])
     t.client.get_transport().sock.close()
-    no_such_program_left(guest, program.split()[0])
+    guest.wait_for_no_thread(program.split()[0])
 
 
 def test_signal_request_reaches_the_program(guest):
@@ -252,58 +224,21 @@ def test_signal_request_reaches_the_program(guest):
     chan.settimeout(10)
     assert chan.recv(10) == b""
     client.close()
-    no_such_program_left(guest, "burn")
+    guest.wait_for_no_thread("burn")
 
 
 def test_ssh_tt_on_a_real_terminal(guest):
     """The stock client with its own terminal: prompt, a command, Ctrl-C, exit status."""
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.execvp("ssh", guest.ssh_command(options=["-tt"]))
-    seen = b""
-
-    def expect(pattern, seconds=15):
-        nonlocal seen
-        deadline = time.monotonic() + seconds
-        while not re.search(pattern, seen):
-            assert time.monotonic() < deadline, f"waited for {pattern!r}, got {seen!r}"
-            if select.select([fd], [], [], 0.2)[0]:
-                try:
-                    piece = os.read(fd, 65536)
-                except OSError:
-                    piece = b""
-                assert piece, f"closed while waiting for {pattern!r}, got {seen!r}"
-                seen += piece
-        seen = seen[re.search(pattern, seen).end():]
-
-    try:
-        expect(rb"[#$] ")
-        os.write(fd, b"hello 3 1\r")
-        expect(rb"hello \(3/3\)\r\n")
-        os.write(fd, b"hello 100000 20\r")
-        expect(rb"hello \(5/100000\)")
-        os.write(fd, b"\x03")
-        expect(rb"[#$] ")
-        os.write(fd, b"exit 3\r")
-        deadline = time.monotonic() + 15
-        while True:
-            done, status = os.waitpid(pid, os.WNOHANG)
-            if done:
-                break
-            assert time.monotonic() < deadline, seen
-            if select.select([fd], [], [], 0.1)[0]:
-                try:
-                    seen += os.read(fd, 65536)
-                except OSError:
-                    time.sleep(0.05)
-        assert os.waitstatus_to_exitcode(status) == 3
-    finally:
-        try:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-        except (ProcessLookupError, ChildProcessError):
-            pass
-        os.close(fd)
+    with terminal.Terminal(*guest.ssh_command(options=["-tt"])) as t:
+        t.expect(r"[#$] ")
+        t.type("hello 3 1\r")
+        t.expect(r"hello \(3/3\)\n")
+        t.type("hello 100000 20\r")
+        t.expect(r"hello \(5/100000\)")
+        t.type("\x03")
+        t.expect(r"[#$] ")
+        t.type("exit 3\r")
+        assert t.wait() == 3
 
 
 def test_exit_signal_is_told(guest):
@@ -333,15 +268,9 @@ def test_killed_client_ends_its_program_and_connection(guest, command):
     p.stdin.raw.close()
     p.stdout.close()
     p.wait()
-    no_such_program_left(guest, command[0])
-    # The connection that asks is the only one.
-    deadline = time.monotonic() + 10
-    while True:
-        listing = guest.ssh("cat", "/proc/tern/threads", check=True).stdout.decode()
-        if len(re.findall(r" ssh-(session|login) ", listing)) <= 1:
-            break
-        assert time.monotonic() < deadline, listing
-        time.sleep(0.3)
+    guest.wait_for_no_thread(command[0])
+    guestlib.until(lambda: f"no connection but the one that asks:\n{guest.tail()}",
+                   lambda: guest.threads_called("ssh-(?:session|login)") <= 1)
 
 
 IDLE_KIB = 148  # docs/10-ssh.md says what of
@@ -371,12 +300,11 @@ def test_idle_sessions_keep_to_their_memory(boot):
     held = [idle_shell(g.port, key)]
     before = g.account()[0]
     held += [idle_shell(g.port, key) for _ in range(IDLE_MANY)]
-    deadline = time.monotonic() + 20
-    while True:
+
+    def each():
         now = g.account()[0]
-        each = {kind: (now[kind] - before[kind]) / IDLE_MANY for kind in kinds}
-        if sum(each.values()) <= IDLE_KIB:
-            break
-        assert time.monotonic() < deadline, f"KiB each: {each}, {sum(each.values())} in all"
+        return {kind: (now[kind] - before[kind]) / IDLE_MANY for kind in kinds}
+
+    guestlib.until(lambda: f"KiB each: {each()}, no more than {IDLE_KIB} in all", lambda: sum(each().values()) <= IDLE_KIB)
     for client in held:
         client.sock.close()

@@ -2,10 +2,8 @@
 """Keys and their seed (X-17): a machine that has none is given none until enough has happened to it, and no two boots
 ever have a key in common. These guests have no disk, so each makes itself a host key."""
 import re
-import socket
 import subprocess
 import threading
-import time
 
 import guest as guestlib
 import sshraw
@@ -15,12 +13,6 @@ def command(*more, machine=""):
     return ["qemu-system-aarch64", "-M", "virt,gic-version=2" + machine, "-cpu", "cortex-a76", "-smp", "1", "-m", "128M",
             "-kernel", guestlib.IMAGES["debug"], "-global", "virtio-mmio.force-legacy=false", "-display", "none", "-no-reboot",
             "-semihosting-config", "enable=on,target=native", "-serial", "stdio", "-monitor", "none", *more]
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Boot:
@@ -48,13 +40,14 @@ class Boot:
 
     def wait_for(self, pattern, seconds=60, typing=b""):
         """Wait until the console shows it, hitting the keys meanwhile."""
-        deadline = time.monotonic() + seconds
-        while not re.search(pattern, self.text):
-            assert self.qemu.poll() is None and time.monotonic() < deadline, f"no {pattern}:\n{self.text[-2000:]}"
+        def shown():
             for key in typing:
                 self.qemu.stdin.write(bytes([key]))
                 self.qemu.stdin.flush()
-            time.sleep(0.001)
+            return re.search(pattern, self.text) or self.qemu.poll() is not None
+
+        guestlib.until(lambda: f"{pattern}:\n{self.text[-2000:]}", shown, seconds, pause=0.001)
+        assert re.search(pattern, self.text), f"the guest ended before {pattern}:\n{self.text[-2000:]}"
 
     def host_key(self):
         self.wait_for(r"ssh: host key \S+\s")
@@ -63,7 +56,7 @@ class Boot:
 
 def keys_of_a_boot_without_a_seed():
     """Everything random that a client is shown: host key, cookie, and the key exchange's key, of two connections."""
-    port = free_port()
+    port = guestlib.free_port()
     words = command("-netdev", f"user,id=net0,hostfwd=tcp:127.0.0.1:{port}-:22", "-device", "virtio-net-device,netdev=net0",
                     machine=",dtb-randomness=off")
     with Boot(words) as b:

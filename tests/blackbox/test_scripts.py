@@ -149,7 +149,8 @@ def test_programs_that_share_a_source_compile_it_once(tmp_path, monkeypatch):
     def compiler(command):
         name = command[-1]
         made.append(name)
-        time.sleep(0.05)
+        # long enough for a second one to start
+        guestlib.let_pass(0.05)
         with open(os.path.join(hostbuild.TOP, name), "w", encoding="utf-8") as f:
             f.write("made")
         if "-MF" in command:
@@ -371,9 +372,7 @@ def test_key_may_log_in(tmp_path):
 
 def test_forward_reaches_the_guest():
     """A second door to the guest's port 22, and a taken port named."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
+    port = guestlib.free_port()
     with guestlib.Guest("forward", smp=1, image="release", options=["--forward", f"{port}:22"]):
         with socket.create_connection(("127.0.0.1", port), timeout=20) as s:
             assert s.recv(8) == b"SSH-2.0-"
@@ -382,9 +381,7 @@ def test_forward_reaches_the_guest():
 
 def test_gdb_stops_at_the_door_of_the_kernel():
     """The guest waits for the debugger; kernel_main() has a backtrace; scripts/tern-gdb.py lists the threads."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
+    port = guestlib.free_port()
     done = run(RUN, "--image", guestlib.IMAGES["debug"], "--gdb", "--daemon", "--name", "gdb", "--port", port)
     try:
         assert done.returncode == 0, done.stderr

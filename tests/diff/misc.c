@@ -40,7 +40,7 @@ CASE(clocks)
 	Q(now_ns(CLOCK_REALTIME) > 1500000000LL * 1000000000);
 	int64_t a = now_ns(CLOCK_MONOTONIC);
 
-	nap_ms(5);
+	let_pass(5);
 	Q(now_ns(CLOCK_MONOTONIC) - a >= 5000000);
 	R(syscall(SYS_clock_getres, CLOCK_MONOTONIC, &t));
 	say("%ld %ld", (long)t.tv_sec, (long)t.tv_nsec);
@@ -97,7 +97,7 @@ CASE(cpu_time)
 	times(&b);
 	Q(b.tms_utime + b.tms_stime - a.tms_utime - a.tms_stime >= 3);
 	Q(b.tms_cutime == 0 && b.tms_cstime == 0);
-	nap_ms(50);
+	let_pass(50);
 	Q(now_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu < 80000000);
 	if (fork() == 0) {
 		Q(now_ns(CLOCK_PROCESS_CPUTIME_ID) < 50000000);
@@ -138,7 +138,7 @@ CASE(posix_timers)
 	say("%ld %ld", (long)now.it_value.tv_sec, (long)now.it_value.tv_nsec);
 	R(syscall(SYS_timer_settime, id, 0, &t, NULL));
 	for (int i = 0; i < 1000 && fired < 3; i++)
-		nap_ms(1);
+		let_pass(1);
 	Q(fired >= 3);
 	R(syscall(SYS_timer_getoverrun, id) >= 0);
 	R(syscall(SYS_timer_delete, id));

@@ -284,8 +284,7 @@ CASE(orphans)
 		pid_t middle = getpid();
 
 		if (fork() == 0) {
-			while (getppid() == middle)
-				nap_ms(1);
+			AWAIT(getppid() != middle);
 			Q(getppid() == 1);
 			close(p[0]);
 			_exit(0);
@@ -306,8 +305,10 @@ CASE(subreaper)
 	R(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
 	pid = fork();
 	if (pid == 0) {
+		pid_t middle = getpid();
+
 		if (fork() == 0) {
-			nap_ms(20);
+			AWAIT(getppid() != middle);
 			_exit(8);
 		}
 		_exit(6);

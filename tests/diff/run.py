@@ -163,7 +163,7 @@ def under_tern(areas, only, smp, image):
         for area in areas:
             try:
                 compare(count, g, area, only)
-            except AssertionError as error:
+            except (AssertionError, subprocess.TimeoutExpired) as error:
                 first, _, rest = str(error).partition("\n")
                 count.test(f"diff {area}", first)
                 print(rest)

@@ -284,8 +284,7 @@ static void say_child(int sig, siginfo_t *si, void *context)
 
 static void until_count(int n)
 {
-	while (count < n)
-		nap_ms(1);
+	AWAIT(count >= n);
 }
 
 CASE(sigchld)
@@ -431,7 +430,7 @@ static void ends_by_write(int fd, int sig)
 	if (fork() == 0) {
 		until_asleep(getppid());
 		kill(getppid(), sig);
-		nap_ms(50);
+		let_pass(50);
 		if (write(fd, "x", 1) != 1)
 			_exit(1);
 		_exit(0);
@@ -510,7 +509,7 @@ CASE(restart_wait)
 		if (pid == 0) {
 			until_asleep(getppid());
 			kill(getppid(), SIGUSR1);
-			nap_ms(50);
+			let_pass(50);
 			_exit(3);
 		}
 		Q(waitpid(pid, &status, 0) == pid);
@@ -545,7 +544,7 @@ CASE(no_interruption)
 		kill(me, SIGSTOP);
 		until_asleep(me);
 		kill(me, SIGCONT);
-		nap_ms(20);
+		let_pass(20);
 		if (write(p[1], "x", 1) != 1)
 			_exit(1);
 		_exit(0);
@@ -564,7 +563,7 @@ CASE(stop_and_poll)
 	if (fork() == 0) {
 		until_asleep(me);
 		kill(me, SIGSTOP);
-		nap_ms(20);
+		let_pass(20);
 		kill(me, SIGCONT);
 		_exit(0);
 	}
@@ -574,7 +573,7 @@ CASE(stop_and_poll)
 	if (fork() == 0) {
 		until_asleep(me);
 		kill(me, SIGSTOP);
-		nap_ms(20);
+		let_pass(20);
 		kill(me, SIGCONT);
 		_exit(0);
 	}

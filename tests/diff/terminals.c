@@ -83,7 +83,7 @@ static void type(const char *text)
 	if (write(master, text, strlen(text)) != (ssize_t)strlen(text))
 		say("write: %s", errno_name(errno));
 	/* Linux hands it over in a thread of its own */
-	nap_ms(10);
+	let_pass(10);
 }
 
 /* What can be read at once, with what is not printable spelled. */
@@ -93,7 +93,7 @@ static void say_read(int line, const char *which, int fd)
 	struct pollfd f = { fd, POLLIN, 0 };
 	ssize_t n;
 
-	nap_ms(15);
+	let_pass(15);
 	if (poll(&f, 1, 100) == 0) {
 		diff_say(line, "%s: nothing", which);
 		return;
@@ -513,11 +513,11 @@ CASE(foreground)
 	on(SIGQUIT, note);
 	on(SIGTSTP, note);
 	type("\003");
-	nap_ms(20);
+	let_pass(20);
 	type("\034");
-	nap_ms(20);
+	let_pass(20);
 	type("\032");
-	nap_ms(20);
+	let_pass(20);
 	say("INT %d QUIT %d TSTP %d", got[SIGINT], got[SIGQUIT], got[SIGTSTP]);
 	FROM(master);
 	/* what was typed before is gone, unless NOFLSH */
@@ -645,8 +645,7 @@ static int orphan(void *arg)
 	if (fork() == 0) {
 		char c;
 
-		while (getppid() == middle)
-			nap_ms(1);
+		AWAIT(getppid() != middle);
 		R(read(slave, &c, 1));
 		R(ioctl(slave, TIOCSPGRP, &(int){ getpid() }));
 		write(p[1], "x", 1);
@@ -677,14 +676,14 @@ CASE(window)
 		return;
 	on(SIGWINCH, note);
 	R(ioctl(master, TIOCSWINSZ, &w));
-	nap_ms(20);
+	let_pass(20);
 	say("WINCH %d", got[SIGWINCH]);
 	R(ioctl(master, TIOCSWINSZ, &w));
-	nap_ms(20);
+	let_pass(20);
 	say("WINCH %d", got[SIGWINCH]);
 	w.ws_col = 30;
 	R(ioctl(slave, TIOCSWINSZ, &w));
-	nap_ms(20);
+	let_pass(20);
 	say("WINCH %d", got[SIGWINCH]);
 }
 
@@ -710,7 +709,7 @@ CASE(hang_up)
 	POLLED(slave);
 	POLLED(master);
 	R(close(master));
-	nap_ms(20);
+	let_pass(20);
 	say("HUP %d CONT %d", got[SIGHUP], got[SIGCONT]);
 	POLLED(slave);
 	R(read(slave, &c, 1));
@@ -753,15 +752,14 @@ CASE(leader_exits)
 	pipe(p);
 	pid = fork();
 	if (pid == 0) {
-		setsid();
+		pid_t leader = setsid();
+
 		R(ioctl(slave, TIOCSCTTY, 0));
 		if (fork() == 0) {
 			on(SIGHUP, note);
 			on(SIGCONT, note);
 			write(p[1], "r", 1);
-			while (!got[SIGHUP])
-				nap_ms(1);
-			nap_ms(5);
+			AWAIT(got[SIGHUP] && getppid() != leader);
 			say("HUP %d CONT %d", got[SIGHUP], got[SIGCONT]);
 			POLLED(slave);
 			R(open("/dev/tty", O_RDWR));

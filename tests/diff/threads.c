@@ -153,11 +153,10 @@ static volatile int go, count;
 static pid_t tids[10];
 static int results[10], masks[10];
 
-static void until_thread_asleep(int i)
+static void until_waiting(int i)
 {
-	while (!__atomic_load_n(&tids[i], __ATOMIC_ACQUIRE))
-		nap_ms(1);
-	until_asleep(tids[i]);
+	AWAIT(__atomic_load_n(&tids[i], __ATOMIC_ACQUIRE));
+	until_thread_asleep(tids[i]);
 }
 
 static void *wait_thread(void *arg)
@@ -179,15 +178,15 @@ static void start_waiters(pthread_t *t, int n)
 	count = 0;
 	for (int i = 0; i < n; i++) {
 		pthread_create(&t[i], NULL, wait_thread, (void *)(intptr_t)i);
-		until_thread_asleep(i);
+		until_waiting(i);
 	}
 }
 
 static void until_woken(int n)
 {
-	while (count < n)
-		nap_ms(1);
-	nap_ms(5);
+	AWAIT(count >= n);
+	/* and no more */
+	let_pass(5);
 	say("%d woken", count);
 }
 
@@ -273,9 +272,12 @@ CASE(futex_wake_op)
 	R(futex(&second, FUTEX_WAKE_OP, 1, (void *)1L, BAD, FUTEX_OP(0, 4, 0, 5)));
 }
 
-static void nothing(int sig)
+static volatile int handled;
+
+static void handle(int sig)
 {
 	(void)sig;
+	handled++;
 }
 
 CASE(futex_signals)
@@ -283,13 +285,16 @@ CASE(futex_signals)
 	pthread_t t[1];
 
 	for (int flags = 0; flags < 2; flags++) {
-		struct sigaction sa = { .sa_handler = nothing, .sa_flags = flags ? SA_RESTART : 0 };
+		struct sigaction sa = { .sa_handler = handle, .sa_flags = flags ? SA_RESTART : 0 };
 		struct timespec late = { 5, 0 };
 
 		sigaction(SIGUSR1, &sa, NULL);
 		start_waiters(t, 1);
+		handled = 0;
 		R(pthread_kill(t[0], SIGUSR1));
-		nap_ms(20);
+		/* behind the handler the call ends, or sleeps again */
+		AWAIT(handled);
+		AWAIT(count || until_thread_asleep(tids[0]));
 		say("result %s", count ? errno_name(results[0]) : "still waiting");
 		R(futex(&word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, NULL, NULL, 0));
 		pthread_join(t[0], NULL);
@@ -525,7 +530,7 @@ CASE(robust)
 	}
 	while (pthread_mutex_trylock(r) == 0) {
 		pthread_mutex_unlock(r);
-		nap_ms(1);
+		let_pass(1);
 	}
 	say("%s", errno_name(pthread_mutex_lock(r)));
 	REAP(pid);
@@ -590,7 +595,18 @@ CASE(ends)
 static void *late(void *arg)
 {
 	(void)arg;
-	nap_ms(30);
+	let_pass(30);
+	return NULL;
+}
+
+static void *until_told(void *arg)
+{
+	int *p = arg;
+	char byte;
+
+	close(p[1]);
+	if (read(p[0], &byte, 1) != 0)
+		say("told something");
 	return NULL;
 }
 
@@ -598,15 +614,19 @@ static void *late(void *arg)
 CASE(leader_first)
 {
 	pthread_t t;
-	pid_t pid = fork();
+	pid_t pid;
+	int p[2];
 
+	pipe(p);
+	pid = fork();
 	if (pid == 0) {
-		pthread_create(&t, NULL, late, NULL);
+		pthread_create(&t, NULL, until_told, p);
 		syscall(SYS_exit, 7);
 	}
-	nap_ms(10);
+	AWAIT(state_of(pid) == 'Z');
 	R(waitpid(pid, NULL, WNOHANG));
 	R(kill(pid, 0));
+	close(p[1]);
 	REAP(pid);
 }
 
@@ -675,12 +695,11 @@ CASE(signals_of_threads)
 	sigaction(SIGUSR1, &sa, NULL);
 	tids[0] = 0;
 	pthread_create(&t, NULL, wait_thread, NULL);
-	until_thread_asleep(0);
+	until_waiting(0);
 	sigaddset(&set, SIGUSR1);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	kill(getpid(), SIGUSR1);
-	while (!ran_on)
-		nap_ms(1);
+	AWAIT(ran_on);
 	Q(ran_on == tids[0]);
 	futex(&word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, NULL, NULL, 0);
 	R(pthread_join(t, NULL));
@@ -688,12 +707,11 @@ CASE(signals_of_threads)
 
 CASE(stop_all)
 {
-	pid_t pid = fork(), me = getpid();
 	volatile int *n =
 		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int before, status;
+	pid_t pid = fork();
 
-	(void)me;
 	if (pid == 0) {
 		pthread_t t;
 
@@ -702,12 +720,12 @@ CASE(stop_all)
 		for (;;)
 			++*n;
 	}
-	nap_ms(10);
+	AWAIT(*n);
 	R(kill(pid, SIGSTOP));
 	Q(waitpid(pid, &status, WUNTRACED) == pid);
 	STATUS(status);
 	before = *n;
-	nap_ms(30);
+	let_pass(30);
 	Q(*n == before);
 	R(kill(pid, SIGCONT));
 	Q(waitpid(pid, &status, WCONTINUED) == pid);
@@ -746,7 +764,7 @@ CASE(cancel)
 	void *got;
 
 	pthread_create(&t, NULL, sleep_for_ever, NULL);
-	nap_ms(10);
+	let_pass(10);
 	R(pthread_cancel(t));
 	R(pthread_join(t, &got));
 	Q(got == PTHREAD_CANCELED);
@@ -755,8 +773,7 @@ CASE(cancel)
 static void *drop_rights(void *arg)
 {
 	(void)arg;
-	while (!go)
-		nap_ms(1);
+	AWAIT(go);
 	say("uid %d", (int)getuid());
 	return NULL;
 }

@@ -85,7 +85,7 @@ static void type(const char *s)
 {
 	if (write(master, s, strlen(s)) != (ssize_t)strlen(s))
 		say("not typed: %s", s);
-	nap_ms(30);
+	let_pass(30);
 }
 
 /* One read, as text. */
@@ -95,7 +95,7 @@ static void show_read(int line, const char *what, int fd, size_t n)
 	size_t at = 0;
 	ssize_t got;
 
-	nap_ms(30);
+	let_pass(30);
 	got = read(fd, buf, n);
 	if (got < 0) {
 		diff_say(line, "read %s: %s", what, errno_name(errno));
@@ -114,7 +114,7 @@ static void show_poll(int line, const char *what, int fd)
 	int n;
 
 	/* Linux passes bytes on in a worker of its own */
-	nap_ms(30);
+	let_pass(30);
 	n = poll(&p, 1, 0);
 
 	diff_say(line, "poll %s: %d%s%s%s%s%s", what, n, p.revents & POLLIN ? " in" : "",
@@ -492,11 +492,39 @@ CASE(background_handling)
 
 static int all_of_them(void)
 {
-	nap_ms(50);
 	read_one();
 	write_one();
 	change_modes();
 	return take_foreground();
+}
+
+static int reaped[2], ended[2];
+
+/* For who outlives a child of the case: until the case has seen that end. */
+static void until_reaped(void)
+{
+	char c;
+
+	while (read(reaped[0], &c, 1) < 0 && errno == EINTR)
+		;
+}
+
+static void reap_first(int (*fn)(void *))
+{
+	pipe(reaped);
+	pipe(ended);
+	REAP(start_child(fn, NULL));
+	write(reaped[1], "r", 1);
+}
+
+/* See the child end, and then what it leaves behind. */
+static void reap_both(int (*fn)(void *))
+{
+	char c;
+
+	reap_first(fn);
+	close(ended[1]);
+	read(ended[0], &c, 1);
 }
 
 static int leave_orphan(void *arg)
@@ -507,7 +535,7 @@ static int leave_orphan(void *arg)
 	pid = fork();
 	if (pid == 0) {
 		setpgid(0, 0);
-		nap_ms(100);
+		until_reaped();
 		all_of_them();
 		_exit(0);
 	}
@@ -519,8 +547,7 @@ CASE(background_orphan)
 {
 	open_pair(0);
 	change(slave, TOSTOP, 0);
-	REAP(start_child(leave_orphan, NULL));
-	nap_ms(500);
+	reap_both(leave_orphan);
 }
 
 CASE(keys)
@@ -569,7 +596,7 @@ CASE(keys_for_foreground)
 	catch (SIGINT);
 	open_pair(0);
 	pid = start_child(background, wait_for_signal);
-	nap_ms(50);
+	until_asleep(pid);
 	type("\003");
 	show_caught(SIGINT);
 	R(tcsetpgrp(slave, pid));
@@ -606,7 +633,7 @@ CASE(hang_up)
 	type("pending\n");
 	POLL(slave);
 	R(close(master));
-	nap_ms(30);
+	let_pass(30);
 	show_caught(SIGHUP);
 	show_caught(SIGCONT);
 	POLL(slave);
@@ -675,10 +702,7 @@ static int lead_and_leave(void *arg)
 		setpgid(0, 0);
 		tcsetpgrp(slave, getpid());
 		write(p[1], "r", 1);
-		/* both may come at once */
-		while (!caught[SIGHUP])
-			pause();
-		nap_ms(200);
+		until_reaped();
 		say("foreground: %s", caught[SIGHUP] == 1 ? "SIGHUP" : "none");
 		say("own terminal: %s", open("/dev/tty", O_RDWR) >= 0 ? "yes" : errno_name(errno));
 		_exit(0);
@@ -689,8 +713,7 @@ static int lead_and_leave(void *arg)
 
 CASE(leader_exits)
 {
-	REAP(start_child(lead_and_leave, NULL));
-	nap_ms(500);
+	reap_both(lead_and_leave);
 }
 
 static volatile int *shared;
@@ -708,7 +731,7 @@ static int leave_stopped(void *arg)
 		setpgid(0, 0);
 		shared[0] = getpid();
 		raise(SIGSTOP);
-		nap_ms(200);
+		until_reaped();
 		show_caught(SIGHUP);
 		show_caught(SIGCONT);
 		shared[1] = 1;
@@ -722,9 +745,8 @@ static int leave_stopped(void *arg)
 CASE(orphans_stopped)
 {
 	shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	REAP(start_child(leave_stopped, NULL));
-	for (int i = 0; i < 200 && !shared[1]; i++)
-		nap_ms(10);
+	reap_first(leave_stopped);
+	AWAIT(shared[1]);
 	Q(shared[1]);
 	if (!shared[1])
 		kill(shared[0], SIGKILL);
@@ -733,26 +755,28 @@ CASE(orphans_stopped)
 /* One that runs is left alone. */
 static int leave_running(void *arg)
 {
-	pid_t pid = fork();
+	int p[2];
+	char c;
 
 	(void)arg;
-	if (pid == 0) {
+	pipe(p);
+	if (fork() == 0) {
 		catch (SIGHUP);
 		catch (SIGCONT);
 		setpgid(0, 0);
-		nap_ms(100);
+		write(p[1], "r", 1);
+		until_reaped();
 		show_caught(SIGHUP);
 		show_caught(SIGCONT);
 		_exit(0);
 	}
-	nap_ms(50);
+	read(p[0], &c, 1);
 	return 0;
 }
 
 CASE(orphans_running)
 {
-	REAP(start_child(leave_running, NULL));
-	nap_ms(300);
+	reap_both(leave_running);
 }
 
 CASE(give_up)
@@ -831,7 +855,7 @@ static void timed(int line, size_t n)
 
 static int type_later(void *arg)
 {
-	nap_ms(150);
+	let_pass(150);
 	write(master, arg, strlen(arg));
 	return 0;
 }
@@ -887,7 +911,7 @@ CASE(queues)
 	open_pair(O_NOCTTY);
 	change(slave, 0, ECHO);
 	R(write(slave, "out", 3));
-	nap_ms(30);
+	let_pass(30);
 	R(ioctl(master, FIONREAD, &n));
 	say("master may read %d", n);
 	type("in\n");

@@ -30,6 +30,13 @@ def check_lines(name, text):
         bad(name, text.count("\n") + 1, "no line end at the end")
 
 
+def check_waits(name, text):
+    """A test waits for something that it names, by until(); what time itself does, let_pass() lets pass."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if re.search(r"\btime\.sleep\(", line) and "re.search" not in line:
+            bad(name, number, "time.sleep: use until() or let_pass() of tests/guest.py")
+
+
 def check_c(name, code):
     inside = False
     for number, line in enumerate(code.split("\n"), 1):
@@ -71,6 +78,8 @@ for name in files():
     text = text_of(name)
     check_head(name, text)
     check_lines(name, text)
+    if name.endswith(".py") and name != "tests/guest.py" and not name.startswith("tests/bench/"):
+        check_waits(name, text)
     if name.endswith((".c", ".h")):
         code = code_of(name)
         if name.startswith(KERNEL) or name.startswith("tests/kernel/"):

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "tests/user/await.h"
 #include "tests/user/check.h"
 
 static char *self;
@@ -35,13 +36,6 @@ static int status_of(pid_t pid)
 	return status;
 }
 
-static void nap(long ms)
-{
-	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
-
-	CHECK(nanosleep(&t, NULL) == 0);
-}
-
 static void group_kill(void)
 {
 	pid_t leader = start("sleep", POSIX_SPAWN_SETPGROUP, 0, 0);
@@ -65,7 +59,6 @@ static void errors(void)
 {
 	pid_t child = start("sleep", 0, 0, 0);
 
-	nap(20);
 	CHECK_ERRNO(setpgid(child, child), EACCES);
 	CHECK_ERRNO(setpgid(0, -5), EINVAL);
 	CHECK_ERRNO(getpgid(4000000), ESRCH);
@@ -86,7 +79,7 @@ static void dispositions(void)
 	pid = start("sleep", 0, 0, 0);
 	CHECK(signal(SIGTERM, SIG_DFL) == SIG_IGN);
 	CHECK(kill(pid, SIGTERM) == 0);
-	nap(20);
+	let_pass(20);
 	CHECK(waitpid(pid, NULL, WNOHANG) == 0);
 	CHECK(kill(pid, SIGKILL) == 0);
 	CHECK(WTERMSIG(status_of(pid)) == SIGKILL);

@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "tests/user/await.h"
 #include "tests/user/check.h"
 
 #define FILE_NAME "/tmp/locks-test"
@@ -108,7 +109,7 @@ static void deadlock(int fd)
 	}
 	CHECK(read(p[0], &c, 1) == 1);
 	CHECK_ERRNO(lock(fd, F_SETLK, F_WRLCK, 0, 1), EAGAIN);
-	usleep(20000);
+	CHECK(until_asleep(pid));
 	/* whoever comes second is told */
 	told = lock(fd, F_SETLKW, F_WRLCK, 0, 1) != 0;
 	CHECK(!told || errno == EDEADLK);
@@ -119,7 +120,7 @@ static void deadlock(int fd)
 	pid = fork();
 	if (pid == 0)
 		_exit(lock(fd, F_SETLKW, F_RDLCK, 0, 0));
-	usleep(20000);
+	CHECK(until_asleep(pid));
 	CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
 	CHECK(lock(fd, F_SETLK, F_UNLCK, 0, 0) == 0);
 	CHECK(close(p[0]) == 0 && close(p[1]) == 0);
@@ -139,7 +140,7 @@ static void whole_files(int fd)
 	pid = fork();
 	if (pid == 0)
 		_exit(flock(other, LOCK_EX));
-	usleep(20000);
+	CHECK(until_asleep(pid));
 	CHECK(waitpid(pid, &status, WNOHANG) == 0);
 	CHECK(flock(fd, LOCK_UN) == 0);
 	CHECK(waitpid(pid, &status, 0) == pid && status == 0);

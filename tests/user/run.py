@@ -58,7 +58,7 @@ def main():
                 why = run_one(g, name, arguments.get(name, ""))
                 if why is None and not g.alive():
                     why = "the guest ended"
-            except AssertionError as error:
+            except (AssertionError, subprocess.TimeoutExpired) as error:
                 why = str(error).strip()
             if why is None:
                 print(f"ok user[smp={smp}] {name}", flush=True)

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "tests/user/await.h"
 #include "tests/user/check.h"
 
 #define THREADS 6
@@ -205,7 +206,6 @@ static void stops(void)
 /* SIGTERM does not end a stopped process before it goes on; SIGKILL does. */
 static void stopped_ends(void)
 {
-	struct timespec ts = { 0, 20000000 };
 	pid_t pid = fork();
 	int status;
 
@@ -214,7 +214,7 @@ static void stopped_ends(void)
 	CHECK(kill(pid, SIGSTOP) == 0 && waitpid(pid, &status, WUNTRACED) == pid &&
 	      WIFSTOPPED(status));
 	CHECK(kill(pid, SIGTERM) == 0);
-	nanosleep(&ts, NULL);
+	let_pass(20);
 	CHECK(waitpid(pid, &status, WNOHANG) == 0);
 	CHECK(kill(pid, SIGCONT) == 0);
 	CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
@@ -236,17 +236,12 @@ static void on_child(int sig, siginfo_t *si, void *uc)
 
 static void await_count(int n)
 {
-	struct timespec ts = { 0, 1000000 };
-
-	for (int i = 0; i < 2000 && child_count < n; i++)
-		nanosleep(&ts, NULL);
-	CHECK(child_count == n);
+	CHECK(AWAIT(child_count >= n) && child_count == n);
 }
 
 static void parents(void)
 {
 	struct sigaction sa = { .sa_flags = SA_SIGINFO | SA_RESTART };
-	struct timespec ts = { 0, 10000000 };
 	int status;
 	pid_t pid;
 
@@ -268,7 +263,7 @@ static void parents(void)
 	kill(pid, SIGSTOP);
 	CHECK(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
 	kill(pid, SIGCONT);
-	nanosleep(&ts, NULL);
+	let_pass(10);
 	CHECK(child_count == 2);
 	kill(pid, SIGABRT);
 	await_count(3);

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
+#include "tests/user/await.h"
 #include "tests/user/check.h"
 
 static volatile int got, order[64], depth, deepest;
@@ -284,6 +285,13 @@ static void alarm_in(int ms)
 	CHECK(setitimer(ITIMER_REAL, &it, NULL) == 0);
 }
 
+static bool is_pending(int sig)
+{
+	sigset_t s;
+
+	return sigpending(&s) == 0 && sigismember(&s, sig);
+}
+
 static int pipe_in[2];
 
 /* When it comes, the pipe has something to read. */
@@ -332,8 +340,7 @@ static void interrupted(void)
 	CHECK(sigprocmask(SIG_BLOCK, &alrm, NULL) == 0);
 	got = 0;
 	alarm_in(1);
-	nanosleep(&nap, NULL);
-	CHECK(got == 0);
+	CHECK(AWAIT(is_pending(SIGALRM)) && got == 0);
 	CHECK_ERRNO(sigsuspend(&none), EINTR);
 	CHECK(got == 1);
 	CHECK(sigprocmask(SIG_UNBLOCK, &alrm, &old) == 0 && sigismember(&old, SIGALRM));
@@ -536,13 +543,13 @@ static void bad_stack(void)
 {
 	set(SIGSEGV, note, 0);
 	set(SIGUSR1, note, 0);
-	__asm__ volatile("mov sp, %0\n\tmov x8, %1\n\tsvc #0\n\tb ."
+	__asm__ volatile("mov sp, %0\n\tmov x0, %1\n\tmov x1, %2\n\tmov x8, %3\n\tsvc #0\n\tb ."
 			 :
 			 : "r"(which == 0   ? 0x100UL
 			       : which == 1 ? 0xfffffffffffffff0UL
 					    : 0xffffff8000001000UL),
-			   "r"((long)SYS_getpid)
-			 : "x8");
+			   "r"((long)getppid()), "r"((long)SIGUSR2), "r"((long)SYS_kill)
+			 : "x0", "x1", "x8");
 }
 
 static void blocked_fault(void)
@@ -568,6 +575,8 @@ static void default_rt(void)
 
 static void ends(void)
 {
+	sigset_t told = mask_of(SIGUSR2);
+
 	for (which = 0; which < 7; which++)
 		CHECK(status_of("forged") == SIGSEGV);
 	for (which = 0; which < 2; which++)
@@ -575,11 +584,13 @@ static void ends(void)
 	CHECK(status_of("blocked_fault") == SIGSEGV);
 	CHECK(status_of("ignored_fault") == SIGSEGV);
 	CHECK(status_of("default_rt") == SIGRTMIN + 9);
+	CHECK(sigprocmask(SIG_BLOCK, &told, NULL) == 0);
 	for (which = 0; which < 3; which++) {
 		pid_t pid = start("bad_stack");
 		int status;
 
-		usleep(30000);
+		/* it says so on the bad stack */
+		CHECK(sigtimedwait(&told, NULL, &(struct timespec){ 20, 0 }) == SIGUSR2);
 		CHECK(kill(pid, SIGUSR1) == 0);
 		CHECK(waitpid(pid, &status, 0) == pid && WTERMSIG(status) == SIGSEGV);
 	}

@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "tests/user/await.h"
 #include "tests/user/check.h"
 
 #define WORKERS	  10
@@ -514,18 +515,13 @@ static double now(void)
 /* A killed process is reaped soon, whatever it was in. */
 static void end_worker(int i)
 {
-	double late = now() + 10;
 	pid_t pid = shared->pids[i];
-	int status;
 
 	kill(pid, SIGKILL);
-	while (waitpid(pid, &status, WNOHANG) == 0) {
-		if (now() > late) {
-			printf("worker %d, process %d, was killed 10 s ago and is still there\n", i,
-			       pid);
-			exit(1);
-		}
-		usleep(1000);
+	if (!AWAIT(waitpid(pid, NULL, WNOHANG) != 0)) {
+		printf("worker %d, process %d, was killed %d s ago and is still there\n", i, pid,
+		       AWAIT_SECONDS);
+		exit(1);
 	}
 }
 
@@ -538,9 +534,7 @@ static void end_users(void)
 		CHECK(pid >= 0);
 		if (pid == 0) {
 			setuid(FIRST_UID + u);
-			for (int i = 0; i < 2000 && kill(-1, SIGKILL) == 0; i++)
-				usleep(1000);
-			_exit(0);
+			_exit(!AWAIT(kill(-1, SIGKILL) < 0));
 		}
 		CHECK(waitpid(pid, NULL, 0) == pid);
 	}
@@ -571,7 +565,7 @@ static void storm(uint64_t seed, double seconds, int null)
 	for (int i = 0; i < WORKERS; i++)
 		shared->pids[i] = start_worker(i, null, next(&r));
 	while (now() < end) {
-		usleep(50000);
+		let_pass(50);
 		for (int i = 0; i < WORKERS; i++) {
 			uint64_t made = __atomic_load_n(&shared->made[i], __ATOMIC_RELAXED);
 

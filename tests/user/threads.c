@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "tests/user/await.h"
 #include "tests/user/check.h"
 
 static char *self;
@@ -176,9 +177,7 @@ static void *end_all(void *arg)
 
 static void *end_self(void *arg)
 {
-	struct timespec t = { 0, 20000000 };
-
-	nanosleep(&t, NULL);
+	CHECK(AWAIT(state_of(getpid()) == 'Z'));
 	syscall(SYS_exit, (long)arg);
 	return NULL;
 }

@@ -203,43 +203,12 @@ void diff_reap(int line, pid_t pid)
 		diff_status(line, "child", status);
 }
 
-void nap_ms(int ms)
-{
-	struct timespec t = { ms / 1000, ms % 1000 * 1000000L };
-
-	while (nanosleep(&t, &t) < 0 && errno == EINTR)
-		;
-}
-
 int64_t now_ns(clockid_t clock)
 {
 	struct timespec t = { 0, 0 };
 
 	clock_gettime(clock, &t);
 	return t.tv_sec * 1000000000LL + t.tv_nsec;
-}
-
-void until_asleep(pid_t pid)
-{
-	char path[40], text[300], *p;
-	int asleep = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	for (int i = 0; i < 1000 && asleep < 3; i++) {
-		int fd = open(path, O_RDONLY | O_CLOEXEC);
-		ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-
-		if (fd >= 0)
-			close(fd);
-		if (n <= 0) {
-			nap_ms(200);
-			return;
-		}
-		text[n] = 0;
-		p = strrchr(text, ')');
-		asleep = p && strlen(p) > 2 && strchr("STtZ", p[2]) ? asleep + 1 : 0;
-		nap_ms(2);
-	}
 }
 
 /* ---- files */
@@ -326,7 +295,7 @@ static void run_case(int i)
 		return;
 	}
 	while ((got = waitpid(pid, &status, WNOHANG)) == 0 && now_ns(CLOCK_MONOTONIC) < deadline)
-		nap_ms(1);
+		let_pass(1);
 	if (got == 0) {
 		diff_say(__LINE__, "still running after %d s", CASE_SECONDS);
 		kill(-pid, SIGKILL);

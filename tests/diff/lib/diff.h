@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "tests/user/await.h"
 
 typedef void (*case_fn)(void);
 
@@ -75,9 +76,6 @@ pid_t start_child(int (*fn)(void *arg), void *arg);
 void diff_reap(int line, pid_t pid);
 #define REAP(pid) diff_reap(__LINE__, pid)
 
-/* Until this process or thread sleeps or is stopped in the kernel, as /proc says it. */
-void until_asleep(pid_t pid);
-void nap_ms(int ms);
 int64_t now_ns(clockid_t clock);
 
 /* The whole of a small file, or "" ; static room. */
