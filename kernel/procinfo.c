@@ -67,10 +67,16 @@ static void count_running(struct thread *th, void *arg)
 	*(unsigned *)arg += state == THREAD_READY || (state == THREAD_RUNNING && th->process);
 }
 
-/* A CPU's time is that of programs and of the kernel for them, or idle: no finer account is kept. */
+/* A CPU's time: in user mode, in the kernel, idle. */
+static void show_cpu(struct proc_text *t, uint64_t up, uint64_t user, uint64_t idle)
+{
+	proc_printf(t, " %lu 0 %lu %lu 0 0 0 0 0 0\n", cpu_ticks(user),
+		    cpu_ticks(up - MIN(user + idle, up)), cpu_ticks(idle));
+}
+
 static void show_stat(struct proc_text *t)
 {
-	uint64_t up = clock_now_ns(), idle = 0, irqs = 0, switches = 0;
+	uint64_t up = clock_now_ns(), user = 0, idle = 0, irqs = 0, switches = 0;
 	unsigned running = 0;
 	struct sched_cpu_stats s;
 	struct cpu *c;
@@ -78,16 +84,17 @@ static void show_stat(struct proc_text *t)
 	for_each_cpu (c) {
 		sched_stats(c->id, &s);
 		idle += s.idle_ns;
+		user += s.user_ns;
 		switches += s.switches;
 		irqs += READ_ONCE(c->irq_count);
 	}
 	thread_for_each(count_running, &running);
-	proc_printf(t, "cpu  %lu 0 0 %lu 0 0 0 0 0 0\n",
-		    cpu_ticks(up * cpu_count() - MIN(idle, up * cpu_count())), cpu_ticks(idle));
+	proc_printf(t, "cpu ");
+	show_cpu(t, up * cpu_count(), user, idle);
 	for_each_cpu (c) {
 		sched_stats(c->id, &s);
-		proc_printf(t, "cpu%u %lu 0 0 %lu 0 0 0 0 0 0\n", c->id,
-			    cpu_ticks(up - MIN(s.idle_ns, up)), cpu_ticks(s.idle_ns));
+		proc_printf(t, "cpu%u", c->id);
+		show_cpu(t, up, s.user_ns, s.idle_ns);
 	}
 	proc_printf(t,
 		    "intr %lu\nctxt %lu\nbtime %lu\nprocesses %u\nprocs_running %u\n"

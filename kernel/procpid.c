@@ -80,8 +80,8 @@ static void add_thread(struct thread *t, void *arg)
 
 	if (q->tid && q->tid != t->tid)
 		return;
-	f->cpu_ns += READ_ONCE(t->runtime_ns);
-	f->user_ns += READ_ONCE(t->user_ns);
+	if (q->tid)
+		f->cpu_ns = thread_cpu_ns(t, &f->user_ns);
 	f->switches += READ_ONCE(t->switches);
 	/* of a process, its first thread tells the state */
 	if (t->tid != (q->tid ? q->tid : f->pid))
@@ -191,9 +191,8 @@ static void show_stat(struct proc_text *t, const struct pid_node *n)
 	proc_printf(t, "%d (%s) %c %d %d %d %u %d 0 ", n->tid ? n->tid : f->pid, f->name, f->state,
 		    f->ppid, f->pgid, f->sid, f->tty, f->tpgid);
 	proc_printf(t, "%lu %lu 0 0 %lu %lu %lu %lu ", UL(all.min_faults), UL(children.min_faults),
-		    TICKS(f->user_ns), TICKS(f->cpu_ns - MIN(f->user_ns, f->cpu_ns)),
-		    TICKS(children.user_ns),
-		    TICKS(children.cpu_ns - MIN(children.user_ns, children.cpu_ns)));
+		    TICKS(f->user_ns), TICKS(f->cpu_ns - f->user_ns), TICKS(children.user_ns),
+		    TICKS(children.cpu_ns - children.user_ns));
 	proc_printf(t, "%d %d %u 0 %lu %lu %lu %lu ", 20 + f->nice, f->nice, f->nr_threads,
 		    TICKS(f->start_ns), UL(m.vm.mapped * PAGE_SIZE), UL(m.vm.resident),
 		    UL(f->rlimits[5 /* RLIMIT_RSS */].cur));

@@ -296,6 +296,8 @@ void signal_deliver(struct trap_frame *f)
 {
 	struct signal_delivery d;
 
+	if (READ_ONCE(current_thread()->notify) & NOTIFY_CPU)
+		cputime_check();
 	/* a call with a mask of its own that had its answer: its mask lets nothing in any more */
 	if (f->syscall < 0 && (int64_t)f->x[0] != -EINTR)
 		signal_restore_mask();

@@ -33,8 +33,9 @@ int time_from_user(vaddr_t from, uint64_t *ns)
 	return 0;
 }
 
-/* Clocks of CPU time by number: -1 - pid above three bits that say whose and what of it, of which we have all of it. */
+/* Clocks of CPU time by number: -1 - pid above three bits that say whose and what of it. */
 #define CPUCLOCK_MASK	7
+#define CPUCLOCK_USER	1
 #define CPUCLOCK_WHOLE	2
 #define CPUCLOCK_THREAD 4
 
@@ -42,43 +43,48 @@ static unsigned cpu_clock_kind(uint64_t id)
 {
 	return id == CLOCK_PROCESS_CPUTIME_ID  ? CPUCLOCK_WHOLE
 	       : id == CLOCK_THREAD_CPUTIME_ID ? CPUCLOCK_WHOLE | CPUCLOCK_THREAD
-					       : 0;
+					       : CPUCLOCK_MASK;
+}
+
+static int thread_usage(int tid, struct usage *u)
+{
+	struct thread *t = tid ? thread_find(tid) : current_thread();
+	int err = 0;
+
+	if (!t)
+		return -EINVAL;
+	if (READ_ONCE(t->process) == current_process())
+		u->cpu_ns = thread_cpu_ns(t, &u->user_ns);
+	else
+		err = -EINVAL;
+	if (tid)
+		thread_put(t);
+	return err;
 }
 
 /* Of process pid, or of thread pid of the caller's process; 0: the caller. */
 static int cpu_clock(int pid, unsigned kind, uint64_t *ns)
 {
+	unsigned part = kind & ~CPUCLOCK_THREAD;
 	struct process *p;
-	struct thread *t;
 	struct usage u;
-	int err = 0;
 
-	switch (kind) {
-	case CPUCLOCK_WHOLE:
+	if (part > CPUCLOCK_WHOLE)
+		return -EINVAL;
+	if (kind & CPUCLOCK_THREAD) {
+		int err = thread_usage(pid, &u);
+
+		if (err < 0)
+			return err;
+	} else {
 		p = pid ? process_find(pid) : process_get(current_process());
 		if (!p)
 			return -EINVAL;
 		process_usage(p, false, &u);
-		*ns = u.cpu_ns;
 		process_put(p);
-		return 0;
-	case CPUCLOCK_WHOLE | CPUCLOCK_THREAD:
-		if (!pid) {
-			*ns = thread_cpu_ns(current_thread());
-			return 0;
-		}
-		t = thread_find(pid);
-		if (!t)
-			return -EINVAL;
-		if (READ_ONCE(t->process) == current_process())
-			*ns = thread_cpu_ns(t);
-		else
-			err = -EINVAL;
-		thread_put(t);
-		return err;
-	default:
-		return -EINVAL;
 	}
+	*ns = part == CPUCLOCK_USER ? u.user_ns : u.cpu_ns;
+	return 0;
 }
 
 static int read_clock(uint64_t id, uint64_t *ns)
@@ -276,15 +282,25 @@ static void put_timeval(int64_t tv[2], uint64_t ns)
 	tv[1] = (int64_t)(ns % NS_PER_S / NS_PER_US);
 }
 
-/* The timers of CPU time are not there: exact ones need a deadline at every switch. */
 static int64_t itimer(uint64_t which, const struct signal_alarm *now, vaddr_t old_to)
 {
+	struct process *p = current_process();
 	struct signal_alarm old;
 	int64_t v[4];
 
-	if ((int)which != ITIMER_REAL)
+	switch ((int)which) {
+	case ITIMER_REAL:
+		signal_alarm(p, now, &old);
+		break;
+	case ITIMER_VIRTUAL:
+		cputime_timer(p, CPU_TIMER_USER, now, &old);
+		break;
+	case ITIMER_PROF:
+		cputime_timer(p, CPU_TIMER_ALL, now, &old);
+		break;
+	default:
 		return -EINVAL;
-	signal_alarm(current_process(), now, &old);
+	}
 	put_timeval(v, old.interval);
 	put_timeval(v + 2, old.left);
 	return old_to ? user_copy_to(old_to, v, sizeof(v)) : 0;

@@ -29,7 +29,7 @@ static int usage_to_user(const struct usage *u, vaddr_t to)
 
 	memset(&ru, 0, sizeof(ru));
 	timeval_of(&ru.ru_utime, u->user_ns);
-	timeval_of(&ru.ru_stime, u->cpu_ns - MIN(u->user_ns, u->cpu_ns));
+	timeval_of(&ru.ru_stime, u->cpu_ns - u->user_ns);
 	ru.ru_maxrss = (long)(u->max_pages * (PAGE_SIZE / 1024));
 	ru.ru_minflt = (long)u->min_faults;
 	ru.ru_nvcsw = (long)u->switches;

@@ -32,9 +32,13 @@ struct runq {
 	struct timer slice;    /* [cpu] */
 	bool slice_armed;      /* [cpu] irqs off */
 	uint64_t slice_end_ns; /* [lock] when curr must be compared with the others again */
+	struct timer watch;    /* for curr's watch_ns; else it fires for nothing */
 	struct list_head dead; /* [lock] off their CPU, waiting to be reaped */
 	uint64_t switches;     /* [lock] */
 	uint64_t idle_ns;      /* [lock] */
+	uint64_t user_ns;      /* [lock] */
+	uint64_t user_mark;    /* [lock] arch_user_ns() when this CPU charged last */
+	uint64_t counted_ns;   /* [lock] and when that was */
 	uint64_t steals;       /* [lock] threads this CPU took from others */
 };
 

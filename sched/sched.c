@@ -60,6 +60,27 @@ struct runq __no_lock_check *runq_lock_of(struct thread *t, irqflags_t *f)
 	}
 }
 
+/* Of ns more that t had of rq's CPU, what was in user mode. That CPU has counted it; another, which asks meanwhile,
+ * supposes that t goes on as it did, and the next count makes up for it: so both parts only grow, and both come right. I-SCHED-7 */
+static void charge_user(struct runq *rq, struct thread *t, uint64_t now, uint64_t ns)
+{
+	uint64_t add = t->in_user ? ns : 0;
+
+	if (rq == this_runq()) {
+		uint64_t count = arch_user_ns(now);
+
+		t->user_owed += (int64_t)(count - rq->user_mark);
+		rq->user_mark = count;
+		add = t->user_owed < 0 ? 0 : MIN((uint64_t)t->user_owed, ns);
+		t->in_user = add > ns / 2;
+		rq->counted_ns = now;
+	}
+	t->user_owed -= (int64_t)add;
+	t->user_ns += add;
+	DASSERT(t->user_ns <= t->runtime_ns);
+	rq->user_ns += add;
+}
+
 void runq_charge(struct runq *rq)
 {
 	struct thread *t = rq->curr;
@@ -70,6 +91,8 @@ void runq_charge(struct runq *rq)
 	ns = now - t->exec_start_ns;
 	t->exec_start_ns = now;
 	t->runtime_ns += ns;
+	if (t->user)
+		charge_user(rq, t, now, ns);
 	if (t == rq->idle)
 		rq->idle_ns += ns;
 	else if (t->queued)
@@ -103,6 +126,47 @@ static void slice_fired(struct timer *timer)
 			WRITE_ONCE(rq->c->need_resched, 1);
 	}
 	spin_unlock(&rq->lock);
+}
+
+/* --- the watch on CPU time ------------------------------------------------------------------------------------ */
+
+/* t runs on this CPU, charged up to now. */
+static void watch_arm(struct runq *rq, struct thread *t)
+{
+	uint64_t left = t->watch_ns > t->runtime_ns ? t->watch_ns - t->runtime_ns : 0;
+
+	timer_arm(&rq->watch, t->exec_start_ns + left);
+}
+
+/* Whom it was armed for may have been switched away from: it is armed again when that comes back. */
+static void watch_fired(struct timer *timer)
+{
+	struct runq *rq = container_of(timer, struct runq, watch);
+	struct thread *t;
+
+	spin_lock(&rq->lock);
+	runq_charge(rq);
+	t = rq->curr;
+	if (t->watch_ns && t->runtime_ns < t->watch_ns) {
+		watch_arm(rq, t);
+	} else if (t->watch_ns) {
+		t->watch_ns = 0;
+		atomic_fetch_or(&t->notify, NOTIFY_CPU);
+	}
+	spin_unlock(&rq->lock);
+}
+
+void thread_watch_cpu(uint64_t ns)
+{
+	irqflags_t f = arch_irq_save();
+	struct runq *rq = this_runq();
+
+	spin_lock(&rq->lock);
+	runq_charge(rq);
+	rq->curr->watch_ns = rq->curr->runtime_ns + ns;
+	watch_arm(rq, rq->curr);
+	spin_unlock(&rq->lock);
+	arch_irq_restore(f);
 }
 
 /* --- onto a queue ---------------------------------------------------------------------------------------------- */
@@ -216,6 +280,8 @@ static void switch_to(struct runq *rq, struct thread *prev, struct thread *next)
 	next->exec_start_ns = prev->exec_start_ns;
 	WRITE_ONCE(next->on_cpu, 1);
 	rq->curr = next;
+	if (unlikely(next->watch_ns))
+		watch_arm(rq, next);
 	perturb(PERTURB_SWITCH);
 	switch_window();
 	if (next->space)
@@ -463,6 +529,7 @@ static void runq_init(struct runq *rq, struct cpu *c)
 	rq->c = c;
 	eevdf_init(&rq->ready);
 	timer_init(&rq->slice, slice_fired);
+	timer_init(&rq->watch, watch_fired);
 	list_init(&rq->dead);
 	rq->idle = thread_alloc("idle");
 	if (!rq->idle)
@@ -492,6 +559,7 @@ void sched_stats(unsigned cpu, struct sched_cpu_stats *out)
 	*out = (struct sched_cpu_stats){
 		.switches = rq->switches,
 		.idle_ns = rq->idle_ns,
+		.user_ns = rq->user_ns,
 		.steals = rq->steals,
 		.nr_ready = rq->ready.nr,
 	};

@@ -10,6 +10,9 @@
 #include "mm/phys/slab.h"
 #include "sched/runq_priv.h"
 
+/* A CPU whose user mode is asked for is made to count it this often. */
+#define COUNT_STALE_NS (10 * NS_PER_MS)
+
 static struct slab_cache *thread_cache; /* [init] */
 static spinlock_t registry_lock = SPINLOCK_INIT(THREAD);
 static struct list_head registry = LIST_HEAD_INIT(registry); /* [registry_lock] */
@@ -191,15 +194,25 @@ void __no_lock_check thread_exit(void)
 	sched_exit();
 }
 
-uint64_t __no_lock_check thread_cpu_ns(struct thread *t)
+uint64_t __no_lock_check thread_cpu_ns(struct thread *t, uint64_t *user_ns)
 {
 	irqflags_t f;
 	struct runq *rq = runq_lock_of(t, &f);
-	uint64_t ns = t->runtime_ns, now = clock_now_ns();
+	int kick = KICK_NONE;
+	uint64_t ns;
 
-	if (rq->curr == t && now > t->exec_start_ns)
-		ns += now - t->exec_start_ns;
+	if (rq->curr == t) {
+		runq_charge(rq);
+		/* too much of it is a guess: let its CPU count */
+		if (t->user && t->exec_start_ns - rq->counted_ns > COUNT_STALE_NS &&
+		    !atomic_exchange(&rq->c->need_resched, 1))
+			kick = (int)rq->cpu;
+	}
+	ns = t->runtime_ns;
+	if (user_ns)
+		*user_ns = t->user_ns;
 	spin_unlock(&rq->lock);
+	sched_kick(kick);
 	arch_irq_restore(f);
 	return ns;
 }

@@ -30,6 +30,8 @@ enum thread_state { THREAD_NEW, THREAD_READY, THREAD_RUNNING, THREAD_BLOCKED, TH
 
 #define NOTIFY_MASK                                                                                \
 	BIT(2) /* a temporary signal mask is to be undone at the return to user mode: ends no wait */
+#define NOTIFY_CPU                                                                                 \
+	BIT(3) /* its process's CPU time is to be compared with its limits: ends no wait */
 
 #define THREAD_MAGIC 0x54485244u
 
@@ -89,7 +91,10 @@ struct thread {
 	uint64_t exec_start_ns; /* [runq] charged up to here */
 	uint64_t runtime_ns;	/* [runq] total CPU time */
 	uint64_t switches;	/* [runq] times it was switched to */
-	uint64_t user_ns;	/* [self] part of runtime in user mode, if accounted */
+	uint64_t user_ns;	/* [runq] part of it in user mode */
+	int64_t user_owed; /* [runq] counted in user mode and not in user_ns yet, or the other way round */
+	bool in_user;	   /* [runq] it spent most of what was charged last there */
+	uint64_t watch_ns; /* [runq] NOTIFY_CPU when runtime_ns comes to this; 0: never */
 
 	struct waitq exit_wq;	    /* woken when it is dead and off its CPU */
 	struct list_head dead_link; /* [runq] waiting to be reaped */
@@ -135,8 +140,11 @@ static inline bool thread_killed(const struct thread *t)
 	return thread_notified(t) & NOTIFY_KILL;
 }
 
-/* CPU time up to now, of a thread that runs elsewhere as well. Context: any but irq. */
-uint64_t thread_cpu_ns(struct thread *t);
+/* CPU time up to now, of a thread that runs elsewhere as well; unless NULL, *user_ns gets its part in user mode. Neither that
+ * nor the rest ever falls. Context: any but irq. */
+uint64_t thread_cpu_ns(struct thread *t, uint64_t *user_ns);
+/* NOTIFY_CPU for the current thread when it has had this much CPU time more; instead of what it asked for before. */
+void thread_watch_cpu(uint64_t ns);
 
 int thread_set_nice(struct thread *t, int nice) __must_check;
 /* -EINVAL if no online CPU is in the mask. Moves it if it runs elsewhere. */
@@ -160,6 +168,7 @@ void sched_set_space_switch(void (*activate)(struct vm_space *s));
 struct sched_cpu_stats {
 	uint64_t switches;
 	uint64_t idle_ns;
+	uint64_t user_ns;
 	uint64_t steals;
 	unsigned nr_ready;
 };

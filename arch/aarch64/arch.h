@@ -189,6 +189,9 @@ static inline void mmio_write64(void *p, uint64_t v)
 /* The virtual counter, ordered after all earlier instructions, and its frequency in Hz. */
 uint64_t arch_counter(void);
 uint64_t arch_counter_hz(void);
+/* How long this CPU has been in user mode, in ns from wherever: its cycle counter, which stands still in the kernel. With
+ * none, all time is taken for the user's: now_ns. Context: irqs off. */
+uint64_t arch_user_ns(uint64_t now_ns);
 
 /* --- threads: switch and first entry ------------------------------------------------------------------- */
 

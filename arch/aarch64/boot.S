@@ -121,6 +121,12 @@ FUNC(boot_cpu_setup)
 	cmp	x0, #14
 	b.hs	1f
 	msr	pmuserenr_el0, xzr
+	msr	pmintenclr_el1, xzr
+	mov	x0, #(1 << 31)			/* the cycle counter counts at EL0 alone: arch_user_ns() */
+	msr	pmccfiltr_el0, x0
+	msr	pmcntenset_el0, x0
+	mov	x0, #0x45			/* PMCR: on, 64 bits, from 0 */
+	msr	pmcr_el0, x0
 1:	isb
 	ret
 END(boot_cpu_setup)

@@ -25,6 +25,12 @@ uint64_t arch_counter_hz(void)
 	return sysreg_read(cntfrq_el0);
 }
 
+/* QEMU's cycles are ns. */
+uint64_t arch_user_ns(uint64_t now_ns)
+{
+	return field(sysreg_read(id_aa64dfr0_el1), 8) - 1 < 14 ? sysreg_read(pmccntr_el0) : now_ns;
+}
+
 void arch_wait_for_interrupt(void)
 {
 	dsb(sy);

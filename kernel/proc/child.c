@@ -34,10 +34,9 @@ static void usage_add(struct usage *to, const struct usage *u)
 
 void usage_add_thread(struct usage *to, struct thread *t)
 {
-	/* the time in the kernel is not told apart: all is the program's */
-	uint64_t ns = thread_cpu_ns(t);
-	const struct usage u = { .cpu_ns = ns, .user_ns = ns, .switches = READ_ONCE(t->switches) };
+	struct usage u = { .switches = READ_ONCE(t->switches) };
 
+	u.cpu_ns = thread_cpu_ns(t, &u.user_ns);
 	usage_add(to, &u);
 }
 

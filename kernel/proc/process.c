@@ -730,6 +730,8 @@ int process_set_limit(struct process *p, unsigned kind, const struct rlimit_pair
 		err = -EPERM;
 	else
 		p->rlimits[kind] = *limit;
+	if (err == 0 && kind == RLIMIT_CPU)
+		cputime_limit_changed(p);
 	spin_unlock(&pidtab_lock);
 	return err;
 }

@@ -43,13 +43,13 @@ struct signal_entry {
 static struct slab_cache *entry_cache; /* [init] */
 
 static const char *const names[] = {
-	[SIG_HUP] = "HUP",     [SIG_INT] = "INT",   [SIG_QUIT] = "QUIT", [SIG_ILL] = "ILL",
-	[SIG_TRAP] = "TRAP",   [SIG_ABRT] = "ABRT", [SIG_BUS] = "BUS",	 [SIG_FPE] = "FPE",
-	[SIG_KILL] = "KILL",   [SIG_USR1] = "USR1", [SIG_SEGV] = "SEGV", [SIG_USR2] = "USR2",
-	[SIG_PIPE] = "PIPE",   [SIG_ALRM] = "ALRM", [SIG_TERM] = "TERM", [SIG_CHLD] = "CHLD",
-	[SIG_CONT] = "CONT",   [SIG_STOP] = "STOP", [SIG_TSTP] = "TSTP", [SIG_TTIN] = "TTIN",
-	[SIG_TTOU] = "TTOU",   [SIG_URG] = "URG",   [SIG_XCPU] = "XCPU", [SIG_XFSZ] = "XFSZ",
-	[SIG_WINCH] = "WINCH", [SIG_SYS] = "SYS",
+	[SIG_HUP] = "HUP",     [SIG_INT] = "INT",   [SIG_QUIT] = "QUIT",     [SIG_ILL] = "ILL",
+	[SIG_TRAP] = "TRAP",   [SIG_ABRT] = "ABRT", [SIG_BUS] = "BUS",	     [SIG_FPE] = "FPE",
+	[SIG_KILL] = "KILL",   [SIG_USR1] = "USR1", [SIG_SEGV] = "SEGV",     [SIG_USR2] = "USR2",
+	[SIG_PIPE] = "PIPE",   [SIG_ALRM] = "ALRM", [SIG_TERM] = "TERM",     [SIG_CHLD] = "CHLD",
+	[SIG_CONT] = "CONT",   [SIG_STOP] = "STOP", [SIG_TSTP] = "TSTP",     [SIG_TTIN] = "TTIN",
+	[SIG_TTOU] = "TTOU",   [SIG_URG] = "URG",   [SIG_XCPU] = "XCPU",     [SIG_XFSZ] = "XFSZ",
+	[SIG_WINCH] = "WINCH", [SIG_SYS] = "SYS",   [SIG_VTALRM] = "VTALRM", [SIG_PROF] = "PROF",
 };
 
 void signal_cache_init(void)
@@ -828,6 +828,7 @@ void signal_thread_join(struct process *p, struct thread *t)
 		thread_notify(t, NOTIFY_KILL);
 	if (p->signals.stop_sig || (p->signals.pending.set & ~closed_to(t)))
 		thread_notify(t, NOTIFY_SIGNAL);
+	cputime_thread_joined(p, t);
 	spin_unlock_irqrestore(&p->signals.lock, f);
 }
 

@@ -43,6 +43,9 @@ struct signal_info {
 	};
 };
 
+/* ITIMER_PROF and ITIMER_VIRTUAL. */
+enum cpu_timer_kind { CPU_TIMER_ALL, CPU_TIMER_USER, CPU_TIMERS };
+
 /* Shared by the threads of a process. */
 struct signal_state {
 	spinlock_t lock;		   /* SIGHAND */
@@ -61,6 +64,10 @@ struct signal_state {
 	struct timer alarm;	 /* ITIMER_REAL: sends SIGALRM */
 	uint64_t alarm_interval; /* [lock] ns; 0: once */
 	bool alarm_rang;	 /* [lock] it is armed again when that SIGALRM is taken */
+	struct cpu_timer {
+		uint64_t next_ns; /* [lock] by the process's CPU time; 0: not set */
+		uint64_t interval_ns;
+	} cpu_timer[CPU_TIMERS]; /* kernel/proc/cputime.c's */
 };
 
 /* An interval timer: ns to the next, and between two; 0: none. */
@@ -94,6 +101,8 @@ enum {
 	SIG_URG = 23,
 	SIG_XCPU = 24,
 	SIG_XFSZ = 25,
+	SIG_VTALRM = 26,
+	SIG_PROF = 27,
 	SIG_WINCH = 28,
 	SIG_SYS = 31,
 	SIG_RTMIN = 32,
@@ -183,6 +192,15 @@ void signal_exec(struct process *p);
 
 /* ITIMER_REAL: what it was goes to old; set to now unless NULL. Context: thread. */
 void signal_alarm(struct process *p, const struct signal_alarm *now, struct signal_alarm *old);
+
+/* The same for the timers of CPU time. */
+void cputime_timer(struct process *p, enum cpu_timer_kind kind, const struct signal_alarm *now,
+		   struct signal_alarm *old);
+/* RLIMIT_CPU of p has changed; a thread came to it. PIDTAB or SIGHAND held. */
+void cputime_limit_changed(struct process *p);
+void cputime_thread_joined(struct process *p, struct thread *t);
+/* NOTIFY_CPU: the current thread, before it returns to user mode, sends what is due. */
+void cputime_check(void);
 
 /* A new process, and one that is gone with what was still pending. */
 void signal_init(struct signal_state *s);

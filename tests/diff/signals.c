@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -1030,6 +1031,120 @@ CASE(alarms)
 	}
 	wait(NULL);
 	R(alarm(0) > 40);
+}
+
+static void compute_ms(int ms)
+{
+	clock_t end = clock() + ms * 1000;
+
+	while (clock() < end)
+		for (volatile int i = 0; i < 20000; i++)
+			;
+}
+
+static void count_info(int sig, siginfo_t *si, void *context)
+{
+	if (!count++)
+		say_info(sig, si, context);
+}
+
+CASE(cpu_timers)
+{
+	struct itimerval it = { { 0, 8000 }, { 0, 200000 } }, off = { { 0, 0 }, { 0, 0 } }, old;
+	char zeros[1 << 16];
+	int zero = open("/dev/zero", O_RDONLY);
+
+	on_info(SIGVTALRM, count_info, 0);
+	on_info(SIGPROF, count_info, 0);
+	R(setitimer(ITIMER_VIRTUAL, &it, &old));
+	Q(!timerisset(&old.it_value) && !timerisset(&old.it_interval));
+	/* a sleep does not make it run */
+	nap_ms(250);
+	Q(count == 0);
+	while (count < 3)
+		compute_ms(1);
+	R(getitimer(ITIMER_VIRTUAL, &old));
+	Q(old.it_value.tv_sec == 0 && old.it_value.tv_usec <= 12000);
+	say("%ld.%ld", (long)old.it_interval.tv_sec, (long)old.it_interval.tv_usec);
+	R(setitimer(ITIMER_VIRTUAL, &off, &old));
+	count = 0;
+	compute_ms(30);
+	R(count);
+	R(setitimer(ITIMER_PROF, &it, NULL));
+	nap_ms(250);
+	Q(count == 0);
+	while (count < 3)
+		read(zero, zeros, sizeof(zeros));
+	R(setitimer(ITIMER_PROF, &off, &old));
+	/* once; the other kind is on its own; none is the child's */
+	count = 0;
+	it = (struct itimerval){ { 0, 0 }, { 0, 300000 } };
+	R(setitimer(ITIMER_PROF, &it, NULL));
+	R(getitimer(ITIMER_VIRTUAL, &old));
+	Q(!timerisset(&old.it_value));
+	if (fork() == 0) {
+		R(getitimer(ITIMER_PROF, &old));
+		Q(!timerisset(&old.it_value));
+		compute_ms(400);
+		R(count);
+		_exit(0);
+	}
+	wait(NULL);
+	while (!count)
+		compute_ms(1);
+	compute_ms(50);
+	R(count);
+	R(getitimer(ITIMER_PROF, &old));
+	Q(!timerisset(&old.it_value));
+	it.it_value.tv_sec = 1000;
+	R(setitimer(ITIMER_PROF, &it, NULL));
+	R(setitimer(ITIMER_PROF, NULL, &old));
+	Q(old.it_value.tv_sec == 1000 || old.it_value.tv_sec == 999);
+	R(getitimer(ITIMER_PROF, &old));
+	Q(!timerisset(&old.it_value));
+}
+
+static void over(int sig)
+{
+	struct rlimit r;
+
+	getrlimit(RLIMIT_CPU, &r);
+	say("%s after %ld s, limit %ld %ld", signal_name(sig), (long)(clock() / 1000000),
+	    (long)r.rlim_cur, (long)r.rlim_max);
+}
+
+static int run_on(void *limit)
+{
+	if (limit)
+		setrlimit(RLIMIT_CPU, limit);
+	for (;;)
+		compute_ms(1000);
+	return 0;
+}
+
+CASE(cpu_limit)
+{
+	struct rlimit r = { 1, 2 };
+	pid_t pid;
+
+	on(SIGXCPU, over, 0);
+	REAP(start_child(run_on, &r));
+	r = (struct rlimit){ 1, 1 };
+	REAP(start_child(run_on, &r));
+	/* what has been used counts, also if another says so */
+	on(SIGXCPU, SIG_DFL, 0);
+	pid = start_child(run_on, NULL);
+	r = (struct rlimit){ 1, 5 };
+	R(syscall(SYS_prlimit64, pid, RLIMIT_CPU, &r, NULL));
+	REAP(pid);
+	/* a thread may pass it as well; a child begins anew */
+	setrlimit(RLIMIT_CPU, &(struct rlimit){ 20, 20 });
+	if (fork() == 0) {
+		R(getrlimit(RLIMIT_CPU, &r));
+		say("%ld %ld", (long)r.rlim_cur, (long)r.rlim_max);
+		_exit(0);
+	}
+	wait(NULL);
 }
 
 CASE(broken_pipe)
