@@ -144,20 +144,26 @@ bool trap_sync_kernel(struct trap_frame *f, uint64_t esr, uint64_t far)
 	return err == 0;
 }
 
+/* What is due before the return to user mode. */
+static __noinline void return_work(struct trap_frame *f)
+{
+	if (thread_killed(current_thread()))
+		exit_current(signal_exit_status(current_process()));
+	if (READ_ONCE(current_thread()->notify))
+		signal_deliver(f);
+	cond_resched();
+}
+
 /* Before each return to user mode. irqs on at entry; off at exit, with nothing left to do: what arrives later
  * interrupts the user program and comes here again. */
 void trap_return_user(struct trap_frame *f)
 {
 	for (;;) {
-		if (thread_killed(current_thread()))
-			exit_current(signal_exit_status(current_process()));
-		if (READ_ONCE(current_thread()->notify))
-			signal_deliver(f);
-		cond_resched();
 		arch_irq_disable();
-		if (!READ_ONCE(this_cpu()->need_resched) && !thread_notified(current_thread()))
+		if (!READ_ONCE(this_cpu()->need_resched) && !READ_ONCE(current_thread()->notify))
 			break;
 		arch_irq_enable();
+		return_work(f);
 	}
 	lock_check_none_held("return to user mode");
 	DASSERT(frame_from_user(f));

@@ -60,28 +60,33 @@ void wait_prepare(struct waitq *wq, struct wait_entry *e, enum wait_mode mode); 
 int wait_sleep(struct wait_entry *e, enum wait_mode mode, uint64_t deadline_ns);
 void wait_finish(struct wait_entry *e); /* unlink, RUNNING */
 
-/* Wait until cond is true. Value: 0 with cond true; -ETIMEDOUT; -EINTR; -ERESTARTSYS.
+/* Wait until cond is true. After a wake-up it is tested before the entry is linked again: mostly what was waited for has
+ * come. Value: 0 with cond true; -ETIMEDOUT; -EINTR; -ERESTARTSYS.
  * Context: thread, may sleep; no lock held but, for _mutex, m (dropped while asleep, held on return). */
 #define wait_event_mode(wq, cond, mode, deadline_ns)                                               \
 	({                                                                                         \
 		int wait_ret = 0;                                                                  \
+		bool wait_done, wait_linked = true;                                                \
 		struct wait_entry wait_e;                                                          \
 		might_sleep();                                                                     \
+		wait_prepare((wq), &wait_e, (mode));                                               \
 		for (;;) {                                                                         \
-			wait_prepare((wq), &wait_e, (mode));                                       \
-			if (cond) {                                                                \
-				wait_ret = 0;                                                      \
-				wait_finish(&wait_e);                                              \
+			wait_done = (cond);                                                        \
+			if (!wait_linked && (wait_done || wait_ret))                               \
 				break;                                                             \
+			if (!wait_linked) {                                                        \
+				wait_prepare((wq), &wait_e, (mode));                               \
+				wait_linked = true;                                                \
+				continue;                                                          \
 			}                                                                          \
-			if (wait_ret) {                                                            \
-				wait_finish(&wait_e);                                              \
-				break;                                                             \
-			}                                                                          \
-			wait_ret = wait_sleep(&wait_e, (mode), (deadline_ns));                     \
+			if (!wait_done)                                                            \
+				wait_ret = wait_sleep(&wait_e, (mode), (deadline_ns));             \
 			wait_finish(&wait_e);                                                      \
+			wait_linked = false;                                                       \
+			if (wait_done)                                                             \
+				break;                                                             \
 		}                                                                                  \
-		wait_ret;                                                                          \
+		wait_done ? 0 : wait_ret;                                                          \
 	})
 #define wait_event(wq, cond)	      ((void)wait_event_mode(wq, cond, WAIT_UNINTERRUPTIBLE, DEADLINE_NEVER))
 #define wait_event_killable(wq, cond) wait_event_mode(wq, cond, WAIT_KILLABLE, DEADLINE_NEVER)
@@ -91,21 +96,29 @@ void wait_finish(struct wait_entry *e); /* unlink, RUNNING */
 #define wait_event_mutex(wq, m, cond, mode, deadline_ns)                                           \
 	({                                                                                         \
 		int wait_ret = 0;                                                                  \
+		bool wait_done, wait_linked = true;                                                \
 		struct wait_entry wait_e;                                                          \
+		wait_prepare((wq), &wait_e, (mode));                                               \
 		for (;;) {                                                                         \
-			wait_prepare((wq), &wait_e, (mode));                                       \
-			if ((cond) || wait_ret) {                                                  \
+			wait_done = (cond);                                                        \
+			if (!wait_linked && (wait_done || wait_ret))                               \
+				break;                                                             \
+			if (!wait_linked) {                                                        \
+				wait_prepare((wq), &wait_e, (mode));                               \
+				wait_linked = true;                                                \
+				continue;                                                          \
+			}                                                                          \
+			if (wait_done) {                                                           \
 				wait_finish(&wait_e);                                              \
-				if (cond)                                                          \
-					wait_ret = 0;                                              \
 				break;                                                             \
 			}                                                                          \
 			mutex_unlock(m);                                                           \
 			wait_ret = wait_sleep(&wait_e, (mode), (deadline_ns));                     \
 			wait_finish(&wait_e);                                                      \
 			mutex_lock(m);                                                             \
+			wait_linked = false;                                                       \
 		}                                                                                  \
-		wait_ret;                                                                          \
+		wait_done ? 0 : wait_ret;                                                          \
 	})
 
 /* Sleep until the deadline. 0 when it has come; -EINTR or -ERESTARTSYS by mode. */

@@ -62,24 +62,22 @@ static bool table_empty(const pte_t *table)
 	return true;
 }
 
-static void destroy_table(pte_t *table, unsigned level)
-{
-	DASSERT(level < LEAF_LEVEL || table_empty(table));
-	for (unsigned i = 0; level < LEAF_LEVEL && i < ENTRIES; i++) {
-		if (table[i] == 0)
-			continue;
-		ASSERT(arch_pte_is_table(table[i], level));
-		destroy_table(table_of(table[i]), level + 1);
-	}
-	table_free(page_of_addr(table));
-}
-
 void pgtable_destroy(struct pgtable *pt)
 {
-	destroy_table(root_of(pt), TOP_LEVEL);
+	struct page *root = page_of_phys(pt->root);
+
+	while (!list_empty(&root->link)) {
+		struct page *p = list_first(&root->link, struct page, link);
+
+		DASSERT(p->index < LEAF_LEVEL || table_empty(page_addr(p)));
+		list_del(&p->link);
+		table_free(p);
+	}
+	table_free(root);
 	pt->root = paddr(0);
 }
 
+/* Each new table is on the list that begins at the root's page, so that pgtable_destroy() need not look for it. */
 pte_t *pgtable_leaf(struct pgtable *pt, vaddr_t va, bool create)
 {
 	pte_t *table = root_of(pt);
@@ -92,6 +90,8 @@ pte_t *pgtable_leaf(struct pgtable *pt, vaddr_t va, bool create)
 
 			if (!p)
 				return NULL;
+			p->index = level + 1;
+			list_push_back(&p->link, &page_of_phys(pt->root)->link);
 			/* the zeroes of the table are seen before the entry: pte_set() */
 			pte_set(e, arch_pte_table(page_to_phys(p)));
 			arch_pte_sync();
@@ -168,9 +168,12 @@ static void prune_table(pte_t *table, unsigned level, vaddr_t va, vaddr_t end,
 			if (level + 1 < LEAF_LEVEL)
 				prune_table(below, level + 1, va, next, p);
 			if (may_unlink(p, below, va, level)) {
+				struct page *page = page_of_addr(below);
+
 				DASSERT(table_empty(below));
 				pte_set(e, 0);
-				list_push_back(&page_of_addr(below)->link, p->unlinked);
+				list_del(&page->link);
+				list_push_back(&page->link, p->unlinked);
 			}
 		}
 		va = next;

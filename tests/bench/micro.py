@@ -65,7 +65,7 @@ LOADS = {"null": "null call", "fault": "page fault", "fork": "fork, exit, wait",
 
 def command(kernel, mode, initrd, log):
     """The bench's QEMU, with counted instructions if asked for, and micro in place of the first program."""
-    icount = mode == "icount"
+    icount = mode.startswith("icount")
     words = qemu_command(2 if mode == "parallel" else 1, "256M", 1, kernel.image, initrd, "")
     at = words.index("-netdev")
     del words[at:at + 4]
