@@ -5,13 +5,15 @@
  * one is disarmed.
  *
  * An epoll can be watched like any file: readiness goes up through poller.up. The shape of such a graph changes under
- * EPSHAPE alone, so that ADD can refuse what would become a loop or too deep.
+ * EPSHAPE alone, so that ADD can refuse what would become a loop, too deep, or too long to walk: a notification goes
+ * every way up, so there are never more than WAYS_MAX of them. What is not about an epoll in an epoll takes no EPSHAPE.
  *
  * An item holds no reference to its file: the file's last file_put() takes it out (epoll_forget()).
  * I-EPOLL-1: an item is in its epoll's tree and on its file's list, or in neither; both under the epoll's lock. While it
  * is, its file is not freed.
  *
- * Locks: EPSHAPE, EPOLL, then EPLINK. No two epolls' locks are held together. */
+ * Locks: EPSHAPE, EPOLL, then EPLINK. Who asks an epoll in an epoll holds both locks, the outer one first: so nobody
+ * finds an item off the ready list because another is just asking it, and no item is given twice. There is no loop. */
 #include "fs/epoll.h"
 #include <linux/eventpoll.h>
 #include "fs/inode.h"
@@ -20,8 +22,8 @@
 #include "lib/rbtree.h"
 #include "mm/phys/slab.h"
 
-/* How many epolls may be above one another. */
-#define NESTING_MAX 5
+/* How many epolls may be above one another, how many ways may lead up from one, and what ADD looks at to make sure. */
+enum { NESTING_MAX = 5, WAYS_MAX = 1000, LOOKS_MAX = 100000 };
 
 /* Of an item's events, what is not about its file. */
 #define FLAGS (EPOLLET | EPOLLONESHOT | EPOLLWAKEUP | EPOLLEXCLUSIVE)
@@ -33,7 +35,9 @@ struct epoll {
 	struct mutex lock;	   /* EPOLL */
 	struct refcount ref;	   /* its file's, and of those who forget a file */
 	struct rb_root items;	   /* [lock] by file, then number */
-	struct list_head nested;   /* [EPSHAPE] items whose files are epolls */
+	struct list_head nested;   /* [EPSHAPE and lock] items whose files are epolls */
+	uint64_t look;		   /* [EPSHAPE] the last shape_check() that came by ... */
+	int ways_added;		   /* [EPSHAPE] ... and the ways up that it would add */
 	struct poller poller;	   /* its watches: the items' */
 	struct poll_source source; /* for those who watch this epoll */
 	struct file *file;	   /* [init] no reference */
@@ -43,7 +47,7 @@ struct item {
 	struct poll_watch watch;
 	struct rb_node node;	      /* [ep->lock] */
 	struct list_head file_link;   /* [EPLINK] in file->watchers */
-	struct list_head nested_link; /* [EPSHAPE] */
+	struct list_head nested_link; /* [EPSHAPE and ep->lock] */
 	struct list_head again;	      /* [ep->lock] collected, to go back to the ready list */
 	struct epoll *ep;	      /* [init] */
 	struct file *file;	      /* [init] no reference */
@@ -122,28 +126,9 @@ static uint32_t ask(struct file *f, uint32_t events)
 	return poll_widen(file_poll(f)) & events;
 }
 
-/* What the item's file is ready for. Another epoll is asked with no lock held, for it takes its own; the item may be
- * gone then: *item is NULL. */
-static uint32_t item_ready(struct epoll *ep, struct item **item) __requires(ep->lock)
+static uint32_t item_ready(const struct item *i)
 {
-	struct item *i = *item;
-	struct file *f = i->file;
-	uint32_t events = i->events;
-	int fd = i->fd;
-
-	if (!(events & ~FLAGS))
-		return 0;
-	if (!file_is_epoll(f))
-		return ask(f, events);
-	*item = NULL;
-	if (!refcount_get(&f->ref))
-		return 0;
-	mutex_unlock(&ep->lock);
-	events = ask(f, events);
-	file_put(f);
-	mutex_lock(&ep->lock);
-	*item = find_exactly(ep, f, fd);
-	return *item ? events : 0;
+	return i->events & ~FLAGS ? ask(i->file, i->events) : 0;
 }
 
 static struct item *next_ready(struct epoll *ep)
@@ -161,9 +146,9 @@ static uint32_t epoll_poll(struct file *f)
 	struct item *i;
 	uint32_t ready = 0;
 
-	mutex_lock(&ep->lock);
+	mutex_lock_nested(&ep->lock);
 	while (!ready && (i = next_ready(ep))) {
-		if (!item_ready(ep, &i))
+		if (!item_ready(i))
 			continue;
 		poll_watch_requeue(&i->watch);
 		ready = POLL_IN;
@@ -174,7 +159,8 @@ static uint32_t epoll_poll(struct file *f)
 
 /* --- items ---------------------------------------------------------------------------------------------------------- */
 
-static void item_remove(struct epoll *ep, struct item *i) __requires(shape, ep->lock)
+/* With EPSHAPE held, if its file is an epoll. */
+static void item_remove(struct epoll *ep, struct item *i) __requires(ep->lock)
 {
 	/* the watch first: whoever finds the file's list without it may free the source */
 	poll_watch_remove(&i->watch);
@@ -215,7 +201,7 @@ static void item_first_look(struct item *i)
 		poll_watch_kick(&i->watch, ready);
 }
 
-void epoll_forget(struct file *f)
+static void forget(struct file *f)
 {
 	for (;;) {
 		struct item *i;
@@ -229,51 +215,81 @@ void epoll_forget(struct file *f)
 		spin_unlock(&links);
 		if (!ep)
 			return;
-		mutex_lock(&shape);
 		mutex_lock(&ep->lock);
 		while ((i = find(ep, f, INT32_MIN)))
 			item_remove(ep, i);
 		mutex_unlock(&ep->lock);
-		mutex_unlock(&shape);
 		epoll_put(ep);
 	}
 }
 
-/* --- the shape of nested epolls ----------------------------------------------------------------------------------------- */
-
-/* The longest chain of epolls from ep down; more than NESTING_MAX if it meets `stop`. */
-static int depth_below(struct epoll *ep, const struct epoll *stop, int level) __requires(shape)
+void epoll_forget(struct file *f)
 {
-	struct item *i;
-	int deepest = 0;
-
-	if (ep == stop || level > NESTING_MAX)
-		return NESTING_MAX + 1;
-	list_for_each (i, &ep->nested, nested_link)
-		deepest = MAX(deepest, depth_below(i->file->priv, stop, level + 1));
-	return deepest + 1;
+	if (!file_is_epoll(f)) {
+		forget(f);
+		return;
+	}
+	mutex_lock(&shape);
+	forget(f);
+	mutex_unlock(&shape);
 }
 
-/* The longest chain from ep up. The links of an epoll's file change under EPSHAPE too. */
-static int depth_above(struct epoll *ep, int level) __requires(shape)
+/* --- the shape of nested epolls ----------------------------------------------------------------------------------------- */
+
+/* What is to become of the graph when `ep` watches another epoll. */
+struct change {
+	const struct epoll *ep;
+	uint64_t look;
+	int ways;   /* up from ep, and the one more to it */
+	int above;  /* epolls on the longest of them, ep too */
+	int looked; /* at that many */
+	int err;
+};
+
+/* The ways up from ep, and the length of the longest so far. The links of an epoll's file change under EPSHAPE too. */
+static int ways_up(const struct epoll *ep, int level, int *longest) __requires(shape)
 {
 	struct item *i;
-	int highest = 0;
+	int n = 0;
 
-	if (level > NESTING_MAX || !ep->file->watchers.next)
-		return 1;
-	list_for_each (i, &ep->file->watchers, file_link)
-		highest = MAX(highest, depth_above(i->ep, level + 1));
-	return highest + 1;
+	*longest = MAX(*longest, level);
+	if (ep->file->watchers.next)
+		list_for_each (i, &ep->file->watchers, file_link)
+			n += 1 + ways_up(i->ep, level + 1, longest);
+	return n;
+}
+
+/* ep, and all that is below it, get c->ways more ways up. */
+static void look_below(struct epoll *ep, struct change *c, int level) __requires(shape)
+{
+	struct item *i;
+	int ways, longest = 0;
+
+	if (ep == c->ep || level > NESTING_MAX)
+		c->err = -ELOOP;
+	if (c->err == -ELOOP || c->looked > LOOKS_MAX)
+		return;
+	if (ep->look != c->look)
+		ep->ways_added = 0;
+	ep->look = c->look;
+	ep->ways_added += c->ways;
+	ways = ways_up(ep, 0, &longest);
+	c->looked += 1 + ways;
+	if (ways + ep->ways_added > WAYS_MAX || level + c->above > NESTING_MAX ||
+	    c->looked > LOOKS_MAX)
+		c->err = -EINVAL;
+	list_for_each (i, &ep->nested, nested_link)
+		look_below(i->file->priv, c, level + 1);
 }
 
 static int shape_check(struct epoll *ep, struct file *target) __requires(shape)
 {
-	int below = depth_below(target->priv, ep, 1);
+	static uint64_t looks; /* [shape] */
+	struct change c = { .ep = ep, .look = ++looks };
 
-	if (below > NESTING_MAX)
-		return -ELOOP;
-	return below + depth_above(ep, 1) > NESTING_MAX ? -EINVAL : 0;
+	c.ways = 1 + ways_up(ep, 1, &c.above);
+	look_below(target->priv, &c, 1);
+	return c.err;
 }
 
 /* --- control -------------------------------------------------------------------------------------------------------------- */
@@ -354,18 +370,28 @@ static int control_modify(struct epoll *ep, struct file *target, int fd,
 	return err;
 }
 
-static int control_delete(struct epoll *ep, struct file *target, int fd)
+static int delete (struct epoll *ep, struct file *target, int fd)
 {
 	struct item *i;
 
-	mutex_lock(&shape);
 	mutex_lock(&ep->lock);
 	i = find_exactly(ep, target, fd);
 	if (i)
 		item_remove(ep, i);
 	mutex_unlock(&ep->lock);
-	mutex_unlock(&shape);
 	return i ? 0 : -ENOENT;
+}
+
+static int control_delete(struct epoll *ep, struct file *target, int fd)
+{
+	int err;
+
+	if (!file_is_epoll(target))
+		return delete (ep, target, fd);
+	mutex_lock(&shape);
+	err = delete (ep, target, fd);
+	mutex_unlock(&shape);
+	return err;
 }
 
 int epoll_control(struct file *epoll, unsigned op, struct file *target, int fd,
@@ -419,7 +445,7 @@ static int collect(struct epoll *ep, struct io *to, int max)
 		/* given in this round: it goes back in any case */
 		if (list_linked(&i->again))
 			continue;
-		ready = item_ready(ep, &i);
+		ready = item_ready(i);
 		if (!ready)
 			continue;
 		ret = give(i, ready, to);
@@ -456,17 +482,32 @@ int epoll_wait(struct file *epoll, struct io *to, int max, uint64_t deadline_ns)
 
 /* --- the file ------------------------------------------------------------------------------------------------------------------ */
 
-static void epoll_release(struct file *f)
+static void remove_all(struct epoll *ep)
 {
-	struct epoll *ep = f->priv;
 	struct rb_node *n;
 
-	mutex_lock(&shape);
 	mutex_lock(&ep->lock);
 	while ((n = rb_first(&ep->items)))
 		item_remove(ep, item_of(n));
 	mutex_unlock(&ep->lock);
-	mutex_unlock(&shape);
+}
+
+static void epoll_release(struct file *f)
+{
+	struct epoll *ep = f->priv;
+	bool nested;
+
+	/* nobody adds any more */
+	mutex_lock(&ep->lock);
+	nested = !list_empty(&ep->nested);
+	mutex_unlock(&ep->lock);
+	if (nested) {
+		mutex_lock(&shape);
+		remove_all(ep);
+		mutex_unlock(&shape);
+	} else {
+		remove_all(ep);
+	}
 	poller_quiesce(&ep->poller);
 	poll_source_check_idle(&ep->source);
 	epoll_put(ep);

@@ -41,6 +41,11 @@ void __no_lock_check mutex_lock(struct mutex *m)
 	mutex_lock_checked(m, false, CALLER());
 }
 
+void __no_lock_check mutex_lock_nested(struct mutex *m)
+{
+	mutex_lock_checked(m, true, CALLER());
+}
+
 void __no_lock_check mutex_unlock(struct mutex *m)
 {
 	if (READ_ONCE(m->owner) != current_thread())

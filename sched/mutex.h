@@ -26,6 +26,8 @@ void mutex_unlock(struct mutex *m) __releases(*m);
 bool mutex_trylock(struct mutex *m) __try_acquires(true, *m) __must_check;
 bool mutex_held(const struct mutex *m);
 void assert_mutex_held(const struct mutex *m) __asserts_held(*m);
+/* One more of a class of which one is held: the caller has an order of his own that knows no circle. */
+void mutex_lock_nested(struct mutex *m) __acquires(*m);
 /* Two of one class by address. */
 void mutex_lock_pair(struct mutex *a, struct mutex *b) __acquires(*a, *b);
 

@@ -327,3 +327,103 @@ TEST(epoll_edge_with_a_writer)
 	CHECK_EQ(wait_for(ep, 1, DEADLINE_NEVER), -EINTR);
 	end();
 }
+
+/* Layers of epolls, each watched by all of the layer above: the ways from bottom to top are the product. ADD refuses before
+ * a notification would have too many to go, and says so in time itself. */
+TEST(epoll_ways)
+{
+	enum { LAYERS = 5, WIDE = 12 };
+	static struct file *e[LAYERS][WIDE];
+	int refused = 0, made = 0;
+
+	begin();
+	for (int k = 0; k < LAYERS * WIDE; k++)
+		e[k / WIDE][k % WIDE] = new_epoll();
+	CHECK_EQ(control(e[0][0], EPOLL_CTL_ADD, r, 1, EPOLLIN), 0);
+	for (int l = 1; l < LAYERS; l++)
+		for (int k = 0; k < WIDE * WIDE; k++) {
+			int err = control(e[l][k / WIDE], EPOLL_CTL_ADD, e[l - 1][k % WIDE], k,
+					  EPOLLIN);
+
+			CHECK(err == 0 || err == -EINVAL);
+			made += !err;
+			refused += err == -EINVAL;
+		}
+	/* 12 + 12 * 12 ways up to the layer above the next are few, the next layer's are not */
+	CHECK(made >= 2 * WIDE * WIDE && refused > WIDE);
+	put_byte();
+	CHECK_EQ(wait_for(e[1][0], 1, 0), 1);
+	for (int k = 0; k < LAYERS * WIDE; k++)
+		file_put(e[k / WIDE][k % WIDE]);
+	end();
+}
+
+/* A thousand may watch one, and one may watch thousands. */
+TEST(epoll_wide)
+{
+	enum { MANY = 1000, MORE = 3000 };
+	static struct file *above[MANY], *below[MORE];
+	struct file *top = new_epoll();
+
+	begin();
+	for (int k = 0; k < MANY; k++) {
+		above[k] = new_epoll();
+		CHECK_EQ(control(above[k], EPOLL_CTL_ADD, ep, 1, EPOLLIN), 0);
+	}
+	CHECK_EQ(control(top, EPOLL_CTL_ADD, ep, 1, EPOLLIN), -EINVAL);
+	for (int k = 0; k < MORE; k++) {
+		below[k] = new_epoll();
+		CHECK_EQ(control(top, EPOLL_CTL_ADD, below[k], k, EPOLLIN), 0);
+	}
+	file_put(above[0]);
+	CHECK_EQ(control(top, EPOLL_CTL_ADD, ep, 1, EPOLLIN), 0);
+	for (int k = 1; k < MANY; k++)
+		file_put(above[k]);
+	for (int k = 0; k < MORE; k++)
+		file_put(below[k]);
+	file_put(top);
+	end();
+}
+
+/* Each time it is not told of both, it counts. */
+static void *collector(void *arg)
+{
+	struct epoll_event events[4];
+	intptr_t missed = 0;
+	struct io io;
+
+	pthread_barrier_wait(arg);
+	for (int i = 0; i < 50000; i++) {
+		io_init_kernel(&io, events, sizeof(events));
+		missed += epoll_wait(ep, &io, 4, 0) != 2;
+	}
+	return (void *)missed;
+}
+
+/* Two epolls in one, both ready, and threads that all ask at once: everyone is told of both, each once. */
+TEST(epoll_nested_collectors)
+{
+	struct file *below[2];
+	pthread_barrier_t barrier;
+	pthread_t t[3];
+	void *missed;
+
+	pthread_barrier_init(&barrier, NULL, 3);
+	begin();
+	put_byte();
+	for (int k = 0; k < 2; k++) {
+		below[k] = new_epoll();
+		CHECK_EQ(control(below[k], EPOLL_CTL_ADD, r, 1, EPOLLIN), 0);
+		CHECK_EQ(add(below[k], k, EPOLLIN), 0);
+	}
+	for (int k = 0; k < 3; k++)
+		CHECK_EQ(pthread_create(&t[k], NULL, collector, &barrier), 0);
+	for (int k = 0; k < 3; k++) {
+		pthread_join(t[k], &missed);
+		CHECK_EQ((intptr_t)missed, 0);
+	}
+	pthread_barrier_destroy(&barrier);
+	for (int k = 0; k < 2; k++)
+		file_put(below[k]);
+	end();
+}
