@@ -133,26 +133,53 @@ int wait_sleep(struct wait_entry *e, enum wait_mode mode, uint64_t deadline_ns)
 	return st.fired ? -ETIMEDOUT : 0;
 }
 
+/* Sleepers looked at with interrupts off at a stretch. */
+#define WAKE_BATCH 32
+
+/* Let interrupts in. A mark keeps the place behind e; `end` is one before whoever comes from now on. What is behind the
+ * place then, for e may be gone. */
+static struct wait_entry *let_irqs_in(struct waitq *wq, struct wait_entry *e,
+				      struct wait_entry *end, irqflags_t *f) __requires(wq->lock)
+{
+	struct wait_entry place = { .thread = NULL };
+
+	if (!list_linked(&end->link))
+		list_push_back(&end->link, &wq->sleepers);
+	list_insert_between(&place.link, &e->link, e->link.next);
+	spin_unlock_irqrestore(&wq->lock, *f);
+	*f = spin_lock_irqsave(&wq->lock);
+	e = list_entry(place.link.next, struct wait_entry, link);
+	list_del(&place.link);
+	return e;
+}
+
 unsigned __no_lock_check waitq_wake(struct waitq *wq, unsigned n)
 {
-	struct wait_entry *e;
-	unsigned woken = 0;
+	struct wait_entry *e, *next, end = { .thread = NULL };
+	unsigned woken = 0, seen = 0;
 	cpumask_t kicks = 0;
 	irqflags_t f;
 
 	waitq_check(wq);
+	list_init(&end.link);
 	preempt_disable();
 	f = spin_lock_irqsave(&wq->lock);
-	list_for_each (e, &wq->sleepers, link) {
+	for (e = list_first(&wq->sleepers, struct wait_entry, link);
+	     &e->link != &wq->sleepers && e != &end; e = next) {
 		struct thread *t = e->thread;
 
-		spin_lock(&t->lock);
-		ASSERT(t->waiting_on == wq);
-		woken += thread_wake_locked(t, &kicks);
-		spin_unlock(&t->lock);
-		if (n && woken == n)
-			break;
+		if (t) {
+			spin_lock(&t->lock);
+			ASSERT(t->waiting_on == wq);
+			woken += thread_wake_locked(t, &kicks);
+			spin_unlock(&t->lock);
+			if (n && woken == n)
+				break;
+		}
+		next = ++seen % WAKE_BATCH ? list_entry(e->link.next, struct wait_entry, link)
+					   : let_irqs_in(wq, e, &end, &f);
 	}
+	list_del(&end.link);
 	spin_unlock_irqrestore(&wq->lock, f);
 	sched_kick_all(kicks);
 	preempt_enable();

@@ -39,14 +39,15 @@ enum wait_mode {
 
 struct wait_entry {
 	struct list_head link; /* [wq->lock] */
-	struct thread *thread; /* [init] */
+	struct thread *thread; /* [init] NULL: a waker's mark */
 	struct waitq *wq;      /* [init] */
 };
 
 void waitq_init(struct waitq *wq);
 
-/* Wake the oldest n sleepers that are still asleep (0: all). Call after the state change. Context: any. Locks:
- * takes WAITQ, THREAD, RUNQ; the caller holds none of these. Returns how many were woken. */
+/* Wake the oldest n sleepers that are still asleep (0: all that sleep as it begins). Call after the state change.
+ * Context: any; interrupts are let in now and then, if they were on. Locks: takes WAITQ, THREAD, RUNQ; the caller holds
+ * none of these. Returns how many were woken. */
 unsigned waitq_wake(struct waitq *wq, unsigned n);
 #define wake_one(wq) ((void)waitq_wake((wq), 1))
 #define wake_all(wq) ((void)waitq_wake((wq), 0))

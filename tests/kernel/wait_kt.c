@@ -181,15 +181,14 @@ static void turn_fn(void *arg)
 
 static void await_sleeper(struct thread *t)
 {
-	bool asleep = false;
+	for (;;) {
+		irqflags_t f = spin_lock_irqsave(&t->lock);
+		bool asleep = t->waiting_on && t->state == THREAD_BLOCKED && !READ_ONCE(t->on_cpu);
 
-	while (!asleep) {
-		irqflags_t f;
-
-		KT_CHECK(sleep_until(crew_deadline_ms(1), WAIT_UNINTERRUPTIBLE) == 0);
-		f = spin_lock_irqsave(&t->lock);
-		asleep = t->waiting_on && !READ_ONCE(t->on_cpu);
 		spin_unlock_irqrestore(&t->lock, f);
+		if (asleep)
+			break;
+		KT_CHECK(sleep_until(crew_deadline_ms(1), WAIT_UNINTERRUPTIBLE) == 0);
 	}
 }
 
@@ -218,6 +217,89 @@ KTEST(wake_passes_over_the_woken)
 	wake_all(&wq);
 	crew_join(&crew);
 	KT_CHECK(second.ret == 0);
+	KT_CHECK(thread_set_affinity(current_thread(), ALL_CPUS) == 0);
+}
+
+/* --- many are woken, and interrupts get in meanwhile -------------------------------------------------------------- */
+
+#define MANY	   300
+#define MANY_TRIES 300
+
+static struct many {
+	struct waitq wq;
+	struct timer timer;
+	struct thread *thread[MANY];
+	uint32_t round;	     /* [atomic] */
+	uint32_t woken;	     /* [atomic] waits that have ended in this round */
+	uint32_t in_between; /* [atomic] interrupts that found some asleep and some not */
+	uint32_t looking;    /* [atomic] */
+	uint32_t stop;	     /* [atomic] */
+} many;
+
+static void many_fn(void *arg)
+{
+	for (uint32_t k = 1; !READ_ONCE(many.stop); k++) {
+		wait_event(&many.wq, READ_ONCE(many.round) >= k);
+		atomic_fetch_add(&many.woken, 1);
+	}
+}
+
+static void many_look(struct timer *t)
+{
+	unsigned asleep = 0;
+
+	if (!READ_ONCE(many.looking))
+		return;
+	for (unsigned k = 0; k < MANY; k++)
+		asleep += READ_ONCE(many.thread[k]->state) == THREAD_BLOCKED;
+	atomic_fetch_add(&many.in_between, asleep > 0 && asleep < MANY);
+	timer_arm(t, clock_now_ns() + 20 * NS_PER_US);
+}
+
+/* All sleep, on this CPU; all are woken, once each, and none of them runs before that. */
+static void many_wake(void)
+{
+	unsigned woken;
+
+	for (unsigned k = 0; k < MANY; k++)
+		await_sleeper(many.thread[k]);
+	WRITE_ONCE(many.woken, 0);
+	preempt_disable();
+	WRITE_ONCE(many.looking, 1);
+	timer_arm(&many.timer, clock_now_ns() + 20 * NS_PER_US);
+	atomic_fetch_add(&many.round, 1);
+	woken = waitq_wake(&many.wq, 0);
+	WRITE_ONCE(many.looking, 0);
+	KT_CHECK(woken == MANY && READ_ONCE(many.woken) == 0);
+	preempt_enable();
+	(void)timer_cancel(&many.timer);
+	while (READ_ONCE(many.woken) < MANY)
+		KT_CHECK(sleep_until(crew_deadline_ms(1), WAIT_UNINTERRUPTIBLE) == 0);
+}
+
+/* The host may keep the timer's interrupt back for as long as a round takes; not each time. */
+KTEST(wake_all_lets_interrupts_in)
+{
+	many = (struct many){ .round = 0 };
+	waitq_init(&many.wq);
+	timer_init(&many.timer, many_look);
+	KT_CHECK(thread_set_affinity(current_thread(), BIT(0)) == 0);
+	for (unsigned k = 0; k < MANY; k++) {
+		many.thread[k] = thread_create("many", many_fn, NULL, KSTACK_SIZE);
+		KT_CHECK(many.thread[k] != NULL);
+		KT_CHECK(thread_set_affinity(many.thread[k], BIT(0)) == 0);
+		thread_start(many.thread[k]);
+	}
+	for (unsigned k = 0; k < MANY_TRIES && !READ_ONCE(many.in_between); k++)
+		many_wake();
+	KT_CHECK(READ_ONCE(many.in_between) > 0);
+	WRITE_ONCE(many.stop, 1);
+	many_wake();
+	for (unsigned k = 0; k < MANY; k++) {
+		thread_join(many.thread[k]);
+		thread_put(many.thread[k]);
+	}
+	KT_CHECK(!waitq_has_sleepers(&many.wq));
 	KT_CHECK(thread_set_affinity(current_thread(), ALL_CPUS) == 0);
 }
 
