@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* I-FLOCK-1: of one kind, two locks of different owners that overlap are both shared; those of one owner do not overlap. */
+/* I-FLOCK-1: of one kind, two locks of different owners that overlap are both shared; those of one owner do not overlap.
+ *
+ * The lists are walked under one spinlock, so there is an end to their length; and to the memory of all of them, since
+ * who locks byte after byte needs no more than one open file. Root alone is not held to either. */
 #include "fs/filelock.h"
 #include "kernel/core/panic.h"
+#include "lib/rbtree.h"
+#include "mm/phys/page.h"
 #include "mm/phys/slab.h"
 #include "sched/wait.h"
 
+/* Locks on one file; one part of all memory; and how far a circle of waiters is looked for, as on Linux. */
+enum { ONE_FILE_MAX = 4096, MEMORY_SHARE = 64, CIRCLE_MAX = 10 };
+
 static spinlock_t filelock_lock = SPINLOCK_INIT(FILELOCK);
+static uint64_t nr_held; /* [filelock_lock] */
 
 struct held {
 	struct list_head link;
@@ -14,15 +23,16 @@ struct held {
 
 struct file_locks {
 	struct list_head held; /* [filelock_lock] */
+	unsigned count;	       /* [filelock_lock] of them */
 	struct waitq wq;
 };
 
 /* Who sleeps, and for whom: what deadlocks are found by. */
 struct waiter {
-	struct list_head link;
+	struct rb_node node;
 	const void *owner, *for_owner;
 };
-static struct list_head waiters = LIST_HEAD_INIT(waiters); /* [filelock_lock] */
+static struct rb_root waiters; /* [filelock_lock] by owner */
 
 /* A request, with the elements it may need: no allocation under the lock. */
 struct request {
@@ -30,7 +40,10 @@ struct request {
 	const struct file_lock *want;
 	struct held *spare[2];
 	struct waiter waiter;
+	uint64_t most; /* locks there may be of all files */
 	bool wait;
+	bool circles; /* the owner is a process, which can wait for itself */
+	bool freed;   /* something others may have waited for */
 };
 
 static bool overlap(const struct file_lock *a, const struct file_lock *b)
@@ -57,33 +70,67 @@ static struct held *find_conflict(struct file_locks *locks, const struct file_lo
 	return first;
 }
 
+static bool waiter_before(const struct rb_node *a, const struct rb_node *b)
+{
+	return (uintptr_t)rb_entry(a, struct waiter, node)->owner <
+	       (uintptr_t)rb_entry(b, struct waiter, node)->owner;
+}
+
 static const void *waits_for(const void *owner) __requires(filelock_lock)
 {
-	struct waiter *w;
+	struct rb_node *n = waiters.node;
 
-	list_for_each (w, &waiters, link)
+	while (n) {
+		const struct waiter *w = rb_entry(n, struct waiter, node);
+
 		if (w->owner == owner)
 			return w->for_owner;
+		n = (uintptr_t)w->owner < (uintptr_t)owner ? n->right : n->left;
+	}
 	return NULL;
 }
 
-/* Does who is in the way wait, perhaps by way of others, for us? The chain is as long as there are waiters. */
+/* Does who is in the way wait, perhaps by way of others, for us? */
 static bool would_deadlock(const void *us, const void *in_the_way) __requires(filelock_lock)
 {
-	struct waiter *w;
-
-	list_for_each (w, &waiters, link) {
-		if (!in_the_way || in_the_way == us)
-			break;
+	for (unsigned k = 0; k < CIRCLE_MAX && in_the_way && in_the_way != us; k++)
 		in_the_way = waits_for(in_the_way);
-	}
 	return in_the_way == us;
 }
 
-static void remove_held(struct held *h) __requires(filelock_lock)
+static void waits_no_more(struct request *r) __requires(filelock_lock)
+{
+	if (rb_linked(&r->waiter.node))
+		rb_erase(&waiters, &r->waiter.node);
+}
+
+static void add_held(struct file_locks *locks, struct held *h) __requires(filelock_lock)
+{
+	list_push_back(&h->link, &locks->held);
+	locks->count++;
+	nr_held++;
+}
+
+static void remove_held(struct file_locks *locks, struct held *h) __requires(filelock_lock)
 {
 	list_del(&h->link);
+	locks->count--;
+	nr_held--;
 	kfree(h);
+}
+
+/* Would it make one more than there may be? To let go of the middle of a lock makes two of it. */
+static bool too_many(const struct request *r) __requires(filelock_lock)
+{
+	const struct file_lock *l = r->want;
+	struct held *h;
+
+	if (l->privileged || (r->locks->count < ONE_FILE_MAX && nr_held < r->most))
+		return false;
+	list_for_each (h, &r->locks->held, link)
+		if (same_owner(&h->l, l) && h->l.start < l->start && h->l.end > l->end)
+			return true;
+	return l->type != LOCK_NONE;
 }
 
 /* Make room for [start, end] among the owner's: what is of the same type and touches it is taken in, the rest cut off. */
@@ -98,25 +145,26 @@ static void make_way(struct request *r, struct file_lock *l) __requires(filelock
 		    (l->start == 0 || l->start - 1 <= h->l.end)) {
 			l->start = MIN(l->start, h->l.start);
 			l->end = MAX(l->end, h->l.end);
-			remove_held(h);
+			remove_held(r->locks, h);
 			continue;
 		}
 		if (!overlap(&h->l, l))
 			continue;
+		r->freed = true;
 		if (h->l.end > l->end && h->l.start < l->start) {
 			rest = r->spare[1];
 			r->spare[1] = NULL;
 			ASSERT(rest);
 			rest->l = h->l;
 			rest->l.start = l->end + 1;
-			list_push_back(&rest->link, &r->locks->held);
+			add_held(r->locks, rest);
 			h->l.end = l->start - 1;
 		} else if (h->l.end > l->end) {
 			h->l.start = l->end + 1;
 		} else if (h->l.start < l->start) {
 			h->l.end = l->start - 1;
 		} else {
-			remove_held(h);
+			remove_held(r->locks, h);
 		}
 	}
 }
@@ -132,38 +180,52 @@ static void apply(struct request *r) __requires(filelock_lock)
 	ASSERT(h != NULL);
 	r->spare[0] = NULL;
 	h->l = l;
-	list_push_back(&h->link, &r->locks->held);
+	add_held(r->locks, h);
 }
 
-/* One attempt. -EAGAIN: something is in the way. */
+/* flock lets go of the old lock before it waits for the new one. */
+static void let_go(struct request *r) __requires(filelock_lock)
+{
+	const struct file_lock none = {
+		.owner = r->want->owner, .whole = true, .type = LOCK_NONE, .end = INT64_MAX
+	};
+	struct request drop = { .locks = r->locks, .want = &none };
+
+	apply(&drop);
+	r->freed |= drop.freed;
+}
+
+static void wait_for(struct request *r, const void *owner) __requires(filelock_lock)
+{
+	r->waiter.owner = r->want->owner;
+	r->waiter.for_owner = owner;
+	if (r->circles)
+		rb_insert(&waiters, &r->waiter.node, waiter_before);
+}
+
+/* One attempt. -EAGAIN: something is in the way. Only who frees something wakes: he is asleep on the same queue. */
 static int try_set(struct request *r)
 {
-	const struct file_lock none = { r->want->owner, true, LOCK_NONE, 0, INT64_MAX, 0 };
-	struct request drop = { .locks = r->locks, .want = &none };
 	struct held *conflict = NULL;
-	int err = 0;
+	int err = -EAGAIN;
 
+	r->freed = false;
 	spin_lock(&filelock_lock);
-	list_del(&r->waiter.link);
+	waits_no_more(r);
 	if (r->want->type != LOCK_NONE)
 		conflict = find_conflict(r->locks, r->want);
-	if (!conflict) {
+	if (conflict && r->want->whole)
+		let_go(r);
+	if (!conflict)
+		err = too_many(r) ? -ENOLCK : 0;
+	else if (r->wait && r->circles && would_deadlock(r->want->owner, conflict->l.owner))
+		err = -EDEADLK;
+	if (!err)
 		apply(r);
-	} else {
-		err = -EAGAIN;
-		/* flock lets go of the old lock before it waits for the new one */
-		if (r->want->whole)
-			apply(&drop);
-		else if (r->wait && would_deadlock(r->want->owner, conflict->l.owner))
-			err = -EDEADLK;
-		if (r->wait && err == -EAGAIN) {
-			r->waiter.owner = r->want->whole ? NULL : r->want->owner;
-			r->waiter.for_owner = conflict->l.owner;
-			list_push_back(&r->waiter.link, &waiters);
-		}
-	}
+	else if (r->wait && err == -EAGAIN)
+		wait_for(r, conflict->l.owner);
 	spin_unlock(&filelock_lock);
-	if (!conflict || r->want->whole)
+	if (r->freed)
 		wake_all(&r->locks->wq);
 	return err;
 }
@@ -178,20 +240,34 @@ static struct file_locks *locks_of(struct inode *i)
 	if (!fresh)
 		return NULL;
 	list_init(&fresh->held);
+	fresh->count = 0;
 	waitq_init(&fresh->wq);
 	if (!atomic_compare_exchange(&i->locks, &none, fresh))
 		kfree(fresh);
 	return i->locks;
 }
 
+static uint64_t most_locks(void)
+{
+	static uint64_t most; /* [atomic] */
+	struct page_stats s;
+
+	if (!READ_ONCE(most)) {
+		page_stats(&s);
+		WRITE_ONCE(most, s.total / MEMORY_SHARE * (PAGE_SIZE / sizeof(struct held)));
+	}
+	return most;
+}
+
 int filelock_set(struct file *f, const struct file_lock *want, bool wait)
 {
-	struct request r = { .want = want, .wait = wait };
+	struct request r = { .want = want, .wait = wait, .most = most_locks() };
 	int err = -ENOLCK, slept = 0;
 
 	if (!f->inode)
 		return -EINVAL;
-	list_init(&r.waiter.link);
+	rb_node_init(&r.waiter.node);
+	r.circles = !want->whole && want->owner != f;
 	r.locks = locks_of(f->inode);
 	r.spare[0] = kmalloc(sizeof(*r.spare[0]));
 	r.spare[1] = kmalloc(sizeof(*r.spare[1]));
@@ -203,7 +279,7 @@ int filelock_set(struct file *f, const struct file_lock *want, bool wait)
 		if (slept && err == -EAGAIN)
 			err = slept;
 		spin_lock(&filelock_lock);
-		list_del(&r.waiter.link);
+		waits_no_more(&r);
 		spin_unlock(&filelock_lock);
 	}
 	kfree(r.spare[0]);
@@ -238,7 +314,7 @@ void filelock_release(struct inode *i, const void *owner)
 	list_for_each_safe (h, next, &locks->held, link) {
 		if (h->l.owner != owner)
 			continue;
-		remove_held(h);
+		remove_held(locks, h);
 		any = true;
 	}
 	spin_unlock(&filelock_lock);

@@ -5,7 +5,9 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <grp.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "tests/user/await.h"
@@ -153,6 +155,92 @@ static void whole_files(int fd)
 	CHECK_ERRNO(flock(99, LOCK_SH), EBADF);
 }
 
+/* Who waits for a lock sleeps, alone and with others. */
+static void waiting_is_idle(int fd)
+{
+	struct rusage used;
+	pid_t pid[2];
+	int status;
+
+	CHECK(flock(fd, LOCK_EX) == 0);
+	for (int k = 0; k < 2; k++) {
+		pid[k] = fork();
+		if (pid[k] == 0)
+			_exit(flock(open(FILE_NAME, O_RDONLY), LOCK_SH));
+	}
+	usleep(300000);
+	CHECK(flock(fd, LOCK_UN) == 0);
+	for (int k = 0; k < 2; k++) {
+		CHECK(wait4(pid[k], &status, 0, &used) == pid[k] && status == 0);
+		CHECK(used.ru_stime.tv_sec + used.ru_utime.tv_sec == 0);
+		CHECK(used.ru_stime.tv_usec + used.ru_utime.tv_usec < 100000);
+	}
+}
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+}
+
+/* Open files are nobody that could wait for himself: Linux looks for circles among processes only. */
+static void no_circle_of_files(int fd)
+{
+	struct sigaction act = { .sa_handler = on_alarm };
+	int other = open(FILE_NAME, O_RDWR), status;
+	pid_t pid;
+
+	CHECK(sigaction(SIGALRM, &act, NULL) == 0);
+	CHECK(lock(fd, F_OFD_SETLK, F_WRLCK, 0, 1) == 0 &&
+	      lock(other, F_OFD_SETLK, F_WRLCK, 1, 1) == 0);
+	pid = fork();
+	if (pid == 0) {
+		alarm(20);
+		_exit(lock(other, F_OFD_SETLKW, F_WRLCK, 0, 1) == 0 || errno != EINTR);
+	}
+	usleep(20000);
+	alarm(1);
+	CHECK_ERRNO(lock(fd, F_OFD_SETLKW, F_WRLCK, 1, 1), EINTR);
+	CHECK(kill(pid, SIGALRM) == 0 && waitpid(pid, &status, 0) == pid && status == 0);
+	CHECK(close(other) == 0 && lock(fd, F_OFD_SETLK, F_UNLCK, 0, 0) == 0);
+}
+
+/* A user who locks byte after byte comes to an end, and gets no further by making two of one. Root does. */
+static int many_locks(int fd, int most)
+{
+	int n = 0;
+
+	while (n < most && lock(fd, F_SETLK, F_WRLCK, 2 * n, 1) == 0)
+		n++;
+	return n;
+}
+
+static int as_user(int fd)
+{
+	int n = many_locks(fd, 10000);
+
+	if (n >= 10000 || n < 1000 || errno != ENOLCK)
+		return 1;
+	if (lock(fd, F_SETLK, F_UNLCK, 0, 1) || lock(fd, F_SETLK, F_WRLCK, 100000, 10))
+		return 2;
+	if (!lock(fd, F_SETLK, F_UNLCK, 100003, 1) || errno != ENOLCK)
+		return 3;
+	return lock(fd, F_SETLK, F_UNLCK, 0, 0) ? 4 : 0;
+}
+
+static void limits(int fd)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(setgroups(0, NULL) || setgid(100) || setuid(1000) ? 99 : as_user(fd));
+	CHECK(waitpid(pid, &status, 0) == pid);
+	if (status)
+		printf("as user: step %d\n", WEXITSTATUS(status));
+	CHECK(status == 0);
+	CHECK(many_locks(fd, 6000) == 6000 && lock(fd, F_SETLK, F_UNLCK, 0, 0) == 0);
+}
+
 /* Many processes count in one file under a lock: nothing is lost. */
 static void counting(int fd)
 {
@@ -188,6 +276,9 @@ int main(void)
 	closes(fd);
 	deadlock(fd);
 	whole_files(fd);
+	waiting_is_idle(fd);
+	no_circle_of_files(fd);
+	limits(fd);
 	counting(fd);
 	CHECK(close(fd) == 0 && unlink(FILE_NAME) == 0);
 	return 0;
