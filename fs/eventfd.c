@@ -46,13 +46,9 @@ static ssize_t eventfd_read(struct file *f, struct io *io, off_t *pos)
 	(void)pos;
 	if (io->left < sizeof(value))
 		return -EINVAL;
-	if (!take(e, &value)) {
-		if (file_nonblocking(f))
-			return -EAGAIN;
-		err = wait_event_interruptible(&e->source.wq, take(e, &value));
-		if (err)
-			return err;
-	}
+	err = file_wait(f, &e->source.wq, take(e, &value));
+	if (err)
+		return err;
 	poll_notify(&e->source, POLL_OUT);
 	return io_copy_to(io, &value, sizeof(value)) == sizeof(value) ? (ssize_t)sizeof(value)
 								      : -EFAULT;
@@ -71,13 +67,9 @@ static ssize_t eventfd_write(struct file *f, struct io *io, off_t *pos)
 		return -EFAULT;
 	if (value > COUNT_MAX)
 		return -EINVAL;
-	if (!add(e, value)) {
-		if (file_nonblocking(f))
-			return -EAGAIN;
-		err = wait_event_interruptible(&e->source.wq, add(e, value));
-		if (err)
-			return err;
-	}
+	err = file_wait(f, &e->source.wq, add(e, value));
+	if (err)
+		return err;
 	poll_notify(&e->source, POLL_IN);
 	return sizeof(value);
 }

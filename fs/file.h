@@ -101,6 +101,9 @@ off_t file_seek_size(struct file *f, off_t offset, int whence, uint64_t size) __
 /* For read operations of text in memory. */
 ssize_t file_read_text(struct io *io, off_t *pos, const void *text, size_t len) __must_check;
 bool file_nonblocking(const struct file *f);
+/* For read and write operations: wait on wq until cond is true. 0, -EAGAIN if the file must not wait, -ERESTARTSYS. */
+#define file_wait(f, wq, cond)                                                                     \
+	((cond) ? 0 : file_nonblocking(f) ? -EAGAIN : wait_event_interruptible((wq), (cond)))
 
 /* What stat tells; kernel/ turns it into the user's structure. */
 struct kstat {

@@ -99,13 +99,9 @@ static ssize_t timerfd_read(struct file *f, struct io *io, off_t *pos)
 	(void)pos;
 	if (io->left < sizeof(ticks))
 		return -EINVAL;
-	if (!take(t, &ticks)) {
-		if (file_nonblocking(f))
-			return -EAGAIN;
-		err = wait_event_interruptible(&t->source.wq, take(t, &ticks));
-		if (err)
-			return err;
-	}
+	err = file_wait(f, &t->source.wq, take(t, &ticks));
+	if (err)
+		return err;
 	if (!ticks)
 		return -ECANCELED;
 	return io_copy_to(io, &ticks, sizeof(ticks)) == sizeof(ticks) ? (ssize_t)sizeof(ticks)
