@@ -42,6 +42,8 @@ static int cover(struct dentry *d, struct superblock *sb, struct dentry *as)
 		err = -EBUSY;
 	else if (d && (!d->hashed || !d->pinned || d->parent->dead))
 		err = -ENOENT;
+	else if (d && dentry_is_below_locked(d, sb->root))
+		err = -ELOOP;
 	if (!err) {
 		if (d) {
 			dentry_get_locked(d);
@@ -205,7 +207,7 @@ static int uncover(struct superblock *sb, bool detach, struct dentry **parent)
 	spin_lock(&dcache_lock);
 	if (!sb->mounted)
 		err = -EINVAL;
-	else if (!sb->covered || (sb->refs > sb->own + 1 && !detach))
+	else if (!sb->covered || !sb->root->hashed || (sb->refs > sb->own + 1 && !detach))
 		err = -EBUSY;
 	if (!err) {
 		*parent = dentry_uncover_locked(sb->root, sb->covered);

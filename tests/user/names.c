@@ -270,6 +270,19 @@ static void mounts(void)
 	CHECK(read(fd, &c, 1) == 1 && close(fd) == 0);
 	CHECK_ERRNO(umount("m"), EINVAL);
 	CHECK_ERRNO(umount2("m", 0x100), EINVAL);
+	/* one on top of another: the lower one cannot be reached but from within, and does not go first */
+	CHECK(mount("x", "m", "tmpfs", 0, NULL) == 0 && chdir("m") == 0);
+	CHECK(mount("x", "../m", "tmpfs", 0, NULL) == 0);
+	CHECK_ERRNO(umount2(".", MNT_DETACH), EBUSY);
+	CHECK(chdir("..") == 0 && umount("m") == 0 && umount("m") == 0);
+	CHECK(access("m/below", F_OK) == 0);
+	/* nothing is hung below itself */
+	CHECK(mkdir("/dev/hung", 0755) == 0);
+	fd = open("/dev", O_RDONLY | O_DIRECTORY);
+	CHECK(umount2("/dev", MNT_DETACH) == 0 && fchdir(fd) == 0);
+	CHECK_ERRNO(mount("x", "hung", "devtmpfs", 0, NULL), ELOOP);
+	CHECK(mount("x", "/dev", "devtmpfs", 0, NULL) == 0 && rmdir("/dev/hung") == 0);
+	CHECK(close(fd) == 0 && chdir(DIR_NAME) == 0);
 	CHECK_ERRNO(umount("/"), EBUSY);
 	CHECK_ERRNO(mount("x", "none", "tmpfs", 0, NULL), ENOENT);
 	CHECK_ERRNO(mount("x", "m", "none", 0, NULL), ENODEV);
