@@ -29,7 +29,8 @@ struct pipe {
 	uint32_t tail;			  /* [lock], read anywhere: bytes ever read */
 	uint32_t readers;		  /* [lock], read anywhere */
 	uint32_t writers;		  /* [lock], read anywhere */
-	uint32_t read_opens, write_opens; /* [lock] ends there have been: what an open waits for */
+	uint32_t read_opens, write_opens; /* [lock], read anywhere: ends there have been */
+	uint32_t uid, gid;		  /* [init] */
 	uint64_t ino;			  /* [init] */
 	uint64_t created_ns;		  /* [init] */
 };
@@ -203,12 +204,13 @@ static ssize_t pipe_write(struct file *f, struct io *io, off_t *pos)
 	return done > 0 ? done : n;
 }
 
+/* Who opened a name before any writer did is not told that they have left. */
 static uint32_t pipe_poll_read(struct file *f)
 {
 	struct pipe *p = f->priv;
 	uint32_t events = 0;
 
-	if (READ_ONCE(p->writers) == 0)
+	if (READ_ONCE(p->writers) == 0 && f->pos != (off_t)READ_ONCE(p->write_opens))
 		events |= POLL_HUP;
 	if (pipe_used(p) > 0)
 		events |= POLL_IN;
@@ -246,6 +248,8 @@ static int pipe_stat(struct file *f, struct kstat *st)
 		.ino = p->ino,
 		.mode = S_IFIFO | 0600,
 		.nlink = 1,
+		.uid = p->uid,
+		.gid = p->gid,
 		.blksize = PAGE_SIZE,
 		.atime_ns = p->created_ns,
 		.mtime_ns = p->created_ns,
@@ -377,10 +381,12 @@ static struct file *pipe_end(struct pipe *p, uint32_t flags, bool *alone, uint32
 	mutex_lock(&p->lock);
 	WRITE_ONCE(p->readers, p->readers + (access != FILE_WRONLY));
 	WRITE_ONCE(p->writers, p->writers + (access != FILE_RDONLY));
-	p->read_opens += access != FILE_WRONLY;
-	p->write_opens += access != FILE_RDONLY;
+	WRITE_ONCE(p->read_opens, p->read_opens + (access != FILE_WRONLY));
+	WRITE_ONCE(p->write_opens, p->write_opens + (access != FILE_RDONLY));
 	*alone = access == FILE_RDONLY ? !p->writers : !p->readers;
 	*seen = access == FILE_RDONLY ? p->write_opens : p->read_opens;
+	/* a pipe has no position: the place is for what pipe_poll_read() needs to know */
+	f->pos = *alone ? (off_t)*seen : -1;
 	mutex_unlock(&p->lock);
 	return f;
 }
@@ -422,6 +428,14 @@ int pipe_open(struct pipe *p, uint32_t flags, struct file **out)
 	else
 		*out = f;
 	return err;
+}
+
+void pipe_set_owner(struct file *end, uint32_t uid, uint32_t gid)
+{
+	struct pipe *p = end->priv;
+
+	p->uid = uid;
+	p->gid = gid;
 }
 
 int pipe_create(struct file **read_end, struct file **write_end, uint32_t flags)

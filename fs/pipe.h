@@ -10,6 +10,8 @@
 
 /* 0 and both ends, or -ENOMEM. flags: FILE_NONBLOCK for both. */
 int pipe_create(struct file **read_end, struct file **write_end, uint32_t flags) __must_check;
+/* Before anybody else knows the pipe: whose it is, for who opens it again. */
+void pipe_set_owner(struct file *end, uint32_t uid, uint32_t gid);
 
 /* What a pipe holds: always PIPE_SIZE. -EBADF: not a pipe; -EPERM: more was asked for. */
 int pipe_size(struct file *f, uint64_t want) __must_check;

@@ -21,16 +21,21 @@ static const struct inode_ops again_ops = { .open = open_again, .release = relea
 int pipe_dentry(struct file *f, struct dentry **out)
 {
 	struct pipe *p = pipe_of(f);
+	struct kstat st;
 	struct inode *i;
 	struct dentry *d;
+	int err;
 
 	if (!p)
 		return -ENXIO;
-	i = inode_create(&pipe_sb, &again_ops, S_IFIFO | 0600, p);
+	err = file_stat(f, &st);
+	i = err ? NULL : inode_create(&pipe_sb, &again_ops, S_IFIFO | 0600, p);
 	if (!i) {
 		pipe_put(p);
 		return -ENOMEM;
 	}
+	i->uid = st.uid;
+	i->gid = st.gid;
 	d = dentry_create(vfs_root_dentry, "pipe", 4);
 	if (!d) {
 		inode_put(i);

@@ -131,15 +131,11 @@ int procfs_register_basic(void)
 		const char *path;
 		void (*show)(struct proc_text *t);
 	} entries[] = {
-		{ "meminfo", show_meminfo },
-		{ "buddyinfo", show_buddyinfo },
-		{ "slabinfo", show_slabinfo },
-		{ "tern/slabinfo", show_slabinfo },
-		{ "mounts", procfs_show_mounts },
-		{ "filesystems", show_filesystems },
-		{ "kmsg", show_kmsg },
+		{ "meminfo", show_meminfo },	  { "buddyinfo", show_buddyinfo },
+		{ "slabinfo", show_slabinfo },	  { "tern/slabinfo", show_slabinfo },
+		{ "mounts", procfs_show_mounts }, { "filesystems", show_filesystems },
 	};
-	int err = 0;
+	int err = procfs_register_private("kmsg", show_kmsg);
 
 	for (size_t k = 0; k < ARRAY_SIZE(entries) && !err; k++)
 		err = procfs_register(entries[k].path, entries[k].show);

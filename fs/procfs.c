@@ -8,7 +8,7 @@
 #include "lib/string.h"
 #include "mm/phys/slab.h"
 
-enum { FIRST_TEXT = 256 };
+#define FIRST_TEXT 256UL
 
 static struct superblock procfs_sb = {
 	.type = "proc",
@@ -32,14 +32,14 @@ struct proc_file {
 /* Room for n bytes more and a NUL. */
 static bool make_room(struct proc_text *t, size_t n)
 {
-	size_t size = MAX(t->size * 2, t->len + n + 1);
+	size_t size = MAX(t->size ? t->size * 2 : FIRST_TEXT, t->len + n + 1);
 	char *bigger;
 
 	if (t->size - t->len > n)
 		return true;
 	bigger = krealloc(t->buf, size);
 	if (!bigger) {
-		t->failed = true;
+		t->err = -ENOMEM;
 		return false;
 	}
 	t->buf = bigger;
@@ -49,7 +49,7 @@ static bool make_room(struct proc_text *t, size_t n)
 
 void proc_append(struct proc_text *t, const void *bytes, size_t n)
 {
-	if (t->failed || !make_room(t, n))
+	if (t->err || !make_room(t, n))
 		return;
 	memcpy(t->buf + t->len, bytes, n);
 	t->len += n;
@@ -60,7 +60,7 @@ void proc_printf(struct proc_text *t, const char *fmt, ...)
 	size_t room, n = 0;
 	va_list ap;
 
-	while (!t->failed && make_room(t, n)) {
+	while (!t->err && make_room(t, n)) {
 		room = t->size - t->len;
 		va_start(ap, fmt);
 		n = fmt_vprint(t->buf + t->len, room, fmt, ap);
@@ -114,26 +114,19 @@ static int text_open(struct inode *i, uint32_t flags, struct file **out)
 {
 	const struct proc_file *p = i->priv;
 	struct proc_text *t = kzalloc(sizeof(*t));
-	struct file *f;
+	int err;
 
 	if (!t)
 		return -ENOMEM;
-	t->buf = kmalloc(FIRST_TEXT);
-	if (!t->buf)
-		goto free;
-	t->size = FIRST_TEXT;
 	p->show(t, p->arg);
-	if (t->failed)
-		goto free;
-	f = file_create(&text_ops, flags, NULL, t);
-	if (!f)
-		goto free;
-	*out = f;
-	return 0;
-
-free:
-	text_free(t);
-	return -ENOMEM;
+	if (!t->err) {
+		*out = file_create(&text_ops, flags, NULL, t);
+		t->err = *out ? 0 : -ENOMEM;
+	}
+	err = t->err;
+	if (err)
+		text_free(t);
+	return err;
 }
 
 static void text_inode_release(struct inode *i)
@@ -204,7 +197,7 @@ static void show_registered(struct proc_text *t, void *arg)
 	show(t);
 }
 
-static int register_text(struct dentry *root, const char *path,
+static int register_text(struct dentry *root, const char *path, uint32_t mode,
 			 void (*show)(struct proc_text *t, void *arg), void *arg)
 {
 	const char *slash = strrchr(path, '/');
@@ -216,7 +209,7 @@ static int register_text(struct dentry *root, const char *path,
 	err = dentry_make_path(root, path, (size_t)(name - path), make_dir, root->inode->sb, &dir);
 	if (err)
 		return err;
-	i = text_inode(root->inode->sb, 0444, show, arg, NULL);
+	i = text_inode(root->inode->sb, mode, show, arg, NULL);
 	err = i ? dentry_add(dir, name, strlen(name), i, NULL) : -ENOMEM;
 	dentry_put(dir);
 	if (err && i)
@@ -226,12 +219,17 @@ static int register_text(struct dentry *root, const char *path,
 
 int procfs_register(const char *path, void (*show)(struct proc_text *t))
 {
-	return register_text(procfs_sb.root, path, show_registered, (void *)show);
+	return register_text(procfs_sb.root, path, 0444, show_registered, (void *)show);
+}
+
+int procfs_register_private(const char *path, void (*show)(struct proc_text *t))
+{
+	return register_text(procfs_sb.root, path, 0400, show_registered, (void *)show);
 }
 
 int sysfs_register(const char *path, void (*show)(struct proc_text *t, void *arg), void *arg)
 {
-	return register_text(sysfs_sb.root, path, show, arg);
+	return register_text(sysfs_sb.root, path, 0444, show, arg);
 }
 
 static int root_lookup(struct inode *dir, const char *name, size_t len, struct inode **out)

@@ -8,6 +8,9 @@
 int procfs_init(struct dentry *root) __must_check; /* boot */
 int procfs_register_basic(void) __must_check; /* boot: what fs/ itself shows (fs/procfiles.c) */
 
+/* As procfs_register(), for root's eyes. */
+int procfs_register_private(const char *path, void (*show)(struct proc_text *t)) __must_check;
+
 /* What /proc/mounts shows. */
 void procfs_show_mounts(struct proc_text *t);
 

@@ -136,7 +136,7 @@ struct dentry *devfs_root(void); /* a reference; wherever, and under whatever, i
 struct proc_text {
 	char *buf;
 	size_t len, size; /* proc_printf grows it */
-	bool failed;
+	int err;	  /* what the open fails with */
 };
 void proc_printf(struct proc_text *t, const char *fmt, ...) __printf(2, 3);
 void proc_append(struct proc_text *t, const void *bytes, size_t n);

@@ -12,6 +12,7 @@
 #include "kernel/proc/lifecycle.h"
 #include "kernel/syscall.h"
 #include "kernel/version.h"
+#include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/phys/page.h"
 #include "mm/phys/slab.h"
@@ -200,7 +201,7 @@ static void show_threads(struct proc_text *t)
 		rows.n = 0;
 		rows.row = kcalloc(rows.room, sizeof(*rows.row));
 		if (!rows.row) {
-			t->failed = true;
+			t->err = -ENOMEM;
 			return;
 		}
 		thread_for_each(thread_row_add, &rows);

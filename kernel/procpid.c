@@ -125,9 +125,10 @@ static struct facts *get_facts(struct proc_text *t, const struct pid_node *n)
 	struct facts *f = kzalloc(sizeof(*f));
 	struct facts_query q = { f, n->tid, false };
 
-	t->failed |= !f;
-	if (!f)
+	if (!f) {
+		t->err = -ENOMEM;
 		return NULL;
+	}
 	process_inspect(n->p, add_process, &q);
 	process_for_each_thread(n->p, add_thread, &q);
 	if (!q.found && f->nr_threads)
@@ -168,6 +169,17 @@ static void get_signals(struct process *p, uint64_t *ignored, uint64_t *caught)
 	}
 }
 
+/* May the caller see into the process: its memory, its files? */
+static bool may_look(const struct process *p)
+{
+	const struct credentials *c = current_process() ? &current_process()->cred : NULL;
+
+	if (!c || c->fsuid == 0 || current_process() == p)
+		return true;
+	return !p->undumpable && c->fsuid == p->cred.euid && c->fsuid == p->cred.suid &&
+	       c->fsuid == p->cred.uid;
+}
+
 /* --- texts ------------------------------------------------------------------------------------------------------------ */
 
 /* The 52 fields of proc(5). */
@@ -181,6 +193,9 @@ static void show_stat(struct proc_text *t, const struct pid_node *n)
 	if (!f)
 		return;
 	get_memory(n->p, &m);
+	/* where things lie in another's memory is his affair */
+	if (!may_look(n->p))
+		m.args = m.args_end = m.env_end = m.brk_start = 0;
 	get_signals(n->p, &ignored, &caught);
 	process_usage(n->p, true, &children);
 	process_usage(n->p, false, &all);
@@ -462,17 +477,6 @@ static int make_node(const struct pid_node *from, uint32_t mode, const struct in
 	process_inspect(n->p, get_owner, i);
 	*out = i;
 	return 0;
-}
-
-/* May the caller see into the process: its memory, its files? */
-static bool may_look(const struct process *p)
-{
-	const struct credentials *c = current_process() ? &current_process()->cred : NULL;
-
-	if (!c || c->fsuid == 0 || current_process() == p)
-		return true;
-	return !p->undumpable && c->fsuid == p->cred.euid && c->fsuid == p->cred.suid &&
-	       c->fsuid == p->cred.uid;
 }
 
 /* --- links ------------------------------------------------------------------------------------------------------------ */

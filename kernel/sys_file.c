@@ -311,8 +311,11 @@ static int64_t copy_range(struct file *in, struct file *out, const uint64_t a[6]
 		ret = load_position(out, a[3], &to);
 	if (ret < 0)
 		return ret;
-	if (from < 0 || to < 0 ||
-	    (in->inode == out->inode && from < to + (off_t)count && to < from + (off_t)count))
+	if (from < 0 || to < 0)
+		return -EINVAL;
+	if (MAX(from, to) > INT64_MAX - (off_t)count)
+		return -EOVERFLOW;
+	if (in->inode == out->inode && from < to + (off_t)count && to < from + (off_t)count)
 		return -EINVAL;
 	ret = copy_bytes(in, &from, out, &to, count);
 	err = store_position(in, a[1], from);
@@ -478,6 +481,7 @@ int64_t sys_lseek(const uint64_t a[6])
 
 int64_t sys_pipe2(const uint64_t a[6])
 {
+	const struct credentials *c = &current_process()->cred;
 	struct file *end[2];
 	int fd[2], err;
 
@@ -486,6 +490,7 @@ int64_t sys_pipe2(const uint64_t a[6])
 	err = pipe_create(&end[0], &end[1], (a[1] & O_NONBLOCK) ? FILE_NONBLOCK : 0);
 	if (err < 0)
 		return err;
+	pipe_set_owner(end[0], c->fsuid, c->fsgid);
 	fd[0] = (int)fd_install(end[0], 0, a[1] & O_CLOEXEC);
 	if (fd[0] < 0) {
 		file_put(end[1]);

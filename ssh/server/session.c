@@ -194,7 +194,7 @@ int session_pty(void *host, struct ssh_chan *ch, const struct ssh_pty *pty)
 }
 
 /* Pipes for a program without a terminal: theirs into stdio, ours into x. */
-static int make_pipes(struct server_session *x, struct file *stdio[3])
+static int make_pipes(struct server_session *x, const struct account *a, struct file *stdio[3])
 {
 	int err = pipe_create(&stdio[0], &x->in, 0);
 
@@ -204,6 +204,8 @@ static int make_pipes(struct server_session *x, struct file *stdio[3])
 		err = pipe_create(&x->err, &stdio[2], 0);
 	if (err)
 		return err;
+	for (unsigned i = 0; i < 3; i++)
+		pipe_set_owner(stdio[i], a->uid, a->gid);
 	own_nonblocking(x->in);
 	own_nonblocking(x->out);
 	own_nonblocking(x->err);
@@ -294,7 +296,7 @@ static int start_for(struct server_session *x, const struct ssh_start *start,
 		err = give_terminal(x, a);
 	if (!err && !x->pty) {
 		stdio[0] = stdio[1] = stdio[2] = NULL;
-		err = make_pipes(x, stdio);
+		err = make_pipes(x, a, stdio);
 	}
 	if (!err)
 		err = spawn(x, start, a, stdio);

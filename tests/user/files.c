@@ -3,11 +3,13 @@
  * and hostile arguments to each. Leaves nothing behind. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -295,6 +297,84 @@ static void devices(void)
 	CHECK_ERRNO(open("/proc/none", O_RDWR | O_CREAT, 0600), ENOENT);
 }
 
+/* A name of a pipe whose reader came first: there is no writer to be missed yet. */
+static void early_reader(void)
+{
+	struct pollfd f = { .events = POLLIN };
+	int w;
+
+	CHECK(mkfifo(FILE_NAME, 0600) == 0);
+	f.fd = open(FILE_NAME, O_RDONLY | O_NONBLOCK);
+	CHECK(f.fd >= 0 && poll(&f, 1, 0) == 0);
+	w = open(FILE_NAME, O_WRONLY);
+	CHECK(w >= 0 && poll(&f, 1, 0) == 0 && close(w) == 0);
+	CHECK(poll(&f, 1, 0) == 1 && f.revents == POLLHUP);
+	CHECK(close(f.fd) == 0 && unlink(FILE_NAME) == 0);
+}
+
+static int field_of_stat(const char *path, int field, char *out)
+{
+	char text[1024], *s = text;
+	int fd = open(path, O_RDONLY);
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+
+	if (n <= 0 || close(fd))
+		return -1;
+	text[n] = '\0';
+	while (--field > 0 && (s = strchr(s, ' ')))
+		s++;
+	return s && sscanf(s, "%63s", out) == 1 ? 0 : -1;
+}
+
+/* What a user may do with his own pipe, and may not see of others. */
+static int as_user(void)
+{
+	char text[64];
+	struct stat st;
+	int p[2], fd;
+
+	/* who has changed his user is not seen by others, nor by that user */
+	if (prctl(PR_SET_DUMPABLE, 1) || pipe(p) || fstat(p[0], &st) || st.st_uid != 1000 ||
+	    st.st_gid != 100)
+		return 1;
+	sprintf(text, "/proc/self/fd/%d", p[1]);
+	fd = open(text, O_WRONLY);
+	if (fd < 0 || write(fd, "x", 1) != 1 || read(p[0], text, 1) != 1)
+		return 2;
+	if (field_of_stat("/proc/self/stat", 48, text) || strcmp(text, "0") == 0)
+		return 3;
+	if (field_of_stat("/proc/1/stat", 48, text) || strcmp(text, "0") != 0)
+		return 4;
+	if (open("/proc/kmsg", O_RDONLY) >= 0 || errno != EACCES)
+		return 5;
+	return open("/proc/1/maps", O_RDONLY) >= 0 || errno != EACCES ? 6 : 0;
+}
+
+static void user_rights(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(setgroups(0, NULL) || setgid(100) || setuid(1000) ? 99 : as_user());
+	CHECK(waitpid(pid, &status, 0) == pid);
+	if (status)
+		printf("as user: step %d\n", WEXITSTATUS(status));
+	CHECK(status == 0);
+}
+
+/* Positions whose sum with the length is no position. */
+static void copies(void)
+{
+	off_t from = 0, to = INT64_MAX;
+	int fd = open(FILE_NAME, O_RDWR | O_CREAT, 0600);
+
+	CHECK(fd >= 0 && write(fd, "text", 4) == 4);
+	CHECK_ERRNO(copy_file_range(fd, &from, fd, &to, 4, 0), EOVERFLOW);
+	CHECK_ERRNO(copy_file_range(fd, &to, fd, &from, 4, 0), EOVERFLOW);
+	CHECK(close(fd) == 0 && unlink(FILE_NAME) == 0);
+}
+
 int main(void)
 {
 	open_flags();
@@ -306,5 +386,8 @@ int main(void)
 	pipes();
 	polls();
 	devices();
+	early_reader();
+	user_rights();
+	copies();
 	return 0;
 }
