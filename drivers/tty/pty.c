@@ -18,6 +18,7 @@
 #define TTY_RDEV  (5u << 8 | 0)
 #define PTMX_RDEV (5u << 8 | 2)
 #define WORD_BITS 64u
+#define PTYS_MAX  4096u /* as many as on Linux */
 
 /* Every pseudo-terminal by number. The lowest free number is given out; the arrays grow. The lock is never held with a
  * terminal's. */
@@ -29,9 +30,12 @@ static unsigned nr_ptys;  /* [numbers_lock] places in the array */
 static int numbers_grow(void) __requires(numbers_lock)
 {
 	unsigned more = nr_ptys ? 2 * nr_ptys : WORD_BITS;
-	struct tty **bigger = krealloc(ptys, more * sizeof(struct tty *));
+	struct tty **bigger;
 	uint64_t *words;
 
+	if (more > PTYS_MAX)
+		return -ENOSPC;
+	bigger = krealloc(ptys, more * sizeof(struct tty *));
 	if (!bigger)
 		return -ENOMEM;
 	ptys = bigger;
@@ -334,13 +338,14 @@ static int create_master(uint32_t flags, bool locked, struct file **out)
 {
 	struct tty *t = tty_create();
 	char name[24];
-	int err = -ENOMEM;
+	int err;
 
 	if (!t)
 		return -ENOMEM;
 	t->pty = true;
 	t->locked = locked;
-	if (number_take(t) < 0)
+	err = number_take(t);
+	if (err < 0)
 		goto put;
 	pts_name(name, sizeof(name), t->number);
 	err = devfs_add(name, 0020600, pts_rdev(t->number), pts_open, NULL);

@@ -122,9 +122,10 @@ static void start_driver(struct virtio_device *d)
 		return;
 	}
 	ret = k->probe(d);
-	if (ret < 0)
-		log_warn("virtio: %s: the %s device did not start: error %d", d->name, k->name,
-			 -ret);
+	if (ret == 0)
+		return;
+	log_warn("virtio: %s: the %s device did not start: error %d", d->name, k->name, -ret);
+	kfree(d);
 }
 
 static void probe_slot(const struct machine_device *slot, void *arg)

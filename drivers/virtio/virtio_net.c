@@ -303,8 +303,11 @@ int virtio_net_probe(struct virtio_device *d)
 		return -ENODEV;
 	ret = irq_register(d->irq, d->edge ? IRQ_EDGE : IRQ_LEVEL, virtio_net_interrupt, v,
 			   d->name);
-	if (ret < 0)
+	if (ret < 0) {
+		/* nobody has given it a buffer yet */
+		virtio_net_destroy(v, NULL, NULL);
 		return ret;
+	}
 	netdev_register(&v->nd);
 	return 0;
 }
