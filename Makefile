@@ -313,7 +313,7 @@ help:
 		'make user          user programs and the cpio archives' \
 		'make diff          the programs of the differential ring' \
 		'make run           boot and say how to log in (scripts/run-qemu.sh)' \
-		'make test          all four test rings (scripts/test.sh)' \
+		'make test          every test ring (scripts/test.sh)' \
 		'make host          host unit tests' \
 		'make fuzz          fuzz targets, some seconds each' \
 		'make lint          rules of the house, warnings as errors' \

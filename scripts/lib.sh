@@ -30,6 +30,20 @@ is_number() {
 	esac
 }
 
+# await SECONDS COMMAND...: for a state that nobody tells of, asks again until the command succeeds; fails when time is up.
+await() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ $SECONDS -le $end ] || return 1
+		sleep 0.05
+	done
+}
+
+has_ended() {
+	! kill -0 "$1" 2>/dev/null
+}
+
 # need_tool COMMAND PACKAGE
 need_tool() {
 	have "$1" || die "$1 is missing: install the package $2 (or what your system calls it)"
@@ -81,9 +95,16 @@ set_up() {
 	# shellcheck disable=SC2086  # words, or none
 	"$TOP/scripts/setup.sh" $words ${3-} >&2 || exit 125
 	cmp -s "$TOP/deps.lock" "$TOP/deps/.fetched" || "$TOP/scripts/fetch.sh" >&2 || exit 125
-	make --no-print-directory -C "$TOP" ${2:+DEBUG=1} | show_progress
+	build ${2:+DEBUG=1} | show_progress
 	[ "${PIPESTATUS[0]}" -eq 0 ] ||
 		die "the build stopped: see above; a second run continues where this one stopped"
+}
+
+# One build at a time in one checkout, where the host can say so; the lock goes with make.
+build() {
+	mkdir -p "$TOP/build" || die "cannot write to $TOP/build"
+	! have flock || { exec 8>"$TOP/build/.lock" && flock 8; }
+	make --no-print-directory -C "$TOP" "$@"
 }
 
 # The build in one line for every hundred files: a minute of silence looks like a hang.
@@ -106,20 +127,28 @@ image_path() {
 	if [ -n "${1-}" ]; then echo "$TOP/build/debug/Image"; else echo "$TOP/build/release/Image"; fi
 }
 
-# Keys of this checkout: made once, kept by make clean, so that no client sees a changed host key.
+# Keys of this checkout: made once, kept by make clean, so that no client sees a changed host key. Of several who make
+# them at once, the first has made them.
 make_keys() {
-	local dir=$TOP/build/ssh key
+	local dir=$TOP/build/ssh key file part
 	need_tool ssh-keygen openssh-client
 	mkdir -p "$dir" || die "cannot write to $dir"
 	chmod 700 "$dir"
 	for key in id host; do
-		[ -s "$dir/${key}_ed25519" ] && [ -s "$dir/${key}_ed25519.pub" ] && continue
-		rm -f "$dir/${key}_ed25519" "$dir/${key}_ed25519.pub"
-		ssh-keygen -q -t ed25519 -N '' -C "tern-$key" -f "$dir/${key}_ed25519" </dev/null >&2 ||
-			die "ssh-keygen could not write to $dir: is the disk full?"
+		file=$dir/${key}_ed25519 part=$dir/$key.$$
+		[ -s "$file" ] && [ -s "$file.pub" ] && continue
+		if [ ! -s "$file" ]; then
+			rm -f "$part" "$part.pub"
+			ssh-keygen -q -t ed25519 -N '' -C "tern-$key" -f "$part" </dev/null >&2 ||
+				die "ssh-keygen could not write to $dir: is the disk full?"
+			[ ! -e "$file" ] || [ -s "$file" ] || rm -f "$file"
+			ln "$part" "$file" 2>/dev/null || mv -n "$part" "$file"
+		fi
+		ssh-keygen -y -f "$file" >"$part.pub" && mv "$part.pub" "$file.pub" || die "cannot write to $dir"
+		rm -f "$part"
 	done
-	printf 'tern %s\n' "$(cut -d ' ' -f 1,2 "$dir/host_ed25519.pub")" >"$dir/known_hosts.new" &&
-		mv "$dir/known_hosts.new" "$dir/known_hosts" || die "cannot write to $dir"
+	printf 'tern %s\n' "$(cut -d ' ' -f 1,2 "$dir/host_ed25519.pub")" >"$dir/known_hosts.$$" &&
+		mv "$dir/known_hosts.$$" "$dir/known_hosts" || die "cannot write to $dir"
 }
 
 # A path as a quoted ssh_config word.
@@ -130,7 +159,7 @@ config_word() {
 # write_ssh_config FILE PORT: after it "ssh -F FILE tern" needs no other option and asks nothing.
 write_ssh_config() {
 	local dir=$TOP/build/ssh
-	cat >"$1.new" <<-END || die "cannot write $1"
+	cat >"$1.$$" <<-END || die "cannot write $1"
 		Host tern
 		    HostName 127.0.0.1
 		    Port $2
@@ -147,7 +176,7 @@ write_ssh_config() {
 		    ControlPath none
 		    LogLevel ERROR
 	END
-	mv "$1.new" "$1"
+	mv "$1.$$" "$1"
 }
 
 # The newc form of cpio, written here so that a ready image needs only qemu and ssh.

@@ -203,7 +203,7 @@ daemon_pid() {
 }
 
 stop_daemon() {
-	local pid n=0
+	local pid
 	pid=$(daemon_pid) || die "no guest called $name is running from this checkout"
 	end_qemu "$pid"
 	rm -f "$dir/pid"
@@ -212,14 +212,10 @@ stop_daemon() {
 
 # SIGTERM makes QEMU quit in order; SIGKILL if it does not within 5 s.
 end_qemu() {
-	local n=0
 	kill -TERM "$1" 2>/dev/null || return 0
-	while kill -0 "$1" 2>/dev/null; do
-		n=$((n + 1))
-		[ $n -ne 100 ] || kill -KILL "$1" 2>/dev/null
-		[ $n -lt 200 ] || return 0
-		sleep 0.05
-	done
+	await 5 has_ended "$1" && return 0
+	kill -KILL "$1" 2>/dev/null
+	await 5 has_ended "$1"
 }
 
 # Start QEMU with its console in $dir/console, in the background. Sets qemu_pid.
@@ -245,18 +241,20 @@ console_says_ready() {
 	grep -qa 'ssh: host key' "$dir/console" && grep -qa 'net: .*: address' "$dir/console"
 }
 
-# Wait until a login can work. 0 it can, 1 QEMU ended or time is up. The console is asked first, since a
-# connection made before the guest listens can cost a second in QEMU's network.
+# Whether a login can work, or QEMU has ended. The console is asked first, for 10 s, since a connection made before the
+# guest listens can cost a second in QEMU's network.
+login_or_end() {
+	has_ended "$qemu_pid" || { { console_says_ready || [ $((SECONDS - $1)) -ge 10 ]; } && read_banner 5; }
+}
+
+# Wait until a login can work. 0 it can, 1 QEMU ended or time is up.
 wait_for_login() {
-	local limit=${TERN_BOOT_SECONDS:-120} start=$SECONDS
-	while kill -0 "$qemu_pid" 2>/dev/null; do
-		[ $((SECONDS - start)) -lt "$limit" ] || return 1
-		if console_says_ready || [ $((SECONDS - start)) -ge 10 ]; then
-			read_banner 5 && return 0
-		fi
-		sleep 0.05
-	done
-	return 1
+	await "${TERN_BOOT_SECONDS:-120}" login_or_end $SECONDS && ! has_ended "$qemu_pid"
+}
+
+# Whether the debugger's port is there, or QEMU has ended.
+debugger_or_end() {
+	has_ended "$qemu_pid" || port_busy "$gdb"
 }
 
 port_refused() {
@@ -265,9 +263,7 @@ port_refused() {
 
 show_console() {
 	local status=0
-	if ! kill -0 "$qemu_pid" 2>/dev/null; then
-		wait "$qemu_pid" 2>/dev/null || status=$?
-	fi
+	! has_ended "$qemu_pid" || wait "$qemu_pid" 2>/dev/null || status=$?
 	[ ! -s "$dir/qemu.err" ] || sed 's/^/    qemu: /' "$dir/qemu.err" >&2
 	tail -n "${TERN_CONSOLE_LINES:-40}" "$dir/console" | sed 's/^/    /' >&2
 }
@@ -302,11 +298,11 @@ run_console() {
 
 run_daemon() {
 	start_background
-	if [ -n "$gdb" ]; then
+	if [ -n "$gdb" ] && await 20 debugger_or_end && ! has_ended "$qemu_pid"; then
 		login_help "$config"
 		return 0
 	fi
-	if ! wait_for_login; then
+	if [ -n "$gdb" ] || ! wait_for_login; then
 		end_qemu "$qemu_pid"
 		show_console
 		rm -f "$dir/pid"
@@ -345,14 +341,11 @@ run_command() {
 	fi
 	ssh -F "$config" tern "${command[@]}"
 	status=$?
-	if [ $status -eq 255 ]; then
-		tries=10
-		# A panic ends QEMU with a failing status; wait for that, half a second at most.
-		while kill -0 "$qemu_pid" 2>/dev/null && [ $((tries += 1)) -lt 20 ]; do
-			sleep 0.05
-		done
+	# The command's own status, or the guest's end: one that does not answer is about to end, with a failing status.
+	if [ $status -eq 255 ] && ! read_banner 5; then
+		await 5 has_ended "$qemu_pid"
 	fi
-	if ! kill -0 "$qemu_pid" 2>/dev/null; then
+	if has_ended "$qemu_pid"; then
 		wait "$qemu_pid"
 		qemu_status=$?
 	fi

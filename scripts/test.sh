@@ -63,6 +63,12 @@ if [ -z "$rings" ]; then
 fi
 
 cd "$TOP" || exit 1
+mkdir -p build/test || die "cannot write to build/test"
+# One run at a time in one checkout; the lock goes with the process.
+if have flock; then
+	exec 9>build/test/.lock
+	flock -n 9 || { say "another scripts/test.sh is at work in this checkout: waiting for it" && flock 9; }
+fi
 # The system's Python has the packaged pytest and paramiko; another one first in PATH may not.
 PYTHON=/usr/bin/python3
 [ -x $PYTHON ] || PYTHON=python3
@@ -80,7 +86,6 @@ if [ $build = yes ]; then
 		make -s DEBUG=1 SAN=address >&2 || die "the sanitizer image does not build: see above"
 	fi
 fi
-mkdir -p build/test || die "cannot write to build/test"
 make_keys
 
 passed=0 failed=0 failures=()

@@ -174,7 +174,7 @@ class Guest(Client):
         if image != "release":
             for path in sorted(glob.glob(os.path.join(TOP, "build/tests-user/*"))):
                 self.options += ["--put", f"{path}:/tests/{os.path.basename(path)}"]
-        self.folder = os.path.join(TOP, "build", "run", name)
+        self.folder = os.path.join(TOP, "build", "run", self.name)
         self.config = os.path.join(self.folder, "config")
         self.port = None
         self.environment = dict(os.environ, TERN_BOOT_SECONDS="90", **(environment or {}))

@@ -4,6 +4,7 @@
 Guests boot once for each set of options and are used by all tests; a test that kills its guest fails, and
 the next one gets a fresh guest. After each test the console is held against the forbid list."""
 import os
+import signal
 import subprocess
 import sys
 
@@ -13,6 +14,9 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import guest as guestlib  # noqa: E402  (the path above leads to it)
 import hosted  # noqa: E402
+
+# For a single test: one that hangs fails, and the others have their turn. The long ones build and soak.
+HANG_SECONDS, HANG_SECONDS_LONG = 900, 7200
 
 counts = {"passed": 0, "failed": 0}
 running = {}  # key: Guest
@@ -77,6 +81,18 @@ def shared_guest(image, smp, mem="256M", append="", options=()):
         running[key] = g
     judged.setdefault(g.name, 0)
     return g
+
+
+def hangs(*_):
+    pytest.fail("it hangs")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    signal.signal(signal.SIGALRM, hangs)
+    signal.alarm(HANG_SECONDS_LONG if item.get_closest_marker("long") else HANG_SECONDS)
+    yield
+    signal.alarm(0)
 
 
 @pytest.fixture

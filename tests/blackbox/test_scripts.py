@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -165,6 +166,67 @@ def test_programs_that_share_a_source_compile_it_once(tmp_path, monkeypatch):
         (tmp_path / name).write_text("/* sources: shared.c */")
     assert [error for _, _, error in hostbuild.build_all(names, [], []) if error] == []
     assert len(made) == 8 + 1 + 8
+
+
+A_RUN = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1] + "/tests")
+import guest
+g = guest.Guest("run", smp=1, image="release").start()
+print(g.name, g.pid(), flush=True)
+sys.stdin.read()
+"""
+
+
+def a_run():
+    """A test run of its own with a guest called run, the name it has got, and QEMU's pid."""
+    p = subprocess.Popen(["/usr/bin/python3", "-c", A_RUN, TOP], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    name, pid = p.stdout.readline().split()
+    return p, name, int(pid)
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_guests_end_with_the_run_that_started_them(sig):
+    """At once, or where nothing can be done then, at the start of the next run."""
+    one, name, pid = a_run()
+    two, other, second = a_run()
+    assert name != other, "two runs would end each other's guest"
+    one.send_signal(sig)
+    one.wait(30)
+    if sig == signal.SIGKILL:
+        assert os.path.exists(f"/proc/{pid}")
+        guestlib.end_orphans()
+    guestlib.until(f"the end of QEMU, {pid}", lambda: not os.path.exists(f"/proc/{pid}"))
+    assert os.path.exists(f"/proc/{second}")
+    two.communicate(timeout=30)
+    assert not os.path.exists(f"/proc/{second}")
+
+
+def test_keys_made_by_several_at_once_are_one(scripts_only):
+    makers = [subprocess.Popen(["bash", "-c", ". scripts/lib.sh; make_keys"], cwd=scripts_only, stderr=subprocess.PIPE,
+                               text=True) for _ in range(8)]
+    for p in makers:
+        assert p.communicate(timeout=60)[1] == "" and p.returncode == 0
+    keys = scripts_only / "build/ssh"
+    assert {name.name for name in keys.iterdir()} == {
+        "id_ed25519", "id_ed25519.pub", "host_ed25519", "host_ed25519.pub", "known_hosts"}
+    for name in ("id", "host"):
+        public = run("ssh-keygen", "-y", "-f", keys / f"{name}_ed25519").stdout.split()[:2]
+        assert public == (keys / f"{name}_ed25519.pub").read_text().split()[:2]
+    assert (keys / "known_hosts").read_text().split()[1:] == public
+
+
+def test_one_run_of_the_tests_at_a_time(scripts_only):
+    """Two at once in a checkout would take each other's objects, logs and images away."""
+    (scripts_only / "tests/lint").mkdir(parents=True)
+    ring = scripts_only / "tests/lint/run.sh"
+    ring.write_text("#!/bin/sh\nmkdir busy || exit 1\nsleep 0.3\nrmdir busy\necho ok lint_alone\n")
+    ring.chmod(0o755)
+    runs = [subprocess.Popen([scripts_only / "scripts/test.sh", "lint", "--no-build"], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [p.communicate(timeout=60) for p in runs]
+    assert [out.splitlines()[-1] for out, _ in said] == ["1 passed, 0 failed"] * 2, said
+    assert sum("another scripts/test.sh is at work" in err for _, err in said) == 1, said
 
 
 def test_words_changed_in_the_lock_fetch_nothing(tmp_path):

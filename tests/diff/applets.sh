@@ -5,8 +5,6 @@
 # same applet prints on Linux. Nothing here may depend on time, pids, free memory or the number of CPUs.
 
 lines() { printf '%s\n' "$@"; }
-# The end of a process, without the message that ash prints sooner or later.
-finish() { { wait $1; } 2>/dev/null; echo $?; }
 # member NAME TEXT...: of an archive that ar reads
 member() { printf '%-16s%-12s%-6s%-6s%-8s%-10s`\n%s\n' "$1/" 0 0 0 100644 $((${#2} + 1)) "$2"; }
 tree() {
@@ -105,7 +103,7 @@ case_hostid() { hostid | wc -c; hostname none -x; echo $?; }
 case_ipcalc() { ipcalc -bnm 10.1.2.3/20; ipcalc -p 10.0.0.0 255.255.255.0; ipcalc 1.2.3; echo $?; }
 case_kill() {
 	sleep 30 & kill $!; finish $!; sleep 30 & kill -9 $!; finish $!; sleep 30 & kill -INT $!; kill -0 $!; echo $?; kill -9 $!; finish $!
-	kill -0 99999999; echo $?; /bin/kill -l 9; /bin/kill -l | head -n 3; cp /bin/busybox cat; ./cat /dev/zero >/dev/null & sleep 1; killall cat; finish $!; killall none; echo $?
+	kill -0 99999999; echo $?; /bin/kill -l 9; /bin/kill -l | head -n 3; cp /bin/busybox cat; ./cat /dev/zero >/dev/null & await "runs $! cat"; killall cat; finish $!; killall none; echo $?
 }
 case_less() { seq 3 >f; less f; more f; less none; echo $?; }
 case_ln() {
@@ -130,14 +128,14 @@ case_nl() { lines a '' b | nl; lines a '' b | nl -b a -w 3 -s :; }
 case_nohup() { setsid sh -c 'echo in a session'; nice 2>/dev/null | wc -l; time -p true 2>/dev/null; echo $?; timeout 1 sleep 5; echo $?; timeout 5 true; echo $?; timeout -s KILL 1 sleep 5; echo $?; }
 case_paste() { seq 4 >f; lines a b >g; paste f g; paste -s -d, f; paste - - <f; }
 case_patch() { lines a b c >f; lines a x c d >g; diff -u f g >p; patch f <p; cmp f g; echo $?; patch -R f <p; cat f; lines zzz >f; patch f <p; echo $?; }
-case_pidof() { cp /bin/busybox cat; ./cat /dev/zero >/dev/null & sleep 1; test "$(pidof cat)" = $!; echo $?; kill $!; wait $!; pidof none; echo $?; }
+case_pidof() { cp /bin/busybox cat; ./cat /dev/zero >/dev/null & await "runs $! cat"; test "$(pidof cat)" = $!; echo $?; kill $!; wait $!; pidof none; echo $?; }
 case_ps() {
-	sleep 33 & p=$!; sleep 1; ps -o pid,comm,args | awk -v p=$p '$1 == p { $1 = ""; print }'; ps -o pid,user,stat | awk -v p=$p '$1 == p { print $2, $3 }'
+	sleep 33 & p=$!; await "sleeps $p sleep"; ps -o pid,comm,args | awk -v p=$p '$1 == p { $1 = ""; print }'; ps -o pid,user,stat | awk -v p=$p '$1 == p { print $2, $3 }'
 	ps -o pid,ppid | awk -v p=$p -v q=$$ '$1 == p { print $2 == q }'; ps | head -n 1; kill $p; finish $p; ps -o pid | awk -v p=$p '$1 == p'
 }
 case_proc() {
 	cut -d ' ' -f 2 /proc/self/stat; tr '\0' ' ' </proc/self/cmdline; echo; readlink /proc/self/exe; readlink /proc/self/cwd; cat /proc/self/comm
-	sleep 34 & p=$!; sleep 1; for f in Name State Tgid PPid Uid Gid Threads SigIgn; do grep "^$f:" /proc/$p/status; done | sed "s/$p/P/; s/$$/Q/" | tr '\t' ' '
+	sleep 34 & p=$!; await "sleeps $p sleep"; for f in Name State Tgid PPid Uid Gid Threads SigIgn; do grep "^$f:" /proc/$p/status; done | sed "s/$p/P/; s/$$/Q/" | tr '\t' ' '
 	ls /proc/$p/fd; awk '{ print $3 }' /proc/$p/stat; tr '\0' '\n' </proc/$p/cmdline; kill $p; finish $p; ls /proc/$p 2>/dev/null; echo $?
 }
 case_pwd() { cd /tmp/diff; /bin/pwd; mkdir -p a/b; cd a/b; /bin/pwd; ln -s a/b ../../s; cd ../../s; pwd; pwd -P; /bin/pwd; rmdir ../../a/b 2>/dev/null; cd /tmp/diff/a/b && rmdir ../b; /bin/pwd; echo $?; }
@@ -155,7 +153,7 @@ case_seq() { seq 3; seq 2 4; seq 1 3 9; seq 5 -2 0; seq -s, 4; seq -w 8 11; seq 
 case_shred() { lines secret >f; shred -u f; ls; lines a b c | shuf | sort; shuf -i 1-5 | sort; shuf -n 0 /dev/null; }
 case_sleep() { sleep 0; echo $?; usleep 10; echo $?; sleep x; echo $?; sleep 0.01; echo $?; }
 case_sort() { lines b a c a >f; sort f; sort -u f; sort -r f; lines 10 9 2 | sort; lines 10 9 2 | sort -n; lines 'a 2' 'b 1' | sort -k2; lines a b | sort -c; echo $?; lines b a | sort -c; echo $?; lines a,2 b,10 | sort -t, -k2,2nr; sort f f -o g; wc -l <g; lines b A c | sort -f; lines 3 1 | sort -m - f | wc -l; seq 2000 | sort -rn | head -n 2; }
-case_start_stop_daemon() { start-stop-daemon -S -b -m -p pid -x /bin/sleep -- 35; sleep 1; kill -0 $(cat pid); echo $?; start-stop-daemon -q -K -p pid; echo $?; sleep 1; kill -0 $(cat pid) 2>/dev/null; echo $?; }
+case_start_stop_daemon() { start-stop-daemon -S -b -m -p pid -x /bin/sleep -- 35; await 'runs $(cat pid) sleep'; kill -0 $(cat pid); echo $?; start-stop-daemon -q -K -p pid; echo $?; await '! kill -0 $(cat pid)'; kill -0 $(cat pid) 2>/dev/null; echo $?; }
 case_stat() {
 	lines hello >f; ln -s f l; mkdir d; chmod 4711 f; touch -d '2011-11-11 11:11:11' f
 	TZ=UTC stat -c '%n %s %a %A %F %u %U %g %G %h %Y %y' f; stat -c '%N %F %s' l; stat -L -c '%F' l; stat -c '%F %a' d /dev/null /tmp; stat -c '%t %T' /dev/null /dev/zero; stat none; echo $?
@@ -183,7 +181,7 @@ case_uuencode() { lines hello world >f; uuencode f g; uuencode f g | uudecode -o
 case_unzip() { printf 'PK\5\6\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0' >e.zip; unzip -l e.zip; echo $?; unzip none; echo $?; rpm2cpio none; echo $?; }
 case_wc() { lines 'a b' c >f; wc f; wc -l f; wc -w f; wc -c f; wc -m f; wc -L f; wc f f; wc <f; wc none; echo $?; printf x | wc -l; }
 case_which() { which sh ls none; echo $?; }
-case_watch() { watch -n 1 true >/dev/null & sleep 1; kill $!; finish $!; }
+case_watch() { watch -n 1 true >/dev/null & await "runs $! watch"; kill $!; finish $!; }
 case_xargs() { lines a b c | xargs; lines a b c | xargs -n 2; lines a b | xargs -I % echo x%x; printf 'a b\0c' | xargs -0 -n 1; lines a | xargs false; echo $?; lines a | xargs none; echo $?; </dev/null xargs echo empty; </dev/null xargs -r echo none; seq 3000 | xargs | wc; lines "'a b' c\\ d" | xargs -n 1; }
 case_yes() { yes | head -n 3; yes a b | head -n 2; yes | head -c 100000 | wc -c; }
 case_top() { top -b -n 1 | head -n 1 | cut -c 1-4; top -b -n 1 | grep -c 'top -b'; }

@@ -5,8 +5,6 @@
 # job control needs a terminal and is in terminals.c.
 
 lines() { printf '%s\n' "$@"; }
-# The end of a process, without the message that ash prints sooner or later.
-finish() { { wait $1; } 2>/dev/null; echo $?; }
 
 case_words() { echo 'a  b' "c  d" e\ f; set -- 1 '2 3' 4; echo $# "$2"; for i; do echo "<$i>"; done; shift 2; echo $*; A=b; echo ${A}c "$A" '$A' ${B:-d} ${A:+e} ${#A}; B=x.y.z; echo ${B#*.} ${B##*.} ${B%.*} ${B%%.*} ${B/./-}; unset B; : ${B:=q}; echo $B; (: ${C:?missing}); echo $?; }
 case_arithmetic() { echo $((2 + 3 * 4)) $((1 << 40)) $((7 % 3)) $((0x1f)) $((a = 5, a++ + ++a)) $((1 ? 2 : 3)) $((~0)); i=0; while [ $i -lt 3 ]; do i=$((i + 1)); printf '%d ' $i; done; echo; (echo $((1 / 0))); echo $?; }
@@ -37,10 +35,10 @@ case_status() { (exit 7); echo $?; sh -c 'exit 300'; echo $?; none; echo $?; /et
 case_traps() {
 	sh -c 'trap "echo bye" EXIT; echo hi'; sh -c 'trap "echo got" TERM; kill $$; echo after'; sh -c 'trap "" TERM; kill $$; echo alive'; sh -c 'trap "echo int; exit 5" INT; kill -INT $$; echo never'; echo $?
 	sh -c 'trap "echo child" CHLD; true; /bin/true; :'; sh -c 'trap "echo usr1" USR1; (kill -USR1 $$); sleep 0; echo end'; sh -c 'trap "echo x" USR1; trap'; sh -c 'trap "echo outer" EXIT; (trap "echo inner" EXIT; :); (:); exit 2'; echo $?
-	sh -c 'trap "echo term" TERM; sleep 30 & p=$!; (sleep 1; kill $$) & wait $p; echo $?; kill $p; { wait $p; } 2>/dev/null; echo $?'; sh -c 'trap "" INT; sh -c "kill -INT \$\$; echo ignored"'; sh -c 'trap "echo a" USR1; trap - USR1; kill -USR1 $$'; echo $?
+	sh -c 'trap "echo term" TERM; sleep 30 & p=$!; (until grep -q "^State:.S" /proc/$$/status; do usleep 10000; done; kill $$) & wait $p; echo $?; kill $p; { wait $p; } 2>/dev/null; echo $?'; sh -c 'trap "" INT; sh -c "kill -INT \$\$; echo ignored"'; sh -c 'trap "echo a" USR1; trap - USR1; kill -USR1 $$'; echo $?
 }
-case_jobs() { sleep 1 & wait; echo $?; (exit 5) & finish $!; sh -c 'exit 6' & p=$!; sh -c 'exit 7' & q=$!; finish $p; finish $q; wait 99999999; echo $?; sleep 20 & sleep 21 & jobs | wc -l; kill %1 %2; wait; jobs | wc -l; cat & finish $!; { sleep 1; echo late; } & echo early; wait; wait -n; echo $?; }
-case_signals_to_children() { sleep 43 & kill -TERM $!; finish $!; sleep 44 & sleep 1; kill -INT $!; sleep 1; kill -0 $! 2>/dev/null && echo "ignores INT"; kill $! 2>/dev/null; finish $!; (trap '' TERM; exec sleep 3) & sleep 1; kill $!; finish $!; sh -c 'sleep 45 & kill -9 $!; wait $!'; echo $?; sh -c 'echo $PPID' >f; test $(cat f) = $$; echo $?; }
+case_jobs() { sleep 1 & wait; echo $?; (exit 5) & finish $!; sh -c 'exit 6' & p=$!; sh -c 'exit 7' & q=$!; finish $p; finish $q; wait 99999999; echo $?; sleep 20 & sleep 21 & jobs | wc -l; kill %1 %2; wait; jobs | wc -l; cat & finish $!; mkfifo p; { read x <p; echo late; } & echo early; echo >p; wait; wait -n; echo $?; }
+case_signals_to_children() { sleep 43 & kill -TERM $!; finish $!; sleep 44 & await "sleeps $! sleep"; kill -INT $!; sleep 1; kill -0 $! 2>/dev/null && echo "ignores INT"; kill $! 2>/dev/null; finish $!; (trap '' TERM; exec sleep 3) & await "runs $! sleep"; kill $!; finish $!; sh -c 'sleep 45 & kill -9 $!; wait $!'; echo $?; sh -c 'echo $PPID' >f; test $(cat f) = $$; echo $?; }
 case_options() { sh -e -c 'false; echo never'; echo $?; sh -u -c 'echo $none'; echo $?; sh -c 'set -f; echo *'; sh -x -c 'a=1; echo $a'; sh -n -c 'echo never'; echo $?; sh -v -c 'echo v'; sh -c 'echo $0 $1' name arg; echo 'echo from stdin $1' | sh -s x; sh -c 'set -e; (false); echo no'; echo $?; sh -a -c 'q=1; env' | grep q=; }
 case_builtins() {
 	cd /tmp; pwd; cd - >/dev/null; cd /none; echo $?; cd; pwd; cd /tmp/diff; OLDPWD=; type cd sh none; echo $?; command -v cat cd; command -V none; echo $?; alias x='echo aliased'; alias; unalias x; hash -r; umask 077; umask; umask -S; : >u; stat -c %a u

@@ -17,6 +17,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import hostbuild  # noqa: E402  (the path above leads to it)
 
 FLAGS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+# Of a whole program; the longest takes a minute on a busy host.
+HANG_SECONDS = 900
 
 
 def main():
@@ -35,8 +37,12 @@ def main():
 
     def run_program(stem, program):
         filter_word = "" if args.k in stem else args.k
-        return subprocess.run([program, filter_word], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, errors="replace")
+        try:
+            return subprocess.run([program, filter_word], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  text=True, errors="replace", timeout=HANG_SECONDS * int(args.scale))
+        except subprocess.TimeoutExpired as late:
+            text = (late.stdout or b"").decode(errors="replace")
+            return subprocess.CompletedProcess(program, 1, f"{text}\nnot ok {stem}: hangs, behind the test named last\n")
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         jobs = []

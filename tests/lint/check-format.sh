@@ -10,11 +10,4 @@ tests/lint/ours.sh '*.c' '*.h' | while read -r f; do
 	[ ! -f "$f" ] || printf '%s\0' "$f"
 done | xargs -0 -r "$tool" --dry-run -Werror 2>&1 | grep -E 'error:' |
 	sed 's/: error: code should be clang-formatted.*/: not as make fmt leaves it/' |
-	awk -F: '!seen[$1]++' >"${TMPDIR:-/tmp}/format.$$"
-status=0
-if [ -s "${TMPDIR:-/tmp}/format.$$" ]; then
-	cat "${TMPDIR:-/tmp}/format.$$"
-	status=1
-fi
-rm -f "${TMPDIR:-/tmp}/format.$$"
-exit $status
+	awk -F: '!seen[$1]++ { print; found = 1 } END { exit found }'

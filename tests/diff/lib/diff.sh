@@ -3,6 +3,24 @@
 # The rest of every script of the differential ring, which is tests/diff/AREA.sh and this: [CASE...] runs the cases
 # whose names are given, or all, each in a shell and an empty folder of its own, for 20 seconds at most.
 PATH=/bin
+
+# The end of a child, without the words of whoever killed it.
+finish() { { wait $1; } 2>/dev/null; echo $?; }
+
+# await CONDITION: asks again until it is true, for a state that nobody tells of.
+await() {
+	asked=0
+	until eval "$1" 2>/dev/null; do
+		asked=$((asked + 1))
+		[ $asked -lt 1500 ] || { echo "not within 15 s: $1"; return 1; }
+		usleep 10000
+	done
+}
+
+# Whether a process runs a program already, and sleeps in it already.
+runs() { read -r name </proc/$1/comm && [ "$name" = $2 ]; }
+sleeps() { runs $1 $2 && grep -q '^State:.S' /proc/$1/status; }
+
 if [ "$1" = only ]; then
 	"case_$2"
 	exit
