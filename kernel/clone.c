@@ -74,7 +74,8 @@ static struct thread *copy_thread(struct process *p, const uint64_t a[6])
 	if (!t)
 		return NULL;
 	/* what is shared is used by copies from now on */
-	if ((flags & CLONE_FS) && (fs_copy_create(self, p->fs) < 0 || fs_copy_create(t, p->fs) < 0))
+	if ((flags & CLONE_FS) &&
+	    (fs_copy_create(self, self->process) < 0 || fs_copy_create(t, p) < 0))
 		goto discard;
 	arch_user_copy(&t->arch, (flags & CLONE_SETTLS) ? a[3] : arch_user_tls());
 	t->sig_blocked = self->sig_blocked;

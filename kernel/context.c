@@ -91,8 +91,9 @@ const struct vfs_context *fs_context(void)
 	return t->fs;
 }
 
-int fs_copy_create(struct thread *t, struct fs_state *fs)
+int fs_copy_create(struct thread *t, const struct process *p)
 {
+	struct fs_state *fs = p->fs;
 	struct vfs_context *copy;
 
 	if (t->fs)
@@ -101,7 +102,7 @@ int fs_copy_create(struct thread *t, struct fs_state *fs)
 	if (!copy)
 		return -ENOMEM;
 	spin_lock(&fs->lock);
-	copy_context(fs, copy, current_process());
+	copy_context(fs, copy, p);
 	t->fs_generation = fs->generation;
 	spin_unlock(&fs->lock);
 	t->fs = copy;

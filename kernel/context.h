@@ -32,8 +32,8 @@ uint32_t fs_set_umask(uint32_t mask); /* returns the old one */
 /* The current process's credentials are others now. */
 void fs_set_cred(void);
 
-/* t is to use fs, which others will use too: it gets a copy of its own, unless it has one. 0 or -ENOMEM. */
-int fs_copy_create(struct thread *t, struct fs_state *fs) __must_check;
+/* t, of p, uses a place that others will use too: it gets a copy of its own, unless it has one. 0 or -ENOMEM. */
+int fs_copy_create(struct thread *t, const struct process *p) __must_check;
 void fs_copy_destroy(struct thread *t);
 
 /* Of any process, with a reference; NULL once it is gone. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* fork, vfork and exec of plain processes: what is copied, what is shared, what waits tell, storms of them. */
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -237,6 +238,40 @@ static void group_kill(int rounds)
 	}
 }
 
+/* Who shares its folder with its parent has its own groups, also when the parent is gone. */
+static void groups_of_the_dead(void)
+{
+	int fd = open("/tmp/for-the-group", O_RDWR | O_CREAT, 0640), gone[2], told[2];
+	gid_t group = 1234;
+	pid_t pid;
+	char c;
+
+	CHECK(fd >= 0 && fchown(fd, 0, group) == 0 && pipe(gone) == 0 && pipe(told) == 0);
+	close(fd);
+	pid = fork();
+	if (pid == 0) {
+		CHECK(setgroups(1, &group) == 0 && setresgid(500, 500, 500) == 0);
+		CHECK(setresuid(500, 500, 500) == 0);
+		if (raw_clone(CLONE_FS | SIGCHLD) > 0)
+			_exit(0);
+		CHECK(read(gone[0], &c, 1) == 1);
+		c = open("/tmp/for-the-group", O_RDONLY) >= 0;
+		_exit(write(told[1], &c, 1) != 1);
+	}
+	CHECK(code_of(pid) == 0);
+	/* others take its place */
+	for (int i = 0; i < 20; i++) {
+		pid = fork();
+		if (pid == 0)
+			_exit(0);
+		CHECK(code_of(pid) == 0);
+	}
+	CHECK(write(gone[1], "x", 1) == 1 && read(told[0], &c, 1) == 1 && c == 1);
+	for (int i = 0; i < 2; i++)
+		CHECK(close(gone[i]) == 0 && close(told[i]) == 0);
+	CHECK(unlink("/tmp/for-the-group") == 0);
+}
+
 int main(int argc, char **argv)
 {
 	const char *scale = getenv("SCALE");
@@ -251,6 +286,7 @@ int main(int argc, char **argv)
 	numbers();
 	vforks();
 	orphans();
+	groups_of_the_dead();
 	group_kill(20 * n);
 	storm(50 * n);
 	sequence(n > 1 ? 1000 * n : 200);
