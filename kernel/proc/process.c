@@ -594,7 +594,7 @@ int process_survive(struct process *p)
 	struct thread *self = current_thread(), *t;
 	int err = 0;
 
-	if (READ_ONCE(p->nr_threads) == 1)
+	if (READ_ONCE(p->nr_threads) == 1 && self->tid == p->pid)
 		return 0;
 	spin_lock(&pidtab_lock);
 	if (p->signals.exiting || p->survivor)

@@ -635,7 +635,7 @@ static void stop_here(struct process *p, struct thread *t)
 
 	spin_lock(&pidtab_lock);
 	f = spin_lock_irqsave(&p->signals.lock);
-	if (p->signals.stop_sig && !p->signals.exiting) {
+	if (p->signals.stop_sig && !p->signals.exiting && !thread_killed(t)) {
 		t->sig.stopped = true;
 		p->signals.nr_stopped++;
 	}
@@ -698,7 +698,8 @@ static enum taken take_locked(struct process *p, struct thread *t, struct signal
 	int sig;
 
 	for (;;) {
-		if (p->signals.exiting)
+		/* another thread's exec ends this one, stopped or not */
+		if (p->signals.exiting || thread_killed(t))
 			return TAKEN_NONE;
 		if (p->signals.stop_sig)
 			return TAKEN_STOPPED;

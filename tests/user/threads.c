@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -275,14 +276,22 @@ static int after(const char *number)
 	return 6;
 }
 
+/* The first thread has gone before, and there are no others. */
+static void *exec_alone(void *arg)
+{
+	while (syscall(SYS_tgkill, getpid(), getpid(), 0) == 0)
+		sched_yield();
+	return exec_here(arg);
+}
+
 static void execs(void)
 {
-	for (int how = 0; how < 4; how++) {
+	for (int how = 0; how < 5; how++) {
 		pid_t pid = fork();
 
 		if (pid == 0) {
 			go = 0;
-			for (int i = 0; i < 2; i++) {
+			for (int i = 0; how < 4 && i < 2; i++) {
 				start(sleep_for_ever, 0);
 				start(spin_for_ever, 0);
 			}
@@ -295,6 +304,10 @@ static void execs(void)
 				start(exec_here, 0);
 				syscall(SYS_exit, 1);
 			}
+			if (how == 4) {
+				start(exec_alone, 0);
+				syscall(SYS_exit, 1);
+			}
 			/* several at once: one wins */
 			for (int i = 0; how == 3 && i < 3; i++)
 				start(exec_here, 1);
@@ -303,6 +316,60 @@ static void execs(void)
 		}
 		CHECK(status_of(pid) == 6 << 8);
 	}
+}
+
+static int64_t cpu_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	CHECK(clock_gettime(clock, &t) == 0);
+	return t.tv_sec * 1000000000L + t.tv_nsec;
+}
+
+static void *exec_slowly(void *arg)
+{
+	char number[16], *args[18] = { self, (char *)"after", number };
+
+	snprintf(number, sizeof(number), "%d", getpid());
+	for (int i = 3; i < 17; i++)
+		args[i] = arg;
+	execv(self, args);
+	return NULL;
+}
+
+/* A stop that comes while exec ends the other threads: they go all the same, and what is left stands still. */
+static void stopped_execs(int rounds)
+{
+	char *words = malloc(100001);
+
+	memset(words, 'w', 100000);
+	words[100000] = 0;
+	for (int i = 0; i < rounds; i++) {
+		struct timespec t = { 0, 500000 + i % 20 * 400000 }, still = { 0, 20000000 };
+		pid_t pid = fork();
+		clockid_t clock;
+		int64_t before;
+		int status;
+
+		if (pid == 0) {
+			start(spin_for_ever, 0);
+			start(spin_for_ever, 0);
+			exec_slowly(words);
+		}
+		CHECK(clock_getcpuclockid(pid, &clock) == 0);
+		nanosleep(&t, NULL);
+		CHECK(kill(pid, SIGSTOP) == 0);
+		CHECK(waitpid(pid, &status, WUNTRACED) == pid);
+		if (WIFEXITED(status)) {
+			CHECK(status == 6 << 8);
+			continue;
+		}
+		before = cpu_ns(clock);
+		nanosleep(&still, NULL);
+		CHECK(cpu_ns(clock) == before);
+		CHECK(kill(pid, SIGCONT) == 0 && status_of(pid) == 6 << 8);
+	}
+	free(words);
 }
 
 /* exec and exit_group and kill against the making of threads. */
@@ -359,6 +426,7 @@ int main(int argc, char **argv)
 	ends();
 	forks();
 	execs();
+	stopped_execs(20 * n);
 	races(9 * n);
 	return 0;
 }
