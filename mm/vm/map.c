@@ -237,6 +237,7 @@ release_spare:
 
 int vm_unmap(struct vm_space *s, vaddr_t addr, size_t len)
 {
+	struct vm_region *r;
 	struct spare sp;
 	int err;
 
@@ -249,7 +250,9 @@ int vm_unmap(struct vm_space *s, vaddr_t addr, size_t len)
 	if (err)
 		return err;
 	mutex_lock(&s->lock);
-	if (s->nr_regions + 2 > VM_REGIONS_MAX)
+	/* out of the midst of one, two are left */
+	r = region_find(s, addr);
+	if (r && r->start < addr && addr + len < r->end && s->nr_regions >= VM_REGIONS_MAX)
 		err = -ENOMEM;
 	else
 		regions_unmap(s, addr, addr + len, &sp);

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 #include "tests/user/check.h"
 
@@ -267,8 +268,28 @@ static void limits(void)
 	CHECK(setrlimit(RLIMIT_DATA, &none) == 0);
 }
 
+/* As many regions as there may be: what takes none more is still done. */
+static void most_regions(void)
+{
+	size_t n = 70000, i = 0;
+	struct sysinfo info;
+	char *m;
+
+	CHECK(sysinfo(&info) == 0);
+	if (info.freeram < 64 << 20)
+		return;
+	m = mmap(NULL, n * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(m != MAP_FAILED);
+	while (mprotect(m + (i + 1) * PAGE, PAGE, PROT_READ) == 0)
+		i += 2;
+	CHECK(errno == ENOMEM && i > 65000 && i < n - 10);
+	CHECK(munmap(m, PAGE) == 0 && munmap(m + 2 * PAGE, 2 * PAGE) == 0);
+	CHECK(munmap(m + PAGE, (n - 1) * PAGE) == 0);
+}
+
 int main(void)
 {
+	most_regions();
 	files();
 	remaps();
 	stack_probe();
