@@ -319,7 +319,7 @@ static bool is_ignored(const struct process *p, int sig)
 
 static bool is_fatal(const struct process *p, int sig)
 {
-	return p->signals.action[sig - 1].handler == HANDLER_DFL &&
+	return p->signals.action[sig - 1].handler == HANDLER_DFL && !p->signals.unkillable &&
 	       !((DEFAULT_IGNORE | DEFAULT_STOP) & MASK(sig));
 }
 
@@ -429,6 +429,9 @@ void signal_alarm(struct process *p, const struct signal_alarm *now, struct sign
 	old->left = 0;
 	if (timer_armed(&s->alarm))
 		old->left = s->alarm.deadline_ns > t ? s->alarm.deadline_ns - t : NS_PER_US;
+	/* so that nobody who takes a SIGALRM of before arms it behind the cancelling */
+	if (now)
+		s->alarm_interval = 0;
 	spin_unlock_irqrestore(&s->lock, f);
 	if (!now)
 		return;

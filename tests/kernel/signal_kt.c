@@ -216,6 +216,16 @@ KTEST(signal_alarms)
 		signal_alarm(subject, i % 3 ? &often : &off, &old);
 		KT_CHECK(sleep_until(clock_now_ns() + 200000, WAIT_UNINTERRUPTIBLE) == 0);
 	}
+	/* it is off, though somebody takes its last signal meanwhile */
+	for (uint64_t i = 0; i < 2000 * kt_scale(); i++) {
+		uint64_t end = clock_now_ns() + 20000 + i % 40 * 500;
+
+		signal_alarm(subject, &often, &old);
+		while (clock_now_ns() < end)
+			arch_spin_hint();
+		signal_alarm(subject, &off, &old);
+		KT_CHECK(!timer_armed(&subject->signals.alarm));
+	}
 	atomic_store_release(&stop, 1);
 	crew_join(&crew);
 	KT_CHECK(atomic_load_relaxed(&taken) > 10);
