@@ -251,6 +251,16 @@ struct dentry *process_root_get(struct process *p)
 	return place_of(p, true);
 }
 
+bool process_may_look(const struct process *p)
+{
+	const struct credentials *c = current_process() ? &current_process()->cred : NULL;
+
+	if (!c || c->fsuid == 0 || current_process() == p)
+		return true;
+	return !p->undumpable && c->fsuid == p->cred.euid && c->fsuid == p->cred.suid &&
+	       c->fsuid == p->cred.uid;
+}
+
 uint64_t process_peak_pages(struct process *p)
 {
 	struct vm_space *space = process_space_get(p);

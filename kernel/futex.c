@@ -11,6 +11,7 @@
  * it before the bucket's lock is dropped, and the waiter takes that lock once more before it goes. */
 #include "kernel/futex.h"
 #include <linux/futex.h>
+#include "kernel/context.h"
 #include "kernel/core/panic.h"
 #include "kernel/proc/process.h"
 #include "kernel/sys_priv.h"
@@ -538,13 +539,21 @@ int64_t sys_get_robust_list(const uint64_t a[6])
 {
 	uint64_t len = sizeof(struct robust_list_head), head = current_thread()->robust_list;
 	struct thread *t;
+	struct process *p;
+	bool may;
 
 	if ((int)a[0]) {
 		t = thread_find((int)a[0]);
 		if (!t)
 			return -ESRCH;
 		head = READ_ONCE(t->robust_list);
+		p = process_of(t);
 		thread_put(t);
+		may = p && process_may_look(p);
+		if (p)
+			process_put(p);
+		if (!may)
+			return p ? -EPERM : -ESRCH;
 	}
 	if (user_copy_to(a[2], &len, sizeof(len)) < 0)
 		return -EFAULT;

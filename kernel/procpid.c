@@ -169,17 +169,6 @@ static void get_signals(struct process *p, uint64_t *ignored, uint64_t *caught)
 	}
 }
 
-/* May the caller see into the process: its memory, its files? */
-static bool may_look(const struct process *p)
-{
-	const struct credentials *c = current_process() ? &current_process()->cred : NULL;
-
-	if (!c || c->fsuid == 0 || current_process() == p)
-		return true;
-	return !p->undumpable && c->fsuid == p->cred.euid && c->fsuid == p->cred.suid &&
-	       c->fsuid == p->cred.uid;
-}
-
 /* --- texts ------------------------------------------------------------------------------------------------------------ */
 
 /* The 52 fields of proc(5). */
@@ -193,9 +182,9 @@ static void show_stat(struct proc_text *t, const struct pid_node *n)
 	if (!f)
 		return;
 	get_memory(n->p, &m);
-	/* where things lie in another's memory is his affair */
-	if (!may_look(n->p))
-		m.args = m.args_end = m.env_end = m.brk_start = 0;
+	/* where things are, and what it ended with, is not for everybody */
+	if (!process_may_look(n->p))
+		m.brk_start = m.args = m.args_end = m.env_end = (uint64_t)(f->exit_code = 0);
 	get_signals(n->p, &ignored, &caught);
 	process_usage(n->p, true, &children);
 	process_usage(n->p, false, &all);
@@ -495,7 +484,7 @@ static int follow_to(struct inode *i, struct dentry *(*get)(struct process *), s
 {
 	const struct pid_node *n = i->priv;
 
-	if (!may_look(n->p))
+	if (!process_may_look(n->p))
 		return -EACCES;
 	*out = get(n->p);
 	return *out ? 0 : -ENOENT;
@@ -718,7 +707,7 @@ static int fd_lookup(struct inode *dir, const char *name, size_t len, struct ino
 	uint32_t rights;
 
 	n.fd = parse_id(name, len);
-	f = n.fd >= 0 && may_look(n.p) ? node_file(n.p, n.fd) : NULL;
+	f = n.fd >= 0 && process_may_look(n.p) ? node_file(n.p, n.fd) : NULL;
 	if (!f)
 		return -ENOENT;
 	rights = ((f->flags & FILE_ACCMODE) != FILE_WRONLY ? 0500 : 0) |
@@ -730,12 +719,12 @@ static int fd_lookup(struct inode *dir, const char *name, size_t len, struct ino
 static int fd_iterate(struct inode *dir, uint64_t *pos, emit_fn emit, void *arg)
 {
 	const struct pid_node *n = dir->priv;
-	struct fdtable *files = may_look(n->p) ? process_files_get(n->p) : NULL;
+	struct fdtable *files = process_may_look(n->p) ? process_files_get(n->p) : NULL;
 	char name[12];
 	int fd;
 
 	if (!files)
-		return may_look(n->p) ? 0 : -EACCES;
+		return process_may_look(n->p) ? 0 : -EACCES;
 	while ((fd = fdtable_next(files, (unsigned)*pos)) >= 0) {
 		if (!emit(arg, name, fmt_print(name, sizeof(name), "%d", fd),
 			  node_number(n, FD_NUMBER(fd)), DT_TYPE(S_IFLNK), fd + 1))
@@ -749,7 +738,7 @@ static int fd_iterate(struct inode *dir, uint64_t *pos, emit_fn emit, void *arg)
 static int fd_follow(struct inode *i, struct dentry **out)
 {
 	const struct pid_node *n = i->priv;
-	struct file *f = may_look(n->p) ? node_file(n->p, n->fd) : NULL;
+	struct file *f = process_may_look(n->p) ? node_file(n->p, n->fd) : NULL;
 	int err = -ENOENT;
 
 	if (!f)
@@ -777,7 +766,7 @@ static size_t anonymous_name(struct file *f, char *buf, size_t size)
 static ssize_t fd_readlink(struct inode *i, char *buf, size_t size)
 {
 	const struct pid_node *n = i->priv;
-	struct file *f = may_look(n->p) ? node_file(n->p, n->fd) : NULL;
+	struct file *f = process_may_look(n->p) ? node_file(n->p, n->fd) : NULL;
 	char name[64];
 	ssize_t len;
 

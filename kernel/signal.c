@@ -93,9 +93,13 @@ int64_t sys_sigaltstack(const uint64_t a[6])
 {
 	struct thread_signals *s = &current_thread()->sig;
 	uint64_t sp = arch_user_frame()->sp_el0;
-	stack_t ss = { 0 }, old = { .ss_sp = (void *)s->alt.sp, .ss_size = s->alt.size };
+	stack_t ss, old;
 	int err = 0;
 
+	/* with what is between its members: the program sees all of it */
+	memset(&old, 0, sizeof(old));
+	old.ss_sp = (void *)s->alt.sp;
+	old.ss_size = s->alt.size;
 	old.ss_flags = !s->alt.size ? SS_DISABLE_FLAG : on_alt_stack(s, sp) ? SS_ONSTACK_FLAG : 0;
 	old.ss_flags |= s->alt.flags & (int)SS_AUTODISARM_FLAG;
 	if (a[0] && user_copy_from(&ss, a[0], sizeof(ss)) < 0)

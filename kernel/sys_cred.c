@@ -211,13 +211,13 @@ int64_t sys_getegid(const uint64_t a[6])
 int64_t sys_getgroups(const uint64_t a[6])
 {
 	const struct credentials *c = &current_process()->cred;
-	size_t n = c->nr_groups;
+	int n = (int)c->nr_groups, room = (int)a[0];
 
-	if ((int)a[0] < 0 || ((int)a[0] > 0 && a[0] < n))
+	if (room < 0 || (room > 0 && room < n))
 		return -EINVAL;
-	if ((int)a[0] > 0 && user_copy_to(a[1], c->groups, n * sizeof(c->groups[0])) < 0)
+	if (room > 0 && user_copy_to(a[1], c->groups, (size_t)n * sizeof(c->groups[0])) < 0)
 		return -EFAULT;
-	return (int64_t)n;
+	return n;
 }
 
 struct groups {

@@ -660,6 +660,7 @@ struct file *process_set_image(struct process *p, const char *name, struct file 
 	p->exe = exe;
 	p->space = space;
 	p->exec_done = true;
+	p->undumpable = p->cred.euid != p->cred.uid || p->cred.egid != p->cred.gid;
 	p->exit_signal = SIG_CHLD;
 	str_copy(p->name, name, sizeof(p->name));
 	spin_unlock(&pidtab_lock);

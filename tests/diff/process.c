@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* fork, vfork, clone, exec, exit, wait, groups and sessions, as a parent and a child see them. */
+#include <grp.h>
 #include <sched.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
@@ -729,6 +730,77 @@ CASE(death_signal)
 	R(read(p[0], &c, 1));
 }
 
+/* How many of the addresses that /proc/PID/stat tells, break, arguments and environment, are told to us. */
+static int addresses_told(pid_t pid)
+{
+	char name[40], *at;
+	int told = 0;
+
+	snprintf(name, sizeof(name), "/proc/%d/stat", pid);
+	at = strrchr(slurp(name), ')');
+	for (int field = 3; at && field <= 51; field++) {
+		at = strchr(at + 1, ' ');
+		told += at && field >= 47 && strtoul(at, NULL, 10) != 0;
+	}
+	return told;
+}
+
+/* What one sees of oneself, and of a process that is somebody else's. */
+CASE(looks)
+{
+	static const gid_t groups[] = { 5, 6, 7 };
+	pid_t parent = getpid(), pid;
+	gid_t got[8];
+	void *head;
+	size_t len;
+
+	R(setgroups(3, groups));
+	R(syscall(SYS_getgroups, 8, got));
+	R(syscall(SYS_getgroups, 0x100000000, got));
+	R(syscall(SYS_getgroups, 0x100000002, got));
+	R(syscall(SYS_getgroups, 0xffffffff00000003, got));
+	say("%d addresses", addresses_told(parent));
+	pid = fork();
+	if (pid == 0) {
+		R(setresuid(1000, 1000, 1000));
+		R(syscall(SYS_get_robust_list, 0, &head, &len));
+		R(syscall(SYS_get_robust_list, getpid(), &head, &len));
+		R(syscall(SYS_get_robust_list, parent, &head, &len));
+		R(syscall(SYS_get_robust_list, 4000000, &head, &len));
+		say("%d addresses of ours, %d of theirs", addresses_told(getpid()),
+		    addresses_told(parent));
+		_exit(0);
+	}
+	REAP(pid);
+}
+
+/* Who has changed the user is closed to others of the new one until exec. */
+CASE(dumpable)
+{
+	char *argv[] = { (char *)"x", (char *)"dumpable", NULL };
+	pid_t pid;
+
+	R(prctl(PR_GET_DUMPABLE));
+	R(prctl(PR_SET_DUMPABLE, 0));
+	REAP(run(self, argv, no_env));
+	pid = fork();
+	if (pid == 0) {
+		R(setresgid(1000, 1000, 1000));
+		R(setresuid(1000, 1000, 1000));
+		R(prctl(PR_GET_DUMPABLE));
+		REAP(run(self, argv, no_env));
+		_exit(0);
+	}
+	REAP(pid);
+	pid = fork();
+	if (pid == 0) {
+		R(setresuid(1000, 2000, 2000));
+		REAP(run(self, argv, no_env));
+		_exit(0);
+	}
+	REAP(pid);
+}
+
 CASE(usage)
 {
 	struct rusage ru;
@@ -895,6 +967,12 @@ int diff_exec(int argc, char **argv)
 
 		prctl(PR_GET_NAME, name);
 		say("%s", name);
+	} else if (!strcmp(argv[1], "dumpable")) {
+		struct stat st;
+
+		R(prctl(PR_GET_DUMPABLE));
+		R(stat("/proc/self/stat", &st));
+		say("of %d %d", (int)st.st_uid, (int)st.st_gid);
 	} else if (!strcmp(argv[1], "signals")) {
 		struct sigaction sa;
 		sigset_t set, pending;

@@ -441,8 +441,13 @@ static void overflow(int sig, siginfo_t *si, void *uc)
 static void other_stack(void)
 {
 	stack_t ss = { .ss_sp = alt, .ss_size = 5119 }, old;
+	int unused;
 
+	memset(&old, 0xaa, sizeof(old));
 	CHECK(sigaltstack(NULL, &old) == 0 && old.ss_flags == SS_DISABLE);
+	/* of the kernel's own stack nothing is seen */
+	memcpy(&unused, (char *)&old.ss_flags + sizeof(old.ss_flags), sizeof(unused));
+	CHECK(unused == 0);
 	CHECK_ERRNO(syscall(SYS_sigaltstack, &ss, NULL), ENOMEM);
 	ss.ss_size = sizeof(alt);
 	ss.ss_flags = 77;
