@@ -129,7 +129,7 @@ struct inode *inode_get(struct inode *i);
 void inode_put(struct inode *i);   /* may sleep */
 void inode_touch(struct inode *i); /* mtime and ctime are now */
 void inode_stat(struct inode *i, struct kstat *st);
-/* One more that writes it (by 1), or runs it (by -1): -ETXTBSY while the others do. Ended by inode_unuse(). */
+/* I-EXEC-1: one more that writes it (by 1), or runs it (by -1): -ETXTBSY while the others do. Ended by inode_unuse(). */
 int inode_use(struct inode *i, int by) __must_check;
 void inode_unuse(struct inode *i, int by);
 

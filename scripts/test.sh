@@ -82,9 +82,9 @@ if [ $build = yes ]; then
 		make -s build/tests.cpio >&2 || die "the torture programs do not build: see above"
 		;;
 	esac
-	if [ $size = all ]; then
-		make -s DEBUG=1 SAN=address >&2 || die "the sanitizer image does not build: see above"
-	fi
+	case $size$rings in
+	all* | *user*) make -s DEBUG=1 SAN=address >&2 || die "the sanitizer image does not build: see above" ;;
+	esac
 fi
 make_keys
 
@@ -193,8 +193,19 @@ ring_blackbox() {
 	esac
 }
 
+# A minute of storm, twenty before a release.
 ring_user() {
-	"$PYTHON" tests/user/run.py -k "$filter" --seed $seed --scale $scale
+	local k=("$PYTHON" tests/user/run.py -k "$filter" --seed "$seed") status=0
+	if [ $size = all ]; then
+		"${k[@]}" --scale 10 --storm 1200 || status=1
+		"${k[@]}" --smp 4 --image asan || status=1
+		"${k[@]}" --smp 4 --mem 24M || status=1
+		"${k[@]}" --smp 4 --append asid_bits=4 || status=1
+	else
+		"${k[@]}" --storm 60 || status=1
+		"${k[@]}" --smp 4 --image asan --part 10 || status=1
+	fi
+	return $status
 }
 
 # Before a release, what Linux says is asked again.

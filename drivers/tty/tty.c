@@ -89,8 +89,10 @@ static void on_echo(void *arg, const char *s, size_t n)
 
 void tty_signal(struct tty *t, int sig)
 {
-	struct pgroup *g = t->session ? session_foreground(t->session) : NULL;
+	struct pgroup *g;
 
+	assert_mutex_held(&t->lock);
+	g = t->session ? session_foreground(t->session) : NULL;
 	if (!g)
 		return;
 	signal_send_group(g, sig);

@@ -753,6 +753,8 @@ bool process_remove_thread(struct process *p, struct thread *t)
 {
 	bool last, alone;
 
+	/* the last one to leave gives the memory back */
+	DASSERT(!t->space);
 	spin_lock(&pidtab_lock);
 	signal_thread_leave(p, t);
 	list_del(&t->tid_link);

@@ -144,6 +144,8 @@ void vm_space_put(struct vm_space *s)
 	if (!refcount_put(&s->ref))
 		return;
 	might_sleep();
+	/* a switch would activate what is about to be freed */
+	DASSERT(vm_current() != s);
 	drop_contents(s);
 	drop_dead(NULL);
 	if (atomic_load_acquire(&s->active) == 0)

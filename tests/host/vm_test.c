@@ -279,6 +279,7 @@ TEST(space_matches_model)
 	file = vm_backing_memory_create(file_bytes, PAGES * PAGE_SIZE);
 	CHECK(file != NULL);
 
+	self_thread.space = NULL;
 	vm_space_put(s);
 
 	uint64_t before = free_pages(), used = slab_bytes_in_use();
@@ -334,6 +335,7 @@ TEST(forks_match_models)
 		memset(reserved_bytes + i * PAGE_SIZE, (uint8_t)(i * 7), PAGE_SIZE);
 	file = vm_backing_memory_create(reserved_bytes, PAGES * PAGE_SIZE);
 	CHECK(file != NULL);
+	self_thread.space = NULL;
 	vm_space_put(s[0]);
 	before = free_pages();
 	used = slab_bytes_in_use();
@@ -577,6 +579,34 @@ TEST(move_answers)
 		CHECK_EQ(vm_read(s, (err ? other : out) + 3 * PAGE_SIZE, &c, 1), 0);
 		CHECK_EQ(c, 'x');
 	}
+}
+
+static void has_no_name(const struct vm_region_info *info, void *arg)
+{
+	(void)arg;
+	CHECK(!info->name);
+}
+
+/* What mremap took elsewhere is neither stack nor heap: it does not grow down, and nobody calls it so. */
+TEST(what_moved_is_no_stack_and_no_heap)
+{
+	struct vm_space *s = boot(32 * MIB);
+	vaddr_t top = 0x40000000, heap = 0x500000, out;
+
+	CHECK_EQ(vm_map(s, top - PAGE_SIZE, PAGE_SIZE, VM_READ | VM_WRITE | VM_STACK | VM_FIXED,
+			NULL, 0, &out),
+		 0);
+	s->brk_start = s->brk = heap;
+	CHECK_EQ(vm_brk(s, heap + 2 * PAGE_SIZE), heap + 2 * PAGE_SIZE);
+	CHECK_EQ(
+		vm_move(s, top - PAGE_SIZE, PAGE_SIZE, PAGE_SIZE, VM_FIXED, true, 0x20000000, &out),
+		0);
+	CHECK_EQ(vm_move(s, heap, 2 * PAGE_SIZE, 2 * PAGE_SIZE, VM_FIXED, true, 0x30000000, &out),
+		 0);
+	CHECK_EQ(vm_fault(s, 0x20000000, VM_FAULT_WRITE), 0);
+	CHECK_EQ(vm_fault(s, 0x20000000 - PAGE_SIZE, VM_FAULT_WRITE), -EFAULT);
+	vm_for_each_region(s, has_no_name, NULL);
+	vm_check(s);
 }
 
 /* What mlock, madvise and the limits say, and what is counted. */

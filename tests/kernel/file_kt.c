@@ -149,3 +149,38 @@ KTEST(file_append)
 	KT_CHECK(vfs_unlink(&ctx, NULL, "/kt-append", false) == 0);
 	dentry_put(ctx.root);
 }
+
+static uint64_t time_of_64(struct fdtable *t, struct file *f)
+{
+	uint64_t begin = clock_now_ns();
+
+	for (int i = 0; i < 64; i++)
+		KT_CHECK(fdtable_install(t, file_get(f), 0, false, 4096) >= 0);
+	return clock_now_ns() - begin;
+}
+
+/* PERF-008: a number is found as fast among thousands of open files, also where one below has just been free. */
+KTEST(icount_descriptor_is_found_at_once)
+{
+	struct fdtable *t = fdtable_create();
+	uint64_t first, last, after_hole;
+	struct file *r, *w;
+
+	if (!t || pipe_create(&r, &w, FILE_NONBLOCK) < 0) {
+		KT_CHECK(!"memory for a table and a pipe");
+		return;
+	}
+	first = time_of_64(t, r);
+	while (fdtable_count(t) < 3900)
+		KT_CHECK(fdtable_install(t, file_get(r), 0, false, 4096) >= 0);
+	last = time_of_64(t, r);
+	KT_CHECK(fdtable_close(t, 3) == 0);
+	KT_CHECK(fdtable_install(t, file_get(r), 0, false, 4096) == 3);
+	after_hole = time_of_64(t, r);
+	log_info("ktest: 64 numbers take %lu ns, %lu among 3900, %lu behind a hole",
+		 (unsigned long)first, (unsigned long)last, (unsigned long)after_hole);
+	KT_CHECK(last < 3 * first && after_hole < 3 * first);
+	fdtable_put(t);
+	file_put(r);
+	file_put(w);
+}

@@ -426,3 +426,136 @@ KTEST(pty_slave_has_its_name)
 	KT_CHECK(!(slave->flags & VFS_O_NOCTTY));
 	close_pty();
 }
+
+#define LINES	  1000
+#define LINE_SIZE 100
+
+/* Lines that tell who wrote them and which they are. */
+static void line_writer(void *arg)
+{
+	char line[LINE_SIZE + 1];
+
+	for (unsigned i = 0; i < LINES; i++) {
+		fmt_print(line, sizeof(line), "%u %04u ", (unsigned)(uintptr_t)arg, i);
+		memset(line + 7, 'a' + (int)(i % 26), LINE_SIZE - 8);
+		line[LINE_SIZE - 1] = '\n';
+		KT_CHECK(file_write_kernel(slave, line, LINE_SIZE) == LINE_SIZE);
+	}
+}
+
+static bool whole_line(const char *line, unsigned next[4])
+{
+	unsigned who = (unsigned)line[0] - '0', which = 0;
+
+	for (int k = 2; k < 6; k++)
+		which = 10 * which + (unsigned)line[k] - '0';
+	if (who > 3 || which != next[who]++)
+		return false;
+	for (int k = 7; k < LINE_SIZE - 1; k++)
+		if (line[k] != 'a' + (int)(which % 26))
+			return false;
+	return line[LINE_SIZE - 1] == '\n';
+}
+
+/* USER-002: what one write gives stays together, whoever writes beside it and however small the ring is. */
+KTEST(pty_lines_stay_whole)
+{
+	unsigned next[4] = { 0 }, wrong = 0, lines = 0;
+	struct crew crew = { 0 };
+	char line[LINE_SIZE];
+	size_t have = 0;
+
+	open_pty();
+	set_raw(slave);
+	for (uintptr_t who = 0; who < 4; who++)
+		crew_add(&crew, line_writer, (void *)who, ALL_CPUS);
+	while (lines < 4 * LINES) {
+		ssize_t n = file_read_kernel(master, line + have, LINE_SIZE - have);
+
+		if (n <= 0)
+			break;
+		have += (size_t)n;
+		if (have < LINE_SIZE)
+			continue;
+		wrong += !whole_line(line, next);
+		have = 0;
+		lines++;
+	}
+	crew_join(&crew);
+	KT_CHECK(lines == 4 * LINES && wrong == 0);
+	close_pty();
+}
+
+/* A session without threads, and its leader, who leaves it by tty_session_end(). */
+static struct process *lone_leader(void)
+{
+	struct process *p = process_create(NULL, "tty-test");
+
+	if (!p || process_new_session(p) < 0) {
+		kt_fail(__FILE__, __LINE__, "no memory for a process");
+		return NULL;
+	}
+	process_publish(p, NULL, false);
+	return p;
+}
+
+/* An ioctl that looked before the hang-up and acts after it: nobody's terminal that is gone becomes anybody's, or the
+ * two would hold each other for ever. */
+KTEST(pty_hung_up_takes_no_session)
+{
+	struct process *p = lone_leader();
+	struct session *s = session_of(p);
+
+	open_pty();
+	file_put(master);
+	KT_CHECK(tty_set_controlling(slave, s) == -EPERM);
+	KT_CHECK(s->tty == NULL);
+	file_put(slave);
+	session_put(s);
+	process_zombie(p, 0);
+	process_put(p);
+}
+
+struct resize {
+	struct file *f;
+	uint32_t stop; /* [atomic] */
+};
+
+static void resizer(void *arg)
+{
+	struct resize *r = arg;
+	struct tty_size size = { 0 };
+
+	while (!atomic_load_acquire(&r->stop)) {
+		size.rows++;
+		tty_set_size(r->f, &size);
+	}
+}
+
+/* The window changes while the far end hangs up and the session goes: SIGWINCH is sent to a session that is there. */
+KTEST(pty_resized_while_it_hangs_up)
+{
+	for (uint64_t i = 0; i < 50 * kt_scale(); i++) {
+		struct process *p = lone_leader();
+		struct session *s = session_of(p);
+		struct crew crew = { 0 };
+		struct resize r = { 0 };
+
+		open_pty();
+		KT_CHECK(tty_set_controlling(slave, s) == 0);
+		r.f = slave;
+		crew_add(&crew, resizer, &r, ALL_CPUS);
+		if (i % 2)
+			sched_yield();
+		if (i % 3 == 0)
+			tty_session_end(s, true);
+		file_put(master);
+		KT_CHECK(s->tty == NULL);
+		session_put(s);
+		process_zombie(p, 0);
+		process_put(p);
+		atomic_store_release(&r.stop, 1);
+		crew_join(&crew);
+		file_put(slave);
+	}
+}

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """docs/bug-classes.md: each demanded row is there once, its invariant is stated in the book, its file exists, and
-each test it names is defined: in a host or kernel test, a fuzz target, a torture program, pytest or lint."""
+each test it names is defined: in a host or kernel test, a fuzz target, a torture or differential program, pytest or lint."""
 import glob
 import os
 import re
@@ -10,8 +10,8 @@ from lintlib import bad, files, finish, text_of
 
 TABLE = "docs/bug-classes.md"
 DEMANDED = """A1-13 H1-7 L1-7 L9 RC-001-005 RC-009-011 RC-013-014 MS-001-003 MS-005 PERF-001-005 REL-003 REL-005 REL-008
-ARCH-001-003 X-01-02 X-05-12 X-15-24 X-26-27 X-30-33 N12 RC-012 RC-021 MS-007 RC-015 RC-016 RC-017 RC-018 RC-019 X-03 X-04
-MS-004 MS-006 L8 N2 REL-007 PERF-006 REL-001-002 RC-006-008 REL-006 X-28""".split()
+ARCH-001-003 X-01-02 X-05-12 X-14-24 X-26-27 X-30-33 N12 RC-012 RC-021 MS-007 RC-015 RC-016 RC-017 RC-018 RC-019 X-03 X-04
+MS-004 MS-006 L8 N2-3 N14 REL-007 PERF-006 PERF-008 REL-001-002 REL-004 RC-006-008 RC-020 REL-006 X-28 USER-001-003 OWN-1-6""".split()
 HANDLE = re.compile(r"^[\s>*`_-]*(I-[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)*-[0-9]+)[`*_]*\s*[:.]", re.M)
 
 
@@ -24,6 +24,7 @@ def demanded():
 
 def tests():
     names = {"soak"} | {os.path.basename(p)[:-2] for p in glob.glob("tests/user/*.c") + glob.glob("tests/fuzz/*_fuzz.c")}
+    names |= {"diff_" + os.path.basename(p)[:-2] for p in glob.glob("tests/diff/*.c")}
     names |= {"lint_" + os.path.basename(p).split(".")[0][6:].replace("-", "_") for p in glob.glob("tests/lint/check-*")}
     for name in files("_kt.c", "_test.c", under="tests/"):
         names |= set(re.findall(r"^K?TEST\((\w+)\)", text_of(name), re.M))

@@ -278,6 +278,68 @@ static void shared_descriptors(void)
 	CHECK(close(fd) == 0);
 }
 
+/* What a program does once it is told to. */
+static int run_on(void)
+{
+	char c;
+
+	if (read(0, &c, 1) != 1)
+		return 1;
+	sizes();
+	return 42;
+}
+
+static pid_t spawn_reading(const char *path, int from)
+{
+	char name[] = "copy", word[] = "run-on", *argv[] = { name, word, NULL };
+	posix_spawn_file_actions_t actions;
+	pid_t pid;
+
+	CHECK(posix_spawn_file_actions_init(&actions) == 0);
+	CHECK(posix_spawn_file_actions_adddup2(&actions, from, 0) == 0);
+	CHECK(posix_spawn(&pid, path, &actions, NULL, argv, environ) == 0);
+	posix_spawn_file_actions_destroy(&actions);
+	return pid;
+}
+
+static void copy_program(const char *from, const char *to)
+{
+	static char buf[8192];
+	int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_EXCL, 0755);
+	ssize_t n;
+
+	CHECK(in >= 0 && out >= 0);
+	while ((n = read(in, buf, sizeof(buf))) > 0)
+		CHECK(write(out, buf, (size_t)n) == n);
+	CHECK(n == 0 && close(in) == 0 && close(out) == 0);
+}
+
+/* N14, I-EXEC-1: a program that runs is not written to, and replaced by name it goes on as it was. */
+static void running_program(void)
+{
+	int p[2], status;
+	pid_t pid;
+
+	copy_program("/proc/self/exe", "/tmp/files-program");
+	CHECK(pipe2(p, O_CLOEXEC) == 0);
+	pid = spawn_reading("/tmp/files-program", p[0]);
+	CHECK_ERRNO(open("/tmp/files-program", O_WRONLY), ETXTBSY);
+	CHECK_ERRNO(open("/tmp/files-program", O_RDWR | O_TRUNC), ETXTBSY);
+	CHECK_ERRNO(truncate("/tmp/files-program", 0), ETXTBSY);
+	copy_program("/tests/crash", "/tmp/files-new");
+	CHECK(rename("/tmp/files-new", "/tmp/files-program") == 0);
+	CHECK(write(p[1], "x", 1) == 1);
+	CHECK(waitpid(pid, &status, 0) == pid && status == 42 << 8);
+	pid = spawn_reading("/tmp/files-program", p[0]);
+	CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
+	CHECK(close(p[0]) == 0 && close(p[1]) == 0);
+	/* nobody runs it now; and what is open for writing does not run */
+	p[0] = open("/tmp/files-program", O_WRONLY);
+	CHECK(p[0] >= 0);
+	CHECK_ERRNO(execl("/tmp/files-program", "x", NULL), ETXTBSY);
+	CHECK(close(p[0]) == 0 && unlink("/tmp/files-program") == 0);
+}
+
 static void devices(void)
 {
 	char buf[100];
@@ -375,8 +437,11 @@ static void copies(void)
 	CHECK(close(fd) == 0 && unlink(FILE_NAME) == 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	(void)argv;
+	if (argc > 1)
+		return run_on();
 	open_flags();
 	sizes();
 	names();
@@ -385,6 +450,7 @@ int main(void)
 	shared_descriptors();
 	pipes();
 	polls();
+	running_program();
 	devices();
 	early_reader();
 	user_rights();

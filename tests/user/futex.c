@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* futex(2) alone: what each operation answers, and every bad argument. */
+/* futex(2) alone: what each operation answers, every bad argument, and words whose page goes. */
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#include "tests/user/await.h"
 #include "tests/user/check.h"
 
 enum {
@@ -153,6 +156,104 @@ static void operations(void)
 	CHECK_ERRNO(futex(word, FUTEX_FD, 0, NULL, NULL, 0), ENOSYS);
 }
 
+/* --- words in shared pages that go (I-FUTEX-1) ------------------------------------------------------------------- */
+
+#define PAGE  4096UL
+#define PAGES 512UL
+
+static char *map_shared(void *at, size_t n)
+{
+	char *m = mmap(at, n, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS | (at ? MAP_FIXED : 0), -1, 0);
+
+	CHECK(m != MAP_FAILED);
+	return m;
+}
+
+static volatile pid_t sleeper_id;
+
+/* Nobody wakes it: in the end a signal does. */
+static void *sleep_on(void *arg)
+{
+	sleeper_id = gettid();
+	CHECK_ERRNO(futex(arg, FUTEX_WAIT, 0, NULL, NULL, 0), EINTR);
+	return NULL;
+}
+
+static void nothing(int sig)
+{
+	(void)sig;
+}
+
+/* Who sleeps on a word keeps its page, also after it was moved there: so the page does not become another word's, whose
+ * wake-ups would find it. */
+static void unmapped_under_a_sleeper(int moved)
+{
+	char *at = map_shared(NULL, PAGE), *to = map_shared(NULL, PAGE), *many;
+	pthread_t t;
+
+	*to = 0;
+	sleeper_id = 0;
+	CHECK(pthread_create(&t, NULL, sleep_on, at) == 0);
+	CHECK(AWAIT(sleeper_id) && until_thread_asleep(sleeper_id));
+	if (moved)
+		CHECK(futex(at, FUTEX_REQUEUE, 0, (void *)1, to, 0) == 1);
+	CHECK(munmap(at, PAGE) == 0 && munmap(to, PAGE) == 0);
+	many = map_shared(NULL, PAGES * PAGE);
+	for (char *p = many; p < many + PAGES * PAGE; p += PAGE) {
+		*p = 0;
+		CHECK(futex(p, FUTEX_WAKE, 1, NULL, NULL, 0) == 0);
+	}
+	CHECK(munmap(many, PAGES * PAGE) == 0);
+	CHECK(pthread_kill(t, SIGUSR1) == 0 && pthread_join(t, NULL) == 0);
+}
+
+static volatile int stop;
+
+static void *wake_all_the_time(void *arg)
+{
+	while (!stop)
+		CHECK(futex(arg, FUTEX_WAKE, 1, NULL, NULL, 0) == 0);
+	return NULL;
+}
+
+/* A page that goes while its word is looked up. */
+static void unmapped_under_a_waker(void)
+{
+	char *at = map_shared(NULL, PAGE);
+	pthread_t t[3];
+
+	stop = 0;
+	for (int i = 0; i < 3; i++)
+		CHECK(pthread_create(&t[i], NULL, wake_all_the_time, at) == 0);
+	for (int i = 0; i < 2000; i++) {
+		*map_shared(at, PAGE) = 0;
+		if (i % 16 == 0)
+			sched_yield();
+	}
+	stop = 1;
+	for (int i = 0; i < 3; i++)
+		CHECK(pthread_join(t[i], NULL) == 0);
+	CHECK(munmap(at, PAGE) == 0);
+}
+
+static void pages_that_go(void)
+{
+	struct sigaction sa = { .sa_handler = nothing };
+	cpu_set_t all, one;
+
+	/* a CPU gives out first what was freed on it */
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	CHECK(sched_getaffinity(0, sizeof(all), &all) == 0);
+	CHECK(sched_setaffinity(0, sizeof(one), &one) == 0);
+	CHECK(sigaction(SIGUSR1, &sa, NULL) == 0);
+	unmapped_under_a_sleeper(0);
+	unmapped_under_a_sleeper(1);
+	CHECK(sched_setaffinity(0, sizeof(all), &all) == 0);
+	unmapped_under_a_waker();
+}
+
 static void robust(void)
 {
 	struct robust_list_head head = { { &head.list }, 0, NULL };
@@ -184,6 +285,7 @@ int main(void)
 	time_outs();
 	places();
 	operations();
+	pages_that_go();
 	robust();
 	leave_hostile_list();
 	return 0;

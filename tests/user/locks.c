@@ -2,6 +2,7 @@
 /* Advisory locks: fcntl's ranges by process and by open file, flock; who waits, who would wait for ever, what a close
  * lets go of. Leaves nothing behind. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -126,6 +127,80 @@ static void deadlock(int fd)
 	CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
 	CHECK(lock(fd, F_SETLK, F_UNLCK, 0, 0) == 0);
 	CHECK(close(p[0]) == 0 && close(p[1]) == 0);
+}
+
+/* Who waits goes on when the lock goes with a close, or with its owner, as well as when it is unlocked. */
+static void lock_goes(int fd)
+{
+	for (int how = 0; how < 3; how++) {
+		int other = open(FILE_NAME, O_RDWR), p[2], q[2], status;
+		pid_t owner, pid;
+		char c;
+
+		CHECK(other >= 0 && pipe(p) == 0 && pipe(q) == 0);
+		owner = fork();
+		if (owner == 0) {
+			if (lock(fd, F_SETLK, F_WRLCK, 0, 0) || write(p[1], "x", 1) != 1 ||
+			    read(q[0], &c, 1) != 1)
+				_exit(1);
+			if (how == 0)
+				_exit(lock(fd, F_SETLK, F_UNLCK, 0, 0) || pause());
+			_exit(how == 1 ? close(other) || pause() : 0);
+		}
+		CHECK(read(p[0], &c, 1) == 1);
+		pid = fork();
+		if (pid == 0)
+			_exit(lock(fd, F_SETLKW, F_WRLCK, 0, 0));
+		CHECK(until_asleep(pid) && write(q[1], "x", 1) == 1);
+		CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+		if (how < 2)
+			CHECK(kill(owner, SIGKILL) == 0);
+		CHECK(waitpid(owner, &status, 0) == owner && (how < 2 || status == 0));
+		CHECK(close(other) == 0 && close(p[0]) == 0 && close(p[1]) == 0);
+		CHECK(close(q[0]) == 0 && close(q[1]) == 0);
+	}
+}
+
+static volatile pid_t waiter_id;
+
+static void *wait_on(void *arg)
+{
+	int fd = *(int *)arg;
+
+	waiter_id = gettid();
+	*(int *)arg = lock(fd, F_SETLKW, F_WRLCK, 0, 0) ? errno : 0;
+	return NULL;
+}
+
+/* A descriptor closed while a lock is waited for through it: the lock would have nobody to let go of it. */
+static void close_before_lock(int fd)
+{
+	for (int reuse = 0; reuse < 2; reuse++) {
+		int other = open(FILE_NAME, O_RDWR), arg = other, p[2], q[2], status;
+		pthread_t t;
+		pid_t pid;
+		char c;
+
+		CHECK(other >= 0 && pipe(p) == 0 && pipe(q) == 0);
+		pid = fork();
+		if (pid == 0)
+			_exit(lock(fd, F_SETLK, F_WRLCK, 0, 0) || write(p[1], "x", 1) != 1 ||
+			      read(q[0], &c, 1) != 1);
+		CHECK(read(p[0], &c, 1) == 1);
+		waiter_id = 0;
+		CHECK(pthread_create(&t, NULL, wait_on, &arg) == 0);
+		CHECK(AWAIT(waiter_id) && until_thread_asleep(waiter_id));
+		if (reuse)
+			CHECK(dup2(p[0], other) == other);
+		else
+			CHECK(close(other) == 0);
+		CHECK(write(q[1], "x", 1) == 1 && waitpid(pid, &status, 0) == pid && status == 0);
+		CHECK(pthread_join(t, NULL) == 0 && arg == EBADF);
+		CHECK(seen_by_child(fd, 0, 0).l_type == F_UNLCK);
+		if (reuse)
+			CHECK(close(other) == 0);
+		CHECK(close(p[0]) == 0 && close(p[1]) == 0 && close(q[0]) == 0 && close(q[1]) == 0);
+	}
 }
 
 static void whole_files(int fd)
@@ -275,6 +350,8 @@ int main(void)
 	ranges(fd);
 	closes(fd);
 	deadlock(fd);
+	lock_goes(fd);
+	close_before_lock(fd);
 	whole_files(fd);
 	waiting_is_idle(fd);
 	no_circle_of_files(fd);

@@ -558,7 +558,8 @@ static void remove_tree(const char *path)
 
 static void storm(uint64_t seed, double seconds, int null)
 {
-	uint64_t r = seed, seen[WORKERS] = { 0 }, total = 0;
+	/* two generators: the n-th worker's seed does not depend on what was killed when */
+	uint64_t r = seed ^ 0x9e3779b97f4a7c15, kills = ~r, seen[WORKERS] = { 0 }, total = 0;
 	double end = now() + seconds;
 	unsigned started = WORKERS;
 
@@ -569,7 +570,7 @@ static void storm(uint64_t seed, double seconds, int null)
 		for (int i = 0; i < WORKERS; i++) {
 			uint64_t made = __atomic_load_n(&shared->made[i], __ATOMIC_RELAXED);
 
-			if (made != seen[i] && below(&r, 10)) {
+			if (made != seen[i] && below(&kills, 10)) {
 				seen[i] = made;
 				continue;
 			}

@@ -5,6 +5,7 @@
 #include <semaphore.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,7 +17,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static pthread_barrier_t barrier;
 static sem_t sem;
-static long counter, turn;
+static long counter, turn, crowd = MANY;
 
 static void start(pthread_t *t, void *(*fn)(void *), long arg)
 {
@@ -111,23 +112,31 @@ static void time_outs(void)
 static void *one_of_many(void *arg)
 {
 	pthread_mutex_lock(&mutex);
-	if (++counter == MANY)
+	if (++counter == crowd)
 		pthread_cond_broadcast(&cond);
-	while (counter < MANY)
+	while (counter < crowd)
 		pthread_cond_wait(&cond, &mutex);
 	pthread_mutex_unlock(&mutex);
 	return (char *)arg + 1;
 }
 
+/* A thread takes a stack of 16 KiB in the kernel, some of its own, and a little more. */
 static void many(void)
 {
 	static pthread_t t[MANY];
+	struct sysinfo s;
 	void *result;
 
+	CHECK(sysinfo(&s) == 0);
+	if (s.freeram * s.mem_unit / MANY < 48 << 10) {
+		crowd = (long)(s.freeram * s.mem_unit / (48 << 10));
+		printf("waiters: memory for %ld threads at once, not %d\n", crowd, MANY);
+		CHECK(crowd > 50);
+	}
 	counter = 0;
-	for (long i = 0; i < MANY; i++)
+	for (long i = 0; i < crowd; i++)
 		start(&t[i], one_of_many, i);
-	for (long i = 0; i < MANY; i++)
+	for (long i = 0; i < crowd; i++)
 		CHECK(pthread_join(t[i], &result) == 0 && (long)result == i + 1);
 }
 
