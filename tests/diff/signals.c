@@ -1059,7 +1059,7 @@ CASE(cpu_timers)
 	R(setitimer(ITIMER_VIRTUAL, &it, &old));
 	Q(!timerisset(&old.it_value) && !timerisset(&old.it_interval));
 	/* a sleep does not make it run */
-	nap_ms(250);
+	let_pass(250);
 	Q(count == 0);
 	while (count < 3)
 		compute_ms(1);
@@ -1071,7 +1071,7 @@ CASE(cpu_timers)
 	compute_ms(30);
 	R(count);
 	R(setitimer(ITIMER_PROF, &it, NULL));
-	nap_ms(250);
+	let_pass(250);
 	Q(count == 0);
 	while (count < 3)
 		read(zero, zeros, sizeof(zeros));
