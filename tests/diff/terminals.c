@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Terminals through the two ends of a pair: modes, the line discipline, sessions and job control, hang-up. */
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <termios.h>
-#include "tests/diff/lib/diff.h"
-
-static int master, slave;
+#include "tests/diff/lib/terminal.h"
 
 /* As the kernel has it: 36 bytes, no speeds. */
 struct ktermios {
@@ -30,61 +27,16 @@ static void say_modes(int line, int fd)
 }
 #define MODES(fd) say_modes(__LINE__, fd)
 
-static bool open_pair(void)
-{
-	char name[40];
-	int n = -1;
-
-	master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (master < 0) {
-		say("/dev/ptmx: %s", errno_name(errno));
-		return false;
-	}
-	ioctl(master, TIOCSPTLCK, &(int){ 0 });
-	ioctl(master, TIOCGPTN, &n);
-	snprintf(name, sizeof(name), "/dev/pts/%d", n);
-	slave = open(name, O_RDWR | O_NOCTTY);
-	if (slave < 0) {
-		say("%s: %s", "the slave", errno_name(errno));
-		return false;
-	}
-	return true;
-}
-
-static void change(unsigned clear, unsigned set)
-{
-	struct ktermios t;
-
-	ioctl(slave, TCGETS, &t);
-	t.lflag = (t.lflag & ~clear) | set;
-	ioctl(slave, TCSETS, &t);
-}
-
-static void change_input(unsigned clear, unsigned set)
-{
-	struct ktermios t;
-
-	ioctl(slave, TCGETS, &t);
-	t.iflag = (t.iflag & ~clear) | set;
-	ioctl(slave, TCSETS, &t);
-}
-
-static void change_output(unsigned clear, unsigned set)
-{
-	struct ktermios t;
-
-	ioctl(slave, TCGETS, &t);
-	t.oflag = (t.oflag & ~clear) | set;
-	ioctl(slave, TCSETS, &t);
-}
-
-static void type(const char *text)
-{
-	if (write(master, text, strlen(text)) != (ssize_t)strlen(text))
-		say("write: %s", errno_name(errno));
-	/* Linux hands it over in a thread of its own */
-	let_pass(10);
-}
+#define CHANGE(flags, clear, set)                                                                  \
+	do {                                                                                       \
+		struct ktermios k;                                                                 \
+		ioctl(slave, TCGETS, &k);                                                          \
+		k.flags = (k.flags & ~(unsigned)(clear)) | (set);                                  \
+		ioctl(slave, TCSETS, &k);                                                          \
+	} while (0)
+#define change(clear, set)	  CHANGE(lflag, clear, set)
+#define change_input(clear, set)  CHANGE(iflag, clear, set)
+#define change_output(clear, set) CHANGE(oflag, clear, set)
 
 /* What can be read at once, with what is not printable spelled. */
 static void say_read(int line, const char *which, int fd)
@@ -133,7 +85,7 @@ CASE(pairs)
 	R(close(fd));
 	R(open(name, O_RDWR));
 	R(stat(name, &st));
-	if (!open_pair())
+	if (!open_pair(O_NOCTTY))
 		return;
 	R(isatty(slave));
 	MODES(slave);
@@ -146,7 +98,7 @@ CASE(pairs)
 
 CASE(canonical)
 {
-	if (!open_pair())
+	if (!open_pair(O_NOCTTY))
 		return;
 	type("hello");
 	FROM(slave);
@@ -200,7 +152,7 @@ CASE(long_lines)
 	static char line[5000];
 	ssize_t n;
 
-	if (!open_pair())
+	if (!open_pair(O_NOCTTY))
 		return;
 	change(ECHO, 0);
 	memset(line, 'x', 4999);
@@ -221,7 +173,7 @@ CASE(raw)
 	struct ktermios t;
 	char c[10];
 
-	if (!open_pair())
+	if (!open_pair(O_NOCTTY))
 		return;
 	change(ICANON | ECHO | ISIG | IEXTEN, 0);
 	type("a");
@@ -266,7 +218,7 @@ CASE(raw)
 
 CASE(echo_flags)
 {
-	if (!open_pair())
+	if (!open_pair(O_NOCTTY))
 		return;
 	change(ECHO, 0);
 	type("a\177b\n");
@@ -298,7 +250,7 @@ CASE(echo_flags)
 
 CASE(input_flags)
 {
-	if (!open_pair())
+	if (!open_pair(O_NOCTTY))
 		return;
 	change(ECHO, 0);
 	type("a\rb\n");
@@ -331,7 +283,7 @@ CASE(input_flags)
 
 CASE(output_flags)
 {
-	if (!open_pair())
+	if (!open_pair(O_NOCTTY))
 		return;
 	R(write(slave, "a\nb\tc\r\n", 7));
 	FROM(master);
@@ -357,7 +309,7 @@ CASE(output_flags)
 
 CASE(flow)
 {
-	if (!open_pair())
+	if (!open_pair(O_NOCTTY))
 		return;
 	type("\023");
 	if (fork() == 0) {
@@ -399,7 +351,7 @@ CASE(settings)
 	struct ktermios t;
 	struct winsize w = { 1, 2, 3, 4 };
 
-	if (!open_pair())
+	if (!open_pair(O_NOCTTY))
 		return;
 	ioctl(slave, TCGETS, &t);
 	t.cc[VINTR] = 'q';
@@ -437,23 +389,9 @@ CASE(settings)
 
 /* ---- sessions; the case leads one, without a terminal */
 
-static volatile int got[70];
-
-static void note(int sig)
-{
-	got[sig]++;
-}
-
-static void on(int sig, void (*fn)(int))
-{
-	struct sigaction sa = { .sa_handler = fn };
-
-	sigaction(sig, &sa, NULL);
-}
-
 static bool take_terminal(void)
 {
-	return open_pair() && R(ioctl(slave, TIOCSCTTY, 0)) == 0;
+	return open_pair(O_NOCTTY) && R(ioctl(slave, TIOCSCTTY, 0)) == 0;
 }
 
 CASE(controlling)
@@ -462,7 +400,7 @@ CASE(controlling)
 	int n = -1, fd;
 
 	R(open("/dev/tty", O_RDWR));
-	if (!open_pair())
+	if (!open_pair(O_NOCTTY))
 		return;
 	R(open("/dev/tty", O_RDWR));
 	R(ioctl(slave, TIOCSCTTY, 0));
@@ -477,9 +415,9 @@ CASE(controlling)
 	Q(n == getpid());
 	R(ioctl(slave, TIOCSCTTY, 0));
 	/* by opening one; a second is not taken */
-	on(SIGHUP, note);
+	on(SIGHUP, count_signal);
 	R(ioctl(fd, TIOCNOTTY));
-	say("HUP %d", got[SIGHUP]);
+	say("HUP %d", caught[SIGHUP]);
 	R(open("/dev/tty", O_RDWR));
 	R(ioctl(master, TIOCGPTN, &n));
 	snprintf(name, sizeof(name), "/dev/pts/%d", n);
@@ -487,7 +425,7 @@ CASE(controlling)
 	OK(open("/dev/tty", O_RDWR));
 	int first = slave;
 
-	open_pair();
+	open_pair(O_NOCTTY);
 	R(ioctl(slave, TIOCSCTTY, 0));
 	if (fork() == 0) {
 		R(ioctl(slave, TIOCSCTTY, 0));
@@ -509,16 +447,16 @@ CASE(foreground)
 
 	if (!take_terminal())
 		return;
-	on(SIGINT, note);
-	on(SIGQUIT, note);
-	on(SIGTSTP, note);
+	on(SIGINT, count_signal);
+	on(SIGQUIT, count_signal);
+	on(SIGTSTP, count_signal);
 	type("\003");
 	let_pass(20);
 	type("\034");
 	let_pass(20);
 	type("\032");
 	let_pass(20);
-	say("INT %d QUIT %d TSTP %d", got[SIGINT], got[SIGQUIT], got[SIGTSTP]);
+	say("INT %d QUIT %d TSTP %d", caught[SIGINT], caught[SIGQUIT], caught[SIGTSTP]);
 	FROM(master);
 	/* what was typed before is gone, unless NOFLSH */
 	type("abc\003def\n");
@@ -540,10 +478,10 @@ CASE(foreground)
 	setpgid(pid, pid);
 	until_asleep(pid);
 	R(ioctl(slave, TIOCSPGRP, &pid));
-	got[SIGINT] = 0;
+	caught[SIGINT] = 0;
 	type("\003");
 	REAP(pid);
-	say("INT %d", got[SIGINT]);
+	say("INT %d", caught[SIGINT]);
 	R(ioctl(slave, TIOCSPGRP, &(int){ 1 }));
 	R(ioctl(slave, TIOCSPGRP, &(int){ -1 }));
 	R(ioctl(slave, TIOCSPGRP, &(int){ 1 << 21 }));
@@ -674,17 +612,17 @@ CASE(window)
 
 	if (!take_terminal())
 		return;
-	on(SIGWINCH, note);
+	on(SIGWINCH, count_signal);
 	R(ioctl(master, TIOCSWINSZ, &w));
 	let_pass(20);
-	say("WINCH %d", got[SIGWINCH]);
+	say("WINCH %d", caught[SIGWINCH]);
 	R(ioctl(master, TIOCSWINSZ, &w));
 	let_pass(20);
-	say("WINCH %d", got[SIGWINCH]);
+	say("WINCH %d", caught[SIGWINCH]);
 	w.ws_col = 30;
 	R(ioctl(slave, TIOCSWINSZ, &w));
 	let_pass(20);
-	say("WINCH %d", got[SIGWINCH]);
+	say("WINCH %d", caught[SIGWINCH]);
 }
 
 static void say_poll(int line, const char *which, int fd)
@@ -704,13 +642,13 @@ CASE(hang_up)
 
 	if (!take_terminal())
 		return;
-	on(SIGHUP, note);
-	on(SIGCONT, note);
+	on(SIGHUP, count_signal);
+	on(SIGCONT, count_signal);
 	POLLED(slave);
 	POLLED(master);
 	R(close(master));
 	let_pass(20);
-	say("HUP %d CONT %d", got[SIGHUP], got[SIGCONT]);
+	say("HUP %d CONT %d", caught[SIGHUP], caught[SIGCONT]);
 	POLLED(slave);
 	R(read(slave, &c, 1));
 	R(write(slave, "x", 1));
@@ -724,7 +662,7 @@ CASE(slave_closes)
 	char name[40], c;
 	int n;
 
-	if (!open_pair())
+	if (!open_pair(O_NOCTTY))
 		return;
 	R(write(slave, "last words", 10));
 	R(close(slave));
@@ -747,7 +685,7 @@ CASE(leader_exits)
 	char c;
 	pid_t pid;
 
-	if (!open_pair())
+	if (!open_pair(O_NOCTTY))
 		return;
 	pipe(p);
 	pid = fork();
@@ -756,11 +694,11 @@ CASE(leader_exits)
 
 		R(ioctl(slave, TIOCSCTTY, 0));
 		if (fork() == 0) {
-			on(SIGHUP, note);
-			on(SIGCONT, note);
+			on(SIGHUP, count_signal);
+			on(SIGCONT, count_signal);
 			write(p[1], "r", 1);
-			AWAIT(got[SIGHUP] && getppid() != leader);
-			say("HUP %d CONT %d", got[SIGHUP], got[SIGCONT]);
+			AWAIT(caught[SIGHUP] && getppid() != leader);
+			say("HUP %d CONT %d", caught[SIGHUP], caught[SIGCONT]);
 			POLLED(slave);
 			R(open("/dev/tty", O_RDWR));
 			_exit(0);
@@ -782,11 +720,11 @@ static int stopped_member(void *arg)
 	int *p = arg;
 
 	setpgid(0, 0);
-	on(SIGHUP, note);
+	on(SIGHUP, count_signal);
 	write(p[1], "r", 1);
 	raise(SIGSTOP);
 	/* continued by the hang-up of its orphaned group */
-	say("HUP %d", got[SIGHUP]);
+	say("HUP %d", caught[SIGHUP]);
 	write(p[1], "d", 1);
 	return 0;
 }
@@ -814,7 +752,7 @@ CASE(packets)
 {
 	char buf[20];
 
-	if (!open_pair())
+	if (!open_pair(O_NOCTTY))
 		return;
 	R(ioctl(master, TIOCPKT, &(int){ 1 }));
 	R(write(slave, "data", 4));

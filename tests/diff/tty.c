@@ -3,10 +3,9 @@
  * line discipline makes of keys and output is tests/host/ldisc_linux_test.c's. */
 #include <asm/ioctls.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 #include <termios.h>
-#include "tests/diff/lib/diff.h"
+#include "tests/diff/lib/terminal.h"
 
 #ifndef TIOCGPTPEER
 #define TIOCGPTPEER 0x5441
@@ -18,47 +17,10 @@
 #define TCGETS2_    0x802c542au
 #define TCSETS2_    0x402c542bu
 
-static int master, slave;
-static volatile sig_atomic_t caught[65];
-
-static void on_signal(int sig)
-{
-	caught[sig]++;
-}
-
-static void catch (int sig)
-{
-	struct sigaction sa = { .sa_handler = on_signal };
-
-	sigaction(sig, &sa, NULL);
-}
-
 static void show_caught(int sig)
 {
 	say("%s caught: %d", signal_name(sig), caught[sig]);
 	caught[sig] = 0;
-}
-
-static const char *slave_name(void)
-{
-	static char name[32];
-	int n = -1;
-
-	ioctl(master, TIOCGPTN, &n);
-	snprintf(name, sizeof(name), "/dev/pts/%d", n);
-	return name;
-}
-
-/* A new pair; the slave becomes the session's terminal if it may. */
-static void open_pair(int flags)
-{
-	int zero = 0;
-
-	master = open("/dev/ptmx", O_RDWR | O_NOCTTY);
-	ioctl(master, TIOCSPTLCK, &zero);
-	slave = open(slave_name(), O_RDWR | flags);
-	if (master < 0 || slave < 0)
-		say("no terminal");
 }
 
 static void change(int fd, tcflag_t set, tcflag_t clear)
@@ -79,13 +41,6 @@ static void set_raw(int min, int tenths)
 	t.c_cc[VMIN] = (cc_t)min;
 	t.c_cc[VTIME] = (cc_t)tenths;
 	tcsetattr(slave, TCSANOW, &t);
-}
-
-static void type(const char *s)
-{
-	if (write(master, s, strlen(s)) != (ssize_t)strlen(s))
-		say("not typed: %s", s);
-	let_pass(30);
 }
 
 /* One read, as text. */
@@ -310,8 +265,8 @@ static int other_session(void *arg)
 
 CASE(stolen)
 {
-	catch (SIGHUP);
-	catch (SIGCONT);
+	on(SIGHUP, count_signal);
+	on(SIGCONT, count_signal);
 	open_pair(0);
 	REAP(start_child(other_session, NULL));
 	show_caught(SIGHUP);
@@ -478,7 +433,7 @@ CASE(background_ignoring)
 
 static int handling(void)
 {
-	catch (SIGTTIN);
+	on(SIGTTIN, count_signal);
 	read_one();
 	show_caught(SIGTTIN);
 	return 0;
@@ -555,7 +510,7 @@ CASE(keys)
 	static const int sigs[] = { SIGINT, SIGQUIT, SIGTSTP };
 
 	for (int i = 0; i < 3; i++)
-		catch (sigs[i]);
+		on(sigs[i], count_signal);
 	open_pair(0);
 	type("gone\003kept\n");
 	show_caught(SIGINT);
@@ -581,8 +536,8 @@ CASE(keys)
 
 static int wait_for_signal(void)
 {
-	catch (SIGINT);
-	catch (SIGWINCH);
+	on(SIGINT, count_signal);
+	on(SIGWINCH, count_signal);
 	pause();
 	show_caught(SIGINT);
 	show_caught(SIGWINCH);
@@ -593,7 +548,7 @@ CASE(keys_for_foreground)
 {
 	pid_t pid;
 
-	catch (SIGINT);
+	on(SIGINT, count_signal);
 	open_pair(0);
 	pid = start_child(background, wait_for_signal);
 	until_asleep(pid);
@@ -609,7 +564,7 @@ CASE(window)
 {
 	struct winsize w = { 30, 100, 5, 6 };
 
-	catch (SIGWINCH);
+	on(SIGWINCH, count_signal);
 	open_pair(0);
 	R(ioctl(slave, TIOCSWINSZ, &w));
 	show_caught(SIGWINCH);
@@ -627,8 +582,8 @@ CASE(hang_up)
 {
 	int n;
 
-	catch (SIGHUP);
-	catch (SIGCONT);
+	on(SIGHUP, count_signal);
+	on(SIGCONT, count_signal);
 	open_pair(0);
 	type("pending\n");
 	POLL(slave);
@@ -697,8 +652,8 @@ static int lead_and_leave(void *arg)
 	signal(SIGTTOU, SIG_IGN);
 	pid = fork();
 	if (pid == 0) {
-		catch (SIGHUP);
-		catch (SIGCONT);
+		on(SIGHUP, count_signal);
+		on(SIGCONT, count_signal);
 		setpgid(0, 0);
 		tcsetpgrp(slave, getpid());
 		write(p[1], "r", 1);
@@ -726,8 +681,8 @@ static int leave_stopped(void *arg)
 
 	(void)arg;
 	if (pid == 0) {
-		catch (SIGHUP);
-		catch (SIGCONT);
+		on(SIGHUP, count_signal);
+		on(SIGCONT, count_signal);
 		setpgid(0, 0);
 		shared[0] = getpid();
 		raise(SIGSTOP);
@@ -761,8 +716,8 @@ static int leave_running(void *arg)
 	(void)arg;
 	pipe(p);
 	if (fork() == 0) {
-		catch (SIGHUP);
-		catch (SIGCONT);
+		on(SIGHUP, count_signal);
+		on(SIGCONT, count_signal);
 		setpgid(0, 0);
 		write(p[1], "r", 1);
 		until_reaped();
@@ -781,8 +736,8 @@ CASE(orphans_running)
 
 CASE(give_up)
 {
-	catch (SIGHUP);
-	catch (SIGCONT);
+	on(SIGHUP, count_signal);
+	on(SIGCONT, count_signal);
 	open_pair(0);
 	R(ioctl(slave, TIOCNOTTY));
 	show_caught(SIGHUP);

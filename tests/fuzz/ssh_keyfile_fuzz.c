@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: @tests/fuzz/ssh.sources */
+/* sources: @tests/host/ssh.sources tests/fuzz/ssh_stub.c */
 /* flags: @tests/host/ssh.flags */
 #include "lib/errno.h"
 #include "ssh/hostkey.h"

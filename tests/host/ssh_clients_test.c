@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: @tests/host/ssh.sources tests/host/ssh_hosted.c */
+/* sources: @tests/host/ssh.sources @tests/host/ssh_keys.sources tests/host/ssh_hosted.c */
 /* flags: @tests/host/ssh.flags */
 /* Real clients against ssh/ in an ordinary process, under the sanitizers: whatever those say, or bytes not given back,
  * fails the test. A client that is not installed is skipped with a line. TEST_SERVE="PORT KEY AUTHORIZED_KEYS" runs the

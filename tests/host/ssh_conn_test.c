@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: @tests/host/ssh.sources tests/host/ssh_peer.c */
+/* sources: @tests/host/ssh.sources @tests/host/ssh_keys.sources tests/host/ssh_peer.c */
 /* flags: @tests/host/ssh.flags */
 /* The state machine against a client in memory: what is right, and the rows of the attack table that need exact
  * bytes or exact time. */

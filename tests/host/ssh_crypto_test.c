@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: @tests/host/ssh.sources */
+/* sources: @tests/host/ssh.sources @tests/host/ssh_keys.sources */
 /* flags: @tests/host/ssh.flags */
 /* Known answers: from RFCs, and from python3-cryptography (ssh_vectors.h) for what only SSH has. */
 #include "lib/errno.h"
