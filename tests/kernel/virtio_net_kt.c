@@ -467,6 +467,21 @@ static void reclaim(void *unused) __requires(net_core)
 	(void)net_if_poll_all();
 }
 
+/* Until the device has given back all that the stack has said so far, neighbour discovery a second after the interface
+ * came up with it. While NET_CORE is held nobody says more. */
+static void settle(struct player *p) __requires(net_core)
+{
+	uint64_t end = crew_deadline_ms(CREW_HANG_MS);
+
+	atomic_store_relaxed(&p->silent, 1);
+	while (net_if_poll_all() || (virtq_in_flight(&p->v->tx) && clock_now_ns() < end)) {
+		net_if_flush_all();
+		nap(1);
+	}
+	KT_CHECK(!virtq_in_flight(&p->v->tx));
+	atomic_store_relaxed(&p->hold_tx, 1);
+}
+
 /* A bug frees the reference that is the device's: found when the device gives the frame back, before it is freed twice. */
 KTEST(vnet_freed_too_early)
 {
@@ -476,17 +491,13 @@ KTEST(vnet_freed_too_early)
 
 	if (!p)
 		return;
-	/* what the stack says when an interface comes up is gone by then */
-	nap(100);
-	atomic_store_relaxed(&p->silent, 1);
-	atomic_store_relaxed(&p->hold_tx, 1);
 	net_lock();
+	settle(p);
 	q = send_frame(p, 100, 1);
-	net_unlock();
+	net_if_flush_all();
 	while (!READ_ONCE(p->nr_held) && clock_now_ns() < end)
 		nap(1);
 	KT_CHECK(q && READ_ONCE(p->nr_held) == 1);
-	net_lock();
 	pbuf_free(q);
 	pbuf_free(q);
 	atomic_store_relaxed(&p->hold_tx, 0);
@@ -823,9 +834,8 @@ static void fill_ring(struct player *p, struct file *out)
 	struct pbuf *q;
 	unsigned n = 0;
 
-	atomic_store_relaxed(&p->hold_tx, 1);
-	atomic_store_relaxed(&p->silent, 1);
 	net_lock();
+	settle(p);
 	for (; (q = send_frame(p, 100, n)) != NULL; n++)
 		pbuf_free(q);
 	full = net_counters.tx_full;
@@ -852,7 +862,6 @@ KTEST(vnet_refused_is_sent_when_there_is_room)
 	listener = player_listen();
 	if (!player_connect(listener, &client, &server))
 		return;
-	nap(100);
 	fill_ring(p, client);
 	net_lock();
 	frames = READ_ONCE(p->frames);
