@@ -191,8 +191,19 @@ static bool dequeue(struct waiter *w) __no_lock_check
 	return waiting;
 }
 
+/* When a wait ends: a time of the monotonic clock, or of the wall clock, which may be set meanwhile. */
+struct deadline {
+	uint64_t ns;
+	bool wall;
+};
+
+static uint64_t monotonic(const struct deadline *d)
+{
+	return d->wall ? clock_wall_deadline(d->ns) : d->ns;
+}
+
 static int futex_wait(vaddr_t addr, bool shared, uint32_t value, uint32_t bitset,
-		      uint64_t deadline_ns)
+		      const struct deadline *d)
 {
 	struct waiter w = { .bitset = bitset };
 	int err;
@@ -207,7 +218,7 @@ static int futex_wait(vaddr_t addr, bool shared, uint32_t value, uint32_t bitset
 	w.bucket = bucket_of(&w.key);
 	err = enqueue(&w, addr, value);
 	if (err == 0) {
-		err = wait_event_mode(&w.wq, READ_ONCE(w.woken), WAIT_INTERRUPTIBLE, deadline_ns);
+		err = wait_event_mode(&w.wq, READ_ONCE(w.woken), WAIT_INTERRUPTIBLE, monotonic(d));
 		if (!dequeue(&w))
 			err = 0;
 	}
@@ -396,34 +407,31 @@ static int futex_wake_op(vaddr_t addr1, vaddr_t addr2, bool shared, int n1, int 
 /* --- the call ------------------------------------------------------------------------------------------------------- */
 
 /* FUTEX_WAIT's time-out is relative, FUTEX_WAIT_BITSET's absolute. */
-static int wait_deadline(vaddr_t addr, uint32_t op, uint64_t *deadline)
+static int wait_deadline(vaddr_t addr, uint32_t op, struct deadline *d)
 {
-	uint64_t ns;
 	int err;
 
-	*deadline = DEADLINE_NEVER;
+	*d = (struct deadline){ DEADLINE_NEVER, false };
 	if (!addr)
 		return 0;
-	err = time_from_user(addr, &ns);
+	err = time_from_user(addr, &d->ns);
 	if (err < 0)
 		return err;
 	if ((op & FUTEX_CMD_MASK) == FUTEX_WAIT)
-		*deadline = clock_now_ns() + ns;
-	else
-		*deadline = (op & FUTEX_CLOCK_REALTIME) ? clock_wall_deadline(ns) : ns;
+		d->ns += clock_now_ns();
+	d->wall = op & FUTEX_CLOCK_REALTIME;
 	return 0;
 }
 
 /* A timed wait is not made again: its time would be. */
 static int64_t sys_wait(const uint64_t a[6], uint32_t op, uint32_t bitset)
 {
-	uint64_t deadline;
-	int err = wait_deadline(a[3], op, &deadline);
+	struct deadline d;
+	int err = wait_deadline(a[3], op, &d);
 
 	if (err == 0)
-		err = futex_wait(a[0], !(op & FUTEX_PRIVATE_FLAG), (uint32_t)a[2], bitset,
-				 deadline);
-	return err == -ERESTARTSYS && deadline != DEADLINE_NEVER ? -EINTR : err;
+		err = futex_wait(a[0], !(op & FUTEX_PRIVATE_FLAG), (uint32_t)a[2], bitset, &d);
+	return err == -ERESTARTSYS && d.ns != DEADLINE_NEVER ? -EINTR : err;
 }
 
 int64_t sys_futex(const uint64_t a[6])

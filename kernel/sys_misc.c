@@ -19,7 +19,37 @@
 #include "mm/vm/space.h"
 #include "mm/vm/user_copy.h"
 
-/* --- the rest ----------------------------------------------------------------------------------------------------------- */
+/* --- the machine's names ------------------------------------------------------------------------------------------------ */
+
+static spinlock_t names_lock = SPINLOCK_INIT(UTSNAME);
+static char node_name[__NEW_UTS_LEN + 1] = "tern",
+				      domain_name[__NEW_UTS_LEN + 1] = "(none)"; /* [names_lock] */
+
+static int64_t set_name(char name[__NEW_UTS_LEN + 1], const uint64_t a[6])
+{
+	char buf[__NEW_UTS_LEN + 1] = { 0 };
+
+	if (current_process()->cred.euid != 0)
+		return -EPERM;
+	if ((int)a[1] < 0 || (int)a[1] > __NEW_UTS_LEN)
+		return -EINVAL;
+	if (user_copy_from(buf, a[0], (uint32_t)a[1]) < 0)
+		return -EFAULT;
+	spin_lock(&names_lock);
+	memcpy(name, buf, sizeof(buf));
+	spin_unlock(&names_lock);
+	return 0;
+}
+
+int64_t sys_sethostname(const uint64_t a[6])
+{
+	return set_name(node_name, a);
+}
+
+int64_t sys_setdomainname(const uint64_t a[6])
+{
+	return set_name(domain_name, a);
+}
 
 int64_t sys_uname(const uint64_t a[6])
 {
@@ -27,13 +57,17 @@ int64_t sys_uname(const uint64_t a[6])
 
 	memset(&u, 0, sizeof(u));
 	str_copy(u.sysname, "Linux", sizeof(u.sysname));
-	str_copy(u.nodename, "tern", sizeof(u.nodename));
 	str_copy(u.release, "6.1.0-tern-" TERN_VERSION, sizeof(u.release));
 	str_copy(u.version, "tern " TERN_VERSION, sizeof(u.version));
 	str_copy(u.machine, "aarch64", sizeof(u.machine));
-	str_copy(u.domainname, "(none)", sizeof(u.domainname));
+	spin_lock(&names_lock);
+	memcpy(u.nodename, node_name, sizeof(u.nodename));
+	memcpy(u.domainname, domain_name, sizeof(u.domainname));
+	spin_unlock(&names_lock);
 	return user_copy_to(a[0], &u, sizeof(u));
 }
+
+/* --- the rest ----------------------------------------------------------------------------------------------------------- */
 
 int64_t sys_sysinfo(const uint64_t a[6])
 {

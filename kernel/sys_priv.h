@@ -133,10 +133,12 @@
 	X(sendfile) \
 	X(set_robust_list) \
 	X(set_tid_address) \
+	X(setdomainname) \
 	X(setfsgid) \
 	X(setfsuid) \
 	X(setgid) \
 	X(setgroups) \
+	X(sethostname) \
 	X(setitimer) \
 	X(setpgid) \
 	X(setpriority) \

@@ -135,7 +135,18 @@ int64_t sys_gettimeofday(const uint64_t a[6])
 	return a[1] ? user_copy_to(a[1], time_zone, sizeof(time_zone)) : 0;
 }
 
-/* --- setting the wall clock. The monotonic one, and with it every timer, does not notice. ------------------------------- */
+/* --- setting the wall clock. The monotonic one does not notice; who waits for a time of this one looks again. ------------ */
+
+static void look_again(struct thread *t, void *arg)
+{
+	(void)arg;
+	wait_look_again(t);
+}
+
+static void all_look_again(struct process *p, void *arg)
+{
+	process_for_each_thread(p, look_again, arg);
+}
 
 static int64_t set_wall(int64_t sec, int64_t ns)
 {
@@ -145,6 +156,7 @@ static int64_t set_wall(int64_t sec, int64_t ns)
 	if (current_process()->cred.euid != 0)
 		return -EPERM;
 	clock_set_wall((uint64_t)sec * NS_PER_S + (uint64_t)ns);
+	process_for_each(all_look_again, NULL);
 	return 0;
 }
 
@@ -227,6 +239,17 @@ static int64_t sleep_to(uint64_t deadline, vaddr_t rem)
 	return -ERESTART_RESTARTBLOCK;
 }
 
+/* To a time of the wall clock, whatever that is set to meanwhile. */
+static int64_t sleep_to_wall(uint64_t wall_ns)
+{
+	struct waitq wq;
+	int err;
+
+	waitq_init(&wq);
+	err = wait_event_mode(&wq, false, WAIT_INTERRUPTIBLE, clock_wall_deadline(wall_ns));
+	return err == -ETIMEDOUT ? 0 : -ERESTARTNOHAND;
+}
+
 /* What is set into x8 when such a sleep is made again. */
 int64_t sys_restart_syscall(const uint64_t a[6])
 {
@@ -259,10 +282,9 @@ int64_t sys_clock_nanosleep(const uint64_t a[6])
 		return err;
 	if (!(a[1] & TIMER_ABSTIME))
 		return sleep_to(clock_now_ns() + ns, a[3]);
-	err = read_clock(a[0], &now);
-	if (err < 0 || ns <= now)
-		return err;
-	return sleep_to(clock_now_ns() + (ns - now), 0);
+	if (a[0] == CLOCK_REALTIME)
+		return sleep_to_wall(ns);
+	return sleep_to(ns, 0);
 }
 
 /* --- alarms ------------------------------------------------------------------------------------------------------------ */

@@ -216,6 +216,21 @@ void thread_notify(struct thread *t, uint32_t bits)
 		irq_send_resched(READ_ONCE(t->rq)->cpu);
 }
 
+void wait_look_again(struct thread *t)
+{
+	cpumask_t kicks = 0;
+	irqflags_t f;
+
+	preempt_disable();
+	/* it became BLOCKED under this lock, and works its deadline out after that: one of us sees the other */
+	f = spin_lock_irqsave(&t->lock);
+	if (t->waiting_on)
+		(void)thread_wake_locked(t, &kicks);
+	spin_unlock_irqrestore(&t->lock, f);
+	sched_kick_all(kicks);
+	preempt_enable();
+}
+
 int sleep_until(uint64_t deadline_ns, enum wait_mode mode)
 {
 	struct waitq wq;

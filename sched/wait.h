@@ -125,4 +125,8 @@ void wait_finish(struct wait_entry *e); /* unlink, RUNNING */
 /* Sleep until the deadline. 0 when it has come; -EINTR or -ERESTARTSYS by mode. */
 int sleep_until(uint64_t deadline_ns, enum wait_mode mode);
 
+/* If t waits, let it test its condition and work out its deadline anew: what those depend on has changed before, and has no
+ * wait queue. Context: any but irq. */
+void wait_look_again(struct thread *t);
+
 #endif

@@ -7,6 +7,7 @@
 #include "kernel/proc/pidtab_priv.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "mm/phys/page.h"
 #include "mm/phys/slab.h"
 #include "mm/vm/space.h"
 
@@ -491,6 +492,15 @@ int session_set_foreground(struct session *s, int pgid)
 
 /* --- birth ----------------------------------------------------------------------------------------------------- */
 
+/* Linux's: half as many pending signals as there could be threads of 16 KiB in an eighth of memory. */
+static uint64_t default_pending(void)
+{
+	struct page_stats s;
+
+	page_stats(&s);
+	return (s.total - s.reserved) / 64;
+}
+
 static void default_limits(struct process *p)
 {
 	for (unsigned i = 0; i < RLIM_KINDS; i++)
@@ -500,6 +510,7 @@ static void default_limits(struct process *p)
 	p->rlimits[RLIMIT_NICE] = (struct rlimit_pair){ 0, 0 };
 	p->rlimits[RLIMIT_RTPRIO] = (struct rlimit_pair){ 0, 0 };
 	p->rlimits[RLIMIT_NOFILE] = (struct rlimit_pair){ NOFILE_SOFT, NOFILE_HARD };
+	p->rlimits[RLIMIT_SIGPENDING].cur = p->rlimits[RLIMIT_SIGPENDING].max = default_pending();
 }
 
 static void inherit(struct process *p, const struct process *from)
@@ -565,9 +576,10 @@ struct process *process_create(const struct process *from, const char *name)
 	signal_init(&p->signals);
 	str_copy(p->name, name, sizeof(p->name));
 	p->exit_signal = SIG_CHLD;
-	default_limits(p);
 	if (from)
 		inherit(p, from);
+	else
+		default_limits(p);
 	p->start_ns = clock_now_ns();
 	spin_lock(&pidtab_lock);
 	assign_pid(p);

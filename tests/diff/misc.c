@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Clocks and timers, who one is and may become, and the small calls about the system. */
 #include <grp.h>
+#include <linux/futex.h>
 #include <sys/fsuid.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
@@ -83,6 +84,79 @@ CASE(wall_clock)
 		_exit(0);
 	}
 	wait(NULL);
+}
+
+static void step(int64_t seconds)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	t.tv_sec += seconds;
+	clock_settime(CLOCK_REALTIME, &t);
+}
+
+static struct timespec in_ms(int64_t ms)
+{
+	int64_t ns = now_ns(CLOCK_REALTIME) + ms * 1000000;
+
+	return (struct timespec){ ns / 1000000000, ns % 1000000000 };
+}
+
+/* The waits that a step of the wall clock may concern: each says how it ends. */
+static int wait_for_wall(void *arg)
+{
+	static int word;
+	struct timespec t = in_ms(1000000);
+
+	if (*(char *)arg == 's')
+		R(syscall(SYS_clock_nanosleep, CLOCK_REALTIME, TIMER_ABSTIME, &t, NULL));
+	else if (*(char *)arg == 'f')
+		R(syscall(SYS_futex, &word, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME, 0, &t, NULL,
+			  -1));
+	else if (*(char *)arg == 'r')
+		R(syscall(SYS_clock_nanosleep, CLOCK_REALTIME, 0,
+			  &(struct timespec){ 0, 300000000 }, NULL));
+	if (*(char *)arg == 'b') {
+		int64_t begin = now_ns(CLOCK_MONOTONIC);
+
+		t = in_ms(600);
+		R(syscall(SYS_clock_nanosleep, CLOCK_REALTIME, TIMER_ABSTIME, &t, NULL));
+		Q(now_ns(CLOCK_MONOTONIC) - begin >= 1500000000);
+	}
+	return 0;
+}
+
+CASE(wall_steps)
+{
+	int64_t begin;
+	pid_t pid;
+
+	for (const char *kind = "sf"; *kind; kind++) {
+		pid = start_child(wait_for_wall, (char *)kind);
+		until_asleep(pid);
+		/* not there yet, then further away, then past it */
+		step(500);
+		let_pass(50);
+		R(waitpid(pid, NULL, WNOHANG));
+		step(-1000);
+		let_pass(50);
+		R(waitpid(pid, NULL, WNOHANG));
+		step(2000);
+		REAP(pid);
+		step(-1500);
+	}
+	begin = now_ns(CLOCK_MONOTONIC);
+	pid = start_child(wait_for_wall, (char *)"r");
+	until_asleep(pid);
+	step(1000);
+	REAP(pid);
+	Q(now_ns(CLOCK_MONOTONIC) - begin >= 300000000);
+	/* a deadline that a step back moves away is not met by the old one */
+	pid = start_child(wait_for_wall, (char *)"b");
+	until_asleep(pid);
+	step(-1);
+	REAP(pid);
+	step(-999);
 }
 
 CASE(cpu_time)

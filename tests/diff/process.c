@@ -916,6 +916,44 @@ CASE(limits)
 	R(syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, 8, NULL));
 }
 
+static int map_when_told(void *fds)
+{
+	char c;
+
+	close(((int *)fds)[1]);
+	for (int i = 0; i < 3; i++) {
+		read(((int *)fds)[0], &c, 1);
+		void *m = mmap(NULL, 16 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			       -1, 0);
+
+		say("%s", m == MAP_FAILED ? errno_name(errno) : "mapped");
+	}
+	return 0;
+}
+
+/* One process may set another's, and it takes effect at once. */
+CASE(limits_of_another)
+{
+	static const int kinds[] = { RLIMIT_AS, RLIMIT_DATA };
+	struct rlimit old, tight = { 8 << 20, RLIM_INFINITY };
+	int fds[2];
+	pid_t pid;
+
+	R(pipe(fds));
+	pid = start_child(map_when_told, fds);
+	for (int i = 0; i < 2; i++) {
+		until_asleep(pid);
+		R(syscall(SYS_prlimit64, pid, kinds[i], &tight, &old));
+		Q(old.rlim_cur == RLIM_INFINITY);
+		write(fds[1], "", 1);
+		let_pass(20);
+		until_asleep(pid);
+		R(syscall(SYS_prlimit64, pid, kinds[i], &old, NULL));
+	}
+	write(fds[1], "", 1);
+	REAP(pid);
+}
+
 CASE(file_size_limit)
 {
 	struct rlimit r = { 100, 100 };

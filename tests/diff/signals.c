@@ -345,6 +345,23 @@ CASE(queues)
 	SET(pending);
 }
 
+CASE(queue_limit)
+{
+	sigset_t set = set_of(40, 0);
+	struct rlimit r;
+	rlim_t n = 0;
+
+	R(getrlimit(RLIMIT_SIGPENDING, &r));
+	Q(r.rlim_cur == r.rlim_max && r.rlim_cur > 50 && r.rlim_cur < 100000);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	while (n < 1000000 && sigqueue(getpid(), 40, (union sigval){ 0 }) == 0)
+		n++;
+	/* Linux counts those of the same user's other processes too */
+	Q(n <= r.rlim_cur && n + 20 > r.rlim_cur);
+	R(sigqueue(getpid(), 40, (union sigval){ 0 }));
+	R(kill(getpid(), 40));
+}
+
 CASE(waits_for_signals)
 {
 	struct timespec none = { 0, 0 }, little = { 0, 20000000 }, bad = { 0, 1000000000 };

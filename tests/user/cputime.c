@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "tests/user/await.h"
 #include "tests/user/check.h"
 
 #define MS    1000000L
@@ -172,7 +173,7 @@ static void from_elsewhere(void)
 		CHECK(u >= user && s >= system);
 		user = u;
 		system = s;
-		usleep(1000);
+		let_pass(1);
 	}
 	read_stat(pid, &u, &s);
 	CHECK(u >= user && s >= system && u >= 30 && s >= 20);
@@ -230,7 +231,7 @@ static void timers(void)
 	set_timer(ITIMER_VIRTUAL, 0);
 	set_timer(ITIMER_PROF, 50000);
 	rung[SIGPROF] = rung[SIGVTALRM] = 0;
-	usleep(200000);
+	let_pass(200);
 	CHECK(rung[SIGPROF] <= 1 && !rung[SIGVTALRM]);
 	set_timer(ITIMER_PROF, 0);
 }
@@ -253,7 +254,7 @@ static void shared(void)
 	for (int i = 0; i < 3; i++)
 		CHECK(pthread_create(&t[i], NULL, computing, &stop) == 0);
 	while (rung[SIGPROF] < 4)
-		usleep(10000);
+		let_pass(10);
 	atomic_store(&stop, true);
 	for (int i = 0; i < 3; i++)
 		CHECK(pthread_join(t[i], NULL) == 0);

@@ -122,6 +122,8 @@ static const struct {
 	{ SYS_setuid, 1, "u" },
 	{ SYS_setresuid, 1, "uuu" },
 	{ SYS_setgroups, 1, "nb" },
+	{ SYS_sethostname, 1, "bl" },
+	{ SYS_setdomainname, 1, "bl" },
 	{ SYS_getgroups, 1, "nb" },
 	{ SYS_prlimit64, 1, "Pn0b" },
 	{ SYS_getrusage, 1, "nb" },
