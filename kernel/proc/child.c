@@ -84,72 +84,63 @@ static struct process *heir_of(struct process *p) __requires(pidtab_lock)
 	return a;
 }
 
-/* The first child of p, which ends, gets its new parent. False: there are none. */
-static bool move_orphan(struct process *p)
+/* c, a child of p, which ends, gets its new parent. */
+static void give_away(struct process *p, struct process *c) __requires(pidtab_lock)
 {
-	struct process *c, *heir;
-	struct pgroup *g = NULL;
-	int death_signal;
-	bool dead;
+	struct process *heir = heir_of(p);
 
-	spin_lock(&pidtab_lock);
-	c = list_first_or_null(&p->children, struct process, sibling);
-	if (!c) {
-		spin_unlock(&pidtab_lock);
-		return false;
-	}
-	process_get(c);
-	heir = heir_of(p);
 	list_del(&c->sibling);
 	c->parent = heir;
 	c->exit_signal = SIG_CHLD;
 	if (heir)
 		list_push_back(&c->sibling, &heir->children);
-	death_signal = c->death_signal;
-	dead = c->state == PROC_ZOMBIE;
-	if (dead)
+	if (c->state == PROC_ZOMBIE)
 		signal_tell_parent(c, SIG_CHLD, c->wait_status);
-	if (dead && unwanted(c))
-		g = process_unlink(c);
-	spin_unlock(&pidtab_lock);
-	if (death_signal && !dead)
-		signal_send(c, death_signal);
-	if (g)
-		process_drop_unlinked(c, g);
-	process_put(c);
-	return true;
 }
 
-/* ALIVE -> ZOMBIE, unless it has children: it may have inherited some since it gave its own away. */
-static bool try_zombie(struct process *p, int wait_status, struct pgroup **unlinked)
+/* ALIVE -> ZOMBIE */
+static void become_zombie(struct process *p, int wait_status) __requires(pidtab_lock)
 {
-	bool done;
+	if (init_process == p)
+		init_process = NULL;
+	p->wait_status = wait_status;
+	p->dead.min_faults = p->min_faults;
+	p->state = PROC_ZOMBIE;
+	signal_tell_parent(p, p->exit_signal, wait_status);
+}
+
+/* A step of the end of p: its first child goes, or, where there is none, p becomes a zombie; in one piece, since it may
+ * inherit children to the last. Returns the child, referenced, or NULL; *unlinked: the group of whom nobody waits for. */
+static struct process *end_step(struct process *p, int wait_status, struct pgroup **unlinked)
+{
+	struct process *c, *ended;
 
 	spin_lock(&pidtab_lock);
-	done = list_empty(&p->children);
-	if (done) {
-		if (init_process == p)
-			init_process = NULL;
-		p->wait_status = wait_status;
-		p->dead.min_faults = p->min_faults;
-		p->state = PROC_ZOMBIE;
-		signal_tell_parent(p, p->exit_signal, wait_status);
-		*unlinked = unwanted(p) ? process_unlink(p) : NULL;
-	}
+	c = list_first_or_null(&p->children, struct process, sibling);
+	if (c)
+		give_away(p, process_get(c));
+	else
+		become_zombie(p, wait_status);
+	ended = c ? c : p;
+	*unlinked = ended->state == PROC_ZOMBIE && unwanted(ended) ? process_unlink(ended) : NULL;
 	spin_unlock(&pidtab_lock);
-	return done;
+	return c;
 }
 
 void process_zombie(struct process *p, int wait_status)
 {
+	struct process *c;
 	struct pgroup *g;
 
 	(void)timer_cancel(&p->signals.alarm);
 	job_release_orphans(p);
-	do {
-		while (move_orphan(p))
-			;
-	} while (!try_zombie(p, wait_status, &g));
+	while ((c = end_step(p, wait_status, &g))) {
+		if (c->death_signal && READ_ONCE(c->state) != PROC_ZOMBIE)
+			signal_send(c, c->death_signal);
+		if (g)
+			process_drop_unlinked(c, g);
+		process_put(c);
+	}
 	poll_notify(&p->exited, POLL_IN);
 	if (g)
 		process_drop_unlinked(p, g);

@@ -415,49 +415,6 @@ KTEST(ends_race)
 	KT_CHECK(process_count() == before);
 }
 
-struct pair {
-	struct process *p[2];
-	uint64_t delay_ns; /* [init] of the second */
-	uint32_t ready;	   /* [atomic] */
-};
-
-static void end_of_pair(void *arg)
-{
-	struct pair *pair = arg;
-	uint32_t me = atomic_fetch_add(&pair->ready, 1);
-
-	while (atomic_load_acquire(&pair->ready) < 2)
-		cond_resched();
-	if (me)
-		clock_spin_ns(pair->delay_ns);
-	end_fn(pair->p[me]);
-}
-
-/* What others leave comes to init in the very moment in which it ends itself, having no children: nobody is gone and
- * still somebody's parent. */
-KTEST(ends_meet)
-{
-	uint64_t seed = kt_seed() | 1;
-
-	for (uint64_t round = 0; round < 300 * kt_scale(); round++) {
-		struct process *heir = figure("heir", NULL), *dead = figure("dead", NULL), *c[12];
-		struct pair pair = { { dead, heir }, crew_random(&seed) % 65536, 0 };
-		struct crew crew = { 0 };
-
-		process_set_init(heir);
-		process_get(heir);
-		for (unsigned i = 0; i < ARRAY_SIZE(c); i++)
-			c[i] = child_of(dead);
-		crew_add(&crew, end_of_pair, &pair, ALL_CPUS);
-		crew_add(&crew, end_of_pair, &pair, ALL_CPUS);
-		crew_join(&crew);
-		KT_CHECK(list_empty(&heir->children));
-		process_put(heir);
-		for (unsigned i = 0; i < ARRAY_SIZE(c); i++)
-			end_fn(c[i]);
-	}
-}
-
 /* --- no memory, at each step in turn ---------------------------------------------------------------------------------- */
 
 /* The account after the test says that nothing of a half-made process was left. */
