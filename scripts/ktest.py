@@ -52,7 +52,7 @@ class Run:
         words += f" {args.append}" if args.append else ""
         gic = args.gic or (3 if smp > 8 else 2)
         self.command = [
-            os.environ.get("QEMU", "qemu-system-aarch64"), "-M", f"virt,gic-version={gic}", "-cpu", args.cpu,
+            guest.QEMU, "-M", f"virt,gic-version={gic}", "-cpu", args.cpu,
             "-accel", *accel.split(), "-smp", str(smp), "-m", args.mem, "-kernel",
             guest.IMAGES[args.image], "-global", "virtio-mmio.force-legacy=false", "-netdev", "user,id=net0",
             "-device", "virtio-net-device,netdev=net0", "-device", "virtio-rng-device",
@@ -95,9 +95,9 @@ class Run:
                 qemu.stdin.write("\x01cinfo registers -a\n")
                 qemu.stdin.flush()
                 try:
-                    qemu.wait(2)
-                except subprocess.TimeoutExpired:
-                    pass
+                    guest.until("the registers", lambda: "".join(lines).count("PC=") >= self.smp or qemu.poll() is not None)
+                except AssertionError as error:
+                    errors.append(str(error))
         finally:
             if qemu.poll() is None:
                 qemu.kill()
@@ -165,7 +165,7 @@ class Run:
         if wrong:
             print(f"not ok kernel[{self.label}] run: {'; '.join(wrong)}")
             tail = self.console.splitlines()
-            cut = next((n for n, line in enumerate(tail) if "QEMU 7" in line and "monitor" in line), len(tail))
+            cut = next((n for n, line in enumerate(tail) if re.search(r"QEMU \d.* monitor", line)), len(tail))
             print("\n".join("    " + line for line in tail[max(0, cut - 60):cut]))
             print("\n".join("    " + line for line in self.where_cpus_are() + self.errors.splitlines()[-10:]))
             print("    again: " + shlex.join(self.command))

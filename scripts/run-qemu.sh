@@ -37,7 +37,7 @@ END
 }
 
 smp=4 mem=256M mode=console name=default install=yes
-port="" cpu="" debug="" append="" root="" image="" gdb="" print="" random=""
+port="" cpu="" debug="" append="" root="" image="" gdb="" print="" random="" others=""
 forwards=() keys=() puts=() command=()
 
 while [ $# -gt 0 ]; do
@@ -112,9 +112,10 @@ write_overlay() {
 	cat "$TOP/build/ssh/id_ed25519.pub" >"$who" || die "cannot write to $dir: is the disk full?"
 	if [ ${#keys[@]} -gt 0 ]; then
 		cat "${keys[@]}" >>"$who" || die "cannot read the keys"
+		others="a key named by --key"
 	else
 		for k in ~/.ssh/*.pub; do
-			[ ! -r "$k" ] || cat "$k" >>"$who"
+			[ ! -r "$k" ] || { cat "$k" >>"$who" && others="a key of your ~/.ssh"; }
 		done
 	fi
 	{
@@ -283,7 +284,9 @@ login_help() {
   tern: $smp CPU$([ "$smp" = 1 ] || echo s), $mem, image ${image#"$TOP"/}
   log in:     ssh -F $(printf %q "$config") tern
   try:        ssh -F $(printf %q "$config") tern hello 5 100
-  or:         ssh -p $port root@127.0.0.1      (with a key of your ~/.ssh; fingerprint
+END
+	[ -z "$others" ] || cat >&2 <<END
+  or:         ssh -p $port root@127.0.0.1      (with $others; fingerprint
               $(ssh-keygen -lf "$TOP/build/ssh/host_ed25519.pub" 2>/dev/null | cut -d ' ' -f 2))
 END
 	[ -z "$gdb" ] || say "  debugger:   gdb-multiarch -ex 'target remote 127.0.0.1:$gdb'   (the guest waits for it)"
@@ -300,6 +303,7 @@ run_daemon() {
 	start_background
 	if [ -n "$gdb" ] && await 20 debugger_or_end && ! has_ended "$qemu_pid"; then
 		login_help "$config"
+		stop_help
 		return 0
 	fi
 	if [ -n "$gdb" ] || ! wait_for_login; then
@@ -312,6 +316,10 @@ run_daemon() {
 		die "no login within ${TERN_BOOT_SECONDS:-120} s: the end of the console is above"
 	fi
 	login_help "$config"
+	stop_help
+}
+
+stop_help() {
 	say "  console:    ${dir#"$TOP"/}/console"
 	say "  stop:       scripts/run-qemu.sh --stop$([ "$name" = default ] || echo " --name $name")"
 }

@@ -14,6 +14,7 @@ import threading
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+QEMU = os.environ.get("QEMU", "qemu-system-aarch64")
 IMAGES = {name: os.path.join(TOP, "build", name, "Image") for name in ("release", "debug", "asan")}
 
 # What no run may print, unless the line says "expected: ".

@@ -21,6 +21,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OUT = "build/host"
@@ -95,7 +96,10 @@ def build_object(clang, source, flags):
     if stale(os.path.join(TOP, obj), os.path.join(TOP, dep)):
         # Another process may be at the same object: each writes files of its own.
         part = f"{stem}.{os.getpid()}.part"
+        begin = time.time()
         run_compiler([clang] + flags + ["-MD", "-MF", part + ".d", "-MT", obj, "-c", source, "-o", part])
+        # What is saved while the compiler reads is newer than what it has made.
+        os.utime(os.path.join(TOP, part), (begin, begin))
         os.replace(os.path.join(TOP, part + ".d"), os.path.join(TOP, dep))
         os.replace(os.path.join(TOP, part), os.path.join(TOP, obj))
     return obj
@@ -136,7 +140,9 @@ def build_program(path, extra_sources, extra_flags, made):
         fresh = False
     if not fresh:
         link = [f for f in flags if f.startswith(("-fsanitize", "-l", "-L", "-g", "-O"))]
-        run_compiler([clang] + link + objects + ["-lpthread", "-o", program])
+        part = f"{program}.{os.getpid()}.part"
+        run_compiler([clang] + link + objects + ["-lpthread", "-o", part])
+        os.replace(os.path.join(TOP, part), target)
         with open(target + ".objects", "w", encoding="utf-8") as f:
             f.write(wanted)
     return program

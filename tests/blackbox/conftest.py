@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Ring 4: fixtures, and the report in the form that every ring uses in place of pytest's own.
+"""Ring 5: fixtures, and the report in the form that every ring uses in place of pytest's own.
 
 Guests boot once for each set of options and are used by all tests; a test that kills its guest fails, and
 the next one gets a fresh guest. After each test the console is held against the forbid list."""

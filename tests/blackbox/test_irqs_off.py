@@ -21,7 +21,7 @@ def test_interrupts_are_never_off_for_long():
     if not os.path.exists(image):
         pytest.fail("the debug image is not built: make DEBUG=1")
     done = subprocess.run(
-        ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a76", "-smp", "1", "-m", "128M", "-nographic", "-nic", "none",
+        [guestlib.QEMU, "-M", "virt", "-cpu", "cortex-a76", "-smp", "1", "-m", "128M", "-nographic", "-nic", "none",
          "-semihosting", "-icount", "shift=0,sleep=off", "-kernel", image, "-append", "seed=5 test=" + TESTS],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
     text = done.stdout.decode(errors="replace")

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 """Machines: CPU models and counts, memory sizes, interrupt controllers, transports, no network, no boot."""
-import os
 import re
 import shlex
 import struct
@@ -11,8 +10,6 @@ import time
 import pytest
 
 import guest as guestlib
-
-QEMU = os.environ.get("QEMU", "qemu-system-aarch64")
 
 
 def hello(guest):
@@ -167,7 +164,7 @@ def packed(blob):
 
 def dumped_tree(tmp_path):
     blob = tmp_path / "virt.dtb"
-    subprocess.run([QEMU, "-M", f"virt,dumpdtb={blob}", "-cpu", "cortex-a76", "-m", "512M", "-display", "none"], check=True,
+    subprocess.run([guestlib.QEMU, "-M", f"virt,dumpdtb={blob}", "-cpu", "cortex-a76", "-m", "512M", "-display", "none"], check=True,
                    stderr=subprocess.DEVNULL)
     return blob, packed(blob.read_bytes())
 

@@ -16,7 +16,7 @@ def test_packets(packets):
     if not os.path.exists(image):
         pytest.fail("the debug image is not built: make DEBUG=1")
     done = subprocess.run(
-        ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a76", "-smp", "2", "-m", "128M", "-nographic",
+        [guestlib.QEMU, "-M", "virt", "-cpu", "cortex-a76", "-smp", "2", "-m", "128M", "-nographic",
          "-global", "virtio-mmio.force-legacy=false", "-netdev", "user,id=n0", "-device",
          "virtio-net-device,netdev=n0", "-device", "virtio-rng-device", "-semihosting", "-kernel", image,
          "-append", f"test=long_packets packets={packets}"],

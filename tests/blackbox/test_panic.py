@@ -8,8 +8,6 @@ import pytest
 
 import guest as guestlib
 
-QEMU = "qemu-system-aarch64"
-
 # test, what must be printed once, what else
 CASES = [
     ("die_panic", r"PANIC: on purpose, number 42", [r"kt_die_panic\+", r"cpu \d holds PGCACHE", r"cpu 0.*thread"]),
@@ -28,7 +26,7 @@ def test_panic(name, once, also, smp):
     if not os.path.exists(image):
         pytest.fail("the debug image is not built: make DEBUG=1")
     done = subprocess.run(
-        [QEMU, "-M", "virt", "-cpu", "cortex-a76", "-smp", str(smp), "-m", "128M", "-nographic", "-nic", "none",
+        [guestlib.QEMU, "-M", "virt", "-cpu", "cortex-a76", "-smp", str(smp), "-m", "128M", "-nographic", "-nic", "none",
          "-semihosting", "-kernel", image, "-append", "test=" + name],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
     text = done.stdout.decode(errors="replace")

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import pytest
@@ -143,29 +144,49 @@ def test_quick_repeats_what_has_changed(tmp_path):
         assert not hostbuild.has_passed(files[0], files[1:])
 
 
-def test_programs_that_share_a_source_compile_it_once(tmp_path, monkeypatch):
-    """Two compilers at one object took each other's half-made file away."""
-    made = []
+@pytest.fixture
+def compiler(tmp_path, monkeypatch):
+    """hostbuild with a folder and a compiler of its own; compiler.made: what that made, compiler.meanwhile(): what happens."""
+    class Compiler:
+        def __init__(self):
+            self.made, self.meanwhile = [], lambda: guestlib.let_pass(0.05)
 
-    def compiler(command):
-        name = command[-1]
-        made.append(name)
-        # long enough for a second one to start
-        guestlib.let_pass(0.05)
-        with open(os.path.join(hostbuild.TOP, name), "w", encoding="utf-8") as f:
-            f.write("made")
-        if "-MF" in command:
-            with open(os.path.join(hostbuild.TOP, command[command.index("-MF") + 1]), "w", encoding="utf-8") as f:
-                f.write(f"{name}: {command[-3]}")
+        def __call__(self, command):
+            name = command[-1]
+            self.made.append(name)
+            if "-MF" in command:
+                self.meanwhile()
+            with open(os.path.join(hostbuild.TOP, name), "w", encoding="utf-8") as f:
+                f.write("made")
+            if "-MF" in command:
+                with open(os.path.join(hostbuild.TOP, command[command.index("-MF") + 1]), "w", encoding="utf-8") as f:
+                    f.write(f"{name}: {command[-3]}")
 
+    compiler = Compiler()
     monkeypatch.setattr(hostbuild, "TOP", str(tmp_path))
     monkeypatch.setattr(hostbuild, "run_compiler", compiler)
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    return compiler
+
+
+def test_programs_that_share_a_source_compile_it_once(tmp_path, compiler):
+    """Two compilers at one object took each other's half-made file away."""
     names = [f"{n}_test.c" for n in range(8)]
     for name in names + ["shared.c"]:
         (tmp_path / name).write_text("/* sources: shared.c */")
     assert [error for _, _, error in hostbuild.build_all(names, [], []) if error] == []
-    assert len(made) == 8 + 1 + 8
+    assert len(compiler.made) == 8 + 1 + 8
+
+
+def test_source_saved_while_it_is_compiled_is_compiled_again(tmp_path, compiler):
+    source = tmp_path / "a_test.c"
+    source.write_text("/* old */")
+    compiler.meanwhile = lambda: (guestlib.let_pass(0.02), source.write_text("/* new */"))
+    list(hostbuild.build_all(["a_test.c"], [], []))
+    compiler.meanwhile = lambda: None
+    for _ in range(2):
+        list(hostbuild.build_all(["a_test.c"], [], []))
+    assert [name.startswith("build/host/obj") for name in compiler.made] == [True, False, True, False]
 
 
 A_RUN = """
@@ -180,7 +201,7 @@ sys.stdin.read()
 
 def a_run():
     """A test run of its own with a guest called run, the name it has got, and QEMU's pid."""
-    p = subprocess.Popen(["/usr/bin/python3", "-c", A_RUN, TOP], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    p = subprocess.Popen([sys.executable, "-c", A_RUN, TOP], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     name, pid = p.stdout.readline().split()
     return p, name, int(pid)
 
@@ -441,12 +462,14 @@ def test_forward_reaches_the_guest():
         one_line(run(RUN, "--forward", f"{port}:22", *IMAGE, "--", "true"), f"port {port} is taken", "try --forward")
 
 
-def test_gdb_stops_at_the_door_of_the_kernel():
+def test_gdb_stops_at_the_door_of_the_kernel(tmp_path):
     """The guest waits for the debugger; kernel_main() has a backtrace; scripts/tern-gdb.py lists the threads."""
     port = guestlib.free_port()
-    done = run(RUN, "--image", guestlib.IMAGES["debug"], "--gdb", "--daemon", "--name", "gdb", "--port", port)
+    done = run(RUN, "--image", guestlib.IMAGES["debug"], "--gdb", "--daemon", "--name", "gdb", "--port", port,
+               env=dict(os.environ, HOME=str(tmp_path)))
     try:
         assert done.returncode == 0, done.stderr
+        assert "--stop --name gdb" in done.stderr and "a key of" not in done.stderr
         target = re.search(r"'(target remote 127\.0\.0\.1:\d+)'", done.stderr).group(1)
         words = ["-batch", "-nx", "-x", f"{TOP}/scripts/tern-gdb.py", "-ex", target, "-ex", "hbreak kernel_main", "-ex", "continue",
                  "-ex", "backtrace", "-ex", "delete", "-ex", "hbreak ssh_server_start", "-ex", "continue", "-ex", "threads"]
