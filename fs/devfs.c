@@ -260,6 +260,9 @@ static ssize_t write_random(struct file *f, struct io *io, off_t *pos)
 			return done > 0 ? done : n;
 		random_add(buf, (size_t)n, 0);
 		done += n;
+		cond_resched();
+		if (signal_pending_current())
+			break;
 	}
 	return done;
 }

@@ -250,10 +250,10 @@ static int64_t set_switch(struct tty *t, unsigned cmd, uint64_t arg)
 	return 0;
 }
 
-/* A signal for the foreground group, as if its key was typed. */
+/* A signal for the foreground group, as if its key was typed: one that a key sends, for the group may be another user's. */
 static int64_t send_signal(struct tty *t, uint64_t sig)
 {
-	if (sig < 1 || sig > NSIG)
+	if (sig != SIG_INT && sig != SIG_QUIT && sig != SIG_TSTP)
 		return -EINVAL;
 	mutex_lock(&t->lock);
 	tty_signal(t, (int)sig);

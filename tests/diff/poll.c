@@ -51,6 +51,27 @@ CASE(pipes)
 	EVENTS(999);
 }
 
+CASE(named_pipes)
+{
+	int r, w;
+
+	R(mkfifo("fifo", 0600));
+	r = R(open("fifo", O_RDONLY | O_NONBLOCK));
+	/* there has been no writer yet */
+	EVENTS(r);
+	w = R(open("fifo", O_WRONLY));
+	EVENTS(r);
+	EVENTS(w);
+	close(w);
+	EVENTS(r);
+	close(r);
+	r = R(open("fifo", O_RDWR | O_NONBLOCK));
+	EVENTS(r);
+	close(r);
+	r = R(open("fifo", O_RDONLY | O_NONBLOCK));
+	EVENTS(r);
+}
+
 CASE(files)
 {
 	EVENTS(open("f", O_RDWR | O_CREAT, 0600));

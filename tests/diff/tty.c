@@ -531,6 +531,8 @@ CASE(keys)
 	R(ioctl(master, TIOCSIG_, SIGINT));
 	show_caught(SIGINT);
 	R(ioctl(master, TIOCSIG_, 99));
+	R(ioctl(master, TIOCSIG_, SIGKILL));
+	R(ioctl(master, TIOCSIG_, SIGHUP));
 	R(ioctl(slave, TIOCSIG_, SIGINT));
 }
 
