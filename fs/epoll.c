@@ -59,6 +59,8 @@ struct item {
 static struct mutex shape = MUTEX_INIT(shape, EPSHAPE);
 static spinlock_t links = SPINLOCK_INIT(EPLINK);
 
+static struct slab_cache *item_cache; /* [init] */
+
 static const struct file_ops epoll_ops;
 
 bool file_is_epoll(const struct file *f)
@@ -170,7 +172,7 @@ static void item_remove(struct epoll *ep, struct item *i) __requires(ep->lock)
 	spin_lock(&links);
 	list_del(&i->file_link);
 	spin_unlock(&links);
-	kfree(i);
+	slab_free(item_cache, i);
 }
 
 static void item_insert(struct epoll *ep, struct item *i, const struct epoll_event *ev)
@@ -329,7 +331,7 @@ static int control_add(struct epoll *ep, struct file *target, int fd, const stru
 	if ((ev->events & EPOLLEXCLUSIVE) &&
 	    (file_is_epoll(target) || (poll_narrow(ev->events) & ~EXCLUSIVE_MAX)))
 		return -EINVAL;
-	i = kzalloc(sizeof(*i));
+	i = slab_zalloc(item_cache);
 	if (!i)
 		return -ENOMEM;
 	i->file = target;
@@ -344,7 +346,7 @@ static int control_add(struct epoll *ep, struct file *target, int fd, const stru
 		mutex_unlock(&ep->lock);
 	}
 	if (err)
-		kfree(i);
+		slab_free(item_cache, i);
 	return err;
 }
 
@@ -519,6 +521,13 @@ static const struct file_ops epoll_ops = {
 	.stat = file_stat_anonymous,
 	.release = epoll_release,
 };
+
+int epoll_init(void)
+{
+	if (!item_cache)
+		item_cache = fs_cache("epoll_item", sizeof(struct item), 25);
+	return item_cache ? 0 : -ENOMEM;
+}
 
 int epoll_create(struct file **out)
 {

@@ -7,6 +7,7 @@
 
 struct epoll_event;
 
+int epoll_init(void) __must_check;		  /* boot */
 int epoll_create(struct file **out) __must_check; /* 0, -ENOMEM */
 bool file_is_epoll(const struct file *f);
 /* EPOLL_CTL_ADD, _MOD, _DEL of `target`, known as fd; ev is not used for the last. The caller has references to both

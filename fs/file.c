@@ -5,15 +5,28 @@
 #include "fs/epoll.h"
 #include "fs/filelock.h"
 #include "kernel/core/panic.h"
+#include "kernel/proc/process.h"
 #include "lib/errno.h"
+#include "mm/phys/page.h"
 #include "mm/phys/slab.h"
 
 static struct slab_cache *file_cache; /* [init] */
 
+struct slab_cache *fs_cache(const char *name, size_t size, unsigned part)
+{
+	struct slab_cache *c = slab_create(name, size, 0);
+	struct page_stats s;
+
+	page_stats(&s);
+	if (c)
+		slab_bound(c, s.total / part, caller_is_root);
+	return c;
+}
+
 int file_init(void)
 {
 	if (!file_cache)
-		file_cache = slab_create("file", sizeof(struct file), 0);
+		file_cache = fs_cache("file", sizeof(struct file), 50);
 	return file_cache ? 0 : -ENOMEM;
 }
 

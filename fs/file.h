@@ -70,6 +70,10 @@ struct file {
 	void *priv;		    /* the type's */
 };
 
+/* For objects that programs make at will: a cache that leaves to all users one part in `part` of memory. Root's may be
+ * more. NULL: no memory. */
+struct slab_cache *fs_cache(const char *name, size_t size, unsigned part) __must_check;
+
 /* A new file with one reference, -ENOMEM as NULL. source may be NULL. */
 struct file *file_create(const struct file_ops *ops, uint32_t flags, struct poll_source *source,
 			 void *priv) __must_check;

@@ -5,16 +5,16 @@
  * who locks byte after byte needs no more than one open file. Root alone is not held to either. */
 #include "fs/filelock.h"
 #include "kernel/core/panic.h"
+#include "kernel/proc/process.h"
 #include "lib/rbtree.h"
-#include "mm/phys/page.h"
 #include "mm/phys/slab.h"
 #include "sched/wait.h"
 
 /* Locks on one file; one part of all memory; and how far a circle of waiters is looked for, as on Linux. */
-enum { ONE_FILE_MAX = 4096, MEMORY_SHARE = 64, CIRCLE_MAX = 10 };
+enum { ONE_FILE_MAX = 4096, MEMORY_PART = 64, CIRCLE_MAX = 10 };
 
 static spinlock_t filelock_lock = SPINLOCK_INIT(FILELOCK);
-static uint64_t nr_held; /* [filelock_lock] */
+static struct slab_cache *held_cache; /* [init] */
 
 struct held {
 	struct list_head link;
@@ -40,11 +40,17 @@ struct request {
 	const struct file_lock *want;
 	struct held *spare[2];
 	struct waiter waiter;
-	uint64_t most; /* locks there may be of all files */
 	bool wait;
+	bool unbound; /* by the number on one file */
 	bool circles; /* the owner is a process, which can wait for itself */
 	bool freed;   /* something others may have waited for */
 };
+
+int filelock_init(void)
+{
+	held_cache = fs_cache("filelock", sizeof(struct held), MEMORY_PART);
+	return held_cache ? 0 : -ENOMEM;
+}
 
 static bool overlap(const struct file_lock *a, const struct file_lock *b)
 {
@@ -108,24 +114,22 @@ static void add_held(struct file_locks *locks, struct held *h) __requires(filelo
 {
 	list_push_back(&h->link, &locks->held);
 	locks->count++;
-	nr_held++;
 }
 
 static void remove_held(struct file_locks *locks, struct held *h) __requires(filelock_lock)
 {
 	list_del(&h->link);
 	locks->count--;
-	nr_held--;
-	kfree(h);
+	slab_free(held_cache, h);
 }
 
-/* Would it make one more than there may be? To let go of the middle of a lock makes two of it. */
+/* Would it make one more than there may be, or is there memory for? To let go of the middle of a lock makes two of it. */
 static bool too_many(const struct request *r) __requires(filelock_lock)
 {
 	const struct file_lock *l = r->want;
 	struct held *h;
 
-	if (l->privileged || (r->locks->count < ONE_FILE_MAX && nr_held < r->most))
+	if (r->spare[0] && r->spare[1] && (r->unbound || r->locks->count < ONE_FILE_MAX))
 		return false;
 	list_for_each (h, &r->locks->held, link)
 		if (same_owner(&h->l, l) && h->l.start < l->start && h->l.end > l->end)
@@ -247,21 +251,9 @@ static struct file_locks *locks_of(struct inode *i)
 	return i->locks;
 }
 
-static uint64_t most_locks(void)
-{
-	static uint64_t most; /* [atomic] */
-	struct page_stats s;
-
-	if (!READ_ONCE(most)) {
-		page_stats(&s);
-		WRITE_ONCE(most, s.total / MEMORY_SHARE * (PAGE_SIZE / sizeof(struct held)));
-	}
-	return most;
-}
-
 int filelock_set(struct file *f, const struct file_lock *want, bool wait)
 {
-	struct request r = { .want = want, .wait = wait, .most = most_locks() };
+	struct request r = { .want = want, .wait = wait, .unbound = caller_is_root() };
 	int err = -ENOLCK, slept = 0;
 
 	if (!f->inode)
@@ -269,9 +261,9 @@ int filelock_set(struct file *f, const struct file_lock *want, bool wait)
 	rb_node_init(&r.waiter.node);
 	r.circles = !want->whole && want->owner != f;
 	r.locks = locks_of(f->inode);
-	r.spare[0] = kmalloc(sizeof(*r.spare[0]));
-	r.spare[1] = kmalloc(sizeof(*r.spare[1]));
-	if (r.locks && r.spare[0] && r.spare[1]) {
+	for (unsigned k = 0; k < 2; k++)
+		r.spare[k] = slab_alloc(held_cache);
+	if (r.locks) {
 		err = try_set(&r);
 		if (err == -EAGAIN && wait)
 			slept = wait_event_interruptible(&r.locks->wq,
@@ -282,8 +274,9 @@ int filelock_set(struct file *f, const struct file_lock *want, bool wait)
 		waits_no_more(&r);
 		spin_unlock(&filelock_lock);
 	}
-	kfree(r.spare[0]);
-	kfree(r.spare[1]);
+	for (unsigned k = 0; k < 2; k++)
+		if (r.spare[k])
+			slab_free(held_cache, r.spare[k]);
 	return err;
 }
 

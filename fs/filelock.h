@@ -14,9 +14,9 @@ struct file_lock {
 	enum lock_type type;
 	off_t start, end; /* both belong to it */
 	int pid;	  /* for who asks */
-	bool privileged;  /* of a request: there is no limit to how many there are */
 };
 
+int filelock_init(void) __must_check; /* boot */
 /* Set, change or take away. A lock in the way: -EAGAIN, or wait for it: -ERESTARTSYS, and -EDEADLK if its owner waits for
  * us. -ENOLCK: no memory, or too many; -EINVAL: not a file with a name. */
 int filelock_set(struct file *f, const struct file_lock *want, bool wait) __must_check;

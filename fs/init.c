@@ -2,6 +2,8 @@
 /* The root file system, /dev and /proc, and the files they start with. */
 #include "fs/dcache.h"
 #include "fs/devfs.h"
+#include "fs/epoll.h"
+#include "fs/filelock.h"
 #include "fs/names.h"
 #include "fs/procfs.h"
 #include "fs/tmpfs.h"
@@ -25,6 +27,10 @@ int vfs_tree_init(void)
 	int err = file_init();
 
 	vfs_names_init();
+	if (!err)
+		err = epoll_init();
+	if (!err)
+		err = filelock_init();
 	if (!err)
 		err = inode_init();
 	if (!err)

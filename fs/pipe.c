@@ -1,24 +1,27 @@
 /* SPDX-License-Identifier: MIT */
-/* Pipes. A ring of 64 KiB whose pages are allocated when the writer comes to them and freed when the reader leaves
+/* Pipes. A ring of 64 KiB (or fewer, of a user who has many) whose pages are allocated when the writer comes to them and freed when the reader leaves
  * them, so an idle pipe holds at most one. head and tail run freely; bytes [tail, head) are in the ring.
  *
  * Both ends change the ring under PIPE; poll reads the four words below without it, each change being announced
  * after it is stored. One poll source serves both ends.
  *
- * I-PIPE-1: head - tail <= PIPE_SIZE, and the page of every byte in the ring is present.
+ * I-PIPE-1: head - tail <= size, and the page of every byte in the ring is present.
  * Sleeping readers want the ring not empty; sleeping writers want at most PIPE_ATOMIC bytes of room: so a reader need
  * announce room only if there was less than that before. */
 #include "fs/pipe.h"
 #include "fs/inode.h"
 #include "kernel/core/clock.h"
 #include "kernel/core/panic.h"
+#include "kernel/proc/process.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/phys/page.h"
 #include "mm/phys/slab.h"
 
 #define PIPE_PAGES (PIPE_SIZE / PAGE_SIZE)
-#define FIONREAD   0x541bu
+/* What a user's pipe holds when pipes could hold that part of memory already. */
+enum { PIPE_SMALL = 2 * PIPE_ATOMIC, MEMORY_PART = 8 };
+#define FIONREAD 0x541bu
 
 struct pipe {
 	struct mutex lock; /* PIPE */
@@ -31,11 +34,13 @@ struct pipe {
 	uint32_t writers;		  /* [lock], read anywhere */
 	uint32_t read_opens, write_opens; /* [lock], read anywhere: ends there have been */
 	uint32_t uid, gid;		  /* [init] */
+	uint32_t size;			  /* [init] PIPE_SIZE or PIPE_SMALL */
 	uint64_t ino;			  /* [init] */
 	uint64_t created_ns;		  /* [init] */
 };
 
 static uint64_t pipe_next_ino = 1; /* [atomic] */
+static uint64_t nr_pipes;	   /* [atomic] */
 
 static uint32_t pipe_used(const struct pipe *p)
 {
@@ -44,7 +49,7 @@ static uint32_t pipe_used(const struct pipe *p)
 
 static uint32_t pipe_room(const struct pipe *p)
 {
-	return PIPE_SIZE - pipe_used(p);
+	return p->size - pipe_used(p);
 }
 
 static struct page **pipe_slot(struct pipe *p, uint32_t at)
@@ -265,6 +270,7 @@ void pipe_put(struct pipe *p)
 	poll_source_check_idle(&p->source);
 	pipe_free_pages(p);
 	kfree(p);
+	atomic_fetch_sub(&nr_pipes, 1);
 }
 
 /* One end less of the given kinds. When none is left, what nobody read is gone. */
@@ -334,12 +340,27 @@ static const struct file_ops pipe_both_ops = {
 	.release = pipe_release_both,
 };
 
+/* For the next pipe. */
+static uint32_t pipe_size_now(void)
+{
+	static uint64_t most; /* [atomic] pipes of full size */
+	struct page_stats s;
+
+	if (!READ_ONCE(most)) {
+		page_stats(&s);
+		WRITE_ONCE(most, s.total / PIPE_PAGES / MEMORY_PART);
+	}
+	return READ_ONCE(nr_pipes) < most || caller_is_root() ? PIPE_SIZE : PIPE_SMALL;
+}
+
 struct pipe *pipe_alloc(void)
 {
 	struct pipe *p = kzalloc(sizeof(*p));
 
 	if (!p)
 		return NULL;
+	p->size = pipe_size_now();
+	atomic_fetch_add(&nr_pipes, 1);
 	mutex_init(&p->lock, LOCK_PIPE);
 	poll_source_init(&p->source);
 	refcount_init(&p->ref, 1);
@@ -359,11 +380,13 @@ struct pipe *pipe_of(struct file *f)
 int pipe_size(struct file *f, uint64_t want)
 {
 	struct pipe *p = pipe_of(f);
+	uint32_t size;
 
 	if (!p)
 		return -EBADF;
+	size = p->size;
 	pipe_put(p);
-	return want > PIPE_SIZE ? -EPERM : PIPE_SIZE;
+	return want > size ? -EPERM : (int)size;
 }
 
 /* An end of its own reference, counted: what release takes back. Says whether the other side was missing as it came,

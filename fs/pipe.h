@@ -13,7 +13,7 @@ int pipe_create(struct file **read_end, struct file **write_end, uint32_t flags)
 /* Before anybody else knows the pipe: whose it is, for who opens it again. */
 void pipe_set_owner(struct file *end, uint32_t uid, uint32_t gid);
 
-/* What a pipe holds: always PIPE_SIZE. -EBADF: not a pipe; -EPERM: more was asked for. */
+/* What a pipe holds: PIPE_SIZE at most. -EBADF: not a pipe; -EPERM: more was asked for. */
 int pipe_size(struct file *f, uint64_t want) __must_check;
 
 /* The pipe behind either end with a reference, or NULL: not a pipe. And for those with a name: a new one without ends and

@@ -32,8 +32,8 @@ struct tmpfs_file {
 	struct pipe *fifo; /* [INODE] from the first open on; NULL */
 };
 
-/* A name, its inode and its target are about that part of a page. */
-enum { NAMES_A_PAGE = 8 };
+/* A name and its inode are about that part of a page; a target that is longer than that is a page of its own. */
+enum { NAMES_A_PAGE = 4, TARGET_SHORT = PAGE_SIZE / NAMES_A_PAGE };
 
 struct tmpfs {
 	struct superblock sb;
@@ -118,6 +118,8 @@ int tmpfs_create(struct superblock *sb, uint32_t mode, const char *target, struc
 	if (!i)
 		goto free;
 	i->size = target ? strlen(target) : 0;
+	if (target && i->size > TARGET_SHORT)
+		count_page(i, 1);
 	*out = i;
 	return 0;
 
@@ -172,6 +174,8 @@ static void release_inode(struct inode *i)
 	struct tmpfs_file *t = i->priv;
 
 	(void)drop_pages(i, 0, UINT64_MAX);
+	if (t->target && i->size > TARGET_SHORT)
+		count_page(i, -1UL);
 	if (t->fifo)
 		pipe_put(t->fifo);
 	kfree(t->target);

@@ -87,8 +87,7 @@ int64_t fcntl_lock(struct file *f, uint64_t fd, unsigned cmd, vaddr_t arg)
 {
 	bool ofd = cmd >= F_OFD_GETLK;
 	struct file_lock want = { .owner = ofd ? (const void *)f : current_process()->files,
-				  .pid = ofd ? -1 : current_process()->pid,
-				  .privileged = current_process()->cred.euid == 0 };
+				  .pid = ofd ? -1 : current_process()->pid };
 	struct flock fl;
 	int64_t ret = (f->flags & O_PATH) ? -EBADF : user_copy_from(&fl, arg, sizeof(fl));
 

@@ -110,6 +110,13 @@ static bool id_in_use(int id) __requires(pidtab_lock)
 	       session_exists(id);
 }
 
+bool caller_is_root(void)
+{
+	const struct process *p = current_process();
+
+	return !p || p->cred.euid == 0;
+}
+
 struct process *process_get(struct process *p)
 {
 	ASSERT(refcount_get(&p->ref));

@@ -110,6 +110,9 @@ static inline struct process *current_process(void)
 	return current_thread()->process;
 }
 
+/* Does the caller work for root, or is it the kernel? */
+bool caller_is_root(void);
+
 struct process *process_get(struct process *p);
 void process_put(struct process *p);
 /* By number, a reference, published ones only. NULL: none. */

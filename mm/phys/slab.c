@@ -241,6 +241,17 @@ static void cache_give(struct slab_cache *c, void *const *objects, unsigned n)
 	drop_slabs(c, &excess);
 }
 
+void slab_bound(struct slab_cache *c, uint64_t pages, bool (*exempt)(void))
+{
+	c->most = MAX(pages >> c->order, 1UL);
+	c->exempt = exempt;
+}
+
+static bool may_grow(const struct slab_cache *c)
+{
+	return !c->most || READ_ONCE(c->nr_slabs) < c->most || c->exempt();
+}
+
 /* At least one object, at most n, growing the cache if it must. 0: no memory. */
 static unsigned cache_take(struct slab_cache *c, void **out, unsigned n)
 {
@@ -251,7 +262,7 @@ static unsigned cache_take(struct slab_cache *c, void **out, unsigned n)
 	if (got)
 		return got;
 
-	struct slab *s = slab_make(c);
+	struct slab *s = may_grow(c) ? slab_make(c) : NULL;
 
 	if (!s)
 		return 0;

@@ -10,6 +10,9 @@ struct slab_cache;
 
 /* name is kept, not copied. Objects are aligned to at least 16. NULL: no memory. Context: boot or thread. */
 struct slab_cache *slab_create(const char *name, size_t size, size_t align) __must_check;
+/* Before its first use: it grows to so many pages and no further, as if there was no memory, unless exempt(). Context of
+ * that: a thread's, irqs on or off. */
+void slab_bound(struct slab_cache *c, uint64_t pages, bool (*exempt)(void));
 /* All objects must have been freed. */
 void slab_destroy(struct slab_cache *c);
 

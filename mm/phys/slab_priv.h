@@ -25,6 +25,8 @@ struct slab_cache {
 	uint16_t words;		  /* [init] of each bitmap */
 	uint16_t capacity;	  /* [init] of a magazine */
 	uint8_t order;		  /* [init] */
+	uint64_t most;		  /* [init] slabs it may have; 0: any number */
+	bool (*exempt)(void);	  /* [init] may the caller have more? */
 	struct list_head link;	  /* [list lock] */
 	unsigned pins;		  /* [list lock] walkers that stand on it */
 	bool dying;		  /* [list lock] the last walker destroys it */

@@ -18,6 +18,7 @@ static struct file *new_epoll(void)
 	struct file *f;
 
 	CHECK_EQ(file_init(), 0);
+	CHECK_EQ(epoll_init(), 0);
 	CHECK_EQ(epoll_create(&f), 0);
 	return f;
 }

@@ -11,7 +11,8 @@ extern uint64_t env_objects;
 extern uint64_t env_pages;
 extern uint64_t env_notifies;
 
-extern bool env_unseeded; /* the generator is not seeded */
+extern bool env_unseeded;  /* the generator is not seeded */
+bool caller_is_root(void); /* kernel/proc/process.h, which has no place here */
 /* Four pages whose struct page can be asked for. */
 void *env_page_memory(void);
 

@@ -9,8 +9,11 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "tests/user/check.h"
@@ -388,6 +391,43 @@ static int field_of_stat(const char *path, int field, char *out)
 	return s && sscanf(s, "%63s", out) == 1 ? 0 : -1;
 }
 
+/* A user gets as much of the kernel's memory by files, pipes and epolls as is meant for all users, and no more. */
+static int too_much(void)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	struct rlimit limit = { 65536, 65536 };
+	static char buf[65536];
+	int p[2], n = 0, ep = 0;
+
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		return 10;
+	/* many small pipes, but pipes */
+	while (pipe2(p, O_NONBLOCK) == 0 && fcntl(p[1], F_GETPIPE_SZ) == 65536)
+		if (++n == 4000)
+			return 11;
+	if (fcntl(p[1], F_GETPIPE_SZ) != 8192 || write(p[1], buf, sizeof(buf)) != 8192 ||
+	    read(p[0], buf, 5000) != 5000 || write(p[1], buf, 5000) != 5000 ||
+	    read(p[0], buf, sizeof(buf)) != 8192)
+		return 12;
+	/* one file watched under all numbers there are, by one epoll after the other */
+	for (n = p[1] + 1; n < 4000 && dup2(p[0], n) == n; n++)
+		;
+	for (int k = 0; k < 100 && ep >= 0; k++) {
+		ep = epoll_create1(0);
+		for (int fd = p[1]; fd < n && !epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev); fd++)
+			;
+		if (errno == ENOMEM)
+			break;
+	}
+	if (errno != ENOMEM)
+		return 13;
+	if (syscall(SYS_close_range, p[0], ~0u, 0))
+		return 14;
+	while (open("/dev/null", O_RDONLY) >= 0)
+		;
+	return errno == ENOMEM ? 0 : 15;
+}
+
 /* What a user may do with his own pipe, and may not see of others. */
 static int as_user(void)
 {
@@ -409,7 +449,11 @@ static int as_user(void)
 		return 4;
 	if (open("/proc/kmsg", O_RDONLY) >= 0 || errno != EACCES)
 		return 5;
-	return open("/proc/1/maps", O_RDONLY) >= 0 || errno != EACCES ? 6 : 0;
+	if (open("/proc/1/maps", O_RDONLY) >= 0 || errno != EACCES)
+		return 6;
+	if (syscall(SYS_get_robust_list, 1, text, text + 8) != -1 || errno != EPERM)
+		return 7;
+	return too_much();
 }
 
 static void user_rights(void)

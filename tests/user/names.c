@@ -249,6 +249,24 @@ static void user_rights(void)
 	CHECK(unlink("open/rootfile") == 0 && rmdir("open") == 0 && rmdir("secret") == 0);
 }
 
+/* What a link says counts: 256 pages are there, and no more than that of texts that nearly fill one. */
+static void long_links(void)
+{
+	char text[4000], name[20];
+	int n = 0;
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	do {
+		sprintf(name, "m/l%d", n);
+	} while (n < 1000 && symlink(text, name) == 0 && ++n);
+	CHECK(n > 100 && n <= 256 && errno == ENOSPC);
+	while (n-- > 0) {
+		sprintf(name, "m/l%d", n);
+		CHECK(unlink(name) == 0);
+	}
+}
+
 static void mounts(void)
 {
 	int fd;
@@ -258,6 +276,7 @@ static void mounts(void)
 	put("m/below", "");
 	CHECK(mount("x", "m", "tmpfs", MS_NODEV, "size=1m") == 0);
 	CHECK_ERRNO(access("m/below", F_OK), ENOENT);
+	long_links();
 	put("m/f", "x");
 	CHECK_ERRNO(rename("m/f", "f"), EXDEV);
 	CHECK(mknod("m/null", S_IFCHR | 0666, 0x103) == 0);
