@@ -169,9 +169,9 @@ void fdtable_put(struct fdtable *t)
 		return;
 	might_sleep();
 	/* the last reference: nobody else can look */
-	for (unsigned fd = 0; fd < t->a->size; fd++)
-		if (t->a->file[fd])
-			leave(t, t->a->file[fd]);
+	for (unsigned w = 0; w < t->a->size / 64; w++)
+		for (uint64_t used = t->a->used[w]; used; used &= used - 1)
+			leave(t, t->a->file[w * 64 + (unsigned)__builtin_ctzl(used)]);
 	kfree(t->a);
 	kfree(t);
 }
@@ -202,9 +202,9 @@ struct fdtable *fdtable_clone(struct fdtable *t)
 	fdarray_copy(copy->a, t->a);
 	copy->hint = t->hint;
 	copy->count = t->count;
-	for (unsigned fd = 0; fd < size; fd++)
-		if (copy->a->file[fd])
-			file_get(copy->a->file[fd]);
+	for (unsigned w = 0; w < size / 64; w++)
+		for (uint64_t used = copy->a->used[w]; used; used &= used - 1)
+			file_get(copy->a->file[w * 64 + (unsigned)__builtin_ctzl(used)]);
 	spin_unlock(&t->lock);
 	return copy;
 }

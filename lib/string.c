@@ -25,9 +25,23 @@ static bool same_alignment(const void *a, const void *b)
 	return (((uintptr_t)a ^ (uintptr_t)b) & (WORD - 1)) == 0;
 }
 
-/* Forward, word by word from wherever they lie; each block is loaded before it is stored, so memmove() may use this.
- * The Makefile allows this file unaligned loads and stores. Before the MMU is on they would fault: there both
- * must be multiples of 8. memset() aligns its words, so it is used there. */
+typedef uint32_t __attribute__((may_alias, aligned(1))) half_t;
+
+static inline void copy_four(uint8_t *d, const uint8_t *s)
+{
+	const word_t *from = (const word_t *)s;
+	word_t a = from[0], b = from[1], c = from[2], e = from[3];
+	word_t *to = (word_t *)d;
+
+	to[0] = a;
+	to[1] = b;
+	to[2] = c;
+	to[3] = e;
+}
+
+/* Forward, in words from wherever they lie; each piece is loaded before it is stored, and none overtakes what is yet to
+ * be loaded, so memmove() may use this. The Makefile allows this file unaligned loads and stores. Before the MMU is on they
+ * would fault: there both must be multiples of 8. memset() aligns its words, so it is used there. */
 void *memcpy(void *dst, const void *src, size_t n)
 {
 	uint8_t *d = dst;
@@ -35,18 +49,34 @@ void *memcpy(void *dst, const void *src, size_t n)
 
 	READS(src, n);
 	WRITES(dst, n);
-	for (; n >= 4 * WORD; n -= 4 * WORD, d += 4 * WORD, s += 4 * WORD) {
-		const word_t *ws = (const word_t *)s;
-		word_t a = ws[0], b = ws[1], c = ws[2], e = ws[3];
-		word_t *wd = (word_t *)d;
-		wd[0] = a;
-		wd[1] = b;
-		wd[2] = c;
-		wd[3] = e;
+	for (; n >= 8 * WORD; n -= 8 * WORD, d += 8 * WORD, s += 8 * WORD) {
+		copy_four(d, s);
+		copy_four(d + 4 * WORD, s + 4 * WORD);
 	}
-	for (; n >= WORD; n -= WORD, d += WORD, s += WORD)
+	if (n & 4 * WORD) {
+		copy_four(d, s);
+		d += 4 * WORD;
+		s += 4 * WORD;
+	}
+	if (n & 2 * WORD) {
+		word_t a = ((const word_t *)s)[0], b = ((const word_t *)s)[1];
+
+		((word_t *)d)[0] = a;
+		((word_t *)d)[1] = b;
+		d += 2 * WORD;
+		s += 2 * WORD;
+	}
+	if (n & WORD) {
 		*(word_t *)d = *(const word_t *)s;
-	while (n-- > 0)
+		d += WORD;
+		s += WORD;
+	}
+	if (n & 4) {
+		*(half_t *)d = *(const half_t *)s;
+		d += 4;
+		s += 4;
+	}
+	for (n &= 3; n > 0; n--)
 		*d++ = *s++;
 	return dst;
 }
@@ -78,6 +108,13 @@ void *memmove(void *dst, const void *src, size_t n)
 	return dst;
 }
 
+static inline uint8_t *set_words(uint8_t *d, word_t w, unsigned words)
+{
+	for (unsigned i = 0; i < words; i++)
+		((word_t *)d)[i] = w;
+	return d + words * WORD;
+}
+
 void *memset(void *dst, int c, size_t n)
 {
 	uint8_t *d = dst;
@@ -86,16 +123,17 @@ void *memset(void *dst, int c, size_t n)
 	WRITES(dst, n);
 	for (; n > 0 && !IS_ALIGNED((uintptr_t)d, WORD); n--)
 		*d++ = (uint8_t)c;
-	for (; n >= 4 * WORD; n -= 4 * WORD, d += 4 * WORD) {
-		word_t *wd = (word_t *)d;
-		wd[0] = w;
-		wd[1] = w;
-		wd[2] = w;
-		wd[3] = w;
+	for (; n >= 8 * WORD; n -= 8 * WORD) {
+		d = set_words(d, w, 4);
+		d = set_words(d, w, 4);
 	}
-	for (; n >= WORD; n -= WORD, d += WORD)
-		*(word_t *)d = w;
-	while (n-- > 0)
+	if (n & 4 * WORD)
+		d = set_words(d, w, 4);
+	if (n & 2 * WORD)
+		d = set_words(d, w, 2);
+	if (n & WORD)
+		d = set_words(d, w, 1);
+	for (n &= WORD - 1; n > 0; n--)
 		*d++ = (uint8_t)c;
 	return dst;
 }

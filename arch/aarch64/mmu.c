@@ -294,24 +294,31 @@ void arch_zero_page(void *page)
 				     : "memory");
 }
 
-/* 64 bytes a turn. */
+/* 128 bytes a turn. */
 void arch_copy_page(void *to, const void *from)
 {
 	const char *end = (const char *)from + PAGE_SIZE;
 
-	__asm__ __volatile__("1:	ldp	x2, x3, [%1]\n"
-			     "	ldp	x4, x5, [%1, #16]\n"
-			     "	ldp	x6, x7, [%1, #32]\n"
-			     "	ldp	x8, x9, [%1, #48]\n"
-			     "	stp	x2, x3, [%0]\n"
-			     "	stp	x4, x5, [%0, #16]\n"
-			     "	stp	x6, x7, [%0, #32]\n"
-			     "	stp	x8, x9, [%0, #48]\n"
-			     "	add	%1, %1, #64\n"
-			     "	add	%0, %0, #64\n"
+	__asm__ __volatile__("1:	ldp	x2, x3, [%1], #16\n"
+			     "	ldp	x4, x5, [%1], #16\n"
+			     "	ldp	x6, x7, [%1], #16\n"
+			     "	ldp	x8, x9, [%1], #16\n"
+			     "	ldp	x10, x11, [%1], #16\n"
+			     "	ldp	x12, x13, [%1], #16\n"
+			     "	ldp	x14, x15, [%1], #16\n"
+			     "	ldp	x16, x17, [%1], #16\n"
+			     "	stp	x2, x3, [%0], #16\n"
+			     "	stp	x4, x5, [%0], #16\n"
+			     "	stp	x6, x7, [%0], #16\n"
+			     "	stp	x8, x9, [%0], #16\n"
+			     "	stp	x10, x11, [%0], #16\n"
+			     "	stp	x12, x13, [%0], #16\n"
+			     "	stp	x14, x15, [%0], #16\n"
+			     "	stp	x16, x17, [%0], #16\n"
 			     "	cmp	%1, %2\n"
 			     "	b.ne	1b"
 			     : "+r"(to), "+r"(from)
 			     : "r"(end)
-			     : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "cc", "memory");
+			     : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12",
+			       "x13", "x14", "x15", "x16", "x17", "cc", "memory");
 }

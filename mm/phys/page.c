@@ -42,7 +42,7 @@ paddr_t virt_to_phys(const void *linear)
 	return paddr((uintptr_t)linear - LINEAR_BASE + arch_linear_pa);
 }
 
-static struct page *frame_lookup(uint64_t frame)
+static __noinline struct page *frame_lookup_slow(uint64_t frame)
 {
 	for (unsigned i = 0; i < nr_ranges; i++)
 		if (frame - ranges[i].first < ranges[i].count)
@@ -50,12 +50,28 @@ static struct page *frame_lookup(uint64_t frame)
 	return NULL;
 }
 
-struct page_range *page_range_of(const struct page *p)
+/* Nearly always in the first range. */
+static inline struct page *frame_lookup(uint64_t frame)
+{
+	uint64_t i = frame - ranges[0].first;
+
+	return likely(i < ranges[0].count) ? &ranges[0].pages[i] : frame_lookup_slow(frame);
+}
+
+static __noinline struct page_range *page_range_slow(const struct page *p)
 {
 	for (unsigned i = 0; i < nr_ranges; i++)
 		if (p >= ranges[i].pages && p < ranges[i].pages + ranges[i].count)
 			return &ranges[i];
 	BUG("mm: %p is no page", (const void *)p);
+}
+
+struct page_range *page_range_of(const struct page *p)
+{
+	if (likely((uintptr_t)p - (uintptr_t)ranges[0].pages <
+		   ranges[0].count * sizeof(struct page)))
+		return &ranges[0];
+	return page_range_slow(p);
 }
 
 bool phys_is_ram(paddr_t pa)
@@ -308,6 +324,24 @@ static struct page *cache_take(void)
 	return p;
 }
 
+/* One page into this CPU's cache, if it has room. */
+static bool cache_give_one(struct page *p)
+{
+	irqflags_t f = arch_irq_save();
+	struct page_cache *pc = this_cpu_ptr(page_cache);
+	bool room;
+
+	spin_lock(&pc->lock);
+	room = pc->n < cache_high;
+	if (room) {
+		list_push_front(&p->link, &pc->pages);
+		pc->n++;
+	}
+	spin_unlock(&pc->lock);
+	arch_irq_restore(f);
+	return room;
+}
+
 /* Put pages into this CPU's cache; what is too much for it goes to the buddy. */
 static void cache_give(struct list_head *pages, unsigned n)
 {
@@ -458,9 +492,12 @@ static void free_block(struct page *p)
 		return;
 	}
 
+	p->owner = PAGE_CPU_CACHE;
+	if (cache_give_one(p))
+		return;
+
 	struct list_head one = LIST_HEAD_INIT(one);
 
-	p->owner = PAGE_CPU_CACHE;
 	list_init(&p->link);
 	list_push_back(&p->link, &one);
 	cache_give(&one, 1);

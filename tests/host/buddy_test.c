@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: lib/refcount.c mm/phys/boot.c mm/phys/buddy.c mm/phys/page.c mm/phys/page_check.c */
+/* sources: mm/phys/boot.c mm/phys/buddy.c mm/phys/page.c mm/phys/page_check.c */
 /* sources: tests/host/shim/core.c tests/host/shim/arch.c */
 /* Boot memory and the page allocator against naive models: a byte a frame says who has it. */
 #include "tests/host/shim/shim.h"

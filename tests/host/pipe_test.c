@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: fs/pipe.c fs/file.c tests/host/fs_nonames.c lib/refcount.c tests/host/fs_env.c */
+/* sources: fs/pipe.c fs/file.c tests/host/fs_nonames.c tests/host/fs_env.c */
 #include "fs/pipe.h"
 #include "lib/errno.h"
 #include "mm/phys/page.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: lib/refcount.c mm/phys/boot.c mm/phys/buddy.c mm/phys/page.c mm/phys/page_check.c mm/phys/slab.c mm/phys/slab_check.c mm/phys/kmalloc.c */
+/* sources: mm/phys/boot.c mm/phys/buddy.c mm/phys/page.c mm/phys/page_check.c mm/phys/slab.c mm/phys/slab_check.c mm/phys/kmalloc.c */
 /* sources: tests/host/shim/core.c tests/host/shim/arch.c */
 /* Slab and kmalloc: random histories against a model of what each object holds, misuse, threads as CPUs. */
 #include "tests/host/shim/shim.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: lib/refcount.c lib/rbtree.c mm/phys/boot.c mm/phys/buddy.c mm/phys/page.c mm/phys/page_check.c mm/phys/slab.c mm/phys/slab_check.c mm/phys/kmalloc.c */
+/* sources: lib/rbtree.c mm/phys/boot.c mm/phys/buddy.c mm/phys/page.c mm/phys/page_check.c mm/phys/slab.c mm/phys/slab_check.c mm/phys/kmalloc.c */
 /* sources: mm/phys/pgtable.c mm/phys/asid.c mm/phys/kstack.c mm/vm/region.c mm/vm/space.c mm/vm/space_check.c mm/vm/map.c mm/vm/fault.c mm/vm/fork.c */
 /* sources: mm/vm/change.c mm/vm/move.c mm/vm/query.c mm/vm/word.c */
 /* sources: mm/vm/user_copy.c tests/kernel/memory_backing.c tests/kernel/kernel_table.c */
