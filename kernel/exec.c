@@ -144,22 +144,6 @@ static unsigned prot_of(unsigned elf_prot)
 	       ((elf_prot & ELF_EXEC) ? VM_EXEC : 0);
 }
 
-/* The part of a page behind the file's bytes must read as zeros (H3). */
-static int zero_tail(struct vm_space *space, vaddr_t from, vaddr_t to)
-{
-	static const uint8_t zeros[256];
-
-	while (from < to) {
-		size_t n = MIN(to - from, sizeof(zeros));
-		int err = vm_write(space, from, zeros, n);
-
-		if (err < 0)
-			return err;
-		from += n;
-	}
-	return 0;
-}
-
 static int map_segment(struct vm_space *space, const struct elf_segment *s, uint64_t bias,
 		       struct vm_backing *backing)
 {
@@ -178,9 +162,11 @@ static int map_segment(struct vm_space *space, const struct elf_segment *s, uint
 			     &out);
 	if (err == 0 && end > file_top)
 		err = vm_map(space, file_top, end - file_top, flags, NULL, 0, &out);
+	/* the part of a page behind the file's bytes must read as zeros (H3) */
 	if (err == 0 && s->mem_len > s->file_len && file_top > start)
-		err = (s->prot & ELF_WRITE) ? zero_tail(space, file_end, MIN(file_top, end))
-					    : -ENOEXEC;
+		err = (s->prot & ELF_WRITE)
+			      ? vm_write(space, file_end, NULL, MIN(file_top, end) - file_end)
+			      : -ENOEXEC;
 	return err == -EEXIST ? -ENOEXEC : err;
 }
 
@@ -235,7 +221,8 @@ static void fill_aux(struct aux *a, const struct process *p, const struct elf_im
 }
 
 /* Sixteen bytes for the C library's canary: from the generator, or its weaker cousin before it is seeded. */
-static void at_random(uint8_t out[16])
+#define RANDOM_SIZE 16
+static void at_random(uint8_t out[RANDOM_SIZE])
 {
 	if (random_bytes(out, 16) == 0)
 		return;
@@ -258,31 +245,31 @@ static uint64_t *put_pointers(uint64_t *w, const char *buf, unsigned count, vadd
 	return w;
 }
 
-/* Build argc, argv, envp and the vector in `words` and write everything. *sp gets the initial stack pointer. */
+/* Build argc, argv, envp and the vector, with what else lies below the strings, and write everything. *sp gets the initial stack pointer. */
 static int write_stack(struct vm_space *space, vaddr_t top, const struct exec_args *args,
 		       struct aux *aux, const char *execfn, vaddr_t *sp)
 {
 	static const char platform[] = "aarch64";
 	vaddr_t strings = top - args->len, fn, plat, rnd, start;
 	size_t n_words, at = 0, fn_len = strlen(execfn) + 1;
-	uint64_t *words, *w;
-	uint8_t random[16];
+	char *block;
+	uint64_t *w;
 	int err;
 
 	fn = strings - fn_len;
 	plat = fn - sizeof(platform);
-	rnd = ALIGN_DOWN(plat - sizeof(random), 16);
-	at_random(random);
+	rnd = ALIGN_DOWN(plat - RANDOM_SIZE, 16);
 	aux_add(aux, AT_RANDOM, rnd);
 	aux_add(aux, AT_EXECFN, fn);
 	aux_add(aux, AT_PLATFORM, plat);
 	aux_add(aux, AT_NULL, 0);
 	n_words = 1 + args->argc + 1 + args->envc + 1 + 2 * (size_t)aux->n;
 	start = ALIGN_DOWN(rnd - n_words * 8, 16);
-	words = kcalloc(n_words, 8);
-	if (!words)
+	/* all that lies below the strings */
+	block = kzalloc(strings - start);
+	if (!block)
 		return -ENOMEM;
-	w = words;
+	w = (uint64_t *)block;
 	*w++ = args->argc;
 	w = put_pointers(w, args->buf, args->argc, strings, &at);
 	space->arg_start = strings;
@@ -290,16 +277,13 @@ static int write_stack(struct vm_space *space, vaddr_t top, const struct exec_ar
 	space->env_end = strings + args->len;
 	w = put_pointers(w, args->buf, args->envc, strings, &at);
 	memcpy(w, aux->pair, 16 * (size_t)aux->n);
-	err = vm_write(space, strings, args->buf, args->len);
+	at_random((uint8_t *)block + (rnd - start));
+	memcpy(block + (plat - start), platform, sizeof(platform));
+	memcpy(block + (fn - start), execfn, fn_len);
+	err = vm_write(space, start, block, strings - start);
 	if (err == 0)
-		err = vm_write(space, fn, execfn, fn_len);
-	if (err == 0)
-		err = vm_write(space, plat, platform, sizeof(platform));
-	if (err == 0)
-		err = vm_write(space, rnd, random, sizeof(random));
-	if (err == 0)
-		err = vm_write(space, start, words, n_words * 8);
-	kfree(words);
+		err = vm_write(space, strings, args->buf, args->len);
+	kfree(block);
 	*sp = start;
 	return err;
 }

@@ -97,7 +97,8 @@ void thread_push_away(struct thread *t);
 /* Free what has died on this queue. Context: thread. */
 void runq_reap(struct runq *rq);
 void reaper_init(void);
-void reaper_wake(void);
+/* now: somebody waits for it. */
+void reaper_wake(bool now);
 
 void thread_cache_init(void);
 /* A struct thread with no stack of its own: the idle threads. */

@@ -249,7 +249,7 @@ void sched_kick_all(cpumask_t cpus)
 static void __no_lock_check switch_finish(struct thread *prev)
 {
 	struct runq *rq = this_runq();
-	bool dead, moving;
+	bool dead, moving, joined = false;
 
 	spin_handoff(&rq->lock);
 	ASSERT(prev->magic == THREAD_MAGIC && current_thread()->magic == THREAD_MAGIC);
@@ -260,9 +260,12 @@ static void __no_lock_check switch_finish(struct thread *prev)
 		list_push_back(&prev->dead_link, &rq->dead);
 	/* Its registers are saved before anybody may run it: pairs with the acquire in runq_enqueue(). */
 	atomic_store_release(&prev->on_cpu, 0);
+	/* after on_cpu, before the lock goes: then it may be freed. Pairs with the fence of thread_join()'s wait */
+	if (dead)
+		joined = waitq_has_sleepers(&prev->exit_wq);
 	spin_unlock(&rq->lock);
 	if (dead)
-		reaper_wake();
+		reaper_wake(joined);
 	if (moving)
 		thread_push_away(prev);
 }

@@ -19,7 +19,12 @@ static struct list_head registry = LIST_HEAD_INIT(registry); /* [registry_lock] 
 static int last_id;					     /* [registry_lock] */
 
 static struct waitq reaper_wq = WAITQ_INIT(reaper_wq);
-static uint32_t reaper_due; /* [atomic] */
+static uint32_t reaper_due; /* [atomic] REAP_... */
+
+/* Nobody waits for most that die, and whoever creates the next thread takes them along: the reaper leaves it some time. */
+#define REAP_SOON  BIT(0)
+#define REAP_NOW   BIT(1)
+#define REAP_DELAY (2 * NS_PER_MS)
 
 void thread_cache_init(void)
 {
@@ -247,16 +252,21 @@ static void reaper(void *arg)
 {
 	(void)arg;
 	for (;;) {
-		wait_event(&reaper_wq, atomic_exchange(&reaper_due, 0));
+		wait_event(&reaper_wq, atomic_load_acquire(&reaper_due));
+		(void)wait_event_mode(&reaper_wq, atomic_load_acquire(&reaper_due) & REAP_NOW,
+				      WAIT_UNINTERRUPTIBLE, clock_now_ns() + REAP_DELAY);
+		atomic_exchange(&reaper_due, 0);
 		for (unsigned i = 0; i < cpu_count(); i++)
 			runq_reap(runq_of_cpu(i));
 	}
 }
 
-void reaper_wake(void)
+void reaper_wake(bool now)
 {
+	uint32_t bit = now ? REAP_NOW : REAP_SOON;
+
 	/* Pairs with the exchange in reaper(): the list was filled before. */
-	if (!atomic_exchange(&reaper_due, 1))
+	if (!(atomic_fetch_or(&reaper_due, bit) & bit))
 		wake_one(&reaper_wq);
 }
 

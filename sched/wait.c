@@ -73,9 +73,12 @@ void __no_lock_check wait_finish(struct wait_entry *e)
 	if (t->waiting_on != wq)
 		BUG("%s was asleep on %p and finds %p", t->name, (void *)wq, (void *)t->waiting_on);
 	t->waiting_on = NULL;
-	rq = runq_lock_of(t, &unused);
-	t->state = THREAD_RUNNING;
-	spin_unlock(&rq->lock);
+	/* whoever has slept runs because it was woken; only under t->lock is anybody else's state BLOCKED or READY made */
+	if (t->state != THREAD_RUNNING) {
+		rq = runq_lock_of(t, &unused);
+		t->state = THREAD_RUNNING;
+		spin_unlock(&rq->lock);
+	}
 	spin_unlock(&t->lock);
 	spin_unlock_irqrestore(&wq->lock, f);
 }

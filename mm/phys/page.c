@@ -451,6 +451,8 @@ static struct page *take_slow(unsigned order, unsigned flags)
 
 struct page *page_alloc(unsigned order, unsigned flags)
 {
+	enum page_owner owner = flags & ALLOC_USER ? PAGE_USER : PAGE_KERNEL;
+
 	alloc_check_context();
 	ASSERT(order <= PAGE_ORDER_MAX);
 	if (alloc_should_fail())
@@ -463,12 +465,12 @@ struct page *page_alloc(unsigned order, unsigned flags)
 	if (!p)
 		return NULL;
 	DASSERT(p->owner == PAGE_CPU_CACHE && p->order == order);
-	p->owner = PAGE_KERNEL;
+	p->owner = owner;
 	p->priv = NULL;
 	p->index = 0;
 	list_init(&p->link);
 	refcount_init(&p->ref, 1);
-	account(PAGE_FREE, PAGE_KERNEL, 1L << order);
+	account(PAGE_FREE, owner, 1L << order);
 	page_check_out(p, order, flags);
 	p->flags = 0;
 	for (unsigned i = 0; (flags & ALLOC_ZERO) && i < 1u << order; i++)

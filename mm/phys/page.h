@@ -36,7 +36,7 @@ struct page {
 /* Who must not be refused lightly, and who may sleep. 0: ordinary. */
 #define ALLOC_ZERO   BIT(0) /* zeroed */
 #define ALLOC_ATOMIC BIT(1) /* from a thread in atomic context: no reclaim */
-#define ALLOC_USER   BIT(2) /* memory of a program: leaves the kernel its reserve */
+#define ALLOC_USER   BIT(2) /* memory of a program, PAGE_USER: leaves the kernel its reserve */
 
 /* --- boot memory: only before pages_init() ------------------------------------------------------------- */
 

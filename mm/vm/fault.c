@@ -38,7 +38,6 @@ static struct page *alloc_anonymous(unsigned flags)
 
 	if (!p)
 		return NULL;
-	page_set_owner(p, PAGE_USER);
 	p->flags = PAGE_ANON;
 	return p;
 }
@@ -330,8 +329,10 @@ static int access_space(struct vm_space *s, vaddr_t addr, char *kernel, size_t n
 
 		mutex_lock(&s->lock);
 		p = addr < USER_MAX ? page_at(s, addr, write) : NULL;
-		if (p && write)
+		if (p && write && kernel)
 			memcpy(p + off, kernel, len);
+		else if (p && write)
+			memset(p + off, 0, len);
 		else if (p)
 			memcpy(kernel, p + off, len);
 		mutex_unlock(&s->lock);
@@ -343,7 +344,7 @@ static int access_space(struct vm_space *s, vaddr_t addr, char *kernel, size_t n
 			continue;
 		}
 		addr += len;
-		kernel += len;
+		kernel = kernel ? kernel + len : NULL;
 		n -= len;
 	}
 	return 0;

@@ -198,7 +198,8 @@ enum vm_fault_access { VM_FAULT_READ, VM_FAULT_WRITE, VM_FAULT_EXEC };
  * (SIGBUS); -EINTR the thread is being killed. Context: thread, may sleep. */
 int vm_fault(struct vm_space *s, vaddr_t addr, enum vm_fault_access access) __must_check;
 
-/* Copy into or out of any space by its pages (exec's argument block, ptrace-like uses). Returns 0 or -EFAULT. */
+/* Copy into or out of any space by its pages (exec's argument block, ptrace-like uses); src NULL: zeros. Returns 0 or
+ * -EFAULT. */
 int vm_write(struct vm_space *s, vaddr_t addr, const void *src, size_t n) __must_check;
 int vm_read(struct vm_space *s, vaddr_t addr, void *dst, size_t n) __must_check;
 
