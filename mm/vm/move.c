@@ -50,12 +50,9 @@ static int move_region(struct vm_space *s, struct vm_region *r, vaddr_t to) __re
 		forget(s, to, to + (end - start));
 		return m.err;
 	}
-	region_remove(s, r);
+	region_set_prot(s, r, r->prot & ~(VM_STACK | VM_HEAP));
+	region_move(s, r, to);
 	pgtable_walk(&s->table, start, end, move_leaf, &m);
-	r->start = to;
-	r->end = to + (end - start);
-	r->prot &= ~(VM_STACK | VM_HEAP);
-	region_insert(s, r);
 	/* before anybody's fault can see the pages at their new place */
 	forget(s, start, end);
 	return 0;

@@ -200,6 +200,17 @@ void region_set_prot(struct vm_space *s, struct vm_region *r, unsigned prot)
 	account(s, r, pages_of(r));
 }
 
+void region_move(struct vm_space *s, struct vm_region *r, vaddr_t to)
+{
+	assert_mutex_held(&s->lock);
+	rb_erase(&s->regions, &r->node);
+	r->end = to + (r->end - r->start);
+	r->start = to;
+	rb_insert(&s->regions, &r->node, less);
+	check_neighbours(r);
+	s->generation++;
+}
+
 void region_resize(struct vm_space *s, struct vm_region *r, vaddr_t start, vaddr_t end)
 {
 	assert_mutex_held(&s->lock);

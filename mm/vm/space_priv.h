@@ -75,6 +75,8 @@ void region_remove(struct vm_space *s, struct vm_region *r) __requires(s->lock);
 /* Move an end of r without touching a neighbour; the offset follows the start. */
 void region_resize(struct vm_space *s, struct vm_region *r, vaddr_t start, vaddr_t end)
 	__requires(s->lock);
+/* To another place, where nothing is. It stays among its object's regions all the while: vm_mapping_trim() finds it. */
+void region_move(struct vm_space *s, struct vm_region *r, vaddr_t to) __requires(s->lock);
 void region_set_prot(struct vm_space *s, struct vm_region *r, unsigned prot) __requires(s->lock);
 /* Cut r in two at `at`; the upper part is `upper`, made by region_create() and filled in here. */
 void region_split(struct vm_space *s, struct vm_region *r, vaddr_t at, struct vm_region *upper)

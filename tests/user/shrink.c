@@ -2,10 +2,12 @@
 /* A file that is mapped becomes shorter and longer again: what lies behind its end is SIGBUS, for everybody and at once,
  * and comes back as zeros, while others fork, touch and map it. */
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "tests/user/check.h"
@@ -93,6 +95,66 @@ static void shrink_and_look(int fd, char *m, uint64_t round)
 	}
 }
 
+/* What the process of wander() and ours tell each other. */
+struct talk {
+	volatile uint32_t stop;
+	volatile uint64_t round, seen, found;
+};
+
+/* Move our only mapping of the file to and fro, touch it, and say what it shows when a round is over. */
+static void wander(int fd, struct talk *talk)
+{
+	char *room = mmap(NULL, 2 * PAGES * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *m = mremap(map(fd, MAP_SHARED), PAGES * PAGE, PAGES * PAGE,
+			 MREMAP_MAYMOVE | MREMAP_FIXED, room);
+	uint64_t v;
+
+	CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
+	for (unsigned n = 0; !talk->stop; n++) {
+		uint64_t round = talk->round;
+
+		__sync_synchronize();
+		CHECK(m != MAP_FAILED);
+		for (int i = 0; i < PAGES; i++)
+			look((uint64_t *)(m + i * PAGE), &v);
+		if (round != talk->seen) {
+			CHECK(look((uint64_t *)(m + (PAGES - 1) * PAGE), &v) == 0);
+			talk->found = v;
+			__sync_synchronize();
+			talk->seen = round;
+		}
+		m = mremap(m, PAGES * PAGE, PAGES * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			   room + (n & 1 ? 0 : PAGES * PAGE));
+	}
+	_exit(0);
+}
+
+/* What is cut off a file is gone from a mapping that is just being moved, too. */
+static void moves(int fd, struct talk *talk, uint64_t rounds)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		wander(fd, talk);
+	for (uint64_t round = 1; round <= rounds; round++) {
+		for (int i = 0; i < PAGES; i++)
+			CHECK(pwrite(fd, "a round before", 14, (long)(i * PAGE)) == 14);
+		for (unsigned i = 0; i < 50 + round % 50; i++)
+			sched_yield();
+		CHECK(ftruncate(fd, 0) == 0 && ftruncate(fd, PAGES * PAGE) == 0);
+		CHECK(pwrite(fd, &round, 8, (PAGES - 1) * PAGE) == 8);
+		talk->round = round;
+		while (talk->seen != round) {
+			CHECK(waitpid(pid, NULL, WNOHANG) == 0);
+			sched_yield();
+		}
+		CHECK(talk->found == round);
+	}
+	talk->stop = 1;
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
 int main(void)
 {
 	int fd = open("/tmp/shrink", O_RDWR | O_CREAT | O_TRUNC, 0600);
@@ -102,6 +164,7 @@ int main(void)
 
 	CHECK(fd >= 0 && unlink("/tmp/shrink") == 0 && ftruncate(fd, PAGES * PAGE) == 0);
 	CHECK(signal(SIGBUS, on_bus) != SIG_ERR);
+	moves(fd, (struct talk *)(stop + 64), 500);
 	m = map(fd, MAP_SHARED);
 	for (unsigned i = 0; i < 3; i++)
 		if (fork() == 0)
