@@ -258,7 +258,9 @@ int64_t sys_mincore(const uint64_t a[6])
 		return -ENOMEM;
 	while (pages > 0) {
 		unsigned n = (unsigned)MIN(pages, sizeof(seen));
-		int err = vm_resident(current_thread()->space, addr, n, seen);
+		int err = thread_killed(current_thread())
+				  ? -EINTR
+				  : vm_resident(current_thread()->space, addr, n, seen);
 
 		if (!err)
 			err = user_copy_to(out, seen, n);

@@ -2,11 +2,14 @@
 /* brk, mmap, munmap, mprotect, mremap, madvise, msync, mincore, mlock: contents, zeros, limits, errors. */
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include "tests/user/check.h"
 
@@ -287,8 +290,36 @@ static void most_regions(void)
 	CHECK(munmap(m + PAGE, (n - 1) * PAGE) == 0);
 }
 
+/* A walk over what would take many seconds ends with its process. */
+static void long_walk(void)
+{
+	size_t size = 64UL << 30;
+	struct timespec t = { 0, 50000000 }, before, after;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		char *m = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *one = mmap(NULL, size / PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		int fd = open("/tmp/one-page", O_RDWR | O_CREAT, 0600);
+
+		/* the answer is of one page's memory */
+		CHECK(m != MAP_FAILED && fd >= 0 && ftruncate(fd, 64 * PAGE) == 0);
+		for (size_t at = 0; at < size / PAGE; at += 64 * PAGE)
+			CHECK(mmap(one + at, 64 * PAGE, PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_FIXED, fd, 0) == one + at);
+		for (;;)
+			CHECK(mincore(m, size, (unsigned char *)one) == 0);
+	}
+	nanosleep(&t, NULL);
+	CHECK(clock_gettime(CLOCK_MONOTONIC, &before) == 0 && kill(pid, SIGKILL) == 0);
+	CHECK(waitpid(pid, NULL, 0) == pid && clock_gettime(CLOCK_MONOTONIC, &after) == 0);
+	CHECK(after.tv_sec - before.tv_sec < 2);
+	unlink("/tmp/one-page");
+}
+
 int main(void)
 {
+	long_walk();
 	most_regions();
 	files();
 	remaps();
