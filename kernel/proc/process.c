@@ -15,6 +15,10 @@
 #define STACK_LIMIT (8UL << 20)
 #define NOFILE_SOFT 1024
 #define NOFILE_HARD 65536
+/* Threads of one user, and signals queued for one process: as many as this part of the pages, as Linux has it for the
+ * threads. */
+#define MANY_OF_PAGES 64
+#define MANY_LEAST    1024UL
 
 spinlock_t pidtab_lock = SPINLOCK_INIT(PIDTAB);
 static struct list_head by_pid[BUCKETS];     /* [PIDTAB] process->hash */
@@ -26,9 +30,12 @@ static int next_pid = 1;		     /* [PIDTAB] */
 static unsigned nr_processes;		     /* [PIDTAB] published and not yet reaped */
 static uint64_t next_generation = 1;	     /* [PIDTAB] */
 static struct slab_cache *process_cache;     /* [init] */
+static uint64_t many;			     /* [init] the limit where nobody has set one */
 
 void process_init(void)
 {
+	struct page_stats stats;
+
 	for (unsigned i = 0; i < BUCKETS; i++) {
 		list_init(&by_pid[i]);
 		list_init(&by_tid[i]);
@@ -36,6 +43,8 @@ void process_init(void)
 		list_init(&by_session[i]);
 	}
 	list_init(&all_processes);
+	page_stats(&stats);
+	many = MAX(stats.total / MANY_OF_PAGES, MANY_LEAST);
 	process_cache = slab_create("process", sizeof(struct process), 16);
 	ASSERT(process_cache != NULL);
 	signal_cache_init();
@@ -514,6 +523,8 @@ static void default_limits(struct process *p)
 		p->rlimits[i] = (struct rlimit_pair){ UINT64_MAX, UINT64_MAX };
 	p->rlimits[RLIMIT_STACK].cur = STACK_LIMIT;
 	p->rlimits[RLIMIT_CORE].cur = 0;
+	p->rlimits[RLIMIT_NPROC] = p->rlimits[RLIMIT_SIGPENDING] =
+		(struct rlimit_pair){ many, many };
 	p->rlimits[RLIMIT_NICE] = (struct rlimit_pair){ 0, 0 };
 	p->rlimits[RLIMIT_RTPRIO] = (struct rlimit_pair){ 0, 0 };
 	p->rlimits[RLIMIT_NOFILE] = (struct rlimit_pair){ NOFILE_SOFT, NOFILE_HARD };

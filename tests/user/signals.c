@@ -267,6 +267,12 @@ static void queues(void)
 		;
 	CHECK(n == 20);
 	CHECK(setrlimit(RLIMIT_SIGPENDING, &was) == 0);
+	/* also for who has set no limit */
+	for (n = 0; n < 200000 && sigqueue(getpid(), SIGRTMIN, v) == 0; n++)
+		;
+	CHECK(n > 100 && n < 200000 && errno == EAGAIN);
+	while (sigtimedwait(&rt, &si, &none) > 0)
+		;
 	CHECK(sigprocmask(SIG_SETMASK, &old, NULL) == 0);
 	/* nobody may say of another's signal that the kernel sent it */
 	si.si_code = SI_USER;
