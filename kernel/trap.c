@@ -2,6 +2,7 @@
 /* Exceptions above the vectors: system calls, user faults, and what is due before a return to user mode. A program's
  * mistake ends the program with its signal and one line; a fault of the kernel's own is not handled here. */
 #include "arch/aarch64/esr.h"
+#include "kernel/core/clock.h"
 #include "kernel/core/log.h"
 #include "kernel/core/panic.h"
 #include "kernel/exit.h"
@@ -9,20 +10,34 @@
 #include "kernel/proc/process.h"
 #include "kernel/signal.h"
 #include "kernel/syscall.h"
+#include "lib/atomic.h"
 #include "lib/errno.h"
 #include "mm/vm/space.h"
 
-#define PSTATE_I  BIT(7)
-#define INSN_SIZE 4
+#define PSTATE_I      BIT(7)
+#define INSN_SIZE     4
+#define TOLD_A_SECOND 10
 /* How long a user copy waits for somebody's end before it is -EFAULT. */
 #define OOM_WAIT_IN_COPY NS_PER_S
+
+/* A program makes any number of mistakes, and a line holds up everybody: only so many are told each second. */
+static bool may_tell(void)
+{
+	static uint64_t second; /* [atomic] the present one */
+	static uint32_t told;	/* [atomic] in it */
+	uint64_t now = clock_now_ns() / NS_PER_S;
+
+	if (atomic_exchange(&second, now) != now)
+		atomic_store_relaxed(&told, 0);
+	return atomic_fetch_add(&told, 1) < TOLD_A_SECOND;
+}
 
 /* The program's own mistake: its handler's, or its end. */
 static void fault_signal(const struct trap_frame *f, int sig, int code, uint64_t addr)
 {
 	struct process *p = current_process();
 
-	if (signal_force(sig, code, addr))
+	if (signal_force(sig, code, addr) && may_tell())
 		log_info("proc: %s[%d]: SIG%s at pc %#lx, address %#lx", p->name, p->pid,
 			 signal_name(sig), (unsigned long)f->elr, (unsigned long)addr);
 }

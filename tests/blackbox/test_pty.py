@@ -253,6 +253,14 @@ def test_exit_signal_is_told(guest):
     client.close()
 
 
+def test_crashes_do_not_fill_the_console(guest):
+    """A line for each of a few, not for each of many."""
+    before = guest.console().count("SIGSEGV at pc")
+    assert guest.ssh("for i in $(seq 100); do /tests/crash; done; true").returncode == 0
+    lines = guest.console().count("SIGSEGV at pc") - before
+    assert 10 <= lines <= 60
+
+
 @pytest.mark.parametrize("command", [["hello", "1000000", "5"], ["flood", "1000000000", "1"], ["burn", "1000"], ["cat"]],
                          ids=lambda c: c[0])
 def test_killed_client_ends_its_program_and_connection(guest, command):
