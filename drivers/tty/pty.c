@@ -319,7 +319,8 @@ static void become_controlling(struct file *f)
 	session_put(s);
 }
 
-/* /dev/pts/N. The node names the terminal by number only: it may be gone when the open gets here. */
+/* /dev/pts/N. The terminal may be gone when the open gets here, and its number be another's: who has kept the node, by a
+ * descriptor with O_PATH, has no right to that one. */
 static int pts_open(const struct device_node *d, uint32_t flags, struct file **out)
 {
 	struct tty *t = number_find((d->rdev & 0xff) | d->rdev >> 20 << 8);
@@ -327,7 +328,7 @@ static int pts_open(const struct device_node *d, uint32_t flags, struct file **o
 
 	if (!t)
 		return -ENXIO;
-	err = tty_open(t, flags, out);
+	err = t->serial == (uintptr_t)d->priv ? tty_open(t, flags, out) : -ENXIO;
 	tty_put(t);
 	if (err == 0 && !(flags & VFS_O_NOCTTY) && (flags & FILE_ACCMODE) != FILE_WRONLY)
 		become_controlling(*out);
@@ -336,6 +337,7 @@ static int pts_open(const struct device_node *d, uint32_t flags, struct file **o
 
 static int create_master(uint32_t flags, bool locked, struct file **out)
 {
+	static uint64_t serials; /* [atomic] */
 	struct tty *t = tty_create();
 	char name[24];
 	int err;
@@ -343,12 +345,13 @@ static int create_master(uint32_t flags, bool locked, struct file **out)
 	if (!t)
 		return -ENOMEM;
 	t->pty = true;
+	t->serial = atomic_fetch_add(&serials, 1) + 1;
 	t->locked = locked;
 	err = number_take(t);
 	if (err < 0)
 		goto put;
 	pts_name(name, sizeof(name), t->number);
-	err = devfs_add(name, 0020600, pts_rdev(t->number), pts_open, NULL);
+	err = devfs_add(name, 0020600, pts_rdev(t->number), pts_open, (void *)t->serial);
 	if (err < 0)
 		goto give;
 	*out = file_create(&tty_master_ops, flags, &t->master, t);

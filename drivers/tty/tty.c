@@ -597,14 +597,14 @@ int tty_set_controlling(struct file *f, struct session *s)
 	return err;
 }
 
-/* Forget the session on our side; the reference is the caller's now. */
-static struct session *leave_session(struct tty *t)
+/* Forget the session on our side, any or only this one; the reference is the caller's now. */
+static struct session *leave_session(struct tty *t, const struct session *only)
 {
-	struct session *s;
+	struct session *s = NULL;
 
 	mutex_lock(&t->lock);
-	s = t->session;
-	t->session = NULL;
+	if (!only || t->session == only)
+		SWAP(s, t->session);
 	mutex_unlock(&t->lock);
 	return s;
 }
@@ -618,7 +618,7 @@ bool tty_steal(struct tty *t, struct session *s)
 		tty_put(had);
 		return false;
 	}
-	from = leave_session(t);
+	from = leave_session(t, NULL);
 	if (from) {
 		held = session_drop_tty(from, t);
 		if (held)
@@ -635,7 +635,8 @@ void tty_session_end(struct session *s, bool exits)
 	struct session *ours;
 
 	if (t) {
-		ours = leave_session(t);
+		/* root may have given it to another meanwhile */
+		ours = leave_session(t, s);
 		if (ours)
 			session_put(ours);
 		tty_put(t);
@@ -671,7 +672,7 @@ void tty_hang_up(struct tty *t)
 	tty_drop_output(t);
 	tty_update(t, POLL_IN | POLL_OUT | POLL_HUP, 0);
 	mutex_unlock(&t->lock);
-	s = leave_session(t);
+	s = leave_session(t, NULL);
 	if (!s)
 		return;
 	tell_leader(s);

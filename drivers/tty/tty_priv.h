@@ -48,6 +48,7 @@ struct tty {
 	uint32_t master_events;		  /* [atomic] written under lock */
 	bool pty;			  /* [init] */
 	unsigned number;		  /* [init] of /dev/pts */
+	uintptr_t serial;		  /* [init] of a pty: no two ever have one */
 	uint8_t out_small[TTY_OUT_SMALL]; /* [lock] */
 	void (*drain)(
 		struct tty *t); /* [init] a device's way to take output at once; NULL for a pty */

@@ -10,6 +10,7 @@
 #include <spawn.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -469,6 +470,34 @@ static void user_rights(void)
 	CHECK(status == 0);
 }
 
+/* A node of /dev/pts that was kept is of no use when its number is another terminal's. */
+static int new_pty(char *name)
+{
+	int master = open("/dev/ptmx", O_RDWR | O_NOCTTY), number, unlock = 0;
+
+	CHECK(master >= 0 && ioctl(master, TIOCGPTN, &number) == 0);
+	CHECK(ioctl(master, TIOCSPTLCK, &unlock) == 0);
+	sprintf(name, "/dev/pts/%d", number);
+	return master;
+}
+
+static void old_terminals(void)
+{
+	char name[32], again[32], link[32];
+	int master = new_pty(name), kept = open(name, O_PATH), slave;
+
+	CHECK(kept >= 0);
+	sprintf(link, "/proc/self/fd/%d", kept);
+	slave = open(link, O_RDWR | O_NOCTTY);
+	CHECK(slave >= 0 && close(slave) == 0 && close(master) == 0);
+	CHECK_ERRNO(open(link, O_RDWR | O_NOCTTY), ENXIO);
+	master = new_pty(again);
+	CHECK(strcmp(name, again) == 0);
+	CHECK_ERRNO(open(link, O_RDWR | O_NOCTTY), ENXIO);
+	slave = open(name, O_RDWR | O_NOCTTY);
+	CHECK(slave >= 0 && close(slave) == 0 && close(master) == 0 && close(kept) == 0);
+}
+
 /* Positions whose sum with the length is no position. */
 static void copies(void)
 {
@@ -499,5 +528,6 @@ int main(int argc, char **argv)
 	early_reader();
 	user_rights();
 	copies();
+	old_terminals();
 	return 0;
 }
