@@ -7,6 +7,7 @@
  * sending more than 244 kB/s. So what the old one sent last is remembered for the packet that ended it. */
 #include "net/core.h"
 
+#include <lwip/inet_chksum.h>
 #include <lwip/ip.h>
 #include <lwip/priv/tcp_priv.h>
 #include <lwip/prot/ip4.h>
@@ -46,7 +47,26 @@ static void remember(const struct tcp_pcb *pcb)
 	old.snd_nxt = pcb->snd_nxt;
 }
 
-static void end_time_wait(const ip_addr_t *from, const ip_addr_t *to, const struct tcp_hdr *tcp)
+/* A packet with a TCP header at `off` that ends at `end`; what is behind that is padding. */
+struct segment {
+	struct pbuf *p;
+	size_t off, end;
+	ip_addr_t from, to;
+};
+
+/* lwIP checks the sum after this, and what has a wrong one must not end anything. */
+static bool sum_right(const struct segment *s)
+{
+	uint16_t len = (uint16_t)(s->end - s->off), sum;
+
+	if (s->end < s->off || s->end > s->p->tot_len || pbuf_remove_header(s->p, s->off))
+		return false;
+	sum = ip_chksum_pseudo_partial(s->p, IP_PROTO_TCP, len, len, &s->from, &s->to);
+	(void)pbuf_add_header_force(s->p, s->off);
+	return sum == 0;
+}
+
+static void end_time_wait(const struct segment *s, const struct tcp_hdr *tcp)
 {
 	struct tcp_pcb *pcb;
 
@@ -54,9 +74,9 @@ static void end_time_wait(const ip_addr_t *from, const ip_addr_t *to, const stru
 		if (pcb->remote_port != lwip_ntohs(tcp->src) ||
 		    pcb->local_port != lwip_ntohs(tcp->dest))
 			continue;
-		if (!ip_addr_eq(&pcb->remote_ip, from) || !ip_addr_eq(&pcb->local_ip, to))
+		if (!ip_addr_eq(&pcb->remote_ip, &s->from) || !ip_addr_eq(&pcb->local_ip, &s->to))
 			continue;
-		if (TCP_SEQ_GT(lwip_ntohl(tcp->seqno), pcb->rcv_nxt)) {
+		if (TCP_SEQ_GT(lwip_ntohl(tcp->seqno), pcb->rcv_nxt) && sum_right(s)) {
 			net_counters.time_waits_ended++;
 			remember(pcb);
 			tcp_abort(pcb);
@@ -75,39 +95,42 @@ static const struct tcp_hdr *opening(const struct pbuf *p, size_t off)
 	return (TCPH_FLAGS(tcp) & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN ? tcp : NULL;
 }
 
-static void see_ip4(const struct pbuf *p)
+static void see_ip4(struct pbuf *p)
 {
 	const struct ip_hdr *ip = p->payload;
+	struct segment s = { .p = p };
 	const struct tcp_hdr *tcp;
-	ip_addr_t from, to;
 
 	if (p->len < sizeof(*ip) || IPH_PROTO(ip) != IP_PROTO_TCP ||
 	    (IPH_OFFSET(ip) & PP_HTONS(IP_OFFMASK | IP_MF)))
 		return;
-	tcp = opening(p, IPH_HL_BYTES(ip));
-	if (!tcp)
+	s.off = IPH_HL_BYTES(ip);
+	s.end = lwip_ntohs(IPH_LEN(ip));
+	tcp = opening(p, s.off);
+	if (!tcp || inet_chksum(ip, (uint16_t)s.off) != 0)
 		return;
-	ip_addr_copy_from_ip4(from, ip->src);
-	ip_addr_copy_from_ip4(to, ip->dest);
-	end_time_wait(&from, &to, tcp);
+	ip_addr_copy_from_ip4(s.from, ip->src);
+	ip_addr_copy_from_ip4(s.to, ip->dest);
+	end_time_wait(&s, tcp);
 }
 
-static void see_ip6(const struct pbuf *p, struct netif *in)
+static void see_ip6(struct pbuf *p, struct netif *in)
 {
 	const struct ip6_hdr *ip = p->payload;
+	struct segment s = { .p = p, .off = sizeof(*ip) };
 	const struct tcp_hdr *tcp;
-	ip_addr_t from, to;
 
 	if (p->len < sizeof(*ip) || IP6H_NEXTH(ip) != IP6_NEXTH_TCP)
 		return;
 	tcp = opening(p, sizeof(*ip));
 	if (!tcp)
 		return;
-	ip_addr_copy_from_ip6_packed(from, ip->src);
-	ip_addr_copy_from_ip6_packed(to, ip->dest);
-	ip6_addr_assign_zone(ip_2_ip6(&from), IP6_UNKNOWN, in);
-	ip6_addr_assign_zone(ip_2_ip6(&to), IP6_UNKNOWN, in);
-	end_time_wait(&from, &to, tcp);
+	s.end = s.off + IP6H_PLEN(ip);
+	ip_addr_copy_from_ip6_packed(s.from, ip->src);
+	ip_addr_copy_from_ip6_packed(s.to, ip->dest);
+	ip6_addr_assign_zone(ip_2_ip6(&s.from), IP6_UNKNOWN, in);
+	ip6_addr_assign_zone(ip_2_ip6(&s.to), IP6_UNKNOWN, in);
+	end_time_wait(&s, tcp);
 }
 
 int net_see_packet(struct pbuf *p, struct netif *in)

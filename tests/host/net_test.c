@@ -665,6 +665,9 @@ TEST(net_nth_allocation_fails)
 	}
 }
 
+/* What is wrong with the sum of the peer's next segments. */
+static uint16_t garbled;
+
 /* The peer's segment from port to 7, with one byte of data unless it is a SYN. The flags of the answer; 0: none. */
 static uint8_t answer_to(uint16_t port, uint8_t flags, uint32_t seq, uint32_t ack)
 {
@@ -691,7 +694,7 @@ static uint8_t answer_to(uint16_t port, uint8_t flags, uint32_t seq, uint32_t ac
 	memcpy(pseudo + 12, f + 34, syn ? 20 : 21);
 	sum = (uint16_t)~naive_sum(f + 14, 20);
 	memcpy(f + 24, &sum, 2);
-	sum = (uint16_t)~naive_sum(pseudo, syn ? 32 : 33);
+	sum = garbled ^ (uint16_t)~naive_sum(pseudo, syn ? 32 : 33);
 	memcpy(f + 50, &sum, 2);
 	wire.last_len = 0;
 	CHECK(wire_receive(f, sizeof(f) - syn));
@@ -735,6 +738,9 @@ TEST(net_same_ports_again)
 	CHECK_EQ(answer_to_syn(from.port, end - 1000), TCP_ACK);
 	CHECK_EQ(answer_to_syn(from.port, end), TCP_RST | TCP_ACK);
 	CHECK_EQ(answer_to_syn((uint16_t)(from.port + 1), end + 1000), TCP_SYN | TCP_ACK);
+	garbled = 0x100;
+	CHECK_EQ(answer_to_syn(from.port, end + 1000), 0);
+	garbled = 0;
 	CHECK(tcp_tw_pcbs != NULL);
 	CHECK_EQ(answer_to_syn(from.port, end + 1000), TCP_SYN | TCP_ACK);
 	CHECK(tcp_tw_pcbs == NULL);
