@@ -154,7 +154,10 @@ def test_less(screen):
     screen.expect(r"\A1\n2\n3\n(\d+\n){20}")
     screen.keys("Space")
     screen.expect(r"\A24\n25\n")
-    screen.keys("/150", "Enter")
+    # less is in a cooked mode from each key to the next: Enter at that moment would be a newline, which it ignores
+    screen.keys("/150")
+    screen.expect(r"\n/150 $")
+    screen.keys("Enter")
     screen.expect(r"\A150\n151\n")
     screen.keys("C-z")
     screen.expect(r"Stopped +less /tmp/numbers\n.*" + PROMPT)

@@ -116,7 +116,7 @@ def boot_and_read(words, seconds=20, until=None):
 def test_boots_at_any_speed(shift):
     """USER-003: from a thousand million instructions in a second of the guest's to one million: whoever waits for
     another waits until it is there, and the clock that runs away from a slow machine ends no wait too early."""
-    words = ["tcg,thread=single" if w.startswith("tcg") else w for w in qemu_words()]
+    words = ["tcg,thread=single" if w.startswith("tcg") else w for w in qemu_words(smp=4)]
     words += ["-icount", f"shift={shift},sleep=off", "-append", "run='hello 2 0; exit 9'"]
     status, text = boot_and_read(words, seconds=60)
     assert status == 9 and "hello (2/2)" in text, text[-2000:]

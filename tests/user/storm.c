@@ -29,6 +29,8 @@
 #define FIRST_UID 1000
 #define FOLDER	  "/tmp/storm"
 #define AREA	  (64 * 4096L)
+/* More than the longest length: what is written, or unmapped, beside the area is not what all share. */
+#define GUARD (32 * 4096L)
 
 /* An argument's kind:
  *   f descriptor  d folder's descriptor  p path  b buffer  l length  o offset  n small number  F flags  m mode
@@ -455,12 +457,14 @@ static void limit(int which, rlim_t value)
 
 static void map_memory(void)
 {
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+	const int rw = PROT_READ | PROT_WRITE;
+
+	buffer = mmap(NULL, 4096 + AREA + GUARD + 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 		      0);
+	CHECK(buffer != MAP_FAILED && mprotect(buffer, 4096 + AREA, rw) == 0);
+	area = buffer + 4096;
+	shared = mmap(area + AREA + GUARD, 4096, rw, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	CHECK(shared != MAP_FAILED);
-	area = mmap(NULL, AREA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	buffer = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	CHECK(area != MAP_FAILED && buffer != MAP_FAILED);
 }
 
 /* A worker, after fork and again after each exec. */
