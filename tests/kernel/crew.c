@@ -12,6 +12,20 @@ void crew_add(struct crew *c, void (*fn)(void *), void *arg, cpumask_t mask)
 	thread_start(t);
 }
 
+void crew_await_asleep(struct thread *t)
+{
+	for (;;) {
+		irqflags_t f = spin_lock_irqsave(&t->lock);
+		bool there = t->state == THREAD_DEAD ||
+			     (t->waiting_on && t->state == THREAD_BLOCKED && !READ_ONCE(t->on_cpu));
+
+		spin_unlock_irqrestore(&t->lock, f);
+		if (there)
+			return;
+		(void)!sleep_until(crew_deadline_ms(1), WAIT_UNINTERRUPTIBLE);
+	}
+}
+
 void crew_join(struct crew *c)
 {
 	for (unsigned i = 0; i < c->n; i++) {

@@ -20,6 +20,9 @@ struct crew {
 void crew_add(struct crew *c, void (*fn)(void *), void *arg, cpumask_t mask);
 void crew_join(struct crew *c);
 
+/* Until t sleeps in a wait and has left its CPU, or has ended. */
+void crew_await_asleep(struct thread *t);
+
 /* A small generator for tests: xorshift, state not 0. */
 static inline uint64_t crew_random(uint64_t *state)
 {

@@ -158,11 +158,9 @@ static unsigned woken_by_one_byte(uint32_t flag)
 		t[i] = thread_create("sleeper", sleeper_fn, &s[i], KSTACK_SIZE);
 		KT_CHECK(t[i]);
 		thread_start(t[i]);
-		while (!READ_ONCE(t[i]->waiting_on))
-			sched_yield();
+		crew_await_asleep(t[i]);
 	}
 	KT_CHECK(file_write_kernel(w, "x", 1) == 1);
-	(void)sleep_until(clock_now_ns() + 20 * NS_PER_MS, WAIT_UNINTERRUPTIBLE);
 	for (int i = 0; i < N; i++) {
 		/* N2: the others are still there, and can be killed */
 		thread_notify(t[i], NOTIFY_KILL | NOTIFY_SIGNAL);

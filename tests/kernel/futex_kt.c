@@ -219,8 +219,7 @@ static struct thread *start_sleeper(struct sleeper *w)
 
 	KT_CHECK(t);
 	thread_start(t);
-	while (!READ_ONCE(t->waiting_on))
-		sched_yield();
+	crew_await_asleep(t);
 	return t;
 }
 

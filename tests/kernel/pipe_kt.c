@@ -175,8 +175,7 @@ static void kill_blocked(struct blocked *b)
 
 	KT_CHECK(t);
 	thread_start(t);
-	while (!READ_ONCE(t->waiting_on))
-		sched_yield();
+	crew_await_asleep(t);
 	thread_notify(t, NOTIFY_KILL | NOTIFY_SIGNAL);
 	thread_join(t);
 	thread_put(t);

@@ -188,7 +188,7 @@ KTEST(pty_hangup_ends_a_read)
 
 	open_pty();
 	crew_add(&crew, blocked_reader, &result, ALL_CPUS);
-	sleep_until(crew_deadline_ms(20), WAIT_UNINTERRUPTIBLE);
+	crew_await_asleep(crew.thread[0]);
 	file_put(master);
 	crew_join(&crew);
 	KT_CHECK(result == -EIO);

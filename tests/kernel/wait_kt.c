@@ -179,19 +179,6 @@ static void turn_fn(void *arg)
 	WRITE_ONCE(t->ret, ret);
 }
 
-static void await_sleeper(struct thread *t)
-{
-	for (;;) {
-		irqflags_t f = spin_lock_irqsave(&t->lock);
-		bool asleep = t->waiting_on && t->state == THREAD_BLOCKED && !READ_ONCE(t->on_cpu);
-
-		spin_unlock_irqrestore(&t->lock, f);
-		if (asleep)
-			break;
-		KT_CHECK(sleep_until(crew_deadline_ms(1), WAIT_UNINTERRUPTIBLE) == 0);
-	}
-}
-
 /* The first of two sleepers is killed and cannot run yet: it is still on the list when one is to be woken. */
 KTEST(wake_passes_over_the_woken)
 {
@@ -203,9 +190,9 @@ KTEST(wake_passes_over_the_woken)
 	waitq_init(&wq);
 	KT_CHECK(thread_set_affinity(current_thread(), BIT(0)) == 0);
 	crew_add(&crew, turn_fn, &first, BIT(0));
-	await_sleeper(crew.thread[0]);
+	crew_await_asleep(crew.thread[0]);
 	crew_add(&crew, turn_fn, &second, BIT(0));
-	await_sleeper(crew.thread[1]);
+	crew_await_asleep(crew.thread[1]);
 	preempt_disable();
 	thread_notify(crew.thread[0], NOTIFY_KILL);
 	WRITE_ONCE(open, 1);
@@ -262,7 +249,7 @@ static void many_wake(void)
 	unsigned woken;
 
 	for (unsigned k = 0; k < MANY; k++)
-		await_sleeper(many.thread[k]);
+		crew_await_asleep(many.thread[k]);
 	WRITE_ONCE(many.woken, 0);
 	preempt_disable();
 	WRITE_ONCE(many.looking, 1);
@@ -326,7 +313,7 @@ static int nap_notified(enum wait_mode mode, uint32_t bits, uint64_t ms)
 	struct crew crew = { 0 };
 
 	crew_add(&crew, nap_fn, &n, ALL_CPUS);
-	KT_CHECK(sleep_until(crew_deadline_ms(5), WAIT_UNINTERRUPTIBLE) == 0);
+	crew_await_asleep(crew.thread[0]);
 	thread_notify(crew.thread[0], bits);
 	crew_join(&crew);
 	return n.ret;
