@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,15 +90,12 @@ static void compare_shown(void)
 	shown_n = theirs_n = 0;
 }
 
-/* Straight to the host's line discipline: what is written to the master gets there some time. */
+/* Straight to the host's line discipline. What is written to the master gets there by a worker, some time. */
 static void type(uint8_t c)
 {
 	note("type", &c, 1);
 	ldisc_type(&ld, &c, 1);
-	if (ioctl(slave, TIOCSTI, &c) == 0)
-		return;
-	CHECK_EQ(write(master, &c, 1), 1);
-	usleep(3000);
+	CHECK_EQ(ioctl(slave, TIOCSTI, &c), 0);
 }
 
 static void print(uint8_t c)
@@ -149,9 +147,10 @@ static void set_modes(const struct tty_termios *t)
 	CHECK(ioctl(slave, TCSETS, t) == 0);
 }
 
-static void start(void)
+/* False if the host lets us type into no terminal: root may, or who has it as his own, since Linux 6.2 by dev.tty.legacy_tiocsti. */
+static bool start(void)
 {
-	static const int unlock = 0;
+	static const int keys[] = { SIGINT, SIGQUIT, SIGTSTP, SIGHUP }, unlock = 0;
 
 	master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK);
 	CHECK(master >= 0 && ioctl(master, TIOCSPTLCK, &unlock) == 0);
@@ -160,6 +159,11 @@ static void start(void)
 	ldisc_init(&ld, &ops, NULL);
 	CHECK(ioctl(slave, TCGETS, &first) == 0);
 	CHECK_MEM(&first, &ld.t, sizeof(first));
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		signal(keys[i], SIG_IGN);
+	setsid();
+	ioctl(slave, TIOCSCTTY, 0);
+	return ioctl(slave, TIOCSTI, NULL) < 0 && errno == EFAULT;
 }
 
 static uint8_t any_key(void)
@@ -206,7 +210,10 @@ TEST(ldisc_as_linux)
 {
 	static const char text[] = "xyz \t\b\r\n\x07\xc3\xa9";
 
-	start();
+	if (!start()) {
+		printf("# this host lets nobody but root type into a terminal: skipped\n");
+		return;
+	}
 	for (int i = 0; i < 5000 * test_scale; i++) {
 		switch (test_below(8)) {
 		case 0:

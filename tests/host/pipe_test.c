@@ -253,6 +253,7 @@ static void *write_much(void *arg)
 
 static void *close_later(void *f)
 {
+	/* time for the other side to fall asleep; it sees the end also without */
 	usleep(20000);
 	file_put(f);
 	return NULL;

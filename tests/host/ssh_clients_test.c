@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include "tests/host/ssh_hosted.h"
 #include "tests/host/test.h"
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 static char dir[64];
 static int port;
 static pid_t server;
+static FILE *says;
 
 /* A shell command, its format filled in; its exit status. */
 __attribute__((format(printf, 1, 2))) static int sh(const char *fmt, ...)
@@ -51,7 +53,6 @@ static void start_server(const char *option)
 	char key[80], keys[80], err[80];
 	char *argv[] = { "ssh_hosted", "0", key, keys, (char *)option, NULL };
 	int out[2];
-	FILE *f;
 
 	make_keys();
 	snprintf(key, sizeof(key), "%s/host", dir);
@@ -66,9 +67,8 @@ static void start_server(const char *option)
 		_exit(ssh_hosted_main(option ? 5 : 4, argv));
 	}
 	close(out[1]);
-	f = fdopen(out[0], "r");
-	CHECK_EQ(fscanf(f, "port %d", &port), 1);
-	fclose(f);
+	says = fdopen(out[0], "r");
+	CHECK_EQ(fscanf(says, "port %d", &port), 1);
 	CHECK_EQ(
 		sh("cd %s && printf '[127.0.0.1]:%d ' >known && cat host.pub >>known && cat >config <<END\n"
 		   "Host x\nHostName 127.0.0.1\nPort %d\nUser root\nUserKnownHostsFile %s/known\n"
@@ -79,10 +79,14 @@ static void start_server(const char *option)
 
 static void stop_server(void)
 {
-	/* children of the server end with their clients */
-	usleep(200000);
+	struct pollfd p = { .fd = fileno(says) };
+
 	kill(server, SIGKILL);
 	waitpid(server, NULL, 0);
+	/* its children end with their clients; they hold its output, and what they have to say comes before */
+	CHECK_EQ(poll(&p, 1, 20000), 1);
+	CHECK(p.revents & POLLHUP);
+	fclose(says);
 	CHECK_EQ(sh("! grep -E 'ERROR|runtime error|LEAK' %s/err", dir), 0);
 	sh("rm -rf %s", dir);
 }

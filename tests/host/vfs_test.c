@@ -1452,6 +1452,7 @@ TEST(dev_random_waits_for_the_seed)
 	CHECK_EQ(file_read_kernel(f, &c, 1), -ERESTARTSYS);
 	env_signal = 0;
 	pthread_create(&t, NULL, read_random_byte, f);
+	/* time to fall asleep; the read ends the same without */
 	usleep(5000);
 	WRITE_ONCE(env_unseeded, false);
 	devfs_random_seeded();
