@@ -269,6 +269,9 @@ int fdtable_install(struct fdtable *t, struct file *f, int min, bool cloexec, ui
 		if (err)
 			return err;
 	}
+	/* none between the hint and fd is free: the next search need not pass them again */
+	if ((unsigned)min <= t->hint)
+		t->hint = fd;
 	slot_fill(t, fd, f, cloexec);
 	spin_unlock(&t->lock);
 	return (int)fd;

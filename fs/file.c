@@ -54,13 +54,11 @@ struct file *file_get(struct file *f)
 	return f;
 }
 
-void file_put(struct file *f)
+static __noinline void put_last(struct file *f)
 {
 	struct inode *inode = f->inode;
 	struct dentry *dentry = f->dentry;
 
-	if (!refcount_put(&f->ref))
-		return;
 	might_sleep();
 	if (f->watchers.next)
 		epoll_forget(f);
@@ -74,6 +72,12 @@ void file_put(struct file *f)
 		dentry_put(dentry);
 	if (inode)
 		inode_put(inode);
+}
+
+void file_put(struct file *f)
+{
+	if (refcount_put(&f->ref))
+		put_last(f);
 }
 
 static bool file_readable(const struct file *f)

@@ -61,12 +61,16 @@ FUNC(arch_copy_from_user)
 	str	x4, [x0], #8
 	add	x1, x1, #8
 	sub	x2, x2, #8
-3:	cmp	x2, #4
-	b.ne	5f
+3:	tbz	x2, #2, 8f
 16:	ldtr	w4, [x1]
-	str	w4, [x0]
-	mov	x0, #0
-	ret
+	str	w4, [x0], #4
+	add	x1, x1, #4
+	sub	x2, x2, #4
+8:	tbz	x2, #1, 5f
+19:	ldtrh	w4, [x1]
+	strh	w4, [x0], #2
+	add	x1, x1, #2
+	sub	x2, x2, #2
 5:	cbz	x2, 4f
 15:	ldtrb	w4, [x1]
 	strb	w4, [x0], #1
@@ -85,6 +89,7 @@ FUNC(arch_copy_from_user)
 	ex_entry 14b, 5b
 	ex_entry 15b, 4b
 	ex_entry 16b, 5b
+	ex_entry 19b, 5b
 END(arch_copy_from_user)
 
 /* size_t arch_copy_to_user(vaddr_t dst x0, const void *src x1, size_t n x2): bytes not copied. */
@@ -124,12 +129,18 @@ FUNC(arch_copy_to_user)
 	add	x0, x0, #8
 	add	x1, x1, #8
 	sub	x2, x2, #8
-3:	cmp	x2, #4
-	b.ne	5f
+3:	tbz	x2, #2, 8f
 	ldr	w4, [x1]
 16:	sttr	w4, [x0]
-	mov	x0, #0
-	ret
+	add	x0, x0, #4
+	add	x1, x1, #4
+	sub	x2, x2, #4
+8:	tbz	x2, #1, 5f
+	ldrh	w4, [x1]
+19:	sttrh	w4, [x0]
+	add	x0, x0, #2
+	add	x1, x1, #2
+	sub	x2, x2, #2
 5:	cbz	x2, 4f
 	ldrb	w4, [x1]
 15:	sttrb	w4, [x0]
@@ -149,6 +160,7 @@ FUNC(arch_copy_to_user)
 	ex_entry 14b, 5b
 	ex_entry 15b, 4b
 	ex_entry 16b, 5b
+	ex_entry 19b, 5b
 END(arch_copy_to_user)
 
 /* size_t arch_zero_user(vaddr_t dst x0, size_t n x1): bytes not zeroed. */

@@ -34,28 +34,34 @@ static inline uint64_t monotonic(void)
 	return clock_data_ns(&clock_page, count - clock_page.counter_base);
 }
 
+static inline int put(struct timespec64 *to, uint64_t ns)
+{
+	uint64_t second = NS_PER_S;
+
+	/* hidden from the compiler, which would make ten instructions of the division */
+	__asm__("" : "+r"(second));
+	to->sec = (int64_t)(ns / second);
+	to->nsec = (int64_t)(ns % second);
+	return 0;
+}
+
 int __kernel_clock_gettime(int64_t id, struct timespec64 *to)
 {
-	uint64_t ns;
-
+	/* asked for most */
+	if ((int)id == CLOCK_MONOTONIC)
+		return put(to, monotonic());
 	switch ((int)id) {
 	case CLOCK_REALTIME:
 	case CLOCK_REALTIME_COARSE:
 	case CLOCK_TAI: /* nobody told us of leap seconds */
-		ns = monotonic() + READ_ONCE(clock_page.wall_offset);
-		break;
-	case CLOCK_MONOTONIC:
+		return put(to, monotonic() + READ_ONCE(clock_page.wall_offset));
 	case CLOCK_MONOTONIC_RAW:
 	case CLOCK_MONOTONIC_COARSE:
 	case CLOCK_BOOTTIME:
-		ns = monotonic();
-		break;
+		return put(to, monotonic());
 	default:
 		return call(__NR_clock_gettime, id, to);
 	}
-	to->sec = (int64_t)(ns / NS_PER_S);
-	to->nsec = (int64_t)(ns % NS_PER_S);
-	return 0;
 }
 
 int __kernel_gettimeofday(struct timeval64 *to, void *zone)
