@@ -384,29 +384,29 @@ struct dentry *dentry_uncover_locked(struct dentry *root, struct dentry *d)
 	return parent;
 }
 
-/* The first name below d that has none below itself, taken out; NULL: there is none. */
-static struct dentry *take_leaf(struct dentry *d)
+/* A name below root that has none below itself, taken out; NULL: there is none. *at is where to look for it, and for the
+ * next: a tree may be as deep as it has names. */
+static struct dentry *take_leaf(struct dentry *root, struct dentry **at)
 {
-	struct dentry *leaf = NULL;
+	struct dentry *d = *at;
 
 	spin_lock(&dcache_lock);
-	while (d->children.node) {
-		leaf = rb_entry(d->children.node, struct dentry, child_node);
-		d = leaf;
-	}
-	if (leaf) {
-		dentry_unlink_locked(leaf);
-		leaf->inode->nlink = 0;
+	while (d->children.node)
+		d = rb_entry(d->children.node, struct dentry, child_node);
+	if (d != root) {
+		*at = d->parent;
+		dentry_unlink_locked(d);
+		d->inode->nlink = 0;
 	}
 	spin_unlock(&dcache_lock);
-	return leaf;
+	return d != root ? d : NULL;
 }
 
 void dentry_kill_tree(struct dentry *root)
 {
-	struct dentry *d;
+	struct dentry *d, *at = root;
 
-	while ((d = take_leaf(root))) {
+	while ((d = take_leaf(root, &at))) {
 		dentry_drop_negatives(d);
 		dentry_put(d);
 	}

@@ -469,18 +469,33 @@ end:
 	return err;
 }
 
+/* The two directories of a rename, and what of the one leads to the other: it cannot be moved there. */
+struct rename_way {
+	const struct dentry *down, *up; /* in the old one, in the new one; NULL: nothing */
+};
+
+/* The name in dir that d is, or lies below; NULL: it does not lie below dir. RENAME holds the shape, however deep. */
+static const struct dentry *name_towards(const struct dentry *d, const struct dentry *dir)
+	__requires(rename_lock)
+{
+	for (; d->parent != d; d = d->parent)
+		if (d->parent == dir)
+			return d;
+	return NULL;
+}
+
 /* The trailing slashes of a rename, and who lies below whom. t: what is at the new name, or NULL. */
 static int rename_shape_locked(const struct walk *from, const struct walk *to,
-			       const struct dentry *d, const struct dentry *t, bool exchange)
-	__requires(dcache_lock)
+			       const struct dentry *d, const struct dentry *t,
+			       const struct rename_way *way, bool exchange) __requires(dcache_lock)
 {
 	if (exchange && to->slash && !is_dir(t->inode))
 		return -ENOTDIR;
 	if (!is_dir(d->inode) && (from->slash || (to->slash && !exchange)))
 		return -ENOTDIR;
-	if (dentry_is_below_locked(to->parent, d))
+	if (d == way->down)
 		return -EINVAL;
-	if (t && dentry_is_below_locked(from->parent, t))
+	if (t && t == way->up)
 		return exchange ? -EINVAL : -ENOTEMPTY;
 	return 0;
 }
@@ -497,8 +512,9 @@ static int may_move_dir(const struct vfs_context *ctx, const struct walk *from,
 /* Everything rename needs to know once the directories are locked. 0: *moved takes the place of *target (may be NULL);
  * 1: nothing to do. */
 static int rename_check_locked(const struct vfs_context *ctx, const struct walk *from,
-			       const struct walk *to, unsigned flags, struct dentry **moved,
-			       struct dentry **target) __requires(dcache_lock)
+			       const struct walk *to, const struct rename_way *way, unsigned flags,
+			       struct dentry **moved, struct dentry **target)
+	__requires(dcache_lock)
 {
 	struct dentry *d = dcache_find_locked(from->parent, from->name, from->len);
 	struct dentry *t = dcache_find_locked(to->parent, to->name, to->len);
@@ -513,7 +529,7 @@ static int rename_check_locked(const struct vfs_context *ctx, const struct walk 
 		return -EEXIST;
 	if (!t && exchange)
 		return -ENOENT;
-	err = rename_shape_locked(from, to, d, t, exchange);
+	err = rename_shape_locked(from, to, d, t, way, exchange);
 	if (err)
 		return err;
 	if (t && t->inode == d->inode)
@@ -553,13 +569,16 @@ static void rename_change_locked(const struct walk *from, const struct walk *to,
 
 static int rename_locked(const struct vfs_context *ctx, const struct walk *from,
 			 const struct walk *to, unsigned flags, struct dentry *as)
+	__requires(rename_lock)
 {
+	const struct rename_way way = { name_towards(to->parent, from->parent),
+					name_towards(from->parent, to->parent) };
 	bool exchange = flags & VFS_RENAME_EXCHANGE;
 	struct dentry *d, *target = NULL;
 	int err;
 
 	spin_lock(&dcache_lock);
-	err = rename_check_locked(ctx, from, to, flags, &d, &target);
+	err = rename_check_locked(ctx, from, to, &way, flags, &d, &target);
 	if (!err)
 		rename_change_locked(from, to, as, d, target, exchange);
 	spin_unlock(&dcache_lock);

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include "tests/user/check.h"
 
@@ -249,6 +250,28 @@ static void user_rights(void)
 	CHECK(unlink("open/rootfile") == 0 && rmdir("open") == 0 && rmdir("secret") == 0);
 }
 
+static double now(void)
+{
+	struct timespec t;
+
+	CHECK(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* A file system with one name in the other, as deep as it goes: to take it apart is no more work than to make it. */
+static void deep_trees(void)
+{
+	double begin = now(), made;
+
+	CHECK(mount("x", "m", "tmpfs", 0, NULL) == 0 && chdir("m") == 0);
+	for (int k = 0; k < 8000; k++)
+		CHECK(mkdir("d", 0755) == 0 && chdir("d") == 0);
+	CHECK(chdir(DIR_NAME) == 0);
+	made = now();
+	CHECK(umount("m") == 0);
+	CHECK(now() - made < made - begin);
+}
+
 /* What a link says counts: 256 pages are there, and no more than that of texts that nearly fill one. */
 static void long_links(void)
 {
@@ -295,6 +318,7 @@ static void mounts(void)
 	CHECK_ERRNO(umount2(".", MNT_DETACH), EBUSY);
 	CHECK(chdir("..") == 0 && umount("m") == 0 && umount("m") == 0);
 	CHECK(access("m/below", F_OK) == 0);
+	deep_trees();
 	/* nothing is hung below itself */
 	CHECK(mkdir("/dev/hung", 0755) == 0);
 	fd = open("/dev", O_RDONLY | O_DIRECTORY);
