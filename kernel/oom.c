@@ -7,21 +7,26 @@
 #include "kernel/proc/process.h"
 #include "lib/errno.h"
 #include "mm/vm/space.h"
+#include "sched/mutex.h"
 
-static uint32_t busy; /* [atomic] a victim has been chosen and has not given its memory back */
+static struct mutex choice_mutex = MUTEX_INIT(choice_mutex, OOM);
+static uint32_t kills;	 /* [choice_mutex], read anywhere: victims so far */
+static uint32_t holders; /* [atomic] of victims' memory: themselves, and who ends them */
 static struct waitq gone_wq = WAITQ_INIT(gone_wq);
 
 struct choice {
 	struct process *p;	/* a reference */
 	struct vm_space *space; /* a reference: it is not given back while we choose */
 	uint64_t pages;
+	struct vm_space *spared; /* init's: its children share it until they exec */
 };
 
+/* The last one would take locks that the caller may hold. */
 static void choice_put(struct choice *c)
 {
 	if (!c->p)
 		return;
-	vm_space_put(c->space);
+	vm_space_put_async(c->space);
 	process_put(c->p);
 }
 
@@ -35,61 +40,114 @@ static void consider(struct process *p, void *arg)
 		return;
 	}
 	c.pages = READ_ONCE(c.space->pages);
-	if (p->pid == 1 || c.pages <= best->pages) {
+	if (c.space == best->spared || atomic_load_relaxed(&p->oom_victim) ||
+	    c.pages <= best->pages) {
 		choice_put(&c);
 		return;
 	}
 	choice_put(best);
+	c.spared = best->spared;
 	*best = c;
 }
 
-static void set_idle(void)
+static void let_go(void)
 {
-	atomic_store_release(&busy, 0);
-	wake_all(&gone_wq);
+	if (atomic_fetch_sub(&holders, 1) == 1)
+		wake_all(&gone_wq);
 }
 
 void oom_process_gone(struct process *p)
 {
 	if (atomic_exchange(&p->oom_victim, 0))
-		set_idle();
+		let_go();
 }
 
-static void kill_largest(struct process *asking)
+static void choose(struct choice *best)
 {
-	struct choice best = { 0 };
+	struct process *init = process_find(1);
+
+	if (init)
+		best->spared = process_space_get(init);
+	process_for_each(consider, best);
+	if (best->spared)
+		vm_space_put_async(best->spared);
+	if (init)
+		process_put(init);
+}
+
+/* 0, and the caller is to put the choice and let go; or -ENOMEM: there is nobody. */
+static int kill_largest(struct choice *best) __requires(choice_mutex)
+{
+	const struct process *asking = current_process();
 	struct vm_space *left;
 
-	process_for_each(consider, &best);
-	if (!best.p) {
-		set_idle();
-		return;
-	}
+	choose(best);
+	if (!best->p)
+		return -ENOMEM;
 	log_warn("oom: no memory for %s[%d]: killed %s[%d], the largest with %lu KiB", asking->name,
-		 asking->pid, best.p->name, best.p->pid, (unsigned long)best.pages * 4);
+		 asking->pid, best->p->name, best->p->pid, (unsigned long)best->pages * 4);
+	atomic_fetch_add(&holders, 2);
 	/* before its end can begin: pairs with the exchange in oom_process_gone() */
-	atomic_store_release(&best.p->oom_victim, 1);
-	signal_group_exit(best.p, SIG_KILL);
-	vm_space_put(best.space);
+	atomic_store_release(&best->p->oom_victim, 1);
+	signal_group_exit(best->p, SIG_KILL);
+	vm_space_strip(best->space);
 	/* it was over already, and may have looked before it was chosen */
-	left = process_space_get(best.p);
+	left = process_space_get(best->p);
 	if (left)
-		vm_space_put(left);
+		vm_space_put_async(left);
 	else
-		oom_process_gone(best.p);
-	process_put(best.p);
+		oom_process_gone(best->p);
+	WRITE_ONCE(kills, kills + 1);
+	return 0;
 }
 
-int oom_wait(uint64_t deadline_ns)
+static int may_ask(void)
 {
-	uint32_t none = 0;
-
 	if (!current_process())
 		return -ENOMEM;
-	if (thread_killed(current_thread()))
-		return -EINTR;
+	return thread_killed(current_thread()) ? -EINTR : 0;
+}
+
+uint32_t oom_kills(void)
+{
+	return READ_ONCE(kills);
+}
+
+int oom_wait(uint32_t seen)
+{
+	struct choice best = { 0 };
+	int err = may_ask();
+
+	if (err)
+		return err;
+	mutex_lock(&choice_mutex);
 	/* I-OOM-1 */
-	if (atomic_compare_exchange(&busy, &none, 1))
-		kill_largest(current_process());
-	return wait_event_mode(&gone_wq, !atomic_load_acquire(&busy), WAIT_KILLABLE, deadline_ns);
+	if (kills == seen && !atomic_load_acquire(&holders))
+		err = kill_largest(&best);
+	mutex_unlock(&choice_mutex);
+	if (best.p) {
+		vm_space_put(best.space);
+		process_put(best.p);
+		let_go();
+	}
+	return err ? err : wait_event_killable(&gone_wq, !atomic_load_acquire(&holders));
+}
+
+int oom_relieve(uint32_t seen)
+{
+	struct choice best = { 0 };
+	int err = may_ask();
+
+	if (err)
+		return err;
+	mutex_lock(&choice_mutex);
+	/* I-OOM-2 */
+	if (kills == seen)
+		err = kill_largest(&best);
+	mutex_unlock(&choice_mutex);
+	if (best.p) {
+		choice_put(&best);
+		let_go();
+	}
+	return err ? err : may_ask();
 }

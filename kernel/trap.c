@@ -17,8 +17,6 @@
 #define PSTATE_I      BIT(7)
 #define INSN_SIZE     4
 #define TOLD_A_SECOND 10
-/* How long a user copy waits for somebody's end before it is -EFAULT. */
-#define OOM_WAIT_IN_COPY NS_PER_S
 
 /* A program makes any number of mistakes, and a line holds up everybody: only so many are told each second. */
 static bool may_tell(void)
@@ -55,6 +53,7 @@ static void user_abort(struct trap_frame *f, uint64_t esr, uint64_t addr,
 		       enum vm_fault_access access)
 {
 	enum abort_kind kind = esr_abort_kind(esr);
+	uint32_t kills;
 	int err, ignored;
 
 	if (kind == ABORT_ALIGNMENT || kind == ABORT_OTHER) {
@@ -64,14 +63,19 @@ static void user_abort(struct trap_frame *f, uint64_t esr, uint64_t addr,
 		return;
 	}
 	atomic_add_relaxed(&current_process()->min_faults, 1);
+	kills = oom_kills();
 	err = vm_fault(current_thread()->space, addr, access);
 	switch (err) {
 	case 0:
+		return;
 	case -EINTR:
+		/* else its memory went with that of a victim, who shared it */
+		if (!thread_killed(current_thread()))
+			signal_group_exit(current_process(), SIG_KILL);
 		return;
 	case -ENOMEM:
 		/* then the program tries again, or ends */
-		ignored = oom_wait(DEADLINE_NEVER);
+		ignored = oom_wait(kills);
 		(void)ignored;
 		return;
 	case -EIO:
@@ -143,6 +147,7 @@ bool trap_sync_kernel(struct trap_frame *f, uint64_t esr, uint64_t far)
 	enum abort_kind kind = esr_abort_kind(esr);
 	enum vm_fault_access access = esr_abort_is_write(esr) ? VM_FAULT_WRITE : VM_FAULT_READ;
 	struct vm_space *space = vm_current();
+	uint32_t kills;
 	int err;
 
 	if (esr_class(esr) != ESR_DATA_ABORT_KERNEL || far >= USER_MAX || !space ||
@@ -153,9 +158,9 @@ bool trap_sync_kernel(struct trap_frame *f, uint64_t esr, uint64_t far)
 	if (kind != ABORT_TRANSLATION && kind != ABORT_PERMISSION && kind != ABORT_ACCESS_FLAG)
 		return false;
 	do {
+		kills = oom_kills();
 		err = vm_fault(space, far, access);
-		/* the copy's caller may hold a lock that the victim waits for */
-	} while (err == -ENOMEM && oom_wait(clock_now_ns() + OOM_WAIT_IN_COPY) == 0);
+	} while (err == -ENOMEM && oom_relieve(kills) == 0);
 	return err == 0;
 }
 

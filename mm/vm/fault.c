@@ -246,7 +246,7 @@ static int fault_locked(struct vm_space *s, vaddr_t va, enum vm_fault_access acc
 	__requires(s->lock)
 {
 	struct vm_region *r;
-	int err = find_region(s, va, access, &r);
+	int err = s->stripped ? -EINTR : find_region(s, va, access, &r);
 	pte_t *e;
 
 	if (err)

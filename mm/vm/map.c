@@ -359,6 +359,14 @@ int vm_discard(struct vm_space *s, vaddr_t addr, size_t len)
 	return err;
 }
 
+void vm_space_strip(struct vm_space *s)
+{
+	mutex_lock(&s->lock);
+	s->stripped = true;
+	vm_clear_range(s, USER_MIN, USER_MAX, false);
+	mutex_unlock(&s->lock);
+}
+
 /* --- an object becomes shorter ---------------------------------------------------------------------------------------------- */
 
 void vm_mapping_init(struct vm_mapping *m)

@@ -108,6 +108,7 @@ struct vm_space {
 	uint64_t stack_limit;			/* [lock] bytes, RLIMIT_STACK */
 	uint64_t as_limit;			/* [lock] bytes, RLIMIT_AS */
 	uint64_t data_limit;			/* [lock] bytes, RLIMIT_DATA */
+	bool stripped;				/* [lock] by vm_space_strip() */
 	vaddr_t vdso;				/* [init] where exec mapped it; 0: nowhere */
 	struct vm_space *dead_next; /* [self] on the list of spaces whose tables wait to be freed */
 };
@@ -124,6 +125,9 @@ int vm_space_fork(struct vm_space *from, struct vm_space **out) __must_check;
 void vm_space_get(struct vm_space *s);
 void vm_space_put(struct vm_space *s);	     /* may sleep */
 void vm_space_put_async(struct vm_space *s); /* the last one leaves all the work to a worker */
+/* For a space whose process is told to die: every page leaves it now, and none comes any more: faults are -EINTR, and it is not
+ * copied. Waits for nobody but who works on it. */
+void vm_space_strip(struct vm_space *s);
 /* Has somebody else a reference? It may drop it at any time; only a holder can add one. */
 bool vm_space_is_shared(const struct vm_space *s);
 

@@ -2,6 +2,7 @@
 /* When memory is out the largest ends, whichever way it asked, and nobody else: small processes beside it keep running
  * and keep what they have. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -67,6 +68,55 @@ static void live_small(int fd)
 	_exit(0);
 }
 
+/* --- a lock between the victim and who needs its memory ------------------------------------------------------------ */
+
+static int shared_file;
+
+static void *read_for_ever(void *unused)
+{
+	static char buf[STEP];
+
+	for (;;)
+		CHECK(pread(shared_file, buf, STEP, 0) == (ssize_t)STEP);
+	return unused;
+}
+
+/* It takes all memory, while another of its threads is in the file most of the time. */
+static pid_t eater_in_file(void)
+{
+	pthread_t t;
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		CHECK(pthread_create(&t, NULL, read_for_ever, NULL) == 0);
+		eat(0);
+	}
+	return pid;
+}
+
+/* A read of the file holds its lock while it finds no memory for what it writes to: the victim needs that lock to end, and
+ * still no read is cut short. */
+static void locked_out(void)
+{
+	int status;
+
+	shared_file = open("/tmp/oom", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	CHECK(shared_file >= 0 && ftruncate(shared_file, STEP) == 0 && unlink("/tmp/oom") == 0);
+	for (int i = 0; i < 3; i++) {
+		pid_t pid = eater_in_file();
+
+		while (waitpid(pid, &status, WNOHANG) == 0) {
+			char *m = map(STEP);
+
+			CHECK(pread(shared_file, m, STEP, 0) == (ssize_t)STEP);
+			CHECK(munmap(m, STEP) == 0);
+		}
+		CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	}
+	close(shared_file);
+}
+
 int main(void)
 {
 	pid_t small[SMALL], big[3];
@@ -94,5 +144,6 @@ int main(void)
 		CHECK(waitpid(small[i], &status, 0) == small[i]);
 		CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	}
+	locked_out();
 	return 0;
 }
