@@ -508,15 +508,6 @@ int session_set_foreground(struct session *s, int pgid)
 
 /* --- birth ----------------------------------------------------------------------------------------------------- */
 
-/* Linux's: half as many pending signals as there could be threads of 16 KiB in an eighth of memory. */
-static uint64_t default_pending(void)
-{
-	struct page_stats s;
-
-	page_stats(&s);
-	return (s.total - s.reserved) / 64;
-}
-
 static void default_limits(struct process *p)
 {
 	for (unsigned i = 0; i < RLIM_KINDS; i++)
@@ -528,7 +519,6 @@ static void default_limits(struct process *p)
 	p->rlimits[RLIMIT_NICE] = (struct rlimit_pair){ 0, 0 };
 	p->rlimits[RLIMIT_RTPRIO] = (struct rlimit_pair){ 0, 0 };
 	p->rlimits[RLIMIT_NOFILE] = (struct rlimit_pair){ NOFILE_SOFT, NOFILE_HARD };
-	p->rlimits[RLIMIT_SIGPENDING].cur = p->rlimits[RLIMIT_SIGPENDING].max = default_pending();
 }
 
 static void inherit(struct process *p, const struct process *from)
