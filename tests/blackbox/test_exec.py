@@ -207,7 +207,7 @@ def test_pipe_of_three(guest):
 
 def test_several_channels_on_one_connection(guest, tmp_path):
     path = str(tmp_path / "ctl")
-    mux = ["-o", f"ControlPath={path}"]
+    mux = ["-o", f'ControlPath="{path}"']
     master = guest.master(path)
     try:
         for i in range(10):

@@ -12,6 +12,7 @@ import pytest
 import guest as guestlib
 
 PROMPT = r"[#$] $"
+KERNEL = re.compile(r"\[ *\d+\.\d{6}\] \w+: ")
 numbers = itertools.count()
 
 
@@ -24,8 +25,9 @@ class Screen:
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(width), "-y", str(height), command)
 
     def tmux(self, *words):
+        # a user's shell may be one that runs nothing, or prints a greeting
         done = subprocess.run(["tmux", "-L", self.socket, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              text=True)
+                              text=True, env=dict(os.environ, SHELL="/bin/sh"))
         assert done.returncode == 0, f"tmux {' '.join(words)}: {done.stderr}"
         return done.stdout
 
@@ -36,7 +38,8 @@ class Screen:
         subprocess.run(["tmux", "-L", self.socket, "kill-server"], stderr=subprocess.DEVNULL)
 
     def lines(self):
-        return self.tmux("capture-pane", "-p").rstrip("\n").split("\n")
+        """Without the kernel's own, which come on the console whenever they like, behind a prompt too."""
+        return [line for line in self.tmux("capture-pane", "-p", "-J").rstrip("\n").split("\n") if not KERNEL.match(line)]
 
     def text(self):
         return "\n".join(line.rstrip() for line in self.lines()).rstrip() + " "

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -357,9 +358,9 @@ def test_neither_root_nor_sudo(tmp_path):
 def test_set_up_installs_through_sudo(tmp_path):
     """sudo runs apt-get, which here makes the tools that were missing; then nothing is missing any more."""
     folder = tmp_path / "bin"
-    env = tools(folder, *PLAIN, "python3", "xz", "ln", id="echo 1000", sudo=f'echo "$*" >>{tmp_path}/sudo; exec "$@"',
+    env = tools(folder, *PLAIN, "python3", "xz", "ln", id="echo 1000", sudo=f'echo "$*" >>"{tmp_path}/sudo"; exec "$@"',
                 apt_get=f"case $* in *install*) for t in aarch64-linux-gnu-gcc aarch64-linux-gnu-ld make; do "
-                        f"ln -sf /bin/true {folder}/$t; done;; esac")
+                        f"ln -sf /bin/true '{folder}'/$t; done;; esac")
     for _ in range(2):
         done = run(f"{TOP}/scripts/setup.sh", env=env)
         assert done.returncode == 0, done.stderr
@@ -427,8 +428,8 @@ def test_acceleration_follows_the_host(tmp_path, system, machine, accel):
 
 
 def test_debug_and_append():
-    line = run(RUN, "--print", "--debug", "--append", "perturb=7", "--append", "quiet").stdout
-    assert f"{TOP}/build/debug/Image" in line and "perturb=7\\ quiet" in line
+    words = shlex.split(run(RUN, "--print", "--debug", "--append", "perturb=7", "--append", "quiet").stdout)
+    assert f"{TOP}/build/debug/Image" in words and "norandom perturb=7 quiet" in words
     assert "build/release/Image" in run(RUN, "--print").stdout
 
 
