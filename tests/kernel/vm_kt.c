@@ -127,6 +127,7 @@ struct shared {
 	uint32_t version; /* [atomic] odd while the map is being changed */
 	uint64_t seed;	  /* [init] */
 	uint64_t faults;  /* [atomic] */
+	uint64_t reads;	  /* [atomic] */
 };
 
 #define SHARED_PAGES 32
@@ -166,8 +167,18 @@ static void read_stale(void *arg)
 			KT_CHECK(v == 0 || v == va);
 		else
 			atomic_add_relaxed(&sh->faults, 1);
+		atomic_add_relaxed(&sh->reads, 1);
 	}
 	leave_space(sh);
+}
+
+/* Until the readers have looked at nearly every page. */
+static void let_read(struct shared *sh)
+{
+	uint64_t enough = atomic_load_relaxed(&sh->reads) + 8 * SHARED_PAGES;
+
+	while (atomic_load_relaxed(&sh->reads) < enough)
+		sched_yield();
 }
 
 /* All at once, or so few at a time that each page is told to the TLBs by itself. */
@@ -198,11 +209,11 @@ KTEST(vm_shootdown)
 
 			KT_CHECK(user_copy_to(va, &va, sizeof(va)) == 0);
 		}
-		sched_yield();
+		let_read(&sh);
 		atomic_fetch_add(&sh.version, 1);
 		take_away(&sh, round);
 		atomic_fetch_add(&sh.version, 1);
-		sched_yield();
+		let_read(&sh);
 		atomic_fetch_add(&sh.version, 1);
 		if (round & 1)
 			KT_CHECK(vm_map(sh.s, sh.at, SHARED_PAGES * PAGE_SIZE, RW | VM_FIXED, NULL,
