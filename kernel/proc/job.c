@@ -54,13 +54,15 @@ static bool looks_after(const struct process *q, const struct pgroup *g)
 	return q && q->group && q->group != g && q->group->session == g->session;
 }
 
-/* Does a stopped member of g lose the last who could let it go on, when p ends? */
+/* Does a stopped member of g lose the last who could let it go on, when p ends? One that was killed as it stood goes on no
+ * more, whatever it is sent. */
 static bool left_stopped(const struct pgroup *g, const struct process *p) __requires(pidtab_lock)
 {
 	const struct process *m;
 
 	list_for_each (m, &g->members, group_link)
-		if (m != p && m->stopped)
+		if (m != p && m->stopped && m->state == PROC_ALIVE &&
+		    !READ_ONCE(m->signals.exiting))
 			return pgroup_is_orphaned(g, p);
 	return false;
 }

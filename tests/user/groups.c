@@ -120,6 +120,32 @@ static int child(const char *what)
 		pause();
 }
 
+/* A stopped job that is killed and not yet waited for can be let go on no more: who looked after it ends all the same. */
+static void end_beside_a_killed_job(void)
+{
+	int status, gone = 0;
+	pid_t leader = fork(), job;
+
+	CHECK(leader >= 0);
+	if (leader == 0) {
+		siginfo_t info;
+
+		CHECK(setsid() == getpid());
+		job = fork();
+		if (job == 0) {
+			setpgid(0, 0);
+			raise(SIGSTOP);
+			_exit(1);
+		}
+		CHECK(waitpid(job, &status, WUNTRACED) == job && WIFSTOPPED(status));
+		CHECK(kill(job, SIGKILL) == 0);
+		CHECK(waitid(P_PID, (id_t)job, &info, WEXITED | WNOWAIT) == 0);
+		_exit(3);
+	}
+	CHECK(AWAIT((gone = waitpid(leader, &status, WNOHANG)) != 0));
+	CHECK(gone == leader && status == 3 << 8);
+}
+
 int main(int argc, char **argv)
 {
 	self = argv[0];
@@ -131,5 +157,6 @@ int main(int argc, char **argv)
 		dispositions();
 		CHECK(WEXITSTATUS(status_of(start("session", 0, 0, 0))) == 7);
 	}
+	end_beside_a_killed_job();
 	return 0;
 }
