@@ -29,12 +29,11 @@ struct user_start {
 static void enter_user(void *arg)
 {
 	struct user_start *s = arg, start = *s;
-	int tid = current_thread()->tid, ignored;
+	int tid = current_thread()->tid;
 
 	kfree(s);
 	if (start.set_tid)
-		ignored = user_copy_to(start.set_tid, &tid, sizeof(tid));
-	(void)ignored;
+		IGNORE(user_copy_to(start.set_tid, &tid, sizeof(tid)));
 	arch_enter_user(&start.frame);
 }
 
@@ -64,7 +63,6 @@ static struct thread *copy_thread(struct process *p, const uint64_t a[6])
 	struct thread *self = current_thread(), *t;
 	struct trap_frame frame = *arch_user_frame();
 	uint64_t flags = a[0];
-	int ignored;
 
 	frame.x[0] = 0;
 	frame.syscall = -1;
@@ -84,10 +82,8 @@ static struct thread *copy_thread(struct process *p, const uint64_t a[6])
 		t->sig.alt = self->sig.alt;
 	if (flags & CLONE_CHILD_CLEARTID)
 		t->clear_tid = a[4];
-	ignored = thread_set_nice(t, self->nice);
-	(void)ignored;
-	ignored = thread_set_affinity(t, self->affinity);
-	(void)ignored;
+	IGNORE(thread_set_nice(t, self->nice));
+	IGNORE(thread_set_affinity(t, self->affinity));
 	return t;
 discard:
 	kfree(t->arg);
@@ -98,11 +94,10 @@ discard:
 /* It has its number: the caller's memory is told of it before it runs. */
 static int start_thread(struct thread *t, const uint64_t a[6])
 {
-	int tid = t->tid, ignored;
+	int tid = t->tid;
 
 	if (a[0] & CLONE_PARENT_SETTID)
-		ignored = user_copy_to(a[2], &tid, sizeof(tid));
-	(void)ignored;
+		IGNORE(user_copy_to(a[2], &tid, sizeof(tid)));
 	thread_start(t);
 	thread_put(t);
 	return tid;
@@ -182,9 +177,8 @@ static int create_child(struct process *parent, const uint64_t a[6], struct proc
 /* Sleep until the child lets go of our memory. A kill ends our wait, not the child. */
 static void wait_for_vfork(struct vfork_wait *v)
 {
-	int ignored = wait_event_killable(&v->wq, atomic_load_acquire(&v->done));
+	IGNORE(wait_event_killable(&v->wq, atomic_load_acquire(&v->done)));
 
-	(void)ignored;
 	vfork_wait_put(v);
 }
 

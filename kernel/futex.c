@@ -467,14 +467,12 @@ int64_t sys_futex(const uint64_t a[6])
 void futex_wake_clear_tid(vaddr_t addr)
 {
 	uint32_t zero = 0;
-	int ignored;
 
 	if (!addr || (addr & 3))
 		return;
 	if (user_copy_to(addr, &zero, sizeof(zero)) < 0)
 		return;
-	ignored = futex_wake(addr, true, 1, FUTEX_BITSET_MATCH_ANY);
-	(void)ignored;
+	IGNORE(futex_wake(addr, true, 1, FUTEX_BITSET_MATCH_ANY));
 }
 
 struct owner_death {
@@ -502,12 +500,10 @@ static void lock_of_dead(uint64_t entry, int64_t offset, bool pending)
 {
 	struct owner_death d = { .tid = (uint32_t)current_thread()->tid, .pending = pending };
 	vaddr_t addr = (entry & ~1UL) + (uint64_t)offset;
-	int ignored;
 
 	if ((addr & 3) || vm_word_update(current_thread()->space, addr, bury, &d) < 0 || !d.wake)
 		return;
-	ignored = futex_wake(addr, true, 1, FUTEX_BITSET_MATCH_ANY);
-	(void)ignored;
+	IGNORE(futex_wake(addr, true, 1, FUTEX_BITSET_MATCH_ANY));
 }
 
 void futex_exit_robust(void)

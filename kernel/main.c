@@ -52,7 +52,6 @@ static void boot_thread_main(void *arg)
 {
 	char *tests = cmdline_dup("test");
 
-	(void)arg;
 	vm_init();			      /* address spaces, and the worker that frees them */
 	process_init();			      /* the pid table */
 	futex_init();			      /* where threads wait for words of memory */

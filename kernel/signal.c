@@ -240,7 +240,6 @@ static int restore(struct trap_frame *f)
 	struct thread_signals *s = &current_thread()->sig;
 	struct sigframe h;
 	vaddr_t sp = f->sp_el0;
-	int ignored;
 
 	if (sp % 16 || user_copy_from(&h, sp, sizeof(h)) < 0 || (h.uc.pstate & PSTATE_BAD) ||
 	    read_records(sp + RECORDS) < 0)
@@ -250,8 +249,7 @@ static int restore(struct trap_frame *f)
 	f->sp_el0 = h.uc.sp;
 	f->elr = h.uc.pc;
 	f->spsr = h.uc.pstate & PSTATE_KEEP;
-	ignored = set_alt_stack(s, h.uc.sp, h.uc.alt_sp, h.uc.alt_flags, h.uc.alt_size);
-	(void)ignored;
+	IGNORE(set_alt_stack(s, h.uc.sp, h.uc.alt_sp, h.uc.alt_flags, h.uc.alt_size));
 	return 0;
 }
 
@@ -259,7 +257,6 @@ int64_t sys_rt_sigreturn(const uint64_t a[6])
 {
 	struct trap_frame *f = arch_user_frame();
 
-	(void)a;
 	if (restore(f) < 0)
 		(void)signal_force(SIG_SEGV, SIC_SEGV_UNMAPPED, f->sp_el0);
 	return -EFRAMESET;

@@ -123,45 +123,19 @@ static int64_t rule_setfs(struct ids *i, const uint32_t arg[3], bool root)
 
 /* --- the calls -------------------------------------------------------------------------------------------------- */
 
-int64_t sys_setuid(const uint64_t a[6])
-{
-	return change(false, rule_set, a);
-}
-
-int64_t sys_setgid(const uint64_t a[6])
-{
-	return change(true, rule_set, a);
-}
-
-int64_t sys_setreuid(const uint64_t a[6])
-{
-	return change(false, rule_setre, a);
-}
-
-int64_t sys_setregid(const uint64_t a[6])
-{
-	return change(true, rule_setre, a);
-}
-
-int64_t sys_setresuid(const uint64_t a[6])
-{
-	return change(false, rule_setres, a);
-}
-
-int64_t sys_setresgid(const uint64_t a[6])
-{
-	return change(true, rule_setres, a);
-}
-
-int64_t sys_setfsuid(const uint64_t a[6])
-{
-	return change(false, rule_setfs, a);
-}
-
-int64_t sys_setfsgid(const uint64_t a[6])
-{
-	return change(true, rule_setfs, a);
-}
+#define CHANGE(name, group, rule)                                                                  \
+	int64_t sys_##name(const uint64_t a[6])                                                    \
+	{                                                                                          \
+		return change(group, rule, a);                                                     \
+	}
+CHANGE(setuid, false, rule_set)
+CHANGE(setgid, true, rule_set)
+CHANGE(setreuid, false, rule_setre)
+CHANGE(setregid, true, rule_setre)
+CHANGE(setresuid, false, rule_setres)
+CHANGE(setresgid, true, rule_setres)
+CHANGE(setfsuid, false, rule_setfs)
+CHANGE(setfsgid, true, rule_setfs)
 
 static int64_t get_three(const uint64_t a[6], bool group)
 {
@@ -184,29 +158,15 @@ int64_t sys_getresgid(const uint64_t a[6])
 	return get_three(a, true);
 }
 
-int64_t sys_getuid(const uint64_t a[6])
-{
-	(void)a;
-	return current_process()->cred.uid;
-}
-
-int64_t sys_geteuid(const uint64_t a[6])
-{
-	(void)a;
-	return current_process()->cred.euid;
-}
-
-int64_t sys_getgid(const uint64_t a[6])
-{
-	(void)a;
-	return current_process()->cred.gid;
-}
-
-int64_t sys_getegid(const uint64_t a[6])
-{
-	(void)a;
-	return current_process()->cred.egid;
-}
+#define TELL(name, member)                                                                         \
+	int64_t sys_##name(const uint64_t a[6])                                                    \
+	{                                                                                          \
+		return current_process()->cred.member;                                             \
+	}
+TELL(getuid, uid)
+TELL(geteuid, euid)
+TELL(getgid, gid)
+TELL(getegid, egid)
 
 int64_t sys_getgroups(const uint64_t a[6])
 {

@@ -541,7 +541,6 @@ int64_t sys_syncfs(const uint64_t a[6])
 
 int64_t sys_sync(const uint64_t a[6])
 {
-	(void)a;
 	return 0;
 }
 

@@ -98,7 +98,7 @@ int64_t sys_mmap(const uint64_t a[6])
 	struct vm_backing *backing;
 	unsigned flags;
 	vaddr_t at = 0;
-	int err = vm_flags(a[2], a[3], &flags), ignored = 0;
+	int err = vm_flags(a[2], a[3], &flags);
 
 	if (!IS_ALIGNED(a[5], PAGE_SIZE) || a[1] == 0)
 		return -EINVAL;
@@ -117,10 +117,9 @@ int64_t sys_mmap(const uint64_t a[6])
 		return err;
 	/* what cannot be brought in now comes when it is touched */
 	if (a[3] & MAP_LOCKED)
-		ignored = vm_lock_range(s, at, a[1], lock_limit(), true);
+		IGNORE(vm_lock_range(s, at, a[1], lock_limit(), true));
 	else if ((a[3] & MAP_POPULATE) || READ_ONCE(s->map_flags))
-		ignored = vm_populate(s, at, a[1]);
-	(void)ignored;
+		IGNORE(vm_populate(s, at, a[1]));
 	return (int64_t)at;
 }
 
@@ -144,7 +143,7 @@ int64_t sys_mremap(const uint64_t a[6])
 	uint64_t old_len = ALIGN_UP(a[1], PAGE_SIZE), new_len = ALIGN_UP(a[2], PAGE_SIZE);
 	unsigned flags;
 	vaddr_t at = 0;
-	int err, ignored = 0;
+	int err;
 
 	if ((a[3] & ~(uint64_t)(MREMAP_MAYMOVE | MREMAP_FIXED)) || a[3] == MREMAP_FIXED ||
 	    !IS_ALIGNED(a[0], PAGE_SIZE) || new_len == 0 || old_len == 0)
@@ -154,8 +153,7 @@ int64_t sys_mremap(const uint64_t a[6])
 	if (err < 0)
 		return err;
 	if (new_len > old_len && vm_range_mapped(s, at, new_len, &flags) && (flags & VM_LOCKED))
-		ignored = vm_populate(s, at, new_len);
-	(void)ignored;
+		IGNORE(vm_populate(s, at, new_len));
 	return (int64_t)at;
 }
 

@@ -146,19 +146,16 @@ int64_t sys_exit_group(const uint64_t a[6])
 
 int64_t sys_getpid(const uint64_t a[6])
 {
-	(void)a;
 	return current_process()->pid;
 }
 
 int64_t sys_gettid(const uint64_t a[6])
 {
-	(void)a;
 	return current_thread()->tid;
 }
 
 int64_t sys_getppid(const uint64_t a[6])
 {
-	(void)a;
 	return process_parent_pid(current_process());
 }
 
@@ -179,7 +176,6 @@ int64_t sys_getsid(const uint64_t a[6])
 
 int64_t sys_setsid(const uint64_t a[6])
 {
-	(void)a;
 	return process_set_session(current_process());
 }
 

@@ -53,7 +53,6 @@ static bool may_schedule(const struct process *p)
 
 int64_t sys_sched_yield(const uint64_t a[6])
 {
-	(void)a;
 	sched_yield();
 	return 0;
 }

@@ -143,13 +143,11 @@ int64_t sys_rt_sigsuspend(const uint64_t a[6])
 {
 	sigset_t64 set;
 	int64_t err = get_set(a[0], a[1], &set);
-	int ignored;
 
 	if (err < 0)
 		return err;
 	signal_set_temp_mask(set);
-	ignored = sleep_until(DEADLINE_NEVER, WAIT_INTERRUPTIBLE);
-	(void)ignored;
+	IGNORE(sleep_until(DEADLINE_NEVER, WAIT_INTERRUPTIBLE));
 	return -ERESTARTNOHAND;
 }
 

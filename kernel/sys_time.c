@@ -139,7 +139,6 @@ int64_t sys_gettimeofday(const uint64_t a[6])
 
 static void look_again(struct thread *t, void *arg)
 {
-	(void)arg;
 	wait_look_again(t);
 }
 
@@ -256,7 +255,6 @@ int64_t sys_restart_syscall(const uint64_t a[6])
 	struct thread_signals *s = &current_thread()->sig;
 	uint64_t deadline = s->restart_ns;
 
-	(void)a;
 	s->restart_ns = 0;
 	return deadline ? sleep_to(deadline, s->restart_user) : -EINTR;
 }

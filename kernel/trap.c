@@ -54,7 +54,7 @@ static void user_abort(struct trap_frame *f, uint64_t esr, uint64_t addr,
 {
 	enum abort_kind kind = esr_abort_kind(esr);
 	uint32_t kills;
-	int err, ignored;
+	int err;
 
 	if (kind == ABORT_ALIGNMENT || kind == ABORT_OTHER) {
 		note_fault(esr, addr);
@@ -75,8 +75,7 @@ static void user_abort(struct trap_frame *f, uint64_t esr, uint64_t addr,
 		return;
 	case -ENOMEM:
 		/* then the program tries again, or ends */
-		ignored = oom_wait(kills);
-		(void)ignored;
+		IGNORE(oom_wait(kills));
 		return;
 	case -EIO:
 		note_fault(esr, addr);

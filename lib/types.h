@@ -26,7 +26,9 @@ static inline paddr_t paddr(uint64_t pa)
 	return (paddr_t){ pa };
 }
 
-#define __must_check	     __attribute__((warn_unused_result))
+#define __must_check __attribute__((warn_unused_result))
+/* A __must_check call whose result changes nothing here. */
+#define IGNORE(call)	     ((void)!(call))
 #define __noreturn	     __attribute__((noreturn))
 #define __packed	     __attribute__((packed))
 #define __aligned(n)	     __attribute__((aligned(n)))

@@ -147,7 +147,6 @@ void cpus_call(void (*fn)(void *), void *arg)
 
 static void answer_call(void *unused)
 {
-	(void)unused;
 	call.fn(call.arg);
 	__atomic_fetch_sub(&call.outstanding, 1, __ATOMIC_RELEASE);
 }
@@ -155,14 +154,12 @@ static void answer_call(void *unused)
 static void answer_resched(void *unused)
 {
 	/* the return from this interrupt looks at need_resched */
-	(void)unused;
 }
 
 static uint64_t stopped; /* [atomic] CPUs that answered SGI_STOP */
 
 static void answer_stop(void *unused)
 {
-	(void)unused;
 	atomic_fetch_or(&stopped, BIT(arch_cpu()->id));
 	for (;;)
 		arch_wait_for_interrupt();

@@ -259,7 +259,6 @@ static void find_devices(const struct node *n, void *unused)
 	int len;
 	const char *list = fdt_getprop(tree, n->off, "compatible", &len);
 
-	(void)unused;
 	if (!list)
 		return;
 	for (unsigned i = 0; i < ARRAY_SIZE(known); i++) {
@@ -275,7 +274,6 @@ static void find_ram(const struct node *n, void *unused)
 	const char *type = node_string(n->off, "device_type");
 	struct phys_range r;
 
-	(void)unused;
 	if (!type || strcmp(type, "memory") != 0)
 		return;
 	for (int i = 0; node_reg(n, i, &r); i++) {
@@ -291,7 +289,6 @@ static void find_cpus(const struct node *n, void *unused)
 	int ac, len;
 	const fdt32_t *p;
 
-	(void)unused;
 	if (!type || strcmp(type, "cpu") != 0 || n->parent < 0)
 		return;
 	ac = fdt_address_cells(tree, n->parent);
@@ -316,7 +313,6 @@ static void find_reserved(const struct node *n, void *unused)
 {
 	struct phys_range r;
 
-	(void)unused;
 	if (n->parent < 0 || !node_name_is(n->parent, "reserved-memory"))
 		return;
 	for (int i = 0; node_reg(n, i, &r); i++) {

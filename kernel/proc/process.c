@@ -381,7 +381,7 @@ int process_set_group(struct process *self, int pid, int pgid)
 	return err;
 }
 
-int process_get_group_id(struct process *self, int pid)
+static int id_of(struct process *self, int pid, bool session)
 {
 	struct process *p;
 	int id = -ESRCH;
@@ -389,22 +389,19 @@ int process_get_group_id(struct process *self, int pid)
 	spin_lock(&pidtab_lock);
 	p = pid ? find_any_locked(pid) : self;
 	if (p && p->state != PROC_NEW && p->group)
-		id = p->group->id;
+		id = session ? p->group->session->id : p->group->id;
 	spin_unlock(&pidtab_lock);
 	return id;
 }
 
+int process_get_group_id(struct process *self, int pid)
+{
+	return id_of(self, pid, false);
+}
+
 int process_get_session_id(struct process *self, int pid)
 {
-	struct process *p;
-	int id = -ESRCH;
-
-	spin_lock(&pidtab_lock);
-	p = pid ? find_any_locked(pid) : self;
-	if (p && p->state != PROC_NEW && p->group)
-		id = p->group->session->id;
-	spin_unlock(&pidtab_lock);
-	return id;
+	return id_of(self, pid, true);
 }
 
 int process_session_id(struct process *p)

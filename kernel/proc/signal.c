@@ -410,13 +410,11 @@ static void alarm_rings(struct timer *timer)
 {
 	struct process *p = container_of(timer, struct process, signals.alarm);
 	struct signal_info info = { .signo = SIG_ALRM, .code = SIC_KERNEL };
-	int ignored;
 
 	spin_lock(&p->signals.lock);
 	p->signals.alarm_rang = true;
-	ignored = post_locked(p, NULL, &info);
+	IGNORE(post_locked(p, NULL, &info));
 	spin_unlock(&p->signals.lock);
-	(void)ignored;
 }
 
 void signal_alarm(struct process *p, const struct signal_alarm *now, struct signal_alarm *old)
@@ -457,7 +455,6 @@ void signal_tell_parent(struct process *p, int sig, int status)
 				    .uid = p->cred.uid,
 				    .utime = ticks(p->dead.user_ns),
 				    .stime = ticks(p->dead.cpu_ns - p->dead.user_ns) };
-	int ignored = 0;
 
 	if (!parent)
 		return;
@@ -465,8 +462,7 @@ void signal_tell_parent(struct process *p, int sig, int status)
 	if (sig > 0 && sig <= NSIG &&
 	    (info.code < (int)CHILD_STOPPED ||
 	     !(READ_ONCE(parent->signals.action[SIG_CHLD - 1].flags) & SA_NOCLDSTOP)))
-		ignored = post(parent, NULL, &info);
-	(void)ignored;
+		IGNORE(post(parent, NULL, &info));
 	wake_all(&parent->child_wait);
 }
 
@@ -503,24 +499,20 @@ static struct signal_info from_kernel(int sig)
 void signal_send(struct process *p, int sig)
 {
 	struct signal_info info = from_kernel(sig);
-	int ignored;
 
 	spin_lock(&pidtab_lock);
-	ignored = signal_post(p, NULL, &info);
+	IGNORE(signal_post(p, NULL, &info));
 	spin_unlock(&pidtab_lock);
-	(void)ignored;
 }
 
 void signal_send_thread(struct thread *t, int sig)
 {
 	struct signal_info info = from_kernel(sig);
-	int ignored = 0;
 
 	spin_lock(&pidtab_lock);
 	if (t->process)
-		ignored = signal_post(t->process, t, &info);
+		IGNORE(signal_post(t->process, t, &info));
 	spin_unlock(&pidtab_lock);
-	(void)ignored;
 }
 
 /* self: who asks (NULL: the kernel). Returns how many were signalled, out of *seen. */
@@ -592,7 +584,6 @@ bool signal_force(int sig, int code, uint64_t addr)
 	struct signal_action *a = &p->signals.action[sig - 1];
 	irqflags_t f = spin_lock_irqsave(&p->signals.lock);
 	bool dies;
-	int ignored;
 
 	if (a->handler == HANDLER_IGN || (t->sig_blocked & MASK(sig)))
 		*a = (struct signal_action){ .handler = HANDLER_DFL };
@@ -600,8 +591,7 @@ bool signal_force(int sig, int code, uint64_t addr)
 	if (dies) {
 		group_exit_locked(p, status_of(sig));
 	} else {
-		ignored = enqueue(p, &t->sig.pending, &info);
-		(void)ignored;
+		IGNORE(enqueue(p, &t->sig.pending, &info));
 		recalc(p, t);
 	}
 	spin_unlock_irqrestore(&p->signals.lock, f);
@@ -634,7 +624,6 @@ static void publish_stop(struct process *p) __requires(pidtab_lock)
 static void stop_here(struct process *p, struct thread *t)
 {
 	irqflags_t f;
-	int ignored;
 
 	spin_lock(&pidtab_lock);
 	f = spin_lock_irqsave(&p->signals.lock);
@@ -645,8 +634,7 @@ static void stop_here(struct process *p, struct thread *t)
 	spin_unlock_irqrestore(&p->signals.lock, f);
 	publish_stop(p);
 	spin_unlock(&pidtab_lock);
-	ignored = wait_event_killable(&p->signals.stop_wait, !READ_ONCE(t->sig.stopped));
-	(void)ignored;
+	IGNORE(wait_event_killable(&p->signals.stop_wait, !READ_ONCE(t->sig.stopped)));
 	spin_lock(&pidtab_lock);
 	publish_continue(p);
 	spin_unlock(&pidtab_lock);

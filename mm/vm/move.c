@@ -15,7 +15,6 @@ static void make_table(vaddr_t va, pte_t *e, void *arg)
 {
 	struct move *m = arg;
 
-	(void)e;
 	if (!m->err && !pgtable_leaf(&m->s->table, va + (vaddr_t)m->by, true))
 		m->err = -ENOMEM;
 }

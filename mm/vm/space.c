@@ -83,7 +83,6 @@ static void drop_dead(void *unused)
 	struct vm_space **held = this_cpu_ptr(held_space);
 	struct vm_space *old = *held;
 
-	(void)unused;
 	if (old && refcount_read(&old->ref) == 0) {
 		arch_set_user_table(paddr(0), 0);
 		*held = NULL;
@@ -104,7 +103,6 @@ static void drop_leaf(vaddr_t va, pte_t *e, void *arg)
 	struct vm_space *s = arg;
 	struct page *p = page_of_phys(arch_pte_addr(pte_get(e)));
 
-	(void)va;
 	pte_set(e, 0);
 	space_account(s, p, -1);
 	page_put(p);
@@ -196,7 +194,6 @@ void vm_space_reap(void)
 
 static void reaper(void *unused)
 {
-	(void)unused;
 	for (;;) {
 		wait_event(&dead_wq, atomic_load_relaxed(&dead_spaces) != NULL);
 		/* uninterruptible: it always sleeps its time */

@@ -30,8 +30,6 @@ static void check_leaf(vaddr_t va, pte_t *e, void *arg)
 
 static void count_leaf(vaddr_t va, pte_t *e, void *arg)
 {
-	(void)va;
-	(void)e;
 	++*(uint64_t *)arg;
 }
 
