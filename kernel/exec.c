@@ -508,6 +508,7 @@ void exec_become(struct process *p, struct exec_image *img)
 	thread_release_tid(current_thread());
 	process_keep_peak(p);
 	exec_adopt(p, img);
+	fs_set_cred();
 	space_switch(img->space);
 	vm_space_put(old);
 	vfork_release(p);

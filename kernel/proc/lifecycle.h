@@ -25,7 +25,8 @@ void process_publish(struct process *p, struct process *from, bool sibling);
 /* A process that was never published: undo process_create() and what followed. */
 void process_abandon(struct process *p);
 
-/* A new program: its name and file (the reference moves in; the old one comes back for the caller to put). */
+/* A new program: its name and file (the reference moves in; the old one comes back for the caller to put). The effective ids
+ * become the saved and the file system's ones too. */
 struct file *process_set_image(struct process *p, const char *name, struct file *exe,
 			       struct vm_space *space) __must_check;
 /* exec: the other threads of p are told to die and waited for; the current one takes the leader's number (I-PROC-4).

@@ -677,6 +677,10 @@ struct file *process_set_image(struct process *p, const char *name, struct file 
 	p->exe = exe;
 	p->space = space;
 	p->exec_done = true;
+	WRITE_ONCE(p->cred.suid, p->cred.euid);
+	WRITE_ONCE(p->cred.fsuid, p->cred.euid);
+	WRITE_ONCE(p->cred.sgid, p->cred.egid);
+	WRITE_ONCE(p->cred.fsgid, p->cred.egid);
 	p->undumpable = p->cred.euid != p->cred.uid || p->cred.egid != p->cred.gid;
 	p->exit_signal = SIG_CHLD;
 	str_copy(p->name, name, sizeof(p->name));

@@ -801,6 +801,31 @@ CASE(dumpable)
 	REAP(pid);
 }
 
+/* exec makes the effective ids the saved and the file system's ones: what was to come back does not. */
+static int exec_as(void *arg)
+{
+	const uid_t *id = arg;
+	char *argv[] = { (char *)"x", (char *)"ids", NULL };
+
+	R(setresgid(id[0], id[1], id[2]));
+	R(setresuid(id[0], id[1], id[2]));
+	if (id[3])
+		syscall(SYS_setfsuid, id[3]);
+	execve(self, argv, no_env);
+	return 9;
+}
+
+CASE(exec_ids)
+{
+	static uid_t ids[][4] = {
+		{ 1000, 1000, 0, 0 },	 { 1000, 0, 0, 0 },	  { 0, 1000, 0, 0 },
+		{ 1000, 2000, 3000, 0 }, { 2000, 2000, 1000, 0 }, { 0, 0, 0, 1000 },
+	};
+
+	for (unsigned i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
+		REAP(start_child(exec_as, ids[i]));
+}
+
 CASE(usage)
 {
 	struct rusage ru;
@@ -1011,6 +1036,18 @@ int diff_exec(int argc, char **argv)
 		R(prctl(PR_GET_DUMPABLE));
 		R(stat("/proc/self/stat", &st));
 		say("of %d %d", (int)st.st_uid, (int)st.st_gid);
+	} else if (!strcmp(argv[1], "ids")) {
+		uid_t u[3];
+		gid_t g[3];
+
+		R(getresuid(&u[0], &u[1], &u[2]));
+		R(getresgid(&g[0], &g[1], &g[2]));
+		say("uid %d %d %d gid %d %d %d", (int)u[0], (int)u[1], (int)u[2], (int)g[0],
+		    (int)g[1], (int)g[2]);
+		R(syscall(SYS_setfsuid, -1));
+		R(syscall(SYS_setfsgid, -1));
+		R(getauxval(AT_SECURE));
+		R(setresuid(-1, 0, -1));
 	} else if (!strcmp(argv[1], "signals")) {
 		struct sigaction sa;
 		sigset_t set, pending;
