@@ -294,6 +294,12 @@ void virtio_net_destroy(struct virtio_net *v, void (*gone)(void *cookie, bool tr
 	kfree(v);
 }
 
+/* A device that no stack has opened yet holds nothing. */
+static void none_is_out(void *cookie, bool transmit, void *arg)
+{
+	ASSERT(!cookie);
+}
+
 int virtio_net_probe(struct virtio_device *d)
 {
 	struct virtio_net *v = virtio_net_create(d);
@@ -305,7 +311,7 @@ int virtio_net_probe(struct virtio_device *d)
 			   d->name);
 	if (ret < 0) {
 		/* nobody has given it a buffer yet */
-		virtio_net_destroy(v, NULL, NULL);
+		virtio_net_destroy(v, none_is_out, NULL);
 		return ret;
 	}
 	netdev_register(&v->nd);

@@ -129,7 +129,7 @@ void cputime_check(void)
 	if (sig)
 		signal_send(p, sig);
 	for (enum cpu_timer_kind kind = 0; kind < CPU_TIMERS; kind++) {
-		bool rings;
+		bool rings = false;
 
 		left = MIN(left, check_timer(p, kind, time_of(&u, kind), &rings));
 		if (rings)
