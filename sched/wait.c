@@ -179,8 +179,10 @@ unsigned __no_lock_check waitq_wake(struct waitq *wq, unsigned n)
 			if (n && woken == n)
 				break;
 		}
-		next = ++seen % WAKE_BATCH ? list_entry(e->link.next, struct wait_entry, link)
-					   : let_irqs_in(wq, e, &end, &f);
+		/* not behind the last: whoever was woken may free the queue when nobody is left on it */
+		next = list_entry(e->link.next, struct wait_entry, link);
+		if (++seen % WAKE_BATCH == 0 && &next->link != &wq->sleepers)
+			next = let_irqs_in(wq, e, &end, &f);
 	}
 	list_del(&end.link);
 	spin_unlock_irqrestore(&wq->lock, f);
