@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import signal
 import time
 
 
@@ -46,6 +47,8 @@ class Terminal(Conversation):
         super().__init__("")
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            # under nohup it would be ignored, and who hangs up waits for the program's own end
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
             os.chdir(cwd)
             os.execvp(command[0], command)
         self.status = None
@@ -63,7 +66,7 @@ class Terminal(Conversation):
         """Read to the end; the exit status."""
         deadline = time.monotonic() + seconds
         while read_within(self.fd, max(0, deadline - time.monotonic())):
-            pass
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
         self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         return self.status
 
@@ -73,5 +76,5 @@ class Terminal(Conversation):
     def __exit__(self, *_):
         os.close(self.fd)
         if self.status is None:
-            os.kill(self.pid, 1)
-            os.waitpid(self.pid, 0)
+            os.kill(self.pid, signal.SIGHUP)
+            self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])

@@ -15,6 +15,7 @@ import pytest
 
 import guest as guestlib
 import hostbuild
+from terminal import Terminal
 
 TOP = guestlib.TOP
 RUN = f"{TOP}/scripts/run-qemu.sh"
@@ -168,6 +169,16 @@ def compiler(tmp_path, monkeypatch):
     monkeypatch.setattr(hostbuild, "run_compiler", compiler)
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     return compiler
+
+
+def test_a_terminal_hangs_up_under_nohup():
+    was = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Terminal("sh", "-c", "echo up; exec sleep 20") as t:
+            t.expect("up")
+    finally:
+        signal.signal(signal.SIGHUP, was)
+    assert t.status == -signal.SIGHUP
 
 
 def test_programs_that_share_a_source_compile_it_once(tmp_path, compiler):
