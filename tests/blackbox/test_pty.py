@@ -260,9 +260,11 @@ def test_exit_signal_is_told(guest):
 def test_crashes_do_not_fill_the_console(guest):
     """A line for each of a few, not for each of many."""
     before = guest.console().count("SIGSEGV at pc")
-    assert guest.ssh("for i in $(seq 100); do /tests/crash; done; true").returncode == 0
+    took = guest.ssh("cut -d. -f1 /proc/uptime; for i in $(seq 100); do /tests/crash; done; cut -d. -f1 /proc/uptime")
+    begin, end = map(int, took.stdout.split())
     lines = guest.console().count("SIGSEGV at pc") - before
-    assert 10 <= lines <= 60
+    # ten a second, and those of the first second may have been spent on others
+    assert 1 <= lines <= 10 * (end - begin + 2)
 
 
 @pytest.mark.parametrize("command", [["hello", "1000000", "5"], ["flood", "1000000000", "1"], ["burn", "1000"], ["cat"]],

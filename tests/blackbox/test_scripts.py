@@ -204,6 +204,7 @@ def test_source_saved_while_it_is_compiled_is_compiled_again(tmp_path, compiler)
 A_RUN = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1] + "/tests")
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 import guest
 g = guest.Guest("run", smp=1, image="release").start()
 print(g.name, g.pid(), flush=True)
