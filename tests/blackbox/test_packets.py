@@ -25,5 +25,5 @@ def test_packets(packets):
     assert done.returncode == 0, text[-3000:]
     assert not guestlib.forbidden_lines(text), text[-3000:]
     found = re.search(r"(\d+) frames sent, (\d+) received", text)
-    assert found and int(found.group(1)) == packets, text[-500:]
-    assert int(found.group(2)) > min(packets // 2, 65536), found.group(0)
+    assert found and int(found.group(1)) >= packets, text[-500:]
+    assert int(found.group(2)) >= min(packets // 2, 65537), found.group(0)
