@@ -320,5 +320,6 @@ void filelock_destroy(struct inode *i)
 	if (!i->locks)
 		return;
 	ASSERT(list_empty(&i->locks->held));
+	waitq_check_idle(&i->locks->wq);
 	kfree(i->locks);
 }

@@ -302,6 +302,8 @@ struct vfork_wait *vfork_wait_create(void)
 
 void vfork_wait_put(struct vfork_wait *v)
 {
-	if (refcount_put(&v->ref))
-		kfree(v);
+	if (!refcount_put(&v->ref))
+		return;
+	waitq_check_idle(&v->wq);
+	kfree(v);
 }

@@ -221,6 +221,7 @@ static int futex_wait(vaddr_t addr, bool shared, uint32_t value, uint32_t bitset
 		err = wait_event_mode(&w.wq, READ_ONCE(w.woken), WAIT_INTERRUPTIBLE, monotonic(d));
 		if (!dequeue(&w))
 			err = 0;
+		waitq_check_idle(&w.wq);
 	}
 	key_put(&w.key);
 	return err;

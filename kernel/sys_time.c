@@ -246,6 +246,7 @@ static int64_t sleep_to_wall(uint64_t wall_ns)
 
 	waitq_init(&wq);
 	err = wait_event_mode(&wq, false, WAIT_INTERRUPTIBLE, clock_wall_deadline(wall_ns));
+	waitq_check_idle(&wq);
 	return err == -ETIMEDOUT ? 0 : -ERESTARTNOHAND;
 }
 

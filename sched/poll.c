@@ -34,7 +34,7 @@ static bool watch_fire(struct poll_watch *w, uint32_t events, struct poller **up
 	return waitq_wake(&p->wq, 1) > 0;
 }
 
-static void notify_watchers(struct poll_source *s, uint32_t events, struct poller **ups)
+static void fire_watchers(struct poll_source *s, uint32_t events, struct poller **ups)
 {
 	irqflags_t f = spin_lock_irqsave(&s->lock);
 	struct poll_watch *w, place;
@@ -57,6 +57,14 @@ static void notify_watchers(struct poll_source *s, uint32_t events, struct polle
 		list_del(&place.src_link);
 	}
 	spin_unlock_irqrestore(&s->lock, f);
+}
+
+static void notify_watchers(struct poll_source *s, uint32_t events, struct poller **ups)
+{
+	/* The change of state before the look at the list: pairs with the fence in poll_watch_add(). */
+	atomic_fence();
+	if (READ_ONCE(s->watchers.next) != &s->watchers)
+		fire_watchers(s, events, ups);
 	wake_all(&s->wq);
 }
 
@@ -112,7 +120,7 @@ void poll_watch_add(struct poller *p, struct poll_watch *w, struct poll_source *
 	f = spin_lock_irqsave(&s->lock);
 	list_push_back(&w->src_link, &s->watchers);
 	spin_unlock_irqrestore(&s->lock, f);
-	/* Watching before the owner checks the object: pairs with the lock a notifier takes after its change. */
+	/* Watching before the owner checks the object: pairs with the fence in notify_watchers(). */
 	atomic_fence();
 }
 
@@ -212,12 +220,12 @@ static bool poller_idle(struct poller *p)
 void poller_quiesce(struct poller *p)
 {
 	wait_event(&p->wq, poller_idle(p));
+	waitq_check_idle(&p->wq);
 }
 
 void poll_source_check_idle(struct poll_source *s)
 {
 	if (!list_empty(&s->watchers))
 		BUG("poll source %p goes away while it is watched", (void *)s);
-	if (waitq_has_sleepers(&s->wq))
-		BUG("poll source %p goes away while somebody sleeps on it", (void *)s);
+	waitq_check_idle(&s->wq);
 }

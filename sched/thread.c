@@ -88,6 +88,7 @@ static void thread_free(struct thread *t)
 	ASSERT(t->state == THREAD_NEW || t->state == THREAD_DEAD);
 	ASSERT(!t->queued && !t->moving && !atomic_load_acquire(&t->on_cpu));
 	ASSERT(!list_linked(&t->dead_link) && !t->waiting_on);
+	waitq_check_idle(&t->exit_wq);
 	registry_remove(t);
 	if (t->on_free)
 		t->on_free(t);

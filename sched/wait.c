@@ -24,6 +24,7 @@ void waitq_init(struct waitq *wq)
 {
 	spin_init(&wq->lock, LOCK_WAITQ);
 	wq->magic = WAITQ_MAGIC;
+	wq->pausing = 0;
 	list_init(&wq->sleepers);
 }
 
@@ -33,12 +34,12 @@ static void waitq_check(const struct waitq *wq)
 		BUG("not a wait queue: %p (magic %x)", (const void *)wq, wq->magic);
 }
 
-void __no_lock_check wait_prepare(struct waitq *wq, struct wait_entry *e, enum wait_mode mode)
+void wait_prepare(struct waitq *wq, struct wait_entry *e, enum wait_mode mode)
 {
 	struct thread *t = current_thread();
-	struct runq *rq;
-	irqflags_t f, unused;
+	irqflags_t f;
 
+	might_sleep();
 	waitq_check(wq);
 	if (t->waiting_on)
 		BUG("%s waits while it waits: a wait's condition slept", t->name);
@@ -47,24 +48,21 @@ void __no_lock_check wait_prepare(struct waitq *wq, struct wait_entry *e, enum w
 	f = spin_lock_irqsave(&wq->lock);
 	list_push_back(&e->link, &wq->sleepers);
 	spin_lock(&t->lock);
+	ASSERT(t->state == THREAD_RUNNING);
 	t->waiting_on = wq;
 	t->wait_mode = mode;
-	rq = runq_lock_of(t, &unused);
-	ASSERT(t->state == THREAD_RUNNING);
 	t->state = THREAD_BLOCKED;
-	spin_unlock(&rq->lock);
 	spin_unlock(&t->lock);
 	spin_unlock_irqrestore(&wq->lock, f);
-	/* The link before the test of the condition, for wakers that ask waitq_has_sleepers(): pairs with its fence. */
+	/* The link before the test of the condition: pairs with the fence in waitq_has_sleepers(). */
 	atomic_fence();
 }
 
-void __no_lock_check wait_finish(struct wait_entry *e)
+void wait_finish(struct wait_entry *e)
 {
 	struct thread *t = current_thread();
 	struct waitq *wq = e->wq;
-	struct runq *rq;
-	irqflags_t f, unused;
+	irqflags_t f;
 
 	ASSERT(e->thread == t);
 	f = spin_lock_irqsave(&wq->lock);
@@ -73,12 +71,7 @@ void __no_lock_check wait_finish(struct wait_entry *e)
 	if (t->waiting_on != wq)
 		BUG("%s was asleep on %p and finds %p", t->name, (void *)wq, (void *)t->waiting_on);
 	t->waiting_on = NULL;
-	/* whoever has slept runs because it was woken; only under t->lock is anybody else's state BLOCKED or READY made */
-	if (t->state != THREAD_RUNNING) {
-		rq = runq_lock_of(t, &unused);
-		t->state = THREAD_RUNNING;
-		spin_unlock(&rq->lock);
-	}
+	t->state = THREAD_RUNNING;
 	spin_unlock(&t->lock);
 	spin_unlock_irqrestore(&wq->lock, f);
 }
@@ -139,63 +132,49 @@ int wait_sleep(struct wait_entry *e, enum wait_mode mode, uint64_t deadline_ns)
 /* Sleepers looked at with interrupts off at a stretch. */
 #define WAKE_BATCH 32
 
-/* Let interrupts in. A mark keeps the place behind e; `end` is one before whoever comes from now on. What is behind the
- * place then, for e may be gone. */
-static struct wait_entry *let_irqs_in(struct waitq *wq, struct wait_entry *e,
-				      struct wait_entry *end, irqflags_t *f) __requires(wq->lock)
+/* Each that is looked at goes to the end of the list, behind our mark. A mark that has come to the front has done its work,
+ * whoever's it is: all that were before it have been looked at, by its waker or by another. */
+unsigned waitq_wake(struct waitq *wq, unsigned n)
 {
-	struct wait_entry place = { .thread = NULL };
-
-	if (!list_linked(&end->link))
-		list_push_back(&end->link, &wq->sleepers);
-	list_insert_between(&place.link, &e->link, e->link.next);
-	spin_unlock_irqrestore(&wq->lock, *f);
-	*f = spin_lock_irqsave(&wq->lock);
-	e = list_entry(place.link.next, struct wait_entry, link);
-	list_del(&place.link);
-	return e;
-}
-
-unsigned __no_lock_check waitq_wake(struct waitq *wq, unsigned n)
-{
-	struct wait_entry *e, *next, end = { .thread = NULL };
+	struct wait_entry *e, mark = { .thread = NULL };
 	unsigned woken = 0, seen = 0;
 	cpumask_t kicks = 0;
 	irqflags_t f;
 
 	waitq_check(wq);
-	list_init(&end.link);
+	if (!waitq_has_sleepers(wq))
+		return 0;
 	preempt_disable();
 	f = spin_lock_irqsave(&wq->lock);
-	for (e = list_first(&wq->sleepers, struct wait_entry, link);
-	     &e->link != &wq->sleepers && e != &end; e = next) {
-		struct thread *t = e->thread;
+	list_push_back(&mark.link, &wq->sleepers);
+	for (;;) {
+		e = list_first(&wq->sleepers, struct wait_entry, link);
+		list_del(&e->link);
+		if (e->thread) {
+			struct thread *t = e->thread;
 
-		if (t) {
+			list_push_back(&e->link, &wq->sleepers);
 			spin_lock(&t->lock);
 			ASSERT(t->waiting_on == wq);
 			woken += thread_wake_locked(t, &kicks);
 			spin_unlock(&t->lock);
-			if (n && woken == n)
+		}
+		if (!list_linked(&mark.link) || (n && woken == n))
+			break;
+		if (++seen % WAKE_BATCH == 0) {
+			wq->pausing++;
+			spin_unlock_irqrestore(&wq->lock, f);
+			f = spin_lock_irqsave(&wq->lock);
+			wq->pausing--;
+			if (!list_linked(&mark.link))
 				break;
 		}
-		/* not behind the last: whoever was woken may free the queue when nobody is left on it */
-		next = list_entry(e->link.next, struct wait_entry, link);
-		if (++seen % WAKE_BATCH == 0 && &next->link != &wq->sleepers)
-			next = let_irqs_in(wq, e, &end, &f);
 	}
-	list_del(&end.link);
+	list_del(&mark.link);
 	spin_unlock_irqrestore(&wq->lock, f);
 	sched_kick_all(kicks);
 	preempt_enable();
 	return woken;
-}
-
-bool waitq_has_sleepers(struct waitq *wq)
-{
-	/* The caller's change of state before the look at the list: pairs with the fence in wait_prepare(). */
-	atomic_fence();
-	return READ_ONCE(wq->sleepers.next) != &wq->sleepers;
 }
 
 void thread_notify(struct thread *t, uint32_t bits)
@@ -243,5 +222,6 @@ int sleep_until(uint64_t deadline_ns, enum wait_mode mode)
 
 	waitq_init(&wq);
 	ret = wait_event_mode(&wq, false, mode, deadline_ns);
+	waitq_check_idle(&wq);
 	return ret == -ETIMEDOUT ? 0 : ret;
 }

@@ -20,14 +20,16 @@ struct mutex;
 #define WAITQ_MAGIC 0x57414954u
 
 struct waitq {
-	spinlock_t lock;	   /* WAITQ */
-	uint32_t magic;		   /* [init] REL-008 */
-	struct list_head sleepers; /* [lock] struct wait_entry, oldest first */
+	spinlock_t lock;  /* WAITQ */
+	uint32_t magic;	  /* [init] REL-008 */
+	uint32_t pausing; /* [lock] wakers that let interrupts in and come back: I-WAIT-2 */
+	struct list_head
+		sleepers; /* [lock] struct wait_entry, in the order of coming but for who has been looked at */
 };
 
 #define WAITQ_INIT(name)                                                                           \
 	{                                                                                          \
-		SPINLOCK_INIT(WAITQ), WAITQ_MAGIC, LIST_HEAD_INIT((name).sleepers)                 \
+		SPINLOCK_INIT(WAITQ), WAITQ_MAGIC, 0, LIST_HEAD_INIT((name).sleepers)              \
 	}
 
 /* What may end the wait besides a wake-up. */
@@ -45,16 +47,30 @@ struct wait_entry {
 
 void waitq_init(struct waitq *wq);
 
+/* The memory of wq is about to go. A BUG if somebody sleeps there, or a waker is to come back: I-WAIT-2. */
+static inline void waitq_check_idle(const struct waitq *wq)
+{
+	if (!list_empty(&wq->sleepers) || READ_ONCE(wq->pausing))
+		BUG("wait queue %p goes away in use", (const void *)wq);
+}
+
 /* Wake the oldest n sleepers that are still asleep (0: all that sleep as it begins). Call after the state change.
+ * I-WAIT-2: the queue outlives the call, unless it never has but one sleeper: then the sleeper may free it when it has been
+ * woken, for the call's last touch is to release the lock, which the sleeper takes before it leaves.
  * Context: any; interrupts are let in now and then, if they were on. Locks: takes WAITQ, THREAD, RUNQ; the caller holds
  * none of these. Returns how many were woken. */
 unsigned waitq_wake(struct waitq *wq, unsigned n);
 #define wake_one(wq) ((void)waitq_wake((wq), 1))
 #define wake_all(wq) ((void)waitq_wake((wq), 0))
-/* Is anybody linked? Racy: a hint after a full fence. */
-bool waitq_has_sleepers(struct waitq *wq);
+/* Is anybody linked? Who is not seen here tests its condition after the caller's change of state: the fence between that and
+ * the look pairs with the one in wait_prepare(). */
+static inline bool waitq_has_sleepers(struct waitq *wq)
+{
+	atomic_fence();
+	return READ_ONCE(wq->sleepers.next) != &wq->sleepers;
+}
 
-/* The pieces of the macros below. */
+/* The pieces of the macros below. Context: thread, may sleep. */
 void wait_prepare(struct waitq *wq, struct wait_entry *e, enum wait_mode mode); /* link, BLOCKED */
 /* Switch away unless already woken or notified in a way that ends this mode. 0; -ETIMEDOUT; -EINTR (KILLABLE, or
  * killed) or -ERESTARTSYS (INTERRUPTIBLE). */
@@ -64,63 +80,34 @@ void wait_finish(struct wait_entry *e); /* unlink, RUNNING */
 /* Wait until cond is true. After a wake-up it is tested before the entry is linked again: mostly what was waited for has
  * come. Value: 0 with cond true; -ETIMEDOUT; -EINTR; -ERESTARTSYS.
  * Context: thread, may sleep; no lock held but, for _mutex, m (dropped while asleep, held on return). */
-#define wait_event_mode(wq, cond, mode, deadline_ns)                                               \
+#define wait_loop(wq, cond, mode, deadline_ns, before_sleep, after_sleep)                          \
 	({                                                                                         \
 		int wait_ret = 0;                                                                  \
-		bool wait_done, wait_linked = true;                                                \
+		bool wait_done;                                                                    \
 		struct wait_entry wait_e;                                                          \
-		might_sleep();                                                                     \
-		wait_prepare((wq), &wait_e, (mode));                                               \
-		for (;;) {                                                                         \
+		do {                                                                               \
+			wait_prepare((wq), &wait_e, (mode));                                       \
 			wait_done = (cond);                                                        \
-			if (!wait_linked && (wait_done || wait_ret))                               \
-				break;                                                             \
-			if (!wait_linked) {                                                        \
-				wait_prepare((wq), &wait_e, (mode));                               \
-				wait_linked = true;                                                \
-				continue;                                                          \
-			}                                                                          \
-			if (!wait_done)                                                            \
-				wait_ret = wait_sleep(&wait_e, (mode), (deadline_ns));             \
-			wait_finish(&wait_e);                                                      \
-			wait_linked = false;                                                       \
-			if (wait_done)                                                             \
-				break;                                                             \
-		}                                                                                  \
-		wait_done ? 0 : wait_ret;                                                          \
-	})
-#define wait_event(wq, cond)	      ((void)wait_event_mode(wq, cond, WAIT_UNINTERRUPTIBLE, DEADLINE_NEVER))
-#define wait_event_killable(wq, cond) wait_event_mode(wq, cond, WAIT_KILLABLE, DEADLINE_NEVER)
-#define wait_event_interruptible(wq, cond)                                                         \
-	wait_event_mode(wq, cond, WAIT_INTERRUPTIBLE, DEADLINE_NEVER)
-
-#define wait_event_mutex(wq, m, cond, mode, deadline_ns)                                           \
-	({                                                                                         \
-		int wait_ret = 0;                                                                  \
-		bool wait_done, wait_linked = true;                                                \
-		struct wait_entry wait_e;                                                          \
-		wait_prepare((wq), &wait_e, (mode));                                               \
-		for (;;) {                                                                         \
-			wait_done = (cond);                                                        \
-			if (!wait_linked && (wait_done || wait_ret))                               \
-				break;                                                             \
-			if (!wait_linked) {                                                        \
-				wait_prepare((wq), &wait_e, (mode));                               \
-				wait_linked = true;                                                \
-				continue;                                                          \
-			}                                                                          \
 			if (wait_done) {                                                           \
 				wait_finish(&wait_e);                                              \
 				break;                                                             \
 			}                                                                          \
-			mutex_unlock(m);                                                           \
+			before_sleep;                                                              \
 			wait_ret = wait_sleep(&wait_e, (mode), (deadline_ns));                     \
 			wait_finish(&wait_e);                                                      \
-			mutex_lock(m);                                                             \
-			wait_linked = false;                                                       \
-		}                                                                                  \
+			after_sleep;                                                               \
+			wait_done = (cond);                                                        \
+		} while (!wait_done && !wait_ret);                                                 \
 		wait_done ? 0 : wait_ret;                                                          \
 	})
+#define wait_event_mode(wq, cond, mode, deadline_ns)                                               \
+	wait_loop(wq, cond, mode, deadline_ns, (void)0, (void)0)
+#define wait_event(wq, cond)	      ((void)wait_event_mode(wq, cond, WAIT_UNINTERRUPTIBLE, DEADLINE_NEVER))
+#define wait_event_killable(wq, cond) wait_event_mode(wq, cond, WAIT_KILLABLE, DEADLINE_NEVER)
+#define wait_event_interruptible(wq, cond)                                                         \
+	wait_event_mode(wq, cond, WAIT_INTERRUPTIBLE, DEADLINE_NEVER)
+#define wait_event_mutex(wq, m, cond, mode, deadline_ns)                                           \
+	wait_loop(wq, cond, mode, deadline_ns, mutex_unlock(m), mutex_lock(m))
 
 /* Sleep until the deadline. 0 when it has come; -EINTR or -ERESTARTSYS by mode. */
 int sleep_until(uint64_t deadline_ns, enum wait_mode mode);

@@ -167,6 +167,7 @@ void tty_put(struct tty *t)
 	ASSERT(!t->session && t->slaves == 0);
 	poll_source_check_idle(&t->slave);
 	poll_source_check_idle(&t->master);
+	waitq_check_idle(&t->writers);
 	ldisc_fini(&t->ld);
 	if (t->out != t->out_small)
 		kfree(t->out);

@@ -710,6 +710,8 @@ void process_put(struct process *p)
 	ASSERT(!p->group && !p->space && !p->files && !p->fs && list_empty(&p->threads));
 	signal_flush(p);
 	poll_source_check_idle(&p->exited);
+	waitq_check_idle(&p->child_wait);
+	waitq_check_idle(&p->signals.stop_wait);
 	slab_free(process_cache, p);
 }
 

@@ -206,6 +206,7 @@ void waitq_init(struct waitq *wq)
 {
 	spin_init(&wq->lock, LOCK_WAITQ);
 	wq->magic = WAITQ_MAGIC;
+	wq->pausing = 0;
 	list_init(&wq->sleepers);
 }
 
@@ -263,12 +264,6 @@ unsigned waitq_wake(struct waitq *wq, unsigned n)
 	pthread_cond_broadcast(&env_cond);
 	pthread_mutex_unlock(&env_lock);
 	return 0;
-}
-
-bool waitq_has_sleepers(struct waitq *wq)
-{
-	(void)wq;
-	return false;
 }
 
 /* A test that has the real ones links sched/poll.c. */

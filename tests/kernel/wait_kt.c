@@ -219,6 +219,9 @@ static struct many {
 	uint32_t round;	     /* [atomic] */
 	uint32_t woken;	     /* [atomic] waits that have ended in this round */
 	uint32_t in_between; /* [atomic] interrupts that found some asleep and some not */
+	uint32_t missed;     /* [atomic] and no waker about to come back */
+	bool wakes;	     /* [init] each of these wakes all as well */
+	uint32_t woke;	     /* [atomic] so many, in this round */
 	uint32_t looking;    /* [atomic] */
 	uint32_t stop;	     /* [atomic] */
 } many;
@@ -239,7 +242,12 @@ static void many_look(struct timer *t)
 		return;
 	for (unsigned k = 0; k < MANY; k++)
 		asleep += READ_ONCE(many.thread[k]->state) == THREAD_BLOCKED;
-	atomic_fetch_add(&many.in_between, asleep > 0 && asleep < MANY);
+	if (asleep > 0 && asleep < MANY) {
+		atomic_fetch_add(&many.in_between, 1);
+		atomic_fetch_add(&many.missed, READ_ONCE(many.wq.pausing) != 1);
+		if (many.wakes)
+			atomic_fetch_add(&many.woke, waitq_wake(&many.wq, 0));
+	}
 	timer_arm(t, clock_now_ns() + 20 * NS_PER_US);
 }
 
@@ -251,13 +259,14 @@ static void many_wake(void)
 	for (unsigned k = 0; k < MANY; k++)
 		crew_await_asleep(many.thread[k]);
 	WRITE_ONCE(many.woken, 0);
+	WRITE_ONCE(many.woke, 0);
 	preempt_disable();
 	WRITE_ONCE(many.looking, 1);
 	timer_arm(&many.timer, clock_now_ns() + 20 * NS_PER_US);
 	atomic_fetch_add(&many.round, 1);
 	woken = waitq_wake(&many.wq, 0);
 	WRITE_ONCE(many.looking, 0);
-	KT_CHECK(woken == MANY && READ_ONCE(many.woken) == 0);
+	KT_CHECK(woken + READ_ONCE(many.woke) == MANY && READ_ONCE(many.woken) == 0);
 	preempt_enable();
 	(void)timer_cancel(&many.timer);
 	while (READ_ONCE(many.woken) < MANY)
@@ -265,9 +274,9 @@ static void many_wake(void)
 }
 
 /* The host may keep the timer's interrupt back for as long as a round takes; not each time. */
-KTEST(wake_all_lets_interrupts_in)
+static void many_rounds(bool wakes)
 {
-	many = (struct many){ .round = 0 };
+	many = (struct many){ .wakes = wakes };
 	waitq_init(&many.wq);
 	timer_init(&many.timer, many_look);
 	KT_CHECK(thread_set_affinity(current_thread(), BIT(0)) == 0);
@@ -279,15 +288,52 @@ KTEST(wake_all_lets_interrupts_in)
 	}
 	for (unsigned k = 0; k < MANY_TRIES && !READ_ONCE(many.in_between); k++)
 		many_wake();
-	KT_CHECK(READ_ONCE(many.in_between) > 0);
+	KT_CHECK(READ_ONCE(many.in_between) > 0 && READ_ONCE(many.missed) == 0);
 	WRITE_ONCE(many.stop, 1);
 	many_wake();
 	for (unsigned k = 0; k < MANY; k++) {
 		thread_join(many.thread[k]);
 		thread_put(many.thread[k]);
 	}
-	KT_CHECK(!waitq_has_sleepers(&many.wq));
+	waitq_check_idle(&many.wq);
 	KT_CHECK(thread_set_affinity(current_thread(), ALL_CPUS) == 0);
+}
+
+KTEST(wake_all_lets_interrupts_in)
+{
+	many_rounds(false);
+}
+
+/* Who comes while another waker lets interrupts in takes over what that has left, and its mark. */
+KTEST(wake_all_within_wake_all)
+{
+	many_rounds(true);
+}
+
+static void check_idle(void *wq)
+{
+	waitq_check_idle(wq);
+}
+
+/* I-WAIT-2 */
+KTEST(waitq_in_use_may_not_go)
+{
+	struct waitq wq;
+	uint32_t open = 0;
+	struct turn turn = { &wq, &open, 1 };
+	struct crew crew = { 0 };
+
+	waitq_init(&wq);
+	crew_add(&crew, turn_fn, &turn, ALL_CPUS);
+	crew_await_asleep(crew.thread[0]);
+	kt_expect_bug(check_idle, &wq, "goes away in use");
+	WRITE_ONCE(open, 1);
+	wake_all(&wq);
+	crew_join(&crew);
+	wq.pausing++;
+	kt_expect_bug(check_idle, &wq, "goes away in use");
+	wq.pausing--;
+	waitq_check_idle(&wq);
 }
 
 /* --- modes -------------------------------------------------------------------------------------------------------- */
