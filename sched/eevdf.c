@@ -129,8 +129,20 @@ void eevdf_add(struct eevdf *q, struct eevdf_entity *e)
 	queue_link(q, e);
 }
 
-void eevdf_remove(struct eevdf *q, struct eevdf_entity *e)
+/* ns of service: v and the mean, but not the tree, nor I-EEVDF-1. */
+static void serve(struct eevdf *q, struct eevdf_entity *e, uint64_t ns)
 {
+	uint64_t scaled = ns * EEVDF_WEIGHT_ZERO + e->rest;
+	uint64_t dv = scaled / e->weight;
+
+	e->rest = scaled % e->weight;
+	e->vruntime += dv;
+	q->excess += (int64_t)e->weight * (int64_t)dv;
+}
+
+void eevdf_remove(struct eevdf *q, struct eevdf_entity *e, uint64_t ns)
+{
+	serve(q, e, ns);
 	queue_unlink(q, e);
 	e->lag = q->nr ? lag_bounded(e, vdiff(q->base, e->vruntime)) : 0;
 	if (q->nr == 0)
@@ -140,16 +152,9 @@ void eevdf_remove(struct eevdf *q, struct eevdf_entity *e)
 
 bool eevdf_charge(struct eevdf *q, struct eevdf_entity *e, uint64_t ns)
 {
-	uint64_t scaled = ns * EEVDF_WEIGHT_ZERO + e->rest;
-	uint64_t dv = scaled / e->weight;
-	bool used_up;
-
-	e->rest = scaled % e->weight;
-	e->vruntime += dv;
-	q->excess += (int64_t)e->weight * (int64_t)dv;
+	serve(q, e, ns);
 	queue_normalise(q);
-	used_up = vdiff(e->vruntime, e->deadline) >= 0;
-	if (!used_up) {
+	if (vdiff(e->vruntime, e->deadline) < 0) {
 		rb_update_path(&q->tree, &e->node);
 		return false;
 	}
@@ -159,10 +164,13 @@ bool eevdf_charge(struct eevdf *q, struct eevdf_entity *e, uint64_t ns)
 	return true;
 }
 
-void eevdf_yield(struct eevdf *q, struct eevdf_entity *e)
+void eevdf_yield(struct eevdf *q, struct eevdf_entity *e, uint64_t ns)
 {
-	if (q->nr < 2)
+	if (q->nr < 2) {
+		(void)eevdf_charge(q, e, ns);
 		return;
+	}
+	serve(q, e, ns);
 	queue_unlink(q, e);
 	if (vdiff(e->vruntime, q->base) <= 0)
 		e->vruntime = q->base + 1;
@@ -175,7 +183,7 @@ void eevdf_reweight(struct eevdf *q, struct eevdf_entity *e, uint32_t weight)
 	int64_t left = vdiff(e->deadline, e->vruntime);
 
 	if (q)
-		eevdf_remove(q, e);
+		eevdf_remove(q, e, 0);
 	e->lag = e->lag * (int64_t)e->weight / (int64_t)weight;
 	left = left * (int64_t)e->weight / (int64_t)weight;
 	e->rest = 0;

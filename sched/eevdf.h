@@ -45,16 +45,17 @@ void eevdf_entity_init(struct eevdf_entity *e, uint32_t weight);
 
 /* e wants the CPU: it comes in with the lag it left with. */
 void eevdf_add(struct eevdf *q, struct eevdf_entity *e);
-/* e no longer wants it (sleep, exit, move). Its lag is kept, bounded by two slices either way. */
-void eevdf_remove(struct eevdf *q, struct eevdf_entity *e);
-/* e, which left q, is about to come back somewhere: forgive its debt as far as the others in q have caught up, and no
- * further: sleeping gains nothing. */
+/* e, served for ns since it was charged last, no longer wants it (sleep, exit, move). Its lag is kept, bounded by two slices
+ * either way. */
+void eevdf_remove(struct eevdf *q, struct eevdf_entity *e, uint64_t ns);
+/* e, which left q, is about to come back somewhere: forgive its debt as far as the others in q, charged up to now, have
+ * caught up, and no further: sleeping gains nothing. */
 void eevdf_settle(struct eevdf *q, struct eevdf_entity *e);
 
 /* e has been served for ns. True if its slice is used up; it has then asked for the next. */
 bool eevdf_charge(struct eevdf *q, struct eevdf_entity *e, uint64_t ns);
-/* e gives up its turn: anybody else is eligible before it. */
-void eevdf_yield(struct eevdf *q, struct eevdf_entity *e);
+/* e, served for ns since it was charged last, gives up its turn: anybody else is eligible before it. */
+void eevdf_yield(struct eevdf *q, struct eevdf_entity *e, uint64_t ns);
 /* A new weight keeps lag and the rest of the slice in proportion. q: where it is linked, or NULL. */
 void eevdf_reweight(struct eevdf *q, struct eevdf_entity *e, uint32_t weight);
 

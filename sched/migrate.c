@@ -64,7 +64,7 @@ static bool __no_lock_check steal_from(struct runq *victim, struct runq *rq)
 	runq_lock_two(victim, rq);
 	t = steal_choose(victim, rq);
 	if (t) {
-		runq_dequeue(victim, t);
+		runq_dequeue(victim, t, 0);
 		t->rq = rq;
 		runq_enqueue_here(rq, t);
 		rq->steals++;
@@ -102,6 +102,7 @@ void __no_lock_check thread_push_away(struct thread *t)
 	ASSERT(t->moving && !t->queued && t->rq == src);
 	t->moving = false;
 	t->rq = dst;
+	runq_charge(dst);
 	kick = runq_enqueue(dst, t);
 	runq_unlock_two(src, dst);
 	sched_kick(kick);
@@ -133,7 +134,7 @@ int __no_lock_check thread_set_affinity(struct thread *t, cpumask_t mask)
 		if (rq->curr == t) {
 			kick = !atomic_exchange(&rq->c->need_resched, 1) && rq != this_runq();
 		} else if (t->queued) {
-			runq_dequeue(rq, t);
+			runq_dequeue(rq, t, 0);
 			t->moving = true;
 			push = true;
 		}

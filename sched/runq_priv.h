@@ -61,7 +61,12 @@ struct runq *runq_lock_of(struct thread *t, irqflags_t *f);
 #define KICK_NONE (-1)
 /* Charge rq's current thread up to now. rq->lock held. */
 void runq_charge(struct runq *rq);
-/* Put t, not queued, t->rq == rq, into the tree. Returns the CPU to tell by sched_kick() once unlocked. */
+/* Of what rq's current thread was charged and that has not been shared out, find how much was in user mode. rq's CPU has counted
+ * it; another, which asks meanwhile, supposes that the thread goes on as it did, and the next count makes up for it: so both
+ * parts only grow, and both come right (I-SCHED-7). rq->lock held. */
+void runq_share_out(struct runq *rq);
+/* Put t, not queued, t->rq == rq, into the tree; rq's current thread is charged up to now. Returns the CPU to tell by
+ * sched_kick() once unlocked. */
 int runq_enqueue(struct runq *rq, struct thread *t) __must_check;
 /* The same for this CPU's own queue: nobody else need be told. */
 static inline void runq_enqueue_here(struct runq *rq, struct thread *t)
@@ -70,10 +75,16 @@ static inline void runq_enqueue_here(struct runq *rq, struct thread *t)
 
 	DASSERT(kick == KICK_NONE);
 }
-void runq_dequeue(struct runq *rq, struct thread *t);
+/* t has run for ns since it was charged last. */
+void runq_dequeue(struct runq *rq, struct thread *t, uint64_t ns);
 void sched_kick(int cpu);
 /* Restore, and honour a reschedule that came up while interrupts were off. */
-void irq_restore_resched(irqflags_t f);
+static inline void irq_restore_resched(irqflags_t f)
+{
+	arch_irq_restore(f);
+	if (unlikely(READ_ONCE(arch_cpu()->need_resched)))
+		preempt_enable_due();
+}
 /* Somebody waits on a queue that cannot run it yet: let an idle CPU that may come and steal. */
 void sched_kick_stealer(const struct runq *rq, cpumask_t mask);
 

@@ -18,7 +18,7 @@ uint64_t sched_test_window_ns;
 static void (*space_activate)(struct vm_space *s); /* [init] */
 
 /* What becomes of the thread that calls schedule(). */
-enum leave { LEAVE_READY, LEAVE_IF_BLOCKED, LEAVE_FOR_EVER };
+enum leave { LEAVE_READY, LEAVE_YIELD, LEAVE_IF_BLOCKED, LEAVE_FOR_EVER };
 
 struct runq *runq_of_cpu(unsigned cpu)
 {
@@ -60,14 +60,18 @@ struct runq __no_lock_check *runq_lock_of(struct thread *t, irqflags_t *f)
 	}
 }
 
-/* Of ns more that t had of rq's CPU, what was in user mode. That CPU has counted it; another, which asks meanwhile,
- * supposes that t goes on as it did, and the next count makes up for it: so both parts only grow, and both come right. I-SCHED-7 */
-static void charge_user(struct runq *rq, struct thread *t, uint64_t now, uint64_t ns)
+void runq_share_out(struct runq *rq)
 {
-	uint64_t add = t->in_user ? ns : 0;
+	struct thread *t = rq->curr;
+	uint64_t ns, add;
 
+	if (!t || !t->user || !t->unshared_ns)
+		return;
+	ns = t->unshared_ns;
+	t->unshared_ns = 0;
+	add = t->in_user ? ns : 0;
 	if (rq == this_runq()) {
-		uint64_t count = arch_user_ns(now);
+		uint64_t now = t->exec_start_ns, count = arch_user_ns(now);
 
 		t->user_owed += (int64_t)(count - rq->user_mark);
 		rq->user_mark = count;
@@ -81,22 +85,29 @@ static void charge_user(struct runq *rq, struct thread *t, uint64_t now, uint64_
 	rq->user_ns += add;
 }
 
-void runq_charge(struct runq *rq)
+/* rq's current thread has run up to now. Since when, ns: its place in the tree is still to be told. */
+static uint64_t charge_time(struct runq *rq)
 {
 	struct thread *t = rq->curr;
 	uint64_t now = clock_now_ns(), ns;
 
 	if (!t || now <= t->exec_start_ns)
-		return;
+		return 0;
 	ns = now - t->exec_start_ns;
 	t->exec_start_ns = now;
 	t->runtime_ns += ns;
-	if (t->user)
-		charge_user(rq, t, now, ns);
+	t->unshared_ns += ns;
 	if (t == rq->idle)
 		rq->idle_ns += ns;
-	else if (t->queued)
-		(void)eevdf_charge(&rq->ready, &t->ent, ns);
+	return ns;
+}
+
+void runq_charge(struct runq *rq)
+{
+	uint64_t ns = charge_time(rq);
+
+	if (ns && rq->curr->queued)
+		(void)eevdf_charge(&rq->ready, &rq->curr->ent, ns);
 }
 
 /* --- the slice timer ----------------------------------------------------------------------------------------- */
@@ -178,15 +189,16 @@ int runq_enqueue(struct runq *rq, struct thread *t)
 
 	DASSERT(spin_held(&rq->lock) && t->rq == rq && !t->queued && !t->moving);
 	ASSERT(t->magic == THREAD_MAGIC && !atomic_load_acquire(&t->on_cpu));
-	runq_charge(rq);
 	t->queued = true;
 	eevdf_add(&rq->ready, &t->ent);
-	atomic_fetch_and(&sched_idle_cpus, ~BIT(rq->cpu));
+	/* this bit changes under our lock; the word is everybody's */
+	if (READ_ONCE(sched_idle_cpus) & BIT(rq->cpu))
+		atomic_fetch_and(&sched_idle_cpus, ~BIT(rq->cpu));
 	if (!curr)
 		return KICK_NONE;
 	resched = curr == rq->idle || eevdf_pick(&rq->ready) != &curr->ent;
 	if (!resched) {
-		uint64_t end = clock_now_ns() + SCHED_GRANULARITY_NS;
+		uint64_t end = curr->exec_start_ns + SCHED_GRANULARITY_NS;
 
 		sooner = rq->ready.nr == 2 || end < rq->slice_end_ns;
 		if (sooner)
@@ -201,10 +213,10 @@ int runq_enqueue(struct runq *rq, struct thread *t)
 	return KICK_NONE;
 }
 
-void runq_dequeue(struct runq *rq, struct thread *t)
+void runq_dequeue(struct runq *rq, struct thread *t, uint64_t ns)
 {
 	DASSERT(spin_held(&rq->lock) && t->rq == rq && t->queued);
-	eevdf_remove(&rq->ready, &t->ent);
+	eevdf_remove(&rq->ready, &t->ent, ns);
 	t->queued = false;
 }
 
@@ -293,23 +305,26 @@ static void switch_to(struct runq *rq, struct thread *prev, struct thread *next)
 	switch_finish(prev);
 }
 
-/* Take prev out of the tree if it does not want, or may not have, this CPU any more. */
-static void put_prev(struct runq *rq, struct thread *prev, enum leave leave)
+/* prev has run for ns more. Take it out of the tree if it does not want, or may not have, this CPU any more. */
+static void put_prev(struct runq *rq, struct thread *prev, enum leave leave, uint64_t ns)
 {
-	if (prev == rq->idle) {
+	bool blocked = leave == LEAVE_IF_BLOCKED && prev->state == THREAD_BLOCKED;
+
+	if (leave == LEAVE_FOR_EVER)
+		prev->state = THREAD_DEAD;
+	else if (prev->state == THREAD_RUNNING)
 		prev->state = THREAD_READY;
+	if (prev == rq->idle)
 		return;
-	}
-	if (leave == LEAVE_FOR_EVER ||
-	    (leave == LEAVE_IF_BLOCKED && prev->state == THREAD_BLOCKED)) {
-		runq_dequeue(rq, prev);
-		return;
-	}
-	if (prev->state == THREAD_RUNNING)
-		prev->state = THREAD_READY;
-	if (!(prev->affinity & BIT(rq->cpu))) {
-		runq_dequeue(rq, prev);
+	if (blocked || leave == LEAVE_FOR_EVER) {
+		runq_dequeue(rq, prev, ns);
+	} else if (!(prev->affinity & BIT(rq->cpu))) {
+		runq_dequeue(rq, prev, ns);
 		prev->moving = true;
+	} else if (leave == LEAVE_YIELD) {
+		eevdf_yield(&rq->ready, &prev->ent, ns);
+	} else if (ns) {
+		(void)eevdf_charge(&rq->ready, &prev->ent, ns);
 	}
 }
 
@@ -343,8 +358,8 @@ static void __no_lock_check schedule(enum leave leave)
 		    prev->base.name);
 	spin_lock(&rq->lock);
 	WRITE_ONCE(rq->c->need_resched, 0);
-	runq_charge(rq);
-	put_prev(rq, prev, leave);
+	put_prev(rq, prev, leave, charge_time(rq));
+	runq_share_out(rq);
 	next = pick_next(rq);
 	if (next->state == THREAD_READY)
 		next->state = THREAD_RUNNING;
@@ -375,19 +390,11 @@ void sched_exit(void)
 
 void sched_yield(void)
 {
-	struct thread *t = current_thread();
 	irqflags_t f;
-	struct runq *rq;
 
 	might_sleep();
 	f = arch_irq_save();
-	rq = this_runq();
-	spin_lock(&rq->lock);
-	runq_charge(rq);
-	if (t->queued)
-		eevdf_yield(&rq->ready, &t->ent);
-	spin_unlock(&rq->lock);
-	schedule(LEAVE_READY);
+	schedule(LEAVE_YIELD);
 	irq_restore_resched(f);
 }
 
@@ -404,13 +411,6 @@ void preempt_resched(void)
 
 	resched_if_due();
 	arch_irq_restore(f);
-}
-
-void irq_restore_resched(irqflags_t f)
-{
-	arch_irq_restore(f);
-	if (!arch_irqs_off() && current_base()->preempt_depth == 0)
-		preempt_resched();
 }
 
 void trap_preempt(void)
@@ -439,6 +439,8 @@ bool __no_lock_check thread_wake_locked(struct thread *t, cpumask_t *kicks)
 
 	DASSERT(spin_held(&t->lock) && arch_irqs_off());
 	perturb(PERTURB_WAKE);
+	if (READ_ONCE(t->state) != THREAD_BLOCKED)
+		return false;
 	for (;;) {
 		src = READ_ONCE(t->rq);
 		dst = READ_ONCE(t->queued) ? src : runq_select(READ_ONCE(t->affinity), src, false);
@@ -447,13 +449,12 @@ bool __no_lock_check thread_wake_locked(struct thread *t, cpumask_t *kicks)
 			break;
 		runq_unlock_two(src, dst);
 	}
-	if (t->state != THREAD_BLOCKED) {
-		runq_unlock_two(src, dst);
-		return false;
-	}
 	t->state = THREAD_READY;
 	if (!t->queued && !t->moving) {
+		runq_charge(src);
 		eevdf_settle(&src->ready, &t->ent);
+		if (dst != src)
+			runq_charge(dst);
 		t->rq = dst;
 		kick = runq_enqueue(dst, t);
 	}
@@ -559,6 +560,7 @@ void sched_stats(unsigned cpu, struct sched_cpu_stats *out)
 	irqflags_t f = spin_lock_irqsave(&rq->lock);
 
 	runq_charge(rq);
+	runq_share_out(rq);
 	*out = (struct sched_cpu_stats){
 		.switches = rq->switches,
 		.idle_ns = rq->idle_ns,

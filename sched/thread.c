@@ -167,6 +167,7 @@ void __no_lock_check thread_start(struct thread *t)
 	ASSERT(t->state == THREAD_NEW && t->rq == src);
 	t->rq = dst;
 	t->state = THREAD_READY;
+	runq_charge(dst);
 	kick = runq_enqueue(dst, t);
 	runq_unlock_two(src, dst);
 	sched_kick(kick);
@@ -188,15 +189,10 @@ int thread_spawn(const char *name, void (*entry)(void *), void *arg)
 void __no_lock_check thread_exit(void)
 {
 	struct thread *t = current_thread();
-	struct runq *rq;
-	irqflags_t f;
 
 	might_sleep();
 	lock_check_none_held("thread exit");
-	rq = runq_lock_of(t, &f);
 	ASSERT(t->state == THREAD_RUNNING && !t->waiting_on);
-	t->state = THREAD_DEAD;
-	spin_unlock(&rq->lock);
 	sched_exit();
 }
 
@@ -209,6 +205,7 @@ uint64_t __no_lock_check thread_cpu_ns(struct thread *t, uint64_t *user_ns)
 
 	if (rq->curr == t) {
 		runq_charge(rq);
+		runq_share_out(rq);
 		/* too much of it is a guess: let its CPU count */
 		if (t->user && t->exec_start_ns - rq->counted_ns > COUNT_STALE_NS &&
 		    !atomic_exchange(&rq->c->need_resched, 1))

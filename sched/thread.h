@@ -14,13 +14,14 @@ struct vm_space;
 struct process;
 
 /* A thread's states. Every move is made under the lock of the run queue it is on or last ran on; a move into or out
- * of BLOCKED also under t->lock, taken first.
+ * of BLOCKED also under t->lock, taken first. The thread's own two moves, while it runs, need t->lock alone: of one that runs
+ * nobody else changes the state but its CPU's scheduler, and interrupts are off.
  *   NEW      -> READY     thread_start()          creator
  *   READY    -> RUNNING   the scheduler's pick    the CPU that will run it
  *   RUNNING  -> READY     preempted or yielding   that CPU, irqs off
  *   RUNNING  -> BLOCKED   wait_prepare()          itself; it stays on its run queue until it switches away
  *   BLOCKED  -> READY     wake, timeout, signal   anyone, once
- *   BLOCKED  -> RUNNING   wait_finish()           itself, never having switched
+ *   BLOCKED  -> RUNNING   wait_finish()           itself, never having switched; or READY -> RUNNING, woken meanwhile
  *   RUNNING  -> DEAD      thread_exit()           itself; freed by the last put, after on_cpu is 0 */
 enum thread_state { THREAD_NEW, THREAD_READY, THREAD_RUNNING, THREAD_BLOCKED, THREAD_DEAD };
 
@@ -91,7 +92,9 @@ struct thread {
 	uint64_t exec_start_ns; /* [runq] charged up to here */
 	uint64_t runtime_ns;	/* [runq] total CPU time */
 	uint64_t switches;	/* [runq] times it was switched to */
-	uint64_t user_ns;	/* [runq] part of it in user mode */
+	uint64_t
+		unshared_ns; /* [runq] part of it of which is not known yet how much was in user mode */
+	uint64_t user_ns; /* [runq] part of it in user mode */
 	int64_t user_owed; /* [runq] counted in user mode and not in user_ns yet, or the other way round */
 	bool in_user;	   /* [runq] it spent most of what was charged last there */
 	uint64_t watch_ns; /* [runq] NOTIFY_CPU when runtime_ns comes to this; 0: never */

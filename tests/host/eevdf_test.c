@@ -188,13 +188,16 @@ static void step(int current)
 	case 1:
 		if (!model[i].in)
 			return;
-		eevdf_remove(&queue, &real[i]);
+		ns = i == current ? ns : 0;
+		eevdf_remove(&queue, &real[i], ns);
+		model_charge(&model[i], ns);
 		model_remove(&model[i]);
 		return;
 	case 2:
 		if (current < 0)
 			return;
-		eevdf_yield(&queue, &real[current]);
+		eevdf_yield(&queue, &real[current], ns);
+		model_charge(&model[current], ns);
 		model_yield(&model[current]);
 		return;
 	case 3:
@@ -275,7 +278,7 @@ TEST(eevdf_sleeper_gains_nothing)
 				eevdf_add(&queue, &real[1]);
 				asleep = false;
 			} else if (i == 1 && (used += ns) >= run) {
-				eevdf_remove(&queue, &real[1]);
+				eevdf_remove(&queue, &real[1], 0);
 				used = slept = 0;
 				asleep = true;
 			}
@@ -294,8 +297,7 @@ TEST(eevdf_yield_passes_the_turn)
 	for (int n = 0; n < 10000; n++) {
 		int i = picked();
 
-		eevdf_charge(&queue, &real[i], test_below(1000));
-		eevdf_yield(&queue, &real[i]);
+		eevdf_yield(&queue, &real[i], test_below(1000));
 		CHECK(picked() != i);
 	}
 }

@@ -494,6 +494,51 @@ KTEST(icount_sleeper_gains_nothing)
 	}
 }
 
+static void spin_until_fn(void *arg)
+{
+	uint32_t *stop = arg;
+
+	while (!READ_ONCE(*stop))
+		;
+}
+
+struct debtor {
+	uint32_t stop;	/* [atomic] */
+	uint64_t worst; /* [self] lateness of a wake-up, ns */
+};
+
+/* A millisecond at nice 19 is a debt of 68 to one at nice 0. */
+static void debtor_fn(void *arg)
+{
+	struct debtor *d = arg;
+
+	for (unsigned i = 0; i < 3; i++) {
+		uint64_t due = crew_deadline_ms(1), late;
+
+		while (clock_now_ns() < due)
+			;
+		due = crew_deadline_ms(100);
+		KT_CHECK(sleep_until(due, WAIT_UNINTERRUPTIBLE) == 0);
+		late = clock_now_ns() - due;
+		d->worst = MAX(d->worst, late);
+	}
+	WRITE_ONCE(d->stop, 1);
+}
+
+/* While it sleeps, one that nobody interrupts pays it back: also what that has run since it was charged last counts. */
+KTEST(icount_debt_is_forgiven)
+{
+	struct debtor d = { 0 };
+	struct crew crew = { 0 };
+
+	crew_add(&crew, spin_until_fn, &d.stop, BIT(0));
+	crew_add(&crew, debtor_fn, &d, BIT(0));
+	KT_CHECK(thread_set_nice(crew.thread[1], 19) == 0);
+	crew_join(&crew);
+	log_info("ktest: the worst wake-up of a debtor took %lu ns", d.worst);
+	KT_CHECK(d.worst <= 2 * SCHED_GRANULARITY_NS);
+}
+
 /* --- no lock across a switch --------------------------------------------------------------------------------------- */
 
 static spinlock_t held = SPINLOCK_INIT(FUTEX);
@@ -590,14 +635,6 @@ KTEST(switch_registers)
 }
 
 /* --- preemption --------------------------------------------------------------------------------------------------------- */
-
-static void spin_until_fn(void *arg)
-{
-	uint32_t *stop = arg;
-
-	while (!READ_ONCE(*stop))
-		;
-}
 
 /* Two that never give way share a CPU with a third that sleeps and wakes: all get on. The third's worst delay. */
 static uint64_t wake_among_spinners(unsigned cpu)
