@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The directory cache: one hash of (parent, name) to dentry that grows with its contents, the children of each
- * directory in the order of their cookies, and an LRU of names known not to exist. All of it under one spinlock,
- * which path walks hold for as many components as are found in the cache.
+/* The directory cache: one hash of (parent, name) to dentry that grows with its contents, and the children of each
+ * directory in the order of their cookies. Walks hold DCACHE for reading, for as many components as are found; whoever
+ * changes a name or the place of one holds it for writing. References are counted without it, by those who have one or
+ * who found the dentry under the lock.
  *
- * References are plain counts under the lock. Freeing happens outside it, since it drops inodes.
- * I-DCACHE-1: a hashed dentry is either positive, pinned and among its parent's children, or negative. */
+ * I-DCACHE-1: a dentry is in the hash exactly while it is among its parent's children; then it is pinned. */
 #include "fs/dcache.h"
 #include "kernel/core/panic.h"
 #include "kernel/core/random.h"
@@ -12,20 +12,23 @@
 #include "lib/string.h"
 #include "mm/phys/slab.h"
 
-enum { FIRST_BUCKETS = 256, NEGATIVES_MAX = 512, FIRST_COOKIE = 3 };
+enum { FIRST_BUCKETS = 256, FIRST_COOKIE = 3 };
+/* The hash has this many times the buckets when each holds two names. They move over some at a time, with each new name. */
+enum { GROWTH = 4, BUCKET_FULL = 2, MOVED_AT_ONCE = 2 };
 
-spinlock_t dcache_lock = SPINLOCK_INIT(DCACHE);
+static DEFINE_PER_CPU(uint32_t, dcache_reading);
+struct rwspin dcache_lock = RWSPIN_INIT(DCACHE, dcache_reading);
+uint64_t dcache_seed; /* [init] */
 
 static struct {
 	struct list_head *bucket; /* [dcache_lock] */
+	struct list_head *bigger; /* [dcache_lock] GROWTH times as many, being filled; NULL: none */
 	unsigned nr_buckets;	  /* [dcache_lock] a power of two */
-	unsigned nr_hashed;	  /* [dcache_lock] */
-	struct list_head lru;	  /* [dcache_lock] unused negative ones, oldest first */
-	struct list_head stale;	  /* [dcache_lock] detached, to be freed by the next put */
-	unsigned nr_lru;	  /* [dcache_lock] */
-	uint64_t nr_dentries;	  /* [dcache_lock] */
-	uint32_t seed;		  /* [init] */
-	struct slab_cache *slab;  /* [init] */
+	unsigned moved; /* [dcache_lock] so many of them, the first, have their names in bigger */
+	unsigned nr_hashed;	 /* [dcache_lock] */
+	unsigned grow_at;	 /* [atomic] when nr_hashed is that, it is time */
+	uint64_t nr_dentries;	 /* [atomic] */
+	struct slab_cache *slab; /* [init] */
 } dcache;
 
 static struct list_head *buckets_create(unsigned n)
@@ -39,31 +42,51 @@ static struct list_head *buckets_create(unsigned n)
 
 int dcache_init(void)
 {
-	list_init(&dcache.lru);
-	list_init(&dcache.stale);
-	dcache.seed = random_u32();
+	dcache_seed = (uint64_t)random_u32() << 32 | random_u32();
 	dcache.slab = slab_create("dentry", sizeof(struct dentry), 0);
 	dcache.bucket = buckets_create(FIRST_BUCKETS);
 	if (!dcache.slab || !dcache.bucket)
 		return -ENOMEM;
 	dcache.nr_buckets = FIRST_BUCKETS;
+	dcache.grow_at = FIRST_BUCKETS * BUCKET_FULL;
 	return 0;
 }
 
 static uint32_t dentry_hash(const struct dentry *parent, const char *name, size_t len)
 {
-	uint64_t h = dcache.seed ^ (uintptr_t)parent;
+	uint64_t h = name_hash_start(parent);
 
 	for (size_t i = 0; i < len; i++)
-		h = (h ^ (uint8_t)name[i]) * 0x9e3779b97f4a7c15u;
-	return (uint32_t)(h >> 32);
+		h = name_hash_add(h, name[i]);
+	return name_hash_end(h);
+}
+
+static struct list_head *bucket_of(uint32_t hash) __requires_shared(dcache_lock)
+{
+	unsigned i = hash & (dcache.nr_buckets - 1);
+
+	return i < dcache.moved ? &dcache.bigger[hash & (dcache.nr_buckets * GROWTH - 1)]
+				: &dcache.bucket[i];
+}
+
+static void hash_move_bucket(void) __requires(dcache_lock)
+{
+	struct list_head *from = &dcache.bucket[dcache.moved++];
+	struct dentry *d, *next;
+
+	list_for_each_safe (d, next, from, hash_link) {
+		list_del(&d->hash_link);
+		list_push_front(&d->hash_link, bucket_of(d->hash));
+	}
 }
 
 static void hash_insert(struct dentry *d) __requires(dcache_lock)
 {
-	list_push_front(&d->hash_link, &dcache.bucket[d->hash & (dcache.nr_buckets - 1)]);
+	list_push_front(&d->hash_link, bucket_of(d->hash));
 	d->hashed = true;
 	dcache.nr_hashed++;
+	for (int n = 0; n < MOVED_AT_ONCE && dcache.bigger && dcache.moved < dcache.nr_buckets; n++)
+		hash_move_bucket();
 }
 
 static void hash_remove(struct dentry *d) __requires(dcache_lock)
@@ -73,36 +96,46 @@ static void hash_remove(struct dentry *d) __requires(dcache_lock)
 	dcache.nr_hashed--;
 }
 
-/* Four times the buckets when they hold two each. The allocation is made with the lock dropped. */
+/* Begin to grow, with memory that is got without the lock, or end it. What is to be freed, b or the old buckets. */
+static struct list_head *hash_change(struct list_head *b) __requires(dcache_lock)
+{
+	if (b && !dcache.bigger) {
+		dcache.bigger = b;
+		return NULL;
+	}
+	if (b || dcache.moved < dcache.nr_buckets)
+		return b;
+	b = dcache.bucket;
+	dcache.bucket = dcache.bigger;
+	dcache.bigger = NULL;
+	dcache.moved = 0;
+	dcache.nr_buckets *= GROWTH;
+	WRITE_ONCE(dcache.grow_at, dcache.nr_buckets * BUCKET_FULL);
+	return b;
+}
+
+/* Before a name comes. The looks without the lock are hints. */
 static void hash_grow(void)
 {
-	struct list_head *bigger, *old;
-	struct dentry *d, *next;
-	unsigned n;
+	unsigned n = READ_ONCE(dcache.nr_buckets);
+	bool moved = READ_ONCE(dcache.moved) == n;
+	struct list_head *b = NULL;
 
-	spin_lock(&dcache_lock);
-	n = dcache.nr_buckets * 4;
-	if (dcache.nr_hashed < dcache.nr_buckets * 2)
-		n = 0;
-	spin_unlock(&dcache_lock);
-	bigger = n ? buckets_create(n) : NULL;
-	if (!bigger)
-		return;
-	spin_lock(&dcache_lock);
-	old = bigger;
-	if (dcache.nr_buckets < n) {
-		old = dcache.bucket;
-		for (unsigned i = 0; i < dcache.nr_buckets; i++) {
-			list_for_each_safe (d, next, &old[i], hash_link) {
-				list_del(&d->hash_link);
-				list_push_front(&d->hash_link, &bigger[d->hash & (n - 1)]);
-			}
-		}
-		dcache.bucket = bigger;
-		dcache.nr_buckets = n;
+	if (!moved) {
+		if (READ_ONCE(dcache.bigger) ||
+		    READ_ONCE(dcache.nr_hashed) < READ_ONCE(dcache.grow_at))
+			return;
+		b = buckets_create(n * GROWTH);
+		/* not with every name again */
+		if (!b)
+			WRITE_ONCE(dcache.grow_at, READ_ONCE(dcache.grow_at) * 2);
 	}
-	spin_unlock(&dcache_lock);
-	kfree(old);
+	if (!b && !moved)
+		return;
+	rwspin_write_lock(&dcache_lock);
+	b = n == dcache.nr_buckets ? hash_change(b) : b;
+	rwspin_write_unlock(&dcache_lock);
+	kfree(b);
 }
 
 static bool cookie_less(const struct rb_node *a, const struct rb_node *b)
@@ -125,15 +158,26 @@ static struct dentry *dentry_alloc(const char *name, size_t len)
 	memcpy(d->name, name, len);
 	d->name[len] = '\0';
 	d->name_len = (uint16_t)len;
-	d->refs = 1;
+	refcount_init(&d->refs, 1);
 	d->next_cookie = FIRST_COOKIE;
 	list_init(&d->hash_link);
-	list_init(&d->lru);
-	list_init(&d->negatives);
-	list_init(&d->negative_link);
 	rb_node_init(&d->child_node);
 	rb_init(&d->children, NULL);
+	atomic_add_relaxed(&dcache.nr_dentries, 1);
 	return d;
+}
+
+/* A reference of the tree's own: a child's to its parent, a link's to what it names. */
+static void hold(struct dentry *d)
+{
+	bool alive = refcount_get(&d->refs);
+
+	ASSERT(alive);
+}
+
+static void count_user(struct superblock *sb)
+{
+	(void)atomic_fetch_add(&sb->users, 1);
 }
 
 struct dentry *dentry_create(struct dentry *parent, const char *name, size_t len)
@@ -142,16 +186,12 @@ struct dentry *dentry_create(struct dentry *parent, const char *name, size_t len
 
 	if (!d)
 		return NULL;
+	hold(parent);
 	d->parent = parent;
 	d->sb = parent->sb;
 	d->hash = dentry_hash(parent, name, len);
+	count_user(d->sb);
 	hash_grow();
-	spin_lock(&dcache_lock);
-	dentry_get_locked(parent);
-	parent->sb->own++;
-	d->sb->refs++;
-	dcache.nr_dentries++;
-	spin_unlock(&dcache_lock);
 	return d;
 }
 
@@ -166,82 +206,37 @@ struct dentry *dentry_create_root(struct inode *inode)
 	d->inode = inode;
 	d->pinned = true;
 	d->mount_root = true;
-	spin_lock(&dcache_lock);
-	d->sb->refs++;
-	d->sb->own++;
-	dcache.nr_dentries++;
-	spin_unlock(&dcache_lock);
 	return d;
 }
 
-struct dentry *dcache_find_locked(const struct dentry *parent, const char *name, size_t len)
+struct dentry *dcache_find_hashed(const struct dentry *parent, const char *name, size_t len,
+				  uint32_t hash)
 {
-	uint32_t hash = dentry_hash(parent, name, len);
 	struct dentry *d;
 
-	list_for_each (d, &dcache.bucket[hash & (dcache.nr_buckets - 1)], hash_link)
+	list_for_each (d, bucket_of(hash), hash_link)
 		if (d->hash == hash && d->parent == parent && d->name_len == len &&
 		    memcmp(d->name, name, len) == 0)
 			return d;
 	return NULL;
 }
 
-static void lru_remove(struct dentry *d) __requires(dcache_lock)
+struct dentry *dcache_find_locked(const struct dentry *parent, const char *name, size_t len)
 {
-	if (!list_linked(&d->lru))
-		return;
-	list_del(&d->lru);
-	dcache.nr_lru--;
-}
-
-void dentry_get_locked(struct dentry *d)
-{
-	lru_remove(d);
-	d->refs++;
-	d->sb->refs++;
+	return dcache_find_hashed(parent, name, len, dentry_hash(parent, name, len));
 }
 
 struct dentry *dentry_get(struct dentry *d)
 {
-	spin_lock(&dcache_lock);
-	dentry_get_locked(d);
-	spin_unlock(&dcache_lock);
-	return d;
-}
-
-/* Out of everything, with no reference left: the caller frees it with the lock dropped. */
-static void detach(struct dentry *d) __requires(dcache_lock)
-{
-	DASSERT(d->refs == 0 && !d->pinned);
-	lru_remove(d);
-	if (d->hashed)
-		hash_remove(d);
-	list_del(&d->negative_link);
-	dcache.nr_dentries--;
-	/* its reference to the parent is about to be put */
-	if (d->parent != d)
-		d->parent->sb->own--;
-}
-
-/* Drop one reference. What must be freed now, or NULL; it still holds its parent. */
-static struct dentry *put_locked(struct dentry *d) __requires(dcache_lock)
-{
-	DASSERT(d->refs > 0 && d->sb->refs > 0);
-	d->sb->refs--;
-	if (--d->refs > 0)
-		return NULL;
-	if (d->hashed && !d->inode && !d->parent->dead) {
-		list_push_back(&d->lru, &dcache.lru);
-		if (++dcache.nr_lru <= NEGATIVES_MAX)
-			return NULL;
-		d = list_first(&dcache.lru, struct dentry, lru);
-	}
-	detach(d);
+	hold(d);
+	count_user(d->sb);
 	return d;
 }
 
 static void dentry_free(struct dentry *d)
 {
+	DASSERT(!d->hashed && !d->pinned);
+	atomic_fetch_sub(&dcache.nr_dentries, 1);
 	if (d->inode)
 		inode_put(d->inode);
 	if (d->name != d->inline_name)
@@ -249,35 +244,11 @@ static void dentry_free(struct dentry *d)
 	slab_free(dcache.slab, d);
 }
 
-/* Was this the last use of a tree that is to go? Said once. */
-static bool falls_locked(struct superblock *sb) __requires(dcache_lock)
+void dentry_unhold(struct dentry *d)
 {
-	bool falls = sb->doomed && sb->refs == sb->own;
-
-	sb->doomed &= !falls;
-	return falls;
-}
-
-void dentry_put(struct dentry *d)
-{
-	struct superblock *sb;
 	struct dentry *parent;
-	bool falls;
 
-	while (d) {
-		spin_lock(&dcache_lock);
-		sb = d->sb;
-		d = put_locked(d);
-		falls = falls_locked(sb);
-		if (!d && !list_empty(&dcache.stale)) {
-			d = list_first(&dcache.stale, struct dentry, lru);
-			list_del(&d->lru);
-		}
-		spin_unlock(&dcache_lock);
-		if (falls)
-			dentry_kill_tree(sb->root);
-		if (!d)
-			break;
+	while (d && refcount_put(&d->refs)) {
 		/* its reference to the parent goes with it */
 		parent = d->parent == d ? NULL : d->parent;
 		dentry_free(d);
@@ -285,48 +256,32 @@ void dentry_put(struct dentry *d)
 	}
 }
 
-/* The name comes to exist: its negative dentry is no longer found. One that a walker holds goes when it is put. */
-static void drop_negative(struct dentry *d) __requires(dcache_lock)
+void dentry_put(struct dentry *d)
 {
-	DASSERT(!d->inode);
-	if (d->refs > 0) {
-		hash_remove(d);
-		return;
-	}
-	detach(d);
-	list_push_back(&d->lru, &dcache.stale);
+	struct superblock *sb = d->sb;
+
+	/* While d still keeps sb. A tree that is to go goes with the last who is in it: nobody finds the way there. */
+	if (atomic_fetch_sub(&sb->users, 1) == 1 && READ_ONCE(sb->doomed))
+		dentry_kill_tree(sb->root);
+	dentry_unhold(d);
 }
 
 int dentry_link_locked(struct dentry *d, struct inode *inode)
 {
 	struct dentry *parent = d->parent;
-	struct dentry *old = dcache_find_locked(parent, d->name, d->name_len);
 
 	if (parent->dead)
 		return -ENOENT;
-	if (old && old->inode)
+	if (dcache_find_hashed(parent, d->name, d->name_len, d->hash))
 		return -EEXIST;
-	if (old)
-		drop_negative(old);
 	d->inode = inode;
 	d->cookie = parent->next_cookie++;
 	d->pinned = true;
-	d->refs++;
-	d->sb->refs++;
-	d->sb->own++;
+	hold(d);
 	d->sb->names++;
 	hash_insert(d);
 	rb_insert(&parent->children, &d->child_node, cookie_less);
 	return 0;
-}
-
-void dentry_link_negative_locked(struct dentry *d)
-{
-	/* a directory that is itself found anew each time is not to be held by what it has not */
-	if (!d->parent->pinned || dcache_find_locked(d->parent, d->name, d->name_len))
-		return;
-	hash_insert(d);
-	list_push_back(&d->negative_link, &d->parent->negatives);
 }
 
 void dentry_unlink_locked(struct dentry *d)
@@ -336,7 +291,6 @@ void dentry_unlink_locked(struct dentry *d)
 	rb_erase(&d->parent->children, &d->child_node);
 	d->pinned = false;
 	d->dead = true;
-	d->sb->own--;
 	d->sb->names--;
 }
 
@@ -365,7 +319,7 @@ void dentry_cover_locked(struct dentry *root, struct dentry *d, struct dentry *a
 	root->parent = as->parent;
 	as->parent = as;
 	/* the reference is no longer held from within */
-	root->parent->sb->own--;
+	count_user(root->parent->sb);
 	root->hash = d->hash;
 	root->cookie = d->cookie;
 	hash_insert(root);
@@ -385,49 +339,42 @@ struct dentry *dentry_uncover_locked(struct dentry *root, struct dentry *d)
 }
 
 /* A name below root that has none below itself, taken out; NULL: there is none. *at is where to look for it, and for the
- * next: a tree may be as deep as it has names. */
+ * next: a tree may be as deep as it has names. Nobody else is in it, so DCACHE is for the hash. */
 static struct dentry *take_leaf(struct dentry *root, struct dentry **at)
 {
 	struct dentry *d = *at;
 
-	spin_lock(&dcache_lock);
 	while (d->children.node)
 		d = rb_entry(d->children.node, struct dentry, child_node);
-	if (d != root) {
-		*at = d->parent;
-		dentry_unlink_locked(d);
-		d->inode->nlink = 0;
-	}
-	spin_unlock(&dcache_lock);
-	return d != root ? d : NULL;
+	if (d == root)
+		return NULL;
+	*at = d->parent;
+	rwspin_write_lock(&dcache_lock);
+	dentry_unlink_locked(d);
+	d->inode->nlink = 0;
+	rwspin_write_unlock(&dcache_lock);
+	return d;
 }
 
 void dentry_kill_tree(struct dentry *root)
 {
 	struct dentry *d, *at = root;
 
-	while ((d = take_leaf(root, &at))) {
-		dentry_drop_negatives(d);
-		dentry_put(d);
-	}
-	spin_lock(&dcache_lock);
+	while ((d = take_leaf(root, &at)))
+		dentry_unhold(d);
+	rwspin_write_lock(&dcache_lock);
 	root->pinned = false;
 	root->dead = true;
-	root->sb->own--;
-	spin_unlock(&dcache_lock);
-	dentry_drop_negatives(root);
-	dentry_put(root);
+	rwspin_write_unlock(&dcache_lock);
+	dentry_unhold(root);
 }
 
 void dentry_move_locked(struct dentry *d, struct dentry *as)
 {
-	struct dentry *old_parent = d->parent, *negative;
+	struct dentry *old_parent = d->parent;
 
 	hash_remove(d);
 	rb_erase(&old_parent->children, &d->child_node);
-	negative = dcache_find_locked(as->parent, as->name, as->name_len);
-	if (negative)
-		drop_negative(negative);
 	swap_names(d, as);
 	d->parent = as->parent;
 	as->parent = old_parent;
@@ -453,16 +400,6 @@ void dentry_exchange_locked(struct dentry *a, struct dentry *b)
 	rb_insert(&b->parent->children, &b->child_node, cookie_less);
 }
 
-bool dentry_is_below_locked(const struct dentry *d, const struct dentry *ancestor)
-{
-	for (;; d = d->parent) {
-		if (d == ancestor)
-			return true;
-		if (d->parent == d)
-			return false;
-	}
-}
-
 struct dentry *dentry_next_child_locked(const struct dentry *dir, uint64_t after)
 {
 	struct rb_node *n = dir->children.node, *best = NULL;
@@ -478,34 +415,6 @@ struct dentry *dentry_next_child_locked(const struct dentry *dir, uint64_t after
 	return best ? rb_entry(best, struct dentry, child_node) : NULL;
 }
 
-/* One unused negative child of dir, detached, or NULL. Those in use go when they are put, dir being dead. */
-static struct dentry *take_negative(struct dentry *dir)
-{
-	struct dentry *d, *found = NULL;
-
-	spin_lock(&dcache_lock);
-	list_for_each (d, &dir->negatives, negative_link) {
-		if (d->refs == 0) {
-			found = d;
-			break;
-		}
-	}
-	if (found)
-		detach(found);
-	spin_unlock(&dcache_lock);
-	return found;
-}
-
-void dentry_drop_negatives(struct dentry *dir)
-{
-	struct dentry *d;
-
-	while ((d = take_negative(dir))) {
-		dentry_free(d);
-		dentry_put(dir);
-	}
-}
-
 int dentry_add(struct dentry *dir, const char *name, size_t len, struct inode *inode,
 	       struct dentry **out)
 {
@@ -514,9 +423,9 @@ int dentry_add(struct dentry *dir, const char *name, size_t len, struct inode *i
 
 	if (!d)
 		return -ENOMEM;
-	spin_lock(&dcache_lock);
+	rwspin_write_lock(&dcache_lock);
 	err = dentry_link_locked(d, inode);
-	spin_unlock(&dcache_lock);
+	rwspin_write_unlock(&dcache_lock);
 	if (!err && out)
 		*out = d;
 	else
@@ -528,32 +437,26 @@ void dentry_remove(struct dentry *dir, const char *name, size_t len)
 {
 	struct dentry *d;
 
-	spin_lock(&dcache_lock);
+	rwspin_write_lock(&dcache_lock);
 	d = dcache_find_locked(dir, name, len);
-	if (d && d->inode) {
+	if (d) {
 		dentry_unlink_locked(d);
 		d->inode->nlink = 0;
-	} else {
-		d = NULL;
 	}
-	spin_unlock(&dcache_lock);
-	if (!d)
-		return;
-	dentry_drop_negatives(d);
-	dentry_put(d);
+	rwspin_write_unlock(&dcache_lock);
+	if (d)
+		dentry_unhold(d);
 }
 
-static struct dentry *find_dir(struct dentry *dir, const char *name, size_t len)
+static struct dentry *find_child(struct dentry *dir, const char *name, size_t len)
 {
 	struct dentry *d;
 
-	spin_lock(&dcache_lock);
+	rwspin_read_lock(&dcache_lock);
 	d = dcache_find_locked(dir, name, len);
-	if (d && d->inode)
-		dentry_get_locked(d);
-	else
-		d = NULL;
-	spin_unlock(&dcache_lock);
+	if (d)
+		dentry_get(d);
+	rwspin_read_unlock(&dcache_lock);
 	return d;
 }
 
@@ -565,9 +468,13 @@ static int make_dir(struct dentry *dir, const char *name, size_t len,
 	int err;
 
 	for (;;) {
-		*out = find_dir(dir, name, len);
-		if (*out)
+		*out = find_child(dir, name, len);
+		if (*out && ((*out)->inode->mode & S_IFMT) == S_IFDIR)
 			return 0;
+		if (*out) {
+			dentry_put(*out);
+			return -ENOTDIR;
+		}
 		if (!mkdir)
 			return -ENOENT;
 		i = mkdir(arg);
@@ -604,10 +511,5 @@ int dentry_make_path(struct dentry *dir, const char *path, size_t len,
 
 uint64_t dcache_count(void)
 {
-	uint64_t n;
-
-	spin_lock(&dcache_lock);
-	n = dcache.nr_dentries;
-	spin_unlock(&dcache_lock);
-	return n;
+	return atomic_load_relaxed(&dcache.nr_dentries);
 }

@@ -33,9 +33,9 @@ static void node_release(struct inode *i)
 {
 	struct node *n = i->priv;
 
-	spin_lock(&dcache_lock);
+	rwspin_write_lock(&dcache_lock);
 	list_del(&n->link);
-	spin_unlock(&dcache_lock);
+	rwspin_write_unlock(&dcache_lock);
 	kfree(n);
 }
 
@@ -46,11 +46,11 @@ int devfs_open_number(uint32_t rdev, uint32_t flags, struct file **out)
 	struct device_node found = { .open = NULL };
 	struct node *n;
 
-	spin_lock(&dcache_lock);
+	rwspin_read_lock(&dcache_lock);
 	list_for_each (n, &nodes, link)
 		if (n->d.rdev == rdev)
 			found = n->d;
-	spin_unlock(&dcache_lock);
+	rwspin_read_unlock(&dcache_lock);
 	return found.open ? found.open(&found, flags, out) : -ENXIO;
 }
 
@@ -92,9 +92,9 @@ static int add_node(const struct device_node *d, const char *path)
 		goto put_dir;
 	i->rdev = d->rdev;
 	n->d = *d;
-	spin_lock(&dcache_lock);
+	rwspin_write_lock(&dcache_lock);
 	list_push_back(&n->link, &nodes);
-	spin_unlock(&dcache_lock);
+	rwspin_write_unlock(&dcache_lock);
 	err = dentry_add(dir, name, strlen(name), i, NULL);
 	dentry_put(dir);
 	if (err)

@@ -70,8 +70,6 @@ static __noinline void put_last(struct file *f)
 	slab_free(file_cache, f);
 	if (dentry)
 		dentry_put(dentry);
-	if (inode)
-		inode_put(inode);
 }
 
 void file_put(struct file *f)

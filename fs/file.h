@@ -61,8 +61,8 @@ struct file {
 	struct refcount ref;
 	uint32_t flags;		    /* [atomic] FILE_* */
 	struct poll_source *source; /* [init] NULL: never announces (always ready) */
-	struct inode *inode;	    /* [init] NULL for sockets and anonymous pipes */
-	struct dentry *dentry;	    /* [init] NULL if it has no name */
+	struct inode *inode;	    /* [init] the dentry's; NULL for sockets and anonymous pipes */
+	struct dentry *dentry;	    /* [init] a reference; NULL if it has no name */
 	int uses;		    /* [init] what it adds to inode->writers: 1, -1, 0 */
 	struct mutex pos_lock;	    /* FILE_POS */
 	off_t pos;		    /* [pos_lock] */

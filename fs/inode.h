@@ -3,9 +3,9 @@
  * add directories of their own (/proc/PID).
  *
  * The tree is made of dentries. A dentry holds its parent and its inode. It is found by (parent, name) in one hash
- * under DCACHE; a name known not to exist is a dentry without inode (negative). A name that a file system keeps in
- * memory is pinned: the link itself counts as a reference. Names change under the directory's INODE lock, and the
- * cache with them, so that the cache is never behind the file system (X-28). */
+ * under DCACHE. A name that a file system keeps in memory is pinned: the link itself counts as a reference, and what is not
+ * there does not exist. Names change under the directory's INODE lock, and the cache with them, so that the cache is never
+ * behind the file system (X-28). */
 #ifndef TERN_FS_INODE_H
 #define TERN_FS_INODE_H
 
@@ -48,8 +48,8 @@ struct file_locks;
 /* A file system: what its inodes have in common, and where its tree hangs.
  *
  * Mounting puts the root's dentry in the place of the directory's, which stays aside until the root leaves again: a walk
- * knows nothing of mounts. A tree is in one place at a time. refs counts all references to its dentries and own those
- * among them that the tree holds itself (a child its parent, a link its name): it is in use while they differ. */
+ * knows nothing of mounts. A tree is in one place at a time. users counts the references to its dentries that come from
+ * outside of it: not a child's to its parent, not a link's to what it names. */
 struct superblock {
 	const char *type;			   /* "tmpfs" */
 	uint64_t dev;				   /* [init] st_dev */
@@ -63,9 +63,9 @@ struct superblock {
 	struct dentry *root;	     /* [init] pinned */
 	struct dentry *covered;	     /* [DCACHE] pinned; what root stands in for; NULL: nothing */
 	struct list_head mount_link; /* [DCACHE] in the order of mounting */
-	bool mounted;		     /* [DCACHE] */
+	uint64_t mounted;	     /* [DCACHE] its number among all mounts ever; 0: it is not */
 	bool doomed;		     /* [DCACHE] to be taken apart when nobody uses it */
-	uint64_t refs, own;	     /* [DCACHE] */
+	uint64_t users;		     /* [atomic] */
 	uint64_t names;		     /* [DCACHE] linked ones */
 };
 
@@ -134,29 +134,26 @@ int inode_use(struct inode *i, int by) __must_check;
 void inode_unuse(struct inode *i, int by);
 
 /* A dentry's life, under DCACHE:
- *   linked     in the hash and in its parent's children; positive ones of memory file systems are pinned
- *   negative   in the hash, no inode, on the LRU when unused; dropped when there are too many
- *   dead       unlinked or never linked: not in the hash; freed with the last reference */
+ *   linked     in the hash and in its parent's children, pinned
+ *   covered    something is mounted there and has its place: pinned only
+ *   dead       unlinked or never linked: freed with the last reference */
 struct dentry {
 	struct list_head hash_link; /* [DCACHE] */
-	struct rb_node child_node; /* [DCACHE] in parent->children, by cookie; positive ones only */
-	struct rb_root children;   /* [DCACHE] */
-	struct list_head lru;	   /* [DCACHE] negative and unused */
-	struct list_head negatives;	/* [DCACHE] children known not to exist */
-	struct list_head negative_link; /* [DCACHE] in parent->negatives */
+	struct rb_node child_node;  /* [DCACHE] in parent->children, by cookie */
+	struct rb_root children;    /* [DCACHE] */
 	struct dentry *parent; /* [DCACHE] a reference; itself for a root that is not mounted */
 	struct superblock *sb; /* [init] */
-	struct inode *inode;   /* [DCACHE] a reference; NULL: negative. Set once per life */
+	struct inode *inode;   /* [DCACHE] a reference. Set once, when it is linked */
 	uint64_t cookie;       /* [DCACHE] place in its directory's listing, never reused there */
 	uint64_t next_cookie;  /* [DCACHE] for the next child */
-	uint32_t refs;	       /* [DCACHE] */
-	uint32_t hash;	       /* [DCACHE] */
-	uint16_t name_len;     /* [DCACHE] */
-	bool pinned;	       /* [DCACHE] the link is one of refs */
-	bool hashed;	       /* [DCACHE] */
-	bool dead;	       /* [DCACHE] unlinked: nothing may be added below */
-	bool mount_root;       /* [init] of a file system: may not be moved or removed */
-	char *name;	       /* [DCACHE] inline_name or its own allocation */
+	struct refcount refs;
+	uint32_t hash;	   /* [DCACHE] */
+	uint16_t name_len; /* [DCACHE] */
+	bool pinned;	   /* [DCACHE] the link is one of refs */
+	bool hashed;	   /* [DCACHE] */
+	bool dead;	   /* [DCACHE] unlinked: nothing may be added below */
+	bool mount_root;   /* [init] of a file system: may not be moved or removed */
+	char *name;	   /* [DCACHE] inline_name or its own allocation */
 	char inline_name[32];
 };
 

@@ -12,7 +12,8 @@
 #define UMOUNT_DETACH	2u
 #define UMOUNT_NOFOLLOW 8u
 
-static struct list_head mounts = LIST_HEAD_INIT(mounts); /* [DCACHE] */
+static struct list_head mounts = LIST_HEAD_INIT(mounts); /* [DCACHE], changed under RENAME */
+static uint64_t nr_mounts;				 /* [DCACHE] ever */
 static uint64_t next_dev = VFS_DEV_FIRST_FREE;		 /* [atomic] */
 
 uint64_t superblock_next_dev(void)
@@ -32,28 +33,32 @@ void superblock_put(struct superblock *sb)
 		sb->destroy(sb);
 }
 
+/* RENAME holds the shape of the tree, however deep. */
+static bool is_below(const struct dentry *d, const struct dentry *ancestor) __requires(rename_lock)
+{
+	while (d != ancestor && d->parent != d)
+		d = d->parent;
+	return d == ancestor;
+}
+
 /* The place of d is sb's from now on; NULL: the root of everything. */
 static int cover(struct dentry *d, struct superblock *sb, struct dentry *as)
 {
 	int err = 0;
 
-	spin_lock(&dcache_lock);
+	rwspin_write_lock(&dcache_lock);
 	if (sb->mounted)
 		err = -EBUSY;
-	else if (d && (!d->hashed || !d->pinned || d->parent->dead))
+	else if (d && !d->hashed)
 		err = -ENOENT;
-	else if (d && dentry_is_below_locked(d, sb->root))
-		err = -ELOOP;
 	if (!err) {
-		if (d) {
-			dentry_get_locked(d);
-			dentry_cover_locked(sb->root, d, as);
-		}
+		if (d)
+			dentry_cover_locked(sb->root, dentry_get(d), as);
 		sb->covered = d;
-		sb->mounted = true;
+		sb->mounted = ++nr_mounts;
 		list_push_back(&sb->mount_link, &mounts);
 	}
-	spin_unlock(&dcache_lock);
+	rwspin_write_unlock(&dcache_lock);
 	return err;
 }
 
@@ -67,7 +72,7 @@ static int mount_on(struct dentry *d, struct superblock *sb)
 	mutex_lock(&rename_lock);
 	as = dentry_create(d->parent, d->name, d->name_len);
 	if (as) {
-		err = cover(d, sb, as);
+		err = !sb->mounted && is_below(d, sb->root) ? -ELOOP : cover(d, sb, as);
 		dentry_put(as);
 	}
 	mutex_unlock(&rename_lock);
@@ -95,34 +100,32 @@ int superblock_attach(struct dentry *dir, const char *name, struct superblock *s
 	return err;
 }
 
-/* The first mounted one behind `after` (NULL: the first), with a reference to its root. */
-static struct superblock *next_mount(struct superblock *after)
+/* The first that was mounted after number *after, which is its own then, with a reference to its root. */
+static struct superblock *next_mount(uint64_t *after)
 {
 	struct superblock *sb, *found = NULL;
-	bool take = !after;
 
-	spin_lock(&dcache_lock);
+	rwspin_read_lock(&dcache_lock);
 	list_for_each (sb, &mounts, mount_link) {
-		if (take) {
+		if (sb->mounted > *after) {
 			found = sb;
-			dentry_get_locked(sb->root);
+			*after = sb->mounted;
+			dentry_get(sb->root);
 			break;
 		}
-		take = sb == after;
 	}
-	spin_unlock(&dcache_lock);
+	rwspin_read_unlock(&dcache_lock);
 	return found;
 }
 
 void superblock_for_each(void (*fn)(struct superblock *sb, void *arg), void *arg)
 {
-	struct superblock *sb = next_mount(NULL), *next;
+	struct superblock *sb;
+	uint64_t at = 0;
 
-	while (sb) {
+	while ((sb = next_mount(&at))) {
 		fn(sb, arg);
-		next = next_mount(sb);
 		dentry_put(sb->root);
-		sb = next;
 	}
 }
 
@@ -199,29 +202,58 @@ int vfs_mount(const struct vfs_context *ctx, const char *type, const char *path,
 	return err;
 }
 
-/* The caller's walk holds one reference to the root. */
-static int uncover(struct superblock *sb, bool detach, struct dentry **parent)
+/* The caller has one reference to the root. */
+static int uncover(struct superblock *sb, bool detach) __requires(rename_lock)
 {
+	struct dentry *parent = NULL, *covered = sb->covered;
 	int err = 0;
 
-	spin_lock(&dcache_lock);
+	rwspin_write_lock(&dcache_lock);
 	if (!sb->mounted)
 		err = -EINVAL;
-	else if (!sb->covered || !sb->root->hashed || (sb->refs > sb->own + 1 && !detach))
+	else if (!covered || !sb->root->hashed || (atomic_load_relaxed(&sb->users) > 1 && !detach))
 		err = -EBUSY;
 	if (!err) {
-		*parent = dentry_uncover_locked(sb->root, sb->covered);
-		sb->mounted = false;
+		parent = dentry_uncover_locked(sb->root, covered);
+		sb->mounted = 0;
 		list_del(&sb->mount_link);
 		sb->doomed = sb->destroy;
 	}
-	spin_unlock(&dcache_lock);
-	return err;
+	rwspin_write_unlock(&dcache_lock);
+	if (err)
+		return err;
+	dentry_put(parent);
+	dentry_put(covered);
+	return 0;
+}
+
+/* One that is mounted below root and is not covered itself; NULL: none. */
+static struct superblock *mounted_below(const struct dentry *root) __requires(rename_lock)
+{
+	struct superblock *sb;
+
+	list_for_each (sb, &mounts, mount_link)
+		if (sb->root->hashed && is_below(sb->root, root))
+			return sb;
+	return NULL;
+}
+
+/* What is mounted in a tree that is taken off goes with it. */
+static void uncover_below(struct dentry *root) __requires(rename_lock)
+{
+	struct superblock *sb;
+	struct dentry *below;
+	int err = 0;
+
+	while (!err && (sb = mounted_below(root))) {
+		below = dentry_get(sb->root);
+		err = uncover(sb, true);
+		dentry_put(below);
+	}
 }
 
 int vfs_umount(const struct vfs_context *ctx, const char *path, unsigned flags)
 {
-	struct dentry *parent, *covered;
 	struct superblock *sb;
 	struct walk w;
 	int err;
@@ -233,13 +265,10 @@ int vfs_umount(const struct vfs_context *ctx, const char *path, unsigned flags)
 		return err;
 	sb = w.child->sb;
 	mutex_lock(&rename_lock);
-	covered = sb->covered;
-	err = w.child == sb->root ? uncover(sb, flags & UMOUNT_DETACH, &parent) : -EINVAL;
+	err = w.child == sb->root ? uncover(sb, flags & UMOUNT_DETACH) : -EINVAL;
+	if (!err)
+		uncover_below(sb->root);
 	mutex_unlock(&rename_lock);
 	walk_end(&w);
-	if (err)
-		return err;
-	dentry_put(parent);
-	dentry_put(covered);
-	return 0;
+	return err;
 }

@@ -1,21 +1,41 @@
 /* SPDX-License-Identifier: MIT */
-/* Path walks. Components found in the cache are taken in one go under DCACHE, without references on the way; one that
- * is not is asked of the file system under the directory's INODE lock. Symbolic links are expanded into a new string:
- * the link's text and what was left of the path. */
+/* Path walks. What is in the cache is taken in one go under DCACHE, held for reading, without references on the way; a
+ * component that the file system must be asked for, under the directory's INODE lock, and a symbolic link are taken with the
+ * lock dropped and a reference to where we are. Links are expanded into a new string: the link's text and what was left of
+ * the path. */
 #include "fs/namei.h"
 #include "fs/dcache.h"
 #include "kernel/core/panic.h"
 #include "lib/string.h"
 #include "mm/phys/slab.h"
 
+/* Components taken under one hold of DCACHE. */
+#define STEPS_MAX 64
+
 struct walk_state {
 	const struct vfs_context *ctx;
-	struct dentry *at; /* a reference: where we are */
-	const char *rest;  /* what is left, leading slashes skipped */
-	char *expanded;	   /* the allocation rest points into, or NULL */
-	unsigned links;	   /* symbolic links followed */
+	struct dentry *at;   /* where we are: kept by held, or by whom we work for */
+	struct dentry *held; /* a reference, or NULL */
+	const char *rest;    /* what is left, leading slashes skipped */
+	char *expanded;	     /* the allocation rest points into, or NULL */
+	unsigned links;	     /* symbolic links followed */
 	unsigned flags;
 	enum walk_last last;
+};
+
+struct component {
+	const char *name, *end; /* end: behind the name */
+	const char *after;	/* behind the slashes that follow */
+	size_t len;
+	uint32_t hash;
+};
+
+/* What a component led to; negative: an error. */
+enum step {
+	STEP_DONE, /* w is filled in */
+	STEP_ON,   /* the next one */
+	STEP_LINK, /* a symbolic link to follow */
+	STEP_ASK,  /* the file system knows */
 };
 
 static bool is_dir(const struct inode *i)
@@ -28,15 +48,6 @@ static bool is_link(const struct inode *i)
 	return (i->mode & S_IFMT) == S_IFLNK;
 }
 
-static size_t component_len(const char *s)
-{
-	size_t n = 0;
-
-	while (s[n] && s[n] != '/')
-		n++;
-	return n;
-}
-
 static const char *skip_slashes(const char *s)
 {
 	while (*s == '/')
@@ -44,66 +55,142 @@ static const char *skip_slashes(const char *s)
 	return s;
 }
 
-static bool is_dot(const char *s, size_t n)
+static void scan(const struct dentry *dir, const char *s, struct component *c)
 {
-	return n == 1 && s[0] == '.';
+	uint64_t h = name_hash_start(dir);
+
+	c->name = s;
+	for (; *s && *s != '/'; s++)
+		h = name_hash_add(h, *s);
+	c->end = s;
+	c->len = (size_t)(s - c->name);
+	c->hash = name_hash_end(h);
+	c->after = skip_slashes(s);
 }
 
-static bool is_dotdot(const char *s, size_t n)
+static bool is_dots(const struct component *c)
 {
-	return n == 2 && s[0] == '.' && s[1] == '.';
-}
-
-static bool is_last(const char *s, size_t n)
-{
-	return *skip_slashes(s + n) == '\0';
+	return c->name[0] == '.' && (c->len == 1 || (c->len == 2 && c->name[1] == '.'));
 }
 
 /* Move the state to d, whose reference is taken over. */
 static void step_to(struct walk_state *s, struct dentry *d)
 {
-	dentry_put(s->at);
+	if (s->held)
+		dentry_put(s->held);
+	s->held = d;
 	s->at = d;
 }
 
-/* As many components as the cache knows and nothing special is about; not the last. */
-static void walk_cached(struct walk_state *s)
+/* The last component is c in parent; child: what is there, or NULL. w gets the one reference its user needs. */
+static int arrive(const struct walk_state *s, struct walk *w, struct dentry *parent,
+		  const struct component *c, struct dentry *child)
 {
-	struct dentry *d = s->at, *next;
-	size_t n;
-
-	spin_lock(&dcache_lock);
-	for (;;) {
-		n = component_len(s->rest);
-		if (n == 0 || is_last(s->rest, n) || is_dotdot(s->rest, n))
-			break;
-		if (inode_permission(d->inode, &s->ctx->cred, 1))
-			break;
-		if (!is_dot(s->rest, n)) {
-			next = dcache_find_locked(d, s->rest, n);
-			if (!next || !next->inode || !is_dir(next->inode))
-				break;
-			d = next;
-		}
-		s->rest = skip_slashes(s->rest + n);
+	if (!child && !(s->flags & WALK_ABSENT))
+		return -ENOENT;
+	w->last = LAST_NAME;
+	w->found = child;
+	w->slash = *c->end == '/';
+	if (child && !(s->flags & WALK_NAME)) {
+		w->child = dentry_get(child);
+		return STEP_DONE;
 	}
-	if (d != s->at)
-		dentry_get_locked(d);
-	spin_unlock(&dcache_lock);
-	if (d != s->at)
-		step_to(s, d);
+	w->parent = dentry_get(parent);
+	w->len = c->len;
+	memcpy(w->name, c->name, c->len);
+	w->name[c->len] = '\0';
+	return STEP_DONE;
 }
 
-/* A dentry for what the file system answered; it stays out of the hash. */
-static int uncached_child(struct dentry *dir, const char *name, size_t n, struct dentry **out)
+/* c is child, in parent: where does that lead? */
+static int enter(const struct walk_state *s, struct walk *w, struct dentry *parent,
+		 const struct component *c, struct dentry *child)
+{
+	bool last = *c->after == '\0', slash = *c->end == '/', name = s->flags & WALK_NAME;
+	const struct inode *i = child->inode;
+
+	if (is_link(i) && (!last || (!name && (slash || (s->flags & WALK_FOLLOW)))))
+		return STEP_LINK;
+	if (!is_dir(i) && (!last || (slash && !name)))
+		return -ENOTDIR;
+	return last ? arrive(s, w, parent, c, child) : STEP_ON;
+}
+
+/* The next component, from *at on. *child: what it is, if it must be followed. */
+static int step_cached(struct walk_state *s, struct walk *w, struct component *c,
+		       struct dentry **at, struct dentry **child) __requires_shared(dcache_lock)
+{
+	struct dentry *d = *at;
+	int ret;
+
+	scan(d, s->rest, c);
+	if (c->len == 0) {
+		w->child = dentry_get(d);
+		w->found = true;
+		w->last = s->last;
+		return STEP_DONE;
+	}
+	if (!is_dir(d->inode))
+		return -ENOTDIR;
+	ret = inode_permission(d->inode, &s->ctx->cred, 1);
+	if (ret)
+		return ret;
+	if (c->len > NAME_MAX_LEN)
+		return -ENAMETOOLONG;
+	if (is_dots(c)) {
+		s->last = c->len == 2 ? LAST_DOTDOT : LAST_DOT;
+		if (c->len == 2 && d != s->ctx->root)
+			*at = d->parent;
+		s->rest = c->after;
+		return STEP_ON;
+	}
+	*child = dcache_find_hashed(d, c->name, c->len, c->hash);
+	if (!*child && d->inode->ops->lookup)
+		return STEP_ASK;
+	if (!*child)
+		return *c->after ? -ENOENT : arrive(s, w, d, c, NULL);
+	ret = enter(s, w, d, c, *child);
+	if (ret == STEP_ON) {
+		*at = *child;
+		s->rest = c->after;
+	}
+	return ret;
+}
+
+/* As far as the cache knows the way. Unless that is all of it, we hold where we are then, and *link. */
+static int walk_cached(struct walk_state *s, struct walk *w, struct component *c,
+		       struct dentry **link)
+{
+	struct dentry *at = s->at, *child = NULL;
+	int ret, n = 0;
+
+	rwspin_read_lock(&dcache_lock);
+	do {
+		ret = step_cached(s, w, c, &at, &child);
+	} while (ret == STEP_ON && ++n < STEPS_MAX);
+	if (ret > STEP_DONE && at != s->at)
+		dentry_get(at);
+	if (ret == STEP_LINK)
+		*link = dentry_get(child);
+	rwspin_read_unlock(&dcache_lock);
+	if (ret > STEP_DONE && at != s->at)
+		step_to(s, at);
+	return ret;
+}
+
+/* What the file system answers; it stays out of the hash. */
+static int lookup(struct dentry *dir, const struct component *c, struct dentry **out)
 {
 	struct inode *inode;
 	struct dentry *d;
-	int err = dir->inode->ops->lookup(dir->inode, name, n, &inode);
+	int err;
 
+	mutex_lock(&dir->inode->lock);
+	err = dir->inode->ops->lookup(dir->inode, c->name, c->len, &inode);
+	mutex_unlock(&dir->inode->lock);
 	if (err)
 		return err;
-	d = dentry_create(dir, name, n);
+	d = dentry_create(dir, c->name, c->len);
 	if (!d) {
 		inode_put(inode);
 		return -ENOMEM;
@@ -113,61 +200,27 @@ static int uncached_child(struct dentry *dir, const char *name, size_t n, struct
 	return 0;
 }
 
-/* What the cache says: 0 and a reference; -ENOENT it is known not to be there; 1: ask the file system. */
-static int find_cached(struct dentry *dir, const char *name, size_t n, struct dentry **out)
+/* The component that the cache does not know. As step_cached(). */
+static int step_asked(struct walk_state *s, struct walk *w, const struct component *c,
+		      struct dentry **link)
 {
-	struct dentry *d;
-	int ret = 1;
+	struct dentry *child;
+	int ret = lookup(s->at, c, &child);
 
-	spin_lock(&dcache_lock);
-	d = dcache_find_locked(dir, name, n);
-	if (d && d->inode) {
-		dentry_get_locked(d);
-		*out = d;
-		ret = 0;
-	} else if (d) {
-		ret = -ENOENT;
+	if (ret == -ENOENT && !*c->after)
+		return arrive(s, w, s->at, c, NULL);
+	if (ret)
+		return ret;
+	ret = enter(s, w, s->at, c, child);
+	if (ret == STEP_LINK) {
+		*link = child;
+	} else if (ret == STEP_ON) {
+		step_to(s, child);
+		s->rest = c->after;
+	} else {
+		dentry_put(child);
 	}
-	spin_unlock(&dcache_lock);
 	return ret;
-}
-
-/* The child called name: 0 and a reference, or -ENOENT, remembered if it may be. */
-static int find_child(struct dentry *dir, const char *name, size_t n, struct dentry **out)
-{
-	struct dentry *absent;
-	int err = find_cached(dir, name, n, out);
-
-	if (err <= 0)
-		return err;
-	err = -ENOENT;
-	if (dir->inode->ops->lookup) {
-		mutex_lock(&dir->inode->lock);
-		err = uncached_child(dir, name, n, out);
-		mutex_unlock(&dir->inode->lock);
-		return err;
-	}
-	absent = dentry_create(dir, name, n);
-	if (!absent)
-		return err;
-	spin_lock(&dcache_lock);
-	dentry_link_negative_locked(absent);
-	spin_unlock(&dcache_lock);
-	dentry_put(absent);
-	return err;
-}
-
-static void step_up(struct walk_state *s)
-{
-	struct dentry *up;
-
-	if (s->at == s->ctx->root)
-		return;
-	spin_lock(&dcache_lock);
-	up = s->at->parent;
-	dentry_get_locked(up);
-	spin_unlock(&dcache_lock);
-	step_to(s, up);
 }
 
 /* Begin again at the root for an absolute text. */
@@ -176,7 +229,8 @@ static void start_over(struct walk_state *s, const char *text)
 	s->rest = skip_slashes(text);
 	if (*text != '/')
 		return;
-	step_to(s, dentry_get(s->ctx->root));
+	step_to(s, NULL);
+	s->at = s->ctx->root;
 	s->last = LAST_ROOT;
 }
 
@@ -187,8 +241,6 @@ static int expand_link(struct walk_state *s, struct inode *link, const char *aft
 	char *text;
 	ssize_t n;
 
-	if (++s->links > SYMLINK_MAX)
-		return -ELOOP;
 	text = kmalloc(VFS_PATH_MAX + after_len + 1);
 	if (!text)
 		return -ENOMEM;
@@ -203,100 +255,39 @@ static int expand_link(struct walk_state *s, struct inode *link, const char *aft
 	kfree(s->expanded);
 	s->expanded = text;
 	start_over(s, text);
-	return 0;
+	return STEP_ON;
 }
 
 /* Go through a link that is in the middle of the path, or at its end and to be followed. d's reference is taken. */
-static int follow_link(struct walk_state *s, struct dentry *d, const char *after)
+static int follow_link(struct walk_state *s, struct dentry *d, const struct component *c)
 {
 	struct dentry *target;
-	int err;
+	int ret;
 
-	if (d->inode->ops->follow) {
-		err = ++s->links > SYMLINK_MAX ? -ELOOP : d->inode->ops->follow(d->inode, &target);
-		if (!err) {
+	if (++s->links > SYMLINK_MAX) {
+		ret = -ELOOP;
+	} else if (d->inode->ops->follow) {
+		ret = d->inode->ops->follow(d->inode, &target);
+		if (!ret) {
 			step_to(s, target);
-			s->rest = skip_slashes(after);
+			s->rest = c->after;
+			ret = *c->end && !is_dir(target->inode) ? -ENOTDIR : STEP_ON;
 		}
 	} else {
-		err = expand_link(s, d->inode, after);
+		ret = expand_link(s, d->inode, c->end);
 	}
 	dentry_put(d);
-	return err;
-}
-
-/* The last component: fill in w. 1: a link was followed, go on. */
-static int walk_last(struct walk_state *s, size_t n, struct walk *w)
-{
-	struct dentry *child = NULL;
-	int err;
-
-	w->slash = s->rest[n] == '/';
-	err = find_child(s->at, s->rest, n, &child);
-	if (!err && is_link(child->inode) && !(s->flags & WALK_NAME) &&
-	    ((s->flags & WALK_FOLLOW) || w->slash)) {
-		err = follow_link(s, child, s->rest + n);
-		return err ? err : 1;
-	}
-	if (err && !(err == -ENOENT && (s->flags & WALK_ABSENT)))
-		return err;
-	if (child && w->slash && !(s->flags & WALK_NAME) && !is_dir(child->inode)) {
-		dentry_put(child);
-		return -ENOTDIR;
-	}
-	w->parent = dentry_get(s->at);
-	w->last = LAST_NAME;
-	w->child = child;
-	w->len = n;
-	memcpy(w->name, s->rest, n);
-	w->name[n] = '\0';
-	return 0;
-}
-
-/* One component that the cache could not take. 1: go on; 0: done, w is filled in. */
-static int walk_step(struct walk_state *s, struct walk *w)
-{
-	size_t n = component_len(s->rest);
-	struct dentry *child;
-	int err;
-
-	if (n == 0) {
-		w->child = dentry_get(s->at);
-		w->last = s->last;
-		return 0;
-	}
-	if (n > NAME_MAX_LEN)
-		return -ENAMETOOLONG;
-	if (!is_dir(s->at->inode))
-		return -ENOTDIR;
-	err = inode_permission(s->at->inode, &s->ctx->cred, 1);
-	if (err)
-		return err;
-	if (is_dot(s->rest, n) || is_dotdot(s->rest, n)) {
-		s->last = n == 2 ? LAST_DOTDOT : LAST_DOT;
-		if (n == 2)
-			step_up(s);
-		s->rest = skip_slashes(s->rest + n);
-		return 1;
-	}
-	if (is_last(s->rest, n))
-		return walk_last(s, n, w);
-	err = find_child(s->at, s->rest, n, &child);
-	if (err)
-		return err;
-	if (is_link(child->inode)) {
-		err = follow_link(s, child, s->rest + n);
-		return err ? err : 1;
-	}
-	step_to(s, child);
-	s->rest = skip_slashes(s->rest + n);
-	return is_dir(child->inode) ? 1 : -ENOTDIR;
+	return ret;
 }
 
 int walk_path(const struct vfs_context *ctx, struct dentry *at, const char *path, unsigned flags,
 	      struct walk *w)
 {
-	struct walk_state s = { .ctx = ctx, .flags = flags, .last = LAST_DOT };
+	struct walk_state s = {
+		.ctx = ctx, .at = at ? at : ctx->cwd, .flags = flags, .last = LAST_DOT
+	};
+	struct dentry *link = NULL;
+	struct component c;
 	int ret;
 
 	might_sleep();
@@ -307,14 +298,15 @@ int walk_path(const struct vfs_context *ctx, struct dentry *at, const char *path
 	w->parent = NULL;
 	w->child = NULL;
 	w->slash = false;
-	s.at = at ? dentry_get(at) : dentry_get(ctx->cwd);
 	start_over(&s, path);
 	do {
-		if (is_dir(s.at->inode))
-			walk_cached(&s);
-		ret = walk_step(&s, w);
-	} while (ret > 0);
-	dentry_put(s.at);
+		ret = walk_cached(&s, w, &c, &link);
+		if (ret == STEP_ASK)
+			ret = step_asked(&s, w, &c, &link);
+		if (ret == STEP_LINK)
+			ret = follow_link(&s, link, &c);
+	} while (ret > STEP_DONE);
+	step_to(&s, NULL);
 	kfree(s.expanded);
 	return ret;
 }

@@ -7,21 +7,23 @@
 
 #define WALK_FOLLOW VFS_FOLLOW
 #define WALK_EMPTY  VFS_EMPTY
-#define WALK_ABSENT BIT(2) /* the last name need not exist: child is NULL then */
+#define WALK_ABSENT BIT(2) /* the last name need not exist: found is false then */
 #define WALK_NAME                                                                                  \
 	BIT(3) /* the name itself is meant: a slash behind it follows no link and is not minded */
 
 /* What a path without a last name ended with. */
 enum walk_last { LAST_NAME, LAST_ROOT, LAST_DOT, LAST_DOTDOT };
 
-/* Where a path led. Both dentries are references. */
+/* Where a path led. One of the dentries is a reference, the other NULL. */
 struct walk {
-	struct dentry *parent;	     /* of the last name; NULL if the path has none ("/", "..") */
-	enum walk_last last;	     /* LAST_NAME: parent is set */
-	struct dentry *child;	     /* what the path names; NULL: not there */
-	size_t len;		     /* of the last name */
+	struct dentry *child; /* what the path names */
+	struct dentry
+		*parent;     /* of the last name, if that is meant (WALK_NAME) or it is not there */
+	bool found;	     /* the last name is there */
+	bool slash;	     /* it was followed by '/': must be a directory */
+	enum walk_last last; /* LAST_NAME: the path has one */
+	size_t len;	     /* of the last name */
 	char name[NAME_MAX_LEN + 1]; /* the last name, when parent is set */
-	bool slash;		     /* it was followed by '/': must be a directory */
 };
 
 /* 0 and *w, to be ended with walk_end(). -ENOENT, -ENOTDIR, -EACCES, -ELOOP, -ENAMETOOLONG, -ENOMEM. */

@@ -68,14 +68,20 @@ static int open_decode(uint32_t flags, struct open_how *how)
 
 static const struct file_ops path_ops = { .name = "path" };
 
-/* Make the open file for d, all checks done. */
+/* Make the open file for d, all checks done. It takes over the caller's reference, which keeps the inode too. */
 static int open_inode(const struct vfs_context *ctx, struct dentry *d, const struct open_how *how,
 		      uint32_t flags, struct file **out)
 {
 	struct inode *i = d->inode;
+	int by = how->exec ? -1 : how->rwx & 2 ? 1 : 0;
 	struct file *f;
-	int err = 0;
+	int err;
 
+	if ((i->mode & S_IFMT) != S_IFREG || how->path)
+		by = 0;
+	err = by ? inode_use(i, by) : 0;
+	if (err)
+		return err;
 	if (how->path) {
 		f = file_create(&path_ops, how->status, NULL, NULL);
 		err = f ? 0 : -ENOMEM;
@@ -84,22 +90,18 @@ static int open_inode(const struct vfs_context *ctx, struct dentry *d, const str
 	} else {
 		err = is_dir(i) ? vfs_dir_open(i, how->status, &f) : -ENXIO;
 	}
-	if (err)
+	if (err) {
+		if (by)
+			inode_unuse(i, by);
 		return err;
+	}
 	if (ctx->cred.uid != 0)
 		f->flags |= FILE_UNPRIVILEGED;
-	f->inode = inode_get(i);
-	f->dentry = dentry_get(d);
-	if ((i->mode & S_IFMT) == S_IFREG && !how->path && (how->exec || (how->rwx & 2))) {
-		int by = how->exec ? -1 : 1;
-
-		err = inode_use(i, by);
-		f->uses = err ? 0 : by;
-		if (err)
-			file_put(f);
-	}
+	f->inode = i;
+	f->dentry = d;
+	f->uses = by;
 	*out = f;
-	return err;
+	return 0;
 }
 
 /* May it be opened so? */
@@ -182,17 +184,17 @@ static int link_new(struct dentry *d, struct inode *i)
 {
 	int err;
 
-	spin_lock(&dcache_lock);
+	rwspin_write_lock(&dcache_lock);
 	err = full_locked(d->sb) ? -ENOSPC : dentry_link_locked(d, i);
 	if (!err && is_dir(i))
 		d->parent->inode->nlink++;
-	spin_unlock(&dcache_lock);
+	rwspin_write_unlock(&dcache_lock);
 	return err;
 }
 
-/* Create what w found absent. 0 and a reference; -EEXIST if somebody was faster. */
+/* Create what w found absent: w->child then. -EEXIST if somebody was faster. */
 static int create_child(const struct vfs_context *ctx, struct walk *w, uint32_t mode, uint32_t rdev,
-			const char *target, struct dentry **out)
+			const char *target)
 {
 	struct inode *dir = w->parent->inode, *i;
 	struct dentry *d;
@@ -219,7 +221,7 @@ unlock:
 	if (err)
 		dentry_put(d);
 	else
-		*out = d;
+		w->child = d;
 	return err;
 }
 
@@ -230,7 +232,6 @@ static int open_or_create(const struct vfs_context *ctx, struct dentry *at, cons
 {
 	unsigned walk_flags = (how->create ? WALK_ABSENT : 0) | (how->exec ? WALK_EMPTY : 0) |
 			      (how->exclusive || how->nofollow ? 0 : WALK_FOLLOW);
-	struct dentry *d;
 	struct walk w;
 	int err;
 
@@ -245,12 +246,13 @@ static int open_or_create(const struct vfs_context *ctx, struct dentry *at, cons
 		err = -EISDIR;
 	} else {
 		mode = S_IFREG | (mode & 07777 & ~ctx->umask);
-		err = create_child(ctx, &w, mode, 0, NULL, &d);
-		if (!err) {
-			err = open_inode(ctx, d, how, flags, out);
-			dentry_put(d);
-		}
+		err = create_child(ctx, &w, mode, 0, NULL);
+		if (!err)
+			err = open_inode(ctx, w.child, how, flags, out);
 	}
+	/* the file has it */
+	if (!err)
+		w.child = NULL;
 	walk_end(&w);
 	return err;
 }
@@ -282,22 +284,19 @@ int vfs_open_exec(const struct vfs_context *ctx, struct dentry *at, const char *
 static int make(const struct vfs_context *ctx, struct dentry *at, const char *path, uint32_t mode,
 		uint32_t rdev, const char *target)
 {
-	struct dentry *d;
 	struct walk w;
 	int err;
 
 	err = walk_path(ctx, at, path, WALK_ABSENT | WALK_NAME, &w);
 	if (err)
 		return err;
-	if (w.child)
+	if (w.found)
 		err = -EEXIST;
 	else if (w.slash && (mode & S_IFMT) != S_IFDIR)
 		err = -ENOENT;
 	else
-		err = create_child(ctx, &w, mode, rdev, target, &d);
+		err = create_child(ctx, &w, mode, rdev, target);
 	walk_end(&w);
-	if (!err)
-		dentry_put(d);
 	return err;
 }
 
@@ -345,13 +344,13 @@ static int link_existing(const struct vfs_context *ctx, struct walk *w, struct i
 	if (!d)
 		return -ENOMEM;
 	mutex_lock(&dir->lock);
-	spin_lock(&dcache_lock);
+	rwspin_write_lock(&dcache_lock);
 	err = i->nlink == 0 ? -ENOENT : full_locked(dir->sb) ? -ENOSPC : dentry_link_locked(d, i);
 	if (!err) {
 		inode_get(i);
 		i->nlink++;
 	}
-	spin_unlock(&dcache_lock);
+	rwspin_write_unlock(&dcache_lock);
 	if (!err) {
 		inode_touch(dir);
 		WRITE_ONCE(i->ctime_ns, clock_wall_ns());
@@ -373,7 +372,7 @@ int vfs_link(const struct vfs_context *ctx, struct dentry *at, const char *old, 
 	err = walk_path(ctx, nat, path, WALK_ABSENT | WALK_NAME, &to);
 	if (err)
 		goto end_from;
-	if (to.child)
+	if (to.found)
 		err = -EEXIST;
 	else if (to.slash)
 		err = -ENOENT;
@@ -399,7 +398,7 @@ static bool sticky_forbids(const struct vfs_context *ctx, const struct inode *di
 static int may_remove_locked(const struct vfs_context *ctx, const struct dentry *d, bool dir)
 	__requires(dcache_lock)
 {
-	if (!d || !d->inode)
+	if (!d)
 		return -ENOENT;
 	if (sticky_forbids(ctx, d->parent->inode, d->inode))
 		return -EPERM;
@@ -412,7 +411,7 @@ static int may_remove_locked(const struct vfs_context *ctx, const struct dentry 
 	return d->children.node ? -ENOTEMPTY : 0;
 }
 
-/* Take d out of the tree and count its links down. The caller puts d once (the pin) after unlocking. */
+/* Take d out of the tree and count its links down. The caller drops the pin by removed() after unlocking. */
 static void remove_locked(struct dentry *d) __requires(dcache_lock)
 {
 	dentry_unlink_locked(d);
@@ -426,8 +425,7 @@ static void remove_locked(struct dentry *d) __requires(dcache_lock)
 static void removed(struct dentry *d)
 {
 	WRITE_ONCE(d->inode->ctime_ns, clock_wall_ns());
-	dentry_drop_negatives(d);
-	dentry_put(d);
+	dentry_unhold(d);
 }
 
 int vfs_unlink(const struct vfs_context *ctx, struct dentry *at, const char *path, bool dir)
@@ -451,14 +449,14 @@ int vfs_unlink(const struct vfs_context *ctx, struct dentry *at, const char *pat
 	if (err)
 		goto end;
 	mutex_lock(&parent->lock);
-	spin_lock(&dcache_lock);
+	rwspin_write_lock(&dcache_lock);
 	d = dcache_find_locked(w.parent, w.name, w.len);
 	err = may_remove_locked(ctx, d, dir);
 	if (!err && w.slash && !dir)
 		err = -ENOTDIR;
 	if (!err)
 		remove_locked(d);
-	spin_unlock(&dcache_lock);
+	rwspin_write_unlock(&dcache_lock);
 	if (!err)
 		inode_touch(parent);
 	mutex_unlock(&parent->lock);
@@ -521,10 +519,8 @@ static int rename_check_locked(const struct vfs_context *ctx, const struct walk 
 	bool exchange = flags & VFS_RENAME_EXCHANGE;
 	int err;
 
-	if (!d || !d->inode || to->parent->dead)
+	if (!d || to->parent->dead)
 		return -ENOENT;
-	if (t && !t->inode)
-		t = NULL;
 	if (t && (flags & VFS_RENAME_NOREPLACE))
 		return -EEXIST;
 	if (!t && exchange)
@@ -577,11 +573,11 @@ static int rename_locked(const struct vfs_context *ctx, const struct walk *from,
 	struct dentry *d, *target = NULL;
 	int err;
 
-	spin_lock(&dcache_lock);
+	rwspin_write_lock(&dcache_lock);
 	err = rename_check_locked(ctx, from, to, &way, flags, &d, &target);
 	if (!err)
 		rename_change_locked(from, to, as, d, target, exchange);
-	spin_unlock(&dcache_lock);
+	rwspin_write_unlock(&dcache_lock);
 	if (err)
 		return err < 0 ? err : 0;
 	inode_touch(from->parent->inode);
@@ -664,14 +660,15 @@ int vfs_lookup_dir(const struct vfs_context *ctx, struct dentry *at, const char 
 		err = -ENOTDIR;
 	else
 		err = inode_permission(w.child->inode, &ctx->cred, 1);
-	if (!err)
-		*out = dentry_get(w.child);
-	walk_end(&w);
+	if (err)
+		dentry_put(w.child);
+	else
+		*out = w.child;
 	return err;
 }
 
 /* Write "/name" in front of at, whose place is *left bytes from the start of the buffer. */
-static bool prepend(char *buf, size_t *left, const struct dentry *d) __requires(dcache_lock)
+static bool prepend(char *buf, size_t *left, const struct dentry *d) __requires_shared(dcache_lock)
 {
 	if (*left < (size_t)d->name_len + 1)
 		return false;
@@ -687,12 +684,12 @@ static bool path_before(const struct vfs_context *ctx, const struct dentry *d, c
 {
 	bool fits = true;
 
-	spin_lock(&dcache_lock);
+	rwspin_read_lock(&dcache_lock);
 	for (; d != ctx->root && d->parent != d && fits; d = d->parent) {
 		*dead |= d->dead;
 		fits = prepend(buf, left, d);
 	}
-	spin_unlock(&dcache_lock);
+	rwspin_read_unlock(&dcache_lock);
 	return fits;
 }
 
@@ -742,7 +739,7 @@ static bool next_listed(struct dentry *dir, uint64_t after, struct listed *e)
 {
 	struct dentry *d;
 
-	spin_lock(&dcache_lock);
+	rwspin_read_lock(&dcache_lock);
 	d = dentry_next_child_locked(dir, after);
 	if (d) {
 		memcpy(e->name, d->name, d->name_len);
@@ -751,7 +748,7 @@ static bool next_listed(struct dentry *dir, uint64_t after, struct listed *e)
 		e->type = DT_TYPE(d->inode->mode);
 		e->cookie = d->cookie;
 	}
-	spin_unlock(&dcache_lock);
+	rwspin_read_unlock(&dcache_lock);
 	return d;
 }
 
@@ -759,9 +756,9 @@ static uint64_t parent_ino(struct dentry *d)
 {
 	uint64_t ino;
 
-	spin_lock(&dcache_lock);
+	rwspin_read_lock(&dcache_lock);
 	ino = d->parent->inode->ino;
-	spin_unlock(&dcache_lock);
+	rwspin_read_unlock(&dcache_lock);
 	return ino;
 }
 

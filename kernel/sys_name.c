@@ -16,39 +16,57 @@
 #define UTIME_NOW  0x3fffffff
 #define UTIME_OMIT 0x3ffffffe
 
-int where_get(struct where *w, uint64_t dirfd, vaddr_t user_path, uint64_t at_flags)
+/* The path is copied anew if it turns out to be long: only then is it worth an allocation. */
+static int path_get(struct where *w, vaddr_t user_path)
 {
-	ssize_t n;
+	ssize_t n = user_copy_string(w->near, user_path, sizeof(w->near));
 
-	*w = (struct where){ .how = ((at_flags & AT_SYMLINK_NOFOLLOW) ? 0 : VFS_FOLLOW) |
-				    ((at_flags & AT_EMPTY_PATH) ? VFS_EMPTY : 0) };
+	w->path = w->near;
+	if (n != -ENAMETOOLONG)
+		return (int)MIN(n, (ssize_t)0);
 	w->buf = kmalloc(VFS_PATH_MAX);
 	if (!w->buf)
 		return -ENOMEM;
 	w->path = w->buf;
 	n = user_copy_string(w->buf, user_path, VFS_PATH_MAX);
 	if (n < 0)
-		goto fail;
-	if (FD_INT(dirfd) == AT_FDCWD || w->buf[0] == '/')
-		return 0;
+		kfree(w->buf);
+	return (int)MIN(n, (ssize_t)0);
+}
+
+int where_get(struct where *w, uint64_t dirfd, vaddr_t user_path, uint64_t at_flags)
+{
+	int err;
+
+	w->how = ((at_flags & AT_SYMLINK_NOFOLLOW) ? 0 : VFS_FOLLOW) |
+		 ((at_flags & AT_EMPTY_PATH) ? VFS_EMPTY : 0);
+	w->file = NULL;
+	w->dir = NULL;
+	w->buf = NULL;
+	err = path_get(w, user_path);
+	if (err || FD_INT(dirfd) == AT_FDCWD || w->path[0] == '/')
+		return err;
 	w->file = fd_get(dirfd);
-	n = -EBADF;
+	err = -EBADF;
 	if (!w->file)
 		goto fail;
 	w->dir = w->file->dentry;
-	if (w->dir || !w->buf[0])
+	if (w->dir || !w->path[0])
 		return 0;
-	n = -ENOTDIR;
+	err = -ENOTDIR;
 	file_put(w->file);
 fail:
 	kfree(w->buf);
-	return (int)n;
+	return err;
 }
 
 /* What fd stands for, as if named. */
 static int where_fd(struct where *w, uint64_t fd)
 {
-	*w = (struct where){ .path = "", .file = fd_get(fd), .how = VFS_EMPTY };
+	w->path = "";
+	w->buf = NULL;
+	w->how = VFS_EMPTY;
+	w->file = fd_get(fd);
 	if (!w->file)
 		return -EBADF;
 	w->dir = w->file->dentry;

@@ -198,11 +198,12 @@ int64_t fcntl_lock(struct file *f, uint64_t fd, unsigned cmd, vaddr_t arg) __mus
 
 /* A path of the caller's and the directory it starts from. */
 struct where {
-	char *buf; /* NULL: what the descriptor stands for is meant */
 	const char *path;
 	struct file *file;  /* of the descriptor, with a reference; NULL: not used */
 	struct dentry *dir; /* NULL: the working directory, or the file has no name */
 	unsigned how;	    /* VFS_FOLLOW, VFS_EMPTY */
+	char *buf;	    /* for a path that is longer than near has room for; NULL: none */
+	char near[120];
 };
 /* at_flags: AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH count, checked by the caller. 0, -EFAULT, -EBADF, -ENOTDIR,
  * -ENAMETOOLONG, -ENOMEM. */

@@ -11,12 +11,15 @@
 #define TSA(x)
 #endif
 
-#define __capability(name)  TSA(capability(name))
-#define __acquires(...)	    TSA(acquire_capability(__VA_ARGS__))
-#define __releases(...)	    TSA(release_capability(__VA_ARGS__))
-#define __try_acquires(...) TSA(try_acquire_capability(__VA_ARGS__))
-#define __requires(...)	    TSA(requires_capability(__VA_ARGS__))
-#define __asserts_held(...) TSA(assert_capability(__VA_ARGS__))
-#define __no_lock_check	    TSA(no_thread_safety_analysis)
+#define __capability(name)     TSA(capability(name))
+#define __acquires(...)	       TSA(acquire_capability(__VA_ARGS__))
+#define __releases(...)	       TSA(release_capability(__VA_ARGS__))
+#define __acquires_shared(...) TSA(acquire_shared_capability(__VA_ARGS__))
+#define __releases_shared(...) TSA(release_shared_capability(__VA_ARGS__))
+#define __requires_shared(...) TSA(requires_shared_capability(__VA_ARGS__))
+#define __try_acquires(...)    TSA(try_acquire_capability(__VA_ARGS__))
+#define __requires(...)	       TSA(requires_capability(__VA_ARGS__))
+#define __asserts_held(...)    TSA(assert_capability(__VA_ARGS__))
+#define __no_lock_check	       TSA(no_thread_safety_analysis)
 
 #endif

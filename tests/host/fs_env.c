@@ -9,6 +9,7 @@
 #include "kernel/core/log.h"
 #include "kernel/core/panic.h"
 #include "kernel/core/random.h"
+#include "kernel/core/rwspin.h"
 #include "lib/errno.h"
 #include "mm/phys/page.h"
 #include "mm/vm/space.h"
@@ -121,6 +122,42 @@ void spin_unlock_irqrestore(spinlock_t *l, irqflags_t f) __no_lock_check
 {
 	(void)f;
 	spin_unlock(l);
+}
+
+/* There is one: the directory cache's. */
+static pthread_rwlock_t env_rwspin = PTHREAD_RWLOCK_INITIALIZER;
+static __thread bool env_reads;
+
+void rwspin_read_lock(struct rwspin *l) __no_lock_check
+{
+	(void)l;
+	if (env_reads)
+		test_fail(__FILE__, __LINE__, "a reader reads again");
+	pthread_rwlock_rdlock(&env_rwspin);
+	env_reads = true;
+}
+
+void rwspin_read_unlock(struct rwspin *l) __no_lock_check
+{
+	(void)l;
+	if (!env_reads)
+		test_fail(__FILE__, __LINE__, "what is not read is released");
+	env_reads = false;
+	pthread_rwlock_unlock(&env_rwspin);
+}
+
+void rwspin_write_lock(struct rwspin *l) __no_lock_check
+{
+	(void)l;
+	if (env_reads)
+		test_fail(__FILE__, __LINE__, "a reader writes");
+	pthread_rwlock_wrlock(&env_rwspin);
+}
+
+void rwspin_write_unlock(struct rwspin *l) __no_lock_check
+{
+	(void)l;
+	pthread_rwlock_unlock(&env_rwspin);
 }
 
 void mutex_init(struct mutex *m, enum lock_class cls)

@@ -9,11 +9,6 @@ void dentry_put(struct dentry *d)
 	test_fail(__FILE__, __LINE__, "a file has a name: %p", (void *)d);
 }
 
-void inode_put(struct inode *i)
-{
-	test_fail(__FILE__, __LINE__, "a file has an inode: %p", (void *)i);
-}
-
 void inode_unuse(struct inode *i, int by)
 {
 	test_fail(__FILE__, __LINE__, "a file has an inode: %p %d", (void *)i, by);

@@ -2,6 +2,8 @@
 /* The lock checker: each misuse ends in its report; and spinlocks do exclude. Rows RC-011, X-15, X-24, X-26, ARCH-003. */
 #include "kernel/core/panic.h"
 #include "kernel/core/percpu.h"
+#include "kernel/core/perturb.h"
+#include "kernel/core/rwspin.h"
 #include "kernel/core/spinlock.h"
 #include "tests/kernel/crew.h"
 #include "tests/kernel/ktest.h"
@@ -75,6 +77,68 @@ KTEST(lock_misuse)
 	spin_unlock(&outer);
 	KT_CHECK(!spin_held(&outer));
 	KT_CHECK(current_base()->preempt_depth == 0);
+}
+
+/* I-RW-1: who reads sees no half of a change, and who writes is alone. */
+static DEFINE_PER_CPU(uint32_t, both_reading);
+static struct {
+	struct rwspin lock;
+	uint64_t a, b; /* [lock] equal */
+} both = { RWSPIN_INIT(DCACHE, both_reading), 0, 0 };
+
+static void readers_fn(void *arg)
+{
+	uint64_t a;
+
+	for (uint64_t i = 0; i < 4000 * kt_scale(); i++) {
+		if (i % 8 == (uintptr_t)arg) {
+			rwspin_write_lock(&both.lock);
+			a = READ_ONCE(both.a);
+			WRITE_ONCE(both.a, a + 1);
+			perturb(PERTURB_PUBLISH);
+			WRITE_ONCE(both.b, a + 1);
+			rwspin_write_unlock(&both.lock);
+		} else {
+			rwspin_read_lock(&both.lock);
+			a = READ_ONCE(both.a);
+			perturb(PERTURB_PUBLISH);
+			KT_CHECK(a == READ_ONCE(both.b));
+			rwspin_read_unlock(&both.lock);
+		}
+	}
+}
+
+KTEST(lock_readers)
+{
+	struct crew crew = { 0 };
+	uint64_t before = both.a;
+
+	for (uintptr_t i = 0; i < 4; i++)
+		crew_add(&crew, readers_fn, (void *)i, ~(cpumask_t)0);
+	crew_join(&crew);
+	KT_CHECK(both.a == before + 4 * 500 * kt_scale() && both.b == both.a);
+	KT_CHECK(current_base()->preempt_depth == 0);
+}
+
+static DEFINE_PER_CPU(uint32_t, misuse_reading);
+static struct rwspin misused[] = { RWSPIN_INIT(DCACHE, misuse_reading) };
+
+static void read_twice(void *arg) __no_lock_check
+{
+	rwspin_read_lock(misused);
+	rwspin_read_lock(misused);
+}
+
+static void read_and_sleep(void *arg) __no_lock_check
+{
+	rwspin_read_lock(misused);
+	might_sleep();
+}
+
+KTEST(lock_readers_misuse)
+{
+	kt_expect_bug(read_twice, NULL, "DCACHE taken twice");
+	kt_expect_bug(read_and_sleep, NULL, "sleep while holding DCACHE");
 }
 
 /* A class marked NOIRQ in interrupt context: what the checker asks is in_irq(), looked at from a timer. */

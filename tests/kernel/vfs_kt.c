@@ -25,7 +25,6 @@ static void begin(void)
 
 static void end(void)
 {
-	dentry_drop_negatives(ctx.root);
 	dentry_put(ctx.root);
 }
 
@@ -131,6 +130,72 @@ KTEST(vfs_storm)
 	for (int i = 0; i < 4; i++)
 		crew_add(&crew, storm_fn, NULL, ALL_CPUS);
 	crew_join(&crew);
+	remove_below("/kt");
+	KT_CHECK(vfs_unlink(&ctx, NULL, "/kt", true) == 0);
+	end();
+}
+
+/* Two directories change places while others walk through them, and a file system comes and goes in a third: what exists
+ * at every moment is found at every moment, and who opened a file reads it, unlinked or unmounted as it may be (X-28). */
+static bool walkers_stop; /* [atomic] */
+
+static void exchange_fn(void *arg)
+{
+	while (!READ_ONCE(walkers_stop)) {
+		KT_CHECK(vfs_rename(&ctx, NULL, "/kt/a/d", NULL, "/kt/b", VFS_RENAME_EXCHANGE) ==
+			 0);
+		KT_CHECK(vfs_rename(&ctx, NULL, "/kt/b", NULL, "/kt/a/d", VFS_RENAME_EXCHANGE) ==
+			 0);
+	}
+}
+
+static void mount_fn(void *arg)
+{
+	while (!READ_ONCE(walkers_stop)) {
+		KT_CHECK(vfs_mount(&ctx, "tmpfs", "/kt/m", 0, NULL) == 0);
+		KT_CHECK(vfs_mkdir(&ctx, NULL, "/kt/m/d", 0755) == 0);
+		open_close("/kt/m/d/f");
+		KT_CHECK(vfs_umount(&ctx, "/kt/m", 2) == 0);
+	}
+}
+
+static void walk_fn(void *arg)
+{
+	static const char *const always[] = { "/kt/a/d/f", "/kt/b/f", "/kt/b/.", "/kt/m/..",
+					      "/kt/m/../b/f" };
+	struct kstat st;
+	struct file *f;
+	char byte;
+
+	for (uint64_t i = 0; i < 400 * kt_scale(); i++) {
+		KT_CHECK(vfs_stat(&ctx, NULL, always[i % 5], 0, &st) == 0);
+		if (vfs_open(&ctx, NULL, "/kt/m/d/f", FILE_RDONLY, 0, &f))
+			continue;
+		KT_CHECK(file_read_kernel(f, &byte, 1) <= 1);
+		file_put(f);
+	}
+}
+
+KTEST(vfs_walks_against_changes)
+{
+	static const char *const dirs[] = { "/kt", "/kt/a", "/kt/a/d", "/kt/b", "/kt/m" };
+	static struct crew changers, walkers;
+
+	changers.n = 0;
+	walkers.n = 0;
+	begin();
+	for (size_t k = 0; k < ARRAY_SIZE(dirs); k++)
+		KT_CHECK(vfs_mkdir(&ctx, NULL, dirs[k], 0755) == 0);
+	open_close("/kt/a/d/f");
+	open_close("/kt/b/f");
+	walkers_stop = false;
+	crew_add(&changers, exchange_fn, NULL, ALL_CPUS);
+	crew_add(&changers, mount_fn, NULL, ALL_CPUS);
+	for (int k = 0; k < 3; k++)
+		crew_add(&walkers, walk_fn, NULL, ALL_CPUS);
+	crew_join(&walkers);
+	WRITE_ONCE(walkers_stop, true);
+	crew_join(&changers);
 	remove_below("/kt");
 	KT_CHECK(vfs_unlink(&ctx, NULL, "/kt", true) == 0);
 	end();

@@ -359,6 +359,9 @@ static void links_to_objects(void)
 	n = readlink(path, text, sizeof(text));
 	CHECK(n > 0 && strncmp(text, DIR_NAME "/f (deleted)", (size_t)n) == 0);
 	CHECK(open(path, O_RDONLY) == fd + 1 && read(fd + 1, text, 4) == 4 && close(fd + 1) == 0);
+	strcat(path, "/");
+	CHECK_ERRNO(open(path, O_RDONLY), ENOTDIR);
+	path[strlen(path) - 1] = '\0';
 	CHECK(close(fd) == 0);
 	CHECK_ERRNO(open(path, O_RDONLY), ENOENT);
 	CHECK(pipe(p) == 0);
