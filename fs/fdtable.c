@@ -425,6 +425,25 @@ unsigned fdtable_count(struct fdtable *t)
 	return n;
 }
 
+uint64_t fdtable_held(struct fdtable *t)
+{
+	uint64_t pages = 0;
+
+	/* tried, for the order is the other one */
+	if (!spin_trylock(&t->lock))
+		return 0;
+	pages = t->a->size * sizeof(t->a->file[0]) / PAGE_SIZE;
+	for (unsigned w = 0; w < t->a->size / 64; w++) {
+		for (uint64_t used = t->a->used[w]; used; used &= used - 1) {
+			const struct file *f = t->a->file[w * 64 + (unsigned)__builtin_ctzl(used)];
+
+			pages += f->ops->held ? f->ops->held(f) : 0;
+		}
+	}
+	spin_unlock(&t->lock);
+	return pages;
+}
+
 unsigned fdtable_size(struct fdtable *t)
 {
 	unsigned n;

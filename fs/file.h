@@ -52,6 +52,8 @@ struct file_ops {
 	int (*truncate)(struct file *f, off_t size);
 	/* Linux's modes; off >= 0, len > 0, their sum too. NULL: -EOPNOTSUPP. */
 	int (*allocate)(struct file *f, int mode, off_t off, off_t len);
+	/* Pages of the kernel's behind it, for who is to end when memory is out. Sleeps for nothing. NULL: next to none. */
+	uint64_t (*held)(const struct file *f);
 	/* The last reference went. May sleep. */
 	void (*release)(struct file *f);
 };

@@ -100,6 +100,8 @@ struct inode_ops {
 	int (*truncate)(struct inode *i, uint64_t size);
 	/* Bring the statistics up to date before they are read. May be NULL. */
 	void (*refresh)(struct inode *i);
+	/* May the caller do with it what its mode denies him? NULL: no. */
+	bool (*allows)(const struct inode *i);
 	/* The last reference went. */
 	void (*release)(struct inode *i);
 };

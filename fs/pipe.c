@@ -204,6 +204,7 @@ static ssize_t pipe_write(struct file *f, struct io *io, off_t *pos)
 		mutex_lock(&p->lock);
 	}
 	mutex_unlock(&p->lock);
+	io->broken = n == -EPIPE;
 	if (done > 0)
 		poll_notify(&p->source, POLL_IN);
 	return done > 0 ? done : n;
@@ -229,6 +230,12 @@ static uint32_t pipe_poll_write(struct file *f)
 	if (READ_ONCE(p->readers) == 0)
 		return POLL_OUT | POLL_ERR;
 	return pipe_room(p) >= PIPE_ATOMIC ? POLL_OUT : 0;
+}
+
+/* Half of it is the other end's. */
+static uint64_t pipe_held(const struct file *f)
+{
+	return DIV_ROUND_UP(pipe_used(f->priv), 2 * PAGE_SIZE);
 }
 
 static int64_t pipe_ioctl(struct file *f, unsigned cmd, uint64_t arg)
@@ -318,6 +325,7 @@ static const struct file_ops pipe_read_ops = {
 	.poll = pipe_poll_read,
 	.ioctl = pipe_ioctl,
 	.stat = pipe_stat,
+	.held = pipe_held,
 	.release = pipe_release_read,
 };
 
@@ -327,6 +335,7 @@ static const struct file_ops pipe_write_ops = {
 	.poll = pipe_poll_write,
 	.ioctl = pipe_ioctl,
 	.stat = pipe_stat,
+	.held = pipe_held,
 	.release = pipe_release_write,
 };
 
@@ -337,6 +346,7 @@ static const struct file_ops pipe_both_ops = {
 	.poll = pipe_poll_both,
 	.ioctl = pipe_ioctl,
 	.stat = pipe_stat,
+	.held = pipe_held,
 	.release = pipe_release_both,
 };
 

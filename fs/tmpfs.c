@@ -3,7 +3,10 @@
  * where they lie (in_place), as far as they reach; else zeros. Writing gives a page of its own.
  *
  * Transfers hold INODE, so writes are whole against each other. A copy from or to a program may fault, and the fault
- * may ask this very file for a page: fill() and peek() therefore take only PGCACHE. Names are all in the directory cache. */
+ * may ask this very file for a page: fill() and peek() therefore take only PGCACHE. Names are all in the directory cache.
+ *
+ * I-TMPFS-1: behind the end of the file only who holds INODE puts pages into the index.
+ * I-TMPFS-2: what is mapped is the page that lies in the index, or, when none does, the built-in one. */
 #include "fs/tmpfs.h"
 #include "fs/devfs.h"
 #include "fs/names.h"
@@ -28,6 +31,7 @@ struct tmpfs_file {
 	const uint8_t *in_place; /* [lock] NULL: none */
 	uint64_t in_place_len;	 /* [lock] */
 	char *target;		 /* [init] symbolic links */
+	bool nameless; /* [init] shared memory of programs: not held to what files may have */
 	struct vm_mapping mapping;
 	struct pipe *fifo; /* [INODE] from the first open on; NULL */
 };
@@ -65,12 +69,12 @@ static void tmpfs_space(struct superblock *sb, uint64_t *total, uint64_t *left)
 		*left = page_limit - MIN(all, page_limit);
 }
 
-static bool has_room(struct superblock *sb)
+static bool has_room(struct inode *i)
 {
 	uint64_t total, left;
 
-	tmpfs_space(sb, &total, &left);
-	return left > 0;
+	tmpfs_space(i->sb, &total, &left);
+	return left > 0 || ((struct tmpfs_file *)i->priv)->nameless;
 }
 
 static void count_page(struct inode *i, uint64_t by)
@@ -184,83 +188,143 @@ static void release_inode(struct inode *i)
 
 /* --- pages ------------------------------------------------------------------------------------------------------ */
 
+/* How many bytes of page `number` are built-in ones, and where they lie. */
+static size_t bytes_in_place(const struct tmpfs_file *t, uint64_t number, const uint8_t **in_place)
+	__requires(t->lock)
+{
+	uint64_t start = number * PAGE_SIZE;
+
+	if (!t->in_place || start >= t->in_place_len)
+		return 0;
+	*in_place = t->in_place + start;
+	return MIN(t->in_place_len - start, PAGE_SIZE);
+}
+
 /* The file's own page with a reference, or NULL; then *in_place says where its bytes lie and how many. */
 static struct page *find_page(struct tmpfs_file *t, uint64_t number, const uint8_t **in_place,
 			      size_t *in_place_len)
 {
-	uint64_t start = number * PAGE_SIZE;
 	struct page *p;
 
 	spin_lock(&t->lock);
 	p = page_index_get(&t->pages, number);
 	if (p)
 		page_get(p);
-	*in_place_len = 0;
-	if (!p && t->in_place && start < t->in_place_len) {
-		*in_place = t->in_place + start;
-		*in_place_len = MIN(t->in_place_len - start, PAGE_SIZE);
-	}
+	*in_place_len = p ? 0 : bytes_in_place(t, number, in_place);
 	spin_unlock(&t->lock);
 	return p;
 }
 
-/* The file's own page, made from what the file shows there if need be. A reference, or NULL: no memory, or
- * files have their share of it. */
-static struct page *own_page(struct inode *i, uint64_t number)
+static bool in_file(const struct inode *i, uint64_t number)
+{
+	return number < DIV_ROUND_UP(READ_ONCE(i->size), PAGE_SIZE);
+}
+
+/* Pages that may be mapped as they were built in, while the file has others now: [from, end). */
+struct replaced {
+	uint64_t from, end;
+};
+#define NONE_REPLACED                                                                              \
+	{                                                                                          \
+		UINT64_MAX, 0                                                                      \
+	}
+
+/* Put p, which was filled from n built-in bytes, into the index, unless somebody was faster: *p is what lies there now, with
+ * a reference. -EAGAIN: the file is no longer what p was made from. Under INODE (writer) it stays what it is. */
+static int add_page(struct inode *i, uint64_t number, size_t n, bool writer, struct page **p)
 {
 	struct tmpfs_file *t = i->priv;
-	const uint8_t *in_place = NULL;
-	struct page *p, *raced;
-	size_t n;
-	int err;
+	const uint8_t *in_place;
+	struct page *there;
+	int err = 0;
 
-	p = find_page(t, number, &in_place, &n);
-	if (p)
-		return p;
-	/* Several writers may pass the limit by a page each. It is not for the ends of built-in programs: those must start
-	 * when files have taken their share. */
-	p = n > 0 || has_room(i->sb) ? page_alloc(0, ALLOC_ZERO | (n ? 0 : ALLOC_USER)) : NULL;
-	if (!p)
-		return NULL;
-	page_set_owner(p, PAGE_USER);
-	if (n > 0)
-		memcpy(page_addr(p), in_place, n);
 	spin_lock(&t->lock);
-	raced = page_index_get(&t->pages, number);
-	err = 0;
-	if (raced)
-		page_get(raced);
-	else
-		err = page_index_insert(&t->pages, number, p);
-	if (!raced && !err)
-		page_get(p);
+	there = page_index_get(&t->pages, number);
+	/* pairs with tmpfs_truncate(), which stores the size and the end of the built-in bytes first */
+	if (!there && !writer && (!in_file(i, number) || bytes_in_place(t, number, &in_place) != n))
+		err = -EAGAIN;
+	else if (!there)
+		err = page_index_insert(&t->pages, number, *p);
+	if (!err)
+		page_get(there ? there : *p);
 	spin_unlock(&t->lock);
-	if (raced || err) {
-		page_put(p);
-		return raced;
+	if (there || err) {
+		page_put(*p);
+		*p = there;
+		return err;
 	}
 	count_page(i, 1);
 	if (n == 0)
 		__atomic_fetch_add(&i->blocks, PAGE_BLOCKS, __ATOMIC_RELAXED);
-	return p;
+	return 0;
 }
 
-int tmpfs_own_pages(struct inode *i)
+/* The file's own page, made from what the file shows there if need be. r: for show_replaced(), with INODE; NULL: a fault
+ * asks, without it. 0 and a reference; -ENOMEM; -ENOSPC: files have their share of it; -EAGAIN: only a fault. */
+static int make_own(struct inode *i, uint64_t number, struct replaced *r, struct page **out)
+{
+	const uint8_t *in_place = NULL;
+	size_t n;
+	int err;
+
+	*out = find_page(i->priv, number, &in_place, &n);
+	if (*out)
+		return 0;
+	/* Several writers may pass the limit by a page each. It is not for the ends of built-in programs: those must start
+	 * when files have taken their share. */
+	if (n == 0 && !has_room(i))
+		return -ENOSPC;
+	*out = page_alloc(0, ALLOC_ZERO | (n ? 0 : ALLOC_USER));
+	if (!*out)
+		return -ENOMEM;
+	page_set_owner(*out, PAGE_USER);
+	if (n > 0)
+		memcpy(page_addr(*out), in_place, n);
+	err = add_page(i, number, n, r != NULL, out);
+	if (!err && r && n > 0) {
+		r->from = MIN(r->from, number);
+		r->end = MAX(r->end, number + 1);
+	}
+	return err;
+}
+
+/* For who holds INODE. NULL: there is none to be had. */
+static struct page *own_page(struct inode *i, uint64_t number, struct replaced *r)
+{
+	struct page *p;
+
+	return make_own(i, number, r, &p) ? NULL : p;
+}
+
+/* I-TMPFS-2: whoever has one of those mapped finds the file's own at the next touch. */
+static void show_replaced(struct inode *i, const struct replaced *r)
 {
 	struct tmpfs_file *t = i->priv;
-	struct page *p;
-	uint64_t n;
 
-	spin_lock(&t->lock);
-	n = pages_in_place(t);
-	spin_unlock(&t->lock);
-	for (uint64_t k = 0; k < n; k++) {
-		p = own_page(i, k);
-		if (!p)
-			return -ENOMEM;
-		page_put(p);
+	assert_mutex_held(&i->lock);
+	if (r->from < r->end)
+		vm_mapping_trim(&t->mapping, r->from, r->end, false);
+}
+
+/* Give every page its own copy, before the file is mapped shared and writable. */
+static int own_pages(struct inode *i)
+{
+	struct tmpfs_file *t = i->priv;
+	struct replaced r = NONE_REPLACED;
+	struct page *p;
+	int err = 0;
+
+	mutex_lock(&i->lock);
+	for (uint64_t k = 0; k < pages_in_place(t) && !err; k++) {
+		p = own_page(i, k, &r);
+		if (p)
+			page_put(p);
+		else
+			err = -ENOMEM;
 	}
-	return 0;
+	show_replaced(i, &r);
+	mutex_unlock(&i->lock);
+	return err;
 }
 
 /* --- transfers ---------------------------------------------------------------------------------------------------- */
@@ -304,22 +368,24 @@ static ssize_t tmpfs_read(struct file *f, struct io *io, off_t *pos)
 	return done > 0 ? done : n;
 }
 
-static ssize_t write_piece(struct inode *i, struct io *io, uint64_t pos)
+static ssize_t write_piece(struct inode *i, struct io *io, uint64_t pos, struct replaced *r)
 {
 	size_t at = pos % PAGE_SIZE, room = PAGE_SIZE - at;
-	struct page *p = pos < io->end ? own_page(i, pos / PAGE_SIZE) : NULL;
+	struct page *p = pos < io->end ? own_page(i, pos / PAGE_SIZE, r) : NULL;
 	ssize_t moved;
 
 	if (!p)
 		return pos < io->end ? -ENOSPC : -EFBIG;
 	room = MIN(room, io->end - pos);
 	moved = io_copy_from(io, (uint8_t *)page_addr(p) + at, MIN(io->left, room));
+	vm_page_written(p);
 	page_put(p);
 	return moved;
 }
 
 static ssize_t tmpfs_write(struct file *f, struct io *io, off_t *pos)
 {
+	struct replaced r = NONE_REPLACED;
 	struct inode *i = f->inode;
 	ssize_t done = 0, n = 0;
 
@@ -329,7 +395,7 @@ static ssize_t tmpfs_write(struct file *f, struct io *io, off_t *pos)
 	if (io->left > (uint64_t)(INT64_MAX - *pos))
 		n = -EFBIG;
 	while (io->left > 0 && n >= 0) {
-		n = write_piece(i, io, (uint64_t)*pos);
+		n = write_piece(i, io, (uint64_t)*pos, &r);
 		if (n <= 0)
 			break;
 		*pos += n;
@@ -337,24 +403,22 @@ static ssize_t tmpfs_write(struct file *f, struct io *io, off_t *pos)
 		if ((uint64_t)*pos > i->size)
 			WRITE_ONCE(i->size, (uint64_t)*pos);
 	}
+	show_replaced(i, &r);
 	if (done > 0)
 		inode_written(f);
 	mutex_unlock(&i->lock);
 	return done > 0 ? done : n;
 }
 
-/* Zero the end of the page in which a file that becomes shorter ends, so that growing it again shows zeros. */
-static int zero_tail(struct inode *i, uint64_t size)
+/* Set n bytes of the file from `at` on, all in one page, to zero. */
+static int zero_piece(struct inode *i, uint64_t at, size_t n, struct replaced *r)
 {
-	size_t at = size % PAGE_SIZE;
-	struct page *p;
+	struct page *p = own_page(i, at / PAGE_SIZE, r);
 
-	if (at == 0)
-		return 0;
-	p = own_page(i, size / PAGE_SIZE);
 	if (!p)
 		return -ENOSPC;
-	memset((uint8_t *)page_addr(p) + at, 0, PAGE_SIZE - at);
+	memset((uint8_t *)page_addr(p) + at % PAGE_SIZE, 0, n);
+	vm_page_written(p);
 	page_put(p);
 	return 0;
 }
@@ -374,22 +438,37 @@ static void cut_pages(struct inode *i, uint64_t size)
 	__atomic_fetch_sub(&i->blocks, (shown - first - own) * PAGE_BLOCKS, __ATOMIC_RELAXED);
 }
 
+/* Zero the end of the page in which a file that has become shorter ends, so that growing it again shows zeros. Built-in bytes
+ * are cut off by their length. */
+static void zero_tail(struct inode *i, uint64_t size)
+{
+	struct tmpfs_file *t = i->priv;
+	const uint8_t *in_place;
+	size_t at = size % PAGE_SIZE, n;
+	uint64_t number = size / PAGE_SIZE;
+	struct page *p = at ? find_page(t, number, &in_place, &n) : NULL;
+
+	if (p) {
+		memset((uint8_t *)page_addr(p) + at, 0, PAGE_SIZE - at);
+		vm_page_written(p);
+		page_put(p);
+	} else if (at && n > 0) {
+		vm_mapping_trim(&t->mapping, number, number + 1, false);
+	}
+}
+
 static int tmpfs_truncate(struct inode *i, uint64_t size)
 {
 	struct tmpfs_file *t = i->priv;
 	uint64_t before = i->size;
-	int err = 0;
 
 	assert_mutex_held(&i->lock);
-	if (size < before)
-		err = zero_tail(i, size);
-	if (err)
-		return err;
 	/* first of all, so that nobody maps what is to go */
 	WRITE_ONCE(i->size, size);
 	if (size < before) {
 		cut_pages(i, size);
-		vm_mapping_trim(&t->mapping, DIV_ROUND_UP(size, PAGE_SIZE));
+		zero_tail(i, size);
+		vm_mapping_trim(&t->mapping, DIV_ROUND_UP(size, PAGE_SIZE), UINT64_MAX, true);
 	}
 	inode_touch(i);
 	return 0;
@@ -410,6 +489,7 @@ static int tmpfs_file_truncate(struct file *f, off_t size)
 /* Pages of their own for [from, end). On failure those behind the end of the file go again. */
 static int reserve_pages(struct inode *i, uint64_t from, uint64_t end)
 {
+	struct replaced r = NONE_REPLACED;
 	uint64_t total, most;
 	struct page *p;
 	int err = 0;
@@ -418,7 +498,7 @@ static int reserve_pages(struct inode *i, uint64_t from, uint64_t end)
 	if (DIV_ROUND_UP(end - from, PAGE_SIZE) > most + i->blocks / PAGE_BLOCKS)
 		return -ENOSPC;
 	for (uint64_t n = from / PAGE_SIZE; n * PAGE_SIZE < end && !err; n++) {
-		p = own_page(i, n);
+		p = own_page(i, n, &r);
 		if (p)
 			page_put(p);
 		else
@@ -427,6 +507,7 @@ static int reserve_pages(struct inode *i, uint64_t from, uint64_t end)
 		if (!err && signal_pending_current())
 			err = -EINTR;
 	}
+	show_replaced(i, &r);
 	if (err)
 		cut_pages(i, i->size);
 	return err;
@@ -435,13 +516,14 @@ static int reserve_pages(struct inode *i, uint64_t from, uint64_t end)
 /* Make [from, end) read as zeros: whole pages go, the ends of others are cleared. */
 static int punch_hole(struct inode *i, uint64_t from, uint64_t end)
 {
+	struct replaced r = NONE_REPLACED;
 	struct tmpfs_file *t = i->priv;
 	uint64_t at, next, number;
-	struct page *p;
+	int err = 0;
 	size_t n;
 
 	end = MIN(end, ALIGN_UP(i->size, PAGE_SIZE));
-	for (at = from; at < end; at = next) {
+	for (at = from; at < end && !err; at = next) {
 		next = MIN(ALIGN_DOWN(at, PAGE_SIZE) + PAGE_SIZE, end);
 		number = at / PAGE_SIZE;
 		n = next - at;
@@ -458,15 +540,11 @@ static int punch_hole(struct inode *i, uint64_t from, uint64_t end)
 			(void)drop_pages(i, number, number + 1);
 			continue;
 		}
-		p = own_page(i, number);
-		if (!p)
-			return -ENOSPC;
-		memset((uint8_t *)page_addr(p) + at % PAGE_SIZE, 0, n);
-		page_put(p);
+		err = zero_piece(i, at, n, &r);
 	}
 	/* who has it mapped finds what is there now */
-	vm_mapping_trim(&t->mapping, from / PAGE_SIZE);
-	return 0;
+	vm_mapping_trim(&t->mapping, from / PAGE_SIZE, DIV_ROUND_UP(end, PAGE_SIZE), false);
+	return err;
 }
 
 static int tmpfs_allocate(struct file *f, int mode, off_t off, off_t len)
@@ -556,7 +634,7 @@ static struct page *backing_peek(struct vm_backing *b, uint64_t number)
 	struct page *p;
 	size_t n;
 
-	if (number >= DIV_ROUND_UP(READ_ONCE(i->size), PAGE_SIZE))
+	if (!in_file(i, number))
 		return NULL;
 	p = find_page(i->priv, number, &in_place, &n);
 	return p ? p : page_in_place(in_place, n);
@@ -565,17 +643,16 @@ static struct page *backing_peek(struct vm_backing *b, uint64_t number)
 static int backing_fill(struct vm_backing *b, uint64_t number, struct page **out)
 {
 	struct inode *i = container_of(b, struct tmpfs_backing, b)->inode;
-	struct page *p;
+	int err;
 
-	if (number >= DIV_ROUND_UP(READ_ONCE(i->size), PAGE_SIZE))
-		return -EIO;
-	p = backing_peek(b, number);
-	if (!p)
-		p = own_page(i, number);
-	if (!p)
-		return -ENOMEM;
-	*out = p;
-	return 0;
+	do {
+		if (!in_file(i, number))
+			return -EIO;
+		*out = backing_peek(b, number);
+		err = *out ? 0 : make_own(i, number, NULL, out);
+	} while (err == -EAGAIN);
+	/* that files have their share is no want of memory, which somebody would have to die for */
+	return err == -ENOSPC ? -EIO : err;
 }
 
 static void backing_release(struct vm_backing *b)
@@ -611,7 +688,7 @@ static int tmpfs_mmap(struct file *f, struct vm_backing **out)
 	int err = 0;
 
 	if ((READ_ONCE(f->flags) & FILE_ACCMODE) == FILE_RDWR)
-		err = tmpfs_own_pages(f->inode);
+		err = own_pages(f->inode);
 	return err ? err : backing_create(f->inode, f, out);
 }
 
@@ -623,6 +700,7 @@ int tmpfs_memory_create(size_t len, struct vm_backing **out)
 	if (err)
 		return err;
 	i->size = len;
+	((struct tmpfs_file *)i->priv)->nameless = true;
 	err = backing_create(i, NULL, out);
 	inode_put(i);
 	if (!err)

@@ -18,8 +18,6 @@ bool tmpfs_is_file(const struct inode *i);
 /* Make the contents of an empty regular file the n bytes at data, which stay as they are for ever; pages are copied
  * only when they are written. */
 void tmpfs_set_in_place(struct inode *i, const void *data, size_t n);
-/* Give every page of the file its own copy (before it is mapped shared and writable). */
-int tmpfs_own_pages(struct inode *i) __must_check;
 /* Memory without a name, zeroed, len bytes: what mappings share that have no file. One reference. */
 int tmpfs_memory_create(size_t len, struct vm_backing **out) __must_check;
 /* Pages in use by all files. */

@@ -16,6 +16,7 @@
 #include "kernel/proc/process.h"
 #include "kernel/sys_priv.h"
 #include "lib/errno.h"
+#include "lib/string.h"
 #include "mm/phys/page.h"
 #include "mm/phys/slab.h"
 #include "mm/vm/space.h"
@@ -424,15 +425,35 @@ static int wait_deadline(vaddr_t addr, uint32_t op, struct deadline *d)
 	return 0;
 }
 
-/* A timed wait is not made again: its time would be. */
-static int64_t sys_wait(const uint64_t a[6], uint32_t op, uint32_t bitset)
+/* A timed wait that no handler cut short goes on to the same end: restart_syscall has its arguments, and we keep the end. */
+static int64_t wait_until(const uint64_t a[6], const struct deadline *d)
+{
+	struct thread_signals *s = &current_thread()->sig;
+	uint32_t op = (uint32_t)a[1];
+	uint32_t bitset =
+		(op & FUTEX_CMD_MASK) == FUTEX_WAIT ? FUTEX_BITSET_MATCH_ANY : (uint32_t)a[5];
+	int err = futex_wait(a[0], !(op & FUTEX_PRIVATE_FLAG), (uint32_t)a[2], bitset, d);
+
+	if (err != -ERESTARTSYS || d->ns == DEADLINE_NEVER)
+		return err;
+	s->restart_ns = MAX(d->ns, 1UL);
+	s->restart_futex = true;
+	return -ERESTART_RESTARTBLOCK;
+}
+
+static int64_t sys_wait(const uint64_t a[6], uint32_t op)
 {
 	struct deadline d;
 	int err = wait_deadline(a[3], op, &d);
 
-	if (err == 0)
-		err = futex_wait(a[0], !(op & FUTEX_PRIVATE_FLAG), (uint32_t)a[2], bitset, &d);
-	return err == -ERESTARTSYS && d.ns != DEADLINE_NEVER ? -EINTR : err;
+	return err < 0 ? err : wait_until(a, &d);
+}
+
+int64_t futex_wait_again(const uint64_t a[6], uint64_t deadline_ns)
+{
+	const struct deadline d = { deadline_ns, (uint32_t)a[1] & FUTEX_CLOCK_REALTIME };
+
+	return wait_until(a, &d);
 }
 
 int64_t sys_futex(const uint64_t a[6])
@@ -445,9 +466,8 @@ int64_t sys_futex(const uint64_t a[6])
 		return -ENOSYS;
 	switch (cmd) {
 	case FUTEX_WAIT:
-		return sys_wait(a, op, FUTEX_BITSET_MATCH_ANY);
 	case FUTEX_WAIT_BITSET:
-		return sys_wait(a, op, value3);
+		return sys_wait(a, op);
 	case FUTEX_WAKE:
 		return futex_wake(a[0], shared, (int)value, FUTEX_BITSET_MATCH_ANY);
 	case FUTEX_WAKE_BITSET:
@@ -496,40 +516,133 @@ static void bury(uint32_t *word, void *arg)
 	} while (!atomic_compare_exchange(word, &old, (old & FUTEX_WAITERS) | FUTEX_OWNER_DIED));
 }
 
-/* entry is the user's pointer to a link in a lock; its lowest bit says that it inherits priority, which ours do not. */
-static void lock_of_dead(uint64_t entry, int64_t offset, bool pending)
-{
-	struct owner_death d = { .tid = (uint32_t)current_thread()->tid, .pending = pending };
-	vaddr_t addr = (entry & ~1UL) + (uint64_t)offset;
+/* What a thread leaves: its locks, and where they are listed. */
+struct estate {
+	uint32_t tid;
+	vaddr_t head_at; /* 0: there is no list */
+	struct vm_space
+		*sealed; /* a victim's memory, seen from outside; NULL: the current thread's */
+};
 
-	if ((addr & 3) || vm_word_update(current_thread()->space, addr, bury, &d) < 0 || !d.wake)
-		return;
-	IGNORE(futex_wake(addr, true, 1, FUTEX_BITSET_MATCH_ANY));
+/* The program made the list: it lies anywhere. */
+static int read_estate(const struct estate *o, void *to, vaddr_t from, size_t n)
+{
+	if (!o->sealed)
+		return user_copy_from(to, from, n);
+	while (n > 0) {
+		size_t at = from % PAGE_SIZE, part = MIN(n, PAGE_SIZE - at);
+		struct page *p = vm_sealed_page(o->sealed, from, false);
+
+		if (!p)
+			return -EFAULT;
+		memcpy(to, (char *)page_addr(p) + at, part);
+		page_put(p);
+		to = (char *)to + part;
+		from += part;
+		n -= part;
+	}
+	return 0;
 }
 
-void futex_exit_robust(void)
+/* What others can see of a victim's locks lies in shared memory. */
+static void bury_sealed(const struct estate *o, vaddr_t addr, struct owner_death *d)
 {
-	vaddr_t head_at = current_thread()->robust_list;
+	struct futex_key k = { .offset = addr & (PAGE_SIZE - 1) };
+	struct bucket *b;
+
+	k.page = vm_sealed_page(o->sealed, addr, true);
+	if (!k.page)
+		return;
+	k.object = k.page;
+	bury((uint32_t *)((char *)page_addr(k.page) + k.offset), d);
+	b = bucket_of(&k);
+	spin_lock(&b->lock);
+	if (d->wake)
+		(void)wake_locked(b, &k, 1, FUTEX_BITSET_MATCH_ANY);
+	spin_unlock(&b->lock);
+	key_put(&k);
+}
+
+/* entry is the user's pointer to a link in a lock; its lowest bit says that it inherits priority, which ours do not. */
+static void lock_of_dead(const struct estate *o, uint64_t entry, int64_t offset, bool pending)
+{
+	struct owner_death d = { .tid = o->tid, .pending = pending };
+	vaddr_t addr = (entry & ~1UL) + (uint64_t)offset;
+
+	if (addr & 3)
+		return;
+	if (o->sealed)
+		bury_sealed(o, addr, &d);
+	else if (vm_word_update(current_thread()->space, addr, bury, &d) == 0 && d.wake)
+		IGNORE(futex_wake(addr, true, 1, FUTEX_BITSET_MATCH_ANY));
+}
+
+static void settle(const struct estate *o)
+{
 	struct robust_list_head head;
 	uint64_t entry, next, pending;
 
-	current_thread()->robust_list = 0;
-	if (!head_at || user_copy_from(&head, head_at, sizeof(head)) < 0)
+	if (!o->head_at || read_estate(o, &head, o->head_at, sizeof(head)) < 0)
 		return;
 	entry = (uint64_t)head.list.next;
 	pending = (uint64_t)head.list_op_pending;
-	/* the program made the list: it may be of any shape, and endless */
-	for (int i = 0; i < ROBUST_LIST_LIMIT && (entry & ~1UL) != head_at; i++) {
-		int err = user_copy_from(&next, entry & ~1UL, sizeof(next));
+	/* it may be of any shape, and endless */
+	for (int i = 0; i < ROBUST_LIST_LIMIT && (entry & ~1UL) != o->head_at; i++) {
+		int err = read_estate(o, &next, entry & ~1UL, sizeof(next));
 
 		if ((entry & ~1UL) != (pending & ~1UL))
-			lock_of_dead(entry, head.futex_offset, false);
+			lock_of_dead(o, entry, head.futex_offset, false);
 		if (err < 0)
 			break;
 		entry = next;
 	}
 	if (pending)
-		lock_of_dead(pending, head.futex_offset, true);
+		lock_of_dead(o, pending, head.futex_offset, true);
+}
+
+void futex_exit_robust(void)
+{
+	struct thread *t = current_thread();
+	struct estate o = { (uint32_t)t->tid, t->robust_list, NULL };
+
+	settle(&o);
+	/* If it was sealed under us: what has left it by now has been settled by futex_settle_sealed(), which finds our list as
+	 * long as we have not forgotten it. */
+	if (o.head_at && vm_space_is_sealed(t->space)) {
+		o.sealed = t->space;
+		settle(&o);
+	}
+	WRITE_ONCE(t->robust_list, 0);
+}
+
+struct heir {
+	int after; /* of the threads with a list, the one with the next number */
+	int tid;
+	vaddr_t head_at;
+};
+
+static void find_heir(struct thread *t, void *arg)
+{
+	struct heir *h = arg;
+	vaddr_t at = READ_ONCE(t->robust_list);
+
+	if (!at || t->tid <= h->after || (h->tid && h->tid < t->tid))
+		return;
+	h->tid = t->tid;
+	h->head_at = at;
+}
+
+void futex_settle_sealed(struct process *p, struct vm_space *s)
+{
+	struct heir h = { 0 };
+
+	for (;;) {
+		process_for_each_thread(p, find_heir, &h);
+		if (!h.tid)
+			return;
+		settle(&(const struct estate){ (uint32_t)h.tid, h.head_at, s });
+		h = (struct heir){ .after = h.tid };
+	}
 }
 
 int64_t sys_set_robust_list(const uint64_t a[6])

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Out of memory. One victim at a time: the process with the most pages, but never init. A system call that needs kernel
- * memory has its -ENOMEM instead; programs leave the kernel a reserve of pages for that (ALLOC_USER). */
+/* Out of memory. One victim at a time: the process with the most pages, those the kernel keeps for it too, but never init. A
+ * system call that needs kernel memory has its -ENOMEM instead; programs leave the kernel a reserve of pages for that
+ * (ALLOC_USER). */
 #include "kernel/oom.h"
+#include "fs/fdtable.h"
 #include "kernel/context.h"
 #include "kernel/core/log.h"
+#include "kernel/futex.h"
 #include "kernel/proc/process.h"
 #include "lib/errno.h"
+#include "mm/phys/kstack.h"
 #include "mm/vm/space.h"
 #include "sched/mutex.h"
 
@@ -30,6 +34,14 @@ static void choice_put(struct choice *c)
 	process_put(c->p);
 }
 
+/* What the kernel keeps for its threads and its open files. */
+static void add_held(struct process *p, void *pages)
+{
+	*(uint64_t *)pages += p->nr_threads * (KSTACK_SIZE / PAGE_SIZE);
+	if (p->files)
+		*(uint64_t *)pages += fdtable_held(p->files);
+}
+
 static void consider(struct process *p, void *arg)
 {
 	struct choice *best = arg;
@@ -39,7 +51,8 @@ static void consider(struct process *p, void *arg)
 		process_put(p);
 		return;
 	}
-	c.pages = READ_ONCE(c.space->pages);
+	c.pages = vm_space_footprint(c.space);
+	process_inspect(p, add_held, &c.pages);
 	if (c.space == best->spared || atomic_load_relaxed(&p->oom_victim) ||
 	    c.pages <= best->pages) {
 		choice_put(&c);
@@ -75,6 +88,19 @@ static void choose(struct choice *best)
 		process_put(init);
 }
 
+/* Whoever lives in the victim's memory ends with it, and cannot let go of its locks by itself. */
+static void settle_sharer(struct process *p, void *arg)
+{
+	struct vm_space *s = process_space_get(p);
+
+	if (s == arg) {
+		signal_group_exit(p, SIG_KILL);
+		futex_settle_sealed(p, s);
+	}
+	if (s)
+		vm_space_put_async(s);
+}
+
 /* 0, and the caller is to put the choice and let go; or -ENOMEM: there is nobody. */
 static int kill_largest(struct choice *best) __requires(choice_mutex)
 {
@@ -90,6 +116,8 @@ static int kill_largest(struct choice *best) __requires(choice_mutex)
 	/* before its end can begin: pairs with the exchange in oom_process_gone() */
 	atomic_store_release(&best->p->oom_victim, 1);
 	signal_group_exit(best->p, SIG_KILL);
+	vm_space_seal(best->space);
+	process_for_each(settle_sharer, best->space);
 	vm_space_strip(best->space);
 	/* it was over already, and may have looked before it was chosen */
 	left = process_space_get(best->p);

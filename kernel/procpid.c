@@ -398,8 +398,10 @@ static void show_region(const struct vm_region_info *r, void *arg)
 
 static void show_maps(struct proc_text *t, const struct pid_node *n)
 {
-	struct vm_space *s = process_space_get(n->p);
+	struct vm_space *s = process_may_look(n->p) ? process_space_get(n->p) : NULL;
 
+	if (!process_may_look(n->p))
+		t->err = -EACCES;
 	if (!s)
 		return;
 	vm_for_each_region(s, show_region, t);
@@ -544,7 +546,7 @@ static const struct pid_entry entries[] = {
 	{ "cmdline", S_IFREG | 0444, show_cmdline, NULL, false },
 	{ "stat", S_IFREG | 0444, show_stat, NULL, false },
 	{ "statm", S_IFREG | 0444, show_statm, NULL, false },
-	{ "maps", S_IFREG | 0400, show_maps, NULL, false },
+	{ "maps", S_IFREG | 0444, show_maps, NULL, false },
 	{ "cwd", S_IFLNK | 0777, NULL, &cwd_ops, false },
 	{ "root", S_IFLNK | 0777, NULL, &root_ops, false },
 	{ "exe", S_IFLNK | 0777, NULL, &exe_ops, false },
@@ -782,7 +784,14 @@ static ssize_t fd_readlink(struct inode *i, char *buf, size_t size)
 	return len;
 }
 
+/* Its own descriptors are nobody's secret, whoever's the process is now. */
+static bool fd_dir_allows(const struct inode *i)
+{
+	return ((const struct pid_node *)i->priv)->p == current_process();
+}
+
 static const struct inode_ops fd_dir_ops = {
+	.allows = fd_dir_allows,
 	.lookup = fd_lookup,
 	.iterate = fd_iterate,
 	.release = inode_release,

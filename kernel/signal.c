@@ -286,10 +286,11 @@ static void settle_call(struct trap_frame *f, const struct signal_action *handle
 }
 
 /* REL-007: a handler that cannot be entered is a fault of its own, which another handler may take, but not the same. */
-static void bad_stack(int sig)
+static void bad_stack(const struct signal_delivery *d)
 {
-	if (sig == SIG_SEGV)
-		signal_set_action(current_process(), sig, &(struct signal_action){ 0 });
+	signal_untake(d);
+	if (d->info.signo == SIG_SEGV)
+		signal_set_action(current_process(), SIG_SEGV, &(struct signal_action){ 0 });
 	(void)signal_force(SIG_SEGV, SIC_KERNEL, 0);
 }
 
@@ -305,7 +306,7 @@ void signal_deliver(struct trap_frame *f)
 	if (signal_take(&d)) {
 		settle_call(f, &d.action);
 		if (enter_handler(f, &d) < 0)
-			bad_stack(d.info.signo);
+			bad_stack(&d);
 	} else if (!thread_killed(current_thread())) {
 		settle_call(f, NULL);
 		signal_restore_mask();

@@ -34,10 +34,11 @@ static uint64_t size_limit(void)
 	return current_process()->rlimits[RLIMIT_FSIZE].cur;
 }
 
-/* A program that writes where nobody reads is told by SIGPIPE as well, behind what its files may reach by SIGXFSZ. */
-static int64_t after_write(int64_t n)
+/* A program that writes where nobody reads, or nobody any more, is told by SIGPIPE as well, behind what its files may reach by
+ * SIGXFSZ. */
+static int64_t after_write(int64_t n, bool broken)
 {
-	if (n == -EPIPE)
+	if (n == -EPIPE || broken)
 		signal_send_thread(current_thread(), SIG_PIPE);
 	if (n == -EFBIG && size_limit() != UINT64_MAX)
 		signal_send_thread(current_thread(), SIG_XFSZ);
@@ -46,7 +47,7 @@ static int64_t after_write(int64_t n)
 
 int64_t check_new_size(uint64_t size)
 {
-	return size > size_limit() && (int64_t)size > 0 ? after_write(-EFBIG) : 0;
+	return size > size_limit() && (int64_t)size > 0 ? after_write(-EFBIG, false) : 0;
 }
 
 /* Move data one way; pos NULL: at the file's own position. f's reference is dropped. */
@@ -56,11 +57,11 @@ static int64_t transfer(struct file *f, struct io *io, bool write, off_t *pos)
 
 	io->end = size_limit();
 	if (write)
-		n = after_write(pos ? file_write_at(f, io, pos) : file_write(f, io));
+		n = pos ? file_write_at(f, io, pos) : file_write(f, io);
 	else
 		n = pos ? file_read_at(f, io, pos) : file_read(f, io);
 	file_put(f);
-	return n;
+	return write ? after_write(n, io->broken) : n;
 }
 
 static int64_t transfer_buffer(const uint64_t a[6], bool write, off_t *pos)
@@ -236,7 +237,8 @@ static int64_t copy_bytes(struct file *in, off_t *from, struct file *out, off_t 
 			break;
 		io_init_kernel(&io, buf, (size_t)n);
 		io.end = size_limit();
-		n = after_write(to ? file_write_at(out, &io, to) : file_write(out, &io));
+		n = to ? file_write_at(out, &io, to) : file_write(out, &io);
+		n = after_write(n, io.broken);
 		if (n <= 0)
 			break;
 		*from += n;

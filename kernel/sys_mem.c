@@ -119,7 +119,7 @@ int64_t sys_mmap(const uint64_t a[6])
 	if (a[3] & MAP_LOCKED)
 		IGNORE(vm_lock_range(s, at, a[1], lock_limit(), true));
 	else if ((a[3] & MAP_POPULATE) || READ_ONCE(s->map_flags))
-		IGNORE(vm_populate(s, at, a[1]));
+		IGNORE(vm_populate(s, at, a[1], 0));
 	return (int64_t)at;
 }
 
@@ -153,7 +153,7 @@ int64_t sys_mremap(const uint64_t a[6])
 	if (err < 0)
 		return err;
 	if (new_len > old_len && vm_range_mapped(s, at, new_len, &flags) && (flags & VM_LOCKED))
-		IGNORE(vm_populate(s, at, new_len));
+		IGNORE(vm_populate(s, at, new_len, 0));
 	return (int64_t)at;
 }
 
@@ -187,8 +187,9 @@ static int64_t advise(struct vm_space *s, const uint64_t a[6])
 	case MADV_KEEPONFORK:
 		return vm_change(s, a[0], a[1], VM_WIPEONFORK, 0);
 	case MADV_POPULATE_READ:
+		return vm_populate(s, a[0], a[1], VM_READ);
 	case MADV_POPULATE_WRITE:
-		return vm_populate(s, a[0], a[1]);
+		return vm_populate(s, a[0], a[1], VM_WRITE);
 	default:
 		/* hints for a kernel that reads ahead, swaps or dumps core */
 		return vm_range_mapped(s, a[0], ALIGN_UP(a[1], PAGE_SIZE), &flags) ? 0 : -ENOMEM;

@@ -4,6 +4,7 @@
 #include <linux/time_types.h>
 #include <linux/timex.h>
 #include "kernel/core/clock.h"
+#include "kernel/futex.h"
 #include "kernel/proc/lifecycle.h"
 #include "kernel/sys_priv.h"
 #include "lib/errno.h"
@@ -235,6 +236,7 @@ static int64_t sleep_to(uint64_t deadline, vaddr_t rem)
 		return -EFAULT;
 	current_thread()->sig.restart_ns = deadline;
 	current_thread()->sig.restart_user = rem;
+	current_thread()->sig.restart_futex = false;
 	return -ERESTART_RESTARTBLOCK;
 }
 
@@ -250,14 +252,17 @@ static int64_t sleep_to_wall(uint64_t wall_ns)
 	return err == -ETIMEDOUT ? 0 : -ERESTARTNOHAND;
 }
 
-/* What is set into x8 when such a sleep is made again. */
+/* What is set into x8 when such a sleep, or a wait for a futex, is made again: the other registers are as they were. */
 int64_t sys_restart_syscall(const uint64_t a[6])
 {
 	struct thread_signals *s = &current_thread()->sig;
 	uint64_t deadline = s->restart_ns;
 
 	s->restart_ns = 0;
-	return deadline ? sleep_to(deadline, s->restart_user) : -EINTR;
+	if (!deadline)
+		return -EINTR;
+	return s->restart_futex ? futex_wait_again(a, deadline)
+				: sleep_to(deadline, s->restart_user);
 }
 
 int64_t sys_nanosleep(const uint64_t a[6])

@@ -54,6 +54,7 @@ struct thread_signals {
 	} alt;				   /* [self] the other stack; size 0: none */
 	uint64_t fault_addr, fault_esr;	   /* [self] of its last fault, for the frame */
 	uint64_t restart_ns, restart_user; /* [self] what restart_syscall goes on with */
+	bool restart_futex;		   /* [self] with a futex's wait, not a sleep */
 };
 
 struct thread {

@@ -11,7 +11,7 @@ void process_init(void);
 /* A process in state NEW with a pid of its own, one reference, no thread, group or session; parent NULL. Credentials,
  * limits and dispositions are copied from `from` (NULL: root, defaults). NULL: no memory. Context: thread. */
 struct process *process_create(const struct process *from, const char *name) __must_check;
-/* Into a new session and group whose ids are its pid. Before process_publish(). 0 or -ENOMEM. */
+/* Into a new session and group whose ids are its pid. 0 or -ENOMEM. */
 int process_new_session(struct process *p) __must_check;
 /* Into the group of `of`. Before process_publish(). */
 void process_join_group_of(struct process *p, struct process *of);

@@ -281,11 +281,13 @@ static void join_group(struct process *p, struct pgroup *g) __requires(pidtab_lo
 	p->group = g;
 }
 
-/* Make p the leader of a new session and group. The objects are made first: no allocation under the lock. */
-int process_new_session(struct process *p)
+/* Make p the leader of a new session and group; once: -EPERM if there is one of its number. The objects are made first: no
+ * allocation under the lock. */
+static int new_session(struct process *p, bool once)
 {
 	struct session *s = session_create(p->pid);
-	struct pgroup *g, *old;
+	struct pgroup *g, *old = NULL;
+	int err = 0;
 
 	if (!s)
 		return -ENOMEM;
@@ -295,16 +297,25 @@ int process_new_session(struct process *p)
 		return -ENOMEM;
 	}
 	spin_lock(&pidtab_lock);
-	list_push_back(&s->table, bucket(by_session, s->id));
-	old = leave_group(p);
-	join_group(p, g);
-	p->left_tty = false;
+	if (once && (find_group_locked(p->pid) || session_exists(p->pid))) {
+		err = -EPERM;
+	} else {
+		list_push_back(&s->table, bucket(by_session, s->id));
+		old = leave_group(p);
+		join_group(p, g);
+		p->left_tty = false;
+	}
 	spin_unlock(&pidtab_lock);
 	if (old)
 		pgroup_put(old);
 	pgroup_put(g);
 	session_put(s);
-	return 0;
+	return err;
+}
+
+int process_new_session(struct process *p)
+{
+	return new_session(p, false);
 }
 
 void process_join_group_of(struct process *p, struct process *of)
@@ -316,14 +327,9 @@ void process_join_group_of(struct process *p, struct process *of)
 
 int process_set_session(struct process *self)
 {
-	bool taken;
+	int err = new_session(self, true);
 
-	spin_lock(&pidtab_lock);
-	taken = find_group_locked(self->pid) != NULL || session_exists(self->pid);
-	spin_unlock(&pidtab_lock);
-	if (taken)
-		return -EPERM;
-	return process_new_session(self) < 0 ? -ENOMEM : self->pid;
+	return err < 0 ? err : self->pid;
 }
 
 /* May `self` move `p` into group `pgid`? The rules of setpgid(2). */
@@ -676,6 +682,10 @@ struct file *process_set_image(struct process *p, const char *name, struct file 
 	old = p->exe;
 	p->exe = exe;
 	p->space = space;
+	/* nobody else has it yet; and who changes a limit from now on finds it */
+	space->as_limit = p->rlimits[RLIMIT_AS].cur;
+	space->data_limit = p->rlimits[RLIMIT_DATA].cur;
+	space->stack_limit = p->rlimits[RLIMIT_STACK].cur;
 	p->exec_done = true;
 	WRITE_ONCE(p->cred.suid, p->cred.euid);
 	WRITE_ONCE(p->cred.fsuid, p->cred.euid);

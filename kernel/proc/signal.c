@@ -674,7 +674,7 @@ static void enter_handler(struct process *p, struct thread *t, struct signal_del
 	d->action = *a;
 	if (a->flags & SA_RESETHAND)
 		a->handler = HANDLER_DFL;
-	d->mask = t->sig_blocked;
+	d->mask = d->blocked = t->sig_blocked;
 	if (READ_ONCE(t->notify) & NOTIFY_MASK) {
 		d->mask = t->sig.saved;
 		atomic_fetch_and(&t->notify, ~(uint32_t)NOTIFY_MASK);
@@ -731,6 +731,13 @@ bool signal_take(struct signal_delivery *d)
 		else
 			return taken == TAKEN_HANDLER;
 	}
+}
+
+void signal_untake(const struct signal_delivery *d)
+{
+	signal_set_mask(d->mask);
+	if (d->blocked != d->mask)
+		IGNORE(signal_set_temp_mask(d->blocked));
 }
 
 int signal_wait(sigset_t64 set, uint64_t deadline_ns, struct signal_info *info)

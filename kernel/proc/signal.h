@@ -176,11 +176,14 @@ int signal_wait(sigset_t64 set, uint64_t deadline_ns, struct signal_info *info) 
 struct signal_delivery {
 	struct signal_info info;
 	struct signal_action action;
-	sigset_t64 mask; /* to be in force again after the handler */
+	sigset_t64 mask;    /* to be in force again after the handler */
+	sigset_t64 blocked; /* what was in force before it: the same, or a call's own */
 };
 /* Before the return to user mode: take what is deliverable, acting on it (the thread may sleep in a stop) until one has a
  * handler: then true, with the mask set as the handler wants it. */
 bool signal_take(struct signal_delivery *d) __must_check;
+/* The handler could not be entered: the mask is what it was before signal_take(). */
+void signal_untake(const struct signal_delivery *d);
 
 /* --- processes ----------------------------------------------------------------------------------------------------- */
 

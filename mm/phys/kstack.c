@@ -55,7 +55,7 @@ static_assert(KSTACK_AREA_SIZE / 2 / (2 * KSTACK_SIZE) <= CHUNKS_MAX * CHUNK_SLO
 
 static struct pgtable kernel_table(void)
 {
-	return (struct pgtable){ virt_to_phys(arch_kernel_root()) };
+	return (struct pgtable){ .root = virt_to_phys(arch_kernel_root()) };
 }
 
 static int map_locked(vaddr_t va, paddr_t pa, unsigned prot) __requires(table_lock)

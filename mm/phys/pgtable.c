@@ -51,6 +51,7 @@ int pgtable_create(struct pgtable *pt)
 	if (!p)
 		return -ENOMEM;
 	pt->root = page_to_phys(p);
+	pt->tables = 1;
 	return 0;
 }
 
@@ -91,6 +92,7 @@ pte_t *pgtable_leaf(struct pgtable *pt, vaddr_t va, bool create)
 			if (!p)
 				return NULL;
 			p->index = level + 1;
+			pt->tables++;
 			list_push_back(&p->link, &page_of_phys(pt->root)->link);
 			/* the zeroes of the table are seen before the entry: pte_set() */
 			pte_set(e, arch_pte_table(page_to_phys(p)));
@@ -141,6 +143,7 @@ void pgtable_walk(struct pgtable *pt, vaddr_t start, vaddr_t end,
 }
 
 struct prune {
+	struct pgtable *pt;
 	vaddr_t floor, ceiling;
 	struct list_head *unlinked;
 };
@@ -174,6 +177,7 @@ static void prune_table(pte_t *table, unsigned level, vaddr_t va, vaddr_t end,
 				pte_set(e, 0);
 				list_del(&page->link);
 				list_push_back(&page->link, p->unlinked);
+				p->pt->tables--;
 			}
 		}
 		va = next;
@@ -183,7 +187,7 @@ static void prune_table(pte_t *table, unsigned level, vaddr_t va, vaddr_t end,
 void pgtable_prune(struct pgtable *pt, vaddr_t start, vaddr_t end, vaddr_t floor, vaddr_t ceiling,
 		   struct list_head *unlinked)
 {
-	struct prune p = { floor, ceiling, unlinked };
+	struct prune p = { pt, floor, ceiling, unlinked };
 
 	prune_table(root_of(pt), TOP_LEVEL, start, end, &p);
 }

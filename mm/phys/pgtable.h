@@ -10,6 +10,7 @@
 
 struct pgtable {
 	paddr_t root;
+	uint64_t tables; /* pages of them, the root too */
 };
 
 int pgtable_create(struct pgtable *pt) __must_check; /* 0 or -ENOMEM */

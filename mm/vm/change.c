@@ -116,7 +116,7 @@ int vm_lock_range(struct vm_space *s, vaddr_t addr, size_t len, uint64_t limit, 
 	if (pages > limit / PAGE_SIZE)
 		return -ENOMEM;
 	err = vm_change(s, start, len, 0, VM_LOCKED);
-	return err || !now ? err : vm_populate(s, start, len);
+	return err || !now ? err : vm_populate(s, start, len, 0);
 }
 
 /* The next region from addr on that is locked. */
@@ -153,7 +153,7 @@ int vm_lock_all(struct vm_space *s, bool now, bool future, uint64_t limit)
 	mutex_unlock(&s->lock);
 	/* what cannot be had is left, as on Linux */
 	while (now && next_locked(s, at + len, &at, &len))
-		if (vm_populate(s, at, len) == -EINTR)
+		if (vm_populate(s, at, len, 0) == -EINTR)
 			return -EINTR;
 	return 0;
 }

@@ -19,12 +19,20 @@
 
 void vm_sync_page(struct page *p)
 {
-	uint16_t flags = READ_ONCE(p->flags);
-
-	if (flags & PAGE_SYNCED)
+	if (READ_ONCE(p->flags) & PAGE_SYNCED)
 		return;
+	atomic_fetch_or(&p->flags, PAGE_CODE);
+	/* pairs with the one below: we see what was written, or the writer that it is code */
+	atomic_fence();
 	arch_sync_icache(page_addr(p), PAGE_SIZE);
 	__atomic_fetch_or(&p->flags, PAGE_SYNCED, __ATOMIC_RELEASE);
+}
+
+void vm_page_written(struct page *p)
+{
+	atomic_fence();
+	if (READ_ONCE(p->flags) & PAGE_CODE)
+		arch_sync_icache(page_addr(p), PAGE_SIZE);
 }
 
 static void copy_page(struct page *to, const struct page *from)
@@ -215,7 +223,7 @@ static int fault_backed(struct vm_space *s, struct vm_region *r, vaddr_t va, pte
 			return err;
 		/* RC-008; the same generation means the same tables, but somebody may have brought the page in */
 		if (s->generation != generation) {
-			if (find_region(s, va, access, &r) < 0 || r->backing != b ||
+			if (s->sealed || find_region(s, va, access, &r) < 0 || r->backing != b ||
 			    region_index(r, va) != index) {
 				page_put(p);
 				return FAULT_AGAIN;
@@ -246,7 +254,7 @@ static int fault_locked(struct vm_space *s, vaddr_t va, enum vm_fault_access acc
 	__requires(s->lock)
 {
 	struct vm_region *r;
-	int err = s->stripped ? -EINTR : find_region(s, va, access, &r);
+	int err = s->sealed ? -EINTR : find_region(s, va, access, &r);
 	pte_t *e;
 
 	if (err)
@@ -274,24 +282,27 @@ int vm_fault(struct vm_space *s, vaddr_t addr, enum vm_fault_access access)
 	return err;
 }
 
-/* As the region of va allows; *va moves on. */
-static int populate_page(struct vm_space *s, vaddr_t *va) __requires(s->lock)
+/* *va moves on. */
+static int populate_page(struct vm_space *s, vaddr_t *va, unsigned access) __requires(s->lock)
 {
 	struct vm_region *r = region_find(s, *va);
-	enum vm_fault_access access;
+	bool write = access == VM_WRITE;
 	int err;
 
 	if (!r || r->start > *va)
 		return -ENOMEM;
-	access = (r->prot & (VM_WRITE | VM_SHARED)) == VM_WRITE ? VM_FAULT_WRITE : VM_FAULT_READ;
-	err = fault_locked(s, *va, access);
+	if (access && !(r->prot & access))
+		return -EINVAL;
+	if (!access)
+		write = (r->prot & (VM_WRITE | VM_SHARED)) == VM_WRITE;
+	err = fault_locked(s, *va, write ? VM_FAULT_WRITE : VM_FAULT_READ);
 	if (err == FAULT_AGAIN)
 		return 0;
 	*va += PAGE_SIZE;
-	return err == -EACCES ? -EFAULT : err;
+	return err == -EACCES || (access && err == -EIO) ? -EFAULT : err;
 }
 
-int vm_populate(struct vm_space *s, vaddr_t addr, size_t len)
+int vm_populate(struct vm_space *s, vaddr_t addr, size_t len, unsigned access)
 {
 	vaddr_t va = ALIGN_DOWN(addr, PAGE_SIZE);
 	int err = 0;
@@ -300,7 +311,7 @@ int vm_populate(struct vm_space *s, vaddr_t addr, size_t len)
 	while (!err && va < addr + len) {
 		mutex_lock(&s->lock);
 		for (unsigned n = 0; !err && va < addr + len && n < FAULT_AROUND; n++)
-			err = populate_page(s, &va);
+			err = populate_page(s, &va, access);
 		mutex_unlock(&s->lock);
 		if (thread_killed(current_thread()))
 			err = -EINTR;

@@ -65,7 +65,7 @@ static int copy_region(struct share *sh, struct vm_space *from, struct vm_space 
 static int copy_space(struct vm_space *from, struct vm_space *to) __requires(from->lock, to->lock)
 {
 	struct share sh = { .g = { .space = from }, .to = to };
-	int err = from->stripped ? -EINTR : 0;
+	int err = from->sealed ? -EINTR : 0;
 
 	to->brk_start = from->brk_start;
 	to->brk = from->brk;

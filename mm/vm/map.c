@@ -67,6 +67,13 @@ void vm_prune(struct vm_space *s, vaddr_t start, vaddr_t end, struct list_head *
 		      tables);
 }
 
+/* What the file shows goes, a private copy of it stays. */
+static void clear_shown(vaddr_t va, pte_t *e, void *arg)
+{
+	if (!(page_of_phys(arch_pte_addr(pte_get(e)))->flags & PAGE_ANON))
+		clear_leaf(va, e, arg);
+}
+
 void vm_clear_range(struct vm_space *s, vaddr_t start, vaddr_t end, bool unmapped)
 {
 	struct list_head tables = LIST_HEAD_INIT(tables);
@@ -359,15 +366,35 @@ int vm_discard(struct vm_space *s, vaddr_t addr, size_t len)
 	return err;
 }
 
+static void hide_leaf(vaddr_t va, pte_t *e, void *arg)
+{
+	pte_set(e, pte_get(e) & ~PTE_VALID_BIT);
+}
+
+void vm_space_seal(struct vm_space *s)
+{
+	mutex_lock(&s->lock);
+	WRITE_ONCE(s->sealed, true);
+	s->generation++;
+	pgtable_walk(&s->table, USER_MIN, USER_MAX, hide_leaf, NULL);
+	asid_flush_all(&s->asid);
+	mutex_unlock(&s->lock);
+}
+
+bool vm_space_is_sealed(const struct vm_space *s)
+{
+	return READ_ONCE(s->sealed);
+}
+
 void vm_space_strip(struct vm_space *s)
 {
 	mutex_lock(&s->lock);
-	s->stripped = true;
+	ASSERT(s->sealed);
 	vm_clear_range(s, USER_MIN, USER_MAX, false);
 	mutex_unlock(&s->lock);
 }
 
-/* --- an object becomes shorter ---------------------------------------------------------------------------------------------- */
+/* --- an object is no longer what it was ------------------------------------------------------------------------------------- */
 
 void vm_mapping_init(struct vm_mapping *m)
 {
@@ -377,17 +404,35 @@ void vm_mapping_init(struct vm_mapping *m)
 	m->round = 1;
 }
 
+struct trim {
+	uint64_t from, end; /* pages of the object */
+	bool copies;
+};
+
+static void trim_region(struct vm_space *s, const struct vm_region *r, const struct trim *t)
+	__requires(s->lock)
+{
+	uint64_t pages = (r->end - r->start) / PAGE_SIZE;
+	uint64_t from = MAX(t->from, r->offset) - r->offset;
+	uint64_t end = MIN(MAX(t->end, r->offset) - r->offset, pages);
+	struct gather g = { .space = s };
+
+	if (from >= end)
+		return;
+	s->generation++;
+	pgtable_walk(&s->table, r->start + from * PAGE_SIZE, r->start + end * PAGE_SIZE,
+		     t->copies ? clear_leaf : clear_shown, &g);
+	gather_finish(&g, false);
+}
+
 /* All of a space's regions of m at once: they may be cut and joined, but under its lock. */
-static void trim_space(struct vm_space *s, struct vm_mapping *m, uint64_t from)
+static void trim_space(struct vm_space *s, struct vm_mapping *m, const struct trim *t)
 {
 	mutex_lock(&s->lock);
 	for (struct vm_region *r = region_find(s, 0); r; r = region_next(r)) {
-		uint64_t keep = from > r->offset ? (from - r->offset) * PAGE_SIZE : 0;
-
 		if (!r->backing || r->backing->mapping != m)
 			continue;
-		if (keep < r->end - r->start)
-			vm_clear_range(s, r->start + keep, r->end, false);
+		trim_region(s, r, t);
 		spin_lock(&m->lock);
 		r->round = m->round;
 		list_del(&r->mapping_link);
@@ -397,8 +442,10 @@ static void trim_space(struct vm_space *s, struct vm_mapping *m, uint64_t from)
 	mutex_unlock(&s->lock);
 }
 
-void vm_mapping_trim(struct vm_mapping *m, uint64_t from)
+void vm_mapping_trim(struct vm_mapping *m, uint64_t from, uint64_t end, bool copies)
 {
+	const struct trim t = { from, end, copies };
+
 	spin_lock(&m->lock);
 	m->round++;
 	while (!list_empty(&m->regions)) {
@@ -409,7 +456,7 @@ void vm_mapping_trim(struct vm_mapping *m, uint64_t from)
 			break;
 		if (refcount_get(&s->ref)) {
 			spin_unlock(&m->lock);
-			trim_space(s, m, from);
+			trim_space(s, m, &t);
 			/* the caller may hold what the end of a space needs */
 			vm_space_put_async(s);
 			spin_lock(&m->lock);

@@ -54,6 +54,12 @@ int vm_resident(struct vm_space *s, vaddr_t addr, unsigned pages, uint8_t *out)
 	return err;
 }
 
+uint64_t vm_space_footprint(const struct vm_space *s)
+{
+	return READ_ONCE(s->pages) + READ_ONCE(s->table.tables) +
+	       READ_ONCE(s->nr_regions) * sizeof(struct vm_region) / PAGE_SIZE;
+}
+
 void vm_stats(struct vm_space *s, struct vm_stats *out)
 {
 	mutex_lock(&s->lock);

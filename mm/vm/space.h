@@ -65,9 +65,12 @@ struct vm_mapping {
 	unsigned round;		  /* [lock] of vm_mapping_trim() */
 };
 void vm_mapping_init(struct vm_mapping *m);
-/* Take the pages from number `from` on out of every space, private copies too. By then fill and peek refuse them.
- * Context: thread, one at a time for m, no space's lock held. */
-void vm_mapping_trim(struct vm_mapping *m, uint64_t from);
+/* Take the pages [from, end) out of every space: by then fill and peek refuse them, or have others for them. copies: and the
+ * private copies. Context: thread, one at a time for m, no space's lock held. */
+void vm_mapping_trim(struct vm_mapping *m, uint64_t from, uint64_t end, bool copies);
+/* The kernel has written to a file's page: whoever has it mapped to execute it sees that, at the latest when its CPU next
+ * comes back from the kernel. */
+void vm_page_written(struct page *p);
 
 struct vm_region {
 	struct rb_node node;	    /* [space->lock] by start */
@@ -108,7 +111,7 @@ struct vm_space {
 	uint64_t stack_limit;			/* [lock] bytes, RLIMIT_STACK */
 	uint64_t as_limit;			/* [lock] bytes, RLIMIT_AS */
 	uint64_t data_limit;			/* [lock] bytes, RLIMIT_DATA */
-	bool stripped;				/* [lock] by vm_space_strip() */
+	bool sealed;				/* [lock] by vm_space_seal() */
 	vaddr_t vdso;				/* [init] where exec mapped it; 0: nowhere */
 	struct vm_space *dead_next; /* [self] on the list of spaces whose tables wait to be freed */
 };
@@ -125,8 +128,13 @@ int vm_space_fork(struct vm_space *from, struct vm_space **out) __must_check;
 void vm_space_get(struct vm_space *s);
 void vm_space_put(struct vm_space *s);	     /* may sleep */
 void vm_space_put_async(struct vm_space *s); /* the last one leaves all the work to a worker */
-/* For a space whose process is told to die: every page leaves it now, and none comes any more: faults are -EINTR, and it is not
- * copied. Waits for nobody but who works on it. */
+/* For a space whose process is told to die: from now on nobody can touch its pages, and none comes any more: faults are
+ * -EINTR, and it is not copied. Waits for nobody but who works on it. */
+void vm_space_seal(struct vm_space *s);
+bool vm_space_is_sealed(const struct vm_space *s);
+/* Of a sealed one: the page at addr, with a reference, if there is one; shared: only if it is shared writable memory. */
+struct page *vm_sealed_page(struct vm_space *s, vaddr_t addr, bool shared) __must_check;
+/* And every page leaves it. */
 void vm_space_strip(struct vm_space *s);
 /* Has somebody else a reference? It may drop it at any time; only a holder can add one. */
 bool vm_space_is_shared(const struct vm_space *s);
@@ -155,15 +163,18 @@ vaddr_t vm_brk(struct vm_space *s, vaddr_t brk);
 /* Drop the pages in the range: anonymous memory reads as zero again, a file's as the file. -EINVAL: VM_LOCKED;
  * -ENOMEM: not all of it is mapped. */
 int vm_discard(struct vm_space *s, vaddr_t addr, size_t len) __must_check;
-/* Bring in the pages of a range as their regions allow. 0; -ENOMEM where nothing is mapped or memory is out; -EFAULT
- * where nobody may look, -EIO, -EINTR. */
-int vm_populate(struct vm_space *s, vaddr_t addr, size_t len) __must_check;
+/* Bring in the pages of a range, for VM_READ or VM_WRITE (-EINVAL: not allowed), or 0: as their regions allow. 0; -ENOMEM where
+ * nothing is mapped or memory is out; -EFAULT where nobody may look, or nothing is to be seen (0: -EIO); -EINTR. */
+int vm_populate(struct vm_space *s, vaddr_t addr, size_t len, unsigned access) __must_check;
 /* mlock: VM_LOCKED, at most `limit` bytes in all (-ENOMEM), then, if now, vm_populate(). */
 int vm_lock_range(struct vm_space *s, vaddr_t addr, size_t len, uint64_t limit,
 		  bool now) __must_check;
 /* mlockall and munlockall (neither): all that is mapped, and all that will be. */
 int vm_lock_all(struct vm_space *s, bool now, bool future, uint64_t limit) __must_check;
 void vm_set_limits(struct vm_space *s, uint64_t as, uint64_t data, uint64_t stack);
+
+/* About how many pages would come back with it: its own and the kernel's for it. Context: any. */
+uint64_t vm_space_footprint(const struct vm_space *s);
 
 /* --- looking ------------------------------------------------------------------------------------------------------------ */
 

@@ -20,6 +20,7 @@
 #define PAGE_ANON                                                                                  \
 	BIT(0) /* [init] private to whoever holds references: writable in place by a sole owner */
 #define PAGE_SYNCED BIT(1) /* [atomic] the instruction cache has been made to see it */
+#define PAGE_CODE   BIT(2) /* [atomic] somebody may execute it, or is about to */
 
 /* May a private mapping that holds a reference write to it in place? Only a space whose lock is held can add one. */
 static inline bool page_is_sole(const struct page *p)

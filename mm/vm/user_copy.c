@@ -79,6 +79,7 @@ void io_init_segments(struct io *io, const struct io_segment *seg, unsigned nr, 
 	io->cur = (struct io_segment){ 0, 0 };
 	io->left = 0;
 	io->user = user;
+	io->broken = false;
 	io->end = UINT64_MAX;
 	for (unsigned i = 0; i < nr; i++)
 		io->left += seg[i].len;

@@ -29,6 +29,7 @@ struct io {
 	struct io_segment cur; /* what is left of the current one */
 	size_t left;	       /* bytes left in all */
 	bool user;	       /* bases are user addresses */
+	bool broken;	       /* who would have read the rest is gone */
 	uint64_t end;	       /* nothing is written into a file behind this: RLIMIT_FSIZE */
 };
 /* One buffer. */

@@ -43,6 +43,26 @@ int vm_shared_page(struct vm_space *s, vaddr_t addr, struct page **out)
 	return err ? -EFAULT : 0;
 }
 
+struct page *vm_sealed_page(struct vm_space *s, vaddr_t addr, bool shared)
+{
+	const unsigned want = shared ? VM_SHARED | VM_WRITE : VM_READ;
+	struct page *p = NULL;
+	struct vm_region *r;
+	pte_t *e = NULL;
+
+	mutex_lock(&s->lock);
+	ASSERT(s->sealed);
+	r = addr < USER_MAX ? region_find(s, addr) : NULL;
+	if (r && r->start <= addr && (r->prot & want) == want)
+		e = pgtable_leaf(&s->table, ALIGN_DOWN(addr, PAGE_SIZE), false);
+	if (e && pte_get(e) != 0) {
+		p = page_of_phys(arch_pte_addr(pte_get(e)));
+		page_get(p);
+	}
+	mutex_unlock(&s->lock);
+	return p;
+}
+
 int vm_word_update(struct vm_space *s, vaddr_t addr, void (*fn)(uint32_t *word, void *arg),
 		   void *arg)
 {

@@ -9,6 +9,11 @@
 #define RW   (PROT_READ | PROT_WRITE)
 #define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
 
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ  22
+#define MADV_POPULATE_WRITE 23
+#endif
+
 static sigjmp_buf back;
 
 static void jump(int sig, siginfo_t *si, void *context)
@@ -90,6 +95,62 @@ CASE(mmap_errors)
 	MAP(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, -PAGE);
 	MAP(NULL, PAGE, RW, ANON | MAP_STACK | MAP_GROWSDOWN | MAP_NORESERVE | MAP_POPULATE, -1, 0);
 	MAP(NULL, PAGE, RW, 0x03 | MAP_ANONYMOUS, -1, 0);
+}
+
+CASE(populate)
+{
+	char *p = map(NULL, 4 * PAGE, RW, ANON, -1, 0);
+	int fd = OK(open("f", O_RDWR | O_CREAT, 0600));
+	unsigned char in[4];
+	char *f;
+
+	R(madvise(p, 2 * PAGE, MADV_POPULATE_WRITE));
+	R(mincore(p, 4 * PAGE, in));
+	say("%d %d %d", in[0] & 1, in[1] & 1, in[2] & 1);
+	R(mprotect(p + 2 * PAGE, PAGE, PROT_READ));
+	R(madvise(p, 4 * PAGE, MADV_POPULATE_READ));
+	R(madvise(p, 4 * PAGE, MADV_POPULATE_WRITE));
+	R(mprotect(p + 2 * PAGE, PAGE, PROT_NONE));
+	R(madvise(p, 4 * PAGE, MADV_POPULATE_READ));
+	R(madvise(p, 4 * PAGE, MADV_POPULATE_WRITE));
+	R(munmap(p + 2 * PAGE, PAGE));
+	R(madvise(p, 4 * PAGE, MADV_POPULATE_READ));
+	R(madvise(p + 1, PAGE, MADV_POPULATE_READ));
+	R(madvise(p, 0, MADV_POPULATE_WRITE));
+	R(ftruncate(fd, PAGE));
+	f = map(NULL, 2 * PAGE, RW, MAP_SHARED, fd, 0);
+	R(madvise(f, PAGE, MADV_POPULATE_WRITE));
+	R(madvise(f, 2 * PAGE, MADV_POPULATE_READ));
+	f = map(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	R(madvise(f, PAGE, MADV_POPULATE_READ));
+	R(madvise(f, PAGE, MADV_POPULATE_WRITE));
+	f = map(NULL, PAGE, PROT_WRITE, MAP_PRIVATE, fd, 0);
+	R(madvise(f, PAGE, MADV_POPULATE_READ));
+	R(madvise(f, PAGE, MADV_POPULATE_WRITE));
+}
+
+/* What one process has written into its private copy stays, whatever becomes of the file in front of its end. */
+CASE(private_copies)
+{
+	int fd = OK(open("f", O_RDWR | O_CREAT, 0600));
+	char *p, *s;
+
+	catch_faults();
+	R(ftruncate(fd, 8 * PAGE));
+	for (int i = 0; i < 8; i++)
+		pwrite(fd, "file", 4, i * PAGE);
+	p = map(NULL, 8 * PAGE, RW, MAP_PRIVATE, fd, 0);
+	s = map(NULL, 8 * PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	for (int i = 1; i < 8; i += 2)
+		p[i * PAGE] = 'P';
+	R(s[2 * PAGE]);
+	R(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4 * PAGE));
+	for (int i = 0; i < 8; i++)
+		say("%d: private %d, shared %d", i, p[i * PAGE], s[i * PAGE]);
+	R(ftruncate(fd, 6 * PAGE));
+	R(ftruncate(fd, 8 * PAGE));
+	for (int i = 0; i < 8; i++)
+		say("%d: private %d, shared %d", i, p[i * PAGE], s[i * PAGE]);
 }
 
 CASE(fixed)

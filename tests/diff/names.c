@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <linux/stat.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
@@ -1004,4 +1005,30 @@ CASE(own_proc)
 		n += dot && *p == ' ';
 	}
 	say("%d fields", n + 2);
+}
+
+/* What a process that gave up root finds of itself. */
+CASE(own_proc_as_user)
+{
+	char target[100];
+	int fd = OK(open("f", O_RDWR | O_CREAT, 0666));
+
+	R(fchmod(fd, 0666));
+	R(setresgid(1000, 1000, 1000));
+	R(setresuid(1000, 1000, 1000));
+	for (int dumpable = 0; dumpable < 2; dumpable++) {
+		R(prctl(PR_GET_DUMPABLE));
+		STAT("/proc/self/fd");
+		R(access("/proc/self/fd", R_OK | X_OK));
+		OK(open("/proc/self/fd", O_RDONLY));
+		OK(readlink("/proc/self/fd/3", target, sizeof(target)));
+		OK(open("/proc/self/fd/3", O_RDWR));
+		OK(open("/proc/self/maps", O_RDONLY));
+		OK(open("/proc/self/environ", O_RDONLY));
+		OK(open("/proc/self/stat", O_RDONLY));
+		OK(readlink("/proc/self/exe", target, sizeof(target)));
+		OK(readlink("/proc/self/cwd", target, sizeof(target)));
+		OK(open("/proc/self/task", O_RDONLY));
+		R(prctl(PR_SET_DUMPABLE, 1));
+	}
 }

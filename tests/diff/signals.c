@@ -892,6 +892,74 @@ CASE(bad_contexts)
 	REAP(pid);
 }
 
+static void say_mask(int sig, siginfo_t *si, void *context)
+{
+	ucontext_t *u = context;
+	sigset_t now;
+
+	(void)si;
+	say("handler of %s", signal_name(sig));
+	SET(u->uc_sigmask);
+	sigprocmask(0, NULL, &now);
+	SET(now);
+	_exit(0);
+}
+
+/* A call with a stack pointer where no frame can be written; the handler of the fault that makes has a stack of its own. */
+static void call_without_stack(long nr, long a, long b)
+{
+	register long x8 __asm__("x8") = nr;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+
+	__asm__ volatile("mov x19, sp\n mov sp, %3\n svc #0\n mov sp, x19"
+			 : "+r"(x0)
+			 : "r"(x1), "r"(x8), "r"(16L)
+			 : "x19", "memory");
+}
+
+/* A handler that cannot be entered blocks nothing: the fault of that has the mask of before. */
+CASE(no_room_for_a_frame)
+{
+	stack_t other = { .ss_size = 32768 };
+	struct sigaction sa = { .sa_handler = handler };
+	sigset_t none = set_of(SIGUSR2, 0);
+	pid_t pid;
+
+	other.ss_sp = mmap(NULL, 32768, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	R(sigaltstack(&other, NULL));
+	on_info(SIGSEGV, say_mask, SA_ONSTACK);
+	sa.sa_mask = set_of(SIGHUP, 0);
+	sigaction(SIGUSR1, &sa, NULL);
+	pid = fork();
+	if (pid == 0)
+		call_without_stack(SYS_kill, getpid(), SIGUSR1);
+	REAP(pid);
+	/* it would block the fault's signal */
+	sa.sa_mask = set_of(SIGSEGV, 0);
+	sigaction(SIGUSR1, &sa, NULL);
+	pid = fork();
+	if (pid == 0)
+		call_without_stack(SYS_kill, getpid(), SIGUSR1);
+	REAP(pid);
+	/* the mask of before is not that of the call */
+	pid = fork();
+	if (pid == 0) {
+		sigset_t blocked = set_of(SIGUSR1, SIGHUP);
+
+		sigprocmask(SIG_BLOCK, &blocked, NULL);
+		raise(SIGUSR1);
+		call_without_stack(SYS_rt_sigsuspend, (long)&none, 8);
+	}
+	REAP(pid);
+	/* nor can the fault's */
+	on_info(SIGSEGV, say_mask, 0);
+	pid = fork();
+	if (pid == 0)
+		call_without_stack(SYS_kill, getpid(), SIGUSR1);
+	REAP(pid);
+}
+
 static void clobber(int sig)
 {
 	(void)sig;
@@ -1162,6 +1230,29 @@ CASE(cpu_limit)
 		_exit(0);
 	}
 	wait(NULL);
+}
+
+/* Who had written some of it by then is told both. */
+CASE(pipe_breaks_halfway)
+{
+	static char buf[200000];
+	int p[2];
+	pid_t pid;
+
+	on(SIGPIPE, handler, 0);
+	pipe(p);
+	pid = fork();
+	if (pid == 0) {
+		close(p[1]);
+		until_asleep(getppid());
+		_exit(0);
+	}
+	close(p[0]);
+	R(write(p[1], buf, sizeof(buf)));
+	say("count %d", count);
+	R(write(p[1], buf, 1));
+	say("count %d", count);
+	REAP(pid);
 }
 
 CASE(broken_pipe)

@@ -310,6 +310,42 @@ CASE(futex_signals)
 	}
 }
 
+static int timed_waiter(void *arg)
+{
+	struct timespec t = { 1000, 0 };
+
+	if (arg)
+		clock_gettime(*(int *)arg ? CLOCK_REALTIME : CLOCK_MONOTONIC, &t);
+	t.tv_sec += 1000 * (arg != NULL);
+	return futex(shared,
+		     !arg ? FUTEX_WAIT
+			  : FUTEX_WAIT_BITSET | (*(int *)arg ? FUTEX_CLOCK_REALTIME : 0),
+		     0, &t, NULL, 1) == 0
+		       ? 0
+		       : errno;
+}
+
+/* A stop ends no wait, with a time limit or without: it goes on when its process does. */
+CASE(futex_stops)
+{
+	int clocks[2] = { 0, 1 }, status;
+	void *kind[3] = { NULL, &clocks[0], &clocks[1] };
+
+	shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	for (int i = 0; i < 3; i++) {
+		pid_t pid = start_child(timed_waiter, kind[i]);
+
+		until_asleep(pid);
+		R(kill(pid, SIGSTOP));
+		waitpid(pid, &status, WUNTRACED);
+		STATUS(status);
+		R(kill(pid, SIGCONT));
+		until_asleep(pid);
+		R(futex(shared, FUTEX_WAKE, 1, NULL, NULL, 0));
+		REAP(pid);
+	}
+}
+
 /* ---- threads by hand */
 
 static char stacks[4][32768] __attribute__((aligned(16)));

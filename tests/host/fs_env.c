@@ -29,6 +29,8 @@ __thread int env_signal;
 uint64_t env_objects;
 uint64_t env_pages;
 uint64_t env_notifies;
+uint64_t env_written;
+void (*env_page_hook)(void);
 static uint64_t env_fail_in; /* allocations until one fails; 0: never */
 static __thread char env_self;
 static pthread_mutex_t env_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -104,6 +106,11 @@ void spin_lock(spinlock_t *l) __no_lock_check
 {
 	while (atomic_exchange(&l->locked, 1))
 		sched_yield();
+}
+
+bool spin_trylock(spinlock_t *l) __no_lock_check
+{
+	return !atomic_exchange(&l->locked, 1);
 }
 
 void spin_unlock(spinlock_t *l) __no_lock_check
@@ -231,8 +238,13 @@ void vm_mapping_init(struct vm_mapping *m)
 {
 }
 
-void vm_mapping_trim(struct vm_mapping *m, uint64_t from)
+void vm_mapping_trim(struct vm_mapping *m, uint64_t from, uint64_t end, bool copies)
 {
+}
+
+void vm_page_written(struct page *p)
+{
+	env_written++;
 }
 
 /* --- waits: one condition variable for all, each wake-up counted --------------------------------------------- */
@@ -412,10 +424,14 @@ void slab_free(struct slab_cache *c, void *p)
 /* A page: its bytes are the allocation in priv. */
 struct page *page_alloc(unsigned order, unsigned flags)
 {
+	void (*hook)(void) = env_page_hook;
 	struct page *p;
 
 	if (alloc_should_fail())
 		return NULL;
+	env_page_hook = NULL;
+	if (hook)
+		hook();
 	p = calloc(1, sizeof(*p));
 	p->priv = aligned_alloc(PAGE_SIZE, PAGE_SIZE << order);
 	memset(p->priv, flags & ALLOC_ZERO ? 0 : 0xa5, PAGE_SIZE << order);

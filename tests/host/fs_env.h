@@ -10,6 +10,10 @@ extern __thread int env_signal;
 extern uint64_t env_objects;
 extern uint64_t env_pages;
 extern uint64_t env_notifies;
+/* Pages of files said to be written to. */
+extern uint64_t env_written;
+/* Called once, by the next page_alloc(): what others do meanwhile. */
+extern void (*env_page_hook)(void);
 
 extern bool env_unseeded;  /* the generator is not seeded */
 bool caller_is_root(void); /* kernel/proc/process.h, which has no place here */

@@ -257,11 +257,21 @@ TEST(vfs_files_have_their_share_of_memory)
 	CHECK_EQ(built_in->ops->mmap(built_in, &b), 0);
 	CHECK_EQ(b->fill(b, 0, &p), 0);
 	page_put(p);
+	/* a fault behind them is not told that there is no memory: nobody's end would help. Memory without a name has what there is */
+	CHECK_EQ(file_truncate(f, 1L << 20), 0);
+	b->release(b);
+	CHECK_EQ(f->ops->mmap(f, &b), 0);
+	CHECK_EQ(b->fill(b, 100, &p), -EIO);
+	b->release(b);
+	CHECK_EQ(tmpfs_memory_create(4096, &b), 0);
+	CHECK_EQ(b->fill(b, 0, &p), 0);
+	page_put(p);
 	b->release(b);
 	file_put(built_in);
 	file_put(f);
 	CHECK_EQ(vfs_unlink(&root, NULL, "/b", false), 0);
 	CHECK_EQ(vfs_unlink(&root, NULL, "/f", false), 0);
+	tmpfs_set_limit(UINT64_MAX);
 	end_clean();
 }
 
@@ -1015,6 +1025,88 @@ TEST(vfs_built_in_file_is_copied_when_written)
 	CHECK_EQ(vfs_unlink(&root, NULL, "/f", false), 0);
 	env_objects = base_objects;
 	CHECK_EQ(tmpfs_pages(), 0);
+}
+
+static struct file *cut_file;
+static off_t cut_again;
+
+static void cut(void)
+{
+	CHECK_EQ(file_truncate(cut_file, 0), 0);
+	CHECK_EQ(file_truncate(cut_file, cut_again), 0);
+}
+
+/* A fault makes a page for the file, which is cut before it has it: nothing of what was cut off comes back, and no page stays
+ * behind the end. */
+TEST(vfs_cut_while_a_page_is_brought_in)
+{
+	struct vm_backing *b;
+	struct page *p;
+	struct file *f;
+	char *memory;
+
+	begin();
+	for (cut_again = 0; cut_again <= 200; cut_again += 200) {
+		memory = env_page_memory();
+		env_pages = 0;
+		memset(memory, 'b', 100);
+		cut_file = f = open_as(&root, "/f", VFS_O_CREAT | FILE_RDWR, 0);
+		tmpfs_set_in_place(f->inode, memory, 100);
+		file_put(f);
+		f = open_as(&root, "/f", FILE_RDONLY, 0);
+		cut_file = open_as(&root, "/f", FILE_RDWR, 0);
+		CHECK_EQ(f->ops->mmap(f, &b), 0);
+		env_page_hook = cut;
+		if (cut_again) {
+			CHECK_EQ(b->fill(b, 0, &p), 0);
+			CHECK_EQ(*(char *)page_addr(p), 0);
+			page_put(p);
+		} else {
+			CHECK_EQ(b->fill(b, 0, &p), -EIO);
+		}
+		CHECK_EQ(tmpfs_pages(), cut_again ? 1 : 0);
+		CHECK_EQ(stat_of("/f").blocks, cut_again ? 8 : 0);
+		b->release(b);
+		file_put(f);
+		file_put(cut_file);
+		CHECK_EQ(vfs_unlink(&root, NULL, "/f", false), 0);
+		CHECK_EQ(tmpfs_pages(), 0);
+		env_objects = base_objects;
+	}
+}
+
+/* Whatever changes a file's bytes says so: somebody may execute them. */
+TEST(vfs_written_pages_are_told)
+{
+	struct file *f;
+
+	begin();
+	f = open_as(&root, "/f", VFS_O_CREAT | FILE_RDWR, 0);
+	env_written = 0;
+	CHECK_EQ(file_write_kernel(f, "0123456789", 10), 10);
+	CHECK_EQ(env_written, 1);
+	CHECK_EQ(file_truncate(f, 5), 0);
+	CHECK_EQ(env_written, 2);
+	CHECK_EQ(file_allocate(f, 3, 1, 2), 0);
+	CHECK_EQ(env_written, 3);
+	file_put(f);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/f", false), 0);
+	end_clean();
+}
+
+/* A hole that is cut stays one. */
+TEST(vfs_cut_hole_takes_no_page)
+{
+	struct file *f;
+
+	begin();
+	f = open_as(&root, "/f", VFS_O_CREAT | FILE_RDWR, 0);
+	CHECK_EQ(file_truncate(f, 1L << 20), 0);
+	CHECK_EQ(file_truncate(f, 5000), 0);
+	CHECK_EQ(tmpfs_pages(), 0);
+	file_put(f);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/f", false), 0);
+	end_clean();
 }
 
 /* Random writes, reads and truncations against a plain array. */

@@ -860,6 +860,56 @@ TEST(memory_backing)
 	CHECK_EQ(free_pages(), before);
 }
 
+/* Code that the kernel writes over is seen by who executes it; nothing else costs that. */
+TEST(written_code_is_seen)
+{
+	struct vm_space *s = boot(32 * MIB);
+	struct vm_backing *b = vm_backing_memory_create(reserved_bytes, 2 * PAGE_SIZE);
+	vaddr_t at;
+
+	CHECK_EQ(vm_map(s, 0, 2 * PAGE_SIZE, VM_READ | VM_EXEC, b, 0, &at), 0);
+	shim_syncs = 0;
+	vm_page_written(page_of_addr(reserved_bytes));
+	CHECK_EQ(shim_syncs, 0);
+	CHECK_EQ(vm_fault(s, at, VM_FAULT_EXEC), 0);
+	shim_syncs = 0;
+	vm_page_written(page_of_addr(reserved_bytes));
+	CHECK_EQ(shim_syncs, 1);
+	CHECK_EQ(vm_unmap(s, at, 2 * PAGE_SIZE), 0);
+	vm_backing_put(b);
+}
+
+/* What an object no longer shows goes from its mappings; private copies of it go only with what lies behind its end. */
+TEST(trim_leaves_private_copies)
+{
+	struct vm_space *s = boot(32 * MIB);
+	struct vm_backing *b = vm_backing_memory_create(reserved_bytes, 4 * PAGE_SIZE);
+	struct vm_mapping m;
+	char c = 'c';
+	vaddr_t at;
+
+	vm_mapping_init(&m);
+	b->mapping = &m;
+	/* from the object's second page on */
+	CHECK_EQ(vm_map(s, 0, 3 * PAGE_SIZE, VM_READ | VM_WRITE, b, 1, &at), 0);
+	CHECK_EQ(vm_write(s, at + PAGE_SIZE, &c, 1), 0);
+	CHECK_EQ(vm_populate(s, at, 3 * PAGE_SIZE, VM_READ), 0);
+	CHECK_EQ(s->pages, 3);
+	vm_mapping_trim(&m, 0, 1, false);
+	CHECK_EQ(s->pages, 3);
+	vm_mapping_trim(&m, 1, 3, false);
+	CHECK_EQ(s->pages, 2);
+	CHECK_EQ(pte_get(pgtable_leaf(&s->table, at, false)), 0);
+	CHECK_EQ(vm_read(s, at + PAGE_SIZE, &c, 1), 0);
+	CHECK_EQ(c, 'c');
+	vm_mapping_trim(&m, 2, UINT64_MAX, true);
+	CHECK_EQ(pte_get(pgtable_leaf(&s->table, at + PAGE_SIZE, false)), 0);
+	CHECK_EQ(pte_get(pgtable_leaf(&s->table, at + 2 * PAGE_SIZE, false)), 0);
+	vm_check(s);
+	CHECK_EQ(vm_unmap(s, at, 3 * PAGE_SIZE), 0);
+	vm_backing_put(b);
+}
+
 /* --- a backing that is slow, with the map changing meanwhile ---------------------------------------------------- */
 
 static struct vm_space *racing;

@@ -2,6 +2,7 @@
 /* Processes from the kernel's side: numbers (RC-018), what others may see of one being born (RC-015), and starting one
  * while memory runs out at every step. */
 #include "tests/kernel/ktest.h"
+#include <linux/resource.h>
 #include <linux/wait.h>
 #include "kernel/core/panic.h"
 #include "kernel/proc/lifecycle.h"
@@ -10,6 +11,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/phys/page.h"
+#include "mm/vm/space.h"
 #include "tests/kernel/crew.h"
 
 #define ALL_CPUS (~(cpumask_t)0)
@@ -253,6 +255,52 @@ KTEST(setpgid_against_setsid)
 	crew_add(&crew, regroup_fn, p, ALL_CPUS);
 	crew_join(&crew);
 	KT_CHECK(process_get_session_id(p, 0) == p->pid && process_get_group_id(p, 0) == p->pid);
+	figure_end(p);
+}
+
+static uint32_t seceded; /* [atomic] */
+
+static void secede_once_fn(void *arg)
+{
+	int id = process_set_session(arg);
+
+	KT_CHECK(id == ((struct process *)arg)->pid || id == -EPERM);
+	if (id > 0)
+		atomic_fetch_add(&seceded, 1);
+}
+
+/* Of two threads that call setsid at once one makes the session. */
+KTEST(setsid_by_two_threads)
+{
+	struct process *leader = figure("leader", NULL);
+
+	for (uint64_t i = 0; i < 300 * kt_scale(); i++) {
+		struct process *p = figure("mate", leader);
+		struct crew crew = { 0 };
+
+		seceded = 0;
+		for (unsigned k = 0; k < 4; k++)
+			crew_add(&crew, secede_once_fn, p, ALL_CPUS);
+		crew_join(&crew);
+		KT_CHECK(atomic_load_relaxed(&seceded) == 1);
+		figure_end(p);
+	}
+	figure_end(leader);
+}
+
+/* A limit that is set while exec builds the new memory holds for that too. */
+KTEST(limit_set_during_exec)
+{
+	const struct rlimit_pair one = { 1 << 20, 1 << 20 };
+	struct process *p = figure("climber", NULL);
+	struct vm_space *s = vm_space_create();
+
+	KT_CHECK(s && process_set_limit(p, RLIMIT_AS, &one, true) == 0);
+	KT_CHECK(process_set_limit(p, RLIMIT_STACK, &one, true) == 0);
+	KT_CHECK(process_set_image(p, "climbed", NULL, s) == NULL);
+	KT_CHECK(s->as_limit == one.cur && s->stack_limit == one.cur);
+	p->space = NULL;
+	vm_space_put(s);
 	figure_end(p);
 }
 

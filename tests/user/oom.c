@@ -6,8 +6,12 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "tests/user/await.h"
 #include "tests/user/check.h"
 
 #define PAGE  4096UL
@@ -23,9 +27,9 @@ static char *map(size_t n)
 }
 
 /* Take memory until somebody ends us: by touching it, or by having the kernel write to it. */
-static void eat(int by_read)
+static void eat(int how)
 {
-	int zero = open("/dev/zero", O_RDONLY);
+	int by_read = how == 1, zero = open("/dev/zero", O_RDONLY);
 
 	for (;;) {
 		char *m = map(STEP);
@@ -117,6 +121,112 @@ static void locked_out(void)
 	close(shared_file);
 }
 
+/* --- what the kernel keeps for a process ---------------------------------------------------------------------------------- */
+
+static size_t free_bytes(void)
+{
+	struct sysinfo si;
+
+	CHECK(sysinfo(&si) == 0);
+	return si.freeram * si.mem_unit;
+}
+
+/* Fill pipes with so much, then say so. */
+static void hoard(size_t n, int ready)
+{
+	static char buf[65536];
+	struct rlimit many = { 65536, 65536 };
+	int fds[2];
+
+	CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
+	CHECK(setrlimit(RLIMIT_NOFILE, &many) == 0);
+	for (size_t done = 0; done < n; done += sizeof(buf)) {
+		CHECK(pipe(fds) == 0);
+		CHECK(write(fds[1], buf, sizeof(buf)) == (ssize_t)sizeof(buf));
+	}
+	CHECK(write(ready, "r", 1) == 1);
+	for (;;)
+		pause();
+}
+
+/* Who has most of memory in pipes ends before who has less in memory of its own. */
+static void full_pipes(void)
+{
+	size_t all = free_bytes(), n = 0;
+	int fds[2], status = 0;
+	pid_t pid;
+	char c;
+
+	CHECK(pipe(fds) == 0);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0)
+		hoard(all / 10 * 6, fds[1]);
+	close(fds[1]);
+	CHECK(read(fds[0], &c, 1) == 1);
+	close(fds[0]);
+	char *m = map(all);
+
+	while (n < all && waitpid(pid, &status, WNOHANG) == 0)
+		for (size_t end = n + STEP / 4; n < end; n += PAGE)
+			m[n] = 1;
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	CHECK(munmap(m, all) == 0);
+}
+
+/* --- locks of a victim ------------------------------------------------------------------------------------------------------ */
+
+static void *lock_and_stay(void *lock)
+{
+	CHECK(pthread_mutex_lock(lock) == 0);
+	CHECK(write(shared_file, "l", 1) == 1);
+	for (;;)
+		pause();
+	return NULL;
+}
+
+/* Locks that a victim's threads hold in shared memory come to who waits for them, as those of others that die. */
+static void robust(void)
+{
+	pthread_mutex_t *lock =
+		mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pthread_mutexattr_t attr;
+	int fds[2], status;
+	pid_t pid, heir;
+	pthread_t t;
+	char c;
+
+	CHECK(lock != MAP_FAILED && pthread_mutexattr_init(&attr) == 0 && pipe(fds) == 0);
+	CHECK(pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) == 0);
+	CHECK(pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) == 0);
+	for (int i = 0; i < 2; i++)
+		CHECK(pthread_mutex_init(lock + i, &attr) == 0);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		shared_file = fds[1];
+		CHECK(pthread_mutex_lock(lock) == 0);
+		CHECK(signal(SIGUSR1, eat) != SIG_ERR);
+		CHECK(pthread_create(&t, NULL, lock_and_stay, lock + 1) == 0);
+		for (;;)
+			pause();
+	}
+	CHECK(read(fds[0], &c, 1) == 1);
+	heir = fork();
+	CHECK(heir >= 0);
+	if (heir == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0)
+		_exit(pthread_mutex_lock(lock) == EOWNERDEAD ? 0 : 1);
+	until_asleep(heir);
+	CHECK(kill(pid, SIGUSR1) == 0);
+	CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
+	      WTERMSIG(status) == SIGKILL);
+	CHECK(pthread_mutex_trylock(lock + 1) == EOWNERDEAD);
+	CHECK(waitpid(heir, &status, 0) == heir && status == 0);
+	close(fds[0]);
+	close(fds[1]);
+	CHECK(munmap(lock, PAGE) == 0);
+}
+
 int main(void)
 {
 	pid_t small[SMALL], big[3];
@@ -145,5 +255,7 @@ int main(void)
 		CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	}
 	locked_out();
+	robust();
+	full_pipes();
 	return 0;
 }

@@ -155,6 +155,28 @@ static void moves(int fd, struct talk *talk, uint64_t rounds)
 	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
+/* What was mapped as it was built in follows the file once somebody writes to it, all but private copies; a file is built in
+ * as long as nobody has written to it. */
+static void built_in(void)
+{
+	int fd = open("/bin/hello", O_RDONLY);
+	char *shared = mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, fd, 0), *mine, was;
+
+	mine = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	CHECK(fd >= 0 && shared != MAP_FAILED && mine != MAP_FAILED);
+	was = shared[1];
+	CHECK(mine[1] == was);
+	mine[PAGE] = 'm';
+	close(fd);
+	fd = open("/bin/hello", O_WRONLY);
+	CHECK(fd >= 0 && pwrite(fd, "X", 1, 1) == 1 && pwrite(fd, shared + PAGE, 1, PAGE) == 1);
+	CHECK(shared[1] == 'X' && mine[1] == 'X' && mine[PAGE] == 'm');
+	CHECK(pwrite(fd, &was, 1, 1) == 1 && shared[1] == was);
+	close(fd);
+	munmap(shared, 2 * PAGE);
+	munmap(mine, 2 * PAGE);
+}
+
 int main(void)
 {
 	int fd = open("/tmp/shrink", O_RDWR | O_CREAT | O_TRUNC, 0600);
@@ -164,6 +186,7 @@ int main(void)
 
 	CHECK(fd >= 0 && unlink("/tmp/shrink") == 0 && ftruncate(fd, PAGES * PAGE) == 0);
 	CHECK(signal(SIGBUS, on_bus) != SIG_ERR);
+	built_in();
 	moves(fd, (struct talk *)(stop + 64), 500);
 	m = map(fd, MAP_SHARED);
 	for (unsigned i = 0; i < 3; i++)

@@ -14,6 +14,7 @@
 void (*shim_on_tlb)(vaddr_t va, uint16_t asid, bool local);
 void (*shim_on_user_table)(paddr_t root, uint16_t asid);
 unsigned shim_asid_bits = 16;
+uint64_t shim_syncs;
 
 static __thread paddr_t user_table;
 static pte_t kernel_root[PAGE_SIZE / sizeof(pte_t)] __aligned(4096);
@@ -98,6 +99,7 @@ void arch_sync_icache(const void *va, size_t len)
 {
 	(void)va;
 	(void)len;
+	shim_syncs++;
 }
 
 pte_t arch_pte_leaf(paddr_t pa, unsigned level, unsigned prot)
