@@ -244,16 +244,22 @@ static void dentry_free(struct dentry *d)
 	slab_free(dcache.slab, d);
 }
 
-void dentry_unhold(struct dentry *d)
+/* Nobody has d; its reference to the parent goes with it, and so on upwards. */
+static __noinline void destroy(struct dentry *d)
 {
 	struct dentry *parent;
 
-	while (d && refcount_put(&d->refs)) {
-		/* its reference to the parent goes with it */
+	do {
 		parent = d->parent == d ? NULL : d->parent;
 		dentry_free(d);
 		d = parent;
-	}
+	} while (d && refcount_put(&d->refs));
+}
+
+void dentry_unhold(struct dentry *d)
+{
+	if (refcount_put(&d->refs))
+		destroy(d);
 }
 
 void dentry_put(struct dentry *d)

@@ -34,6 +34,8 @@ int vfs_tree_init(void)
 	if (!err)
 		err = inode_init();
 	if (!err)
+		err = tmpfs_init();
+	if (!err)
 		err = dcache_init();
 	if (!err)
 		err = make_root();

@@ -12,10 +12,15 @@ int inode_init(void)
 	return inode_cache ? 0 : -ENOMEM;
 }
 
+static struct slab_cache *cache_of(const struct superblock *sb)
+{
+	return sb->inodes ? sb->inodes : inode_cache;
+}
+
 struct inode *inode_create(struct superblock *sb, const struct inode_ops *ops, uint32_t mode,
 			   void *priv)
 {
-	struct inode *i = slab_zalloc(inode_cache);
+	struct inode *i = slab_zalloc(cache_of(sb));
 
 	if (!i)
 		return NULL;
@@ -45,14 +50,16 @@ struct inode *inode_get(struct inode *i)
 
 void inode_put(struct inode *i)
 {
+	struct superblock *sb = i->sb;
+
 	if (!refcount_put(&i->ref))
 		return;
 	if (i->ops->release)
 		i->ops->release(i);
 	filelock_destroy(i);
-	if (i->sb->destroy)
-		superblock_put(i->sb);
-	slab_free(inode_cache, i);
+	slab_free(cache_of(sb), i);
+	if (sb->destroy)
+		superblock_put(sb);
 }
 
 void inode_touch(struct inode *i)

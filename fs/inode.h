@@ -56,6 +56,8 @@ struct superblock {
 	uint64_t magic;				   /* [init] for statfs */
 	bool read_only, no_exec, no_dev, no_atime; /* [atomic] */
 	uint64_t next_ino;			   /* [atomic] */
+	struct slab_cache *
+		inodes; /* [init] where they come from, if they are more than a struct inode; or NULL */
 	struct refcount ref; /* its inodes and its maker; not counted if there is no destroy */
 	void (*destroy)(struct superblock *sb);
 	/* Pages it may have and has left; NULL: it has none. */

@@ -16,7 +16,8 @@ struct walk_state {
 	const struct vfs_context *ctx;
 	struct dentry *at;   /* where we are: kept by held, or by whom we work for */
 	struct dentry *held; /* a reference, or NULL */
-	const char *rest;    /* what is left, leading slashes skipped */
+	const char *text;    /* the path */
+	const char *rest;    /* what is left of it, leading slashes skipped */
 	char *expanded;	     /* the allocation rest points into, or NULL */
 	unsigned links;	     /* symbolic links followed */
 	unsigned flags;
@@ -124,6 +125,8 @@ static int step_cached(struct walk_state *s, struct walk *w, struct component *c
 	int ret;
 
 	scan(d, s->rest, c);
+	if (c->after - s->text >= VFS_PATH_MAX)
+		return -ENAMETOOLONG;
 	if (c->len == 0) {
 		w->child = dentry_get(d);
 		w->found = true;
@@ -226,6 +229,7 @@ static int step_asked(struct walk_state *s, struct walk *w, const struct compone
 /* Begin again at the root for an absolute text. */
 static void start_over(struct walk_state *s, const char *text)
 {
+	s->text = text;
 	s->rest = skip_slashes(text);
 	if (*text != '/')
 		return;
@@ -293,8 +297,6 @@ int walk_path(const struct vfs_context *ctx, struct dentry *at, const char *path
 	might_sleep();
 	if (*path == '\0' && !(flags & WALK_EMPTY))
 		return -ENOENT;
-	if (strnlen(path, VFS_PATH_MAX) == VFS_PATH_MAX)
-		return -ENAMETOOLONG;
 	w->parent = NULL;
 	w->child = NULL;
 	w->slash = false;

@@ -36,6 +36,12 @@ struct tmpfs_file {
 	struct pipe *fifo; /* [INODE] from the first open on; NULL */
 };
 
+/* One object; the inode's priv is the file. */
+struct tmpfs_inode {
+	struct inode inode;
+	struct tmpfs_file file;
+};
+
 /* A name and its inode are about that part of a page; a target that is longer than that is a page of its own. */
 enum { NAMES_A_PAGE = 4, TARGET_SHORT = PAGE_SIZE / NAMES_A_PAGE };
 
@@ -45,6 +51,7 @@ struct tmpfs {
 	uint64_t limit; /* [init] with those of its names */
 };
 
+static struct slab_cache *inodes;	 /* [init] */
 static uint64_t nr_pages;		 /* [atomic] */
 static uint64_t page_limit = UINT64_MAX; /* [init] */
 static const uint8_t zeros[PAGE_SIZE];
@@ -104,33 +111,27 @@ static const struct inode_ops *ops_for(uint32_t mode)
 
 int tmpfs_create(struct superblock *sb, uint32_t mode, const char *target, struct inode **out)
 {
-	const struct inode_ops *ops = ops_for(mode);
+	char *text = target ? kstrdup(target) : NULL;
 	struct tmpfs_file *t;
 	struct inode *i;
 
-	t = kzalloc(sizeof(*t));
-	if (!t)
+	if (target && !text)
 		return -ENOMEM;
+	i = inode_create(sb, ops_for(mode), mode, NULL);
+	if (!i) {
+		kfree(text);
+		return -ENOMEM;
+	}
+	t = &container_of(i, struct tmpfs_inode, inode)->file;
+	i->priv = t;
 	spin_init(&t->lock, LOCK_PGCACHE);
 	vm_mapping_init(&t->mapping);
-	if (target) {
-		t->target = kstrdup(target);
-		if (!t->target)
-			goto free;
-	}
-	i = inode_create(sb, ops, mode, t);
-	if (!i)
-		goto free;
-	i->size = target ? strlen(target) : 0;
-	if (target && i->size > TARGET_SHORT)
+	t->target = text;
+	i->size = text ? strlen(text) : 0;
+	if (text && i->size > TARGET_SHORT)
 		count_page(i, 1);
 	*out = i;
 	return 0;
-
-free:
-	kfree(t->target);
-	kfree(t);
-	return -ENOMEM;
 }
 
 static int create_in(struct inode *dir, uint32_t mode, const char *target, struct inode **out)
@@ -183,7 +184,6 @@ static void release_inode(struct inode *i)
 	if (t->fifo)
 		pipe_put(t->fifo);
 	kfree(t->target);
-	kfree(t);
 }
 
 /* --- pages ------------------------------------------------------------------------------------------------------ */
@@ -843,6 +843,12 @@ static void tmpfs_destroy(struct superblock *sb)
 	kfree(container_of(sb, struct tmpfs, sb));
 }
 
+int tmpfs_init(void)
+{
+	inodes = slab_create("tmpfs_inode", sizeof(struct tmpfs_inode), 0);
+	return inodes ? 0 : -ENOMEM;
+}
+
 int tmpfs_make(const char *type, const char *options, struct superblock **out)
 {
 	struct options o = { .size = UINT64_MAX, .mode = 01777 };
@@ -859,6 +865,7 @@ int tmpfs_make(const char *type, const char *options, struct superblock **out)
 	fs->sb = (struct superblock){ .type = type,
 				      .magic = 0x01021994,
 				      .dev = superblock_next_dev(),
+				      .inodes = inodes,
 				      .space = tmpfs_space,
 				      .destroy = tmpfs_destroy };
 	refcount_init(&fs->sb.ref, 1);

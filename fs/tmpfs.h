@@ -7,6 +7,7 @@
 
 struct vm_backing;
 
+int tmpfs_init(void); /* boot */
 /* A file system of its own with a root, one reference. options as tmpfs(5): size, mode, uid, gid; NULL: none. 0,
  * -EINVAL, -ENOMEM. type is kept, not copied. */
 int tmpfs_make(const char *type, const char *options, struct superblock **out) __must_check;

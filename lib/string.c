@@ -138,22 +138,41 @@ void *memset(void *dst, int c, size_t n)
 	return dst;
 }
 
+/* The word's bytes in the order of memory, so that words compare as their bytes do. */
+static int compare_words(word_t a, word_t b)
+{
+	return __builtin_bswap64(a) < __builtin_bswap64(b) ? -1 : 1;
+}
+
 int memcmp(const void *a, const void *b, size_t n)
 {
 	const uint8_t *x = a, *y = b;
 
 	READS(a, n);
 	READS(b, n);
+	for (; n >= WORD; n -= WORD, x += WORD, y += WORD)
+		if (*(const word_t *)x != *(const word_t *)y)
+			return compare_words(*(const word_t *)x, *(const word_t *)y);
 	for (; n > 0; n--, x++, y++)
 		if (*x != *y)
 			return *x < *y ? -1 : 1;
 	return 0;
 }
 
+#define EACH_BYTE(b) (0x0101010101010101ul * (b))
+
+/* A byte of a word is 0 where the subtraction borrows into its top bit, which it did not have: exact for the first. */
 void *memchr(const void *s, int c, size_t n)
 {
+	word_t all = EACH_BYTE((uint8_t)c), word, zeros;
 	const uint8_t *p = s;
 
+	for (; n >= WORD; n -= WORD, p += WORD) {
+		word = *(const word_t *)p ^ all;
+		zeros = (word - EACH_BYTE(1)) & ~word & EACH_BYTE(0x80);
+		if (zeros)
+			return (void *)((uintptr_t)p + (size_t)__builtin_ctzl(zeros) / 8);
+	}
 	for (; n > 0; n--, p++)
 		if (*p == (uint8_t)c)
 			return (void *)(uintptr_t)p;

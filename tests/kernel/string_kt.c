@@ -57,3 +57,30 @@ KTEST(string_copies)
 	}
 	page_put(p);
 }
+
+/* The first byte that differs, or is looked for, at each place of each length, from each alignment: neither what follows in
+ * the other direction nor what lies behind is minded. */
+static void look(unsigned from, unsigned n, unsigned at)
+{
+	static uint8_t a[64], b[64];
+	const uint8_t *found = at < n ? &a[from + at] : NULL;
+	int below = at < n ? -1 : 0;
+
+	memset(a, 0x80, sizeof(a));
+	memset(b, 0x80, sizeof(b));
+	memset(a + from + at, 0x90, sizeof(a) - from - at);
+	a[from + at] = 0x7f;
+	KT_CHECK(memcmp(a + from, b + from, n) == below);
+	KT_CHECK(memcmp(b + from, a + from, n) == -below);
+	KT_CHECK(memchr(a + from, 0x7f, n) == found);
+	a[from + at] = 0;
+	KT_CHECK(memchr(a + from, 0x100, n) == found);
+}
+
+KTEST(string_looks)
+{
+	for (unsigned from = 0; from < 8; from++)
+		for (unsigned n = 0; n < 40; n++)
+			for (unsigned at = 0; at <= n; at++)
+				look(from, n, at);
+}

@@ -201,6 +201,40 @@ KTEST(vfs_walks_against_changes)
 	end();
 }
 
+static void open_fn(void *arg)
+{
+	struct kstat st;
+	struct file *f;
+
+	for (uint64_t i = 0; i < 500 * kt_scale(); i++) {
+		KT_CHECK(vfs_open(&ctx, NULL, arg, FILE_RDONLY, 0, &f) == 0);
+		file_put(f);
+		KT_CHECK(vfs_stat(&ctx, NULL, arg, 0, &st) == 0);
+	}
+}
+
+/* Who opens and looks waits for nobody who does the same. */
+KTEST(vfs_opens_side_by_side)
+{
+	static char names[][8] = { "/kt/a", "/kt/b", "/kt/c", "/kt/d" };
+	struct lock_stat before, after;
+	struct crew crew = { 0 };
+
+	begin();
+	KT_CHECK(vfs_mkdir(&ctx, NULL, "/kt", 0755) == 0);
+	for (size_t k = 0; k < ARRAY_SIZE(names); k++)
+		open_close(names[k]);
+	lock_stat_get(LOCK_DCACHE, &before);
+	for (size_t k = 0; k < ARRAY_SIZE(names); k++)
+		crew_add(&crew, open_fn, names[k], ALL_CPUS);
+	crew_join(&crew);
+	lock_stat_get(LOCK_DCACHE, &after);
+	KT_CHECK(after.contended == before.contended);
+	remove_below("/kt");
+	KT_CHECK(vfs_unlink(&ctx, NULL, "/kt", true) == 0);
+	end();
+}
+
 /* A built-in program is mapped where it lies in the image, and stays whole when the file is written. */
 KTEST(vfs_built_in_file)
 {
