@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* epoll. An item is a file watched under a number; its watch (sched/poll.h) is moved to the ready list by whoever changes
  * the file. What is on that list is a hint: the file itself is asked when events are collected. A level-triggered item
- * that was ready goes back to the end of the list, an edge-triggered one stays off until it is notified again, a one-shot
- * one is disarmed.
+ * that is ready goes to the end of the list, an edge-triggered one leaves it until it is notified again, a one-shot one is
+ * disarmed. Only who holds the epoll's lock takes items off; a notification puts them on at any time.
  *
  * An epoll can be watched like any file: readiness goes up through poller.up. The shape of such a graph changes under
  * EPSHAPE alone, so that ADD can refuse what would become a loop, too deep, or too long to walk: a notification goes
@@ -38,6 +38,7 @@ struct epoll {
 	struct list_head nested;   /* [EPSHAPE and lock] items whose files are epolls */
 	uint64_t look;		   /* [EPSHAPE] the last shape_check() that came by ... */
 	int ways_added;		   /* [EPSHAPE] ... and the ways up that it would add */
+	uint64_t round;		   /* [lock] how often events have been collected */
 	struct poller poller;	   /* its watches: the items' */
 	struct poll_source source; /* for those who watch this epoll */
 	struct file *file;	   /* [init] no reference */
@@ -48,7 +49,7 @@ struct item {
 	struct rb_node node;	      /* [ep->lock] */
 	struct list_head file_link;   /* [EPLINK] in file->watchers */
 	struct list_head nested_link; /* [EPSHAPE and ep->lock] */
-	struct list_head again;	      /* [ep->lock] collected, to go back to the ready list */
+	uint64_t round;		      /* [ep->lock] in which it was given last */
 	struct epoll *ep;	      /* [init] */
 	struct file *file;	      /* [init] no reference */
 	int fd;			      /* [init] */
@@ -133,12 +134,26 @@ static uint32_t item_ready(const struct item *i)
 	return i->events & ~FLAGS ? ask(i->file, i->events) : 0;
 }
 
-static struct item *next_ready(struct epoll *ep)
+static struct item *first_ready(struct epoll *ep) __requires(ep->lock)
 {
-	uint32_t hint;
-	struct poll_watch *w = poller_next(&ep->poller, &hint);
+	struct poll_watch *w = poller_first(&ep->poller);
 
 	return w ? w->cookie : NULL;
+}
+
+/* The events of an item on the list. If there are none it leaves the list, and is asked once more: a notification that came
+ * after the first answer found it there and did nothing. */
+static uint32_t listed_ready(struct item *i)
+{
+	uint32_t ready = item_ready(i);
+
+	if (ready)
+		return ready;
+	poll_watch_take(&i->watch);
+	ready = item_ready(i);
+	if (ready)
+		poll_watch_requeue(&i->watch);
+	return ready;
 }
 
 /* Does anything here wait to be collected? What turns out not to be ready leaves the list. */
@@ -149,12 +164,8 @@ static uint32_t epoll_poll(struct file *f)
 	uint32_t ready = 0;
 
 	mutex_lock_nested(&ep->lock);
-	while (!ready && (i = next_ready(ep))) {
-		if (!item_ready(i))
-			continue;
-		poll_watch_requeue(&i->watch);
-		ready = POLL_IN;
-	}
+	while (!ready && (i = first_ready(ep)))
+		ready = listed_ready(i) ? POLL_IN : 0;
 	mutex_unlock(&ep->lock);
 	return ready;
 }
@@ -167,7 +178,6 @@ static void item_remove(struct epoll *ep, struct item *i) __requires(ep->lock)
 	/* the watch first: whoever finds the file's list without it may free the source */
 	poll_watch_remove(&i->watch);
 	rb_erase(&ep->items, &i->node);
-	list_del(&i->again);
 	list_del(&i->nested_link);
 	spin_lock(&links);
 	list_del(&i->file_link);
@@ -183,7 +193,6 @@ static void item_insert(struct epoll *ep, struct item *i, const struct epoll_eve
 	i->ep = ep;
 	i->events = ev->events | POLL_ERR | POLL_HUP;
 	i->data = ev->data;
-	list_init(&i->again);
 	rb_node_init(&i->node);
 	rb_insert(&ep->items, &i->node, item_less);
 	spin_lock(&links);
@@ -436,27 +445,26 @@ static int give(struct item *i, uint32_t ready, struct io *to)
 /* What is ready now, to `to`: how many, or -EFAULT if that is the first. */
 static int collect(struct epoll *ep, struct io *to, int max)
 {
-	struct list_head again = LIST_HEAD_INIT(again);
 	struct item *i;
 	int n = 0, ret = 0;
 
 	mutex_lock(&ep->lock);
-	while (n < max && ret >= 0 && (i = next_ready(ep))) {
+	ep->round++;
+	while (n < max && ret >= 0 && (i = first_ready(ep)) && i->round != ep->round) {
+		bool once = i->events & (EPOLLET | EPOLLONESHOT);
 		uint32_t ready;
 
-		/* given in this round: it goes back in any case */
-		if (list_linked(&i->again))
-			continue;
-		ready = item_ready(i);
+		/* before its file is asked: of what comes later it is to be told again */
+		if (once)
+			poll_watch_take(&i->watch);
+		ready = once ? item_ready(i) : listed_ready(i);
 		if (!ready)
 			continue;
 		ret = give(i, ready, to);
 		n += ret > 0;
-		if (ret > 0 && !(i->events & (EPOLLET | EPOLLONESHOT)))
-			list_push_back(&i->again, &again);
-	}
-	while ((i = list_first_or_null(&again, struct item, again))) {
-		list_del(&i->again);
+		if (once)
+			continue;
+		i->round = ep->round;
 		poll_watch_requeue(&i->watch);
 	}
 	mutex_unlock(&ep->lock);
@@ -475,7 +483,7 @@ int epoll_wait(struct file *epoll, struct io *to, int max, uint64_t deadline_ns)
 		err = poller_wait(&ep->poller, WAIT_INTERRUPTIBLE, deadline_ns);
 	}
 	/* one is woken for each notification: what is left, or was not taken after all, is for another */
-	if (poller_ready(&ep->poller))
+	if (poller_first(&ep->poller))
 		wake_one(&ep->poller.wq);
 	if (n || err == -ETIMEDOUT)
 		return n;

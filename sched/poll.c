@@ -158,8 +158,23 @@ void poll_watch_remove(struct poll_watch *w)
 		list_del(&w->src_link);
 		spin_unlock_irqrestore(&w->src->lock, f);
 	}
-	f = spin_lock_irqsave(&w->poller->lock);
+	poll_watch_take(w);
+}
+
+/* Of w on the list nothing is looked at but what its owner wrote; a notifier may be about to link the first. */
+struct poll_watch *poller_first(struct poller *p)
+{
+	struct list_head *first = READ_ONCE(p->ready.next);
+
+	return first == &p->ready ? NULL : list_entry(first, struct poll_watch, ready_link);
+}
+
+void poll_watch_take(struct poll_watch *w)
+{
+	irqflags_t f = spin_lock_irqsave(&w->poller->lock);
+
 	list_del(&w->ready_link);
+	w->fired = 0;
 	spin_unlock_irqrestore(&w->poller->lock, f);
 }
 
@@ -201,10 +216,13 @@ void poll_watch_kick(struct poll_watch *w, uint32_t events)
 
 void poll_watch_requeue(struct poll_watch *w)
 {
-	irqflags_t f = spin_lock_irqsave(&w->poller->lock);
+	irqflags_t f;
 
-	if (!list_linked(&w->ready_link))
-		list_push_back(&w->ready_link, &w->poller->ready);
+	if (READ_ONCE(w->poller->ready.prev) == &w->ready_link)
+		return;
+	f = spin_lock_irqsave(&w->poller->lock);
+	list_del(&w->ready_link);
+	list_push_back(&w->ready_link, &w->poller->ready);
 	spin_unlock_irqrestore(&w->poller->lock, f);
 }
 

@@ -80,11 +80,15 @@ void poll_watch_disarm(struct poll_watch *w);
 void poll_watch_remove(struct poll_watch *w);
 /* Take the next ready watch (fired copied to *events), or NULL. */
 struct poll_watch *poller_next(struct poller *p, uint32_t *events);
+/* The same in two steps, where only the caller takes and puts back: the first in line, which stays there; and off it. Who is
+ * to sleep for one that is not there asks poller_ready(). */
+struct poll_watch *poller_first(struct poller *p);
+void poll_watch_take(struct poll_watch *w);
 /* Wait until some watch is ready. 0, -ETIMEDOUT, -EINTR, -ERESTARTSYS. Context: thread. */
 int poller_wait(struct poller *p, enum wait_mode mode, uint64_t deadline_ns) __must_check;
 /* Mark w ready itself (first check found it ready). */
 void poll_watch_kick(struct poll_watch *w, uint32_t events);
-/* Put back a watch taken by poller_next() that is still ready: the last in line, and nobody is woken. */
+/* A watch that is still ready becomes the last in line, whether it was taken or not; nobody is woken. */
 void poll_watch_requeue(struct poll_watch *w);
 /* Something is ready: for those who leave it to another thread. */
 bool poller_ready(struct poller *p);

@@ -428,3 +428,46 @@ TEST(epoll_nested_collectors)
 		file_put(below[k]);
 	end();
 }
+
+static struct poll_source late_source;
+static uint32_t late_state;
+static bool late; /* it becomes ready just after the next answer */
+
+static uint32_t late_poll(struct file *f)
+{
+	uint32_t answer = late_state;
+
+	if (late) {
+		late = false;
+		late_state = POLL_IN;
+		poll_notify(&late_source, POLL_IN);
+	}
+	return answer;
+}
+
+/* What has been read is still listed: the next notification may come while it is found not to be ready. */
+TEST(epoll_notified_while_it_leaves)
+{
+	static const struct file_ops late_ops = { .name = "late", .poll = late_poll };
+	struct file *f;
+
+	begin();
+	poll_source_init(&late_source);
+	f = file_create(&late_ops, FILE_RDWR, &late_source, NULL);
+	CHECK(f);
+	late_state = POLL_IN;
+	CHECK_EQ(add(f, 1, EPOLLIN), 0);
+	CHECK_EQ(now(), 1);
+	late_state = 0;
+	late = true;
+	CHECK_EQ(now(), 1);
+	/* nor if it is an epoll that is asked */
+	late_state = 0;
+	late = true;
+	CHECK_EQ(file_poll(ep), POLL_IN);
+	CHECK_EQ(now(), 1);
+	late_state = 0;
+	CHECK_EQ(now(), 0);
+	file_put(f);
+	end();
+}
