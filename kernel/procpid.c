@@ -103,7 +103,7 @@ static void add_process(struct process *p, void *arg)
 	struct session *s = p->group ? p->group->session : NULL;
 
 	f->pid = p->pid;
-	f->ppid = p->parent ? p->parent->pid : 0;
+	f->ppid = p->parent_pid;
 	f->pgid = p->group ? p->group->id : 0;
 	f->sid = s ? s->id : 0;
 	f->tty = s && s->tty ? tty_device(s->tty) : 0;
@@ -163,7 +163,7 @@ static void get_signals(struct process *p, uint64_t *ignored, uint64_t *caught)
 	*ignored = 0;
 	*caught = 0;
 	for (int sig = 1; sig <= NSIG; sig++) {
-		signal_get_action(p, sig, &a);
+		signal_action(p, sig, NULL, &a);
 		*ignored |= a.handler == 1 ? BIT(sig - 1) : 0;
 		*caught |= a.handler > 1 ? BIT(sig - 1) : 0;
 	}

@@ -288,9 +288,11 @@ static void settle_call(struct trap_frame *f, const struct signal_action *handle
 /* REL-007: a handler that cannot be entered is a fault of its own, which another handler may take, but not the same. */
 static void bad_stack(const struct signal_delivery *d)
 {
+	struct signal_action was;
+
 	signal_untake(d);
 	if (d->info.signo == SIG_SEGV)
-		signal_set_action(current_process(), SIG_SEGV, &(struct signal_action){ 0 });
+		signal_action(current_process(), SIG_SEGV, &(struct signal_action){ 0 }, &was);
 	(void)signal_force(SIG_SEGV, SIC_KERNEL, 0);
 }
 

@@ -156,7 +156,7 @@ int64_t sys_gettid(const uint64_t a[6])
 
 int64_t sys_getppid(const uint64_t a[6])
 {
-	return process_parent_pid(current_process());
+	return READ_ONCE(current_process()->parent_pid);
 }
 
 int64_t sys_getpgid(const uint64_t a[6])

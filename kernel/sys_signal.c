@@ -87,9 +87,7 @@ int64_t sys_rt_sigaction(const uint64_t a[6])
 		return -EFAULT;
 	if (a[1] && (sig == SIG_KILL || sig == SIG_STOP))
 		return -EINVAL;
-	signal_get_action(p, sig, &old);
-	if (a[1])
-		signal_set_action(p, sig, &act);
+	signal_action(p, sig, a[1] ? &act : NULL, &old);
 	return a[2] ? user_copy_to(a[2], &old, sizeof(old)) : 0;
 }
 

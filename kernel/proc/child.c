@@ -90,7 +90,7 @@ static void give_away(struct process *p, struct process *c) __requires(pidtab_lo
 	struct process *heir = heir_of(p);
 
 	list_del(&c->sibling);
-	c->parent = heir;
+	process_set_parent(c, heir);
 	c->exit_signal = SIG_CHLD;
 	if (heir)
 		list_push_back(&c->sibling, &heir->children);

@@ -93,8 +93,7 @@ int process_kill_thread(struct process *self, int tgid, int tid,
 /* kill(2)'s pid argument: one, a group, all. 0 or -ESRCH, -EPERM. */
 int process_kill(struct process *self, int pid, int sig) __must_check;
 
-/* Small facts, each read under PIDTAB. process_parent_pid: 0 for the kernel's own. */
-int process_parent_pid(struct process *p);
+/* Small facts, each read under PIDTAB. */
 void process_set_name(struct process *p, const char *name);
 struct rlimit_pair process_get_limit(struct process *p, unsigned kind);
 /* -EPERM: raising the hard limit when not privileged. */

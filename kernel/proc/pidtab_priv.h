@@ -15,6 +15,12 @@ struct signal_info;
 /* A zombie goes out of every table. The group reference it held is given to process_drop_unlinked(), with PIDTAB dropped. */
 struct pgroup *process_unlink(struct process *p) __requires(pidtab_lock) __must_check;
 void process_drop_unlinked(struct process *p, struct pgroup *g);
+static inline void process_set_parent(struct process *p, struct process *parent)
+	__requires(pidtab_lock)
+{
+	p->parent = parent;
+	WRITE_ONCE(p->parent_pid, parent ? parent->pid : 0);
+}
 /* A published child of parent by number; NULL. */
 struct process *process_child(struct process *parent, int pid) __requires(pidtab_lock) __must_check;
 

@@ -664,7 +664,7 @@ void process_publish(struct process *p, struct process *from, bool sibling)
 	spin_lock(&pidtab_lock);
 	ASSERT(p->state == PROC_NEW && p->group);
 	parent = sibling ? from->parent : from;
-	p->parent = parent;
+	process_set_parent(p, parent);
 	if (parent)
 		list_push_back(&p->sibling, &parent->children);
 	list_push_back(&p->all, &all_processes);
@@ -726,16 +726,6 @@ void process_put(struct process *p)
 }
 
 /* --- small facts ----------------------------------------------------------------------------------------- */
-
-int process_parent_pid(struct process *p)
-{
-	int pid;
-
-	spin_lock(&pidtab_lock);
-	pid = p->parent ? p->parent->pid : 0;
-	spin_unlock(&pidtab_lock);
-	return pid;
-}
 
 void process_set_name(struct process *p, const char *name)
 {
@@ -808,7 +798,7 @@ struct pgroup *process_unlink(struct process *p)
 	list_del(&p->all);
 	nr_processes--;
 	list_del(&p->sibling);
-	p->parent = NULL;
+	process_set_parent(p, NULL);
 	return leave_group(p);
 }
 

@@ -63,6 +63,7 @@ struct process {
 	uint64_t generation;	   /* [init] tells pid reuse apart */
 	enum process_state state;  /* [PIDTAB] */
 	struct process *parent;	   /* [PIDTAB] NULL: the kernel; then it reaps itself */
+	int parent_pid;		   /* [PIDTAB], read anywhere: its number, 0 for the kernel */
 	struct list_head children; /* [PIDTAB] */
 	struct list_head sibling;  /* [PIDTAB] */
 	struct list_head all;	   /* [PIDTAB] in order of creation */
@@ -74,9 +75,9 @@ struct process {
 	struct pgroup *group;	     /* [PIDTAB] a reference */
 	struct list_head group_link; /* [PIDTAB] */
 	struct list_head threads;    /* [PIDTAB + SIGHAND; either to look] thread->process_link */
-	unsigned nr_threads;	     /* [PIDTAB + SIGHAND] */
-	struct thread *survivor;     /* [PIDTAB] in exec: the others are told to die (I-PROC-4) */
-	bool exec_done;		     /* [PIDTAB] setpgid by the parent is over */
+	unsigned nr_threads;	 /* [PIDTAB + SIGHAND] less with release: fds_alone() of kernel/ */
+	struct thread *survivor; /* [PIDTAB] in exec: the others are told to die (I-PROC-4) */
+	bool exec_done;		 /* [PIDTAB] setpgid by the parent is over */
 	/* Job control, for wait: stopped by stop_sig, told or not yet; continued and not told yet. */
 	bool stopped, stop_reported, continued; /* [PIDTAB] kernel/proc/signal.c's */
 	int stop_sig;				/* [PIDTAB] */

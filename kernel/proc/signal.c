@@ -767,23 +767,20 @@ int signal_wait(sigset_t64 set, uint64_t deadline_ns, struct signal_info *info)
 
 /* --- processes and threads ------------------------------------------------------------------------------------------------ */
 
-void signal_get_action(struct process *p, int sig, struct signal_action *out)
+void signal_action(struct process *p, int sig, const struct signal_action *act,
+		   struct signal_action *old)
 {
+	struct signal_action *a = &p->signals.action[sig - 1];
 	irqflags_t f = spin_lock_irqsave(&p->signals.lock);
 
-	*out = p->signals.action[sig - 1];
-	spin_unlock_irqrestore(&p->signals.lock, f);
-}
-
-void signal_set_action(struct process *p, int sig, const struct signal_action *act)
-{
-	irqflags_t f = spin_lock_irqsave(&p->signals.lock);
-
-	p->signals.action[sig - 1] = *act;
-	p->signals.action[sig - 1].mask &= ~UNBLOCKABLE;
-	p->signals.action[sig - 1].flags &= KNOWN_FLAGS;
-	if (is_ignored(p, sig))
-		flush_all(p, MASK(sig));
+	*old = *a;
+	if (act) {
+		*a = *act;
+		a->mask &= ~UNBLOCKABLE;
+		a->flags &= KNOWN_FLAGS;
+		if (is_ignored(p, sig))
+			flush_all(p, MASK(sig));
+	}
 	spin_unlock_irqrestore(&p->signals.lock, f);
 }
 
@@ -836,7 +833,8 @@ void signal_thread_leave(struct process *p, struct thread *t)
 	irqflags_t f = spin_lock_irqsave(&p->signals.lock);
 
 	list_del(&t->process_link);
-	p->nr_threads--;
+	/* pairs with the acquire of who looks whether it is alone now */
+	atomic_store_release(&p->nr_threads, p->nr_threads - 1);
 	if (t->sig.stopped)
 		p->signals.nr_stopped--;
 	flush(p, &t->sig.pending, ~0UL);

@@ -187,9 +187,9 @@ void signal_untake(const struct signal_delivery *d);
 
 /* --- processes ----------------------------------------------------------------------------------------------------- */
 
-/* Dispositions; sig is 1 to NSIG. */
-void signal_get_action(struct process *p, int sig, struct signal_action *out);
-void signal_set_action(struct process *p, int sig, const struct signal_action *act);
+/* The disposition of sig, 1 to NSIG: what it was goes to old; set to act unless NULL. */
+void signal_action(struct process *p, int sig, const struct signal_action *act,
+		   struct signal_action *old);
 /* exec: handlers go back to the default, ignored stay ignored; the other stack is gone. */
 void signal_exec(struct process *p);
 

@@ -18,7 +18,7 @@ static uint32_t taken, sent;	/* [atomic] */
 
 static struct process *subject_create(void)
 {
-	struct signal_action act = { .handler = HANDLER };
+	struct signal_action act = { .handler = HANDLER }, was;
 
 	subject = process_create(NULL, "subject");
 	if (!subject || process_new_session(subject) < 0) {
@@ -26,9 +26,9 @@ static struct process *subject_create(void)
 		return NULL;
 	}
 	process_publish(subject, NULL, false);
-	signal_set_action(subject, SIG_RT, &act);
-	signal_set_action(subject, SIG_ALRM, &act);
-	signal_set_action(subject, SIG_USR1, &act);
+	signal_action(subject, SIG_RT, &act, &was);
+	signal_action(subject, SIG_ALRM, &act, &was);
+	signal_action(subject, SIG_USR1, &act, &was);
 	atomic_store_relaxed(&stop, 0);
 	atomic_store_relaxed(&taken, 0);
 	atomic_store_relaxed(&sent, 0);
