@@ -6,6 +6,7 @@
 #include "kernel/core/panic.h"
 #include "kernel/proc/process.h"
 #include "kernel/sys_priv.h"
+#include "kernel/trap.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -41,7 +42,7 @@ static struct unknown *find_unknown(unsigned nr, const char *program)
 }
 
 /* Two threads may add the same pair: then both are shown. */
-static void count_unknown(uint64_t nr)
+static __noinline void count_unknown(uint64_t nr)
 {
 	struct unknown *u = find_unknown((unsigned)nr, current_process()->name);
 
@@ -81,30 +82,28 @@ static uint64_t frame_sum(const struct trap_frame *f)
 
 /* A result that no program sees: false if the frame is left as it is. A call that was interrupted stays one until the
  * signal is dealt with (kernel/signal.c); nobody wanting to be let in, the program hears of it. */
-static bool interrupted(struct trap_frame *f, int64_t *ret)
+static __noinline bool interrupted(struct trap_frame *f, int64_t ret)
 {
-	if (*ret == -EFRAMESET) {
-		f->syscall = -1;
+	if (ret == -EFRAMESET)
 		return false;
-	}
 	if (signal_pending_current()) {
-		f->x[0] = (uint64_t)*ret;
+		f->syscall = (int64_t)f->x[8];
+		f->orig_x0 = f->x[0];
+		f->x[0] = (uint64_t)ret;
 		return false;
 	}
-	*ret = -EINTR;
+	f->x[0] = (uint64_t)-EINTR;
 	return true;
 }
 
-void syscall_dispatch(struct trap_frame *f)
+inline bool syscall_dispatch(struct trap_frame *f)
 {
 	uint64_t sum = frame_sum(f);
 	uint64_t nr = f->x[8];
 	syscall_fn fn = nr < ARRAY_SIZE(table) ? table[nr] : NULL;
 	int64_t ret = -ENOSYS;
 
-	f->syscall = (int64_t)nr;
-	f->orig_x0 = f->x[0];
-	if (fn)
+	if (likely(fn))
 		ret = fn(f->x);
 	else
 		count_unknown(nr);
@@ -112,8 +111,22 @@ void syscall_dispatch(struct trap_frame *f)
 	DASSERT(ret == -EFRAMESET || frame_sum(f) == sum);
 	/* I-FLOOR-1 */
 	lock_check_none_held("system call");
-	if (unlikely(ret <= -ERESTARTSYS && ret >= -EFRAMESET) && !interrupted(f, &ret))
-		return;
+	if (unlikely(ret <= -ERESTARTSYS && ret >= -EFRAMESET))
+		return interrupted(f, ret);
 	f->x[0] = (uint64_t)ret;
-	f->syscall = -1;
+	return true;
+}
+
+bool syscall_enter(struct trap_frame *f)
+{
+	bool plain = syscall_dispatch(f);
+
+	arch_irq_disable();
+	if (likely(plain && !trap_work_due())) {
+		trap_check_return(f);
+		return true;
+	}
+	arch_irq_enable();
+	trap_return_user(f);
+	return false;
 }

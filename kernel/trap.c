@@ -9,7 +9,7 @@
 #include "kernel/oom.h"
 #include "kernel/proc/process.h"
 #include "kernel/signal.h"
-#include "kernel/syscall.h"
+#include "kernel/trap.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
 #include "mm/vm/space.h"
@@ -104,11 +104,7 @@ void trap_sync_user(struct trap_frame *f, uint64_t esr, uint64_t far)
 {
 	enum esr_class cls = esr_class(esr);
 
-	f->syscall = -1;
 	switch (cls) {
-	case ESR_SVC64:
-		syscall_dispatch(f);
-		break;
 	case ESR_INSN_ABORT_USER:
 		user_abort(f, esr, far, VM_FAULT_EXEC);
 		break;
@@ -173,19 +169,16 @@ static __noinline void return_work(struct trap_frame *f)
 	cond_resched();
 }
 
-/* Before each return to user mode. irqs on at entry; off at exit, with nothing left to do: what arrives later
+/* Before a return to user mode. irqs on at entry; off at exit, with nothing left to do: what arrives later
  * interrupts the user program and comes here again. */
 void trap_return_user(struct trap_frame *f)
 {
 	for (;;) {
 		arch_irq_disable();
-		if (!READ_ONCE(this_cpu()->need_resched) && !READ_ONCE(current_thread()->notify))
+		if (!trap_work_due())
 			break;
 		arch_irq_enable();
 		return_work(f);
 	}
-	lock_check_none_held("return to user mode");
-	DASSERT(frame_from_user(f));
-	/* I-TRAP-2 */
-	DASSERT(f == arch_user_frame());
+	trap_check_return(f);
 }

@@ -324,6 +324,23 @@ size_t arch_copy_from_user(void *dst, vaddr_t src, size_t n) __must_check;
 size_t arch_copy_to_user(vaddr_t dst, const void *src, size_t n) __must_check;
 size_t arch_zero_user(vaddr_t dst, size_t n) __must_check;
 
+/* Store one aligned or unaligned 16-bit word, under the same rules. False: a fault that could not be resolved. */
+static inline __must_check bool arch_put_user16(vaddr_t to, uint16_t v)
+{
+	__asm__ goto("1:	sttrh	%w0, [%1]\n"
+		     "	.pushsection __ex_table, \"a\"\n"
+		     "	.balign	4\n"
+		     "	.long	1b - ., %l2 - .\n"
+		     "	.popsection"
+		     :
+		     : "r"(v), "r"(to)
+		     : "memory"
+		     : fault);
+	return true;
+fault:
+	return false;
+}
+
 /* --- CPUs and the machine's end -------------------------------------------------------------------------------- */
 
 uint64_t arch_mpidr(void);
@@ -368,7 +385,10 @@ void arch_jump(struct arch_jump_buf *b, int v) __noreturn;
 void kernel_main(paddr_t tree) __noreturn; /* kernel/main.c; the boot CPU, MMU on, irqs off */
 void cpu_secondary_start(void) __noreturn; /* kernel/core/percpu.c; every other CPU */
 void trap_irq(struct trap_frame *f);	   /* kernel/core/irq.c; irqs off */
-void trap_sync_user(struct trap_frame *f, uint64_t esr, uint64_t far); /* kernel/trap.c; irqs on */
+/* kernel/syscall.c; a system call, up to the return to user mode. True: of the frame only x0 has changed. irqs on in, off out */
+bool syscall_enter(struct trap_frame *f) __must_check;
+void trap_sync_user(struct trap_frame *f, uint64_t esr,
+		    uint64_t far); /* kernel/trap.c; all else; irqs on */
 /* A fault at EL1: true if it was resolved (user page brought in); else the fix-up or the panic follows. */
 bool trap_sync_kernel(struct trap_frame *f, uint64_t esr, uint64_t far); /* kernel/trap.c */
 void trap_return_user(

@@ -3,6 +3,7 @@
 #ifndef TERN_ARCH_AARCH64_ESR_H
 #define TERN_ARCH_AARCH64_ESR_H
 
+#include "arch/aarch64/frame.h"
 #include "lib/types.h"
 
 /* ESR_EL1.EC */
@@ -10,7 +11,7 @@ enum esr_class {
 	ESR_UNKNOWN = 0x00,
 	ESR_WFX = 0x01,
 	ESR_ILLEGAL_STATE = 0x0e,
-	ESR_SVC64 = 0x15,
+	ESR_SVC64 = ESR_EC_SVC64,
 	ESR_SYSREG = 0x18,
 	ESR_INSN_ABORT_USER = 0x20,
 	ESR_INSN_ABORT_KERNEL = 0x21,

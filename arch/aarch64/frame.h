@@ -12,6 +12,9 @@
 #define FRAME_FP      288 /* a frame record (x29, elr) so that backtraces cross exceptions */
 #define FRAME_SIZE    304
 
+/* The exception class of a system call, told apart by the vectors. */
+#define ESR_EC_SVC64 0x15
+
 /* What the vectors read of struct cpu and struct thread_base: kernel/core asserts that these are right. */
 #define CPU_CURRENT	   24
 #define CPU_OVERFLOW_STACK 48
@@ -28,8 +31,8 @@ struct trap_frame {
 	uint64_t sp_el0;
 	uint64_t elr;
 	uint64_t spsr;
-	int64_t syscall;  /* system call number while in one, else -1 */
-	uint64_t orig_x0; /* x0 at entry of the system call, for restart */
+	int64_t syscall;  /* of an interrupted system call that is not settled yet, else -1 */
+	uint64_t orig_x0; /* x0 at entry of that call, for restart */
 	uint64_t record[2];
 };
 

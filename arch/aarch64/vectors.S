@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The exception vectors. Every exception builds the frame of frame.h in full and restores it in full.
+/* The exception vectors. Every exception builds the frame of frame.h in full and restores it in full; but on the plain way
+ * back from a system call x19 to x28 hold what the frame does: C has kept them, and nobody has written to it (I-TRAP-6).
  *
  * From EL0 the stack is the thread's own, empty: the frame lies at its very top. SP_EL0, which held the user's stack
  * pointer, is saved and then holds the current thread. From EL1 the frame is pushed below what is there, after a look
@@ -10,7 +11,8 @@
 #include "arch/aarch64/asm.h"
 #include "arch/aarch64/frame.h"
 
-/* The frame, at sp. from: the exception level it came from. Leaves x29 at the frame record. */
+/* The frame, at sp. from: the exception level it came from. Leaves x29 at the frame record, and x0 to x8 and x19 to x28 as
+ * they were. */
 	.macro frame_save from
 	stp	x0, x1, [sp, #FRAME_X(0)]
 	stp	x2, x3, [sp, #FRAME_X(2)]
@@ -27,20 +29,20 @@
 	stp	x24, x25, [sp, #FRAME_X(24)]
 	stp	x26, x27, [sp, #FRAME_X(26)]
 	stp	x28, x29, [sp, #FRAME_X(28)]
-	mrs	x21, sp_el0
-	mrs	x22, elr_el1
-	mrs	x23, spsr_el1
-	stp	x30, x21, [sp, #FRAME_X(30)]
-	stp	x22, x23, [sp, #FRAME_ELR]
-	mov	x24, #-1
-	stp	x24, x0, [sp, #FRAME_SYSCALL]
+	mrs	x9, sp_el0
+	mrs	x10, elr_el1
+	mrs	x11, spsr_el1
+	stp	x30, x9, [sp, #FRAME_X(30)]
+	stp	x10, x11, [sp, #FRAME_ELR]
+	mov	x12, #-1
+	stp	x12, x0, [sp, #FRAME_SYSCALL]
 	.if	\from == 0
-	mrs	x20, tpidr_el1
-	ldr	x20, [x20, #CPU_CURRENT]
-	msr	sp_el0, x20
+	mrs	x13, tpidr_el1
+	ldr	x13, [x13, #CPU_CURRENT]
+	msr	sp_el0, x13
 	stp	xzr, xzr, [sp, #FRAME_FP]
 	.else
-	stp	x29, x22, [sp, #FRAME_FP]
+	stp	x29, x10, [sp, #FRAME_FP]
 	.endif
 	add	x29, sp, #FRAME_FP
 	.endm
@@ -71,6 +73,28 @@
 	ldp	x26, x27, [sp, #FRAME_X(26)]
 	ldp	x28, x29, [sp, #FRAME_X(28)]
 	ldr	x30, [sp, #FRAME_X(30)]
+	add	sp, sp, #FRAME_SIZE
+	eret
+	.endm
+
+/* The same from a system call that left x19 to x28, and the frame, as they were. */
+	.macro frame_restore_call
+	ldp	x10, x11, [sp, #FRAME_ELR]
+	ldp	x30, x9, [sp, #FRAME_X(30)]
+	msr	sp_el0, x9
+	msr	elr_el1, x10
+	msr	spsr_el1, x11
+	ldp	x0, x1, [sp, #FRAME_X(0)]
+	ldp	x2, x3, [sp, #FRAME_X(2)]
+	ldp	x4, x5, [sp, #FRAME_X(4)]
+	ldp	x6, x7, [sp, #FRAME_X(6)]
+	ldp	x8, x9, [sp, #FRAME_X(8)]
+	ldp	x10, x11, [sp, #FRAME_X(10)]
+	ldp	x12, x13, [sp, #FRAME_X(12)]
+	ldp	x14, x15, [sp, #FRAME_X(14)]
+	ldp	x16, x17, [sp, #FRAME_X(16)]
+	ldr	x18, [sp, #FRAME_X(18)]
+	ldr	x29, [sp, #FRAME_X(29)]
 	add	sp, sp, #FRAME_SIZE
 	eret
 	.endm
@@ -178,7 +202,16 @@ END(el1_irq)
 
 FUNC(el0_sync)
 	frame_save 0
-	handler_args
+	mrs	x1, esr_el1
+	mov	x0, sp
+	ubfx	x9, x1, #26, #6
+	cmp	x9, #ESR_EC_SVC64
+	b.ne	1f
+	msr	daifclr, #3
+	bl	syscall_enter
+	cbz	w0, frame_back
+	frame_restore_call
+1:	mrs	x2, far_el1
 	msr	daifclr, #3
 	bl	trap_sync_user
 	b	return_to_user
@@ -197,6 +230,7 @@ END(el0_irq)
 return_to_user:
 	mov	x0, sp
 	bl	trap_return_user
+frame_back:
 	frame_restore 0
 
 FUNC(el1_overflow)

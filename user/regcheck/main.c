@@ -2,9 +2,10 @@
 /* regcheck [SECONDS [COPIES]]: does the kernel give back every register as it was?
  *
  * Each round fills x0-x30, SP, NZCV, v0-v31, FPCR, FPSR and TPIDR_EL0 with random values, then makes a
- * system call, spins through timer interrupts, or touches a page for the first time, and compares. COPIES
+ * system call, lets a handler change them all, spins through timer interrupts, or touches a page for the first time, and compares. COPIES
  * processes run at once, so that another thread's registers are there to leak. SECONDS 0: one pass. */
 #include <errno.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@ enum operation {
 	OP_READ,
 	OP_YIELD,
 	OP_UNKNOWN,
+	OP_SIGNAL,
 	OP_LOAD,
 	OP_STORE,
 	OP_SPIN,
@@ -46,6 +48,7 @@ static const struct {
 	[OP_READ] = { "read of descriptor -1", regs_run_svc, 63, -1UL },
 	[OP_YIELD] = { "sched_yield", regs_run_svc, 124, 0 },
 	[OP_UNKNOWN] = { "an unknown system call", regs_run_svc, 4000, 0 },
+	[OP_SIGNAL] = { "a signal to itself", regs_run_svc, 129, 0 },
 	[OP_LOAD] = { "a load from a new page", regs_run_load, 0, 0 },
 	[OP_STORE] = { "a store to a new page", regs_run_store, 0, 0 },
 	[OP_SPIN] = { "a spin through interrupts", regs_run_spin, 0, 0 },
@@ -101,6 +104,10 @@ static void fill(struct regs *in, enum operation op)
 		in->x[1] = (uint64_t)in;
 		in->x[2] = 1;
 	}
+	if (op == OP_SIGNAL) {
+		in->x[0] = (uint64_t)getpid();
+		in->x[1] = SIGUSR1;
+	}
 	if (op == OP_LOAD || op == OP_STORE)
 		in->x[28] = (uint64_t)fresh_page() + (random_word() & (PAGE - 8));
 	if (op == OP_SPIN)
@@ -119,6 +126,9 @@ static int result_is_known(enum operation op, uint64_t *expected)
 		return 1;
 	case OP_UNKNOWN:
 		*expected = -(uint64_t)ENOSYS;
+		return 1;
+	case OP_SIGNAL:
+		*expected = 0;
 		return 1;
 	default:
 		return 0;
@@ -178,6 +188,16 @@ static int pass(void)
 	return bad;
 }
 
+/* The handler has a stack of its own: where SP points there is nothing but the registers. */
+static int prepare(void)
+{
+	static char stack[16384];
+	const stack_t other = { .ss_sp = stack, .ss_size = sizeof(stack) };
+	const struct sigaction action = { .sa_handler = regs_trash, .sa_flags = SA_ONSTACK };
+
+	return sigaltstack(&other, NULL) || sigaction(SIGUSR1, &action, NULL);
+}
+
 static unsigned long now_ms(void)
 {
 	struct timespec t;
@@ -191,6 +211,10 @@ static int check(unsigned long seconds)
 	unsigned long start = now_ms(), passes = 0;
 
 	seed = (uint64_t)getpid() * 0x9e3779b97f4a7c15UL + start + 1;
+	if (prepare()) {
+		say(2, "regcheck: %s\n", strerror(errno));
+		return 1;
+	}
 	do {
 		if (pass())
 			return 1;

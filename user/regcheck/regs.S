@@ -156,4 +156,15 @@
 	runner regs_run_load, load_x29
 	runner regs_run_store, store_w27
 
+/* void regs_trash(int): a handler, and so free to change what its frame gives back. */
+	.section .text.regs_trash, "ax"
+	.global	regs_trash
+	.type	regs_trash, %function
+regs_trash:
+	.irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29
+	mov	x\n, #-\n
+	.endr
+	ret
+	.size	regs_trash, . - regs_trash
+
 	.section .note.GNU-stack, "", %progbits

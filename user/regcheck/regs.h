@@ -41,6 +41,8 @@ regs_run_t regs_run_spin;
 regs_run_t regs_run_load;
 /* Store w27 as a byte to the address in x28. */
 regs_run_t regs_run_store;
+/* A signal handler that changes every register it may. */
+void regs_trash(int number);
 #endif
 
 #endif
