@@ -183,6 +183,7 @@ static const struct file_ops null_ops = {
 	.read = read_nothing,
 	.write = write_nothing,
 	.seek = seek_nowhere,
+	.no_place = true,
 };
 static int map_zeros(struct file *f, struct vm_backing **out)
 {
@@ -196,12 +197,14 @@ static const struct file_ops zero_ops = {
 	.read = read_zeros,
 	.write = write_nothing,
 	.seek = seek_nowhere,
+	.no_place = true,
 };
 static const struct file_ops full_ops = {
 	.name = "full",
 	.read = read_zeros,
 	.write = write_full,
 	.seek = seek_nowhere,
+	.no_place = true,
 };
 
 /* --- random ------------------------------------------------------------------------------------------------------ */
@@ -272,6 +275,7 @@ static const struct file_ops random_ops = {
 	.read = read_random,
 	.write = write_random,
 	.seek = seek_nowhere,
+	.no_place = true,
 };
 
 static int open_ops(const struct device_node *d, uint32_t flags, struct file **out)

@@ -17,22 +17,6 @@
 #define FD_FIRST_SIZE 64u
 #define FD_MAX_SIZE   (1u << 20)
 
-struct fdarray {
-	unsigned size;	   /* [init] a multiple of 64 */
-	uint64_t *used;	   /* [table] */
-	uint64_t *cloexec; /* [table] */
-	uint64_t *full;	   /* [table] bit w: used[w] is all ones */
-	struct file *file[];
-};
-
-struct fdtable {
-	spinlock_t lock; /* FDTABLE */
-	struct refcount ref;
-	struct fdarray *a; /* [lock] */
-	unsigned hint;	   /* [lock] */
-	unsigned count;	   /* [lock] */
-};
-
 static bool bit_test(const uint64_t *map, unsigned n)
 {
 	return map[n / 64] >> (n % 64) & 1;
@@ -174,11 +158,6 @@ void fdtable_put(struct fdtable *t)
 			leave(t, t->a->file[w * 64 + (unsigned)__builtin_ctzl(used)]);
 	kfree(t->a);
 	kfree(t);
-}
-
-bool fdtable_is_shared(const struct fdtable *t)
-{
-	return refcount_read(&t->ref) > 1;
 }
 
 struct fdtable *fdtable_clone(struct fdtable *t)

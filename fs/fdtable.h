@@ -5,19 +5,45 @@
 #define TERN_FS_FDTABLE_H
 
 #include "fs/file.h"
+#include "kernel/core/spinlock.h"
 
-struct fdtable;
+struct fdarray {
+	unsigned size;	   /* [init] a multiple of 64 */
+	uint64_t *used;	   /* [table] */
+	uint64_t *cloexec; /* [table] */
+	uint64_t *full;	   /* [table] bit w: used[w] is all ones */
+	struct file *file[];
+};
+
+struct fdtable {
+	spinlock_t lock;     /* FDTABLE */
+	struct refcount ref; /* of processes, and of those who look at one's files */
+	struct fdarray *a;   /* [lock] */
+	unsigned hint;	     /* [lock] */
+	unsigned count;	     /* [lock] */
+};
 
 struct fdtable *fdtable_create(void) __must_check; /* NULL: no memory */
 struct fdtable *fdtable_get(struct fdtable *t);
 void fdtable_put(struct fdtable *t); /* the last closes everything; may sleep */
-/* Has another process a reference? It may drop it at any time; only a holder can add one. */
-bool fdtable_is_shared(const struct fdtable *t);
+/* Has another a reference? It may drop it at any time; that it may change t only a process that has one can give away.
+ * False: what they did to t is seen; pairs with the release in fdtable_put(). */
+static inline bool fdtable_is_shared(const struct fdtable *t)
+{
+	return atomic_load_acquire(&t->ref.n) > 1;
+}
 /* A copy with every open file shared: NULL: no memory. */
 struct fdtable *fdtable_clone(struct fdtable *t) __must_check;
 
 /* The file at fd with a reference, or NULL. */
 struct file *fdtable_lookup(struct fdtable *t, int fd) __must_check;
+/* The same without a reference or the lock: for the one thread that may change t, and good until it does (I-FD-2). */
+static inline __must_check struct file *fdtable_peek(const struct fdtable *t, int fd)
+{
+	const struct fdarray *a = t->a;
+
+	return (unsigned)fd < a->size ? a->file[fd] : NULL;
+}
 /* Put f (its reference is taken over on success) at the lowest free number >= min. fd, -EMFILE, -ENOMEM. */
 int fdtable_install(struct fdtable *t, struct file *f, int min, bool cloexec,
 		    uint64_t limit) __must_check;

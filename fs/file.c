@@ -97,6 +97,12 @@ bool file_nonblocking(const struct file *f)
 	return READ_ONCE(f->flags) & (FILE_NONBLOCK | FILE_KERNEL_NONBLOCK);
 }
 
+/* Does it go on where the last transfer ended? */
+static bool has_place(const struct file *f)
+{
+	return f->ops->seek && !f->ops->no_place;
+}
+
 ssize_t file_read(struct file *f, struct io *io)
 {
 	ssize_t n;
@@ -105,7 +111,7 @@ ssize_t file_read(struct file *f, struct io *io)
 		return -EBADF;
 	if (!f->ops->read)
 		return -EINVAL;
-	if (!f->ops->seek)
+	if (!has_place(f))
 		return f->ops->read(f, io, NULL);
 	mutex_lock(&f->pos_lock);
 	n = f->ops->read(f, io, &f->pos);
@@ -121,7 +127,7 @@ ssize_t file_write(struct file *f, struct io *io)
 		return -EBADF;
 	if (!f->ops->write)
 		return -EINVAL;
-	if (!f->ops->seek)
+	if (!has_place(f))
 		return f->ops->write(f, io, NULL);
 	mutex_lock(&f->pos_lock);
 	n = f->ops->write(f, io, &f->pos);

@@ -24,6 +24,33 @@ struct file *fd_get(uint64_t fd)
 	return fdtable_lookup(current_process()->files, FD_INT(fd));
 }
 
+/* A thread of this process is made by one of it, another process shares the table only by its clone(), and who looks at
+ * our files from outside (/proc/PID/fd) has a reference to the table and changes nothing. The acquire is for what threads
+ * that have left did to the table: pairs with the release in signal_thread_leave(). */
+bool fds_alone(void)
+{
+	const struct process *p = current_process();
+
+	return atomic_load_acquire(&p->nr_threads) == 1 && !fdtable_is_shared(p->files);
+}
+
+struct borrowed fd_borrow(uint64_t fd)
+{
+	struct borrowed b = { .fd = FD_INT(fd), .counted = !fds_alone() };
+	struct fdtable *t = current_process()->files;
+
+	b.file = b.counted ? fdtable_lookup(t, b.fd) : fdtable_peek(t, b.fd);
+	return b;
+}
+
+void fd_return(struct borrowed b)
+{
+	/* I-FD-2 */
+	DASSERT(b.counted || fdtable_peek(current_process()->files, b.fd) == b.file);
+	if (b.counted)
+		file_put(b.file);
+}
+
 uint64_t fd_limit(void)
 {
 	return current_process()->rlimits[RLIMIT_NOFILE].cur;
@@ -50,34 +77,32 @@ int64_t check_new_size(uint64_t size)
 	return size > size_limit() && (int64_t)size > 0 ? after_write(-EFBIG, false) : 0;
 }
 
-/* Move data one way; pos NULL: at the file's own position. f's reference is dropped. */
-static int64_t transfer(struct file *f, struct io *io, bool write, off_t *pos)
+/* Move data one way; pos NULL: at the file's own position. */
+static inline int64_t transfer(struct file *f, struct io *io, bool write, off_t *pos)
 {
 	int64_t n;
 
 	io->end = size_limit();
-	if (write)
-		n = pos ? file_write_at(f, io, pos) : file_write(f, io);
-	else
-		n = pos ? file_read_at(f, io, pos) : file_read(f, io);
-	file_put(f);
-	return write ? after_write(n, io->broken) : n;
+	if (!write)
+		return pos ? file_read_at(f, io, pos) : file_read(f, io);
+	n = pos ? file_write_at(f, io, pos) : file_write(f, io);
+	return after_write(n, io->broken);
 }
 
-static int64_t transfer_buffer(const uint64_t a[6], bool write, off_t *pos)
+static inline int64_t transfer_buffer(const uint64_t a[6], bool write, off_t *pos)
 {
-	size_t n = MIN(a[2], TRANSFER_MAX);
-	struct file *f = fd_get(a[0]);
+	struct borrowed b = fd_borrow(a[0]);
+	int64_t ret = -EFAULT;
 	struct io io;
 
-	if (!f)
+	if (!b.file)
 		return -EBADF;
-	if (!user_range_ok(a[1], a[2])) {
-		file_put(f);
-		return -EFAULT;
+	if (user_range_ok(a[1], a[2])) {
+		io_init_user(&io, a[1], MIN(a[2], TRANSFER_MAX));
+		ret = transfer(b.file, &io, write, pos);
 	}
-	io_init_user(&io, a[1], n);
-	return transfer(f, &io, write, pos);
+	fd_return(b);
+	return ret;
 }
 
 int64_t sys_read(const uint64_t a[6])
@@ -123,12 +148,12 @@ static int64_t get_segments(vaddr_t from, uint64_t count, struct io_segment *seg
 
 static int64_t transfer_vector(const uint64_t a[6], bool write, off_t *pos)
 {
-	struct file *f = fd_get(a[0]);
+	struct borrowed b = fd_borrow(a[0]);
 	struct io_segment *seg;
 	struct io io;
 	int64_t ret;
 
-	if (!f)
+	if (!b.file)
 		return -EBADF;
 	seg = a[2] <= IOV_MAX_SEGMENTS ? kcalloc(a[2] + 1, sizeof(*seg)) : NULL;
 	ret = a[2] > IOV_MAX_SEGMENTS ? -EINVAL : seg ? 0 : -ENOMEM;
@@ -136,11 +161,10 @@ static int64_t transfer_vector(const uint64_t a[6], bool write, off_t *pos)
 		ret = get_segments(a[1], a[2], seg);
 	if (ret == 0) {
 		io_init_segments(&io, seg, (unsigned)a[2], true);
-		ret = transfer(f, &io, write, pos);
-	} else {
-		file_put(f);
+		ret = transfer(b.file, &io, write, pos);
 	}
 	kfree(seg);
+	fd_return(b);
 	return ret;
 }
 
@@ -423,26 +447,23 @@ static int64_t file_control(struct file *f, uint64_t fd, uint64_t cmd, uint64_t 
 
 int64_t sys_fcntl(const uint64_t a[6])
 {
-	struct file *f = fd_get(a[0]);
-	int64_t ret;
+	struct borrowed b = fd_borrow(a[0]);
+	int64_t ret = -EINVAL;
 
-	if (!f)
+	if (!b.file)
 		return -EBADF;
-	if (a[1] == F_DUPFD || a[1] == F_DUPFD_CLOEXEC) {
-		if (a[2] >= fd_limit()) {
-			file_put(f);
-			return -EINVAL;
-		}
-		return fd_install(f, FD_INT(a[2]), a[1] == F_DUPFD_CLOEXEC);
-	}
-	ret = file_control(f, a[0], a[1], a[2]);
-	file_put(f);
+	if (a[1] != F_DUPFD && a[1] != F_DUPFD_CLOEXEC)
+		ret = file_control(b.file, a[0], a[1], a[2]);
+	else if (a[2] < fd_limit())
+		ret = fd_install(file_get(b.file), FD_INT(a[2]), a[1] == F_DUPFD_CLOEXEC);
+	fd_return(b);
 	return ret;
 }
 
 int64_t sys_ioctl(const uint64_t a[6])
 {
-	struct file *f = fd_get(a[0]);
+	struct borrowed b = fd_borrow(a[0]);
+	struct file *f = b.file;
 	struct fdtable *t = current_process()->files;
 	int64_t ret = -ENOTTY;
 	int on;
@@ -465,19 +486,19 @@ int64_t sys_ioctl(const uint64_t a[6])
 		else if (f->ops->ioctl)
 			ret = f->ops->ioctl(f, (unsigned)a[1], a[2]);
 	}
-	file_put(f);
+	fd_return(b);
 	return ret;
 }
 
 int64_t sys_lseek(const uint64_t a[6])
 {
-	struct file *f = fd_get(a[0]);
+	struct borrowed b = fd_borrow(a[0]);
 	int64_t ret;
 
-	if (!f)
+	if (!b.file)
 		return -EBADF;
-	ret = file_seek(f, (off_t)a[1], (int)a[2]);
-	file_put(f);
+	ret = file_seek(b.file, (off_t)a[1], (int)a[2]);
+	fd_return(b);
 	return ret;
 }
 
@@ -617,13 +638,13 @@ static bool emit_dirent(void *arg, const char *name, size_t len, uint64_t ino, u
 int64_t sys_getdents64(const uint64_t a[6])
 {
 	struct dirent_sink s = { .at = a[1], .left = MIN(a[2], TRANSFER_MAX) };
-	struct file *f = fd_get(a[0]);
+	struct borrowed b = fd_borrow(a[0]);
 	int64_t ret;
 
-	if (!f)
+	if (!b.file)
 		return -EBADF;
-	ret = file_iterate(f, emit_dirent, &s);
-	file_put(f);
+	ret = file_iterate(b.file, emit_dirent, &s);
+	fd_return(b);
 	if (s.written)
 		return s.written;
 	return ret < 0 ? ret : s.err;

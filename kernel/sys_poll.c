@@ -38,10 +38,13 @@ static int get_deadline(vaddr_t ts, uint64_t *deadline)
 /* What is left of the time is told; an interrupted call can be made again only with that. */
 static int64_t put_time_left(vaddr_t ts, uint64_t deadline, int64_t ret)
 {
-	uint64_t now = clock_now_ns();
+	uint64_t now;
 
-	if (ts && time_to_user(ts, deadline > now ? deadline - now : 0) < 0 &&
-	    ret == -ERESTARTNOHAND)
+	/* 0 is left of no time */
+	if (!ts || !deadline)
+		return ret;
+	now = clock_now_ns();
+	if (time_to_user(ts, deadline > now ? deadline - now : 0) < 0 && ret == -ERESTARTNOHAND)
 		return -EINTR;
 	return ret;
 }
@@ -60,6 +63,9 @@ static int wait_with_mask(vaddr_t at, uint64_t size)
 	return signal_set_temp_mask(mask);
 }
 
+/* Descriptors of a poll whose set lies on the stack. */
+enum { FEW = 32 };
+
 /* --- poll ---------------------------------------------------------------------------------------------------------- */
 
 struct poll_slot {
@@ -67,21 +73,46 @@ struct poll_slot {
 	struct poll_watch watch;
 };
 
+/* What file f, NULL if there is none, says to p: 1 if that is something. */
+static inline unsigned answer(struct pollfd *p, struct file *f)
+{
+	uint32_t want = (uint16_t)p->events | POLL_ERR | POLL_HUP | POLL_NVAL, got;
+
+	if (likely(f))
+		got = poll_widen(file_poll(f)) & want;
+	else
+		got = p->fd < 0 ? 0 : POLL_NVAL;
+	p->revents = (short)got;
+	return got != 0;
+}
+
+/* One look that does not wait. */
+static unsigned look(struct pollfd *pfd, unsigned n)
+{
+	const struct fdtable *t = current_process()->files;
+	unsigned ready = 0;
+
+	if (fds_alone()) {
+		for (unsigned i = 0; i < n; i++)
+			ready += answer(&pfd[i], fdtable_peek(t, pfd[i].fd));
+		return ready;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		struct file *f = fd_get((uint64_t)pfd[i].fd);
+
+		ready += answer(&pfd[i], f);
+		if (f)
+			file_put(f);
+	}
+	return ready;
+}
+
 static unsigned check_ready(struct pollfd *pfd, const struct poll_slot *slot, unsigned n)
 {
 	unsigned ready = 0;
 
-	for (unsigned i = 0; i < n; i++) {
-		uint32_t want = (uint16_t)pfd[i].events | POLL_ERR | POLL_HUP | POLL_NVAL;
-
-		if (pfd[i].fd < 0)
-			pfd[i].revents = 0;
-		else if (!slot[i].file)
-			pfd[i].revents = POLL_NVAL;
-		else
-			pfd[i].revents = (short)(poll_widen(file_poll(slot[i].file)) & want);
-		ready += pfd[i].revents != 0;
-	}
+	for (unsigned i = 0; i < n; i++)
+		ready += answer(&pfd[i], slot[i].file);
 	return ready;
 }
 
@@ -117,17 +148,18 @@ static int64_t watch_and_wait(struct pollfd *pfd, struct poll_slot *slot, unsign
 
 static int64_t poll_files(struct pollfd *pfd, unsigned n, uint64_t deadline)
 {
-	struct poll_slot *slot = kcalloc(n + 1, sizeof(*slot));
-	int64_t ret;
+	struct poll_slot *slot;
+	int64_t ret = look(pfd, n);
 
+	/* a signal that the mask lets in is told of even by a look that does not wait */
+	if (ret || (!deadline && !signal_pending_current()))
+		return ret;
+	slot = kcalloc(n + 1, sizeof(*slot));
 	if (!slot)
 		return -ENOMEM;
 	for (unsigned i = 0; i < n; i++)
-		slot[i].file = pfd[i].fd < 0 ? NULL : fd_get((uint64_t)pfd[i].fd);
-	ret = check_ready(pfd, slot, n);
-	/* a signal that the mask lets in is told of even by a look that does not wait */
-	if (ret == 0 && (deadline || signal_pending_current()))
-		ret = watch_and_wait(pfd, slot, n, deadline);
+		slot[i].file = fd_get((uint64_t)pfd[i].fd);
+	ret = watch_and_wait(pfd, slot, n, deadline);
 	for (unsigned i = 0; i < n; i++)
 		if (slot[i].file)
 			file_put(slot[i].file);
@@ -135,12 +167,22 @@ static int64_t poll_files(struct pollfd *pfd, unsigned n, uint64_t deadline)
 	return ret;
 }
 
+/* Of a set of that size the caller's answers. */
+static int64_t put_answers(vaddr_t to, const struct pollfd *pfd, unsigned n)
+{
+	to += offsetof(struct pollfd, revents);
+	for (unsigned i = 0; i < n; i++, to += sizeof(*pfd))
+		if (!arch_put_user16(to, (uint16_t)pfd[i].revents))
+			return -EFAULT;
+	return 0;
+}
+
 int64_t sys_ppoll(const uint64_t a[6])
 {
+	struct pollfd few[FEW], *pfd = few;
 	unsigned n = (unsigned)a[1];
-	struct pollfd *pfd;
 	uint64_t deadline;
-	int64_t ret;
+	int64_t ret, err;
 
 	if (a[1] > fd_limit())
 		return -EINVAL;
@@ -149,17 +191,19 @@ int64_t sys_ppoll(const uint64_t a[6])
 		ret = wait_with_mask(a[3], a[4]);
 	if (ret < 0)
 		return ret;
-	pfd = kcalloc(n + 1UL, sizeof(*pfd));
+	if (n > FEW)
+		pfd = kcalloc(n, sizeof(*pfd));
 	if (!pfd)
 		return -ENOMEM;
+	/* this checks the range for the answers too */
 	ret = user_copy_from(pfd, a[0], n * sizeof(*pfd));
 	if (ret == 0)
 		ret = poll_files(pfd, n, deadline);
-	for (unsigned i = 0; ret >= 0 && i < n; i++)
-		if (user_copy_to(a[0] + i * sizeof(*pfd) + offsetof(struct pollfd, revents),
-				 &pfd[i].revents, sizeof(pfd[i].revents)) < 0)
-			ret = -EFAULT;
-	kfree(pfd);
+	err = ret < 0 ? 0 : put_answers(a[0], pfd, n);
+	if (err < 0)
+		ret = err;
+	if (pfd != few)
+		kfree(pfd);
 	return put_time_left(a[2], deadline, ret);
 }
 
@@ -316,7 +360,7 @@ int64_t sys_epoll_ctl(const uint64_t a[6])
 static int64_t wait_epoll(const uint64_t a[6], uint64_t deadline)
 {
 	size_t size = a[2] * sizeof(struct epoll_event);
-	struct file *epoll;
+	struct borrowed epoll;
 	struct io io;
 	int64_t ret;
 
@@ -324,12 +368,13 @@ static int64_t wait_epoll(const uint64_t a[6], uint64_t deadline)
 		return -EINVAL;
 	if (!user_range_ok(a[1], size))
 		return -EFAULT;
-	epoll = fd_get(a[0]);
-	if (!epoll)
+	epoll = fd_borrow(a[0]);
+	if (!epoll.file)
 		return -EBADF;
 	io_init_user(&io, a[1], size);
-	ret = file_is_epoll(epoll) ? epoll_wait(epoll, &io, (int)a[2], deadline) : -EINVAL;
-	file_put(epoll);
+	ret = file_is_epoll(epoll.file) ? epoll_wait(epoll.file, &io, (int)a[2], deadline)
+					: -EINVAL;
+	fd_return(epoll);
 	return ret;
 }
 

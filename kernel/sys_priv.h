@@ -181,6 +181,19 @@ SYSCALLS(DECLARE_SYSCALL)
 /* The caller's file at fd with a reference, or NULL (-EBADF). */
 struct file *fd_get(uint64_t fd) __must_check;
 
+/* The same, but for a part of this call only, in which the caller neither closes nor replaces a descriptor. Who is the only
+ * thread with these descriptors takes no reference: its table's keeps the file, and nobody else can change the table
+ * (I-FD-2). file NULL: -EBADF, and nothing to be returned. */
+struct borrowed {
+	struct file *file;
+	int fd;
+	bool counted;
+};
+struct borrowed fd_borrow(uint64_t fd) __must_check;
+void fd_return(struct borrowed b);
+/* Is the current thread the only one with its descriptors? Then it is until it makes another, or another process, itself. */
+bool fds_alone(void);
+
 /* Descriptor numbers end below it. */
 uint64_t fd_limit(void);
 

@@ -47,14 +47,14 @@ int64_t stat_to_user(const struct kstat *k, vaddr_t to)
 
 int64_t sys_fstat(const uint64_t a[6])
 {
-	struct file *f = fd_get(a[0]);
+	struct borrowed b = fd_borrow(a[0]);
 	struct kstat k;
 	int64_t ret;
 
-	if (!f)
+	if (!b.file)
 		return -EBADF;
-	ret = file_stat(f, &k);
-	file_put(f);
+	ret = file_stat(b.file, &k);
+	fd_return(b);
 	return ret < 0 ? ret : stat_to_user(&k, a[1]);
 }
 

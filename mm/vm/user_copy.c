@@ -6,16 +6,11 @@
 #include "kernel/core/panic.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "mm/vm/space.h"
+#include "sched/thread.h"
 
-bool user_range_ok(vaddr_t addr, size_t n)
+static inline bool may_copy(vaddr_t addr, size_t n)
 {
-	return addr <= USER_MAX && n <= USER_MAX - addr;
-}
-
-static bool may_copy(vaddr_t addr, size_t n)
-{
-	return user_range_ok(addr, n) && vm_current();
+	return user_range_ok(addr, n) && current_thread()->space;
 }
 
 int user_copy_from(void *dst, vaddr_t src, size_t n)
@@ -85,25 +80,8 @@ void io_init_segments(struct io *io, const struct io_segment *seg, unsigned nr, 
 		io->left += seg[i].len;
 }
 
-static void init_one(struct io *io, uintptr_t base, size_t n, bool user)
-{
-	io_init_segments(io, NULL, 0, user);
-	io->cur = (struct io_segment){ base, n };
-	io->left = n;
-}
-
-void io_init_kernel(struct io *io, const void *buf, size_t n)
-{
-	init_one(io, (uintptr_t)buf, n, false);
-}
-
-void io_init_user(struct io *io, vaddr_t buf, size_t n)
-{
-	init_one(io, buf, n, true);
-}
-
 /* Move one piece between io and kernel memory. */
-static int move(const struct io *io, char *kernel, size_t n, bool to_io)
+static inline int move(const struct io *io, char *kernel, size_t n, bool to_io)
 {
 	if (!io->user) {
 		if (to_io)
@@ -116,7 +94,7 @@ static int move(const struct io *io, char *kernel, size_t n, bool to_io)
 		     : user_copy_from(kernel, io->cur.base, n);
 }
 
-static ssize_t transfer(struct io *io, char *kernel, size_t n, bool to_io)
+static inline ssize_t transfer(struct io *io, char *kernel, size_t n, bool to_io)
 {
 	size_t done = 0;
 

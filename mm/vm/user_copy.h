@@ -4,6 +4,7 @@
 #ifndef TERN_MM_VM_USER_COPY_H
 #define TERN_MM_VM_USER_COPY_H
 
+#include "arch/aarch64/arch.h"
 #include "lib/types.h"
 
 /* Context: thread, may sleep; VM_SPACE is taken inside. 0 or -EFAULT. */
@@ -15,7 +16,10 @@ ssize_t user_copy_string(char *dst, vaddr_t src, size_t size) __must_check;
 /* Never sleeps: what is not present is -EFAULT. Any context with irqs on or off; not irq. */
 int user_copy_from_nofault(void *dst, vaddr_t src, size_t n) __must_check;
 /* Is [addr, addr+n) within the user's half? */
-bool user_range_ok(vaddr_t addr, size_t n);
+static inline bool user_range_ok(vaddr_t addr, size_t n)
+{
+	return addr <= USER_MAX && n <= USER_MAX - addr;
+}
 
 /* A transfer to or from user or kernel memory: what file operations take, so that system calls and kernel threads
  * use the same ones. A vector of segments; the current one advances. */
@@ -33,8 +37,18 @@ struct io {
 	uint64_t end;	       /* nothing is written into a file behind this: RLIMIT_FSIZE */
 };
 /* One buffer. */
-void io_init_kernel(struct io *io, const void *buf, size_t n);
-void io_init_user(struct io *io, vaddr_t buf, size_t n);
+static inline void io_init_one(struct io *io, uintptr_t base, size_t n, bool user)
+{
+	*io = (struct io){ .cur = { base, n }, .left = n, .user = user, .end = UINT64_MAX };
+}
+static inline void io_init_kernel(struct io *io, const void *buf, size_t n)
+{
+	io_init_one(io, (uintptr_t)buf, n, false);
+}
+static inline void io_init_user(struct io *io, vaddr_t buf, size_t n)
+{
+	io_init_one(io, buf, n, true);
+}
 void io_init_segments(struct io *io, const struct io_segment *seg, unsigned nr, bool user);
 /* Move up to n bytes and advance. Returns bytes moved (MIN(n, io->left)), or -EFAULT if none could be. */
 ssize_t io_copy_to(struct io *io, const void *src,

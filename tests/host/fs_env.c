@@ -463,11 +463,6 @@ void *page_addr(const struct page *p)
 
 /* --- copies ------------------------------------------------------------------------------------------------------ */
 
-void io_init_kernel(struct io *io, const void *buf, size_t n)
-{
-	*io = (struct io){ .cur = { (uintptr_t)buf, n }, .left = n, .end = UINT64_MAX };
-}
-
 void io_init_segments(struct io *io, const struct io_segment *seg, unsigned nr, bool user)
 {
 	*io = (struct io){ .seg = seg, .nr_seg = nr, .user = user, .end = UINT64_MAX };

@@ -67,14 +67,6 @@ int cmdline_get(const char *name, char *value, size_t size)
 	return -ENOENT;
 }
 
-void io_init_kernel(struct io *io, const void *buf, size_t n)
-{
-	memset(io, 0, sizeof(*io));
-	io->cur.base = (uintptr_t)buf;
-	io->cur.len = n;
-	io->left = n;
-}
-
 static ssize_t move(struct io *io, void *kernel, size_t n, bool to_io)
 {
 	n = MIN(n, io->left);

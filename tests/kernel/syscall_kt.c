@@ -79,21 +79,24 @@ static ssize_t interrupted(struct file *f, struct io *io, off_t *pos)
 
 static const struct file_ops interrupted_ops = { .name = "interrupted", .read = interrupted };
 
+static struct trap_frame read_of_3(void)
+{
+	return (struct trap_frame){ .x = { 3, 0x1000, 8, [8] = __NR_read },
+				    .elr = 0x400004,
+				    .syscall = -1 };
+}
+
 /* The calling thread belongs to a process with one file, whose reads are all interrupted. */
 static void read_interrupted(void *arg)
 {
 	struct process *p = arg;
 	struct thread *t = current_thread();
-	struct trap_frame f = { .elr = 0x400004 };
+	struct trap_frame f = read_of_3();
 
 	t->process = p;
-	f.x[8] = __NR_read;
-	f.x[0] = 3;
-	f.x[1] = 0x1000;
-	f.x[2] = 8;
 	/* nobody wants to be let in: the program hears of it, and is not sent round for ever */
 	syscall_dispatch(&f);
-	KT_CHECK((int64_t)f.x[0] == -EINTR && f.elr == 0x400004);
+	KT_CHECK((int64_t)f.x[0] == -EINTR && f.elr == 0x400004 && f.syscall < 0);
 	/* a signal waits: the call is made again once it has been looked at */
 	f.x[0] = 3;
 	process_add_thread(p, t);
@@ -107,20 +110,106 @@ static void read_interrupted(void *arg)
 	t->process = NULL;
 }
 
-KTEST(syscall_interrupted)
+/* fn, in a thread of a process whose file 3 is of that kind. */
+static void with_file(const struct file_ops *ops, void (*fn)(void *))
 {
-	struct process *p = process_create(NULL, "interrupted");
+	struct process *p = process_create(NULL, "reader");
 	struct fdtable *files = fdtable_create();
-	struct file *f = file_create(&interrupted_ops, FILE_RDWR, NULL, NULL);
+	struct file *f = file_create(ops, FILE_RDWR, NULL, NULL);
 	struct crew crew = { 0 };
 
 	KT_CHECK(p && files && f && fdtable_install(files, f, 3, false, 16) == 3);
 	p->files = files;
-	crew_add(&crew, read_interrupted, p, ~(cpumask_t)0);
+	crew_add(&crew, fn, p, ~(cpumask_t)0);
 	crew_join(&crew);
 	p->files = NULL;
 	fdtable_put(files);
 	process_abandon(p);
+}
+
+KTEST(syscall_interrupted)
+{
+	with_file(&interrupted_ops, read_interrupted);
+}
+
+/* --- I-FD-2: whose reference keeps a file that is in use ------------------------------------------------------------ */
+
+static ssize_t count_references(struct file *f, struct io *io, off_t *pos)
+{
+	return refcount_read(&f->ref);
+}
+
+static ssize_t close_itself(struct file *f, struct io *io, off_t *pos)
+{
+	return fdtable_close(current_process()->files, 3);
+}
+
+static const struct file_ops counting_ops = { .name = "counting", .read = count_references };
+static const struct file_ops closing_ops = { .name = "closing", .read = close_itself };
+
+static int64_t references_in_a_read(void)
+{
+	struct trap_frame f = read_of_3();
+
+	syscall_dispatch(&f);
+	return (int64_t)f.x[0];
+}
+
+/* Its thread is not started. */
+static void never(void *arg)
+{
+}
+
+/* A second thread, or another process's table, and each read counts its file. */
+static void count_in_company(void *arg)
+{
+	struct process *p = arg;
+	struct thread *t = current_thread(), *other;
+
+	process_add_thread(p, t);
+	KT_CHECK(references_in_a_read() == 1);
+	other = thread_create("other", never, NULL, KSTACK_SIZE);
+	KT_CHECK(other != NULL);
+	process_add_thread(p, other);
+	KT_CHECK(references_in_a_read() == 2);
+	KT_CHECK(!process_remove_thread(p, other));
+	process_put(p);
+	thread_put(other);
+	KT_CHECK(references_in_a_read() == 1);
+	IGNORE(fdtable_get(p->files));
+	KT_CHECK(references_in_a_read() == 2);
+	fdtable_put(p->files);
+	KT_CHECK(references_in_a_read() == 1);
+	KT_CHECK(process_remove_thread(p, t));
+	process_put(p);
+}
+
+KTEST(syscall_borrows_alone)
+{
+	with_file(&counting_ops, count_in_company);
+}
+
+static void dispatch_read(void *unused)
+{
+	struct trap_frame f = read_of_3();
+
+	syscall_dispatch(&f);
+}
+
+static void close_while_read(void *arg)
+{
+	struct process *p = arg;
+	struct thread *t = current_thread();
+
+	process_add_thread(p, t);
+	kt_expect_bug(dispatch_read, NULL, "fdtable_peek");
+	KT_CHECK(process_remove_thread(p, t));
+	process_put(p);
+}
+
+KTEST(syscall_borrowed_file_stays)
+{
+	with_file(&closing_ops, close_while_read);
 }
 
 /* --- a timer every 100 us on each CPU while real programs make calls: the debug image sums each frame -------------------- */
