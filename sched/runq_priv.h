@@ -19,7 +19,8 @@
 #include "sched/eevdf.h"
 #include "sched/thread.h"
 
-/* Once something else could run, the current thread may stay this long before it is asked again. */
+/* Once something else could run, the current thread may stay this long before it is asked again; and so long from its coming
+ * onto the CPU whoever it wakes itself waits for it. */
 #define SCHED_GRANULARITY_NS 750000UL
 
 struct runq {
@@ -32,6 +33,7 @@ struct runq {
 	struct timer slice;    /* [cpu] */
 	bool slice_armed;      /* [cpu] irqs off */
 	uint64_t slice_end_ns; /* [lock] when curr must be compared with the others again */
+	uint64_t picked_ns;    /* [lock] when curr came onto the CPU */
 	struct timer watch;    /* for curr's watch_ns; else it fires for nothing */
 	struct list_head dead; /* [lock] off their CPU, waiting to be reaped */
 	uint64_t switches;     /* [lock] */

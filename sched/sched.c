@@ -186,6 +186,7 @@ int runq_enqueue(struct runq *rq, struct thread *t)
 {
 	struct thread *curr = rq->curr;
 	bool here = rq == this_runq(), resched, sooner = false;
+	uint64_t end;
 
 	DASSERT(spin_held(&rq->lock) && t->rq == rq && !t->queued && !t->moving);
 	ASSERT(t->magic == THREAD_MAGIC && !atomic_load_acquire(&t->on_cpu));
@@ -196,10 +197,14 @@ int runq_enqueue(struct runq *rq, struct thread *t)
 		atomic_fetch_and(&sched_idle_cpus, ~BIT(rq->cpu));
 	if (!curr)
 		return KICK_NONE;
+	end = curr->exec_start_ns + SCHED_GRANULARITY_NS;
 	resched = curr == rq->idle || eevdf_pick(&rq->ready) != &curr->ent;
+	/* who wakes another is mostly about to sleep: let it, if it has just come */
+	if (resched && curr != rq->idle && here && !rq->c->irq_depth) {
+		end = rq->picked_ns + SCHED_GRANULARITY_NS;
+		resched = end <= curr->exec_start_ns;
+	}
 	if (!resched) {
-		uint64_t end = curr->exec_start_ns + SCHED_GRANULARITY_NS;
-
 		sooner = rq->ready.nr == 2 || end < rq->slice_end_ns;
 		if (sooner)
 			rq->slice_end_ns = end;
@@ -292,7 +297,7 @@ static void switch_to(struct runq *rq, struct thread *prev, struct thread *next)
 	ASSERT(next->magic == THREAD_MAGIC && !atomic_load_acquire(&next->on_cpu));
 	rq->switches++;
 	next->switches++;
-	next->exec_start_ns = prev->exec_start_ns;
+	next->exec_start_ns = rq->picked_ns = prev->exec_start_ns;
 	WRITE_ONCE(next->on_cpu, 1);
 	rq->curr = next;
 	if (unlikely(next->watch_ns))

@@ -103,40 +103,62 @@ static void sleep_fired(struct timer *timer)
 	sched_kick_all(kicks);
 }
 
-int wait_sleep(struct wait_entry *e, enum wait_mode mode, uint64_t deadline_ns)
+/* True if the deadline ended it. */
+static __noinline bool block_until(struct thread *t, uint64_t deadline_ns)
 {
-	struct thread *t = e->thread;
-	struct sleep_timer st;
-	int ret = wait_ended(t, mode);
+	struct sleep_timer st = { .thread = t };
 
-	if (ret)
-		return ret;
-	if (deadline_ns == DEADLINE_NEVER) {
-		sched_block();
-		return wait_ended(t, mode);
-	}
 	if (clock_now_ns() >= deadline_ns)
-		return -ETIMEDOUT;
-	st.thread = t;
-	st.fired = false;
+		return true;
 	timer_init(&st.timer, sleep_fired);
 	timer_arm(&st.timer, deadline_ns);
 	sched_block();
 	(void)timer_cancel(&st.timer);
-	ret = wait_ended(t, mode);
+	return st.fired;
+}
+
+int wait_sleep(struct wait_entry *e, enum wait_mode mode, uint64_t deadline_ns)
+{
+	struct thread *t = e->thread;
+	int ret = wait_ended(t, mode);
+	bool late = false;
+
 	if (ret)
 		return ret;
-	return st.fired ? -ETIMEDOUT : 0;
+	if (deadline_ns == DEADLINE_NEVER)
+		sched_block();
+	else
+		late = block_until(t, deadline_ns);
+	ret = wait_ended(t, mode);
+	return ret ? ret : late ? -ETIMEDOUT : 0;
 }
 
 /* Sleepers looked at with interrupts off at a stretch. */
 #define WAKE_BATCH 32
 
-/* Each that is looked at goes to the end of the list, behind our mark. A mark that has come to the front has done its work,
- * whoever's it is: all that were before it have been looked at, by its waker or by another. */
+/* Let interrupts in. Who is still to be looked at, up to `last`, stands before a mark of ours meanwhile; at the front the mark
+ * has done its work, and another waker that finds it there takes it off. The last that is left then, or NULL. */
+static __noinline struct wait_entry *let_irqs_in(struct waitq *wq, struct wait_entry *last,
+						 irqflags_t *f) __requires(wq->lock)
+{
+	struct wait_entry mark = { .thread = NULL };
+	bool left;
+
+	list_insert_between(&mark.link, &last->link, last->link.next);
+	wq->pausing++;
+	spin_unlock_irqrestore(&wq->lock, *f);
+	*f = spin_lock_irqsave(&wq->lock);
+	wq->pausing--;
+	left = list_linked(&mark.link) && mark.link.prev != &wq->sleepers;
+	last = list_entry(mark.link.prev, struct wait_entry, link);
+	list_del(&mark.link);
+	return left ? last : NULL;
+}
+
+/* Each that is looked at goes to the end of the list, but for the last. */
 unsigned waitq_wake(struct waitq *wq, unsigned n)
 {
-	struct wait_entry *e, mark = { .thread = NULL };
+	struct wait_entry *e, *last;
 	unsigned woken = 0, seen = 0;
 	cpumask_t kicks = 0;
 	irqflags_t f;
@@ -146,31 +168,26 @@ unsigned waitq_wake(struct waitq *wq, unsigned n)
 		return 0;
 	preempt_disable();
 	f = spin_lock_irqsave(&wq->lock);
-	list_push_back(&mark.link, &wq->sleepers);
-	for (;;) {
-		e = list_first(&wq->sleepers, struct wait_entry, link);
-		list_del(&e->link);
-		if (e->thread) {
-			struct thread *t = e->thread;
+	last = list_empty(&wq->sleepers) ? NULL : list_last(&wq->sleepers, struct wait_entry, link);
+	while (last) {
+		struct thread *t;
 
-			list_push_back(&e->link, &wq->sleepers);
+		e = list_first(&wq->sleepers, struct wait_entry, link);
+		t = e->thread;
+		if (t) {
 			spin_lock(&t->lock);
 			ASSERT(t->waiting_on == wq);
 			woken += thread_wake_locked(t, &kicks);
 			spin_unlock(&t->lock);
 		}
-		if (!list_linked(&mark.link) || (n && woken == n))
+		if (e == last || (n && woken == n))
 			break;
-		if (++seen % WAKE_BATCH == 0) {
-			wq->pausing++;
-			spin_unlock_irqrestore(&wq->lock, f);
-			f = spin_lock_irqsave(&wq->lock);
-			wq->pausing--;
-			if (!list_linked(&mark.link))
-				break;
-		}
+		list_del(&e->link);
+		if (t)
+			list_push_back(&e->link, &wq->sleepers);
+		if (++seen % WAKE_BATCH == 0)
+			last = let_irqs_in(wq, last, &f);
 	}
-	list_del(&mark.link);
 	spin_unlock_irqrestore(&wq->lock, f);
 	sched_kick_all(kicks);
 	preempt_enable();

@@ -49,8 +49,7 @@ void lock_drop_above(unsigned spinlocks, unsigned mutexes)
 	while (s->n > spinlocks) {
 		spinlock_t *l = (spinlock_t *)(uintptr_t)s->at[--s->n].lock;
 
-		WRITE_ONCE(l->owner, 0);
-		atomic_store_release(&l->locked, 0);
+		spin_release(l);
 	}
 	current_base()->mutexes.n = MIN(current_base()->mutexes.n, mutexes);
 }

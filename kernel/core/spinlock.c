@@ -21,15 +21,8 @@ void preempt_enable_due(void)
 
 void spin_init(spinlock_t *l, enum lock_class cls)
 {
-	l->locked = 0;
-	l->cls = (uint16_t)cls;
 	l->owner = 0;
-}
-
-/* Pairs with the release store in spin_release(). */
-static bool try_take(spinlock_t *l)
-{
-	return __atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE) == 0;
+	l->cls = (uint16_t)cls;
 }
 
 #define PAUSE_MAX 64
@@ -42,12 +35,12 @@ void spin_take_slowly(spinlock_t *l)
 	if (READ_ONCE(l->owner) == this_cpu()->id + 1)
 		BUG("lock: %s taken twice on one cpu", lock_class_name(l->cls));
 	do {
-		while (READ_ONCE(l->locked)) {
+		while (READ_ONCE(l->owner)) {
 			for (unsigned i = 0; i < pause; i++)
 				arch_spin_hint();
 			pause = MIN(pause * 2, (unsigned)PAUSE_MAX);
 		}
-	} while (!try_take(l));
+	} while (!spin_try(l));
 	lock_stat_contended(l->cls, clock_now_ns() - start);
 }
 
@@ -56,9 +49,8 @@ static void take(spinlock_t *l, bool pair, uintptr_t pc)
 {
 	perturb(PERTURB_LOCK);
 	lock_check_acquire(l, l->cls, false, pair);
-	if (!try_take(l))
+	if (!spin_try(l))
 		spin_take_slowly(l);
-	WRITE_ONCE(l->owner, (uint16_t)(this_cpu()->id + 1));
 	lock_check_acquired(l, l->cls, false, false, pc);
 }
 
@@ -66,9 +58,7 @@ static void take(spinlock_t *l, bool pair, uintptr_t pc)
 static void release(spinlock_t *l)
 {
 	lock_check_release(l, l->cls, false);
-	WRITE_ONCE(l->owner, 0);
-	/* Pairs with the acquire in try_take(). */
-	atomic_store_release(&l->locked, 0);
+	spin_release(l);
 }
 
 void spin_lock(spinlock_t *l) __no_lock_check
@@ -107,11 +97,10 @@ void spin_unlock_irqrestore(spinlock_t *l, irqflags_t f) __no_lock_check
 bool spin_trylock(spinlock_t *l) __no_lock_check
 {
 	preempt_disable();
-	if (!try_take(l)) {
+	if (!spin_try(l)) {
 		preempt_enable();
 		return false;
 	}
-	WRITE_ONCE(l->owner, (uint16_t)(this_cpu()->id + 1));
 	lock_check_acquired(l, l->cls, false, true, CALLER);
 	return true;
 }

@@ -12,21 +12,33 @@
 
 typedef struct __capability("spinlock") spinlock
 {
-	uint32_t locked; /* [atomic] */
-	uint16_t cls;	 /* [init] enum lock_class */
-	uint16_t owner;	 /* [atomic] CPU number + 1 while locked, else 0 */
+	uint32_t owner; /* [atomic] the holder's CPU number + 1; 0: free */
+	uint16_t cls;	/* [init] enum lock_class */
 }
 spinlock_t;
 
 #define SPINLOCK_INIT(name)                                                                        \
 	{                                                                                          \
-		0, LOCK_##name, 0                                                                  \
+		0, LOCK_##name                                                                     \
 	}
 
 void spin_init(spinlock_t *l, enum lock_class cls);
 
-/* Inside of spin_lock(), when the lock was not free. Preemption is off. */
+/* Inside of spin_lock(), preemption off, and if it was not free. The exchange pairs with the release in spin_release(). */
+static inline bool spin_try(spinlock_t *l)
+{
+	uint32_t none = 0;
+
+	return __atomic_compare_exchange_n(&l->owner, &none, this_cpu()->id + 1, false,
+					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
 void spin_take_slowly(spinlock_t *l);
+
+static inline void spin_release(spinlock_t *l)
+{
+	atomic_store_release(&l->owner, 0);
+}
 
 /* Context: any; see the class. Do not nest two locks of one class but through spin_lock_pair(). Debug images check,
  * and have calls; in the release image the four are a handful of instructions where they stand. */
@@ -36,18 +48,10 @@ void spin_unlock(spinlock_t *l) __releases(*l);
 irqflags_t spin_lock_irqsave(spinlock_t *l) __acquires(*l) __must_check;
 void spin_unlock_irqrestore(spinlock_t *l, irqflags_t f) __releases(*l);
 #else
-/* Preemption is off. The exchange pairs with the release store in spin_release(). */
 static inline void spin_take(spinlock_t *l)
 {
-	if (unlikely(__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE)))
+	if (unlikely(!spin_try(l)))
 		spin_take_slowly(l);
-	WRITE_ONCE(l->owner, (uint16_t)(this_cpu()->id + 1));
-}
-
-static inline void spin_release(spinlock_t *l)
-{
-	WRITE_ONCE(l->owner, 0);
-	atomic_store_release(&l->locked, 0);
 }
 
 static inline void spin_lock(spinlock_t *l) __acquires(*l) __no_lock_check

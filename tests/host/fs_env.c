@@ -97,14 +97,13 @@ uint32_t random_u32(void)
 
 void spin_init(spinlock_t *l, enum lock_class cls)
 {
-	l->locked = 0;
-	l->cls = (uint16_t)cls;
 	l->owner = 0;
+	l->cls = (uint16_t)cls;
 }
 
 void spin_lock(spinlock_t *l) __no_lock_check
 {
-	while (atomic_exchange(&l->locked, 1))
+	while (atomic_exchange(&l->owner, 1))
 		sched_yield();
 }
 
@@ -115,7 +114,7 @@ bool spin_trylock(spinlock_t *l) __no_lock_check
 
 void spin_unlock(spinlock_t *l) __no_lock_check
 {
-	if (!atomic_exchange(&l->locked, 0))
+	if (!atomic_exchange(&l->owner, 0))
 		test_fail(__FILE__, __LINE__, "a spinlock not held is released");
 }
 

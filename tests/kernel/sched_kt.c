@@ -539,6 +539,51 @@ KTEST(icount_debt_is_forgiven)
 	KT_CHECK(d.worst <= 2 * SCHED_GRANULARITY_NS);
 }
 
+/* --- who wakes another goes on ------------------------------------------------------------------------------------- */
+
+#define RING 4
+
+struct station {
+	struct waitq wq;
+	uint64_t *token; /* [atomic] of the next hop */
+	uint64_t number, hops;
+};
+
+static struct station ring[RING];
+
+static void station_fn(void *arg)
+{
+	struct station *s = arg;
+
+	for (uint64_t hop = s->number; hop < s->hops; hop += RING) {
+		wait_event(&s->wq, atomic_load_acquire(s->token) == hop);
+		atomic_store_release(s->token, hop + 1);
+		wake_one(&ring[(s->number + 1) % RING].wq);
+	}
+}
+
+/* A token goes round: each that passes it on is about to sleep, and is not switched away from before. */
+KTEST(icount_waker_goes_on)
+{
+	uint64_t hops = 1000 * kt_scale(), token = 0;
+	struct sched_cpu_stats before, after;
+	struct crew crew = { 0 };
+
+	KT_CHECK(thread_set_affinity(current_thread(), BIT(0)) == 0);
+	sched_stats(0, &before);
+	for (unsigned i = 0; i < RING; i++) {
+		ring[i] = (struct station){ .token = &token, .number = i, .hops = hops };
+		waitq_init(&ring[i].wq);
+	}
+	for (unsigned i = 0; i < RING; i++)
+		crew_add(&crew, station_fn, &ring[i], BIT(0));
+	crew_join(&crew);
+	sched_stats(0, &after);
+	log_info("ktest: %lu switches for %lu hops", after.switches - before.switches, hops);
+	KT_CHECK(after.switches - before.switches < hops + hops / 10);
+	KT_CHECK(thread_set_affinity(current_thread(), ALL_CPUS) == 0);
+}
+
 /* --- no lock across a switch --------------------------------------------------------------------------------------- */
 
 static spinlock_t held = SPINLOCK_INIT(FUTEX);

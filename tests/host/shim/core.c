@@ -245,7 +245,6 @@ const char *lock_class_name(enum lock_class cls)
 
 void spin_init(spinlock_t *l, enum lock_class cls)
 {
-	l->locked = 0;
 	l->cls = (uint16_t)cls;
 	l->owner = 0;
 }
@@ -255,7 +254,6 @@ static void push_held(spinlock_t *l, bool tried)
 	struct held_stack *h = &shim_cpu->spinlocks;
 
 	h->at[h->n++] = (struct held_lock){ l, l->cls, tried, 0 };
-	l->owner = (uint16_t)(shim_cpu->id + 1);
 }
 
 static void take(spinlock_t *l, bool pair) __no_lock_check
@@ -274,7 +272,7 @@ static void take(spinlock_t *l, bool pair) __no_lock_check
 			BUG("lock rank: %s taken under %s", class_name[l->cls],
 			    class_name[h->at[i].cls]);
 	preempt_disable();
-	while (__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE))
+	while (!spin_try(l))
 		sched_yield();
 	push_held(l, false);
 }
@@ -292,9 +290,11 @@ void spin_lock_pair(spinlock_t *a, spinlock_t *b) __no_lock_check
 
 bool spin_trylock(spinlock_t *l) __no_lock_check
 {
-	if (__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE))
-		return false;
 	preempt_disable();
+	if (!spin_try(l)) {
+		preempt_enable();
+		return false;
+	}
 	push_held(l, true);
 	return true;
 }
@@ -310,8 +310,7 @@ void spin_unlock(spinlock_t *l) __no_lock_check
 		i--;
 	memmove(&h->at[i - 1], &h->at[i], (h->n - i) * sizeof(h->at[0]));
 	h->n--;
-	l->owner = 0;
-	__atomic_store_n(&l->locked, 0, __ATOMIC_RELEASE);
+	spin_release(l);
 	preempt_enable();
 }
 
@@ -336,7 +335,7 @@ void spin_handoff(spinlock_t *l)
 
 bool spin_held(const spinlock_t *l)
 {
-	return l->locked && l->owner == shim_cpu->id + 1;
+	return READ_ONCE(l->owner) == shim_cpu->id + 1;
 }
 
 void assert_spin_held(const spinlock_t *l) __no_lock_check
