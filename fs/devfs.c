@@ -185,7 +185,7 @@ static const struct file_ops null_ops = {
 	.seek = seek_nowhere,
 	.no_place = true,
 };
-static int map_zeros(struct file *f, struct vm_backing **out)
+static int map_zeros(struct file *f, unsigned *flags, struct vm_backing **out)
 {
 	*out = NULL;
 	return 0;

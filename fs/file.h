@@ -41,8 +41,9 @@ struct file_ops {
 	int64_t (*ioctl)(struct file *f, unsigned cmd, uint64_t arg);
 	/* New position or -errno. pos_lock held: callers use file_seek(). NULL: cannot seek. */
 	off_t (*seek)(struct file *f, off_t offset, int whence);
-	/* The object behind a mapping, one reference for the caller; *out NULL: fresh memory. NULL: -ENODEV. */
-	int (*mmap)(struct file *f, struct vm_backing **out);
+	/* The object behind a mapping of these VM_* flags, one reference for the caller; *out NULL: fresh memory. It may add
+	 * VM_NOWRITE. NULL: -ENODEV. */
+	int (*mmap)(struct file *f, unsigned *flags, struct vm_backing **out);
 	/* Next directory entries from f->pos on: calls emit until it says false. pos_lock held: callers use
 	 * file_iterate(). */
 	int (*iterate)(struct file *f,

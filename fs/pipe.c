@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Pipes. A ring of 64 KiB (or fewer, of a user who has many) whose pages are allocated when the writer comes to them and freed when the reader leaves
- * them, so an idle pipe holds at most one. head and tail run freely; bytes [tail, head) are in the ring.
+/* Pipes. A ring of 64 KiB, unless another size is asked for (or of fewer, of a user who has many), whose pages are allocated when
+ * the writer comes to them and freed when the reader leaves them, so an idle pipe holds at most one. head and tail run
+ * freely; bytes [tail, head) are in the ring, the page of byte n is in slot n / PAGE_SIZE of as many as there are.
  *
  * Both ends change the ring under PIPE; poll reads the four words below without it, each change being announced
  * after it is stored. One poll source serves both ends.
  *
- * I-PIPE-1: head - tail <= size, and the page of every byte in the ring is present.
+ * I-PIPE-1: head - tail <= size <= slots * PAGE_SIZE, and the page of every byte in the ring is present.
  * Sleeping readers want the ring not empty; sleeping writers want at most PIPE_ATOMIC bytes of room: so a reader need
  * announce room only if there was less than that before. */
 #include "fs/pipe.h"
@@ -19,28 +20,30 @@
 #include "mm/phys/slab.h"
 
 #define PIPE_PAGES (PIPE_SIZE / PAGE_SIZE)
-/* What a user's pipe holds when pipes could hold that part of memory already. */
-enum { PIPE_SMALL = 2 * PIPE_ATOMIC, MEMORY_PART = 8 };
+/* What a user's pipe holds when pipes could hold that part of memory already; and the most he may ask for. */
+enum { PIPE_SMALL = 2 * PIPE_ATOMIC, MEMORY_PART = 8, USER_SIZE_MAX = 1 << 20 };
 #define FIONREAD 0x541bu
 
 struct pipe {
 	struct mutex lock; /* PIPE */
 	struct poll_source source;
 	struct refcount ref;		  /* one for each end */
-	struct page *pages[PIPE_PAGES];	  /* [lock] */
+	struct page *few[PIPE_PAGES];	  /* [lock] the slots of most pipes */
+	struct page **pages;		  /* [lock] the slots: few, or an allocation */
+	uint32_t slots;			  /* [lock] a power of two, never fewer than before */
 	uint32_t head;			  /* [lock], read anywhere: bytes ever written */
 	uint32_t tail;			  /* [lock], read anywhere: bytes ever read */
 	uint32_t readers;		  /* [lock], read anywhere */
 	uint32_t writers;		  /* [lock], read anywhere */
 	uint32_t read_opens, write_opens; /* [lock], read anywhere: ends there have been */
 	uint32_t uid, gid;		  /* [init] */
-	uint32_t size;			  /* [init] PIPE_SIZE or PIPE_SMALL */
+	uint32_t size;			  /* [lock], read anywhere */
 	uint64_t ino;			  /* [init] */
 	uint64_t created_ns;		  /* [init] */
 };
 
 static uint64_t pipe_next_ino = 1; /* [atomic] */
-static uint64_t nr_pipes;	   /* [atomic] */
+static uint64_t nr_pages;	   /* [atomic] that all pipes could hold */
 
 static uint32_t pipe_used(const struct pipe *p)
 {
@@ -49,19 +52,21 @@ static uint32_t pipe_used(const struct pipe *p)
 
 static uint32_t pipe_room(const struct pipe *p)
 {
-	return p->size - pipe_used(p);
+	return READ_ONCE(p->size) - pipe_used(p);
 }
 
 static struct page **pipe_slot(struct pipe *p, uint32_t at)
 {
-	return &p->pages[at / PAGE_SIZE % PIPE_PAGES];
+	return &p->pages[at / PAGE_SIZE % p->slots];
 }
 
 static void pipe_free_pages(struct pipe *p)
 {
-	for (unsigned i = 0; i < PIPE_PAGES; i++)
+	for (unsigned i = 0; i < p->slots; i++) {
 		if (p->pages[i])
 			page_put(p->pages[i]);
+		p->pages[i] = NULL;
+	}
 }
 
 /* Move out up to one page's worth. Bytes, or -EFAULT with nothing taken. */
@@ -78,7 +83,7 @@ static ssize_t pipe_take(struct pipe *p, struct io *io) __requires(p->lock)
 		return moved;
 	WRITE_ONCE(p->tail, p->tail + (uint32_t)moved);
 	/* the page may already hold the newest bytes, one lap ahead */
-	if (p->tail % PAGE_SIZE == 0 && pipe_used(p) <= PIPE_SIZE - PAGE_SIZE) {
+	if (p->tail % PAGE_SIZE == 0 && pipe_used(p) <= (p->slots - 1) * PAGE_SIZE) {
 		page_put(*slot);
 		*slot = NULL;
 	}
@@ -121,13 +126,18 @@ static ssize_t pipe_read(struct file *f, struct io *io, off_t *pos)
 	return done > 0 ? done : n;
 }
 
+static struct page *pipe_page(void)
+{
+	return page_alloc(0, caller_is_root() ? 0 : ALLOC_USER);
+}
+
 /* Make the page at the head present. */
 static int pipe_reserve(struct pipe *p, uint32_t at) __requires(p->lock)
 {
 	struct page **slot = pipe_slot(p, at);
 
 	if (!*slot)
-		*slot = page_alloc(0, 0);
+		*slot = pipe_page();
 	return *slot ? 0 : -ENOMEM;
 }
 
@@ -276,8 +286,10 @@ void pipe_put(struct pipe *p)
 		return;
 	poll_source_check_idle(&p->source);
 	pipe_free_pages(p);
+	atomic_fetch_sub(&nr_pages, p->size / PAGE_SIZE);
+	if (p->pages != p->few)
+		kfree(p->pages);
 	kfree(p);
-	atomic_fetch_sub(&nr_pipes, 1);
 }
 
 /* One end less of the given kinds. When none is left, what nobody read is gone. */
@@ -288,7 +300,6 @@ static void pipe_close(struct pipe *p, bool read, bool write)
 	WRITE_ONCE(p->writers, p->writers - write);
 	if (p->readers == 0 && p->writers == 0) {
 		pipe_free_pages(p);
-		memset(p->pages, 0, sizeof(p->pages));
 		WRITE_ONCE(p->tail, p->head);
 	}
 	mutex_unlock(&p->lock);
@@ -350,17 +361,17 @@ static const struct file_ops pipe_both_ops = {
 	.release = pipe_release_both,
 };
 
-/* For the next pipe. */
-static uint32_t pipe_size_now(void)
+/* May all pipes hold `more` bytes more? */
+static bool may_hold(uint64_t more)
 {
-	static uint64_t most; /* [atomic] pipes of full size */
+	static uint64_t most; /* [atomic] pages */
 	struct page_stats s;
 
 	if (!READ_ONCE(most)) {
 		page_stats(&s);
-		WRITE_ONCE(most, s.total / PIPE_PAGES / MEMORY_PART);
+		WRITE_ONCE(most, s.total / MEMORY_PART);
 	}
-	return READ_ONCE(nr_pipes) < most || caller_is_root() ? PIPE_SIZE : PIPE_SMALL;
+	return READ_ONCE(nr_pages) + more / PAGE_SIZE <= most || caller_is_root();
 }
 
 struct pipe *pipe_alloc(void)
@@ -369,8 +380,10 @@ struct pipe *pipe_alloc(void)
 
 	if (!p)
 		return NULL;
-	p->size = pipe_size_now();
-	atomic_fetch_add(&nr_pipes, 1);
+	p->pages = p->few;
+	p->slots = PIPE_PAGES;
+	p->size = may_hold(PIPE_SIZE) ? PIPE_SIZE : PIPE_SMALL;
+	atomic_fetch_add(&nr_pages, p->size / PAGE_SIZE);
 	mutex_init(&p->lock, LOCK_PIPE);
 	poll_source_init(&p->source);
 	refcount_init(&p->ref, 1);
@@ -387,16 +400,80 @@ struct pipe *pipe_of(struct file *f)
 	return f->priv;
 }
 
-int pipe_size(struct file *f, uint64_t want)
+/* More slots, the pages in those they belong to now. The page that a full lap has both its ends in becomes two. */
+static int pipe_add_slots(struct pipe *p, uint32_t slots) __requires(p->lock)
+{
+	uint32_t first = p->tail / PAGE_SIZE, n = p->slots;
+	bool shared = p->tail % PAGE_SIZE + pipe_used(p) > n * PAGE_SIZE;
+	struct page **pages = kcalloc(slots, sizeof(*pages));
+	struct page *last = shared ? pipe_page() : NULL;
+
+	if (!pages || (shared && !last)) {
+		kfree(pages);
+		if (last)
+			page_put(last);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		pages[(first + i) % slots] = p->pages[(first + i) % n];
+	if (last) {
+		memcpy(page_addr(last), page_addr(p->pages[first % n]), PAGE_SIZE);
+		pages[(first + n) % slots] = last;
+	}
+	if (p->pages != p->few)
+		kfree(p->pages);
+	p->pages = pages;
+	p->slots = slots;
+	return 0;
+}
+
+static int pipe_resize(struct pipe *p, uint32_t size) __requires(p->lock)
+{
+	int err = 0;
+
+	if (size > p->size &&
+	    ((size > USER_SIZE_MAX && !caller_is_root()) || !may_hold(size - p->size)))
+		return -EPERM;
+	if (pipe_used(p) > size)
+		return -EBUSY;
+	if (size / PAGE_SIZE > p->slots)
+		err = pipe_add_slots(p, size / PAGE_SIZE);
+	if (err)
+		return err;
+	atomic_fetch_add(&nr_pages, (uint64_t)size / PAGE_SIZE - p->size / PAGE_SIZE);
+	WRITE_ONCE(p->size, size);
+	return 0;
+}
+
+int64_t pipe_size(struct file *f)
 {
 	struct pipe *p = pipe_of(f);
 	uint32_t size;
 
 	if (!p)
 		return -EBADF;
-	size = p->size;
+	size = READ_ONCE(p->size);
 	pipe_put(p);
-	return want > size ? -EPERM : (int)size;
+	return size;
+}
+
+int64_t pipe_set_size(struct file *f, uint64_t want)
+{
+	struct pipe *p = pipe_of(f);
+	uint32_t size = PAGE_SIZE;
+	int err;
+
+	if (!p)
+		return -EBADF;
+	while (size < want && size < PIPE_SIZE_MAX)
+		size *= 2;
+	mutex_lock(&p->lock);
+	err = want > size ? -EINVAL : pipe_resize(p, size);
+	mutex_unlock(&p->lock);
+	if (!err)
+		poll_notify(&p->source, POLL_OUT);
+	pipe_put(p);
+	return err ? err : (int64_t)size;
 }
 
 /* An end of its own reference, counted: what release takes back. Says whether the other side was missing as it came,

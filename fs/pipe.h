@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Pipes: 64 KiB, writes up to PIPE_ATOMIC whole, back-pressure both ways; -EPIPE (the system call raises SIGPIPE). */
+/* Pipes: 64 KiB at first, writes up to PIPE_ATOMIC whole, back-pressure both ways; -EPIPE (the system call raises SIGPIPE). */
 #ifndef TERN_FS_PIPE_H
 #define TERN_FS_PIPE_H
 
@@ -13,8 +13,11 @@ int pipe_create(struct file **read_end, struct file **write_end, uint32_t flags)
 /* Before anybody else knows the pipe: whose it is, for who opens it again. */
 void pipe_set_owner(struct file *end, uint32_t uid, uint32_t gid);
 
-/* What a pipe holds: PIPE_SIZE at most. -EBADF: not a pipe; -EPERM: more was asked for. */
-int pipe_size(struct file *f, uint64_t want) __must_check;
+/* What a pipe holds: PIPE_SIZE unless another size was set: a page at least, and a power of two. -EBADF: not a pipe; -EBUSY: more
+ * lies in it; -EPERM: more than a user may have; -EINVAL, -ENOMEM. */
+#define PIPE_SIZE_MAX (1U << 31)
+int64_t pipe_size(struct file *f) __must_check;
+int64_t pipe_set_size(struct file *f, uint64_t want) __must_check;
 
 /* The pipe behind either end with a reference, or NULL: not a pipe. And for those with a name: a new one without ends and
  * with one reference. */

@@ -8,6 +8,7 @@
  * I-TMPFS-1: behind the end of the file only who holds INODE puts pages into the index.
  * I-TMPFS-2: what is mapped is the page that lies in the index, or, when none does, the built-in one. */
 #include "fs/tmpfs.h"
+#include "fs/dcache.h"
 #include "fs/devfs.h"
 #include "fs/names.h"
 #include "fs/pipe.h"
@@ -24,6 +25,8 @@
 #define PAGE_BLOCKS (PAGE_SIZE / 512)
 /* Linux's numbers. */
 enum { FALLOC_PUNCH_HOLE = 2, SEEK_TO_DATA = 3, SEEK_TO_HOLE = 4 };
+enum { SEAL_SEALS = 1, SEAL_SHRINK = 2, SEAL_GROW = 4, SEAL_WRITE = 8, SEAL_FUTURE_WRITE = 16 };
+#define SEAL_WRITES (SEAL_WRITE | SEAL_FUTURE_WRITE)
 
 struct tmpfs_file {
 	spinlock_t lock;	 /* PGCACHE */
@@ -31,7 +34,9 @@ struct tmpfs_file {
 	const uint8_t *in_place; /* [lock] NULL: none */
 	uint64_t in_place_len;	 /* [lock] */
 	char *target;		 /* [init] symbolic links */
-	bool nameless; /* [init] shared memory of programs: not held to what files may have */
+	bool nameless;	 /* [init] shared memory of programs: not held to what files may have */
+	uint32_t seals;	 /* [INODE] SEAL_* */
+	uint32_t shared; /* [atomic, up under INODE] shared mappings that may be written to */
 	struct vm_mapping mapping;
 	struct pipe *fifo; /* [INODE] from the first open on; NULL */
 };
@@ -125,6 +130,7 @@ int tmpfs_create(struct superblock *sb, uint32_t mode, const char *target, struc
 	t = &container_of(i, struct tmpfs_inode, inode)->file;
 	i->priv = t;
 	spin_init(&t->lock, LOCK_PGCACHE);
+	t->seals = SEAL_SEALS;
 	vm_mapping_init(&t->mapping);
 	t->target = text;
 	i->size = text ? strlen(text) : 0;
@@ -368,12 +374,28 @@ static ssize_t tmpfs_read(struct file *f, struct io *io, off_t *pos)
 	return done > 0 ? done : n;
 }
 
+static bool sealed_size(const struct inode *i, uint64_t end)
+{
+	return (((const struct tmpfs_file *)i->priv)->seals & SEAL_GROW) && end > i->size;
+}
+
+/* Is it sealed against being written to, up to `end`? */
+static bool sealed(const struct inode *i, uint64_t end)
+{
+	uint32_t seals = ((const struct tmpfs_file *)i->priv)->seals;
+
+	return (seals & SEAL_WRITES) || sealed_size(i, end);
+}
+
 static ssize_t write_piece(struct inode *i, struct io *io, uint64_t pos, struct replaced *r)
 {
 	size_t at = pos % PAGE_SIZE, room = PAGE_SIZE - at;
-	struct page *p = pos < io->end ? own_page(i, pos / PAGE_SIZE, r) : NULL;
+	struct page *p;
 	ssize_t moved;
 
+	if (sealed(i, pos + MIN(room, io->left)))
+		return -EPERM;
+	p = pos < io->end ? own_page(i, pos / PAGE_SIZE, r) : NULL;
 	if (!p)
 		return pos < io->end ? -ENOSPC : -EFBIG;
 	room = MIN(room, io->end - pos);
@@ -463,6 +485,8 @@ static int tmpfs_truncate(struct inode *i, uint64_t size)
 	uint64_t before = i->size;
 
 	assert_mutex_held(&i->lock);
+	if (t->seals & (size < before ? SEAL_SHRINK : size > before ? SEAL_GROW : 0))
+		return -EPERM;
 	/* first of all, so that nobody maps what is to go */
 	WRITE_ONCE(i->size, size);
 	if (size < before) {
@@ -554,8 +578,10 @@ static int tmpfs_allocate(struct file *f, int mode, off_t off, off_t len)
 	int err;
 
 	mutex_lock(&i->lock);
-	err = mode & FALLOC_PUNCH_HOLE ? punch_hole(i, (uint64_t)off, end)
-				       : reserve_pages(i, (uint64_t)off, end);
+	if (mode & FALLOC_PUNCH_HOLE)
+		err = sealed(i, 0) ? -EPERM : punch_hole(i, (uint64_t)off, end);
+	else
+		err = sealed_size(i, end) ? -EPERM : reserve_pages(i, (uint64_t)off, end);
 	if (!err) {
 		if (mode == 0 && end > i->size)
 			WRITE_ONCE(i->size, end);
@@ -613,6 +639,7 @@ static off_t tmpfs_seek(struct file *f, off_t offset, int whence)
 struct tmpfs_backing {
 	struct vm_backing b;
 	struct inode *inode; /* a reference; the file has one too */
+	bool writable;	     /* counted in shared */
 };
 
 /* The page itself if it lies in place whole and on a page of RAM. */
@@ -659,13 +686,15 @@ static void backing_release(struct vm_backing *b)
 {
 	struct tmpfs_backing *t = container_of(b, struct tmpfs_backing, b);
 
+	if (t->writable)
+		atomic_fetch_sub(&((struct tmpfs_file *)t->inode->priv)->shared, 1);
 	inode_put(t->inode);
 	if (b->file)
 		file_put(b->file);
 	kfree(t);
 }
 
-static int backing_create(struct inode *i, struct file *f, struct vm_backing **out)
+static int backing_create(struct inode *i, struct file *f, bool writable, struct vm_backing **out)
 {
 	struct tmpfs_backing *t = kzalloc(sizeof(*t));
 
@@ -678,18 +707,69 @@ static int backing_create(struct inode *i, struct file *f, struct vm_backing **o
 	t->b.mapping = &((struct tmpfs_file *)i->priv)->mapping;
 	t->b.file = f ? file_get(f) : NULL;
 	t->inode = inode_get(i);
+	t->writable = writable;
+	if (writable)
+		atomic_fetch_add(&((struct tmpfs_file *)i->priv)->shared, 1);
 	*out = &t->b;
 	return 0;
 }
 
 /* A writable file may come to be mapped shared: then no page may be the built-in one. */
-static int tmpfs_mmap(struct file *f, struct vm_backing **out)
+static int tmpfs_mmap(struct file *f, unsigned *flags, struct vm_backing **out)
 {
+	bool writable = (*flags & (VM_SHARED | VM_NOWRITE)) == VM_SHARED;
+	struct inode *i = f->inode;
+	struct tmpfs_file *t = i->priv;
 	int err = 0;
 
 	if ((READ_ONCE(f->flags) & FILE_ACCMODE) == FILE_RDWR)
-		err = own_pages(f->inode);
-	return err ? err : backing_create(f->inode, f, out);
+		err = own_pages(i);
+	if (err)
+		return err;
+	mutex_lock(&i->lock);
+	if (writable && (t->seals & SEAL_WRITES)) {
+		if (*flags & VM_WRITE)
+			err = -EPERM;
+		*flags |= VM_NOWRITE;
+		writable = false;
+	}
+	if (!err)
+		err = backing_create(i, f, writable, out);
+	mutex_unlock(&i->lock);
+	return err;
+}
+
+int tmpfs_seals(struct file *f)
+{
+	struct inode *i = f->inode;
+
+	return i && tmpfs_is_file(i) ? (int)READ_ONCE(((struct tmpfs_file *)i->priv)->seals)
+				     : -EINVAL;
+}
+
+int tmpfs_add_seals(struct file *f, uint32_t seals)
+{
+	uint32_t access = READ_ONCE(f->flags) & (FILE_ACCMODE | VFS_O_PATH);
+	struct inode *i = f->inode;
+	struct tmpfs_file *t;
+	int err = 0;
+
+	if (!i || !tmpfs_is_file(i))
+		return -EINVAL;
+	if (access != FILE_RDWR && access != FILE_WRONLY)
+		return -EPERM;
+	if (seals & ~(uint32_t)(SEAL_SEALS | SEAL_SHRINK | SEAL_GROW | SEAL_WRITES))
+		return -EINVAL;
+	t = i->priv;
+	mutex_lock(&i->lock);
+	if (t->seals & SEAL_SEALS)
+		err = -EPERM;
+	else if ((seals & SEAL_WRITE) && atomic_load_acquire(&t->shared))
+		err = -EBUSY;
+	else
+		WRITE_ONCE(t->seals, t->seals | seals);
+	mutex_unlock(&i->lock);
+	return err;
 }
 
 int tmpfs_memory_create(size_t len, struct vm_backing **out)
@@ -701,7 +781,7 @@ int tmpfs_memory_create(size_t len, struct vm_backing **out)
 		return err;
 	i->size = len;
 	((struct tmpfs_file *)i->priv)->nameless = true;
-	err = backing_create(i, NULL, out);
+	err = backing_create(i, NULL, false, out);
 	inode_put(i);
 	if (!err)
 		(*out)->name = "/dev/zero (deleted)";
@@ -722,6 +802,41 @@ static int tmpfs_open(struct inode *i, uint32_t flags, struct file **out)
 {
 	*out = file_create(&tmpfs_file_ops, flags, NULL, NULL);
 	return *out ? 0 : -ENOMEM;
+}
+
+int tmpfs_memfd_create(const char *name, bool sealable, const struct vfs_cred *cred,
+		       struct file **out)
+{
+	struct dentry *d;
+	struct inode *i;
+	int err = tmpfs_create(vfs_root_dentry->sb, S_IFREG | 0777, NULL, &i);
+
+	if (err)
+		return err;
+	i->uid = cred->uid;
+	i->gid = cred->gid;
+	i->nlink = 0;
+	((struct tmpfs_file *)i->priv)->seals = sealable ? 0 : SEAL_SEALS;
+	err = tmpfs_open(i, FILE_RDWR | (cred->uid ? FILE_UNPRIVILEGED : 0), out);
+	if (err)
+		goto put_inode;
+	/* as unlinked files have one */
+	d = dentry_create(vfs_root_dentry, name, strlen(name));
+	if (!d) {
+		file_put(*out);
+		err = -ENOMEM;
+		goto put_inode;
+	}
+	d->inode = i;
+	d->dead = true;
+	(*out)->dentry = d;
+	(*out)->inode = inode_get(i);
+	(*out)->uses = inode_use(i, 1) == 0;
+	return 0;
+
+put_inode:
+	inode_put(i);
+	return err;
 }
 
 static ssize_t tmpfs_readlink(struct inode *i, char *buf, size_t size)

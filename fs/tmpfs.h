@@ -21,6 +21,13 @@ bool tmpfs_is_file(const struct inode *i);
 void tmpfs_set_in_place(struct inode *i, const void *data, size_t n);
 /* Memory without a name, zeroed, len bytes: what mappings share that have no file. One reference. */
 int tmpfs_memory_create(size_t len, struct vm_backing **out) __must_check;
+/* An open file of that name in no directory, the caller's. What may be done to it can be restricted for good: by seals, Linux's
+ * F_SEAL_*; to that belongs that no more can be set, which holds for all other files from the beginning. */
+int tmpfs_memfd_create(const char *name, bool sealable, const struct vfs_cred *cred,
+		       struct file **out) __must_check;
+int tmpfs_seals(struct file *f) __must_check; /* -EINVAL: no file in memory */
+/* -EBUSY: to be sealed against writing, while it is mapped shared and can be written to; -EPERM. */
+int tmpfs_add_seals(struct file *f, uint32_t seals) __must_check;
 /* Pages in use by all files. */
 uint64_t tmpfs_pages(void);
 /* More pages than this are not given to files: -ENOSPC. boot */

@@ -174,7 +174,8 @@ static int map_segments(struct vm_space *space, const struct elf_image *elf, uin
 			struct file *file)
 {
 	struct vm_backing *backing;
-	int err = file->ops->mmap ? file->ops->mmap(file, &backing) : -EACCES;
+	unsigned flags = 0;
+	int err = file->ops->mmap ? file->ops->mmap(file, &flags, &backing) : -EACCES;
 
 	if (err < 0)
 		return err;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* System calls on descriptors: reading, writing, duplicating, waiting. */
 #include <linux/close_range.h>
+#include <linux/fadvise.h>
 #include <linux/fcntl.h>
 #include <linux/resource.h>
 #include <asm/ioctls.h>
@@ -8,6 +9,7 @@
 #include "fs/fdtable.h"
 #include "fs/inode.h"
 #include "fs/pipe.h"
+#include "fs/tmpfs.h"
 #include "fs/vfs.h"
 #include "kernel/sys_priv.h"
 #include "lib/errno.h"
@@ -438,8 +440,13 @@ static int64_t file_control(struct file *f, uint64_t fd, uint64_t cmd, uint64_t 
 	case F_GETOWN:
 		return 0;
 	case F_GETPIPE_SZ:
+		return pipe_size(f);
 	case F_SETPIPE_SZ:
-		return pipe_size(f, cmd == F_SETPIPE_SZ ? arg : 0);
+		return pipe_set_size(f, arg);
+	case F_GET_SEALS:
+		return tmpfs_seals(f);
+	case F_ADD_SEALS:
+		return tmpfs_add_seals(f, (uint32_t)arg);
 	default:
 		return -EINVAL;
 	}
@@ -592,6 +599,41 @@ int64_t sys_fallocate(const uint64_t a[6])
 	ret = check_new_size(a[2] + a[3]);
 	if (ret == 0)
 		ret = file_allocate(f, (int)a[1], (off_t)a[2], (off_t)a[3]);
+	file_put(f);
+	return ret;
+}
+
+/* Hints: nothing is read before it is asked for, and there is one copy of a file's bytes. */
+int64_t sys_fadvise64(const uint64_t a[6])
+{
+	struct file *f = fd_get(a[0]);
+	struct kstat st = { 0 };
+	int64_t ret = 0;
+
+	if (!f)
+		return -EBADF;
+	if (f->flags & O_PATH)
+		ret = -EBADF;
+	else if (file_stat(f, &st) == 0 && (st.mode & S_IFMT) == S_IFIFO)
+		ret = -ESPIPE;
+	else if ((int64_t)a[2] < 0 || (uint32_t)a[3] > POSIX_FADV_NOREUSE)
+		ret = -EINVAL;
+	file_put(f);
+	return ret;
+}
+
+int64_t sys_readahead(const uint64_t a[6])
+{
+	struct file *f = fd_get(a[0]);
+	struct kstat st = { 0 };
+	int64_t ret = 0;
+
+	if (!f)
+		return -EBADF;
+	if ((f->flags & O_PATH) || (f->flags & FILE_ACCMODE) == FILE_WRONLY)
+		ret = -EBADF;
+	else if (file_stat(f, &st) < 0 || (st.mode & S_IFMT) != S_IFREG || (int64_t)a[2] < 0)
+		ret = -EINVAL;
 	file_put(f);
 	return ret;
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* System calls on memory. */
+#include <linux/memfd.h>
 #include <linux/mman.h>
 #include <linux/resource.h>
 #include "fs/tmpfs.h"
+#include "kernel/context.h"
 #include "kernel/proc/lifecycle.h"
 #include "kernel/sys_priv.h"
 #include "lib/errno.h"
+#include "lib/string.h"
 #include "mm/vm/space.h"
 
 int64_t sys_brk(const uint64_t a[6])
@@ -63,7 +66,7 @@ static int file_backing(struct file *f, unsigned *flags, struct vm_backing **out
 		return -EACCES;
 	if ((*flags & VM_SHARED) && mode != FILE_RDWR)
 		*flags |= VM_NOWRITE;
-	return f->ops->mmap ? f->ops->mmap(f, out) : -ENODEV;
+	return f->ops->mmap ? f->ops->mmap(f, flags, out) : -ENODEV;
 }
 
 static int backing_for(const uint64_t a[6], unsigned *flags, struct vm_backing **out)
@@ -318,4 +321,23 @@ int64_t sys_mlockall(const uint64_t a[6])
 int64_t sys_munlockall(const uint64_t a[6])
 {
 	return vm_lock_all(current_thread()->space, false, false, 0);
+}
+
+/* Memory with a descriptor for a name. */
+int64_t sys_memfd_create(const uint64_t a[6])
+{
+	static const char kind[] = "memfd:";
+	char name[NAME_MAX_LEN + 1];
+	struct file *f;
+	ssize_t n;
+	int err;
+
+	if (a[1] & ~(uint64_t)(MFD_CLOEXEC | MFD_ALLOW_SEALING))
+		return -EINVAL;
+	memcpy(name, kind, sizeof(kind));
+	n = user_copy_string(name + strlen(kind), a[0], sizeof(name) - strlen(kind));
+	if (n < 0)
+		return n == -ENAMETOOLONG ? -EINVAL : n;
+	err = tmpfs_memfd_create(name, a[1] & MFD_ALLOW_SEALING, &fs_context()->cred, &f);
+	return err < 0 ? err : fd_install(f, 0, a[1] & MFD_CLOEXEC);
 }

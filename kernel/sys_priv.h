@@ -36,6 +36,7 @@
 	X(exit_group) \
 	X(faccessat) \
 	X(faccessat2) \
+	X(fadvise64) \
 	X(fallocate) \
 	X(fchdir) \
 	X(fchmod) \
@@ -76,6 +77,7 @@
 	X(linkat) \
 	X(lseek) \
 	X(madvise) \
+	X(memfd_create) \
 	X(mincore) \
 	X(mkdirat) \
 	X(mknodat) \
@@ -106,6 +108,7 @@
 	X(pwritev) \
 	X(pwritev2) \
 	X(read) \
+	X(readahead) \
 	X(readlinkat) \
 	X(readv) \
 	X(reboot) \

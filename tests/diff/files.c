@@ -755,6 +755,102 @@ CASE(devices)
 	R(open("block", O_RDONLY));
 }
 
+CASE(pipe_sizes)
+{
+	static char buf[200000];
+	int p[2], fifo;
+	pid_t pid;
+
+	R(pipe2(p, O_NONBLOCK));
+	R(fcntl(p[0], F_SETPIPE_SZ, 131072));
+	R(write(p[1], buf, 200000));
+	R(fcntl(p[1], F_SETPIPE_SZ, 65536));
+	R(read(p[0], buf, 98304));
+	R(fcntl(p[1], F_SETPIPE_SZ, 65536));
+	R(write(p[1], buf, 200000));
+	R(fcntl(p[1], F_SETPIPE_SZ, 1 << 20));
+	R(write(p[1], buf, 200000));
+	R(fcntl(p[1], F_SETPIPE_SZ, (1 << 20) + 1));
+	R(fcntl(p[1], F_SETPIPE_SZ, 0x80000001));
+	R(fcntl(p[1], F_SETPIPE_SZ, -1L));
+	R(read(p[0], buf, 200000));
+	R(mkfifo("fifo", 0600));
+	fifo = R(open("fifo", O_RDWR));
+	R(fcntl(fifo, F_GETPIPE_SZ));
+	R(fcntl(fifo, F_SETPIPE_SZ, 8192));
+	R(fcntl(OK(open("fifo", O_PATH)), F_GETPIPE_SZ));
+	R(fcntl(OK(open("f", O_RDWR | O_CREAT, 0600)), F_SETPIPE_SZ, 4096));
+	pid = fork();
+	if (pid == 0) {
+		R(setresuid(1000, 1000, 1000));
+		R(pipe(p));
+		R(fcntl(p[0], F_SETPIPE_SZ, 1 << 20));
+		R(fcntl(p[0], F_SETPIPE_SZ, (1 << 20) + 1));
+		R(fcntl(p[0], F_SETPIPE_SZ, 4096));
+		R(fcntl(p[0], F_GETPIPE_SZ));
+		_exit(0);
+	}
+	REAP(pid);
+}
+
+#define MFD_ALLOW 2
+#define ADD_SEALS 1033
+#define GET_SEALS 1034
+static char buf250[251];
+enum { SEALS = 1, SHRINKING = 2, GROWING = 4, WRITING = 8, WRITES_TO_COME = 16 };
+
+CASE(seals)
+{
+	int fd = R(syscall(SYS_memfd_create, "name", MFD_ALLOW)), ro;
+	char target[100] = "", *m;
+	struct stat st;
+
+	R(fstat(fd, &st));
+	say("mode %o links %d size %d", st.st_mode, (int)st.st_nlink, (int)st.st_size);
+	OK(readlink("/proc/self/fd/3", target, sizeof(target) - 1));
+	say("%s", target);
+	R(fcntl(fd, F_GETFL) & O_ACCMODE);
+	R(ftruncate(fd, 8192));
+	R(fcntl(fd, GET_SEALS));
+	R(fcntl(fd, ADD_SEALS, 0x100));
+	ro = R(open("/proc/self/fd/3", O_RDONLY));
+	R(fcntl(ro, ADD_SEALS, SHRINKING));
+	R(fcntl(ro, GET_SEALS));
+	m = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	m[1] = 'm';
+	R(fcntl(fd, ADD_SEALS, WRITING));
+	R(fcntl(fd, ADD_SEALS, SHRINKING));
+	R(ftruncate(fd, 4096));
+	R(ftruncate(fd, 12288));
+	R(fcntl(fd, ADD_SEALS, GROWING));
+	R(ftruncate(fd, 20000));
+	R(pwrite(fd, "abc", 3, 12287));
+	R(pwrite(fd, "abc", 3, 12288));
+	R(fallocate(fd, 0, 0, 20000));
+	R(munmap(m, 8192));
+	R(fcntl(fd, ADD_SEALS, WRITES_TO_COME));
+	R(fcntl(fd, ADD_SEALS, WRITING));
+	R(fcntl(fd, GET_SEALS));
+	R(pwrite(fd, "abc", 3, 0));
+	R(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096));
+	R(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED ? -1 : 0);
+	m = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+	say("%c", m[1]);
+	R(mprotect(m, 4096, PROT_READ | PROT_WRITE));
+	R(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0) == MAP_FAILED ? -1 : 0);
+	R(fcntl(fd, ADD_SEALS, SEALS));
+	R(fcntl(fd, ADD_SEALS, GROWING));
+	R(fcntl(fd, GET_SEALS));
+	fd = R(syscall(SYS_memfd_create, "", 0));
+	R(fcntl(fd, GET_SEALS));
+	R(fcntl(fd, ADD_SEALS, GROWING));
+	R(fcntl(0, GET_SEALS));
+	R(fcntl(0, ADD_SEALS, GROWING));
+	memset(buf250, 'n', 250);
+	R(syscall(SYS_memfd_create, buf250 + 1, 0) >= 0);
+	R(syscall(SYS_memfd_create, buf250, 0) >= 0);
+}
+
 CASE(memfd)
 {
 	int fd = R(syscall(SYS_memfd_create, "name", 0));

@@ -204,6 +204,77 @@ static void *write_lines(void *arg)
 	return NULL;
 }
 
+/* Another size at any moment: every byte stays, in order, and no more get in than the size says. */
+TEST(pipe_random_resizes)
+{
+	static uint8_t buf[1 << 19];
+	uint64_t written = 0, read = 0, size = PIPE_SIZE, x = test_seed | 1;
+
+	new_pipe(FILE_NONBLOCK);
+	CHECK_EQ(pipe_size(r), PIPE_SIZE);
+	for (int i = 0; i < 4000 * test_scale; i++) {
+		size_t n = 1 + test_below(i % 3 ? 3000 : 200000);
+		uint64_t want = 1UL << test_below(20);
+		int64_t got;
+
+		for (size_t k = 0; k < n; k++)
+			buf[k] = byte_at(written + k);
+		got = file_write_kernel(w, buf, n);
+		if (got > 0)
+			written += (uint64_t)got;
+		else
+			CHECK_EQ(got, -EAGAIN);
+		CHECK(written - read <= size);
+		x = x * 6364136223846793005u + 1442695040888963407u;
+		if ((x >> 40) % 4 == 0) {
+			got = pipe_set_size((x >> 50) & 1 ? r : w, want);
+			want = MAX(want, PAGE_SIZE);
+			CHECK_EQ(got, want < written - read ? -EBUSY : (int64_t)want);
+			size = got < 0 ? size : want;
+			CHECK_EQ(pipe_size(w), (int64_t)size);
+		}
+		got = file_read_kernel(r, buf, test_below(i % 5 ? 4000 : 150000));
+		for (int64_t k = 0; k < got; k++)
+			CHECK_EQ(buf[k], byte_at(read + (uint64_t)k));
+		read += got > 0 ? (uint64_t)got : 0;
+	}
+	while (read < written) {
+		int64_t got = file_read_kernel(r, buf, sizeof(buf));
+
+		for (int64_t k = 0; k < got; k++)
+			CHECK_EQ(buf[k], byte_at(read + (uint64_t)k));
+		read += (uint64_t)got;
+	}
+	CHECK(env_pages <= 1);
+	close_both();
+}
+
+TEST(pipe_sizes)
+{
+	static char buf[1 << 20];
+
+	new_pipe(FILE_NONBLOCK);
+	CHECK_EQ(pipe_set_size(r, 0), 4096);
+	CHECK_EQ(pipe_set_size(r, 4097), 8192);
+	CHECK_EQ(pipe_set_size(r, PIPE_SIZE_MAX + 1UL), -EINVAL);
+	CHECK_EQ(file_write_kernel(w, buf, 9000), 8192);
+	CHECK_EQ(pipe_set_size(w, 4096), -EBUSY);
+	/* one lap and a bit: the head's page is the tail's */
+	CHECK_EQ(pipe_set_size(w, PIPE_SIZE), PIPE_SIZE);
+	CHECK_EQ(file_write_kernel(w, buf, PIPE_SIZE), PIPE_SIZE - 8192);
+	CHECK_EQ(file_read_kernel(r, buf, 100), 100);
+	CHECK_EQ(file_write_kernel(w, buf, 100), 100);
+	alloc_fail_after(1);
+	CHECK_EQ(pipe_set_size(w, 1 << 20), -ENOMEM);
+	alloc_fail_after(2);
+	CHECK_EQ(pipe_set_size(w, 1 << 20), -ENOMEM);
+	alloc_fail_after(0);
+	CHECK_EQ(pipe_set_size(w, 1 << 20), 1 << 20);
+	CHECK_EQ(file_write_kernel(w, buf, 1 << 20), (1 << 20) - PIPE_SIZE);
+	CHECK_EQ(file_read_kernel(r, buf, 1 << 20), 1 << 20);
+	close_both();
+}
+
 /* Blocking, four writers: small writes never mix, nothing is lost, and the reader sees the end. */
 TEST(pipe_writers_do_not_mix)
 {

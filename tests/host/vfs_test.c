@@ -254,13 +254,13 @@ TEST(vfs_files_have_their_share_of_memory)
 
 	CHECK_EQ(file_write_kernel(f, buf, sizeof(buf)), 4096);
 	tmpfs_set_in_place(built_in->inode, "end", 3);
-	CHECK_EQ(built_in->ops->mmap(built_in, &b), 0);
+	CHECK_EQ(built_in->ops->mmap(built_in, &(unsigned){ 0 }, &b), 0);
 	CHECK_EQ(b->fill(b, 0, &p), 0);
 	page_put(p);
 	/* a fault behind them is not told that there is no memory: nobody's end would help. Memory without a name has what there is */
 	CHECK_EQ(file_truncate(f, 1L << 20), 0);
 	b->release(b);
-	CHECK_EQ(f->ops->mmap(f, &b), 0);
+	CHECK_EQ(f->ops->mmap(f, &(unsigned){ 0 }, &b), 0);
 	CHECK_EQ(b->fill(b, 100, &p), -EIO);
 	b->release(b);
 	CHECK_EQ(tmpfs_memory_create(4096, &b), 0);
@@ -673,7 +673,7 @@ TEST(vfs_mapping_of_a_hole)
 	begin();
 	f = open_as(&root, "/f", VFS_O_CREAT | FILE_RDWR, 0);
 	CHECK_EQ(file_truncate(f, 1L << 24), 0);
-	CHECK_EQ(f->ops->mmap(f, &b), 0);
+	CHECK_EQ(f->ops->mmap(f, &(unsigned){ 0 }, &b), 0);
 	CHECK_EQ(tmpfs_pages(), 0);
 	CHECK_EQ(b->fill(b, 5, &p), 0);
 	page_put(p);
@@ -695,7 +695,7 @@ TEST(vfs_mapping_against_writes)
 	begin();
 	memset(block, 'w', sizeof(block));
 	f = open_as(&root, "/f", VFS_O_CREAT | FILE_RDWR, 0);
-	CHECK_EQ(f->ops->mmap(f, &b), 0);
+	CHECK_EQ(f->ops->mmap(f, &(unsigned){ 0 }, &b), 0);
 	for (int i = 0; i < 2; i++)
 		pthread_create(&t[i], NULL, map_pages, b);
 	for (int i = 0; i < 1000; i++) {
@@ -981,7 +981,7 @@ TEST(vfs_built_in_file_is_copied_when_written)
 	file_put(f);
 	/* mapped: whole pages where they lie, the last one as a copy with zeros behind its end */
 	f = open_as(&root, "/f", FILE_RDONLY, 0);
-	CHECK_EQ(f->ops->mmap(f, &b), 0);
+	CHECK_EQ(f->ops->mmap(f, &(unsigned){ 0 }, &b), 0);
 	CHECK_EQ(b->fill(b, 0, &p), 0);
 	CHECK(page_addr(p) == memory);
 	page_put(p);
@@ -1007,7 +1007,7 @@ TEST(vfs_built_in_file_is_copied_when_written)
 	CHECK_MEM(buf + 20, keep + 4100, 10);
 	b->release(b);
 	/* writable and mapped: no built-in page is handed out */
-	CHECK_EQ(f->ops->mmap(f, &b), 0);
+	CHECK_EQ(f->ops->mmap(f, &(unsigned){ 0 }, &b), 0);
 	CHECK_EQ(b->fill(b, 2, &p), 0);
 	CHECK(page_addr(p) != memory);
 	page_put(p);
@@ -1055,7 +1055,7 @@ TEST(vfs_cut_while_a_page_is_brought_in)
 		file_put(f);
 		f = open_as(&root, "/f", FILE_RDONLY, 0);
 		cut_file = open_as(&root, "/f", FILE_RDWR, 0);
-		CHECK_EQ(f->ops->mmap(f, &b), 0);
+		CHECK_EQ(f->ops->mmap(f, &(unsigned){ 0 }, &b), 0);
 		env_page_hook = cut;
 		if (cut_again) {
 			CHECK_EQ(b->fill(b, 0, &p), 0);

@@ -250,7 +250,7 @@ KTEST(vfs_built_in_file)
 	KT_CHECK(vfs_open(&ctx, NULL, "/bin/hello", FILE_RDONLY, 0, &f) == 0);
 	KT_CHECK(file_read_kernel(f, magic, 4) == 4);
 	KT_CHECK(memcmp(magic, "\177ELF", 4) == 0);
-	KT_CHECK(f->ops->mmap(f, &b) == 0);
+	KT_CHECK(f->ops->mmap(f, &(unsigned){ 0 }, &b) == 0);
 	p = b->peek(b, 0);
 	KT_CHECK(p && p->owner == PAGE_RESERVED);
 	KT_CHECK(memcmp(page_addr(p), "\177ELF", 4) == 0);
