@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The generator. What comes in is stirred into one pool, cheaply, under RANDOM. Each CPU has an HMAC-DRBG (SHA-256) of its
- * own, used with preemption off and no lock; when the pool has gained enough since the CPU last looked, it takes a
- * copy, seeds itself from it, and leaves in the pool what follows from it one way: so neither an old copy nor the pool
- * tells what was given out. Long requests are made, preemptible, by a generator keyed for that request. */
+/* The generator. What comes in is stirred into one pool, cheaply, under RANDOM. Each CPU has a ChaCha20 key of its own, used
+ * with preemption off and no lock. Whatever is made with a key begins with the next one, which takes its place before the
+ * rest is given out; so what is in memory tells nothing of what was given out. When the pool has gained enough since the
+ * CPU last looked, it takes a copy and draws its key, from that and the old one, by HMAC-DRBG (SHA-256), and leaves in the
+ * pool what follows one way. Long requests are made, preemptible, with a key for that request. */
 #include "kernel/core/random.h"
 
+#include <bearssl_block.h>
 #include <bearssl_hash.h>
 #include <bearssl_rand.h>
 
@@ -20,7 +22,7 @@
 #define RESEED_BITS 128 /* so much has come in: the CPUs seed themselves anew */
 #define POOL_WORDS  8
 #define KEY_SIZE    32
-#define STOCK_SIZE  256
+#define STOCK_SIZE  480
 
 static spinlock_t lock = SPINLOCK_INIT(RANDOM);
 static uint64_t pool[POOL_WORDS]; /* [lock] */
@@ -31,13 +33,14 @@ static uint64_t epoch;		  /* [atomic] grows when there is reason to reseed */
 static bool seeded;		  /* [atomic] set once */
 static void (*on_seeded)(void);	  /* [lock] */
 
-/* A CPU's own. Its stock are bytes made and not yet given out. */
+/* A CPU's own. Its stock are bytes made and not yet given out; those that were are zeros. */
 struct generator {
-	br_hmac_drbg_context drbg;
 	uint64_t epoch; /* of the pool it was seeded from */
 	bool ready;
 	unsigned left; /* bytes of the stock, at its end */
-	uint8_t stock[STOCK_SIZE];
+	struct {
+		uint8_t key[KEY_SIZE], stock[STOCK_SIZE];
+	} out;
 };
 static DEFINE_PER_CPU(struct generator, generator);
 
@@ -132,9 +135,10 @@ void random_on_seeded(void (*fn)(void))
 
 /* --- out ---------------------------------------------------------------------------------------------------- */
 
-/* What a CPU seeds itself from: the pool, and what tells it from the others. */
+/* What a CPU seeds itself from: the pool, what it had, and what tells it from the others. */
 struct seed {
 	uint64_t pool[POOL_WORDS];
+	uint8_t key[KEY_SIZE];
 	uint64_t counter;
 	uint64_t cpu;
 };
@@ -142,26 +146,46 @@ struct seed {
 static void reseed(struct generator *g, uint64_t to_epoch)
 {
 	struct seed s = { .counter = arch_counter(), .cpu = arch_cpu()->id };
+	br_hmac_drbg_context drbg;
 	uint64_t next[POOL_WORDS];
 	irqflags_t f = spin_lock_irqsave(&lock);
 
 	memcpy(s.pool, pool, sizeof(pool));
 	spin_unlock_irqrestore(&lock, f);
-	if (g->ready)
-		br_hmac_drbg_update(&g->drbg, &s, sizeof(s));
-	else
-		br_hmac_drbg_init(&g->drbg, &br_sha256_vtable, &s, sizeof(s));
+	memcpy(s.key, g->out.key, sizeof(s.key));
+	br_hmac_drbg_init(&drbg, &br_sha256_vtable, &s, sizeof(s));
+	br_hmac_drbg_generate(&drbg, &g->out, sizeof(g->out.key));
+	secure_zero(g->out.stock, sizeof(g->out.stock));
 	g->ready = true;
 	g->epoch = to_epoch;
 	g->left = 0;
-	br_hmac_drbg_generate(&g->drbg, next, sizeof(next));
+	br_hmac_drbg_generate(&drbg, next, sizeof(next));
 	/* unless somebody stirred in between, the pool is now just next */
 	f = spin_lock_irqsave(&lock);
 	for (unsigned i = 0; i < POOL_WORDS; i++)
 		pool[i] ^= s.pool[i] ^ next[i];
 	spin_unlock_irqrestore(&lock, f);
+	secure_zero(&drbg, sizeof(drbg));
 	secure_zero(&s, sizeof(s));
 	secure_zero(next, sizeof(next));
+}
+
+/* What the cipher leaves of the key on the stack below its caller. */
+static __noinline void wipe_stack(void)
+{
+	uint8_t below[512];
+
+	secure_zero(below, sizeof(below));
+}
+
+/* n bytes of the stream of a key that makes no other. */
+static void stream(const uint8_t key[KEY_SIZE], void *out, size_t n)
+{
+	static const uint8_t nonce[12];
+
+	memset(out, 0, n);
+	(void)br_chacha20_ct_run(key, nonce, 0, out, n);
+	wipe_stack();
 }
 
 /* This CPU's generator, seeded from all there is. Preemption is off. */
@@ -178,13 +202,18 @@ static struct generator *generator_get(void)
 
 static void take(struct generator *g, void *buf, size_t n)
 {
+	uint8_t key[KEY_SIZE], *from;
+
 	if (g->left < n) {
-		br_hmac_drbg_generate(&g->drbg, g->stock, sizeof(g->stock));
-		g->left = sizeof(g->stock);
+		memcpy(key, g->out.key, sizeof(key));
+		stream(key, &g->out, sizeof(g->out));
+		secure_zero(key, sizeof(key));
+		g->left = STOCK_SIZE;
 	}
-	memcpy(buf, g->stock + sizeof(g->stock) - g->left, n);
-	secure_zero(g->stock + sizeof(g->stock) - g->left, n);
-	g->left -= n;
+	from = g->out.stock + STOCK_SIZE - g->left;
+	memcpy(buf, from, n);
+	secure_zero(from, n);
+	g->left -= (unsigned)n;
 }
 
 static void generate_short(void *buf, size_t n)
@@ -196,7 +225,6 @@ static void generate_short(void *buf, size_t n)
 
 static void generate(void *buf, size_t n)
 {
-	br_hmac_drbg_context own;
 	uint8_t key[KEY_SIZE];
 
 	if (n <= STOCK_SIZE / 2) {
@@ -204,9 +232,7 @@ static void generate(void *buf, size_t n)
 		return;
 	}
 	generate_short(key, sizeof(key));
-	br_hmac_drbg_init(&own, &br_sha256_vtable, key, sizeof(key));
-	br_hmac_drbg_generate(&own, buf, n);
-	secure_zero(&own, sizeof(own));
+	stream(key, buf, n);
 	secure_zero(key, sizeof(key));
 }
 

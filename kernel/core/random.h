@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The one random generator: HMAC-DRBG, seeded from the device tree's rng-seed, virtio-rng, RNDR and interrupt
- * timing. It never sleeps. */
+/* The one random generator: ChaCha20 with keys that are erased, drawn by HMAC-DRBG from the device tree's rng-seed,
+ * virtio-rng, RNDR and interrupt timing. It never sleeps. */
 #ifndef TERN_KERNEL_CORE_RANDOM_H
 #define TERN_KERNEL_CORE_RANDOM_H
 

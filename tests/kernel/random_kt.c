@@ -22,6 +22,39 @@ static void draw_fn(void *arg)
 	}
 }
 
+/* Where in [p, p + n) those 16 bytes lie, or NULL. */
+static const uint8_t *find_bytes(const uint8_t *p, size_t n, const uint8_t bytes[16])
+{
+	for (const uint8_t *end = p + n - 16; p <= end; p++)
+		if (memcmp(p, bytes, 16) == 0)
+			return p;
+	return NULL;
+}
+
+/* I-RANDOM-2: what a CPU has given out it does not keep; what comes next it has, so that a search would find it. */
+KTEST(random_keeps_nothing)
+{
+	static uint8_t copy[65536];
+	size_t area = MIN((size_t)(percpu_end - percpu_start), sizeof(copy));
+	uint8_t given[16], next[16];
+	bool found = false;
+	struct cpu *c;
+
+	if (!random_seeded())
+		random_add("the test says that this is random", 32, 256);
+	for (unsigned i = 0; i < 100; i++) {
+		KT_CHECK(random_bytes(given, sizeof(given)) == 0);
+		for_each_cpu (c)
+			KT_CHECK(!find_bytes((const uint8_t *)c->percpu_base, area, given));
+		preempt_disable();
+		memcpy(copy, (const void *)this_cpu()->percpu_base, area);
+		KT_CHECK(random_bytes(next, sizeof(next)) == 0);
+		preempt_enable();
+		found |= find_bytes(copy, area, next) != NULL;
+	}
+	KT_CHECK(found);
+}
+
 /* I-RANDOM-1: without a seed, an error and no bytes. */
 KTEST(random_draws)
 {
