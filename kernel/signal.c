@@ -113,27 +113,40 @@ int64_t sys_sigaltstack(const uint64_t a[6])
 
 /* --- building -------------------------------------------------------------------------------------------------------- */
 
-static __noinline int write_records(struct thread *t, vaddr_t to, bool fault)
+/* The vector registers' record with the header of the next one, for one copy; and as fpsimd_save() has them. */
+struct fp_record {
+	struct _aarch64_ctx head;
+	uint32_t fpsr, fpcr;
+	union {
+		struct fpsimd_state state;
+		struct {
+			__uint128_t v[32];
+			struct _aarch64_ctx next;
+		};
+	};
+};
+#define FP_RECORD_SIZE (FPSIMD_SIZE + sizeof(struct _aarch64_ctx))
+static_assert(offsetof(struct fp_record, v) == 16, "the ABI's");
+static_assert(offsetof(struct fp_record, next) == FPSIMD_SIZE, "the ABI's");
+
+static __noinline int write_records(struct thread *t, vaddr_t to)
 {
-	struct fpsimd_state fp;
+	struct fp_record r;
 	struct {
 		struct esr_context esr;
 		struct _aarch64_ctx end;
 	} tail = { { { ESR_MAGIC, sizeof(struct esr_context) }, t->sig.fault_esr }, { 0, 0 } };
-	uint32_t head[4] = { FPSIMD_MAGIC, FPSIMD_SIZE };
 	int err;
 
-	fpsimd_save(&fp);
-	head[2] = fp.fpsr;
-	head[3] = fp.fpcr;
-	err = user_copy_to(to, head, sizeof(head));
-	if (err == 0)
-		err = user_copy_to(to + sizeof(head), fp.v, sizeof(fp.v));
-	if (err < 0)
-		return err;
-	if (fault)
-		return user_copy_to(to + FPSIMD_SIZE, &tail, sizeof(tail));
-	return user_copy_to(to + FPSIMD_SIZE, &tail.end, sizeof(tail.end));
+	fpsimd_save(&r.state);
+	r.head = (struct _aarch64_ctx){ FPSIMD_MAGIC, FPSIMD_SIZE };
+	r.fpsr = r.state.fpsr;
+	r.fpcr = r.state.fpcr;
+	r.next = tail.end;
+	err = user_copy_to(to, &r, FP_RECORD_SIZE);
+	if (err == 0 && t->sig.fault_esr)
+		err = user_copy_to(to + FPSIMD_SIZE, &tail, sizeof(tail));
+	return err;
 }
 
 static int write_frame(struct thread *t, const struct trap_frame *f,
@@ -156,7 +169,7 @@ static int write_frame(struct thread *t, const struct trap_frame *f,
 	h.uc.pad2 = 0;
 	if (user_copy_to(to, &h, sizeof(h)) < 0)
 		return -EFAULT;
-	return write_records(t, to + RECORDS, s->fault_esr != 0);
+	return write_records(t, to + RECORDS);
 }
 
 /* Where a handler's stack begins: the other one, if it is asked for and not in use. */
@@ -195,43 +208,49 @@ static int enter_handler(struct trap_frame *f, const struct signal_delivery *d)
 
 /* --- returning ------------------------------------------------------------------------------------------------------------ */
 
-/* The vector registers from the one record that must be there, the others as they please, up to the end. */
+/* Is there room, `at` bytes into the records, for the one of that header? */
+static bool record_fits(const struct _aarch64_ctx *c, size_t at)
+{
+	size_t room = sizeof(((struct sigcontext *)0)->__reserved) - at;
+
+	return c->size >= sizeof(*c) && c->size % 16 == 0 && c->size + sizeof(*c) <= room;
+}
+
+/* The vector registers from the one record that must be there, the others as they please, up to the end. All of it is no
+ * shorter than that record and the end's header. */
 static __noinline int read_records(vaddr_t from)
 {
-	struct fpsimd_state fp;
-	struct {
-		struct _aarch64_ctx ctx;
-		uint32_t fpsr, fpcr;
-	} r;
+	struct _aarch64_ctx c;
+	struct fp_record r;
 	bool found = false;
 	size_t at = 0;
 
-	for (;;) {
-		size_t room = sizeof(((struct sigcontext *)0)->__reserved) - at;
-
-		if (room < sizeof(r.ctx) || user_copy_from(&r.ctx, from + at, sizeof(r.ctx)) < 0)
-			return -EFAULT;
-		if (r.ctx.magic == 0 && r.ctx.size == 0)
-			break;
-		if (r.ctx.size < sizeof(r.ctx) || r.ctx.size % 16 || r.ctx.size > room)
+	if (user_copy_from(&r, from, FP_RECORD_SIZE) < 0)
+		return -EFAULT;
+	for (c = r.head; c.magic || c.size;) {
+		if (!record_fits(&c, at))
 			return -EINVAL;
-		if (r.ctx.magic == FPSIMD_MAGIC) {
-			if (found || r.ctx.size != FPSIMD_SIZE)
+		if (c.magic == FPSIMD_MAGIC) {
+			if (found || c.size != FPSIMD_SIZE)
 				return -EINVAL;
-			if (user_copy_from(&r, from + at, sizeof(r)) < 0 ||
-			    user_copy_from(fp.v, from + at + sizeof(r), sizeof(fp.v)) < 0)
+			if (at > 0 && user_copy_from(&r, from + at, FP_RECORD_SIZE) < 0)
 				return -EFAULT;
 			found = true;
-			fp.fpsr = r.fpsr;
-			fp.fpcr = r.fpcr;
-		} else if (r.ctx.magic != ESR_MAGIC) {
+			c = r.next;
+			at += FPSIMD_SIZE;
+		} else if (c.magic == ESR_MAGIC) {
+			at += c.size;
+			if (user_copy_from(&c, from + at, sizeof(c)) < 0)
+				return -EFAULT;
+		} else {
 			return -EINVAL;
 		}
-		at += r.ctx.size;
 	}
 	if (!found)
 		return -EINVAL;
-	fpsimd_load(&fp);
+	r.state.fpsr = r.fpsr;
+	r.state.fpcr = r.fpcr;
+	fpsimd_load(&r.state);
 	return 0;
 }
 
@@ -241,8 +260,8 @@ static int restore(struct trap_frame *f)
 	struct sigframe h;
 	vaddr_t sp = f->sp_el0;
 
-	if (sp % 16 || user_copy_from(&h, sp, sizeof(h)) < 0 || (h.uc.pstate & PSTATE_BAD) ||
-	    read_records(sp + RECORDS) < 0)
+	if (sp % 16 || user_copy_from(&h.uc, sp + UC_OFFSET, sizeof(h.uc)) < 0 ||
+	    (h.uc.pstate & PSTATE_BAD) || read_records(sp + RECORDS) < 0)
 		return -EFAULT;
 	signal_set_mask(h.uc.mask);
 	memcpy(f->x, h.uc.regs, sizeof(f->x));

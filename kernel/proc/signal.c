@@ -123,8 +123,10 @@ static int enqueue(struct process *p, struct signal_pending *q, const struct sig
 		return 0;
 	}
 	if ((standard && info->code >= 0) ||
-	    p->signals.nr_queued < READ_ONCE(p->rlimits[RLIMIT_PENDING_K].cur))
-		e = slab_alloc(entry_cache);
+	    p->signals.nr_queued < READ_ONCE(p->rlimits[RLIMIT_PENDING_K].cur)) {
+		e = p->signals.spare ?: slab_alloc(entry_cache);
+		p->signals.spare = NULL;
+	}
 	if (!e && !standard && info->code != SIC_USER)
 		return -EAGAIN;
 	if (e) {
@@ -140,7 +142,10 @@ static void free_entry(struct process *p, struct signal_entry *e) __requires(p->
 {
 	list_del(&e->link);
 	p->signals.nr_queued--;
-	slab_free(entry_cache, e);
+	if (p->signals.spare)
+		slab_free(entry_cache, e);
+	else
+		p->signals.spare = e;
 }
 
 static void flush(struct process *p, struct signal_pending *q, sigset_t64 which)
@@ -787,13 +792,13 @@ void signal_action(struct process *p, int sig, const struct signal_action *act,
 void signal_exec(struct process *p)
 {
 	irqflags_t f = spin_lock_irqsave(&p->signals.lock);
+	sigset_t64 ignored = 0;
 
-	for (int i = 0; i < NSIG; i++) {
-		struct signal_action *a = &p->signals.action[i];
-		uint64_t keep = a->handler == HANDLER_IGN ? HANDLER_IGN : HANDLER_DFL;
-
-		*a = (struct signal_action){ .handler = keep };
-	}
+	for (int i = 0; i < NSIG; i++)
+		ignored |= (uint64_t)(p->signals.action[i].handler == HANDLER_IGN) << i;
+	memset(p->signals.action, 0, sizeof(p->signals.action));
+	for (; ignored; ignored &= ignored - 1)
+		p->signals.action[__builtin_ctzl(ignored)].handler = HANDLER_IGN;
 	spin_unlock_irqrestore(&p->signals.lock, f);
 	current_thread()->sig.alt.size = 0;
 }
@@ -849,5 +854,8 @@ void signal_flush(struct process *p)
 	irqflags_t f = spin_lock_irqsave(&p->signals.lock);
 
 	flush(p, &p->signals.pending, ~0UL);
+	if (p->signals.spare)
+		slab_free(entry_cache, p->signals.spare);
+	p->signals.spare = NULL;
 	spin_unlock_irqrestore(&p->signals.lock, f);
 }

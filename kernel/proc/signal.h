@@ -51,7 +51,8 @@ struct signal_state {
 	spinlock_t lock;		   /* SIGHAND */
 	struct signal_pending pending;	   /* [lock] for any thread */
 	struct signal_action action[NSIG]; /* [lock] */
-	unsigned nr_queued;		   /* [lock] elements allocated: RLIMIT_SIGPENDING */
+	unsigned nr_queued;		   /* [lock] elements in use: RLIMIT_SIGPENDING */
+	struct signal_entry *spare;	   /* [lock] an element for the next one; NULL */
 	bool exiting;	 /* [lock] exit_group or a fatal signal: exit_code is final */
 	int exit_code;	 /* [lock] wait status word */
 	bool unkillable; /* [init] init: what would end or stop it by default is dropped */

@@ -18,6 +18,11 @@
 #include "tests/user/await.h"
 #include "tests/user/check.h"
 
+/* Of the frame's records: magic numbers, and the vector registers' in words. */
+#define FP_RECORD  0x46508001U
+#define ESR_RECORD 0x45535201U
+#define FP_WORDS   (0x210 / 4)
+
 static volatile int got, order[64], depth, deepest;
 static volatile siginfo_t seen;
 static ucontext_t *seen_uc;
@@ -148,6 +153,36 @@ static void registers(void)
 	CHECK(out[0] == 0x1111111111111111 && out[1] == 0x8888888888888888 &&
 	      out[2] == 0x3f3f3f3f3f3f3f3f);
 	CHECK(out[3] == 0x1919 && out[4] == 22 && out[5] == 17 && out[6] == 0 && fpsr == 0x8000000);
+}
+
+/* A frame as a handler may leave it: another record before that of the vector registers, which has other values. */
+static void move_records(int sig, siginfo_t *si, void *v)
+{
+	uint32_t *r = (uint32_t *)((char *)&((ucontext_t *)v)->uc_mcontext + 288);
+
+	memmove(r + 4, r, 4 * (FP_WORDS + 2));
+	memcpy(r, (uint32_t[]){ ESR_RECORD, 16, 0, 0 }, 16);
+	r[4 + 2] = 0x8000000;
+	memset(&r[4 + 4 + 8 * 4], 0x77, 16);
+	note(sig, si, v);
+}
+
+static void moved_records(void)
+{
+	uint64_t low, high, last, fpsr;
+
+	set(SIGUSR1, move_records, 0);
+	got = 0;
+	__asm__ volatile(
+		"movi v8.16b, #0x88\n\tmovi v31.16b, #0x3f\n\tmsr fpsr, xzr\n\t"
+		"mov x8, %[nr]\n\tmov x0, %[pid]\n\tmov x1, %[sig]\n\tsvc #0\n\t"
+		"umov %[low], v8.d[0]\n\tumov %[high], v8.d[1]\n\tumov %[last], v31.d[1]\n\t"
+		"mrs %[fpsr], fpsr"
+		: [low] "=&r"(low), [high] "=&r"(high), [last] "=&r"(last), [fpsr] "=&r"(fpsr)
+		: [nr] "r"((long)SYS_kill), [pid] "r"((long)getpid()), [sig] "r"((long)SIGUSR1)
+		: "x0", "x1", "x8", "v8", "v31", "memory");
+	CHECK(got == 1 && low == 0x7777777777777777 && high == low);
+	CHECK(last == 0x3f3f3f3f3f3f3f3f && fpsr == 0x8000000);
 }
 
 /* --- masks ----------------------------------------------------------------------------------------------------------------- */
@@ -533,6 +568,17 @@ static void forge(int sig, siginfo_t *si, void *v)
 	case 6:
 		r[1] = 8;
 		break;
+	case 7: /* twice */
+		memmove(r + FP_WORDS, r, 4 * (FP_WORDS + 2));
+		break;
+	case 8: /* behind so many others that the end has no room */
+		for (int at = 0; at < 4096 - 4 * FP_WORDS; at += 16)
+			memcpy((char *)r + at, (uint32_t[]){ ESR_RECORD, 16, 0, 0 }, 16);
+		memcpy((char *)r + 4096 - 4 * FP_WORDS, (uint32_t[]){ FP_RECORD, 4 * FP_WORDS }, 8);
+		break;
+	case 9: /* not at all */
+		memcpy(r, (uint32_t[]){ ESR_RECORD, 16, 0, 0, 0, 0 }, 24);
+		break;
 	}
 }
 
@@ -542,11 +588,18 @@ static void forged(void)
 	raise(SIGRTMIN + which);
 }
 
+/* Nowhere, not aligned, and where only half of a frame is mapped. */
 static void bad_return(void)
 {
+	char *m = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(m != MAP_FAILED && munmap(m + 4096, 4096) == 0);
+	memcpy(m + 4096 - 400, (uint32_t[]){ FP_RECORD, 4 * FP_WORDS }, 8);
 	__asm__ volatile("mov sp, %0\n\tmov x8, #139\n\tsvc #0"
 			 :
-			 : "r"(which ? 8UL : 0x10000008UL)
+			 : "r"(which == 0   ? 0x10000008UL
+			       : which == 1 ? 8UL
+					    : (unsigned long)m + 4096 - 400 - 592)
 			 : "x8");
 }
 
@@ -588,9 +641,9 @@ static void ends(void)
 {
 	sigset_t told = mask_of(SIGUSR2);
 
-	for (which = 0; which < 7; which++)
+	for (which = 0; which < 10; which++)
 		CHECK(status_of("forged") == SIGSEGV);
-	for (which = 0; which < 2; which++)
+	for (which = 0; which < 3; which++)
 		CHECK(status_of("bad_return") == SIGSEGV);
 	CHECK(status_of("blocked_fault") == SIGSEGV);
 	CHECK(status_of("ignored_fault") == SIGSEGV);
@@ -635,6 +688,7 @@ int main(int argc, char **argv)
 	basics();
 	layouts();
 	registers();
+	moved_records();
 	masks();
 	queues();
 	interrupted();
