@@ -267,7 +267,8 @@ void arch_tlb_flush_kernel_page(vaddr_t va);
  * invalidate I (all CPUs). Sizes, and whether I is indexed by physical address, come from CTR_EL0. */
 void arch_sync_icache(const void *va, size_t len);
 
-/* Fill a page of the linear map with zeros, or with another's bytes. */
+/* Fill a page of the linear map with zeros, or with another's bytes: for that, preemption is off, since a switch keeps
+ * only a user thread's vector registers. */
 void arch_zero_page(void *page);
 void arch_copy_page(void *to, const void *from);
 
@@ -280,14 +281,44 @@ typedef uint64_t pte_t;
 #define PTE_DEVICE BIT(3) /* device-nGnRE */
 #define PTE_GLOBAL BIT(4) /* the same in every ASID */
 
-pte_t arch_pte_leaf(paddr_t pa, unsigned level, unsigned prot);
-pte_t arch_pte_table(paddr_t pa);
-
-/* Of the hardware's format, what each walk looks at. */
+/* The hardware's format. X-21: all normal memory is inner shareable. */
 #define PTE_VALID     BIT(0)
 #define PTE_TABLE     BIT(1) /* levels 1 and 2: a table; level 3: a page */
+#define PTE_ATTR(n)   ((uint64_t)(n) << 2)
+#define PTE_AP_EL0    BIT(6)
 #define PTE_AP_RO     BIT(7)
+#define PTE_SH_INNER  (3UL << 8)
+#define PTE_AF	      BIT(10)
+#define PTE_NG	      BIT(11)
+#define PTE_PXN	      BIT(53)
+#define PTE_UXN	      BIT(54)
 #define PTE_ADDR_MASK 0x0000fffffffff000UL
+
+static inline pte_t arch_pte_leaf(paddr_t pa, unsigned level, unsigned prot)
+{
+	pte_t e = pa.pa | PTE_VALID | PTE_AF | PTE_SH_INNER;
+
+	if (level == 3)
+		e |= PTE_TABLE;
+	if (prot & PTE_DEVICE)
+		e |= PTE_ATTR(1);
+	if (prot & PTE_USER)
+		e |= PTE_AP_EL0;
+	if (!(prot & PTE_WRITE))
+		e |= PTE_AP_RO;
+	if (!(prot & PTE_GLOBAL))
+		e |= PTE_NG;
+	if (!(prot & PTE_EXEC) || (prot & PTE_USER))
+		e |= PTE_PXN;
+	if (!(prot & PTE_EXEC) || !(prot & PTE_USER))
+		e |= PTE_UXN;
+	return e;
+}
+
+static inline pte_t arch_pte_table(paddr_t pa)
+{
+	return pa.pa | PTE_VALID | PTE_TABLE;
+}
 
 static inline bool arch_pte_valid(pte_t e)
 {
@@ -307,6 +338,11 @@ static inline paddr_t arch_pte_addr(pte_t e)
 static inline bool arch_pte_writable(pte_t e)
 {
 	return !(e & PTE_AP_RO);
+}
+
+static inline pte_t arch_pte_read_only(pte_t e)
+{
+	return e | PTE_AP_RO;
 }
 
 unsigned arch_pte_prot(pte_t e);

@@ -13,32 +13,6 @@ static unsigned level_shift(unsigned level)
 	return 39 - 9 * level;
 }
 
-pte_t arch_pte_leaf(paddr_t pa, unsigned level, unsigned prot)
-{
-	pte_t e = pa.pa | PTE_VALID | PTE_AF | PTE_SH_INNER;
-
-	if (level == 3)
-		e |= PTE_TABLE;
-	if (prot & PTE_DEVICE)
-		e |= PTE_ATTR(1);
-	if (prot & PTE_USER)
-		e |= PTE_AP_EL0;
-	if (!(prot & PTE_WRITE))
-		e |= PTE_AP_RO;
-	if (!(prot & PTE_GLOBAL))
-		e |= PTE_NG;
-	if (!(prot & PTE_EXEC) || (prot & PTE_USER))
-		e |= PTE_PXN;
-	if (!(prot & PTE_EXEC) || !(prot & PTE_USER))
-		e |= PTE_UXN;
-	return e;
-}
-
-pte_t arch_pte_table(paddr_t pa)
-{
-	return pa.pa | PTE_VALID | PTE_TABLE;
-}
-
 /* The next table below e, made from the pool if there is none. NULL: the pool is used up, or a block is there. */
 static pte_t *next_table(pte_t *e, uint64_t table_delta)
 {

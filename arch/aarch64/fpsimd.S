@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The vector registers of user threads. The only code of the kernel that names one: it is built with
- * -mgeneral-regs-only, and a lint looks at its instructions. */
+/* The vector registers of user threads, which hold their values while the kernel runs. The only code of the kernel that
+ * names one: it is built with -mgeneral-regs-only, and a lint looks at its instructions. */
 #include "arch/aarch64/asm.h"
 
 	.arch	armv8-a+fp+simd
@@ -57,6 +57,36 @@ FUNC(fpsimd_load)
 	msr	fpcr, x9
 	ret
 END(fpsimd_load)
+
+/* void arch_copy_page(void *to x0, const void *from x1): by registers that are put back. Clobbers x2. */
+FUNC(arch_copy_page)
+	sub	sp, sp, #128
+	stp	q0, q1, [sp, #0]
+	stp	q2, q3, [sp, #32]
+	stp	q4, q5, [sp, #64]
+	stp	q6, q7, [sp, #96]
+	add	x2, x1, #4096
+1:	.irp	at, 0,128,256,384
+	ldp	q0, q1, [x1, #\at]
+	ldp	q2, q3, [x1, #(\at + 32)]
+	ldp	q4, q5, [x1, #(\at + 64)]
+	ldp	q6, q7, [x1, #(\at + 96)]
+	stp	q0, q1, [x0, #\at]
+	stp	q2, q3, [x0, #(\at + 32)]
+	stp	q4, q5, [x0, #(\at + 64)]
+	stp	q6, q7, [x0, #(\at + 96)]
+	.endr
+	add	x0, x0, #512
+	add	x1, x1, #512
+	cmp	x1, x2
+	b.ne	1b
+	ldp	q0, q1, [sp, #0]
+	ldp	q2, q3, [sp, #32]
+	ldp	q4, q5, [sp, #64]
+	ldp	q6, q7, [sp, #96]
+	add	sp, sp, #128
+	ret
+END(arch_copy_page)
 
 /* void fpsimd_zero(void) */
 FUNC(fpsimd_zero)

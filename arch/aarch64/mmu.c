@@ -282,43 +282,17 @@ void arch_zero_page(void *page)
 	uintptr_t line = 4UL << (dczid & 0xf), at = (uintptr_t)page, end = at + PAGE_SIZE;
 
 	/* DZP: not allowed, as a hypervisor may say */
-	if ((dczid & BIT(4)) || line * 4 > PAGE_SIZE) {
+	if ((dczid & BIT(4)) || line * 8 > PAGE_SIZE) {
 		memset(page, 0, PAGE_SIZE);
 		return;
 	}
-	for (; at < end; at += 4 * line)
-		__asm__ __volatile__("dc zva, %0\n\tdc zva, %1\n\tdc zva, %2\n\tdc zva, %3"
-				     :
-				     : "r"(at), "r"(at + line), "r"(at + 2 * line),
-				       "r"(at + 3 * line)
-				     : "memory");
-}
-
-/* 128 bytes a turn. */
-void arch_copy_page(void *to, const void *from)
-{
-	const char *end = (const char *)from + PAGE_SIZE;
-
-	__asm__ __volatile__("1:	ldp	x2, x3, [%1], #16\n"
-			     "	ldp	x4, x5, [%1], #16\n"
-			     "	ldp	x6, x7, [%1], #16\n"
-			     "	ldp	x8, x9, [%1], #16\n"
-			     "	ldp	x10, x11, [%1], #16\n"
-			     "	ldp	x12, x13, [%1], #16\n"
-			     "	ldp	x14, x15, [%1], #16\n"
-			     "	ldp	x16, x17, [%1], #16\n"
-			     "	stp	x2, x3, [%0], #16\n"
-			     "	stp	x4, x5, [%0], #16\n"
-			     "	stp	x6, x7, [%0], #16\n"
-			     "	stp	x8, x9, [%0], #16\n"
-			     "	stp	x10, x11, [%0], #16\n"
-			     "	stp	x12, x13, [%0], #16\n"
-			     "	stp	x14, x15, [%0], #16\n"
-			     "	stp	x16, x17, [%0], #16\n"
-			     "	cmp	%1, %2\n"
+	__asm__ __volatile__("1:	.rept	8\n"
+			     "	dc	zva, %0\n"
+			     "	add	%0, %0, %1\n"
+			     "	.endr\n"
+			     "	cmp	%0, %2\n"
 			     "	b.ne	1b"
-			     : "+r"(to), "+r"(from)
-			     : "r"(end)
-			     : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12",
-			       "x13", "x14", "x15", "x16", "x17", "cc", "memory");
+			     : "+r"(at)
+			     : "r"(line), "r"(end)
+			     : "cc", "memory");
 }

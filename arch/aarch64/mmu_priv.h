@@ -6,17 +6,7 @@
 #include "arch/aarch64/arch.h"
 #include "arch/aarch64/image.h"
 
-#define PTES	     512
-#define PTE_ATTR(n)  ((uint64_t)(n) << 2)
-#define PTE_AP_EL0   BIT(6)
-#define PTE_SH_INNER (3UL << 8)
-#define PTE_AF	     BIT(10)
-#define PTE_NG	     BIT(11)
-#define PTE_PXN	     BIT(53)
-#define PTE_UXN	     BIT(54)
-
-/* all normal memory is inner shareable. */
-static_assert(PTE_SH_INNER == 0x300, "shareability");
+#define PTES 512
 
 /* The tables made at boot come from a fixed pool inside the image: the boot allocator needs the linear map, and the
  * linear map needs tables. */

@@ -21,7 +21,7 @@ struct page_cache {
 
 static DEFINE_PER_CPU(struct page_cache, page_cache);
 
-static struct page_range ranges[MACHINE_RANGES]; /* [init] */
+struct page_range page_ranges[MACHINE_RANGES]; /* [init] */
 static unsigned nr_ranges;
 static uint64_t total_pages; /* [init] */
 static unsigned
@@ -31,47 +31,26 @@ static struct list_head shrinkers = LIST_HEAD_INIT(shrinkers); /* [PAGES] only e
 
 /* --- addresses ---------------------------------------------------------------------------------------------- */
 
-void *phys_to_virt(paddr_t pa)
-{
-	return (void *)(LINEAR_BASE + (pa.pa - arch_linear_pa));
-}
-
 paddr_t virt_to_phys(const void *linear)
 {
 	DASSERT((uintptr_t)linear - LINEAR_BASE < LINEAR_SIZE);
 	return paddr((uintptr_t)linear - LINEAR_BASE + arch_linear_pa);
 }
 
-static __noinline struct page *frame_lookup_slow(uint64_t frame)
+static struct page *frame_lookup(uint64_t frame)
 {
-	for (unsigned i = 0; i < nr_ranges; i++)
-		if (frame - ranges[i].first < ranges[i].count)
-			return &ranges[i].pages[frame - ranges[i].first];
+	for (const struct page_range *r = page_ranges; r < page_ranges + nr_ranges; r++)
+		if (frame - r->first < r->count)
+			return &r->pages[frame - r->first];
 	return NULL;
-}
-
-/* Nearly always in the first range. */
-static inline struct page *frame_lookup(uint64_t frame)
-{
-	uint64_t i = frame - ranges[0].first;
-
-	return likely(i < ranges[0].count) ? &ranges[0].pages[i] : frame_lookup_slow(frame);
-}
-
-static __noinline struct page_range *page_range_slow(const struct page *p)
-{
-	for (unsigned i = 0; i < nr_ranges; i++)
-		if (p >= ranges[i].pages && p < ranges[i].pages + ranges[i].count)
-			return &ranges[i];
-	BUG("mm: %p is no page", (const void *)p);
 }
 
 struct page_range *page_range_of(const struct page *p)
 {
-	if (likely((uintptr_t)p - (uintptr_t)ranges[0].pages <
-		   ranges[0].count * sizeof(struct page)))
-		return &ranges[0];
-	return page_range_slow(p);
+	for (struct page_range *r = page_ranges; r < page_ranges + nr_ranges; r++)
+		if ((uintptr_t)p - (uintptr_t)r->pages < r->count * sizeof(struct page))
+			return r;
+	BUG("mm: %p is no page", (const void *)p);
 }
 
 bool phys_is_ram(paddr_t pa)
@@ -79,18 +58,38 @@ bool phys_is_ram(paddr_t pa)
 	return frame_lookup(pa.pa >> PAGE_SHIFT) != NULL;
 }
 
-paddr_t page_to_phys(const struct page *p)
+struct page *frame_page_slow(uint64_t frame)
 {
-	return paddr(range_frame(page_range_of(p), p) << PAGE_SHIFT);
+	struct page *p = frame_lookup(frame);
+
+	if (!p)
+		BUG("mm: no RAM at physical address %llx", (unsigned long long)frame << PAGE_SHIFT);
+	return p;
+}
+
+uint64_t frame_number_slow(const struct page *p)
+{
+	return range_frame(page_range_of(p), p);
 }
 
 struct page *page_of_phys(paddr_t pa)
 {
-	struct page *p = frame_lookup(pa.pa >> PAGE_SHIFT);
+	return frame_page(pa);
+}
 
-	if (!p)
-		BUG("mm: no RAM at physical address %llx", (unsigned long long)pa.pa);
-	return p;
+paddr_t page_to_phys(const struct page *p)
+{
+	return frame_phys(p);
+}
+
+void *phys_to_virt(paddr_t pa)
+{
+	return frame_virt(pa);
+}
+
+void *page_addr(const struct page *p)
+{
+	return frame_virt(frame_phys(p));
 }
 
 struct page *page_of_addr(const void *linear)
@@ -102,11 +101,6 @@ struct page *page_of_addr(const void *linear)
 	if (!p)
 		BUG("mm: address %p is not in RAM's linear map", linear);
 	return p;
-}
-
-void *page_addr(const struct page *p)
-{
-	return phys_to_virt(page_to_phys(p));
 }
 
 /* --- boot ----------------------------------------------------------------------------------------------------- */
@@ -170,7 +164,7 @@ static void ranges_init(void)
 			continue;
 
 		size_t bytes = (end - first) * sizeof(struct page);
-		struct page_range *r = &ranges[nr_ranges++];
+		struct page_range *r = &page_ranges[nr_ranges++];
 
 		r->first = first;
 		r->count = end - first;
@@ -211,9 +205,9 @@ void pages_init(void)
 	irqflags_t f = spin_lock_irqsave(&buddy.lock);
 
 	for (unsigned i = 0; i < nr_ranges; i++)
-		fill_range(&ranges[i], reserved, n, false);
+		fill_range(&page_ranges[i], reserved, n, false);
 	for (unsigned i = 0; i < nr_ranges; i++)
-		fill_range(&ranges[i], reserved, n, true);
+		fill_range(&page_ranges[i], reserved, n, true);
 	spin_unlock_irqrestore(&buddy.lock, f);
 	log_info("mm: %llu KiB of RAM, %llu free", (unsigned long long)total_pages * 4,
 		 (unsigned long long)buddy.nr_free * 4);
@@ -254,29 +248,39 @@ static bool may_reclaim(unsigned flags)
 
 /* --- giving out and taking back --------------------------------------------------------------------------------- */
 
-static void account(enum page_owner from, enum page_owner to, int64_t pages)
+/* irqs off, pc this CPU's. */
+static void account_here(struct page_cache *pc, enum page_owner owner, int64_t pages)
+{
+	WRITE_ONCE(pc->owned[owner], pc->owned[owner] + pages);
+}
+
+static void account(enum page_owner owner, int64_t pages)
 {
 	irqflags_t f = arch_irq_save();
-	struct page_cache *pc = this_cpu_ptr(page_cache);
 
-	WRITE_ONCE(pc->owned[from], pc->owned[from] - pages);
-	WRITE_ONCE(pc->owned[to], pc->owned[to] + pages);
+	account_here(this_cpu_ptr(page_cache), owner, pages);
 	arch_irq_restore(f);
 }
 
-/* Move up to n single pages between the buddy and a private list. */
+/* Move up to n single pages between the buddy and a private list. The smallest block is used up first, as a whole if that
+ * is not too much. */
 static unsigned buddy_take_batch(struct list_head *out, unsigned n)
 {
 	irqflags_t f = spin_lock_irqsave(&buddy.lock);
 	unsigned got = 0;
 
-	for (; got < n; got++) {
-		struct page *p = buddy_take(0);
+	while (got < n && buddy.nonempty) {
+		unsigned order = MIN((unsigned)__builtin_ctz(buddy.nonempty),
+				     31u - (unsigned)__builtin_clz(n - got));
+		struct page *p = buddy_take(order), *end = p + (1UL << order);
+		uint16_t flags = p->flags;
 
-		if (!p)
-			break;
-		p->owner = PAGE_CPU_CACHE;
-		list_push_back(&p->link, out);
+		for (; p < end; p++, got++) {
+			p->flags = flags;
+			p->owner = PAGE_CPU_CACHE;
+			p->order = 0;
+			list_push_back(&p->link, out);
+		}
 	}
 	spin_unlock_irqrestore(&buddy.lock, f);
 	return got;
@@ -307,7 +311,8 @@ static void cache_shed(struct page_cache *pc, unsigned n, struct list_head *out)
 	}
 }
 
-static struct page *cache_take(void)
+/* A page of this CPU's cache for owner. */
+static struct page *cache_take(enum page_owner owner)
 {
 	irqflags_t f = arch_irq_save();
 	struct page_cache *pc = this_cpu_ptr(page_cache);
@@ -318,32 +323,15 @@ static struct page *cache_take(void)
 		p = list_first(&pc->pages, struct page, link);
 		list_del(&p->link);
 		pc->n--;
+		account_here(pc, owner, 1);
 	}
 	spin_unlock(&pc->lock);
 	arch_irq_restore(f);
 	return p;
 }
 
-/* One page into this CPU's cache, if it has room. */
-static bool cache_give_one(struct page *p)
-{
-	irqflags_t f = arch_irq_save();
-	struct page_cache *pc = this_cpu_ptr(page_cache);
-	bool room;
-
-	spin_lock(&pc->lock);
-	room = pc->n < cache_high;
-	if (room) {
-		list_push_front(&p->link, &pc->pages);
-		pc->n++;
-	}
-	spin_unlock(&pc->lock);
-	arch_irq_restore(f);
-	return room;
-}
-
-/* Put pages into this CPU's cache; what is too much for it goes to the buddy. */
-static void cache_give(struct list_head *pages, unsigned n)
+/* Put pages of owner's (PAGE_FREE: the buddy's) into this CPU's cache; what is too much for it goes to the buddy. */
+static void cache_give(struct list_head *pages, unsigned n, enum page_owner owner)
 {
 	struct list_head excess = LIST_HEAD_INIT(excess);
 	irqflags_t f = arch_irq_save();
@@ -353,6 +341,7 @@ static void cache_give(struct list_head *pages, unsigned n)
 	list_splice_back(&pc->pages, pages);
 	list_splice_back(pages, &pc->pages);
 	pc->n += n;
+	account_here(pc, owner, -(int64_t)n);
 	if (pc->n > cache_high)
 		cache_shed(pc, cache_high / 2 + pc->n - cache_high, &excess);
 	spin_unlock(&pc->lock);
@@ -376,36 +365,39 @@ void pages_drain_caches(void)
 	}
 }
 
-static struct page *take_single(void)
+/* With half a load for the cache, which is empty. */
+static __noinline struct page *take_batch(enum page_owner owner)
 {
 	struct list_head batch = LIST_HEAD_INIT(batch);
-	struct page *p = cache_take();
-
-	if (p)
-		return p;
-
 	unsigned n = buddy_take_batch(&batch, MAX(cache_high / 2, 1u));
+	struct page *p;
 
 	if (n == 0)
 		return NULL;
 	p = list_first(&batch, struct page, link);
 	list_del(&p->link);
+	account(owner, 1);
 	if (n > 1)
-		cache_give(&batch, n - 1);
+		cache_give(&batch, n - 1, PAGE_FREE);
 	return p;
 }
 
-static struct page *take_block(unsigned order)
+static struct page *take_block(unsigned order, enum page_owner owner)
 {
-	if (order == 0)
-		return take_single();
+	struct page *p;
+	irqflags_t f;
 
-	irqflags_t f = spin_lock_irqsave(&buddy.lock);
-	struct page *p = buddy_take(order);
-
+	if (order == 0) {
+		p = cache_take(owner);
+		return p ? p : take_batch(owner);
+	}
+	f = spin_lock_irqsave(&buddy.lock);
+	p = buddy_take(order);
 	if (p)
 		p->owner = PAGE_CPU_CACHE;
 	spin_unlock_irqrestore(&buddy.lock, f);
+	if (p)
+		account(owner, 1L << order);
 	return p;
 }
 
@@ -436,7 +428,7 @@ static bool may_take(unsigned flags)
 }
 
 /* Memory is short: other CPUs' caches first, then what the floors above can spare, as long as that helps. */
-static struct page *take_slow(unsigned order, unsigned flags)
+static __noinline struct page *take_slow(unsigned order, unsigned flags, enum page_owner owner)
 {
 	struct page *p;
 	size_t freed;
@@ -444,7 +436,7 @@ static struct page *take_slow(unsigned order, unsigned flags)
 	do {
 		freed = may_reclaim(flags) ? run_shrinkers(1UL << order) : 0;
 		pages_drain_caches();
-		p = may_take(flags) ? take_block(order) : NULL;
+		p = may_take(flags) ? take_block(order, owner) : NULL;
 	} while (!p && freed > 0);
 	return p;
 }
@@ -458,10 +450,10 @@ struct page *page_alloc(unsigned order, unsigned flags)
 	if (alloc_should_fail())
 		return NULL;
 
-	struct page *p = may_take(flags) ? take_block(order) : NULL;
+	struct page *p = may_take(flags) ? take_block(order, owner) : NULL;
 
 	if (!p)
-		p = take_slow(order, flags);
+		p = take_slow(order, flags, owner);
 	if (!p)
 		return NULL;
 	DASSERT(p->owner == PAGE_CPU_CACHE && p->order == order);
@@ -470,7 +462,6 @@ struct page *page_alloc(unsigned order, unsigned flags)
 	p->index = 0;
 	list_init(&p->link);
 	refcount_init(&p->ref, 1);
-	account(PAGE_FREE, owner, 1L << order);
 	page_check_out(p, order, flags);
 	p->flags = 0;
 	for (unsigned i = 0; (flags & ALLOC_ZERO) && i < 1u << order; i++)
@@ -480,45 +471,79 @@ struct page *page_alloc(unsigned order, unsigned flags)
 
 static void free_block(struct page *p)
 {
-	unsigned order = p->order;
+	irqflags_t f;
 
-	ASSERT(order <= PAGE_ORDER_MAX);
-	account(p->owner, PAGE_FREE, 1L << order);
+	ASSERT(p->order <= PAGE_ORDER_MAX);
+	account(p->owner, -(1L << p->order));
 	p->flags = 0;
-	page_check_in(p, order);
-	if (order > 0) {
-		irqflags_t f = spin_lock_irqsave(&buddy.lock);
-
-		buddy_give(p, order);
-		spin_unlock_irqrestore(&buddy.lock, f);
-		return;
-	}
-
-	p->owner = PAGE_CPU_CACHE;
-	if (cache_give_one(p))
-		return;
-
-	struct list_head one = LIST_HEAD_INIT(one);
-
-	list_init(&p->link);
-	list_push_back(&p->link, &one);
-	cache_give(&one, 1);
+	page_check_in(p, p->order);
+	f = spin_lock_irqsave(&buddy.lock);
+	buddy_give(p, p->order);
+	spin_unlock_irqrestore(&buddy.lock, f);
 }
 
-static __noinline void put_last(struct page *p)
+/* Single pages that nobody has any more, on their way into this CPU's cache together. */
+struct freed {
+	struct list_head pages;
+	enum page_owner owner; /* theirs until now */
+	unsigned n;
+};
+
+static void freed_finish(struct freed *fr)
+{
+	if (fr->n > 0)
+		cache_give(&fr->pages, fr->n, fr->owner);
+	fr->n = 0;
+}
+
+static void free_last(struct freed *fr, struct page *p)
 {
 	if (p->owner == PAGE_RESERVED)
 		BUG("mm: last put of reserved page %p", (void *)p);
-	free_block(p);
+	if (p->order > 0) {
+		free_block(p);
+		return;
+	}
+	if (fr->owner != p->owner)
+		freed_finish(fr);
+	fr->owner = p->owner;
+	fr->n++;
+	p->flags = 0;
+	page_check_in(p, 0);
+	p->owner = PAGE_CPU_CACHE;
+	list_push_back(&p->link, &fr->pages);
 }
 
-/* Nothing but the count in the usual case, of which the end of a large program has very many. */
-void page_put(struct page *p)
+static bool put_is_last(struct page *p)
 {
 	DASSERT(!in_irq());
 	if (p->owner != PAGE_USER && p->owner != PAGE_KERNEL && p->owner != PAGE_RESERVED)
 		BUG("mm: put of page %p with owner %u", (void *)p, p->owner);
-	if (refcount_put(&p->ref))
+	return refcount_put(&p->ref);
+}
+
+void pages_put(struct page *const *pages, unsigned n)
+{
+	struct freed fr = { LIST_HEAD_INIT(fr.pages), PAGE_FREE, 0 };
+
+	for (unsigned i = 0; i < n; i++)
+		if (put_is_last(pages[i]))
+			free_last(&fr, pages[i]);
+	freed_finish(&fr);
+}
+
+static __noinline void put_last(struct page *p)
+{
+	struct freed fr = { LIST_HEAD_INIT(fr.pages), PAGE_FREE, 0 };
+
+	free_last(&fr, p);
+	freed_finish(&fr);
+}
+
+/* Nothing but the count in the usual case. */
+void page_put(struct page *p)
+{
+	if (put_is_last(p))
 		put_last(p);
 }
 
@@ -526,7 +551,8 @@ void page_set_owner(struct page *p, enum page_owner owner)
 {
 	ASSERT(p->owner >= PAGE_KERNEL && p->owner <= PAGE_USER);
 	ASSERT(owner >= PAGE_KERNEL && owner <= PAGE_USER);
-	account(p->owner, owner, 1L << p->order);
+	account(p->owner, -(1L << p->order));
+	account(owner, 1L << p->order);
 	p->owner = (uint8_t)owner;
 }
 

@@ -59,6 +59,8 @@ struct page *page_alloc(unsigned order, unsigned flags) __must_check;
 /* Drop one reference; the last frees the block. The owner must be PAGE_KERNEL or PAGE_USER; a reserved page counts
  * its users but is never freed. Context: thread or atomic; not irq. */
 void page_put(struct page *p);
+/* The same of each of n: those that go, go together. */
+void pages_put(struct page *const *pages, unsigned n);
 /* The block changes hands: PAGE_KERNEL, PAGE_SLAB, PAGE_TABLE or PAGE_USER. By its only owner. */
 void page_set_owner(struct page *p, enum page_owner owner);
 static inline void page_get(struct page *p)

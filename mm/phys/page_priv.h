@@ -6,7 +6,7 @@
 #include "kernel/core/machine.h"
 #include "kernel/core/percpu.h"
 #include "kernel/core/spinlock.h"
-#include "mm/phys/page.h"
+#include "mm/phys/frame.h"
 
 /* Filled in on the way in and on the way out; an address of either pattern is not canonical. */
 #define PAGE_POISON_FREE  0x6b
@@ -17,14 +17,6 @@
 
 /* page->flags of a free block: its bytes are PAGE_POISON_FREE. */
 #define PAGE_POISONED BIT(15)
-
-/* One range of RAM and its frames. A frame's struct page is meaningful from its first role as reserved or as head of
- * a block; I-MM-1: the allocator never looks at one that is neither. */
-struct page_range {
-	uint64_t first; /* [init] frame number */
-	uint64_t count; /* [init] */
-	struct page *pages;
-};
 
 /* [init] The range p belongs to. BUG if none. */
 struct page_range *page_range_of(const struct page *p);

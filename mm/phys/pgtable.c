@@ -3,7 +3,7 @@
 
 #include "kernel/core/panic.h"
 #include "lib/errno.h"
-#include "mm/phys/page.h"
+#include "mm/phys/frame.h"
 
 #define ENTRIES	   (PAGE_SIZE / sizeof(pte_t))
 #define TOP_LEVEL  1u
@@ -21,12 +21,12 @@ static unsigned entry_index(vaddr_t va, unsigned level)
 
 static pte_t *table_of(pte_t e)
 {
-	return phys_to_virt(arch_pte_addr(e));
+	return frame_virt(arch_pte_addr(e));
 }
 
 static pte_t *root_of(const struct pgtable *pt)
 {
-	return phys_to_virt(pt->root);
+	return frame_virt(pt->root);
 }
 
 static struct page *table_alloc(void)
@@ -50,7 +50,7 @@ int pgtable_create(struct pgtable *pt)
 
 	if (!p)
 		return -ENOMEM;
-	pt->root = page_to_phys(p);
+	pt->root = frame_phys(p);
 	pt->tables = 1;
 	return 0;
 }
@@ -65,7 +65,7 @@ static bool table_empty(const pte_t *table)
 
 void pgtable_destroy(struct pgtable *pt)
 {
-	struct page *root = page_of_phys(pt->root);
+	struct page *root = frame_page(pt->root);
 
 	while (!list_empty(&root->link)) {
 		struct page *p = list_first(&root->link, struct page, link);
@@ -79,30 +79,37 @@ void pgtable_destroy(struct pgtable *pt)
 }
 
 /* Each new table is on the list that begins at the root's page, so that pgtable_destroy() need not look for it. */
+static __noinline bool add_table(struct pgtable *pt, pte_t *e, unsigned level)
+{
+	struct page *p = table_alloc();
+
+	if (!p)
+		return false;
+	p->index = level + 1;
+	pt->tables++;
+	list_push_back(&p->link, &frame_page(pt->root)->link);
+	/* the zeroes of the table are seen before the entry: pte_set() */
+	pte_set(e, arch_pte_table(frame_phys(p)));
+	arch_pte_sync();
+	return true;
+}
+
+static inline pte_t *next_table(struct pgtable *pt, pte_t *table, vaddr_t va, unsigned level,
+				bool create)
+{
+	pte_t *e = &table[entry_index(va, level)];
+
+	if (!arch_pte_valid(pte_get(e)) && !(create && add_table(pt, e, level)))
+		return NULL;
+	return arch_pte_is_table(pte_get(e), level) ? table_of(pte_get(e)) : NULL;
+}
+
 pte_t *pgtable_leaf(struct pgtable *pt, vaddr_t va, bool create)
 {
-	pte_t *table = root_of(pt);
+	pte_t *middle = next_table(pt, root_of(pt), va, TOP_LEVEL, create);
+	pte_t *leaves = middle ? next_table(pt, middle, va, TOP_LEVEL + 1, create) : NULL;
 
-	for (unsigned level = TOP_LEVEL; level < LEAF_LEVEL; level++) {
-		pte_t *e = &table[entry_index(va, level)];
-
-		if (!arch_pte_valid(pte_get(e))) {
-			struct page *p = create ? table_alloc() : NULL;
-
-			if (!p)
-				return NULL;
-			p->index = level + 1;
-			pt->tables++;
-			list_push_back(&p->link, &page_of_phys(pt->root)->link);
-			/* the zeroes of the table are seen before the entry: pte_set() */
-			pte_set(e, arch_pte_table(page_to_phys(p)));
-			arch_pte_sync();
-		}
-		if (!arch_pte_is_table(pte_get(e), level))
-			return NULL;
-		table = table_of(pte_get(e));
-	}
-	return &table[entry_index(va, LEAF_LEVEL)];
+	return leaves ? &leaves[entry_index(va, LEAF_LEVEL)] : NULL;
 }
 
 /* The end of the entry of this level that va lies in, or end if that comes first. */
@@ -113,16 +120,8 @@ static vaddr_t entry_end(vaddr_t va, vaddr_t end, unsigned level)
 	return next > va && next < end ? next : end;
 }
 
-static void walk_leaves(pte_t *table, vaddr_t va, vaddr_t end, void (*fn)(vaddr_t, pte_t *, void *),
-			void *arg)
-{
-	for (pte_t *e = &table[entry_index(va, LEAF_LEVEL)]; va < end; e++, va += PAGE_SIZE)
-		if (pte_get(e) != 0)
-			fn(va, e, arg);
-}
-
 static void walk_table(pte_t *table, unsigned level, vaddr_t va, vaddr_t end,
-		       void (*fn)(vaddr_t, pte_t *, void *), void *arg)
+		       void (*fn)(vaddr_t, pte_t *, unsigned, void *), void *arg)
 {
 	while (va < end) {
 		pte_t *e = &table[entry_index(va, level)];
@@ -131,13 +130,14 @@ static void walk_table(pte_t *table, unsigned level, vaddr_t va, vaddr_t end,
 		if (arch_pte_is_table(pte_get(e), level) && level + 1 < LEAF_LEVEL)
 			walk_table(table_of(pte_get(e)), level + 1, va, next, fn, arg);
 		else if (arch_pte_is_table(pte_get(e), level))
-			walk_leaves(table_of(pte_get(e)), va, next, fn, arg);
+			fn(va, &table_of(pte_get(e))[entry_index(va, LEAF_LEVEL)],
+			   (unsigned)DIV_ROUND_UP(next - va, PAGE_SIZE), arg);
 		va = next;
 	}
 }
 
 void pgtable_walk(struct pgtable *pt, vaddr_t start, vaddr_t end,
-		  void (*fn)(vaddr_t va, pte_t *e, void *arg), void *arg)
+		  void (*fn)(vaddr_t va, pte_t *e, unsigned n, void *arg), void *arg)
 {
 	walk_table(root_of(pt), TOP_LEVEL, ALIGN_DOWN(start, PAGE_SIZE), end, fn, arg);
 }

@@ -18,9 +18,10 @@ int pgtable_create(struct pgtable *pt) __must_check; /* 0 or -ENOMEM */
 void pgtable_destroy(struct pgtable *pt);
 /* The leaf entry for va; NULL if a table is missing and !create, or on -ENOMEM. */
 pte_t *pgtable_leaf(struct pgtable *pt, vaddr_t va, bool create) __must_check;
-/* Call fn for each leaf entry in [start, end) that is not 0, in order; it may change the entry. */
+/* Call fn for the leaf entries of [start, end), in order, a table at a time: the n from e on, of which the first is va's; it
+ * may change them. Tables that are not there are passed over. */
 void pgtable_walk(struct pgtable *pt, vaddr_t start, vaddr_t end,
-		  void (*fn)(vaddr_t va, pte_t *e, void *arg), void *arg);
+		  void (*fn)(vaddr_t va, pte_t *e, unsigned n, void *arg), void *arg);
 /* Unlink the table pages below the root that reach into [start, end) and hold nothing, and put them on unlinked. Those hold
  * nothing that lie within [floor, ceiling), where the caller has no mapping; if the two are equal, each is looked at. The
  * caller invalidates those addresses, intermediate entries included, and then frees them. */

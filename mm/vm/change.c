@@ -5,75 +5,93 @@
 #include "lib/errno.h"
 
 struct change {
-	struct gather g;
+	struct flush f;
 	const struct vm_region *r;
 };
 
-/* The new access of a page that is there. What was copy-on-write stays so: the next write's fault decides. */
-static void protect_leaf(vaddr_t va, pte_t *e, void *arg)
+/* The new access of the pages that are there. What was copy-on-write stays so: the next write's fault decides. */
+static void protect_entries(vaddr_t va, pte_t *e, unsigned n, void *arg)
 {
 	struct change *c = arg;
-	struct page *p = page_of_phys(arch_pte_addr(pte_get(e)));
-	bool write = (c->r->prot & VM_WRITE) && (page_is_sole(p) || (c->r->prot & VM_SHARED));
+	unsigned prot = c->r->prot;
 
-	if (c->r->prot & VM_EXEC)
-		vm_sync_page(p);
-	pte_set(e, vm_entry(c->r, p, write));
-	gather_note(&c->g, va);
+	for (; n > 0; n--, e++, va += PAGE_SIZE) {
+		pte_t v = pte_get(e);
+		struct page *p;
+
+		if (!v)
+			continue;
+		p = frame_page(arch_pte_addr(v));
+		if (prot & VM_EXEC)
+			vm_sync_page(p);
+		pte_set(e, vm_entry(c->r, p,
+				    (prot & VM_WRITE) && (page_is_sole(p) || (prot & VM_SHARED))));
+		flush_note(&c->f, va);
+	}
 }
 
 static void change_region(struct vm_space *s, struct vm_region *r, unsigned prot)
 	__requires(s->lock)
 {
-	struct change c = { .g = { .space = s }, .r = r };
+	struct change c = { .f = { .space = s }, .r = r };
 	bool access = (r->prot ^ prot) & VM_PROT;
 
 	region_set_prot(s, r, prot);
 	if (!access)
 		return;
-	pgtable_walk(&s->table, r->start, r->end, protect_leaf, &c);
-	gather_invalidate(&c.g, false);
+	pgtable_walk(&s->table, r->start, r->end, protect_entries, &c);
+	flush_finish(&c.f, false);
 }
 
-/* May all of the range be changed so? It is mapped. */
-static int check_change(struct vm_space *s, vaddr_t start, vaddr_t end, unsigned clear,
-			unsigned set) __requires(s->lock)
+/* May all of the range, which begins in r, be changed so? */
+static int check_change(struct vm_space *s, const struct vm_region *r, vaddr_t start, vaddr_t end,
+			unsigned clear, unsigned set) __requires(s->lock)
 {
+	vaddr_t at = start;
 	uint64_t more = 0;
+	int err = 0;
 
-	for (struct vm_region *r = region_find(s, start); r && r->start < end; r = region_next(r)) {
+	for (; r && r->start <= at && at < end; r = region_next(r)) {
 		if ((set & VM_WRITE) && (r->prot & VM_NOWRITE))
-			return -EACCES;
+			err = -EACCES;
 		if (!vm_is_data(r->prot) && vm_is_data((r->prot & ~clear) | set))
-			more += (MIN(end, r->end) - MAX(start, r->start)) / PAGE_SIZE;
+			more += (MIN(end, r->end) - at) / PAGE_SIZE;
+		at = r->end;
 	}
-	return more && s->data_pages + more > s->data_limit / PAGE_SIZE ? -ENOMEM : 0;
+	if (at < end)
+		return -ENOMEM;
+	if (!err && more && s->data_pages + more > s->data_limit / PAGE_SIZE)
+		return -ENOMEM;
+	return err;
 }
 
 static int change_locked(struct vm_space *s, vaddr_t start, vaddr_t end, unsigned clear,
 			 unsigned set, struct spare *sp) __requires(s->lock)
 {
-	struct vm_region *r;
-	int err;
+	struct vm_region *r = region_find(s, start);
+	int err = check_change(s, r, start, end, clear, set);
 
-	if (regions_mapped(s, start, end) != (end - start) / PAGE_SIZE ||
-	    s->nr_regions + 2 > VM_REGIONS_MAX)
-		return -ENOMEM;
-	err = check_change(s, start, end, clear, set);
-	if (err)
-		return err;
-	regions_cut(s, start, end, sp);
-	for (r = region_find(s, start); r && r->start < end; r = region_next(r)) {
+	/* one region as a whole: nothing is cut */
+	if (!err && (r->start != start || r->end != end)) {
+		if (s->nr_regions + 2 > VM_REGIONS_MAX)
+			return -ENOMEM;
+		err = spare_check(s, start, end, sp);
+		if (!err) {
+			regions_cut(s, start, end, sp);
+			r = region_find(s, start);
+		}
+	}
+	for (; !err && r && r->start < end; r = region_next(r)) {
 		change_region(s, r, (r->prot & ~clear) | set);
 		/* a neighbour that joins is mapped so already */
 		r = region_merge(s, r);
 	}
-	return 0;
+	return err;
 }
 
 int vm_change(struct vm_space *s, vaddr_t addr, size_t len, unsigned clear, unsigned set)
 {
-	struct spare sp;
+	struct spare sp = { .n = 0 };
 	int err;
 
 	if (!IS_ALIGNED(addr, PAGE_SIZE))
@@ -82,12 +100,11 @@ int vm_change(struct vm_space *s, vaddr_t addr, size_t len, unsigned clear, unsi
 		return 0;
 	if (len > USER_MAX || !range_ok(addr, ALIGN_UP(len, PAGE_SIZE)))
 		return -ENOMEM;
-	err = spare_fill(&sp, SPARE_RANGE);
-	if (err)
-		return err;
-	mutex_lock(&s->lock);
-	err = change_locked(s, addr, addr + ALIGN_UP(len, PAGE_SIZE), clear, set, &sp);
-	mutex_unlock(&s->lock);
+	do {
+		mutex_lock(&s->lock);
+		err = change_locked(s, addr, addr + ALIGN_UP(len, PAGE_SIZE), clear, set, &sp);
+		mutex_unlock(&s->lock);
+	} while (err == SPARE_SHORT && (err = spare_fill(&sp, SPARE_RANGE)) == 0);
 	spare_release(&sp);
 	return err;
 }

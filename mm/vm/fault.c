@@ -37,7 +37,9 @@ void vm_page_written(struct page *p)
 
 static void copy_page(struct page *to, const struct page *from)
 {
-	arch_copy_page(page_addr(to), page_addr(from));
+	preempt_disable();
+	arch_copy_page(frame_virt(frame_phys(to)), frame_virt(frame_phys(from)));
+	preempt_enable();
 }
 
 static struct page *alloc_anonymous(unsigned flags)
@@ -57,7 +59,7 @@ static void install(struct vm_space *s, const struct vm_region *r, pte_t *e, str
 		vm_sync_page(p);
 	pte_set(e, vm_entry(r, p, write));
 	arch_pte_sync();
-	space_account(s, p, 1);
+	space_account(s, 1, page_is_anon(p));
 }
 
 /* --- which region ----------------------------------------------------------------------------------------------------- */
@@ -127,8 +129,7 @@ static int fault_copy(struct vm_space *s, const struct vm_region *r, vaddr_t va,
 	asid_flush_page(&s->asid, va);
 	pte_set(e, vm_entry(r, copy, true));
 	arch_pte_sync();
-	space_account(s, p, -1);
-	space_account(s, copy, 1);
+	space_account(s, 0, 1 - (int64_t)page_is_anon(p));
 	page_put(p);
 	return 0;
 }
@@ -139,8 +140,8 @@ static int fault_present(struct vm_space *s, const struct vm_region *r, vaddr_t 
 {
 	pte_t v = pte_get(e);
 
-	if (access == VM_FAULT_WRITE && !(arch_pte_prot(v) & PTE_WRITE))
-		return fault_copy(s, r, va, e, page_of_phys(arch_pte_addr(v)));
+	if (access == VM_FAULT_WRITE && !arch_pte_writable(v))
+		return fault_copy(s, r, va, e, frame_page(arch_pte_addr(v)));
 	asid_flush_page(&s->asid, va);
 	return 0;
 }
@@ -329,7 +330,7 @@ static void *page_at(struct vm_space *s, vaddr_t va, bool write) __requires(s->l
 
 	if (!arch_pte_valid(v) || (write && !(arch_pte_prot(v) & PTE_WRITE)))
 		return NULL;
-	return phys_to_virt(arch_pte_addr(v));
+	return frame_virt(arch_pte_addr(v));
 }
 
 static int access_space(struct vm_space *s, vaddr_t addr, char *kernel, size_t n, bool write)

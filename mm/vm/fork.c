@@ -5,45 +5,46 @@
 
 #include "lib/errno.h"
 
-#define TABLE_SPAN (PAGE_SIZE / sizeof(pte_t) * PAGE_SIZE)
-
 struct share {
-	struct gather g; /* what the original's TLBs may still write to */
-	const struct vm_region *r;
+	struct flush f; /* what the original's TLBs may still write to */
 	struct vm_space *to;
-	pte_t *e; /* the copy's entry for va, so that its neighbours need no walk; NULL: none yet */
-	vaddr_t va;
+	bool keep_access; /* of a shared region: what may be written to may be so in both */
 	int err;
 };
 
-static pte_t *entry_in_copy(struct share *sh, vaddr_t va)
-{
-	if (sh->e && ALIGN_DOWN(va, TABLE_SPAN) == ALIGN_DOWN(sh->va, TABLE_SPAN))
-		sh->e += (va - sh->va) / PAGE_SIZE;
-	else
-		sh->e = pgtable_leaf(&sh->to->table, va, true);
-	sh->va = va;
-	return sh->e;
-}
-
-static void share_leaf(vaddr_t va, pte_t *e, void *arg)
+/* The copy's table is made for the first page there is to go into it. */
+static void share_entries(vaddr_t va, pte_t *e, unsigned n, void *arg)
 {
 	struct share *sh = arg;
-	pte_t v = pte_get(e), *copy = sh->err ? NULL : entry_in_copy(sh, va);
-	struct page *p = page_of_phys(arch_pte_addr(v));
+	int64_t pages = 0, anon = 0;
+	pte_t *copy = NULL;
 
-	if (!copy) {
-		sh->err = -ENOMEM;
-		return;
+	for (unsigned i = 0; i < n && !sh->err; i++) {
+		pte_t v = pte_get(&e[i]);
+		struct page *p;
+
+		if (!v)
+			continue;
+		if (!copy) {
+			copy = pgtable_leaf(&sh->to->table, va + i * PAGE_SIZE, true);
+			if (!copy) {
+				sh->err = -ENOMEM;
+				break;
+			}
+			copy -= i;
+		}
+		if (arch_pte_writable(v) && !sh->keep_access) {
+			v = arch_pte_read_only(v);
+			pte_set(&e[i], v);
+			flush_note(&sh->f, va + i * PAGE_SIZE);
+		}
+		p = frame_page(arch_pte_addr(v));
+		page_get(p);
+		pte_set(&copy[i], v);
+		pages++;
+		anon += page_is_anon(p);
 	}
-	if (arch_pte_writable(v) && !(sh->r->prot & VM_SHARED)) {
-		v = vm_entry(sh->r, p, false);
-		pte_set(e, v);
-		gather_note(&sh->g, va);
-	}
-	page_get(p);
-	pte_set(copy, v);
-	space_account(sh->to, p, 1);
+	space_account(sh->to, pages, anon);
 }
 
 static int copy_region(struct share *sh, struct vm_space *from, struct vm_space *to,
@@ -56,15 +57,15 @@ static int copy_region(struct share *sh, struct vm_space *from, struct vm_space 
 		return -ENOMEM;
 	copy->round = r->round;
 	region_insert(to, copy);
-	sh->r = r;
+	sh->keep_access = r->prot & VM_SHARED;
 	if (!(r->prot & VM_WIPEONFORK))
-		pgtable_walk(&from->table, r->start, r->end, share_leaf, sh);
+		pgtable_walk(&from->table, r->start, r->end, share_entries, sh);
 	return sh->err;
 }
 
 static int copy_space(struct vm_space *from, struct vm_space *to) __requires(from->lock, to->lock)
 {
-	struct share sh = { .g = { .space = from }, .to = to };
+	struct share sh = { .f = { .space = from }, .to = to };
 	int err = from->sealed ? -EINTR : 0;
 
 	to->brk_start = from->brk_start;
@@ -81,7 +82,7 @@ static int copy_space(struct vm_space *from, struct vm_space *to) __requires(fro
 		if (!(r->prot & VM_DONTFORK))
 			err = copy_region(&sh, from, to, r);
 	/* before the lock is dropped: from here on no page both have can be written to */
-	gather_invalidate(&sh.g, false);
+	flush_finish(&sh.f, false);
 	return err;
 }
 

@@ -8,54 +8,46 @@
 
 /* --- entries ---------------------------------------------------------------------------------------------------------- */
 
-pte_t vm_entry(const struct vm_region *r, const struct page *p, bool write)
+void flush_finish(struct flush *f, bool all)
 {
-	unsigned prot = PTE_USER;
-
-	if (write)
-		prot |= PTE_WRITE;
-	if (r->prot & VM_EXEC)
-		prot |= PTE_EXEC;
-
-	pte_t e = arch_pte_leaf(page_to_phys(p), 3, prot);
-
-	return r->prot & VM_PROT ? e : e & ~PTE_VALID_BIT;
-}
-
-void gather_note(struct gather *g, vaddr_t va)
-{
-	if (g->n <= FLUSH_PAGES_MAX)
-		g->va[g->n++] = va;
-}
-
-void gather_invalidate(struct gather *g, bool all)
-{
-	if (all || g->n > FLUSH_PAGES_MAX) {
-		asid_flush_all(&g->space->asid);
+	if (f->ended)
+		return;
+	if (all || f->n > FLUSH_PAGES_MAX) {
+		asid_flush_all(&f->space->asid);
 		return;
 	}
-	for (unsigned i = 0; i < g->n; i++)
-		asid_flush_page(&g->space->asid, g->va[i]);
+	for (unsigned i = 0; i < f->n; i++)
+		asid_flush_page(&f->space->asid, f->va[i]);
 }
 
-static void gather_finish(struct gather *g, bool all)
+void gather_finish(struct gather *g, bool all)
 {
-	gather_invalidate(g, all);
-	for (unsigned i = 0; i < g->n; i++)
-		page_put(g->page[i]);
-	g->n = 0;
+	flush_finish(&g->f, all);
+	pages_put(g->page, g->f.n);
+	g->f.n = 0;
 }
 
-static void clear_leaf(vaddr_t va, pte_t *e, void *arg)
+void gather_entries(vaddr_t va, pte_t *e, unsigned n, void *gather)
 {
-	struct gather *g = arg;
+	struct gather *g = gather;
+	int64_t pages = 0, anon = 0;
 
-	if (g->n == GATHER_MAX)
-		gather_finish(g, false);
-	g->page[g->n] = page_of_phys(arch_pte_addr(pte_get(e)));
-	space_account(g->space, g->page[g->n], -1);
-	g->va[g->n++] = va;
-	pte_set(e, 0);
+	for (; n > 0; n--, e++, va += PAGE_SIZE) {
+		pte_t v = pte_get(e);
+		struct page *p;
+
+		if (!v)
+			continue;
+		if (g->f.n == GATHER_MAX)
+			gather_finish(g, false);
+		p = frame_page(arch_pte_addr(v));
+		g->page[g->f.n] = p;
+		flush_note(&g->f, va);
+		pte_set(e, 0);
+		pages++;
+		anon += page_is_anon(p);
+	}
+	space_account(g->f.space, -pages, -anon);
 }
 
 void vm_prune(struct vm_space *s, vaddr_t start, vaddr_t end, struct list_head *tables)
@@ -68,19 +60,21 @@ void vm_prune(struct vm_space *s, vaddr_t start, vaddr_t end, struct list_head *
 }
 
 /* What the file shows goes, a private copy of it stays. */
-static void clear_shown(vaddr_t va, pte_t *e, void *arg)
+static void gather_shown(vaddr_t va, pte_t *e, unsigned n, void *gather)
 {
-	if (!(page_of_phys(arch_pte_addr(pte_get(e)))->flags & PAGE_ANON))
-		clear_leaf(va, e, arg);
+	for (; n > 0; n--, e++, va += PAGE_SIZE)
+		if (pte_get(e) && !page_is_anon(frame_page(arch_pte_addr(pte_get(e)))))
+			gather_entries(va, e, 1, gather);
 }
 
 void vm_clear_range(struct vm_space *s, vaddr_t start, vaddr_t end, bool unmapped)
 {
 	struct list_head tables = LIST_HEAD_INIT(tables);
-	struct gather g = { .space = s };
+	struct gather g;
 
+	g.f = (struct flush){ .space = s };
 	s->generation++;
-	pgtable_walk(&s->table, start, end, clear_leaf, &g);
+	pgtable_walk(&s->table, start, end, gather_entries, &g);
 	if (unmapped)
 		vm_prune(s, start, end, &tables);
 	gather_finish(&g, !list_empty(&tables));
@@ -107,6 +101,17 @@ int spare_fill(struct spare *sp, unsigned n)
 		}
 	}
 	return 0;
+}
+
+int spare_check(struct vm_space *s, vaddr_t start, vaddr_t end, const struct spare *sp)
+{
+	const struct vm_region *r = region_find(s, start), *last = region_find(s, end - 1);
+
+	if (sp->n > 0)
+		return 0;
+	return (r && r->start < start) || (last && last->start < end && end < last->end)
+		       ? SPARE_SHORT
+		       : 0;
 }
 
 void regions_cut(struct vm_space *s, vaddr_t start, vaddr_t end, struct spare *sp)
@@ -225,7 +230,8 @@ int vm_map(struct vm_space *s, vaddr_t addr, size_t len, unsigned flags, struct 
 	if (len > USER_MAX)
 		return -ENOMEM;
 	len = ALIGN_UP(len, PAGE_SIZE);
-	err = spare_fill(&sp, SPARE_RANGE);
+	/* nothing is cut for what goes into a hole */
+	err = spare_fill(&sp, (flags & VM_FIXED) ? SPARE_RANGE : 0);
 	if (err)
 		return err;
 	err = -ENOMEM;
@@ -242,10 +248,24 @@ release_spare:
 	return err;
 }
 
+/* Out of the midst of one, two are left. */
+static int unmap_locked(struct vm_space *s, vaddr_t start, vaddr_t end, struct spare *sp)
+	__requires(s->lock)
+{
+	const struct vm_region *r = region_find(s, start);
+	int err = spare_check(s, start, end, sp);
+
+	if (err)
+		return err;
+	if (r && r->start < start && end < r->end && s->nr_regions >= VM_REGIONS_MAX)
+		return -ENOMEM;
+	regions_unmap(s, start, end, sp);
+	return 0;
+}
+
 int vm_unmap(struct vm_space *s, vaddr_t addr, size_t len)
 {
-	struct vm_region *r;
-	struct spare sp;
+	struct spare sp = { .n = 0 };
 	int err;
 
 	if (!IS_ALIGNED(addr, PAGE_SIZE) || len == 0 || len > USER_MAX)
@@ -253,17 +273,11 @@ int vm_unmap(struct vm_space *s, vaddr_t addr, size_t len)
 	len = ALIGN_UP(len, PAGE_SIZE);
 	if (addr >= USER_MAX || len > USER_MAX - addr)
 		return -EINVAL;
-	err = spare_fill(&sp, SPARE_RANGE);
-	if (err)
-		return err;
-	mutex_lock(&s->lock);
-	/* out of the midst of one, two are left */
-	r = region_find(s, addr);
-	if (r && r->start < addr && addr + len < r->end && s->nr_regions >= VM_REGIONS_MAX)
-		err = -ENOMEM;
-	else
-		regions_unmap(s, addr, addr + len, &sp);
-	mutex_unlock(&s->lock);
+	do {
+		mutex_lock(&s->lock);
+		err = unmap_locked(s, addr, addr + len, &sp);
+		mutex_unlock(&s->lock);
+	} while (err == SPARE_SHORT && (err = spare_fill(&sp, SPARE_RANGE)) == 0);
 	spare_release(&sp);
 	return err;
 }
@@ -366,9 +380,11 @@ int vm_discard(struct vm_space *s, vaddr_t addr, size_t len)
 	return err;
 }
 
-static void hide_leaf(vaddr_t va, pte_t *e, void *arg)
+static void hide_entries(vaddr_t va, pte_t *e, unsigned n, void *arg)
 {
-	pte_set(e, pte_get(e) & ~PTE_VALID_BIT);
+	for (; n > 0; n--, e++)
+		if (pte_get(e))
+			pte_set(e, pte_get(e) & ~PTE_VALID_BIT);
 }
 
 void vm_space_seal(struct vm_space *s)
@@ -376,7 +392,7 @@ void vm_space_seal(struct vm_space *s)
 	mutex_lock(&s->lock);
 	WRITE_ONCE(s->sealed, true);
 	s->generation++;
-	pgtable_walk(&s->table, USER_MIN, USER_MAX, hide_leaf, NULL);
+	pgtable_walk(&s->table, USER_MIN, USER_MAX, hide_entries, NULL);
 	asid_flush_all(&s->asid);
 	mutex_unlock(&s->lock);
 }
@@ -415,13 +431,14 @@ static void trim_region(struct vm_space *s, const struct vm_region *r, const str
 	uint64_t pages = (r->end - r->start) / PAGE_SIZE;
 	uint64_t from = MAX(t->from, r->offset) - r->offset;
 	uint64_t end = MIN(MAX(t->end, r->offset) - r->offset, pages);
-	struct gather g = { .space = s };
+	struct gather g;
 
 	if (from >= end)
 		return;
+	g.f = (struct flush){ .space = s };
 	s->generation++;
 	pgtable_walk(&s->table, r->start + from * PAGE_SIZE, r->start + end * PAGE_SIZE,
-		     t->copies ? clear_leaf : clear_shown, &g);
+		     t->copies ? gather_entries : gather_shown, &g);
 	gather_finish(&g, false);
 }
 

@@ -11,21 +11,28 @@ struct move {
 	int err;
 };
 
-static void make_table(vaddr_t va, pte_t *e, void *arg)
+static void make_tables(vaddr_t va, pte_t *e, unsigned n, void *arg)
 {
 	struct move *m = arg;
 
-	if (!m->err && !pgtable_leaf(&m->s->table, va + (vaddr_t)m->by, true))
-		m->err = -ENOMEM;
+	for (unsigned i = 0; i < n && !m->err; i++)
+		if (pte_get(&e[i]) &&
+		    !pgtable_leaf(&m->s->table, va + i * PAGE_SIZE + (vaddr_t)m->by, true))
+			m->err = -ENOMEM;
 }
 
-static void move_leaf(vaddr_t va, pte_t *e, void *arg)
+static void move_entries(vaddr_t va, pte_t *e, unsigned n, void *arg)
 {
 	struct move *m = arg;
-	pte_t v = pte_get(e), *to = pgtable_leaf(&m->s->table, va + (vaddr_t)m->by, false);
 
-	pte_set(e, 0);
-	pte_set(to, v);
+	for (; n > 0; n--, e++, va += PAGE_SIZE) {
+		pte_t v = pte_get(e);
+
+		if (!v)
+			continue;
+		pte_set(e, 0);
+		pte_set(pgtable_leaf(&m->s->table, va + (vaddr_t)m->by, false), v);
+	}
 }
 
 /* Nothing is mapped there any more: tables go, addresses are forgotten. */
@@ -44,14 +51,14 @@ static int move_region(struct vm_space *s, struct vm_region *r, vaddr_t to) __re
 	vaddr_t start = r->start, end = r->end;
 	struct move m = { .s = s, .by = (int64_t)(to - start) };
 
-	pgtable_walk(&s->table, start, end, make_table, &m);
+	pgtable_walk(&s->table, start, end, make_tables, &m);
 	if (m.err) {
 		forget(s, to, to + (end - start));
 		return m.err;
 	}
 	region_set_prot(s, r, r->prot & ~(VM_STACK | VM_HEAP));
 	region_move(s, r, to);
-	pgtable_walk(&s->table, start, end, move_leaf, &m);
+	pgtable_walk(&s->table, start, end, move_entries, &m);
 	/* before anybody's fault can see the pages at their new place */
 	forget(s, start, end);
 	return 0;

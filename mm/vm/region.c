@@ -192,6 +192,23 @@ void region_remove(struct vm_space *s, struct vm_region *r)
 	unlink_mapping(r);
 }
 
+struct vm_region *regions_remove_all(struct vm_space *s)
+{
+	struct vm_region *r, *all = NULL;
+
+	for (r = region_find(s, 0); r; r = region_next(r)) {
+		account(s, r, -pages_of(r));
+		unlink_mapping(r);
+		s->nr_regions--;
+		r->dead_next = all;
+		all = r;
+	}
+	for (r = all; r; r = r->dead_next)
+		rb_node_init(&r->node);
+	vm_regions_setup(s);
+	return all;
+}
+
 void region_set_prot(struct vm_space *s, struct vm_region *r, unsigned prot)
 {
 	assert_mutex_held(&s->lock);

@@ -98,29 +98,19 @@ static void destroy(struct vm_space *s)
 	slab_free(cache, s);
 }
 
-static void drop_leaf(vaddr_t va, pte_t *e, void *arg)
-{
-	struct vm_space *s = arg;
-	struct page *p = page_of_phys(arch_pte_addr(pte_get(e)));
-
-	pte_set(e, 0);
-	space_account(s, p, -1);
-	page_put(p);
-}
-
 /* The pages and regions of a space that has no users. Nothing is invalidated: its ASID is never used again before
  * every TLB has been flushed. */
 static void drop_contents(struct vm_space *s)
 {
-	struct vm_region *r, *dead = NULL;
+	struct vm_region *dead;
+	struct gather g;
 
+	g.f = (struct flush){ .space = s, .ended = true };
 	mutex_lock(&s->lock);
-	while ((r = region_find(s, 0))) {
-		pgtable_walk(&s->table, r->start, r->end, drop_leaf, s);
-		region_remove(s, r);
-		r->dead_next = dead;
-		dead = r;
-	}
+	for (struct vm_region *r = region_find(s, 0); r; r = region_next(r))
+		pgtable_walk(&s->table, r->start, r->end, gather_entries, &g);
+	gather_finish(&g, false);
+	dead = regions_remove_all(s);
 	ASSERT(s->pages == 0 && s->anon_pages == 0 && s->mapped_pages == 0 && s->nr_regions == 0);
 	ASSERT(s->data_pages == 0 && s->locked_pages == 0);
 	mutex_unlock(&s->lock);

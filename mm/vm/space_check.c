@@ -9,10 +9,8 @@ struct check {
 	uint64_t pages, anon;
 };
 
-static void check_leaf(vaddr_t va, pte_t *e, void *arg)
+static void check_entry(struct check *c, vaddr_t va, pte_t v)
 {
-	struct check *c = arg;
-	pte_t v = pte_get(e);
 	const struct page *p = page_of_phys(arch_pte_addr(v));
 
 	ASSERT(va >= c->r->start && va < c->r->end);
@@ -28,9 +26,17 @@ static void check_leaf(vaddr_t va, pte_t *e, void *arg)
 	c->anon += p->flags & PAGE_ANON;
 }
 
-static void count_leaf(vaddr_t va, pte_t *e, void *arg)
+static void check_entries(vaddr_t va, pte_t *e, unsigned n, void *arg)
 {
-	++*(uint64_t *)arg;
+	for (unsigned i = 0; i < n; i++)
+		if (pte_get(&e[i]))
+			check_entry(arg, va + i * PAGE_SIZE, pte_get(&e[i]));
+}
+
+static void count_entries(vaddr_t va, pte_t *e, unsigned n, void *arg)
+{
+	for (unsigned i = 0; i < n; i++)
+		*(uint64_t *)arg += pte_get(&e[i]) != 0;
 }
 
 void vm_check(struct vm_space *s)
@@ -49,9 +55,9 @@ void vm_check(struct vm_space *s)
 		locked += r->prot & VM_LOCKED ? (r->end - r->start) / PAGE_SIZE : 0;
 		regions++;
 		c.r = r;
-		pgtable_walk(&s->table, r->start, r->end, check_leaf, &c);
+		pgtable_walk(&s->table, r->start, r->end, check_entries, &c);
 	}
-	pgtable_walk(&s->table, 0, USER_MAX, count_leaf, &all);
+	pgtable_walk(&s->table, 0, USER_MAX, count_entries, &all);
 	/* I-VM-3 */
 	ASSERT(all == c.pages && all == s->pages && c.anon == s->anon_pages);
 	ASSERT(data == s->data_pages && locked == s->locked_pages);

@@ -4,7 +4,7 @@
 #define TERN_MM_VM_SPACE_PRIV_H
 
 #include "kernel/core/panic.h"
-#include "mm/phys/page.h"
+#include "mm/phys/frame.h"
 #include "mm/vm/space.h"
 
 #define VM_PROT (VM_READ | VM_WRITE | VM_EXEC)
@@ -28,12 +28,16 @@ static inline bool page_is_sole(const struct page *p)
 	return (p->flags & PAGE_ANON) && refcount_read(&p->ref) == 1;
 }
 
-/* One page more (n = 1) or less (-1) has an entry. */
-static inline void space_account(struct vm_space *s, const struct page *p, int n)
+static inline unsigned page_is_anon(const struct page *p)
 {
-	s->pages += (uint64_t)(int64_t)n;
-	if (p->flags & PAGE_ANON)
-		s->anon_pages += (uint64_t)(int64_t)n;
+	return p->flags & PAGE_ANON;
+}
+
+/* So many pages more (or less), anonymous ones among them, have an entry. */
+static inline void space_account(struct vm_space *s, int64_t pages, int64_t anon)
+{
+	s->pages += (uint64_t)pages;
+	s->anon_pages += (uint64_t)anon;
 	s->peak_pages = MAX(s->peak_pages, s->pages);
 }
 
@@ -73,6 +77,8 @@ struct vm_region *region_last(struct vm_space *s) __requires(s->lock);
 /* BUG if it meets a neighbour (REL-001). */
 void region_insert(struct vm_space *s, struct vm_region *r) __requires(s->lock);
 void region_remove(struct vm_space *s, struct vm_region *r) __requires(s->lock);
+/* All of them, as a list by dead_next: none is left. */
+struct vm_region *regions_remove_all(struct vm_space *s) __requires(s->lock);
 /* Move an end of r without touching a neighbour; the offset follows the start. */
 void region_resize(struct vm_space *s, struct vm_region *r, vaddr_t start, vaddr_t end)
 	__requires(s->lock);
@@ -100,6 +106,11 @@ struct spare {
 };
 int spare_fill(struct spare *sp, unsigned n) __must_check;
 void spare_release(struct spare *sp);
+/* Not an errno: give back the lock, fill sp, and begin again. */
+#define SPARE_SHORT 1
+/* 0, or SPARE_SHORT if borders of regions must be made at start and end, and sp is empty. */
+int spare_check(struct vm_space *s, vaddr_t start, vaddr_t end, const struct spare *sp)
+	__requires(s->lock);
 /* Make start and end borders of regions. */
 void regions_cut(struct vm_space *s, vaddr_t start, vaddr_t end, struct spare *sp)
 	__requires(s->lock);
@@ -116,25 +127,44 @@ bool over_limit(struct vm_space *s, uint64_t more_pages, unsigned prot) __requir
 #define PTE_VALID_BIT 1UL
 
 /* The entry for page p in a region of this protection. */
-pte_t vm_entry(const struct vm_region *r, const struct page *p, bool write);
+static inline pte_t vm_entry(const struct vm_region *r, const struct page *p, bool write)
+{
+	pte_t e = arch_pte_leaf(frame_phys(p), 3,
+				PTE_USER | (write ? PTE_WRITE : 0) |
+					((r->prot & VM_EXEC) ? PTE_EXEC : 0));
+
+	return r->prot & VM_PROT ? e : e & ~PTE_VALID_BIT;
+}
 
 /* Make instruction fetches see the page's bytes; once for each page. */
 void vm_sync_page(struct page *p);
 
-/* Pages on their way out: entries cleared, then one invalidation, then the references dropped. */
-#define GATHER_MAX 32
-/* Above this many pages, the whole ASID goes. */
+/* Entries that have lost access, for one invalidation. Above this many pages, the whole ASID goes. */
 #define FLUSH_PAGES_MAX 8
-struct gather {
+struct flush {
 	struct vm_space *space;
+	bool ended; /* nobody can run in the space any more: no TLB is told */
 	unsigned n;
-	struct page *page[GATHER_MAX];
-	vaddr_t va[GATHER_MAX];
+	vaddr_t va[FLUSH_PAGES_MAX];
 };
-/* An entry whose page stays has lost access. */
-void gather_note(struct gather *g, vaddr_t va);
+static inline void flush_note(struct flush *f, vaddr_t va)
+{
+	if (f->n < FLUSH_PAGES_MAX)
+		f->va[f->n] = va;
+	f->n++;
+}
 /* Tell the TLBs; all: tables went too. */
-void gather_invalidate(struct gather *g, bool all);
+void flush_finish(struct flush *f, bool all);
+
+/* Pages on their way out: entries cleared, then one invalidation, then the references dropped. */
+#define GATHER_MAX 64
+struct gather {
+	struct flush f;
+	struct page *page[GATHER_MAX]; /* f.n of them */
+};
+/* For pgtable_walk(): clear the entries and gather their pages; and the rest of it, all: tables went too. */
+void gather_entries(vaddr_t va, pte_t *e, unsigned n, void *gather);
+void gather_finish(struct gather *g, bool all);
 /* Take all pages of [start, end) out of the table; unmapped: no region is left there, and tables that no region reaches
  * into go too. */
 void vm_clear_range(struct vm_space *s, vaddr_t start, vaddr_t end, bool unmapped)

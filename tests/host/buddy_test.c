@@ -341,6 +341,49 @@ TEST(write_after_free_is_found)
 }
 
 /* REL-003: at its limit the count sticks, and the page stays. */
+/* A put of many is as many puts: who has references, of which owner, and how large the blocks are. */
+TEST(many_put_at_once)
+{
+	static struct page *mine[400], *again[400];
+	struct page_stats st;
+	unsigned kernel = 0, user = 0, n = 0;
+
+	boot(2, RAM_PA, 16 * MIB);
+	pages_init();
+	uint64_t before = free_pages();
+
+	for (unsigned i = 0; i < ARRAY_SIZE(mine); i++) {
+		bool is_user = test_below(3);
+		unsigned order = is_user ? 0 : (unsigned)test_below(3);
+
+		mine[i] = page_alloc(order, is_user ? ALLOC_USER : 0);
+		CHECK(mine[i] != NULL);
+		/* kept by somebody else */
+		if (test_below(4) == 0) {
+			page_get(mine[i]);
+			again[n++] = mine[i];
+			*(is_user ? &user : &kernel) += 1u << order;
+		}
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(mine);) {
+		unsigned k = 1 + (unsigned)test_below(80);
+
+		k = MIN(k, (unsigned)ARRAY_SIZE(mine) - i);
+		pages_put(&mine[i], k);
+		i += k;
+	}
+	page_stats(&st);
+	CHECK_EQ(st.user, user);
+	CHECK_EQ(st.kernel, kernel);
+	CHECK_EQ(st.free, before - user - kernel);
+	check_account();
+	pages_put(again, n);
+	pages_put(again, 0);
+	CHECK_EQ(free_pages(), before);
+	pages_drain_caches();
+	check_account();
+}
+
 TEST(reference_count_sticks)
 {
 	boot(1, RAM_PA, 4 * MIB);

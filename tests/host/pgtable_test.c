@@ -63,11 +63,14 @@ static vaddr_t slot_va(unsigned i)
 static pte_t seen[SLOTS];
 static vaddr_t last_va;
 
-static void see(vaddr_t va, pte_t *e, void *arg)
+static void see(vaddr_t va, pte_t *e, unsigned n, void *arg)
 {
-	CHECK(va >= last_va);
-	last_va = va + 1;
-	++*(unsigned *)arg;
+	CHECK(va >= last_va && IS_ALIGNED(va, PAGE_SIZE) && n > 0);
+	/* within one table */
+	CHECK(va / (512 * PAGE_SIZE) == (va + (n - 1) * PAGE_SIZE) / (512 * PAGE_SIZE));
+	last_va = va + n * PAGE_SIZE;
+	for (unsigned i = 0; i < n; i++)
+		*(unsigned *)arg += pte_get(&e[i]) != 0;
 }
 
 TEST(table_matches_model)

@@ -609,6 +609,41 @@ TEST(what_moved_is_no_stack_and_no_heap)
 	vm_check(s);
 }
 
+/* What is changed or unmapped as a whole needs no memory; what is cut does, and without any nothing has happened. */
+TEST(whole_regions_need_no_memory)
+{
+	struct vm_space *s = boot(32 * MIB);
+	unsigned rw = VM_READ | VM_WRITE, flags;
+	vaddr_t at = 0x400000, out;
+	char c = 'x';
+
+	CHECK_EQ(vm_map(s, at, 4 * PAGE_SIZE, rw | VM_FIXED, NULL, 0, &out), 0);
+	CHECK_EQ(vm_map(s, at + 8 * PAGE_SIZE, PAGE_SIZE, rw | VM_FIXED, NULL, 0, &out), 0);
+	CHECK_EQ(vm_write(s, at, &c, 1), 0);
+	for (int i = 0; i < 4; i++) {
+		alloc_fail_after(1);
+		CHECK_EQ(vm_protect(s, at, 4 * PAGE_SIZE, i & 1 ? rw : VM_READ), 0);
+		CHECK_EQ(vm_change(s, at, 4 * PAGE_SIZE, 0, VM_DONTFORK), 0);
+		CHECK_EQ(vm_protect(s, at + PAGE_SIZE, 3 * PAGE_SIZE, VM_READ | VM_EXEC), -ENOMEM);
+		vm_check(s);
+		alloc_fail_after(1);
+		CHECK_EQ(vm_unmap(s, at, 3 * PAGE_SIZE), -ENOMEM);
+		CHECK_EQ(s->nr_regions, 2);
+		CHECK(vm_range_mapped(s, at, 4 * PAGE_SIZE, &flags));
+		CHECK_EQ(flags, (i & 1 ? rw : VM_READ) | VM_DONTFORK);
+		CHECK_EQ(vm_read(s, at, &c, 1), 0);
+		CHECK_EQ(c, 'x');
+	}
+	alloc_fail_after(1);
+	/* a hole in the midst, and both regions */
+	CHECK_EQ(vm_protect(s, at, 9 * PAGE_SIZE, VM_READ), -ENOMEM);
+	CHECK_EQ(vm_unmap(s, at, 9 * PAGE_SIZE), 0);
+	alloc_fail_after(0);
+	CHECK_EQ(s->nr_regions, 0);
+	CHECK_EQ(s->pages, 0);
+	vm_check(s);
+}
+
 /* What mlock, madvise and the limits say, and what is counted. */
 TEST(flags_and_limits)
 {

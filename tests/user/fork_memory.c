@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "tests/user/check.h"
@@ -185,9 +186,63 @@ static void storm(void)
 	CHECK(munmap(m, n) == 0);
 }
 
+#define ALL_VECTORS                                                                                \
+	"0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31"
+
+/* The kernel copies a page between two instructions of a program: none of its vector registers shows it. First the program
+ * itself writes to the page, then the kernel for it. */
+static void vector_registers(void)
+{
+	static uint64_t in[64], out[64];
+	size_t n = 32 * PAGE;
+	char *m = map(n, MAP_PRIVATE);
+	int ends[2], hold[2];
+	pid_t pid;
+	char c;
+
+	memset(m, 0x5a, n);
+	CHECK(pipe(ends) == 0 && pipe(hold) == 0);
+	pid = fork();
+	if (pid == 0) {
+		close(hold[1]);
+		_exit((int)read(hold[0], &c, 1));
+	}
+	close(hold[0]);
+	for (size_t at = 0; at < n; at += PAGE) {
+		int by_kernel = at / PAGE % 2;
+		long number = by_kernel ? SYS_read : SYS_getpid;
+
+		CHECK(write(ends[1], "x", 1) == 1);
+		fill(in, 64, at + 7);
+		__asm__ volatile(
+			".irp n, " ALL_VECTORS "\n\tldr q\\n, [%[in], #(16 * \\n)]\n\t.endr\n\t"
+			"cbnz %w[by_kernel], 1f\n\tstrb %w[by_kernel], [%[page]]\n1:\t"
+			"mov x8, %[number]\n\tmov x0, %[fd]\n\tmov x1, %[page]\n\tmov x2, #1\n\tsvc #0\n\t"
+			".irp n, " ALL_VECTORS "\n\tstr q\\n, [%[out], #(16 * \\n)]\n\t.endr"
+			:
+			: [in] "r"(in), [out] "r"(out), [page] "r"(m + at),
+			  [by_kernel] "r"(by_kernel), [number] "r"(number), [fd] "r"((long)ends[0])
+			: "memory", "x0", "x1", "x2", "x8", "v0", "v1", "v2", "v3", "v4", "v5",
+			  "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16",
+			  "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26",
+			  "v27", "v28", "v29", "v30", "v31");
+		CHECK(memcmp(in, out, sizeof(in)) == 0);
+		CHECK(m[at] == (by_kernel ? 'x' : 0) && m[at + 1] == 0x5a &&
+		      m[at + PAGE - 1] == 0x5a);
+		if (!by_kernel)
+			CHECK(read(ends[0], &c, 1) == 1);
+	}
+	close(hold[1]);
+	CHECK(status_of(pid) == 0);
+	close(ends[0]);
+	close(ends[1]);
+	CHECK(munmap(m, n) == 0);
+}
+
 int main(void)
 {
 	private_copies();
+	vector_registers();
 	shared_memory();
 	every_part();
 	left_out();

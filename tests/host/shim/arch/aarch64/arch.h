@@ -144,6 +144,10 @@ static inline bool arch_pte_writable(pte_t e)
 {
 	return arch_pte_prot(e) & PTE_WRITE;
 }
+static inline pte_t arch_pte_read_only(pte_t e)
+{
+	return e & ~((pte_t)PTE_WRITE << 2);
+}
 pte_t *arch_kernel_root(void);
 void arch_pte_sync(void);
 

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* page.h's conversions in line, for the paths of mm/ that make very many. */
+#ifndef TERN_MM_PHYS_FRAME_H
+#define TERN_MM_PHYS_FRAME_H
+
+#include "mm/phys/page.h"
+
+/* One range of RAM and its frames. A frame's struct page is meaningful from its first role as reserved or as head of
+ * a block; I-MM-1: the allocator never looks at one that is neither. */
+struct page_range {
+	uint64_t first; /* [init] frame number */
+	uint64_t count; /* [init] */
+	struct page *pages;
+};
+/* [init] Nearly all frames are in the first. */
+extern struct page_range page_ranges[];
+/* Of the other ranges. BUG if there is none. */
+struct page *frame_page_slow(uint64_t frame);
+uint64_t frame_number_slow(const struct page *p);
+
+static inline struct page *frame_page(paddr_t pa)
+{
+	uint64_t frame = pa.pa >> PAGE_SHIFT, i = frame - page_ranges[0].first;
+
+	return likely(i < page_ranges[0].count) ? &page_ranges[0].pages[i] : frame_page_slow(frame);
+}
+
+static inline paddr_t frame_phys(const struct page *p)
+{
+	uint64_t i = (uint64_t)(p - page_ranges[0].pages);
+
+	return paddr(
+		(likely(i < page_ranges[0].count) ? page_ranges[0].first + i : frame_number_slow(p))
+		<< PAGE_SHIFT);
+}
+
+static inline void *frame_virt(paddr_t pa)
+{
+	return (void *)(LINEAR_BASE + (pa.pa - arch_linear_pa));
+}
+
+#endif
