@@ -17,6 +17,7 @@ struct thread_base {
 	int id;		      /* [init] thread id for reports */
 #ifdef DEBUG
 	struct held_stack mutexes; /* [self] */
+	uint64_t locks_taken;	   /* [self] a bit for each class, outside interrupts; for tests */
 #endif
 	struct arch_jump_buf *expect; /* [self] a test expects a BUG: where to go on */
 	int expect_depth;	      /* [self] and the irq depth at which it waits */

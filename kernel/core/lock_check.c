@@ -21,6 +21,8 @@ static const struct {
 #undef LOCK_CLASS
 };
 
+static_assert(LOCK_CLASSES <= 64, "a bit each in locks_taken");
+
 static void dump_stack(const struct held_stack *s, const char *kind, unsigned id)
 {
 	for (unsigned i = 0; i < MIN(s->n, (unsigned)HELD_MAX); i++) {
@@ -106,6 +108,8 @@ void lock_check_acquired(const void *lock, enum lock_class cls, bool mutex, bool
 		BUG("lock: more than %d held", HELD_MAX);
 	s->at[s->n] = (struct held_lock){ lock, cls, tried, pc };
 	s->n++;
+	if (!in_irq())
+		current_base()->locks_taken |= BIT(cls);
 	arch_irq_restore(f);
 }
 

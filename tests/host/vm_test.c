@@ -368,6 +368,61 @@ TEST(forks_match_models)
 	CHECK_EQ(free_pages(), before);
 }
 
+/* --- L8: what may be executed has been made known to the instruction cache ------------------------------------------- */
+
+#define RAM_PAGES (32 * MIB / PAGE_SIZE)
+static bool synced[RAM_PAGES]; /* since it was allocated */
+
+static struct page *ram_page(unsigned i)
+{
+	return page_of_addr((char *)shim_linear_base + i * PAGE_SIZE);
+}
+
+static void note_synced(const void *va, size_t len)
+{
+	CHECK_EQ(len, PAGE_SIZE);
+	synced[((const char *)va - (const char *)shim_linear_base) / PAGE_SIZE] = true;
+}
+
+static void executable_leaf(vaddr_t va, pte_t *e, void *arg)
+{
+	pte_t v = pte_get(e);
+
+	(void)arg;
+	if (arch_pte_valid(v) && (arch_pte_prot(v) & PTE_EXEC) &&
+	    !synced[(arch_pte_addr(v).pa - RAM_PA) / PAGE_SIZE])
+		test_fail(__FILE__, __LINE__, "a page of old instructions");
+}
+
+/* Whatever way an entry comes to allow execution: a fault, a copy, a fork, a file's page, a change of protection. */
+TEST(executable_pages_are_synced)
+{
+	static struct model m;
+	struct vm_space *s = boot(RAM_PAGES * PAGE_SIZE), *child;
+
+	memset(synced, 0, sizeof(synced));
+	shim_on_sync_icache = note_synced;
+	memset(reserved_bytes, 0, PAGES * PAGE_SIZE);
+	file = vm_backing_memory_create(reserved_bytes, PAGES * PAGE_SIZE);
+	CHECK(file != NULL);
+	for (int n = 0; n < 3000 * test_scale; n++) {
+		/* what was given back is somebody else's bytes when it comes again */
+		for (unsigned i = 0; i < RAM_PAGES; i++)
+			synced[i] &= ram_page(i)->owner == PAGE_USER ||
+				     ram_page(i)->owner == PAGE_RESERVED;
+		step(s, &m);
+		check_page(s, &m, (unsigned)test_below(PAGES));
+		if (n % 100 == 0) {
+			child = forked(s);
+			self_thread.space = NULL;
+			vm_space_put(s);
+			s = self_thread.space = child;
+		}
+		pgtable_walk(&s->table, 0, USER_MAX, executable_leaf, NULL);
+	}
+	shim_on_sync_icache = NULL;
+}
+
 /* The account of one page through fork, a write by each side, and the end of one: shared, copied once, reused. */
 TEST(fork_shares_then_copies_once)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Descriptor tables and open files under threads. */
 #include "fs/fdtable.h"
+#include "fs/filelock.h"
 #include "fs/pipe.h"
 #include "fs/vfs.h"
 #include "kernel/core/panic.h"
@@ -111,6 +112,67 @@ KTEST(file_shared_position)
 	dentry_put(ctx.root);
 }
 
+/* A file whose every transfer lets others run between its look at the position and its step. */
+static ssize_t slow_transfer(struct file *f, struct io *io, off_t *pos)
+{
+	struct readers *r = f->priv;
+	off_t at = *pos;
+
+	sched_yield();
+	io->left = 0;
+	*pos = at + 1;
+	KT_CHECK((size_t)at < ARRAY_SIZE(r->seen));
+	atomic_fetch_add(&r->seen[at], 1);
+	return 1;
+}
+
+static off_t slow_seek(struct file *f, off_t offset, int whence)
+{
+	off_t base = f->pos;
+
+	(void)whence;
+	sched_yield();
+	return f->pos = base + offset;
+}
+
+static const struct file_ops slow_ops = {
+	.name = "slow", .read = slow_transfer, .write = slow_transfer, .seek = slow_seek
+};
+
+#define SLOW_EACH 100
+
+static void slow_fn(void *arg)
+{
+	struct readers *r = arg;
+	char c;
+
+	for (int i = 0; i < SLOW_EACH; i++) {
+		KT_CHECK(file_read_kernel(r->f, &c, 1) == 1);
+		KT_CHECK(file_write_kernel(r->f, "x", 1) == 1);
+		KT_CHECK(file_seek(r->f, 1, 1) > 0);
+	}
+}
+
+/* USER-001: reads, writes and seeks of one open file go one after the other, however long each takes. */
+KTEST(file_position_is_held)
+{
+	static struct readers r;
+	struct crew crew = { 0 };
+
+	memset(&r, 0, sizeof(r));
+	r.f = file_create(&slow_ops, FILE_RDWR, NULL, &r);
+	KT_CHECK(r.f);
+	if (!r.f)
+		return;
+	for (int i = 0; i < 3; i++)
+		crew_add(&crew, slow_fn, &r, ALL_CPUS);
+	crew_join(&crew);
+	KT_CHECK(r.f->pos == 3 * 3 * SLOW_EACH);
+	for (uint32_t i = 0; i < ARRAY_SIZE(r.seen); i++)
+		KT_CHECK(r.seen[i] <= 1);
+	file_put(r.f);
+}
+
 static void append_fn(void *arg)
 {
 	struct file *f = arg;
@@ -183,4 +245,50 @@ KTEST(icount_descriptor_is_found_at_once)
 	fdtable_put(t);
 	file_put(r);
 	file_put(w);
+}
+
+/* --- advisory locks ---------------------------------------------------------------------------------------------------- */
+
+struct claims {
+	struct dentry *root;
+	uint64_t rounds;
+	uint32_t inside; /* [atomic] who has the lock now */
+};
+
+/* Half of the time without waiting: then many look at the same moment. */
+static void claim_fn(void *arg)
+{
+	struct claims *c = arg;
+	struct vfs_context ctx = { .root = c->root, .cwd = c->root };
+	struct file_lock want = { .type = LOCK_EXCLUSIVE, .end = INT64_MAX };
+	struct file *f;
+	int err;
+
+	KT_CHECK(vfs_open(&ctx, NULL, "/kt-claims", VFS_O_CREAT | FILE_RDWR, 0600, &f) == 0);
+	want.owner = f;
+	for (uint64_t i = 0; i < c->rounds; i++) {
+		want.type = LOCK_EXCLUSIVE;
+		while ((err = filelock_set(f, &want, i % 2)) == -EAGAIN)
+			cond_resched();
+		KT_CHECK(err == 0 && atomic_fetch_add(&c->inside, 1) == 0);
+		clock_spin_ns(500);
+		atomic_fetch_sub(&c->inside, 1);
+		want.type = LOCK_NONE;
+		KT_CHECK(filelock_set(f, &want, false) == 0);
+	}
+	file_put(f);
+}
+
+/* I-FLOCK-1: what was found free is taken before anybody else looks. */
+KTEST(file_lock_has_one_holder)
+{
+	struct claims c = { .root = vfs_root(), .rounds = 1000 * kt_scale() };
+	struct vfs_context ctx = { .root = c.root, .cwd = c.root };
+	struct crew crew = { 0 };
+
+	for (int i = 0; i < 4; i++)
+		crew_add(&crew, claim_fn, &c, ALL_CPUS);
+	crew_join(&crew);
+	KT_CHECK(vfs_unlink(&ctx, NULL, "/kt-claims", false) == 0);
+	dentry_put(c.root);
 }

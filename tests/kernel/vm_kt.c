@@ -429,6 +429,49 @@ KTEST(fork_storm)
 	storm_of_forks();
 }
 
+/* A write to each page takes the space's own lock; of others that of the free pages, each CPU's own, and a switch's. */
+static void write_watching_locks(vaddr_t at, unsigned pages)
+{
+	const uint64_t allowed = BIT(LOCK_VM_SPACE) | BIT(LOCK_PAGES) | BIT(LOCK_WAITQ) |
+				 BIT(LOCK_THREAD) | BIT(LOCK_RUNQ) | BIT(LOCK_TIMER);
+	uint64_t v = 1, taken = 0;
+
+	for (unsigned i = 0; i < pages; i++) {
+		current_base()->locks_taken = 0;
+		KT_CHECK(user_copy_to(at + i * PAGE_SIZE, &v, sizeof(v)) == 0);
+		KT_CHECK(current_base()->locks_taken & BIT(LOCK_VM_SPACE));
+		taken |= current_base()->locks_taken;
+	}
+	if (taken & ~allowed)
+		log_warn("ktest: a fault took %s",
+			 lock_class_name((enum lock_class)__builtin_ctzl(taken & ~allowed)));
+	KT_CHECK(!(taken & ~allowed));
+}
+
+/* PERF-006: faults of different spaces have no lock in common, whether they bring a page in, copy it, or find that nobody
+ * else has it any more. */
+KTEST(fault_takes_no_lock_of_all)
+{
+	enum { PAGES = 64 };
+	struct vm_space *s, *child;
+	vaddr_t at;
+
+	/* where nobody else has the space's number, its flushes are local */
+	KT_CHECK(thread_set_affinity(current_thread(), BIT(0)) == 0);
+	s = enter();
+	KT_CHECK(vm_map(s, 0x40000000, PAGES * PAGE_SIZE, RW, NULL, 0, &at) == 0);
+	write_watching_locks(at, PAGES);
+	KT_CHECK(vm_space_fork(s, &child) == 0);
+	write_watching_locks(at, PAGES);
+	vm_space_put(child);
+	KT_CHECK(vm_space_fork(s, &child) == 0);
+	vm_space_put(child);
+	vm_space_reap();
+	write_watching_locks(at, PAGES);
+	leave(s);
+	KT_CHECK(thread_set_affinity(current_thread(), UINT64_MAX) == 0);
+}
+
 /* L6: the same while address-space numbers run out all the time. */
 KTEST(fork_storm_few_numbers)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Code written by one thread and run by another (L8): each call runs what was written before it. */
+/* Code written by one thread and run by another (L8): each call runs what was written before it. They sleep until it is
+ * their turn: two that spin wait for each other's slice of a busy host at each round. */
 #include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
+#include <semaphore.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include "tests/user/check.h"
@@ -10,17 +10,16 @@
 #define ROUNDS 20000
 
 static uint32_t *code;
-static atomic_int written, called;
+static sem_t written, called;
 
 static void *caller(void *arg)
 {
 	(void)arg;
 	for (int i = 1; i <= ROUNDS; i++) {
-		while (atomic_load_explicit(&written, memory_order_acquire) < i)
-			sched_yield();
+		CHECK(sem_wait(&written) == 0);
 		__asm__ volatile("isb" ::: "memory");
 		CHECK(((int (*)(void))code)() == (i & 0xffff));
-		atomic_store_explicit(&called, i, memory_order_release);
+		CHECK(sem_post(&called) == 0);
 	}
 	return NULL;
 }
@@ -32,6 +31,7 @@ int main(void)
 	code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 		    0);
 	CHECK(code != MAP_FAILED);
+	CHECK(sem_init(&written, 0, 0) == 0 && sem_init(&called, 0, 0) == 0);
 	CHECK(pthread_create(&t, NULL, caller, NULL) == 0);
 	for (int i = 1; i <= ROUNDS; i++) {
 		code[0] = 0x52800000 | (uint32_t)(i & 0xffff) << 5; /* mov w0, #i */
@@ -40,9 +40,8 @@ int main(void)
 				 :
 				 : "r"(code)
 				 : "memory");
-		atomic_store_explicit(&written, i, memory_order_release);
-		while (atomic_load_explicit(&called, memory_order_acquire) < i)
-			sched_yield();
+		CHECK(sem_post(&written) == 0);
+		CHECK(sem_wait(&called) == 0);
 	}
 	pthread_join(t, NULL);
 	return 0;

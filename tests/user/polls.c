@@ -2,13 +2,19 @@
 /* poll, select and epoll: what each tells of a pipe, time-outs, and bad arguments. */
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "tests/user/await.h"
 #include "tests/user/check.h"
 
 static int r, w;
@@ -172,11 +178,99 @@ static void many(void)
 	CHECK(close(ep) == 0);
 }
 
+/* --- sleeping on files of several kinds ------------------------------------------------------------------------------- */
+
+enum { PIPE, EVENT, TIMER, MASTER, KINDS };
+
+static void poll_them(const int *fd)
+{
+	struct pollfd p[KINDS];
+
+	for (int i = 0; i < KINDS; i++)
+		p[i] = (struct pollfd){ fd[i], POLLIN, 0 };
+	_exit(poll(p, KINDS, -1) != 1 || p[PIPE].revents != POLLIN);
+}
+
+static void select_them(const int *fd)
+{
+	fd_set in;
+	int most = 0;
+
+	FD_ZERO(&in);
+	for (int i = 0; i < KINDS; i++) {
+		FD_SET(fd[i], &in);
+		most = fd[i] > most ? fd[i] : most;
+	}
+	_exit(select(most + 1, &in, NULL, NULL, NULL) != 1 || !FD_ISSET(fd[PIPE], &in));
+}
+
+static void epoll_them(const int *fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	int ep = epoll_create1(0);
+
+	for (int i = 0; i < KINDS; i++) {
+		ev.data.fd = i;
+		if (epoll_ctl(ep, EPOLL_CTL_ADD, fd[i], &ev))
+			_exit(2);
+	}
+	_exit(epoll_wait(ep, &ev, 1, -1) != 1 || ev.data.fd != PIPE);
+}
+
+static long switches_of(pid_t pid)
+{
+	char path[40], text[2000], *at;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	fd = open(path, O_RDONLY);
+	CHECK(fd >= 0 && (n = read(fd, text, sizeof(text) - 1)) > 0 && close(fd) == 0);
+	text[n] = 0;
+	at = strstr(text, "\nvoluntary_ctxt_switches:");
+	CHECK(at != NULL);
+	return strtol(strchr(at, ':') + 1, NULL, 10);
+}
+
+/* RC-021: who waits for files of several kinds sleeps until one has something: nobody wakes him to look again. */
+static void mixed_sets_sleep(void)
+{
+	void (*const how[])(const int *) = { poll_them, select_them, epoll_them };
+	int fd[KINDS], status;
+	long before;
+	pid_t pid;
+
+	open_pipe();
+	fd[PIPE] = r;
+	fd[EVENT] = eventfd(0, 0);
+	fd[TIMER] = timerfd_create(CLOCK_MONOTONIC, 0);
+	fd[MASTER] = open("/dev/ptmx", O_RDWR | O_NOCTTY);
+	for (unsigned k = 0; k < sizeof(how) / sizeof(how[0]); k++) {
+		pid = fork();
+		CHECK(pid >= 0);
+		if (pid == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			how[k](fd);
+		}
+		CHECK(until_asleep(pid));
+		before = switches_of(pid);
+		let_pass(200);
+		CHECK(state_of(pid) == 'S' && switches_of(pid) == before);
+		byte_in();
+		CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+		byte_out();
+	}
+	for (int i = EVENT; i < KINDS; i++)
+		CHECK(close(fd[i]) == 0);
+	close_pipe();
+}
+
 int main(void)
 {
 	polls();
 	selects();
 	epolls();
 	many();
+	mixed_sets_sleep();
 	return 0;
 }

@@ -5,7 +5,8 @@
  * page and object back.
  *
  * All but the first run as users without rights, so that "every process" means the storm's. A worker's calls follow
- * from its seed alone, which is said when something fails; how workers meet each other is the scheduler's. */
+ * from its seed alone, which is said when something fails, and that is checked: when a worker has ended, the first process
+ * goes through its first calls without making them. How workers meet each other is the scheduler's. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -29,6 +30,8 @@
 #define FIRST_UID 1000
 #define FOLDER	  "/tmp/storm"
 #define AREA	  (64 * 4096L)
+/* So many of a worker's calls are held against its seed. */
+#define TRACED 300
 /* More than the longest length: what is written, or unmapped, beside the area is not what all share. */
 #define GUARD (32 * 4096L)
 
@@ -170,6 +173,8 @@ static const struct {
 struct shared {
 	uint64_t made
 		[WORKERS]; /* [atomic] calls of each worker, so that one sees whether it is alive */
+	uint64_t trace
+		[WORKERS]; /* [atomic] trace_of() its last call; of itself, not of what it started */
 	volatile pid_t pids[WORKERS];
 	volatile bool stop;
 	uint32_t words[16];
@@ -179,6 +184,7 @@ static struct shared *shared;
 static char *area, *buffer;
 static unsigned total_weight;
 static int worker;
+static bool dry; /* draw as a worker does, and make no call */
 
 static uint64_t next(uint64_t *state)
 {
@@ -358,7 +364,8 @@ static void one_call(uint64_t *r)
 	/* an exit is nothing for every hundredth call */
 	if (calls[i].number == SYS_exit && below(r, 20))
 		return;
-	syscall(calls[i].number, v[0], v[1], v[2], v[3], v[4], v[5]);
+	if (!dry)
+		syscall(calls[i].number, v[0], v[1], v[2], v[3], v[4], v[5]);
 }
 
 /* Any number, any arguments, but for what starts processes past all limits. */
@@ -370,77 +377,114 @@ static void any_call(uint64_t *r)
 	for (int i = 0; i < 6; i++)
 		v[i] = below(r, 3) ? hostile(r)
 				   : argument(r, "fpblnaxPwt"[below(r, 10)], (unsigned)i);
-	if (number == SYS_clone || number == SYS_clone3 || number == SYS_exit_group)
+	if (dry || number == SYS_clone || number == SYS_clone3 || number == SYS_exit_group)
 		return;
 	syscall(number, v[0], v[1], v[2], v[3], v[4], v[5]);
 }
 
-static void work(uint64_t seed, unsigned count);
+static uint64_t work(uint64_t seed, unsigned count, uint64_t *trace);
 
 static void *thread_main(void *arg)
 {
-	work((uint64_t)arg | 1, 2000);
+	work((uint64_t)arg | 1, 2000, NULL);
 	return NULL;
 }
 
-static void start_something(uint64_t *r)
+/* What is started has a seed of its own. */
+static void start_program(uint64_t seed_of_it)
 {
 	char seed[24], number[8];
 	char *argv[] = { (char *)"storm", seed, number, NULL };
 	char *env[] = { NULL };
+
+	snprintf(seed, sizeof(seed), "%lu", (unsigned long)seed_of_it);
+	snprintf(number, sizeof(number), "%d", worker);
+	execve("/tests/storm", argv, env);
+}
+
+static void start_thread(uint64_t seed)
+{
 	pthread_attr_t attr;
 	pthread_t t;
-	pid_t pid;
 
-	switch (below(r, 6)) {
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, 32768);
+	pthread_create(&t, &attr, thread_main, (void *)seed);
+}
+
+static void start_something(uint64_t *r)
+{
+	unsigned what = below(r, 6);
+	uint64_t seed = next(r);
+
+	if (dry)
+		return;
+	switch (what) {
 	case 0:
 	case 1:
-		pid = fork();
-		if (pid == 0) {
-			work(next(r) | 1, 300);
+		if (fork() == 0) {
+			work(seed | 1, 300, NULL);
 			_exit(0);
 		}
 		break;
 	case 2:
-		pid = vfork();
-		if (pid == 0)
+		if (vfork() == 0)
 			_exit(0);
 		break;
 	case 3:
-		snprintf(seed, sizeof(seed), "%lu", (unsigned long)next(r));
-		snprintf(number, sizeof(number), "%d", worker);
-		pid = fork();
-		if (pid == 0) {
-			execve("/tests/storm", argv, env);
+		if (fork() == 0) {
+			start_program(seed);
 			_exit(1);
 		}
 		break;
 	case 4:
-		snprintf(seed, sizeof(seed), "%lu", (unsigned long)next(r));
-		snprintf(number, sizeof(number), "%d", worker);
-		execve("/tests/storm", argv, env);
+		start_program(seed);
 		break;
 	default:
-		pthread_attr_init(&attr);
-		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-		pthread_attr_setstacksize(&attr, 32768);
-		pthread_create(&t, &attr, thread_main, (void *)next(r));
+		start_thread(seed);
 	}
 }
 
-static void work(uint64_t seed, unsigned count)
+/* How many calls were drawn, and from which state the next one will be. */
+static uint64_t trace_of(unsigned made, uint64_t r)
+{
+	return (uint64_t)made << 48 | (r & 0xffffffffffff);
+}
+
+static uint64_t work(uint64_t seed, unsigned count, uint64_t *trace)
 {
 	uint64_t r = seed;
 
-	for (unsigned i = 0; i < count && !shared->stop; i++) {
+	for (unsigned i = 0; i < count && (dry || !shared->stop); i++) {
 		if (below(&r, 100) == 0)
 			start_something(&r);
 		else if (below(&r, 20) == 0)
 			any_call(&r);
 		else
 			one_call(&r);
-		__atomic_add_fetch(&shared->made[worker], 1, __ATOMIC_RELAXED);
+		if (trace && i < TRACED)
+			__atomic_store_n(trace, trace_of(i + 1, r), __ATOMIC_RELAXED);
+		if (!dry)
+			__atomic_add_fetch(&shared->made[worker], 1, __ATOMIC_RELAXED);
 	}
+	return r;
+}
+
+/* Did worker i, of this seed, draw what its seed says, as far as it came? */
+static void check_trace(int i, uint64_t seed)
+{
+	uint64_t found = __atomic_load_n(&shared->trace[i], __ATOMIC_RELAXED);
+	unsigned made = (unsigned)(found >> 48);
+
+	dry = true;
+	if (made && trace_of(made, work(seed | 1, made, NULL)) != found) {
+		printf("worker %d of seed %lu made other calls than its seed says, within %u\n", i,
+		       (unsigned long)seed, made);
+		exit(1);
+	}
+	dry = false;
+	shared->trace[i] = 0;
 }
 
 static void nothing(int sig)
@@ -483,7 +527,7 @@ static void worker_main(uint64_t seed)
 	sigaction(SIGXFSZ, &sa, NULL);
 	sigaction(SIGPIPE, &sa, NULL);
 	setitimer(ITIMER_REAL, &tick, NULL);
-	work(seed | 1, 20000);
+	work(seed | 1, 20000, &shared->trace[worker]);
 	_exit(0);
 }
 
@@ -519,7 +563,7 @@ static double now(void)
 }
 
 /* A killed process is reaped soon, whatever it was in. */
-static void end_worker(int i)
+static void end_worker(int i, uint64_t seed)
 {
 	pid_t pid = shared->pids[i];
 
@@ -529,6 +573,7 @@ static void end_worker(int i)
 		       AWAIT_SECONDS);
 		exit(1);
 	}
+	check_trace(i, seed);
 }
 
 /* Whatever the workers left behind: their users' processes. */
@@ -567,10 +612,11 @@ static void storm(uint64_t seed, double seconds, int null)
 	/* two generators: the n-th worker's seed does not depend on what was killed when */
 	uint64_t r = seed ^ 0x9e3779b97f4a7c15, kills = ~r, seen[WORKERS] = { 0 }, total = 0;
 	double end = now() + seconds;
+	uint64_t seeds[WORKERS];
 	unsigned started = WORKERS;
 
 	for (int i = 0; i < WORKERS; i++)
-		shared->pids[i] = start_worker(i, null, next(&r));
+		shared->pids[i] = start_worker(i, null, seeds[i] = next(&r));
 	while (now() < end) {
 		let_pass(50);
 		for (int i = 0; i < WORKERS; i++) {
@@ -581,14 +627,14 @@ static void storm(uint64_t seed, double seconds, int null)
 				continue;
 			}
 			/* it sleeps, has ended, is stopped, or it is its turn */
-			end_worker(i);
-			shared->pids[i] = start_worker(i, null, next(&r));
+			end_worker(i, seeds[i]);
+			shared->pids[i] = start_worker(i, null, seeds[i] = next(&r));
 			started++;
 		}
 	}
 	shared->stop = true;
 	for (int i = 0; i < WORKERS; i++) {
-		end_worker(i);
+		end_worker(i, seeds[i]);
 		total += shared->made[i];
 	}
 	end_users();

@@ -13,6 +13,7 @@
 
 void (*shim_on_tlb)(vaddr_t va, uint16_t asid, bool local);
 void (*shim_on_user_table)(paddr_t root, uint16_t asid);
+void (*shim_on_sync_icache)(const void *va, size_t len);
 unsigned shim_asid_bits = 16;
 uint64_t shim_syncs;
 
@@ -97,9 +98,9 @@ void arch_copy_page(void *to, const void *from)
 
 void arch_sync_icache(const void *va, size_t len)
 {
-	(void)va;
-	(void)len;
 	shim_syncs++;
+	if (shim_on_sync_icache)
+		shim_on_sync_icache(va, len);
 }
 
 pte_t arch_pte_leaf(paddr_t pa, unsigned level, unsigned prot)

@@ -33,6 +33,7 @@ extern uint64_t shim_now_ns;
 extern void (*shim_on_tlb)(vaddr_t va, uint16_t asid, bool local);
 extern void (*shim_on_user_table)(paddr_t root, uint16_t asid);
 extern uint64_t shim_syncs; /* of the instruction cache */
+extern void (*shim_on_sync_icache)(const void *va, size_t len);
 extern unsigned shim_asid_bits;
 extern uint64_t shim_asid_bits_cmdline; /* what asid_bits= says */
 
