@@ -226,6 +226,15 @@ struct dentry *dcache_find_locked(const struct dentry *parent, const char *name,
 	return dcache_find_hashed(parent, name, len, dentry_hash(parent, name, len));
 }
 
+struct dentry *dentry_on_top_locked(struct dentry *d)
+{
+	struct dentry *top = NULL;
+
+	if (d->pinned && !d->hashed && d->parent != d)
+		top = dcache_find_hashed(d->parent, d->name, d->name_len, d->hash);
+	return top ? top : d;
+}
+
 struct dentry *dentry_get(struct dentry *d)
 {
 	hold(d);

@@ -36,6 +36,8 @@ struct dentry *dcache_find_hashed(const struct dentry *parent, const char *name,
 				  uint32_t hash) __requires_shared(dcache_lock);
 struct dentry *dcache_find_locked(const struct dentry *parent, const char *name, size_t len)
 	__requires_shared(dcache_lock);
+/* What has the place of d: the root of what is mounted there, or d. */
+struct dentry *dentry_on_top_locked(struct dentry *d) __requires_shared(dcache_lock);
 /* Link d, made by dentry_create(), under its parent with inode (whose reference it takes over) as a pinned name.
  * -EEXIST; -ENOENT if the parent is dead. */
 int dentry_link_locked(struct dentry *d, struct inode *inode) __requires(dcache_lock) __must_check;

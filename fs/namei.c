@@ -98,23 +98,33 @@ static int arrive(const struct walk_state *s, struct walk *w, struct dentry *par
 	}
 	w->parent = dentry_get(parent);
 	w->len = c->len;
+	w->hash = c->hash;
 	memcpy(w->name, c->name, c->len);
 	w->name[c->len] = '\0';
 	return STEP_DONE;
 }
 
-/* c is child, in parent: where does that lead? */
+/* c, the last component, is child, in parent: where does that lead? */
+static int enter_last(const struct walk_state *s, struct walk *w, struct dentry *parent,
+		      const struct component *c, struct dentry *child)
+{
+	bool slash = *c->end == '/', name = s->flags & WALK_NAME;
+
+	if (!name && (slash || (s->flags & WALK_FOLLOW)) && is_link(child->inode))
+		return STEP_LINK;
+	if (!name && slash && !is_dir(child->inode))
+		return -ENOTDIR;
+	return arrive(s, w, parent, c, child);
+}
+
 static int enter(const struct walk_state *s, struct walk *w, struct dentry *parent,
 		 const struct component *c, struct dentry *child)
 {
-	bool last = *c->after == '\0', slash = *c->end == '/', name = s->flags & WALK_NAME;
-	const struct inode *i = child->inode;
-
-	if (is_link(i) && (!last || (!name && (slash || (s->flags & WALK_FOLLOW)))))
-		return STEP_LINK;
-	if (!is_dir(i) && (!last || (slash && !name)))
-		return -ENOTDIR;
-	return last ? arrive(s, w, parent, c, child) : STEP_ON;
+	if (!*c->after)
+		return enter_last(s, w, parent, c, child);
+	if (is_dir(child->inode))
+		return STEP_ON;
+	return is_link(child->inode) ? STEP_LINK : -ENOTDIR;
 }
 
 /* The next component, from *at on. *child: what it is, if it must be followed. */
@@ -143,7 +153,7 @@ static int step_cached(struct walk_state *s, struct walk *w, struct component *c
 	if (is_dots(c)) {
 		s->last = c->len == 2 ? LAST_DOTDOT : LAST_DOT;
 		if (c->len == 2 && d != s->ctx->root)
-			*at = d->parent;
+			*at = dentry_on_top_locked(d->parent);
 		s->rest = c->after;
 		return STEP_ON;
 	}

@@ -23,6 +23,7 @@ struct walk {
 	bool slash;	     /* it was followed by '/': must be a directory */
 	enum walk_last last; /* LAST_NAME: the path has one */
 	size_t len;	     /* of the last name */
+	uint32_t hash;	     /* of it in parent */
 	char name[NAME_MAX_LEN + 1]; /* the last name, when parent is set */
 };
 

@@ -184,7 +184,9 @@ static void release_inode(struct inode *i)
 {
 	struct tmpfs_file *t = i->priv;
 
-	(void)drop_pages(i, 0, UINT64_MAX);
+	/* nobody else has it */
+	if (t->pages.root)
+		(void)drop_pages(i, 0, UINT64_MAX);
 	if (t->target && i->size > TARGET_SHORT)
 		count_page(i, -1UL);
 	if (t->fifo)

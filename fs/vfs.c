@@ -450,7 +450,7 @@ int vfs_unlink(const struct vfs_context *ctx, struct dentry *at, const char *pat
 		goto end;
 	mutex_lock(&parent->lock);
 	rwspin_write_lock(&dcache_lock);
-	d = dcache_find_locked(w.parent, w.name, w.len);
+	d = dcache_find_hashed(w.parent, w.name, w.len, w.hash);
 	err = may_remove_locked(ctx, d, dir);
 	if (!err && w.slash && !dir)
 		err = -ENOTDIR;
@@ -514,8 +514,8 @@ static int rename_check_locked(const struct vfs_context *ctx, const struct walk 
 			       struct dentry **moved, struct dentry **target)
 	__requires(dcache_lock)
 {
-	struct dentry *d = dcache_find_locked(from->parent, from->name, from->len);
-	struct dentry *t = dcache_find_locked(to->parent, to->name, to->len);
+	struct dentry *d = dcache_find_hashed(from->parent, from->name, from->len, from->hash);
+	struct dentry *t = dcache_find_hashed(to->parent, to->name, to->len, to->hash);
 	bool exchange = flags & VFS_RENAME_EXCHANGE;
 	int err;
 

@@ -959,6 +959,43 @@ CASE(mounts)
 	}
 }
 
+static int mounted(void)
+{
+	const char *text = slurp("/proc/mounts");
+	int n = 0;
+
+	for (; *text; text++)
+		n += *text == '\n';
+	return n;
+}
+
+/* Something is mounted over the folder that one is below, and something in that; both go at once. */
+CASE(mounts_overhead)
+{
+	char path[100];
+	int fd, before = mounted();
+
+	mkdir("m", 0755);
+	mkdir("m/d", 0755);
+	R(chdir("m/d"));
+	R(mount("none", "..", "tmpfs", 0, NULL));
+	put_file("../over", "", 0644);
+	LIST("..");
+	R(access("../../m/over", F_OK));
+	R(access("../d", F_OK));
+	mkdir("../e", 0755);
+	R(mount("none", "../e", "tmpfs", 0, NULL));
+	R(umount(".."));
+	R(umount2("..", MNT_DETACH));
+	LIST("..");
+	say("%d more mounts", mounted() - before);
+	put_file("f", "", 0644);
+	fd = open("f", O_RDONLY);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/", fd);
+	R(access(path, F_OK));
+	R(chdir("../.."));
+}
+
 CASE(own_proc)
 {
 	char path[100], buf[200];

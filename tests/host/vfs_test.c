@@ -1350,6 +1350,32 @@ TEST(vfs_umount_lazily_takes_all_below)
 	end_clean();
 }
 
+/* Who is in a directory over whose parent something is mounted comes up into that. */
+TEST(vfs_dotdot_enters_what_is_mounted)
+{
+	struct vfs_context inside;
+
+	begin();
+	inside = root;
+	CHECK_EQ(vfs_mkdir(&root, NULL, "/m", 0755), 0);
+	CHECK_EQ(vfs_mkdir(&root, NULL, "/m/d", 0755), 0);
+	CHECK_EQ(vfs_lookup_dir(&root, NULL, "/m/d", &inside.cwd), 0);
+	for (int k = 0; k < 2; k++) {
+		CHECK_EQ(vfs_mount(&root, "tmpfs", "/m", 0, NULL), 0);
+		make_file("/m/f", "");
+		CHECK_EQ(vfs_access(&inside, NULL, "../f", VFS_FOLLOW, 0), 0);
+		CHECK_EQ(vfs_access(&inside, NULL, "../../m/f", VFS_FOLLOW, 0), 0);
+		CHECK_EQ(vfs_unlink(&root, NULL, "/m/f", false), 0);
+	}
+	for (int k = 0; k < 2; k++)
+		CHECK_EQ(vfs_umount(&root, "/m", 0), 0);
+	CHECK_EQ(vfs_access(&inside, NULL, "../d", VFS_FOLLOW, 0), 0);
+	dentry_put(inside.cwd);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/m/d", true), 0);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/m", true), 0);
+	end_clean();
+}
+
 static void take_off(struct superblock *sb, void *arg)
 {
 	unsigned *seen = arg;
