@@ -116,6 +116,7 @@ struct inode {
 	uint64_t ino;			       /* [init] */
 	uint32_t mode;			       /* [lock]; the type is [init] */
 	uint32_t nlink;			       /* [lock] */
+	bool linkable;			       /* [DCACHE] without a name it may still get one */
 	uint32_t uid, gid;		       /* [lock] */
 	uint32_t rdev;			       /* [init] */
 	uint64_t size;			       /* [lock], read anywhere */

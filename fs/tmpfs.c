@@ -832,7 +832,7 @@ int tmpfs_memfd_create(const char *name, bool sealable, const struct vfs_cred *c
 	d->inode = i;
 	d->dead = true;
 	(*out)->dentry = d;
-	(*out)->inode = inode_get(i);
+	(*out)->inode = i;
 	(*out)->uses = inode_use(i, 1) == 0;
 	return 0;
 

@@ -9,6 +9,7 @@
 #include "fs/names.h"
 #include "kernel/core/clock.h"
 #include "kernel/core/panic.h"
+#include "lib/fmt.h"
 #include "lib/string.h"
 
 struct mutex rename_lock;	/* RENAME */
@@ -36,7 +37,7 @@ static bool is_dir(const struct inode *i)
 struct open_how {
 	uint32_t status; /* kept in the file */
 	unsigned rwx;	 /* permission needed on what is opened */
-	bool create, exclusive, truncate, directory, nofollow, path, exec;
+	bool create, exclusive, truncate, directory, nofollow, path, exec, unnamed;
 };
 
 static int open_decode(uint32_t flags, struct open_how *how)
@@ -52,8 +53,6 @@ static int open_decode(uint32_t flags, struct open_how *how)
 		how->status = flags & (VFS_O_PATH | VFS_O_DIRECTORY | VFS_O_NOFOLLOW);
 		return 0;
 	}
-	if (flags & VFS_O_TMPFILE)
-		return how->directory && (flags & FILE_ACCMODE) ? -EOPNOTSUPP : -EINVAL;
 	if (flags & (VFS_O_DIRECT | VFS_O_ASYNC))
 		return -EINVAL;
 	how->status = flags & VFS_O_KEPT;
@@ -63,6 +62,9 @@ static int open_decode(uint32_t flags, struct open_how *how)
 	how->truncate = flags & VFS_O_TRUNC;
 	if (how->truncate)
 		how->rwx |= 2;
+	how->unnamed = flags & VFS_O_TMPFILE;
+	if (how->unnamed && (!how->directory || !(how->rwx & 2)))
+		return -EINVAL;
 	return how->create && how->directory ? -EINVAL : 0;
 }
 
@@ -257,6 +259,54 @@ static int open_or_create(const struct vfs_context *ctx, struct dentry *at, cons
 	return err;
 }
 
+/* A new file in dir's file system that has no name there; VFS_O_EXCL: and never will. */
+static int create_unnamed(const struct vfs_context *ctx, struct dentry *dir, uint32_t flags,
+			  uint32_t mode, struct dentry **out)
+{
+	char name[24];
+	struct inode *i;
+	int err = dir->inode->ops->create ? may_change_dir(ctx, dir->inode) : -EOPNOTSUPP;
+
+	if (!err)
+		err = dir->inode->ops->create(dir->inode, S_IFREG | (mode & 07777 & ~ctx->umask),
+					      NULL, &i);
+	if (err)
+		return err;
+	set_owner(ctx, dir->inode, i);
+	i->nlink = 0;
+	i->linkable = !(flags & VFS_O_EXCL);
+	*out = dentry_create(dir, name,
+			     fmt_print(name, sizeof(name), "#%lu", (unsigned long)i->ino));
+	if (!*out) {
+		inode_put(i);
+		return -ENOMEM;
+	}
+	(*out)->inode = i;
+	(*out)->dead = true;
+	return 0;
+}
+
+static int open_unnamed(const struct vfs_context *ctx, struct dentry *at, const char *path,
+			const struct open_how *how, uint32_t flags, uint32_t mode,
+			struct file **out)
+{
+	struct dentry *d;
+	struct walk w;
+	int err = walk_path(ctx, at, path, how->nofollow ? 0 : VFS_FOLLOW, &w);
+
+	if (err)
+		return err;
+	err = is_dir(w.child->inode) ? create_unnamed(ctx, w.child, flags, mode, &d) : -ENOTDIR;
+	walk_end(&w);
+	if (err)
+		return err;
+	err = open_inode(ctx, d, how, flags, out);
+	/* else the file has it */
+	if (err)
+		dentry_put(d);
+	return err;
+}
+
 int vfs_open(const struct vfs_context *ctx, struct dentry *at, const char *path, uint32_t flags,
 	     uint32_t mode, struct file **out)
 {
@@ -265,6 +315,8 @@ int vfs_open(const struct vfs_context *ctx, struct dentry *at, const char *path,
 
 	if (err)
 		return err;
+	if (how.unnamed)
+		return open_unnamed(ctx, at, path, &how, flags, mode, out);
 	do {
 		err = open_or_create(ctx, at, path, &how, flags, mode, out);
 	} while (err == -EEXIST && !how.exclusive);
@@ -345,10 +397,13 @@ static int link_existing(const struct vfs_context *ctx, struct walk *w, struct i
 		return -ENOMEM;
 	mutex_lock(&dir->lock);
 	rwspin_write_lock(&dcache_lock);
-	err = i->nlink == 0 ? -ENOENT : full_locked(dir->sb) ? -ENOSPC : dentry_link_locked(d, i);
+	err = i->nlink == 0 && !i->linkable ? -ENOENT
+	      : full_locked(dir->sb)	    ? -ENOSPC
+					    : dentry_link_locked(d, i);
 	if (!err) {
 		inode_get(i);
 		i->nlink++;
+		i->linkable = false;
 	}
 	rwspin_write_unlock(&dcache_lock);
 	if (!err) {

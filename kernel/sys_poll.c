@@ -107,18 +107,78 @@ static unsigned look(struct pollfd *pfd, unsigned n)
 	return ready;
 }
 
-static unsigned check_ready(struct pollfd *pfd, const struct poll_slot *slot, unsigned n)
+/* Slots for n in a row of a set: in pieces, for one allocation does not hold those of as many files as a process may have. */
+struct poll_piece {
+	struct poll_piece *next;
+	struct pollfd *pfd;
+	unsigned n;
+	struct poll_slot slot[];
+};
+#define PIECE_MAX 1024u
+
+static void pieces_free(struct poll_piece *p)
+{
+	while (p) {
+		struct poll_piece *next = p->next;
+
+		for (unsigned i = 0; i < p->n; i++)
+			if (p->slot[i].file)
+				file_put(p->slot[i].file);
+		kfree(p);
+		p = next;
+	}
+}
+
+/* For a set that is not empty, with references to its files. NULL: no memory. */
+static struct poll_piece *pieces_make(struct pollfd *pfd, unsigned n)
+{
+	struct poll_piece *first = NULL, **at = &first;
+
+	for (unsigned done = 0; done < n; at = &(*at)->next, done += PIECE_MAX) {
+		unsigned here = MIN(n - done, PIECE_MAX);
+
+		*at = kzalloc(sizeof(**at) + here * sizeof((*at)->slot[0]));
+		if (!*at) {
+			pieces_free(first);
+			return NULL;
+		}
+		(*at)->pfd = pfd + done;
+		(*at)->n = here;
+		for (unsigned i = 0; i < here; i++)
+			(*at)->slot[i].file = fd_get((uint64_t)pfd[done + i].fd);
+	}
+	return first;
+}
+
+static unsigned check_ready(const struct poll_piece *p)
 {
 	unsigned ready = 0;
 
-	for (unsigned i = 0; i < n; i++)
-		ready += answer(&pfd[i], slot[i].file);
+	for (; p; p = p->next)
+		for (unsigned i = 0; i < p->n; i++)
+			ready += answer(&p->pfd[i], p->slot[i].file);
 	return ready;
 }
 
+static void watch_all(struct poller *poller, struct poll_piece *p)
+{
+	for (; p; p = p->next)
+		for (unsigned i = 0; i < p->n; i++)
+			if (p->slot[i].file)
+				poll_watch_add(poller, &p->slot[i].watch, p->slot[i].file->source,
+					       poll_narrow((uint16_t)p->pfd[i].events), NULL);
+}
+
+static void watch_none(struct poll_piece *p)
+{
+	for (; p; p = p->next)
+		for (unsigned i = 0; i < p->n; i++)
+			if (p->slot[i].file)
+				poll_watch_remove(&p->slot[i].watch);
+}
+
 /* Register all, check all, sleep once; again when something happened (RC-021). */
-static int64_t watch_and_wait(struct pollfd *pfd, struct poll_slot *slot, unsigned n,
-			      uint64_t deadline)
+static int64_t watch_and_wait(struct poll_piece *set, uint64_t deadline)
 {
 	struct poller poller;
 	unsigned ready;
@@ -126,21 +186,16 @@ static int64_t watch_and_wait(struct pollfd *pfd, struct poll_slot *slot, unsign
 	int err = 0;
 
 	poller_init(&poller);
-	for (unsigned i = 0; i < n; i++)
-		if (slot[i].file)
-			poll_watch_add(&poller, &slot[i].watch, slot[i].file->source,
-				       poll_narrow((uint16_t)pfd[i].events), NULL);
+	watch_all(&poller, set);
 	for (;;) {
 		while (poller_next(&poller, &hint))
 			;
-		ready = check_ready(pfd, slot, n);
+		ready = check_ready(set);
 		if (ready || err)
 			break;
 		err = poller_wait(&poller, WAIT_INTERRUPTIBLE, deadline);
 	}
-	for (unsigned i = 0; i < n; i++)
-		if (slot[i].file)
-			poll_watch_remove(&slot[i].watch);
+	watch_none(set);
 	if (ready || err == -ETIMEDOUT)
 		return ready;
 	return -ERESTARTNOHAND;
@@ -148,22 +203,17 @@ static int64_t watch_and_wait(struct pollfd *pfd, struct poll_slot *slot, unsign
 
 static int64_t poll_files(struct pollfd *pfd, unsigned n, uint64_t deadline)
 {
-	struct poll_slot *slot;
+	struct poll_piece *set;
 	int64_t ret = look(pfd, n);
 
 	/* a signal that the mask lets in is told of even by a look that does not wait */
 	if (ret || (!deadline && !signal_pending_current()))
 		return ret;
-	slot = kcalloc(n + 1, sizeof(*slot));
-	if (!slot)
+	set = pieces_make(pfd, n);
+	if (n && !set)
 		return -ENOMEM;
-	for (unsigned i = 0; i < n; i++)
-		slot[i].file = fd_get((uint64_t)pfd[i].fd);
-	ret = watch_and_wait(pfd, slot, n, deadline);
-	for (unsigned i = 0; i < n; i++)
-		if (slot[i].file)
-			file_put(slot[i].file);
-	kfree(slot);
+	ret = watch_and_wait(set, deadline);
+	pieces_free(set);
 	return ret;
 }
 

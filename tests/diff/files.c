@@ -93,6 +93,45 @@ CASE(tmpfile)
 	R(open("none", O_TMPFILE | O_RDWR, 0600));
 }
 
+CASE(unnamed_files)
+{
+	int fd = R(open(".", O_TMPFILE | O_RDWR | O_EXCL, 0666));
+	char path[40], target[200] = "";
+	struct stat st;
+	pid_t pid;
+
+	R(fstat(fd, &st));
+	say("mode %o links %d", st.st_mode, (int)st.st_nlink);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	R(linkat(AT_FDCWD, path, AT_FDCWD, "made", AT_SYMLINK_FOLLOW));
+	R(linkat(fd, "", AT_FDCWD, "made", AT_EMPTY_PATH));
+	OK(readlink(path, target, sizeof(target) - 1));
+	Q(strstr(target, "/#") && strstr(target, " (deleted)"));
+	fd = R(open(".", O_TMPFILE | O_WRONLY, 0600));
+	R(linkat(fd, "", AT_FDCWD, "made", AT_EMPTY_PATH));
+	STAT("made");
+	R(unlink("made"));
+	R(linkat(fd, "", AT_FDCWD, "again", AT_EMPTY_PATH));
+	R(open(".", O_TMPFILE | O_RDWR | O_CREAT, 0600));
+	R(open("made", O_TMPFILE | O_RDWR, 0600));
+	OK(open("file", O_CREAT | O_RDWR, 0600));
+	R(open("file", O_TMPFILE | O_RDWR, 0600));
+	R(open(".", (O_TMPFILE & ~O_DIRECTORY) | O_RDWR, 0600));
+	R(open("/proc", O_TMPFILE | O_RDWR, 0600));
+	R(symlink(".", "here"));
+	OK(open("here", O_TMPFILE | O_RDWR, 0600));
+	R(open("here", O_TMPFILE | O_RDWR | O_NOFOLLOW, 0600));
+	R(chmod(".", 0755));
+	pid = fork();
+	if (pid == 0) {
+		R(setresuid(1000, 1000, 1000));
+		R(open(".", O_TMPFILE | O_RDWR, 0600));
+		_exit(0);
+	}
+	REAP(pid);
+	LIST(".");
+}
+
 CASE(path_descriptors)
 {
 	char c;

@@ -109,7 +109,7 @@ void spin_lock(spinlock_t *l) __no_lock_check
 
 bool spin_trylock(spinlock_t *l) __no_lock_check
 {
-	return !atomic_exchange(&l->locked, 1);
+	return !atomic_exchange(&l->owner, 1);
 }
 
 void spin_unlock(spinlock_t *l) __no_lock_check

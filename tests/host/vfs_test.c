@@ -1094,6 +1094,46 @@ TEST(vfs_written_pages_are_told)
 	end_clean();
 }
 
+/* Files that never had a name, or may get one once. */
+TEST(vfs_unnamed_files)
+{
+	static char buf[9000];
+	struct vm_backing *b;
+	unsigned flags = VM_SHARED | VM_WRITE;
+	struct file *f;
+
+	begin();
+	CHECK_EQ(tmpfs_memfd_create("memfd:x", true, &user.cred, &f), 0);
+	CHECK_EQ(file_write_kernel(f, buf, sizeof(buf)), sizeof(buf));
+	CHECK_EQ(tmpfs_pages(), 3);
+	CHECK_EQ(f->ops->mmap(f, &flags, &b), 0);
+	CHECK_EQ(tmpfs_add_seals(f, 8), -EBUSY);
+	vm_backing_put(b);
+	CHECK_EQ(tmpfs_add_seals(f, 8), 0);
+	CHECK_EQ(f->ops->mmap(f, &flags, &b), -EPERM);
+	CHECK_EQ(file_write_kernel(f, buf, 1), -EPERM);
+	file_put(f);
+	CHECK_EQ(tmpfs_pages(), 0);
+	for (int i = 1; i <= 4; i++) {
+		alloc_fail_after((uint64_t)i);
+		if (tmpfs_memfd_create("memfd:x", true, &user.cred, &f) == 0)
+			file_put(f);
+	}
+	alloc_fail_after(0);
+	f = open_as(&root, "/", FILE_RDWR | VFS_O_TMPFILE | VFS_O_DIRECTORY, 0);
+	CHECK_EQ(file_write_kernel(f, buf, sizeof(buf)), sizeof(buf));
+	file_put(f);
+	CHECK_EQ(tmpfs_pages(), 0);
+	for (int i = 1; i <= 4; i++) {
+		alloc_fail_after((uint64_t)i);
+		if (vfs_open(&root, NULL, "/", FILE_RDWR | VFS_O_TMPFILE | VFS_O_DIRECTORY, 0600,
+			     &f) == 0)
+			file_put(f);
+	}
+	alloc_fail_after(0);
+	end_clean();
+}
+
 /* A hole that is cut stays one. */
 TEST(vfs_cut_hole_takes_no_page)
 {

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Programs that want too much die alone: more memory than there is (X-19), a stack without end (REL-002). And many
  * small blocks, again and again, take no more room than a few (H4). */
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "tests/user/await.h"
 #include "tests/user/check.h"
 
 #define PAGE 4096UL
@@ -83,6 +87,34 @@ static void holes(void)
 	CHECK(high - low < 1 << 20);
 }
 
+/* As many descriptors as a process may have can be waited for in one call. */
+static void many_polled(void)
+{
+	const struct rlimit many = { 65536, 65536 };
+	struct pollfd *set = calloc(many.rlim_cur, sizeof(*set));
+	pid_t parent = getpid(), pid;
+	struct sysinfo si;
+	int p[2];
+
+	CHECK(set && sysinfo(&si) == 0 && setrlimit(RLIMIT_NOFILE, &many) == 0 && pipe(p) == 0);
+	if (si.freeram * si.mem_unit < 32 << 20)
+		return;
+	for (unsigned i = 0; i < many.rlim_cur; i++)
+		set[i] = (struct pollfd){ .fd = p[0], .events = POLLIN };
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		until_asleep(parent);
+		_exit(write(p[1], "x", 1) != 1);
+	}
+	CHECK(poll(set, many.rlim_cur, -1) == (int)many.rlim_cur);
+	CHECK(set[0].revents == POLLIN && set[many.rlim_cur - 1].revents == POLLIN);
+	CHECK(waitpid(pid, NULL, 0) == pid);
+	free(set);
+	close(p[0]);
+	close(p[1]);
+}
+
 int main(int argc, char **argv)
 {
 	char zero = 0;
@@ -94,6 +126,7 @@ int main(int argc, char **argv)
 		return dive(&zero);
 	small_blocks();
 	holes();
+	many_polled();
 	for (int i = 0; i < 3; i++) {
 		status = run(argv[0], "dive");
 		CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
