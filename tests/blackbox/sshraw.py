@@ -156,7 +156,7 @@ def kexinit(kex="curve25519-sha256,ext-info-c,kex-strict-c-v00@openssh.com", hos
 
 
 class Raw:
-    def __init__(self, port, timeout=10, source_port=0, cipher=GCM):
+    def __init__(self, port, timeout=20, source_port=0, cipher=GCM):
         self.sock = socket.socket()
         self.sock.settimeout(timeout)
         try:
@@ -335,8 +335,9 @@ class Raw:
     def request(self, channel, name, rest=b"", want_reply=True):
         self.send(bytes([REQUEST]) + u32(channel) + string(name) + bytes([want_reply]) + rest)
 
-    def expect_close(self, seconds=6):
-        """Read until the server closes; returns its disconnect code or None. Fails if it stays open."""
+    def expect_close(self, seconds=20):
+        """Read until the server closes; returns its disconnect code or None. Fails if it stays open, which is told
+        from the end of the time to log in."""
         self.sock.settimeout(seconds)
         try:
             while True:

@@ -66,7 +66,7 @@ class Terminal(Conversation):
         """Read to the end; the exit status."""
         deadline = time.monotonic() + seconds
         while read_within(self.fd, max(0, deadline - time.monotonic())):
-            signal.signal(signal.SIGHUP, signal.SIG_DFL)
+            pass
         self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         return self.status
 

@@ -83,7 +83,7 @@ def test_without_an_init(word, words):
 
 
 def test_run_gives_its_status():
-    status, text = boot_and_read(qemu_words(add=["-append", "run='echo pid $$; exit 9'"]), seconds=30)
+    status, text = boot_and_read(qemu_words(add=["-append", "run='echo pid $$; exit 9'"]))
     assert "pid 1\n" in text.replace("\r", "") and status == 9, text[-2000:]
 
 
@@ -95,10 +95,11 @@ def processes(guest):
 
 def test_orphans_go_to_init_and_are_collected(guest):
     """A child whose parent ends is pid 1's, and nothing of it is left when it ends."""
-    out = guest.ssh("sh -c 'sleep 2 >/dev/null 2>&1 </dev/null & echo $!'", check=True).stdout
+    out = guest.ssh("sh -c 'sleep 1000 >/dev/null 2>&1 </dev/null & echo $!'", check=True).stdout
     orphan = int(out)
-    assert processes(guest)[orphan] == (1, "sleep")
+    guestlib.until("the orphan's program", lambda: processes(guest)[orphan] == (1, "sleep"))
     assert processes(guest)[1][1] == "init"
+    guest.ssh("kill", str(orphan), check=True)
     guestlib.until("the orphan's end", lambda: orphan not in processes(guest))
     for _ in range(20):
         guest.ssh("for i in 1 2 3 4 5; do (true & true &) ; done", check=True)

@@ -23,7 +23,7 @@ def test_interrupts_are_never_off_for_long():
     done = subprocess.run(
         [guestlib.QEMU, "-M", "virt", "-cpu", "cortex-a76", "-smp", "1", "-m", "128M", "-nographic", "-nic", "none",
          "-semihosting", "-icount", "shift=0,sleep=off", "-kernel", image, "-append", "seed=5 test=" + TESTS],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600)
     text = done.stdout.decode(errors="replace")
     assert done.returncode == 0, text[-3000:]
     found = re.search(r"longest time with interrupts off: (\d+) ns, to (\S+)", text)

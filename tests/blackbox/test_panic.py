@@ -28,7 +28,7 @@ def test_panic(name, once, also, smp):
     done = subprocess.run(
         [guestlib.QEMU, "-M", "virt", "-cpu", "cortex-a76", "-smp", str(smp), "-m", "128M", "-nographic", "-nic", "none",
          "-semihosting", "-kernel", image, "-append", "test=" + name],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=240)
     text = done.stdout.decode(errors="replace")
     assert done.returncode == 1, text[-3000:]
     assert len(re.findall(once, text)) == 1, text[-3000:]
