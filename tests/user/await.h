@@ -16,12 +16,17 @@
 #define AWAIT_SECONDS 20
 
 /* Time in which what must not happen could, or that is the load: no result depends on how long it is. */
-static inline void let_pass(int ms)
+static inline void let_pass_us(long us)
 {
-	struct timespec t = { ms / 1000, ms % 1000 * 1000000L };
+	struct timespec t = { us / 1000000, us % 1000000 * 1000L };
 
 	while (nanosleep(&t, &t) < 0 && errno == EINTR)
 		;
+}
+
+static inline void let_pass(int ms)
+{
+	let_pass_us(ms * 1000L);
 }
 
 static inline bool await_over(time_t start)

@@ -171,10 +171,11 @@ static void wall_clock(void)
 
 	CHECK(clock_gettime(CLOCK_REALTIME, &was) == 0 && was.tv_sec > 1700000000);
 	CHECK(clock_settime(CLOCK_REALTIME, &set) == 0);
-	CHECK(by_vdso(CLOCK_REALTIME) / 1000000000 - 1000000000 < 5);
-	CHECK(by_call(CLOCK_REALTIME) / 1000000000 - 1000000000 < 5);
-	CHECK(by_vdso(CLOCK_MONOTONIC) - mono < 5000000000);
-	CHECK(gettimeofday(&tv, NULL) == 0 && tv.tv_sec - 1000000000 < 5);
+	/* a step of years: what passes meanwhile is less than a thousand seconds on any host */
+	CHECK(by_vdso(CLOCK_REALTIME) / 1000000000 - 1000000000 < 1000);
+	CHECK(by_call(CLOCK_REALTIME) / 1000000000 - 1000000000 < 1000);
+	CHECK(by_vdso(CLOCK_MONOTONIC) - mono < 1000000000000);
+	CHECK(gettimeofday(&tv, NULL) == 0 && tv.tv_sec - 1000000000 < 1000);
 	CHECK_ERRNO(clock_settime(CLOCK_MONOTONIC, &set), EINVAL);
 	set.tv_nsec = 1000000000;
 	CHECK_ERRNO(clock_settime(CLOCK_REALTIME, &set), EINVAL);
@@ -186,7 +187,7 @@ static void wall_clock(void)
 	CHECK(tz2.tz_minuteswest == -60 && tz2.tz_dsttime == 1);
 	tz = (struct timezone){ 0, 0 };
 	CHECK(syscall(SYS_settimeofday, NULL, &tz) == 0);
-	CHECK(syscall(SYS_adjtimex, &tx) == TIME_ERROR && tx.time.tv_sec - 1000000000 < 5);
+	CHECK(syscall(SYS_adjtimex, &tx) == TIME_ERROR && tx.time.tv_sec - 1000000000 < 1000);
 	tx.modes = ADJ_FREQUENCY;
 	CHECK_ERRNO(syscall(SYS_adjtimex, &tx), EPERM);
 	now = was;

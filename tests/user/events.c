@@ -117,9 +117,11 @@ static void timers(void)
 
 	fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK);
 	n = (uint64_t)now(CLOCK_REALTIME) + 3000000;
-	t = (struct itimerspec){ { 0, 0 }, { n / 1000000000, n % 1000000000 } };
+	t = (struct itimerspec){ { 0, 0 }, { n / 1000000000 + 1000, 0 } };
 	CHECK(timerfd_settime(fd, TFD_TIMER_ABSTIME, &t, NULL) == 0);
 	CHECK_ERRNO(read(fd, &v, 8), EAGAIN);
+	t = (struct itimerspec){ { 0, 0 }, { n / 1000000000, n % 1000000000 } };
+	CHECK(timerfd_settime(fd, TFD_TIMER_ABSTIME, &t, NULL) == 0);
 	while (ready() != POLLIN)
 		CHECK(poll(&(struct pollfd){ fd, POLLIN, 0 }, 1, -1) == 1);
 	CHECK((uint64_t)now(CLOCK_REALTIME) >= n && take() == 1);

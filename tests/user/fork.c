@@ -9,8 +9,8 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+#include "tests/user/await.h"
 #include "tests/user/check.h"
 
 static int data_word = 1;
@@ -181,9 +181,11 @@ static void orphans(void)
 	CHECK(pipe(fds) == 0);
 	pid = fork();
 	if (pid == 0) {
+		pid_t parent = getpid();
+
 		pid = fork();
 		if (pid == 0) {
-			while (getppid() == *(volatile pid_t *)&grandchild)
+			while (getppid() == parent)
 				sched_yield();
 			_exit(6);
 		}
@@ -197,11 +199,27 @@ static void orphans(void)
 	close(fds[1]);
 }
 
+/* Forks for ever, but has no more than some at a time: however late the kill comes, there is room for all. */
+static void breed(void)
+{
+	pid_t child[32] = { 0 };
+
+	for (unsigned i = 0;; i = (i + 1) % 32) {
+		if (child[i] > 0) {
+			kill(child[i], SIGKILL);
+			waitpid(child[i], NULL, 0);
+		}
+		child[i] = fork();
+		if (child[i] == 0)
+			for (;;)
+				pause();
+	}
+}
+
 /* A kill of a group in which one forks all the time leaves none: whoever lives keeps the pipe open. */
 static void group_kill(int rounds)
 {
 	for (int i = 0; i < rounds; i++) {
-		struct timespec t = { 0, i * 173000 % 5000000 };
 		struct pollfd p = { .events = POLLIN };
 		int fds[2];
 		pid_t pid;
@@ -212,16 +230,14 @@ static void group_kill(int rounds)
 			CHECK(setpgid(0, 0) == 0);
 			close(fds[0]);
 			CHECK(write(fds[1], "x", 1) == 1);
-			for (;;)
-				if (fork() == 0)
-					pause();
+			breed();
 		}
 		close(fds[1]);
 		CHECK(read(fds[0], &(char){ 0 }, 1) == 1);
-		nanosleep(&t, NULL);
+		let_pass_us(i * 173 % 5000);
 		CHECK(kill(-pid, SIGKILL) == 0);
 		p.fd = fds[0];
-		CHECK(poll(&p, 1, 10000) == 1 && (p.revents & POLLHUP));
+		CHECK(poll(&p, 1, AWAIT_SECONDS * 1000) == 1 && (p.revents & POLLHUP));
 		close(fds[0]);
 		CHECK(waitpid(pid, NULL, 0) == pid);
 	}

@@ -5,8 +5,8 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+#include "tests/user/await.h"
 #include "tests/user/check.h"
 
 #define ROUNDS 60
@@ -61,13 +61,11 @@ int main(int argc, char **argv)
 	for (int i = 0; i < ROUNDS; i++) {
 		char *args[] = { argv[0], (char *)how[i % 6], NULL }, *env[] = { NULL };
 		int s = sig[i % 4], status;
-		struct timespec nap = { 0 };
 		pid_t pid;
 
 		CHECK(posix_spawn(&pid, argv[0], NULL, NULL, args, env) == 0);
 		x = x * 6364136223846793005UL + 1442695040888963407UL;
-		nap.tv_nsec = (long)(x >> 33) % 3000000;
-		nanosleep(&nap, NULL);
+		let_pass_us((long)(x >> 33) % 3000);
 		CHECK(kill(pid, s) == 0);
 		status = wait_for(pid);
 		CHECK(WIFSIGNALED(status) && WTERMSIG(status) == s);

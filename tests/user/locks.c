@@ -8,8 +8,9 @@
 #include <stdint.h>
 #include <grp.h>
 #include <sys/file.h>
-#include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include "tests/user/await.h"
 #include "tests/user/check.h"
@@ -230,10 +231,22 @@ static void whole_files(int fd)
 	CHECK_ERRNO(flock(99, LOCK_SH), EBADF);
 }
 
+/* Whether a process uses no time at all while some goes by. */
+static bool stands_still(pid_t pid)
+{
+	struct timespec before, after;
+	clockid_t clock;
+
+	CHECK(clock_getcpuclockid(pid, &clock) == 0);
+	CHECK(clock_gettime(clock, &before) == 0);
+	let_pass(300);
+	CHECK(clock_gettime(clock, &after) == 0);
+	return after.tv_sec == before.tv_sec && after.tv_nsec == before.tv_nsec;
+}
+
 /* Who waits for a lock sleeps, alone and with others. */
 static void waiting_is_idle(int fd)
 {
-	struct rusage used;
 	pid_t pid[2];
 	int status;
 
@@ -242,14 +255,13 @@ static void waiting_is_idle(int fd)
 		pid[k] = fork();
 		if (pid[k] == 0)
 			_exit(flock(open(FILE_NAME, O_RDONLY), LOCK_SH));
+		/* it may still be on its way to sleep */
+		CHECK(until_asleep(pid[k]) && AWAIT(stands_still(pid[k])));
 	}
-	usleep(300000);
+	CHECK(stands_still(pid[0]));
 	CHECK(flock(fd, LOCK_UN) == 0);
-	for (int k = 0; k < 2; k++) {
-		CHECK(wait4(pid[k], &status, 0, &used) == pid[k] && status == 0);
-		CHECK(used.ru_stime.tv_sec + used.ru_utime.tv_sec == 0);
-		CHECK(used.ru_stime.tv_usec + used.ru_utime.tv_usec < 100000);
-	}
+	for (int k = 0; k < 2; k++)
+		CHECK(waitpid(pid[k], &status, 0) == pid[k] && status == 0);
 }
 
 static void on_alarm(int sig)
@@ -260,6 +272,8 @@ static void on_alarm(int sig)
 /* Open files are nobody that could wait for himself: Linux looks for circles among processes only. */
 static void no_circle_of_files(int fd)
 {
+	/* again and again: the first may come before the wait */
+	struct itimerval often = { { 0, 100000 }, { 0, 100000 } }, off = { 0 };
 	struct sigaction act = { .sa_handler = on_alarm };
 	int other = open(FILE_NAME, O_RDWR), status;
 	pid_t pid;
@@ -269,12 +283,12 @@ static void no_circle_of_files(int fd)
 	      lock(other, F_OFD_SETLK, F_WRLCK, 1, 1) == 0);
 	pid = fork();
 	if (pid == 0) {
-		alarm(20);
 		_exit(lock(other, F_OFD_SETLKW, F_WRLCK, 0, 1) == 0 || errno != EINTR);
 	}
-	usleep(20000);
-	alarm(1);
+	CHECK(until_asleep(pid));
+	CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0);
 	CHECK_ERRNO(lock(fd, F_OFD_SETLKW, F_WRLCK, 1, 1), EINTR);
+	CHECK(setitimer(ITIMER_REAL, &off, NULL) == 0);
 	CHECK(kill(pid, SIGALRM) == 0 && waitpid(pid, &status, 0) == pid && status == 0);
 	CHECK(close(other) == 0 && lock(fd, F_OFD_SETLK, F_UNLCK, 0, 0) == 0);
 }

@@ -174,9 +174,7 @@ static void stops(void)
 		if (pid == 0)
 			exec_again(kinds[round % 2]);
 		for (int i = 0; i < 12; i++) {
-			struct timespec ts = { 0, (long)(rnd(&x) % 2000000) };
-
-			nanosleep(&ts, NULL);
+			let_pass_us((long)(rnd(&x) % 2000));
 			CHECK(kill(pid, i % 3 ? SIGSTOP : SIGTSTP) == 0);
 			/* one in our own group, which is not orphaned, or SIGSTOP */
 			if (i % 3) {

@@ -346,11 +346,10 @@ static void stopped_execs(int rounds)
 	memset(words, 'w', 100000);
 	words[100000] = 0;
 	for (int i = 0; i < rounds; i++) {
-		struct timespec t = { 0, 500000 + i % 20 * 400000 }, still = { 0, 5000000 };
 		pid_t pid = fork();
 		clockid_t clock;
 		int64_t before;
-		int status, tries;
+		int status;
 
 		if (pid == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -359,7 +358,7 @@ static void stopped_execs(int rounds)
 			exec_slowly(words);
 		}
 		CHECK(clock_getcpuclockid(pid, &clock) == 0);
-		nanosleep(&t, NULL);
+		let_pass_us(500 + i % 20 * 400);
 		CHECK(kill(pid, SIGSTOP) == 0);
 		CHECK(waitpid(pid, &status, WUNTRACED) == pid);
 		if (WIFEXITED(status)) {
@@ -367,12 +366,7 @@ static void stopped_execs(int rounds)
 			continue;
 		}
 		/* the parent may hear of it before the last thread sleeps */
-		tries = 0;
-		do {
-			CHECK(tries++ < 1000);
-			before = cpu_ns(clock);
-			nanosleep(&still, NULL);
-		} while (cpu_ns(clock) != before);
+		CHECK(AWAIT((before = cpu_ns(clock), let_pass(5), cpu_ns(clock) == before)));
 		CHECK(kill(pid, SIGCONT) == 0 && status_of(pid) == 6 << 8);
 	}
 	free(words);
@@ -399,11 +393,9 @@ static void races(int rounds)
 		pid_t pid = fork();
 
 		if (pid == 0) {
-			struct timespec t = { 0, i % 7 * 300000 };
-
 			start(breed, 0);
 			start(breed, 0);
-			nanosleep(&t, NULL);
+			let_pass_us(i % 7 * 300);
 			if (i % 3 == 0)
 				exec_here(NULL);
 			if (i % 3 == 1)

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "tests/user/await.h"
 #include "tests/user/check.h"
 
 enum { CREW = 8, ROUNDS = 2000, MANY = 1000 };
@@ -102,7 +103,7 @@ static void time_outs(void)
 		start(&t[i], wait_a_little, i);
 	for (int i = 0; i < posted; i++) {
 		CHECK(sem_post(&sem) == 0);
-		usleep(100);
+		let_pass_us(100);
 	}
 	for (int i = 0; i < 4; i++)
 		CHECK(pthread_join(t[i], NULL) == 0);
@@ -158,11 +159,11 @@ static void robust(void)
 		CHECK(pid >= 0);
 		if (pid == 0) {
 			CHECK(pthread_mutex_lock(m) == 0);
-			usleep(i % 2 ? 2000 : 0);
+			let_pass_us(i % 2 ? 2000 : 0);
 			_exit(0);
 		}
 		if (i % 2)
-			usleep(1000);
+			let_pass(1);
 		status = pthread_mutex_lock(m);
 		if (status == EOWNERDEAD)
 			CHECK(pthread_mutex_consistent(m) == 0);
