@@ -245,7 +245,7 @@ KTEST(user_tables)
 {
 	const char *argv[] = { "/bin/burn", NULL };
 	const struct spawn_args args = { .path = argv[0], .argv = argv };
-	uint64_t wrong = 0, leaves = 0, end = crew_deadline_ms(5000);
+	uint64_t wrong = 0, leaves = 0, end = crew_hang_deadline();
 	struct process *p;
 	int status;
 

@@ -37,4 +37,10 @@ static inline uint64_t crew_deadline_ms(uint64_t ms)
 	return clock_now_ns() + ms * NS_PER_MS;
 }
 
+/* For a wait that only a hang would end at this time. */
+static inline uint64_t crew_hang_deadline(void)
+{
+	return crew_deadline_ms(CREW_HANG_MS);
+}
+
 #endif

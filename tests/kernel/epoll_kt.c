@@ -60,7 +60,7 @@ static void storm_reader(void *arg)
 	char buf[16];
 
 	while (!all_read(s)) {
-		int n = wait_on(s->outer, ev, 1, crew_deadline_ms(CREW_HANG_MS));
+		int n = wait_on(s->outer, ev, 1, crew_hang_deadline());
 
 		KT_CHECK(n == 1);
 		if (n != 1)

@@ -102,7 +102,7 @@ KTEST(long_packets)
 		MIN(want / 2, 65537UL); /* once round the receive ring's index at least */
 	struct net_usage before, after;
 
-	if (net_wait_address(crew_deadline_ms(5000)) < 0)
+	if (net_wait_address(crew_hang_deadline()) < 0)
 		return kt_fail(__FILE__, __LINE__, "no address");
 	net_usage(&before);
 	while ((sent < want || frames_received() - before.rx_frames < answers) &&

@@ -161,7 +161,7 @@ KTEST(net_many_short_connections)
 	for (int i = 0; i < 6; i++)
 		crew_add(&visitors, visitor, NULL, ALL_CPUS);
 	crew_join(&visitors);
-	end = crew_deadline_ms(5000);
+	end = crew_hang_deadline();
 	while ((atomic_load_relaxed(&town.served) < 6 * town.rounds ||
 		atomic_load_relaxed(&town.handlers)) &&
 	       clock_now_ns() < end)
@@ -182,7 +182,7 @@ KTEST(net_many_short_connections)
 struct game {
 	struct file *f;
 	uint64_t rounds;
-	uint64_t slow; /* answers that took longer than 2 s */
+	uint64_t slow; /* answers that took as long as a timer's would */
 };
 
 static void answerer(void *arg)
@@ -214,11 +214,11 @@ KTEST(net_ping_pong)
 		c = (char)i;
 		KT_CHECK(file_write_kernel(a, &c, 1) == 1);
 		KT_CHECK(file_read_kernel(a, &c, 1) == 1 && c == (char)i);
-		/* N12: an answer never waits for a timer; the host may be busy */
-		g.slow += clock_now_ns() > sent + 2 * NS_PER_S;
+		g.slow += clock_now_ns() > sent + 200 * NS_PER_MS;
 	}
 	crew_join(&crew);
-	KT_CHECK(g.slow == 0);
+	/* N12: an answer never waits for a timer; what the host halts is not every second one */
+	KT_CHECK(2 * g.slow < g.rounds);
 	file_put(a);
 	file_put(b);
 	file_put(listener);
@@ -309,6 +309,16 @@ static void nap(uint64_t ms)
 	(void)!sleep_until(crew_deadline_ms(ms), WAIT_UNINTERRUPTIBLE);
 }
 
+/* The writer may be slow to fill what the peer has taken; then it is full. */
+static bool becomes_full(struct file *f)
+{
+	uint64_t end = crew_hang_deadline();
+
+	while ((file_poll(f) & POLL_OUT) && clock_now_ns() < end)
+		nap(1);
+	return !(file_poll(f) & POLL_OUT);
+}
+
 KTEST(net_blocked_are_woken)
 {
 	struct file *listener = listen_here(), *a, *b;
@@ -321,7 +331,9 @@ KTEST(net_blocked_are_woken)
 			return;
 		s.f = a;
 		crew_add(&crew, sleeper, &s, ALL_CPUS);
-		nap(30);
+		if (s.writes)
+			KT_CHECK(becomes_full(a));
+		crew_await_asleep(crew.thread[0]);
 		if (how == 0)
 			KT_CHECK(socket_shutdown(a, SOCKET_SHUT_RD) == 0);
 		else if (how == 1 || how == 2)
@@ -337,16 +349,6 @@ KTEST(net_blocked_are_woken)
 	}
 	file_put(listener);
 	net_forget_time_wait();
-}
-
-/* The writer may be slow to fill what the peer has taken; then it is full. */
-static bool becomes_full(struct file *f)
-{
-	uint64_t end = crew_deadline_ms(20000);
-
-	while ((file_poll(f) & POLL_OUT) && clock_now_ns() < end)
-		nap(1);
-	return !(file_poll(f) & POLL_OUT);
 }
 
 /* A13: a peer that does not read stalls its own connection only. */
@@ -377,21 +379,30 @@ KTEST(net_stalled_peer)
 	net_forget_time_wait();
 }
 
+/* The least that the slab has given out while lwIP's timers go off several times. */
+static uint64_t least_in_use(uint64_t fail_after)
+{
+	uint64_t least = UINT64_MAX;
+
+	for (unsigned n = 0; n < 12; n++) {
+		alloc_fail_after(fail_after);
+		nap(50);
+		least = MIN(least, slab_bytes_in_use());
+	}
+	alloc_fail_after(0);
+	return least;
+}
+
 /* lwIP's timers go off and start anew with every allocation failing: none of them moves into the slab's account or out of
- * it. What a packet or a test before makes the network hold passes, a timer in the wrong place stays: so the least of a
- * second counts. */
+ * it. What a packet or a test before makes the network hold passes, a timer in the wrong place stays. */
 KTEST(net_timers_have_their_pool)
 {
-	uint64_t least[3];
+	uint64_t before, now = least_in_use(0), end = crew_hang_deadline();
 
-	for (unsigned i = 0; i < ARRAY_SIZE(least); i++) {
-		least[i] = UINT64_MAX;
-		for (unsigned n = 0; n < 12; n++) {
-			alloc_fail_after(i == 1 ? 1 : 0);
-			nap(50);
-			least[i] = MIN(least[i], slab_bytes_in_use());
-		}
-		alloc_fail_after(0);
-	}
-	KT_CHECK(least[1] == least[0] && least[2] == least[0]);
+	do {
+		before = now;
+		now = least_in_use(0);
+	} while (now != before && clock_now_ns() < end);
+	KT_CHECK(least_in_use(1) == before);
+	KT_CHECK(least_in_use(0) == before);
 }

@@ -71,7 +71,7 @@ KTEST(pmm_conserve)
 	}
 	crew_join(&crew);
 	/* the threads' own pages are still on their way for a moment */
-	for (uint64_t end = crew_deadline_ms(500);;) {
+	for (uint64_t end = crew_hang_deadline();;) {
 		page_stats(&s);
 		if (sum(&s) == s.total || clock_now_ns() > end)
 			break;

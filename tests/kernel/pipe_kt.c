@@ -223,14 +223,14 @@ KTEST(pipe_poll)
 		KT_CHECK(file_poll(r[i]) == 0);
 	}
 	crew_add(&crew, slow_writer, w[2], ALL_CPUS);
-	KT_CHECK(poller_wait(&poller, WAIT_INTERRUPTIBLE, crew_deadline_ms(5000)) == 0);
+	KT_CHECK(poller_wait(&poller, WAIT_INTERRUPTIBLE, crew_hang_deadline()) == 0);
 	ready = poller_next(&poller, &events);
 	KT_CHECK(ready == &watch[2]);
 	KT_CHECK(file_poll(r[2]) == POLL_IN);
 	KT_CHECK(file_poll(r[1]) == 0);
 	crew_join(&crew);
 	file_put(w[0]);
-	KT_CHECK(poller_wait(&poller, WAIT_INTERRUPTIBLE, crew_deadline_ms(5000)) == 0);
+	KT_CHECK(poller_wait(&poller, WAIT_INTERRUPTIBLE, crew_hang_deadline()) == 0);
 	KT_CHECK(poller_next(&poller, &events) == &watch[0]);
 	KT_CHECK(file_poll(r[0]) == POLL_HUP);
 	for (int i = 0; i < 4; i++) {

@@ -55,7 +55,7 @@ KTEST(poll_storm)
 	while (got < want) {
 		struct poll_watch *w;
 		uint32_t events;
-		int ret = poller_wait(&poller, WAIT_UNINTERRUPTIBLE, crew_deadline_ms(2000));
+		int ret = poller_wait(&poller, WAIT_UNINTERRUPTIBLE, crew_hang_deadline());
 
 		KT_CHECK(ret == 0);
 		if (ret)

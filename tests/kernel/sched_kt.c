@@ -222,7 +222,7 @@ static void ring_from_cpu0(void *arg)
 	struct bell *b = arg;
 
 	for (uint64_t i = 1; i <= b->rounds; i++) {
-		uint64_t end = crew_deadline_ms(CREW_HANG_MS);
+		uint64_t end = crew_hang_deadline();
 		int ret;
 
 		atomic_store_release(&b->rung, i);
@@ -362,7 +362,7 @@ KTEST(affinity)
 	/* One that runs without pause is moved by another. */
 	crew_add(&crew, tourist_fn, &tourist, ALL_CPUS);
 	for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
-		uint64_t end = crew_deadline_ms(CREW_HANG_MS);
+		uint64_t end = crew_hang_deadline();
 
 		KT_CHECK(thread_set_affinity(crew.thread[0], BIT(cpu)) == 0);
 		while (!(READ_ONCE(tourist.seen) & BIT(cpu)) && clock_now_ns() < end)

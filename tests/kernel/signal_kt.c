@@ -77,7 +77,7 @@ static void taker(void *unused)
 {
 	join();
 	while (!atomic_load_acquire(&stop) || signal_pending_current()) {
-		int err = sleep_until(crew_deadline_ms(CREW_HANG_MS), WAIT_INTERRUPTIBLE);
+		int err = sleep_until(crew_hang_deadline(), WAIT_INTERRUPTIBLE);
 
 		KT_CHECK(err == -ERESTARTSYS);
 		atomic_fetch_add(&taken, take_all());
@@ -206,6 +206,7 @@ KTEST(signal_alarms)
 {
 	static struct crew crew;
 	struct signal_alarm often = { 20000, 20000 }, off = { 0, 0 }, old;
+	uint64_t hang = crew_hang_deadline();
 
 	crew.n = 0;
 	if (!subject_create())
@@ -226,9 +227,13 @@ KTEST(signal_alarms)
 		signal_alarm(subject, &off, &old);
 		KT_CHECK(!timer_armed(&subject->signals.alarm));
 	}
+	signal_alarm(subject, &often, &old);
+	while (atomic_load_relaxed(&taken) <= 10 && clock_now_ns() < hang)
+		KT_CHECK(sleep_until(crew_deadline_ms(1), WAIT_UNINTERRUPTIBLE) == 0);
+	KT_CHECK(atomic_load_relaxed(&taken) > 10);
+	signal_alarm(subject, &off, &old);
 	atomic_store_release(&stop, 1);
 	crew_join(&crew);
-	KT_CHECK(atomic_load_relaxed(&taken) > 10);
 	/* the end of the process cancels it */
 	signal_alarm(subject, &(struct signal_alarm){ NS_PER_MS, 0 }, &old);
 	subject_end();
@@ -277,7 +282,7 @@ KTEST(signal_stops_all)
 	for (unsigned i = 0; i < 4; i++)
 		crew_add(&crew, stops_often, NULL, ALL_CPUS);
 	for (uint64_t i = 0; i < 60 * kt_scale(); i++) {
-		uint64_t end = crew_deadline_ms(CREW_HANG_MS);
+		uint64_t end = crew_hang_deadline();
 
 		signal_send(subject, SIG_STOP);
 		while (!reached(true) && clock_now_ns() < end)
@@ -314,7 +319,7 @@ static void shuts_or_leaves(void *shut)
 static void second(void *unused)
 {
 	join();
-	KT_CHECK(sleep_until(crew_deadline_ms(CREW_HANG_MS), WAIT_INTERRUPTIBLE) == -ERESTARTSYS);
+	KT_CHECK(sleep_until(crew_hang_deadline(), WAIT_INTERRUPTIBLE) == -ERESTARTSYS);
 	atomic_fetch_add(&taken, take_all());
 	leave();
 }

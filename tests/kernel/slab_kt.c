@@ -158,7 +158,7 @@ static void allocating_timer(struct timer *t)
 
 static void wait_for_the_timer(void *t)
 {
-	uint64_t end = crew_deadline_ms(5000);
+	uint64_t end = crew_hang_deadline();
 
 	timer_arm(t, clock_now_ns());
 	while (!atomic_load_acquire(&irq_tries) && clock_now_ns() < end)
@@ -306,7 +306,7 @@ static struct {
 
 static void hold_depot(void *unused)
 {
-	uint64_t end = crew_deadline_ms(3000);
+	uint64_t end = crew_hang_deadline();
 	irqflags_t f;
 
 	(void)unused;
@@ -429,7 +429,7 @@ static void free_other(void *arg)
 static void realloc_raced(void *arg)
 {
 	struct race *r = arg;
-	uint64_t end = crew_deadline_ms(3000);
+	uint64_t end = crew_hang_deadline();
 
 	atomic_store_release(&r->go, 1);
 	while (clock_now_ns() < end)

@@ -155,7 +155,7 @@ static void storm(uint64_t features, unsigned size)
 	for (int i = 0; i < SENDERS; i++)
 		crew_add(&s->senders, sender, s, ALL_CPUS);
 	crew_join(&s->senders);
-	end = crew_deadline_ms(10000);
+	end = crew_hang_deadline();
 	while (atomic_load_relaxed(&s->back) < SENDERS * s->each && clock_now_ns() < end) {
 		collect(s);
 		sched_yield();
