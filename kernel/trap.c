@@ -18,16 +18,23 @@
 #define INSN_SIZE     4
 #define TOLD_A_SECOND 10
 
-/* A program makes any number of mistakes, and a line holds up everybody: only so many are told each second. */
-static bool may_tell(void)
+/* A program makes any number of mistakes, and a line holds up everybody: of those with one name only so many are told each
+ * second, and of all programs so many times the number of budgets. */
+static bool may_tell(const char *name)
 {
-	static uint64_t second; /* [atomic] the present one */
-	static uint32_t told;	/* [atomic] in it */
+	static struct {
+		uint64_t second; /* [atomic] the present one */
+		uint32_t told;	 /* [atomic] in it */
+	} budget[16], *b;
 	uint64_t now = clock_now_ns() / NS_PER_S;
+	uint32_t hash = 0;
 
-	if (atomic_exchange(&second, now) != now)
-		atomic_store_relaxed(&told, 0);
-	return atomic_fetch_add(&told, 1) < TOLD_A_SECOND;
+	while (*name)
+		hash = hash * 31 + (uint8_t)*name++;
+	b = &budget[hash % ARRAY_SIZE(budget)];
+	if (atomic_exchange(&b->second, now) != now)
+		atomic_store_relaxed(&b->told, 0);
+	return atomic_fetch_add(&b->told, 1) < TOLD_A_SECOND;
 }
 
 /* The program's own mistake: its handler's, or its end. */
@@ -35,7 +42,7 @@ static void fault_signal(const struct trap_frame *f, int sig, int code, uint64_t
 {
 	struct process *p = current_process();
 
-	if (signal_force(sig, code, addr) && may_tell())
+	if (signal_force(sig, code, addr) && may_tell(p->name))
 		log_info("proc: %s[%d]: SIG%s at pc %#lx, address %#lx", p->name, p->pid,
 			 signal_name(sig), (unsigned long)f->elr, (unsigned long)addr);
 }

@@ -4,7 +4,6 @@ exactly what it is told, and ssh -tt on a terminal of this host."""
 import os
 import re
 import subprocess
-import time
 
 import paramiko
 import pytest
@@ -92,10 +91,9 @@ def test_newlines_become_crlf(guest):
 def test_ctrl_c_ends_the_program(guest, program):
     with Terminal(guest, program) as t:
         guest.wait_for_threads(program.split()[0])
-        begin = time.monotonic()
+        # none of them would end by itself
         t.send(b"\x03")
         t.rest()
-        assert time.monotonic() - begin < 5
         # SIGINT is either the exit-signal (status -1 for paramiko) or 128 + 2 by way of the shell.
         assert t.chan.recv_exit_status() in (-1, 130)
 
@@ -169,7 +167,8 @@ def test_full_screen_programs(guest):
         t.send(b"rm -f /tmp/v; vi /tmp/v\r")
         t.expect(rb"/tmp/v")
         t.send(b"ione\rtwo\x1b")
-        t.expect(rb"two")
+        # an escape that another key follows at once would be the Alt key: vi says when it has taken it for one alone
+        t.expect(rb"- /tmp/v \[Modified\]")
         t.send(b"\x1a")
         t.expect(rb"Stopped(?s:.*)" + PROMPT)
         t.send(b"fg\r")
@@ -258,13 +257,15 @@ def test_exit_signal_is_told(guest):
 
 
 def test_crashes_do_not_fill_the_console(guest):
-    """A line for each of a few, not for each of many."""
-    before = guest.console().count("SIGSEGV at pc")
-    took = guest.ssh("cut -d. -f1 /proc/uptime; for i in $(seq 100); do /tests/crash; done; cut -d. -f1 /proc/uptime")
+    """A line for each of a few, not for each of many; and one that makes many lines takes nobody else's away."""
+    before = len(guest.console())
+    took = guest.ssh("cp /tests/crash /tmp/rarely; cut -d. -f1 /proc/uptime; for i in $(seq 100); do /tests/crash; done; "
+                     "/tmp/rarely; cut -d. -f1 /proc/uptime; rm /tmp/rarely")
     begin, end = map(int, took.stdout.split())
-    lines = guest.console().count("SIGSEGV at pc") - before
-    # ten a second, and those of the first second may have been spent on others
-    assert 1 <= lines <= 10 * (end - begin + 2)
+    told = re.findall(r"proc: (\w+)\[\d+\]: SIGSEGV at pc", guest.console()[before:])
+    # ten a second, and those of the first second may have been spent by another test
+    assert 1 <= told.count("crash") <= 10 * (end - begin + 2)
+    assert told.count("rarely") == 1, told
 
 
 @pytest.mark.parametrize("command", [["hello", "1000000", "5"], ["flood", "1000000000", "1"], ["burn", "1000"], ["cat"]],
