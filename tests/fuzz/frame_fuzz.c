@@ -16,7 +16,7 @@
 #include "net/interface.h"
 #include "net/net.h"
 #include "net/socket.h"
-#include "tests/host/net_env.h"
+#include "tests/host/memory_env.h"
 #include "tests/host/shim/shim.h"
 #include "tests/host/test.h"
 #include "tests/host/wire.h"

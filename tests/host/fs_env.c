@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What fs/ and drivers/tty need of the floors below, hosted: locks, waits, poll sources, memory, time and copies over
- * pthreads and malloc, so that the very sources run under ASan with real threads. A lock taken twice by one thread, or
+/* What fs/ and drivers/tty need of the floors below, hosted: locks, waits, poll sources, time and copies over pthreads, so
+ * that the very sources run under ASan with real threads. Above tests/host/memory_env.c. A lock taken twice by one thread, or
  * released by another, ends the test. */
 #include "tests/host/fs_env.h"
 #include "fs/file.h"
@@ -26,12 +26,8 @@
 #include <time.h>
 
 __thread int env_signal;
-uint64_t env_objects;
-uint64_t env_pages;
 uint64_t env_notifies;
 uint64_t env_written;
-void (*env_page_hook)(void);
-static uint64_t env_fail_in; /* allocations until one fails; 0: never */
 static __thread char env_self;
 static pthread_mutex_t env_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t env_cond = PTHREAD_COND_INITIALIZER;
@@ -214,18 +210,6 @@ void mutex_lock_pair(struct mutex *a, struct mutex *b) __no_lock_check
 	mutex_lock(a < b ? b : a);
 }
 
-void slab_bound(struct slab_cache *c, uint64_t pages, bool (*exempt)(void))
-{
-	(void)c;
-	(void)pages;
-	(void)exempt;
-}
-
-bool caller_is_root(void)
-{
-	return true;
-}
-
 void page_stats(struct page_stats *out)
 {
 	*out = (struct page_stats){ .total = 1 << 15 };
@@ -258,6 +242,9 @@ void waitq_init(struct waitq *wq)
 	list_init(&wq->sleepers);
 }
 
+/* [env_lock] How many threads sleep. */
+static unsigned env_asleep;
+
 /* How many there were when this thread began to wait. */
 static __thread uint64_t wakeups_seen;
 
@@ -280,6 +267,7 @@ int wait_sleep(struct wait_entry *e, enum wait_mode mode, uint64_t deadline_ns)
 	if (env_signal)
 		return mode == WAIT_UNINTERRUPTIBLE ? 0 : env_signal;
 	pthread_mutex_lock(&env_lock);
+	env_asleep++;
 	while (env_wakeups == wakeups_seen && !ret) {
 		if (deadline_ns != DEADLINE_NEVER && clock_now_ns() >= deadline_ns) {
 			ret = -ETIMEDOUT;
@@ -293,8 +281,20 @@ int wait_sleep(struct wait_entry *e, enum wait_mode mode, uint64_t deadline_ns)
 		}
 		pthread_cond_timedwait(&env_cond, &env_lock, &limit);
 	}
+	env_asleep--;
 	pthread_mutex_unlock(&env_lock);
 	return ret;
+}
+
+void env_await_asleep(void)
+{
+	pthread_mutex_lock(&env_lock);
+	while (!env_asleep) {
+		pthread_mutex_unlock(&env_lock);
+		sched_yield();
+		pthread_mutex_lock(&env_lock);
+	}
+	pthread_mutex_unlock(&env_lock);
 }
 
 void wait_finish(struct wait_entry *e)
@@ -335,129 +335,9 @@ __attribute__((weak)) void poll_source_check_idle(struct poll_source *s)
 		test_fail(__FILE__, __LINE__, "a poll source goes with a watcher left");
 }
 
-/* --- memory --------------------------------------------------------------------------------------------------- */
-
-struct slab_cache {
-	size_t size;
-};
-
-void alloc_fail_after(uint64_t n)
-{
-	env_fail_in = n;
-}
-
-static bool alloc_should_fail(void)
-{
-	return env_fail_in > 0 && --env_fail_in == 0;
-}
-
-void *kmalloc(size_t size)
-{
-	if (size == 0 || alloc_should_fail())
-		return NULL;
-	atomic_add_relaxed(&env_objects, 1);
-	return malloc(size);
-}
-
-void *kzalloc(size_t size)
-{
-	void *p = kmalloc(size);
-
-	if (p)
-		memset(p, 0, size);
-	return p;
-}
-
-void *kcalloc(size_t n, size_t size)
-{
-	return kzalloc(n * size);
-}
-
-void *krealloc(void *p, size_t size)
-{
-	if (!p)
-		return kmalloc(size);
-	return alloc_should_fail() ? NULL : realloc(p, size);
-}
-
-void kfree(void *p)
-{
-	if (p)
-		atomic_fetch_sub(&env_objects, 1);
-	free(p);
-}
-
-char *kstrdup(const char *s)
-{
-	char *p = kmalloc(strlen(s) + 1);
-
-	return p ? strcpy(p, s) : NULL;
-}
-
-struct slab_cache *slab_create(const char *name, size_t size, size_t align)
-{
-	struct slab_cache *c = malloc(sizeof(*c));
-
-	(void)name;
-	(void)align;
-	c->size = size;
-	return c;
-}
-
-void *slab_alloc(struct slab_cache *c)
-{
-	return kmalloc(c->size);
-}
-
-void *slab_zalloc(struct slab_cache *c)
-{
-	return kzalloc(c->size);
-}
-
-void slab_free(struct slab_cache *c, void *p)
-{
-	(void)c;
-	kfree(p);
-}
-
-/* A page: its bytes are the allocation in priv. */
-struct page *page_alloc(unsigned order, unsigned flags)
-{
-	void (*hook)(void) = env_page_hook;
-	struct page *p;
-
-	if (alloc_should_fail())
-		return NULL;
-	env_page_hook = NULL;
-	if (hook)
-		hook();
-	p = calloc(1, sizeof(*p));
-	p->priv = aligned_alloc(PAGE_SIZE, PAGE_SIZE << order);
-	memset(p->priv, flags & ALLOC_ZERO ? 0 : 0xa5, PAGE_SIZE << order);
-	p->order = (uint8_t)order;
-	p->owner = PAGE_KERNEL;
-	refcount_init(&p->ref, 1);
-	atomic_add_relaxed(&env_pages, 1);
-	return p;
-}
-
-void page_put(struct page *p)
-{
-	if (!refcount_put(&p->ref))
-		return;
-	atomic_fetch_sub(&env_pages, 1);
-	free(p->priv);
-	free(p);
-}
-
 void page_set_owner(struct page *p, enum page_owner owner)
 {
 	p->owner = owner;
-}
-
-void *page_addr(const struct page *p)
-{
-	return p->priv;
 }
 
 /* --- copies ------------------------------------------------------------------------------------------------------ */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: fs/pipe.c fs/file.c tests/host/fs_nonames.c tests/host/fs_env.c */
+/* sources: fs/pipe.c fs/file.c tests/host/fs_nonames.c tests/host/memory_env.c tests/host/fs_env.c */
 #include "fs/pipe.h"
 #include "lib/errno.h"
 #include "mm/phys/page.h"
@@ -8,7 +8,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static struct file *r, *w;
 
@@ -324,8 +323,7 @@ static void *write_much(void *arg)
 
 static void *close_later(void *f)
 {
-	/* time for the other side to fall asleep; it sees the end also without */
-	usleep(20000);
+	env_await_asleep();
 	file_put(f);
 	return NULL;
 }

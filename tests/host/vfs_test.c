@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: fs/vfs.c fs/namei.c fs/dcache.c fs/inode.c fs/attr.c fs/mount.c fs/filelock.c fs/pipe.c fs/tmpfs.c fs/page_index.c fs/devfs.c fs/procfs.c fs/init.c fs/initramfs.c fs/file.c fs/epoll.c sched/poll.c lib/cpio.c lib/rbtree.c lib/fmt.c lib/string.c tests/host/fs_env.c */
+/* sources: fs/vfs.c fs/namei.c fs/dcache.c fs/inode.c fs/attr.c fs/mount.c fs/filelock.c fs/pipe.c fs/tmpfs.c fs/page_index.c fs/devfs.c fs/procfs.c fs/init.c fs/initramfs.c fs/file.c fs/epoll.c sched/poll.c lib/cpio.c lib/rbtree.c lib/fmt.c lib/string.c tests/host/memory_env.c tests/host/fs_env.c */
 #include "fs/dcache.h"
 #include "fs/devfs.h"
 #include "fs/names.h"
@@ -1729,8 +1729,7 @@ TEST(dev_random_waits_for_the_seed)
 	CHECK_EQ(file_read_kernel(f, &c, 1), -ERESTARTSYS);
 	env_signal = 0;
 	pthread_create(&t, NULL, read_random_byte, f);
-	/* time to fall asleep; the read ends the same without */
-	usleep(5000);
+	env_await_asleep();
 	WRITE_ONCE(env_unseeded, false);
 	devfs_random_seeded();
 	pthread_join(t, NULL);

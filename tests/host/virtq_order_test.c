@@ -10,7 +10,7 @@
 #include <linux/virtio_ring.h>
 
 #include "mm/phys/page.h"
-#include "tests/host/net_env.h"
+#include "tests/host/memory_env.h"
 #include "tests/host/shim/shim.h"
 #include "tests/host/test.h"
 #include "tests/kernel/virtio_model.h"

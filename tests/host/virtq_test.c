@@ -11,7 +11,7 @@
 #include "lib/atomic.h"
 #include "lib/errno.h"
 #include "mm/phys/page.h"
-#include "tests/host/net_env.h"
+#include "tests/host/memory_env.h"
 #include "tests/host/shim/shim.h"
 #include "tests/host/test.h"
 #include "tests/kernel/virtio_model.h"

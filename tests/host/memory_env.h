@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef TERN_TESTS_HOST_NET_ENV_H
-#define TERN_TESTS_HOST_NET_ENV_H
+#ifndef TERN_TESTS_HOST_MEMORY_ENV_H
+#define TERN_TESTS_HOST_MEMORY_ENV_H
 
 #include "lib/types.h"
 
@@ -11,5 +11,9 @@ extern uint64_t env_pages;
 extern uint64_t env_fail_in;
 /* Every one fails. */
 extern bool env_fail_all;
+/* Called once, by the next page_alloc(): what others do meanwhile. */
+extern void (*env_page_hook)(void);
+
+bool caller_is_root(void); /* kernel/proc/process.h, which has no place here */
 
 #endif
