@@ -65,7 +65,7 @@ static void set_up(void)
 {
 	int p[2];
 
-	alarm(8);
+	alarm(50);
 	put_file("file", "0123456789012345678901234567890123456789", 0644);
 	mkdir("folder", 0755);
 	symlink("file", "link");

@@ -38,15 +38,15 @@ static void say_modes(int line, int fd)
 #define change_input(clear, set)  CHANGE(iflag, clear, set)
 #define change_output(clear, set) CHANGE(oflag, clear, set)
 
-/* What can be read at once, with what is not printable spelled. */
-static void say_read(int line, const char *which, int fd)
+/* What comes within some time, with what is not printable spelled. */
+static void say_read(int line, const char *which, int fd, int ms)
 {
 	char buf[600], text[2000] = "";
 	struct pollfd f = { fd, POLLIN, 0 };
 	ssize_t n;
 
 	let_pass(15);
-	if (poll(&f, 1, 100) == 0) {
+	if (poll(&f, 1, ms) == 0) {
 		diff_say(line, "%s: nothing", which);
 		return;
 	}
@@ -60,7 +60,8 @@ static void say_read(int line, const char *which, int fd)
 			 buf[i] >= 32 && buf[i] < 127 ? "%c" : "\\%03o", (unsigned char)buf[i]);
 	diff_say(line, "%s: %zd '%s'", which, n, text);
 }
-#define FROM(fd) say_read(__LINE__, #fd, fd)
+#define FROM(fd)    say_read(__LINE__, #fd, fd, AWAIT_SECONDS * 1000)
+#define NOTHING(fd) say_read(__LINE__, #fd, fd, 100)
 
 CASE(pairs)
 {
@@ -101,7 +102,7 @@ CASE(canonical)
 	if (!open_pair(O_NOCTTY))
 		return;
 	type("hello");
-	FROM(slave);
+	NOTHING(slave);
 	FROM(master);
 	type(" world\n");
 	FROM(slave);
@@ -180,7 +181,7 @@ CASE(raw)
 	FROM(slave);
 	type("\003\004\177\026");
 	FROM(slave);
-	FROM(master);
+	NOTHING(master);
 	/* MIN and TIME */
 	ioctl(slave, TCGETS, &t);
 	t.cc[VMIN] = 3;
@@ -222,7 +223,7 @@ CASE(echo_flags)
 		return;
 	change(ECHO, 0);
 	type("a\177b\n");
-	FROM(master);
+	NOTHING(master);
 	FROM(slave);
 	change(0, ECHONL);
 	type("a\n");
@@ -307,25 +308,25 @@ CASE(output_flags)
 	FROM(master);
 }
 
+static int write_held(void *arg)
+{
+	(void)arg;
+	return write(slave, "held", 4) != 4;
+}
+
 CASE(flow)
 {
 	if (!open_pair(O_NOCTTY))
 		return;
 	type("\023");
-	if (fork() == 0) {
-		write(slave, "held", 4);
-		_exit(0);
-	}
-	FROM(master);
+	until_asleep(start_child(write_held, NULL));
+	NOTHING(master);
 	type("\021");
 	FROM(master);
 	wait(NULL);
 	R(ioctl(slave, TCXONC, TCOOFF));
-	if (fork() == 0) {
-		write(slave, "held", 4);
-		_exit(0);
-	}
-	FROM(master);
+	until_asleep(start_child(write_held, NULL));
+	NOTHING(master);
 	R(ioctl(slave, TCXONC, TCOON));
 	FROM(master);
 	wait(NULL);
@@ -342,7 +343,7 @@ CASE(flow)
 	type("typed\n");
 	FROM(master);
 	R(ioctl(slave, TCFLSH, TCIOFLUSH));
-	FROM(slave);
+	NOTHING(slave);
 	R(ioctl(slave, TCSBRK, 1));
 }
 
@@ -681,13 +682,14 @@ CASE(slave_closes)
 
 CASE(leader_exits)
 {
-	int p[2], status;
+	int p[2], reaped[2], status;
 	char c;
 	pid_t pid;
 
 	if (!open_pair(O_NOCTTY))
 		return;
 	pipe(p);
+	pipe(reaped);
 	pid = fork();
 	if (pid == 0) {
 		pid_t leader = setsid();
@@ -698,6 +700,8 @@ CASE(leader_exits)
 			on(SIGCONT, count_signal);
 			write(p[1], "r", 1);
 			AWAIT(caught[SIGHUP] && getppid() != leader);
+			/* until the case has told of the leader's end */
+			read(reaped[0], &c, 1);
 			say("HUP %d CONT %d", caught[SIGHUP], caught[SIGCONT]);
 			POLLED(slave);
 			R(open("/dev/tty", O_RDWR));
@@ -708,6 +712,7 @@ CASE(leader_exits)
 	}
 	waitpid(pid, &status, 0);
 	STATUS(status);
+	write(reaped[1], "r", 1);
 	close(p[1]);
 	R(read(p[0], &c, 1));
 	/* a pair is not hung up for who holds it otherwise */

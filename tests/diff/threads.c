@@ -286,7 +286,7 @@ CASE(futex_signals)
 
 	for (int flags = 0; flags < 2; flags++) {
 		struct sigaction sa = { .sa_handler = handle, .sa_flags = flags ? SA_RESTART : 0 };
-		struct timespec late = { 5, 0 };
+		struct timespec late = { 1000, 0 };
 
 		sigaction(SIGUSR1, &sa, NULL);
 		start_waiters(t, 1);

@@ -6,7 +6,7 @@
 #include <stdarg.h>
 
 #define CASE_MAX     400
-#define CASE_SECONDS 10
+#define CASE_SECONDS 60
 #define FOLDER	     "/tmp/diff"
 
 static struct {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=sh disable=SC2046
 # The rest of every script of the differential ring, which is tests/diff/AREA.sh and this: [CASE...] runs the cases
-# whose names are given, or all, each in a shell and an empty folder of its own, for 20 seconds at most.
+# whose names are given, or all, each in a shell and an empty folder of its own, for a minute at most.
 PATH=/bin
 
 # The end of a child, without the words of whoever killed it.
@@ -12,7 +12,7 @@ await() {
 	asked=0
 	until eval "$1" 2>/dev/null; do
 		asked=$((asked + 1))
-		[ $asked -lt 1500 ] || { echo "not within 15 s: $1"; return 1; }
+		[ $asked -lt 3000 ] || { echo "not within 30 s: $1"; return 1; }
 		usleep 10000
 	done
 }
@@ -34,7 +34,7 @@ for name; do
 	cd /tmp/diff || exit 1
 	# through a file of its own: what a case leaves running, and who watches the time, keep what they inherit
 	rm -f /tmp/diff.out
-	timeout 20 sh "$0" only "$name" </dev/null >/tmp/diff.out 2>&1
+	timeout 60 sh "$0" only "$name" </dev/null >/tmp/diff.out 2>&1
 	echo "status $?" >>/tmp/diff.out
 	sed 's/: line [0-9]*: /: /; s/$/\t0/' /tmp/diff.out
 	cd /
