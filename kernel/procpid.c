@@ -178,13 +178,17 @@ static void show_stat(struct proc_text *t, const struct pid_node *n)
 	struct usage children, all;
 	uint64_t ignored, caught;
 	struct memory m;
+	bool sleeps;
 
 	if (!f)
 		return;
 	get_memory(n->p, &m);
+	sleeps = f->state != 'R' && (n->tid || f->nr_threads < 2);
 	/* where things are, and what it ended with, is not for everybody */
-	if (!process_may_look(n->p))
+	if (!process_may_look(n->p)) {
 		m.brk_start = m.args = m.args_end = m.env_end = (uint64_t)(f->exit_code = 0);
+		sleeps = false;
+	}
 	get_signals(n->p, &ignored, &caught);
 	process_usage(n->p, true, &children);
 	process_usage(n->p, false, &all);
@@ -202,9 +206,9 @@ static void show_stat(struct proc_text *t, const struct pid_node *n)
 		    UL(f->rlimits[5 /* RLIMIT_RSS */].cur));
 	proc_printf(t, "0 0 0 0 0 %lu %lu %lu %lu ", UL(f->pending), UL(f->blocked), UL(ignored),
 		    UL(caught));
-	proc_printf(t, "%d 0 0 %d 0 0 0 0 0 0 0 0 %lu %lu %lu %lu %lu %d\n", f->waiting,
-		    f->exit_signal, UL(m.brk_start), UL(m.args), UL(m.args_end), UL(m.args_end),
-		    UL(m.env_end), f->exit_code);
+	proc_printf(t, "%d 0 0 %d 0 0 0 0 0 0 0 0 %lu %lu %lu %lu %lu %d\n", sleeps, f->exit_signal,
+		    UL(m.brk_start), UL(m.args), UL(m.args_end), UL(m.args_end), UL(m.env_end),
+		    f->exit_code);
 	kfree(f);
 }
 
@@ -328,13 +332,29 @@ static void show_comm(struct proc_text *t, const struct pid_node *n)
 	kfree(f);
 }
 
+struct sleep_query {
+	int tid;
+	uintptr_t at;
+};
+
+static void find_sleep(struct thread *t, void *arg)
+{
+	struct sleep_query *q = arg;
+
+	if (t->tid == q->tid)
+		q->at = thread_sleeps_at(t);
+}
+
+/* The kernel's function that waits; not for everybody, and of a process its first thread's. */
 static void show_wchan(struct proc_text *t, const struct pid_node *n)
 {
-	struct facts *f = get_facts(t, n);
+	struct sleep_query q = { .tid = n->tid ? n->tid : n->p->pid };
+	size_t offset;
 
-	if (f)
-		proc_printf(t, "%s", f->waiting ? "wait" : "0");
-	kfree(f);
+	if (process_may_look(n->p))
+		process_for_each_thread(n->p, find_sleep, &q);
+	/* a return address: the call is the instruction before */
+	proc_printf(t, "%s", q.at ? symbol_of(q.at - 4, &offset) : "0");
 }
 
 static void show_limit(struct proc_text *t, uint64_t value)

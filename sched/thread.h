@@ -150,6 +150,9 @@ uint64_t thread_cpu_ns(struct thread *t, uint64_t *user_ns);
 /* NOTIFY_CPU for the current thread when it has had this much CPU time more; instead of what it asked for before. */
 void thread_watch_cpu(uint64_t ns);
 
+/* Where t sleeps: in the function outside of sched/ that waits, behind its call. 0: it does not sleep. Context: any but irq. */
+uintptr_t thread_sleeps_at(struct thread *t);
+
 int thread_set_nice(struct thread *t, int nice) __must_check;
 /* -EINVAL if no online CPU is in the mask. Moves it if it runs elsewhere. */
 int thread_set_affinity(struct thread *t, cpumask_t mask) __must_check;

@@ -7,6 +7,7 @@
  * A time-out, a signal and a wake-up all do the same thing, BLOCKED -> READY under t->lock, once; only the sleeper
  * takes its entry off the list. Order of locks: WAITQ, THREAD, RUNQ. */
 #include "sched/wait.h"
+#include "arch/aarch64/image.h"
 #include "lib/errno.h"
 #include "kernel/core/irq.h"
 #include "kernel/core/panic.h"
@@ -230,6 +231,29 @@ void wait_look_again(struct thread *t)
 	spin_unlock_irqrestore(&t->lock, f);
 	sched_kick_all(kicks);
 	preempt_enable();
+}
+
+static bool is_scheduler(uintptr_t pc, void *last)
+{
+	*(uintptr_t *)last = pc;
+	return pc >= (uintptr_t)sched_text_start && pc < (uintptr_t)sched_text_end;
+}
+
+uintptr_t __no_lock_check thread_sleeps_at(struct thread *t)
+{
+	irqflags_t f = spin_lock_irqsave(&t->lock), unused;
+	struct runq *rq = runq_lock_of(t, &unused);
+	/* off its CPU, and on nobody's queue: nothing but a wake-up, under t->lock, lets it run and use its stack */
+	bool asleep = t->state == THREAD_BLOCKED && !t->queued && !t->moving &&
+		      !atomic_load_acquire(&t->on_cpu);
+	uintptr_t at = 0;
+
+	spin_unlock(&rq->lock);
+	if (asleep)
+		arch_backtrace(arch_thread_fp(&t->arch), t->stack.lo, t->stack.hi, is_scheduler,
+			       &at);
+	spin_unlock_irqrestore(&t->lock, f);
+	return at;
 }
 
 int sleep_until(uint64_t deadline_ns, enum wait_mode mode)

@@ -222,6 +222,9 @@ void arch_thread_init(struct arch_thread *at, void *stack_top, void (*entry)(voi
 struct thread *arch_switch(struct thread *prev, struct arch_thread *prev_at, bool prev_user,
 			   struct thread *next, struct arch_thread *next_at, bool next_user);
 
+/* The frame pointer of a thread that is switched out, and is not switched in meanwhile. */
+uintptr_t arch_thread_fp(const struct arch_thread *at);
+
 /* What a user thread's vector registers, FPCR, FPSR and TPIDR_EL0 start with: zeros. Of the current one, for a new program; or
  * a copy of the current one's, but for tls, given to a thread that has not run. */
 void arch_user_reset(void);

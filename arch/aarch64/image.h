@@ -7,6 +7,7 @@
 
 /* linker.ld */
 extern char image_start[], image_end[], text_end[], rodata_end[], data_end[];
+extern char sched_text_start[], sched_text_end[];
 extern char boot_stack_guard[];
 extern void (*const init_array_start[])(void);
 extern void (*const init_array_end[])(void);

@@ -33,6 +33,11 @@ void arch_thread_init(struct arch_thread *at, void *stack_top, void (*entry)(voi
 	at->sp = (uintptr_t)f;
 }
 
+uintptr_t arch_thread_fp(const struct arch_thread *at)
+{
+	return ((const struct switch_frame *)at->sp)->x29;
+}
+
 /* I-TRAP-2 */
 struct trap_frame *arch_user_frame(void)
 {

@@ -774,6 +774,51 @@ CASE(looks)
 	REAP(pid);
 }
 
+/* What /proc tells of a sleep: by its name the function, which is the kernel's choice, and a number in stat. */
+static void say_sleep(int line, const char *who, pid_t pid)
+{
+	char name[40], *at;
+	bool one = false;
+
+	snprintf(name, sizeof(name), "/proc/%d/stat", pid);
+	at = strrchr(slurp(name), ')');
+	for (int field = 3; at && field <= 35; field++)
+		at = strchr(at + 1, ' ');
+	one = at && atoi(at) == 1;
+	snprintf(name, sizeof(name), "/proc/%d/wchan", pid);
+	diff_say(line, "%s: %s, %d", who, strcmp(slurp(name), "0") ? "a name" : "0", one);
+}
+#define SLEEP(pid) say_sleep(__LINE__, #pid, pid)
+
+CASE(wchan)
+{
+	pid_t sleeper = start_child(pause_for_ever, NULL),
+	      stopped = start_child(pause_for_ever, NULL);
+	pid_t parent = getpid(), pid;
+
+	until_asleep(sleeper);
+	SLEEP(sleeper);
+	SLEEP(parent);
+	kill(stopped, SIGSTOP);
+	waitpid(stopped, NULL, WUNTRACED);
+	until_asleep(stopped);
+	SLEEP(stopped);
+	pid = fork();
+	if (pid == 0) {
+		until_asleep(parent);
+		SLEEP(parent);
+		R(setresuid(1000, 1000, 1000));
+		SLEEP(sleeper);
+		SLEEP(parent);
+		_exit(0);
+	}
+	REAP(pid);
+	kill(sleeper, SIGKILL);
+	REAP(sleeper);
+	kill(stopped, SIGKILL);
+	REAP(stopped);
+}
+
 /* Who has changed the user is closed to others of the new one until exec. */
 CASE(dumpable)
 {
