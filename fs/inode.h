@@ -31,7 +31,14 @@
 #define DT_TYPE(mode) ((uint8_t)(((mode)&S_IFMT) >> 12))
 
 /* Device numbers of what has no device: st_dev. */
-enum { VFS_DEV_PROCFS = 1, VFS_DEV_PIPE, VFS_DEV_SYSFS, VFS_DEV_ANON, VFS_DEV_FIRST_FREE };
+enum {
+	VFS_DEV_PROCFS = 1,
+	VFS_DEV_PIPE,
+	VFS_DEV_SYSFS,
+	VFS_DEV_ANON,
+	VFS_DEV_SOCKET,
+	VFS_DEV_FIRST_FREE
+};
 
 /* What statfs tells; kernel/ turns it into the user's structure. Blocks are pages. */
 struct kstatfs {

@@ -18,7 +18,6 @@
 #include "mm/vm/user_copy.h"
 
 #define IOV_MAX_SEGMENTS 1024
-#define TRANSFER_MAX	 0x7ffff000UL
 #define FD_INT(x)	 ((int)(uint32_t)(x))
 
 struct file *fd_get(uint64_t fd)
@@ -131,8 +130,8 @@ int64_t sys_pwrite64(const uint64_t a[6])
 	return pos < 0 ? -EINVAL : transfer_buffer(a, true, &pos);
 }
 
-/* The caller's array of segments, checked. struct iovec and struct io_segment have the same members in the same order. */
-static int64_t get_segments(vaddr_t from, uint64_t count, struct io_segment *seg)
+/* struct iovec and struct io_segment have the same members in the same order. */
+int64_t segments_from_user(vaddr_t from, uint64_t count, struct io_segment *seg)
 {
 	int64_t ret = user_copy_from(seg, from, count * sizeof(*seg));
 	uint64_t total = 0;
@@ -160,7 +159,7 @@ static int64_t transfer_vector(const uint64_t a[6], bool write, off_t *pos)
 	seg = a[2] <= IOV_MAX_SEGMENTS ? kcalloc(a[2] + 1, sizeof(*seg)) : NULL;
 	ret = a[2] > IOV_MAX_SEGMENTS ? -EINVAL : seg ? 0 : -ENOMEM;
 	if (ret == 0)
-		ret = get_segments(a[1], a[2], seg);
+		ret = segments_from_user(a[1], a[2], seg);
 	if (ret == 0) {
 		io_init_segments(&io, seg, (unsigned)a[2], true);
 		ret = transfer(b.file, &io, write, pos);

@@ -10,7 +10,10 @@
 
 /* clang-format off */
 #define SYSCALLS(X) \
+	X(accept) \
+	X(accept4) \
 	X(adjtimex) \
+	X(bind) \
 	X(brk) \
 	X(chdir) \
 	X(chroot) \
@@ -22,6 +25,7 @@
 	X(clone) \
 	X(close) \
 	X(close_range) \
+	X(connect) \
 	X(copy_file_range) \
 	X(dup) \
 	X(dup3) \
@@ -60,6 +64,7 @@
 	X(getgid) \
 	X(getgroups) \
 	X(getitimer) \
+	X(getpeername) \
 	X(getpgid) \
 	X(getpid) \
 	X(getppid) \
@@ -69,12 +74,15 @@
 	X(getresuid) \
 	X(getrusage) \
 	X(getsid) \
+	X(getsockname) \
+	X(getsockopt) \
 	X(gettid) \
 	X(gettimeofday) \
 	X(getuid) \
 	X(ioctl) \
 	X(kill) \
 	X(linkat) \
+	X(listen) \
 	X(lseek) \
 	X(madvise) \
 	X(memfd_create) \
@@ -112,6 +120,8 @@
 	X(readlinkat) \
 	X(readv) \
 	X(reboot) \
+	X(recvfrom) \
+	X(recvmsg) \
 	X(renameat) \
 	X(renameat2) \
 	X(restart_syscall) \
@@ -134,6 +144,9 @@
 	X(sched_setscheduler) \
 	X(sched_yield) \
 	X(sendfile) \
+	X(sendmmsg) \
+	X(sendmsg) \
+	X(sendto) \
 	X(set_robust_list) \
 	X(set_tid_address) \
 	X(setdomainname) \
@@ -150,9 +163,12 @@
 	X(setresuid) \
 	X(setreuid) \
 	X(setsid) \
+	X(setsockopt) \
 	X(settimeofday) \
 	X(setuid) \
+	X(shutdown) \
 	X(sigaltstack) \
+	X(socket) \
 	X(statfs) \
 	X(statx) \
 	X(symlinkat) \
@@ -199,6 +215,10 @@ bool fds_alone(void);
 
 /* Descriptor numbers end below it. */
 uint64_t fd_limit(void);
+
+#define TRANSFER_MAX 0x7ffff000UL
+/* The caller's array of segments, checked; what is more than TRANSFER_MAX in all is left out. 0, -EFAULT, -EINVAL. */
+int64_t segments_from_user(vaddr_t from, uint64_t count, struct io_segment *seg) __must_check;
 
 /* Give the caller f at the lowest free descriptor >= min; its reference moves or is dropped. fd or -errno. */
 int64_t fd_install(struct file *f, int min, bool cloexec) __must_check;

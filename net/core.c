@@ -146,10 +146,24 @@ static uint64_t timers_deadline(void)
 	return (now_ms + ms) * NS_PER_MS;
 }
 
-/* I-NET-3: what was sent to ourselves, then the devices, then whoever waits on a socket. */
+static bool looped(void) __requires(net_core)
+{
+	struct netif *n;
+
+	NETIF_FOREACH(n)
+	{
+		if (n->loop_first)
+			return true;
+	}
+	return false;
+}
+
+/* I-NET-3: what was sent to ourselves, and what that sends by another interface; then the devices, then whoever waits on a
+ * socket. */
 static void settle(void) __requires(net_core)
 {
-	netif_poll_all();
+	while (looped())
+		netif_poll_all();
 	net_if_flush_all();
 	net_socket_notify_all();
 }

@@ -38,6 +38,7 @@
 
 /* --- internet --- */
 #define LWIP_IPV4		       1
+#define IP_DEFAULT_TTL		       64
 #define LWIP_IPV6		       1
 #define IPV6_FRAG_COPYHEADER	       1
 #define IP_FORWARD		       0

@@ -1,21 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* TCP sockets as files. A socket is changed by lwIP's callbacks (NET_CORE held, then SOCK) and by the threads that
- * use the file; readiness reads SOCK only.
- *
- * States, all moves under SOCK:
- *   CONNECTING -> OPEN      on_connected()                network thread or loop-back
- *   OPEN       -> GONE      on_error(), end of both sides lwIP has let go of the pcb
- *   CONNECTING -> GONE      on_error()
- *   LISTENING                until release
- * The pcb is ours to name until it is NULL: lwIP frees it with an error callback, or quietly at the end of TIME_WAIT,
- * which is why we let go as soon as both ends have been closed (I-SOCK-2).
- *
- *   I-SOCK-1  no user memory is touched with NET_CORE or SOCK held.
- *   I-SOCK-2  s->pcb != NULL implies that lwIP's pcb names s, and may be used under NET_CORE.
- *   I-SOCK-3  bytes queued cost at most a small multiple of their number in memory: small segments are copied
- *             together, so a peer cannot pin a frame per byte. */
-#include "net/socket.h"
+/* Streams: TCP connections and listeners. A socket is changed by lwIP's callbacks (NET_CORE held, then SOCK) and by the
+ * threads that use the file; readiness reads SOCK only. States and invariants are in net/socket_impl.h. */
+#include "net/socket_impl.h"
 
+#include <lwip/ip.h>
 #include <lwip/priv/tcp_priv.h>
 #include <lwip/tcp.h>
 
@@ -27,8 +15,8 @@
 #include "lib/fmt.h"
 #include "lib/string.h"
 #include "mm/phys/slab.h"
+#include "net/address.h"
 #include "net/core.h"
-#include "net/socket_impl.h"
 
 #define SMALL_SEGMENT 512  /* at most this long: copied behind the last one */
 #define COMPACT_SIZE  2000 /* of the memory small segments are collected in */
@@ -37,41 +25,11 @@
 #define ORPHAN_POLLS  3	  /* then a closed connection that cannot send its rest is reset */
 #define BACKLOG_MAX   255
 
-enum socket_state { SOCKET_LISTENING, SOCKET_CONNECTING, SOCKET_OPEN, SOCKET_GONE };
-
-struct socket {
-	spinlock_t lock; /* SOCK */
-	struct poll_source source;
-	struct tcp_pcb *pcb;	 /* [NET_CORE] I-SOCK-2 */
-	enum socket_state state; /* [lock] */
-	int error;		 /* [lock] taken by the next read or write */
-	struct pbuf *rx_first;	 /* [lock] queued bytes, linked by ->next, one pbuf each */
-	struct pbuf *rx_last;	 /* [lock] */
-	size_t rx_bytes;	 /* [lock] */
-	size_t rx_room; /* [lock] bytes free at the end of rx_last's memory; 0 if it is a frame */
-	bool reading;	/* [lock] a reader has taken pbufs off and may put some back */
-	bool rx_end;	/* [lock] the peer has sent its last */
-	bool rx_shut;	/* [lock] nobody will read */
-	bool tx_shut;	/* [lock] we have sent, or promised, our last */
-	bool aborting;	/* [NET_CORE] the error is our own doing */
-	size_t tx_room; /* [lock] what lwIP would take */
-	size_t tx_pending;		/* [lock] written, not acknowledged */
-	struct socket_addr peer, local; /* [lock] known from OPEN on */
-	struct list_head link;		/* [listener's lock] in its backlog */
-	struct list_head backlog;	/* [lock] of a listener: sockets nobody has accepted */
-	struct list_head changed;	/* [NET_CORE] on the list of those to announce */
-	uint32_t events;		/* [NET_CORE] to announce */
-};
-
 static struct list_head changed_sockets = LIST_HEAD_INIT(changed_sockets); /* [NET_CORE] */
-static unsigned nr_sockets;						   /* [atomic] */
-
-static const struct file_ops socket_ops;
 
 /* --- helpers --------------------------------------------------------------------------------------------------- */
 
-/* Announce events when NET_CORE is left: once a batch of frames, not once a segment. */
-static void announce(struct socket *s, uint32_t events) __requires(net_core)
+void socket_announce(struct socket *s, uint32_t events)
 {
 	s->events |= events;
 	if (!list_linked(&s->changed))
@@ -90,7 +48,7 @@ void net_socket_notify_all(void)
 	}
 }
 
-static int error_of(err_t err)
+int socket_error_of(int err)
 {
 	switch (err) {
 	case ERR_OK:
@@ -118,7 +76,7 @@ static int error_of(err_t err)
 	}
 }
 
-static void addr_from_lwip(struct socket_addr *out, const ip_addr_t *ip, uint16_t port)
+void address_from_lwip(struct socket_addr *out, const ip_addr_t *ip, uint16_t port)
 {
 	memset(out, 0, sizeof(*out));
 	out->port = port;
@@ -129,7 +87,7 @@ static void addr_from_lwip(struct socket_addr *out, const ip_addr_t *ip, uint16_
 		memcpy(out->addr, &ip_2_ip4(ip)->addr, 4);
 }
 
-static void addr_to_lwip(ip_addr_t *out, const struct socket_addr *a)
+void address_to_lwip(ip_addr_t *out, const struct socket_addr *a)
 {
 	ip_addr_set_zero(out);
 	if (a->v6) {
@@ -170,6 +128,7 @@ static void rx_append(struct socket *s, struct pbuf *p, size_t room) __requires(
 	s->rx_last = p;
 	s->rx_bytes += p->len;
 	s->rx_room = room;
+	socket_charge(p->len);
 }
 
 /* A single pbuf of ours again, as lwIP knows it. */
@@ -201,6 +160,7 @@ static bool rx_squeeze(struct socket *s, struct pbuf *p)
 		s->rx_last->len += p->len;
 		s->rx_bytes += p->len;
 		s->rx_room -= p->len;
+		socket_charge(p->len);
 		done = true;
 	}
 	spin_unlock(&s->lock);
@@ -237,6 +197,28 @@ static void rx_queue_one(struct socket *s, struct pbuf *p) __requires(net_core)
 	spin_unlock(&s->lock);
 }
 
+/* Open the window by what was read, so far as rx_size lets it be open; lwIP counts in 16 bits. A window is never shut that
+ * was open: when rx_size shrinks, it is what is read that does not open it again. */
+static void rx_opened(struct socket *s, size_t n) __requires(net_core)
+{
+	size_t withhold = TCP_WND - s->opt.rx_size, take;
+
+	if (s->rx_withheld < withhold) {
+		take = MIN(n, withhold - s->rx_withheld);
+		s->rx_withheld += take;
+		n -= take;
+	} else {
+		n += s->rx_withheld - withhold;
+		s->rx_withheld = withhold;
+	}
+	while (s->pcb && n) {
+		size_t step = MIN(n, (size_t)0xffff);
+
+		tcp_recved(s->pcb, (u16_t)step);
+		n -= step;
+	}
+}
+
 /* --- what lwIP calls: NET_CORE held ------------------------------------------------------------------------------------- */
 
 static void refresh_tx(struct socket *s) __requires(net_core)
@@ -244,10 +226,14 @@ static void refresh_tx(struct socket *s) __requires(net_core)
 	struct tcp_pcb *pcb = s->pcb;
 	/* not tcp_sndbuf(), which says at most 65535 */
 	size_t room = pcb->snd_buf, pending = TCP_SND_BUF - room;
+	size_t most = socket_may_hold(pending) ? s->opt.tx_size : SOCKET_SHARE;
 
 	/* each byte may cost a pbuf of its own: stop before lwIP's count of them does */
-	if (tcp_sndqueuelen(pcb) + 8 >= TCP_SND_QUEUELEN)
+	if (tcp_sndqueuelen(pcb) + 8 >= TCP_SND_QUEUELEN || pending >= most)
 		room = 0;
+	else
+		room = MIN(room, most - pending);
+	socket_charge((int64_t)pending - (int64_t)s->tx_pending);
 	spin_lock(&s->lock);
 	s->tx_room = s->tx_shut ? 0 : room;
 	s->tx_pending = pending;
@@ -300,6 +286,7 @@ static struct tcp_pcb *orphan(struct socket *s) __requires(net_core)
 
 static void became_gone(struct socket *s, int error) __requires(net_core)
 {
+	socket_charge(-(int64_t)s->tx_pending);
 	spin_lock(&s->lock);
 	s->state = SOCKET_GONE;
 	s->error = error;
@@ -307,14 +294,14 @@ static void became_gone(struct socket *s, int error) __requires(net_core)
 	s->tx_room = 0;
 	s->tx_pending = 0;
 	spin_unlock(&s->lock);
-	announce(s, POLL_IN | POLL_OUT | POLL_RDHUP | POLL_HUP | (error ? POLL_ERR : 0));
+	socket_announce(s, POLL_IN | POLL_OUT | POLL_RDHUP | POLL_HUP | (error ? POLL_ERR : 0));
 }
 
 /* lwIP has freed the pcb. */
 static void on_error(void *arg, err_t err)
 {
 	struct socket *s = arg;
-	int error = error_of(err);
+	int error = socket_error_of(err);
 
 	assert_mutex_held(&net_core);
 	if (!s)
@@ -326,6 +313,8 @@ static void on_error(void *arg, err_t err)
 		error = 0;
 	else if (err == ERR_RST && READ_ONCE(s->state) == SOCKET_CONNECTING)
 		error = -ECONNREFUSED;
+	else if (err == ERR_RST && READ_ONCE(s->rx_end))
+		error = -EPIPE;
 	became_gone(s, error);
 }
 
@@ -338,7 +327,7 @@ static void on_end(struct socket *s) __requires(net_core)
 	s->rx_end = true;
 	both = s->tx_shut;
 	spin_unlock(&s->lock);
-	announce(s, POLL_IN | POLL_RDHUP);
+	socket_announce(s, POLL_IN | POLL_RDHUP);
 	if (both && (s->pcb->state == TIME_WAIT || s->pcb->state == CLOSING)) {
 		/* no further callback would tell us of its end */
 		orphan(s);
@@ -360,6 +349,9 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
 		pbuf_free(p);
 		return ERR_OK;
 	}
+	/* I-SOCK-4: lwIP keeps it, takes no more, and asks again at its next tick */
+	if (!socket_may_hold(s->rx_bytes))
+		return ERR_MEM;
 	while (p) {
 		struct pbuf *next = p->next;
 
@@ -368,7 +360,7 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
 		rx_queue_one(s, p);
 		p = next;
 	}
-	announce(s, POLL_IN);
+	socket_announce(s, POLL_IN);
 	return ERR_OK;
 }
 
@@ -380,41 +372,53 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
 	assert_mutex_held(&net_core);
 	refresh_tx(s);
 	if (was_full && s->tx_room >= SOCKET_LOWAT)
-		announce(s, POLL_OUT);
+		socket_announce(s, POLL_OUT);
 	return ERR_OK;
 }
 
 static void attach(struct socket *s, struct tcp_pcb *pcb) __requires(net_core)
 {
 	s->pcb = pcb;
+	s->rx_withheld = 0;
 	tcp_arg(pcb, s);
 	tcp_recv(pcb, on_received);
 	tcp_sent(pcb, on_sent);
 	tcp_err(pcb, on_error);
 }
 
-static struct socket *socket_alloc(enum socket_state state)
+/* The socket's settings, to a pcb that is no listener's, or to what a listener has for its children. */
+static void stream_apply(struct socket *s) __requires(net_core)
 {
-	struct socket *s = kzalloc(sizeof(*s));
+	struct tcp_pcb *pcb = s->pcb;
 
-	if (!s)
-		return NULL;
-	spin_init(&s->lock, LOCK_SOCK);
-	poll_source_init(&s->source);
-	s->state = state;
-	list_init(&s->link);
-	list_init(&s->backlog);
-	list_init(&s->changed);
-	atomic_fetch_add(&nr_sockets, 1);
-	return s;
+	if (!pcb)
+		return;
+	if (s->opt.reuse)
+		ip_set_option(pcb, SOF_REUSEADDR);
+	else
+		ip_reset_option(pcb, SOF_REUSEADDR);
+	if (s->opt.keepalive)
+		ip_set_option(pcb, SOF_KEEPALIVE);
+	else
+		ip_reset_option(pcb, SOF_KEEPALIVE);
+	pcb->ttl = s->opt.ttl ? s->opt.ttl : TCP_TTL;
+	if (pcb->state == LISTEN)
+		return;
+	if (s->opt.nodelay)
+		tcp_nagle_disable(pcb);
+	else
+		tcp_nagle_enable(pcb);
+	if (s->state == SOCKET_OPEN)
+		refresh_tx(s);
+	rx_opened(s, 0);
 }
 
 static void opened(struct socket *s) __requires(net_core)
 {
 	struct socket_addr peer, local;
 
-	addr_from_lwip(&peer, &s->pcb->remote_ip, s->pcb->remote_port);
-	addr_from_lwip(&local, &s->pcb->local_ip, s->pcb->local_port);
+	address_from_lwip(&peer, &s->pcb->remote_ip, s->pcb->remote_port);
+	address_from_lwip(&local, &s->pcb->local_ip, s->pcb->local_port);
 	spin_lock(&s->lock);
 	s->peer = peer;
 	s->local = local;
@@ -429,7 +433,7 @@ static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
 
 	assert_mutex_held(&net_core);
 	opened(s);
-	announce(s, POLL_OUT);
+	socket_announce(s, POLL_OUT);
 	return ERR_OK;
 }
 
@@ -442,24 +446,25 @@ static err_t on_accepted(void *arg, struct tcp_pcb *pcb, err_t err)
 	/* no memory in lwIP: the peer was refused, the listener goes on */
 	if (!pcb || err != ERR_OK || !listener)
 		return ERR_VAL;
-	s = socket_alloc(SOCKET_CONNECTING);
+	s = socket_alloc(&socket_stream, SOCKET_CONNECTING);
 	if (!s)
 		return ERR_MEM;
 	tcp_backlog_delayed(pcb);
 	attach(s, pcb);
+	s->opt = listener->opt;
 	opened(s);
+	stream_apply(s);
 	spin_lock(&listener->lock);
 	list_push_back(&s->link, &listener->backlog);
 	spin_unlock(&listener->lock);
-	announce(listener, POLL_IN);
+	socket_announce(listener, POLL_IN);
 	return ERR_OK;
 }
 
 /* --- files ------------------------------------------------------------------------------------------------------------------ */
 
-static uint32_t socket_poll(struct file *f)
+static uint32_t stream_poll(struct socket *s)
 {
-	struct socket *s = f->priv;
 	uint32_t events = 0;
 
 	spin_lock(&s->lock);
@@ -468,6 +473,8 @@ static uint32_t socket_poll(struct file *f)
 			events |= POLL_IN;
 		goto unlock;
 	}
+	if (s->state == SOCKET_FRESH)
+		events |= POLL_OUT | POLL_HUP;
 	if (s->rx_bytes || s->rx_end || s->rx_shut || s->error)
 		events |= POLL_IN;
 	if (s->rx_end || s->rx_shut)
@@ -484,7 +491,7 @@ unlock:
 	return events;
 }
 
-static int take_error(struct socket *s) __requires(s->lock)
+int socket_take_error(struct socket *s)
 {
 	int error = s->error;
 
@@ -492,16 +499,17 @@ static int take_error(struct socket *s) __requires(s->lock)
 	return error;
 }
 
-/* Take pbufs worth at least `want` bytes off the queue, or all. >0 and *chain; 0 end of stream; -EAGAIN; -errno. */
-static ssize_t rx_grab(struct socket *s, size_t want, struct pbuf **chain)
+/* Take pbufs worth at least `want` bytes off the queue, or all. >0 and *chain; 0 end of stream; -EAGAIN; -errno, but the
+ * pending error only for the first bytes of a call. */
+static ssize_t rx_grab(struct socket *s, size_t want, bool first, struct pbuf **chain)
 {
 	struct pbuf *last;
 	size_t n;
 	ssize_t ret;
 
 	spin_lock(&s->lock);
-	if (s->state == SOCKET_LISTENING || s->state == SOCKET_CONNECTING) {
-		ret = s->error ? take_error(s) : -ENOTCONN;
+	if (s->state == SOCKET_LISTENING || s->state == SOCKET_FRESH) {
+		ret = s->error ? socket_take_error(s) : -ENOTCONN;
 		goto unlock;
 	}
 	if (s->reading) {
@@ -509,7 +517,10 @@ static ssize_t rx_grab(struct socket *s, size_t want, struct pbuf **chain)
 		goto unlock;
 	}
 	if (!s->rx_first) {
-		ret = s->error ? take_error(s) : s->rx_end || s->rx_shut ? 0 : -EAGAIN;
+		if (s->error)
+			ret = first ? socket_take_error(s) : 0;
+		else
+			ret = s->rx_end || s->rx_shut ? 0 : -EAGAIN;
 		goto unlock;
 	}
 	last = s->rx_first;
@@ -551,6 +562,7 @@ static void rx_return(struct socket *s, struct pbuf *rest, size_t consumed)
 		s->rx_first = rest;
 	}
 	s->rx_bytes -= consumed;
+	socket_charge(-(int64_t)consumed);
 	s->reading = false;
 	more = s->rx_bytes || s->rx_end;
 	spin_unlock(&s->lock);
@@ -559,8 +571,36 @@ static void rx_return(struct socket *s, struct pbuf *rest, size_t consumed)
 		poll_notify(&s->source, POLL_IN);
 }
 
+/* Let n bytes of the io pass. */
+static void io_skip(struct io *io, size_t n)
+{
+	while (n) {
+		size_t step = MIN(n, io->cur.len);
+
+		io->cur.base += step;
+		io->cur.len -= step;
+		io->left -= step;
+		n -= step;
+		if (!io->cur.len && io->nr_seg) {
+			io->cur = *io->seg++;
+			io->nr_seg--;
+		}
+	}
+}
+
+/* One pbuf's bytes, or, with SOCKET_MSG_TRUNC, none of them, though they count. */
+static ssize_t rx_copy_one(struct io *io, const struct pbuf *p, unsigned flags)
+{
+	size_t n = MIN((size_t)p->len, io->left);
+
+	if (!(flags & SOCKET_MSG_TRUNC))
+		return io_copy_to(io, p->payload, p->len);
+	io_skip(io, n);
+	return (ssize_t)n;
+}
+
 /* Copy from the chain, no lock held (I-SOCK-1). Consumed pbufs move to *used; *chain is the rest. */
-static ssize_t rx_copy(struct io *io, struct pbuf **chain, struct pbuf **used)
+static ssize_t rx_copy(struct io *io, struct pbuf **chain, struct pbuf **used, unsigned flags)
 {
 	struct pbuf **end = used;
 	ssize_t total = 0;
@@ -568,7 +608,7 @@ static ssize_t rx_copy(struct io *io, struct pbuf **chain, struct pbuf **used)
 	*used = NULL;
 	while (*chain && io->left) {
 		struct pbuf *p = *chain;
-		ssize_t n = io_copy_to(io, p->payload, p->len);
+		ssize_t n = rx_copy_one(io, p, flags);
 
 		if (n < 0)
 			return total ? total : n;
@@ -586,53 +626,77 @@ static ssize_t rx_copy(struct io *io, struct pbuf **chain, struct pbuf **used)
 	return total;
 }
 
-/* Open the window by what was read; lwIP counts in 16 bits. */
-static void rx_opened(struct socket *s, size_t n) __requires(net_core)
+/* The same, and nothing is consumed. */
+static ssize_t rx_look(struct io *io, const struct pbuf *p, unsigned flags)
 {
-	while (s->pcb && n) {
-		size_t step = MIN(n, (size_t)0xffff);
+	ssize_t total = 0, n = 0;
 
-		tcp_recved(s->pcb, (u16_t)step);
-		n -= step;
+	for (; p && io->left && n >= 0; p = p->next) {
+		n = rx_copy_one(io, p, flags);
+		total += n > 0 ? n : 0;
 	}
+	return total ? total : n;
 }
 
-static bool rx_waiting(struct socket *s)
+static bool rx_waiting(struct socket *s, size_t want)
 {
 	bool go;
 
 	spin_lock(&s->lock);
-	go = !s->reading && (s->rx_first || s->rx_end || s->rx_shut || s->error);
+	go = !s->reading && ((s->rx_first && s->rx_bytes >= want) || s->rx_end || s->rx_shut ||
+			     s->error || s->state == SOCKET_FRESH);
 	spin_unlock(&s->lock);
 	return go;
 }
 
-static ssize_t socket_read(struct file *f, struct io *io, off_t *pos)
+/* What is queued now, or what rx_grab() says. */
+static ssize_t rx_step(struct socket *s, struct io *io, unsigned flags, bool first)
 {
-	struct socket *s = f->priv;
-	struct pbuf *chain = NULL, *used;
-	ssize_t ret;
+	bool look = flags & SOCKET_MSG_PEEK;
+	struct pbuf *chain = NULL, *used = NULL;
+	ssize_t ret = rx_grab(s, io->left, first, &chain);
 
-	if (!io->left)
-		return 0;
-	while ((ret = rx_grab(s, io->left, &chain)) == -EAGAIN) {
-		if (file_nonblocking(f))
-			return -EAGAIN;
-		ret = wait_event_interruptible(&s->source.wq, rx_waiting(s));
-		if (ret < 0)
-			return ret;
-	}
 	if (ret <= 0)
 		return ret;
-	ret = rx_copy(io, &chain, &used);
-	rx_return(s, chain, ret > 0 ? (size_t)ret : 0);
-	if (ret > 0) {
+	ret = look ? rx_look(io, chain, flags) : rx_copy(io, &chain, &used, flags);
+	rx_return(s, chain, ret > 0 && !look ? (size_t)ret : 0);
+	if (ret > 0 && !look) {
 		net_lock();
 		rx_free_chain(used);
 		rx_opened(s, (size_t)ret);
 		net_unlock();
 	}
 	return ret;
+}
+
+static ssize_t stream_receive(struct socket *s, struct io *io, struct socket_message *m, bool wait)
+{
+	uint64_t timeout = READ_ONCE(s->opt.rx_timeout_ns), start = timeout ? clock_now_ns() : 0;
+	bool all = m->flags & SOCKET_MSG_WAITALL, look = m->flags & SOCKET_MSG_PEEK;
+	/* who looks for all of it does not take what is there */
+	size_t want = all && look ? io->left : 1;
+	ssize_t total = 0, ret = 0;
+
+	do {
+		if (want == 1 || !wait || rx_waiting(s, want))
+			ret = rx_step(s, io, m->flags, total == 0);
+		else
+			ret = -EAGAIN;
+		if (ret > 0) {
+			total += ret;
+			if (!all || look)
+				break;
+			continue;
+		}
+		if (ret != -EAGAIN || !wait)
+			break;
+		ret = socket_wait(s, rx_waiting(s, want), timeout, start);
+		if (ret < 0)
+			break;
+	} while (io->left);
+	m->flags = 0;
+	m->named = false;
+	return total ? total : ret;
 }
 
 /* Give n bytes of kernel memory to lwIP. Bytes taken, -EAGAIN none now, -EPIPE, -ENOMEM. */
@@ -655,7 +719,7 @@ static ssize_t tx_push(struct socket *s, const void *data, size_t n) __requires(
 			sent += step;
 	}
 	if (err != ERR_OK && err != ERR_MEM && !sent)
-		return error_of(err) == -ENOTCONN ? -EPIPE : error_of(err);
+		return socket_error_of(err) == -ENOTCONN ? -EPIPE : socket_error_of(err);
 	(void)tcp_output(s->pcb);
 	/* an error found while sending may have freed it */
 	if (s->pcb)
@@ -673,22 +737,6 @@ static ssize_t tx_push(struct socket *s, const void *data, size_t n) __requires(
 	return -EAGAIN;
 }
 
-static void io_skip(struct io *io, size_t n)
-{
-	while (n) {
-		size_t step = MIN(n, io->cur.len);
-
-		io->cur.base += step;
-		io->cur.len -= step;
-		io->left -= step;
-		n -= step;
-		if (!io->cur.len && io->nr_seg) {
-			io->cur = *io->seg++;
-			io->nr_seg--;
-		}
-	}
-}
-
 /* One step of a write: as much as lwIP takes now. Bytes, -EAGAIN, -errno. */
 static ssize_t tx_step(struct socket *s, struct io *io, size_t room)
 {
@@ -703,9 +751,10 @@ static ssize_t tx_step(struct socket *s, struct io *io, size_t room)
 		return -ENOMEM;
 	/* I-SOCK-1 */
 	n = io_copy_from(io, buf, want);
-	if (n <= 0) {
+	if (n < (ssize_t)want) {
 		kfree(buf);
-		return n;
+		*io = before;
+		return -EFAULT;
 	}
 	net_lock();
 	ret = tx_push(s, buf, (size_t)n);
@@ -746,10 +795,8 @@ static ssize_t tx_state(struct socket *s)
 
 	spin_lock(&s->lock);
 	if (s->error)
-		ret = take_error(s);
-	else if (s->state == SOCKET_LISTENING)
-		ret = -ENOTCONN;
-	else if (s->state == SOCKET_GONE || s->tx_shut)
+		ret = socket_take_error(s);
+	else if ((s->state != SOCKET_OPEN && s->state != SOCKET_CONNECTING) || s->tx_shut)
 		ret = -EPIPE;
 	else
 		ret = s->tx_room ? (ssize_t)s->tx_room : -EAGAIN;
@@ -762,16 +809,18 @@ static bool tx_waiting(struct socket *s)
 	bool go;
 
 	spin_lock(&s->lock);
-	go = s->tx_room >= SOCKET_LOWAT || s->error || s->state == SOCKET_GONE || s->tx_shut;
+	go = s->tx_room >= SOCKET_LOWAT || s->error || s->tx_shut ||
+	     (s->state != SOCKET_OPEN && s->state != SOCKET_CONNECTING);
 	spin_unlock(&s->lock);
 	return go;
 }
 
-static ssize_t socket_write(struct file *f, struct io *io, off_t *pos)
+static ssize_t stream_send(struct socket *s, struct io *io, struct socket_message *m, bool wait)
 {
-	struct socket *s = f->priv;
+	uint64_t timeout = READ_ONCE(s->opt.tx_timeout_ns), start = timeout ? clock_now_ns() : 0;
 	ssize_t total = 0, ret = 0;
 
+	(void)m;
 	while (io->left) {
 		ret = tx_state(s);
 		if (ret > 0)
@@ -781,32 +830,24 @@ static ssize_t socket_write(struct file *f, struct io *io, off_t *pos)
 			total += ret;
 			continue;
 		}
-		if (ret != -EAGAIN || file_nonblocking(f))
+		if (ret != -EAGAIN || !wait)
 			break;
-		ret = wait_event_interruptible(&s->source.wq, tx_waiting(s));
+		ret = socket_wait(s, tx_waiting(s), timeout, start);
 		if (ret < 0)
 			break;
 	}
 	return total ? total : ret;
 }
 
-/* Nobody knows the socket any more but its pcb. */
-static void socket_free(struct socket *s)
+/* What closed sockets still have to send. */
+static size_t orphaned(void) __requires(net_core)
 {
-	ASSERT(!s->pcb && !s->rx_first && list_empty(&s->backlog) && !list_linked(&s->changed));
-	poll_source_check_idle(&s->source);
-	kfree(s);
-	atomic_fetch_sub(&nr_sockets, 1);
-}
+	size_t n = 0;
 
-/* Send what was written, then close; the pcb is lwIP's from here on. */
-static void close_pcb(struct socket *s) __requires(net_core)
-{
-	struct tcp_pcb *pcb = orphan(s);
-
-	/* without memory for it now, lwIP's timer tries again */
-	if (pcb)
-		(void)tcp_close(pcb);
+	for (const struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next)
+		if (pcb->poll == on_orphan_poll)
+			n += TCP_SND_BUF - pcb->snd_buf;
+	return n;
 }
 
 static void abort_pcb(struct socket *s) __requires(net_core)
@@ -816,6 +857,26 @@ static void abort_pcb(struct socket *s) __requires(net_core)
 	detach(s);
 	if (pcb)
 		tcp_abort(pcb);
+}
+
+/* Send what was written, then close; the pcb is lwIP's from here on. I-SOCK-4: nobody is charged for it then, so it is
+ * reset when there is too much of that. */
+static void close_pcb(struct socket *s) __requires(net_core)
+{
+	struct tcp_pcb *pcb;
+
+	if (s->state != SOCKET_LISTENING &&
+	    (s->opt.reset_on_close || (s->tx_pending && !socket_may_hold(orphaned()))))
+		return abort_pcb(s);
+	/* lwIP takes a window that is not wholly open for bytes unread, and resets */
+	if (!s->rx_bytes && s->rx_withheld) {
+		s->opt.rx_size = TCP_WND;
+		rx_opened(s, 0);
+	}
+	pcb = orphan(s);
+	/* without memory for it now, lwIP's timer tries again */
+	if (pcb)
+		(void)tcp_close(pcb);
 }
 
 static struct socket *backlog_take(struct socket *listener)
@@ -830,89 +891,258 @@ static struct socket *backlog_take(struct socket *listener)
 	return s;
 }
 
-/* Forget what waits to be announced: no watcher is left. */
-static void forget(struct socket *s) __requires(net_core)
+void socket_forget(struct socket *s)
 {
 	list_del(&s->changed);
 	rx_free_chain(s->rx_first);
 	s->rx_first = NULL;
+	socket_charge(-(int64_t)(s->rx_bytes + s->tx_pending));
+	s->rx_bytes = s->tx_pending = 0;
 }
 
-static void socket_destroy(struct socket *s)
+static void drop_backlog(struct socket *s) __requires(net_core)
 {
 	struct socket *child;
 
-	net_lock();
-	close_pcb(s);
 	while ((child = backlog_take(s)) != NULL) {
 		abort_pcb(child);
-		forget(child);
+		socket_forget(child);
 		socket_free(child);
 	}
-	forget(s);
+}
+
+static void stream_destroy(struct socket *s)
+{
+	net_lock();
+	close_pcb(s);
+	drop_backlog(s);
+	socket_forget(s);
 	net_unlock();
 	socket_free(s);
 }
 
-static void socket_release(struct file *f)
+/* --- binding, listening, connecting --------------------------------------------------------------------------------- */
+
+static bool overlap(const ip_addr_t *a, const ip_addr_t *b)
 {
-	socket_destroy(f->priv);
+	return ip_addr_isany(a) || ip_addr_isany(b) || ip_addr_eq(a, b);
 }
 
-static int socket_stat(struct file *f, struct kstat *st)
+/* Is the port of that address another's? Two that have both said SO_REUSEADDR may share it as long as neither listens:
+ * lwIP would let a second listener take connections from the first. */
+static bool port_taken(const struct tcp_pcb *self, const ip_addr_t *ip, uint16_t port,
+		       bool listeners_only) __requires(net_core)
 {
-	memset(st, 0, sizeof(*st));
-	st->mode = 0140777;
-	st->nlink = 1;
-	st->blksize = 4096;
+	bool reuse = ip_get_option(self, SOF_REUSEADDR);
+	const struct tcp_pcb *pcb;
+
+	for (size_t i = 0; i < NUM_TCP_PCB_LISTS; i++) {
+		for (pcb = *tcp_pcb_lists[i]; pcb; pcb = pcb->next) {
+			if (pcb == self || pcb->local_port != port || !overlap(&pcb->local_ip, ip))
+				continue;
+			if (pcb->state == LISTEN)
+				return true;
+			if (!listeners_only && !(reuse && ip_get_option(pcb, SOF_REUSEADDR)))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* I-SOCK-2. As abort_pcb(), for one that no peer knows of. */
+static void drop_pcb(struct socket *s) __requires(net_core)
+{
+	abort_pcb(s);
+	s->bound = false;
+	spin_lock(&s->lock);
+	memset(&s->local, 0, sizeof(s->local));
+	spin_unlock(&s->lock);
+}
+
+/* A pcb for a FRESH socket that has none, with its settings and the address it was bound to. */
+static int pcb_make(struct socket *s, uint8_t ip_type) __requires(net_core)
+{
+	struct tcp_pcb *pcb;
+	ip_addr_t ip;
+
+	if (s->pcb)
+		return 0;
+	pcb = tcp_new_ip_type(ip_type);
+	if (!pcb)
+		return -ENOMEM;
+	attach(s, pcb);
+	stream_apply(s);
+	if (!s->bound)
+		return 0;
+	address_to_lwip(&ip, &s->local);
+	if (port_taken(pcb, &ip, s->local.port, true)) {
+		abort_pcb(s);
+		return -EADDRINUSE;
+	}
+	/* not tcp_bind(), which minds the connections of the port: it has been ours since */
+	ip_addr_copy(pcb->local_ip, ip);
+	pcb->local_port = s->local.port;
+	TCP_REG(&tcp_bound_pcbs, pcb);
 	return 0;
 }
 
-static const struct file_ops socket_ops = {
-	.name = "socket",
-	.read = socket_read,
-	.write = socket_write,
-	.poll = socket_poll,
-	.stat = socket_stat,
-	.release = socket_release,
-};
-
-static struct socket *socket_of(struct file *f)
+static int stream_bind(struct socket *s, const struct socket_addr *a) __requires(net_core)
 {
-	return f->ops == &socket_ops ? f->priv : NULL;
+	ip_addr_t ip;
+	err_t err = ERR_USE;
+	int ret = pcb_make(s, IPADDR_TYPE_V4);
+
+	if (ret < 0)
+		return ret;
+	address_to_lwip(&ip, a);
+	if (!a->port || !port_taken(s->pcb, &ip, a->port, false))
+		err = tcp_bind(s->pcb, &ip, a->port);
+	if (err != ERR_OK) {
+		drop_pcb(s);
+		/* of no port left it says that it has no room */
+		return err == ERR_BUF ? -EADDRINUSE : socket_error_of(err);
+	}
+	s->bound = true;
+	spin_lock(&s->lock);
+	s->local = *a;
+	s->local.port = s->pcb->local_port;
+	spin_unlock(&s->lock);
+	return 0;
 }
 
-static int file_for(struct socket *s, struct file **out)
+/* s is bound. */
+static int listen_locked(struct socket *s, unsigned backlog) __requires(net_core)
 {
-	*out = file_create(&socket_ops, FILE_RDWR, &s->source, s);
-	return *out ? 0 : -ENOMEM;
+	struct tcp_pcb *listening;
+	err_t err;
+
+	if (port_taken(s->pcb, &s->pcb->local_ip, s->pcb->local_port, true))
+		return -EADDRINUSE;
+	listening = tcp_listen_with_backlog_and_err(s->pcb, (u8_t)backlog, &err);
+	if (!listening)
+		return socket_error_of(err);
+	s->pcb = listening;
+	tcp_arg(listening, s);
+	tcp_accept(listening, on_accepted);
+	spin_lock(&s->lock);
+	s->state = SOCKET_LISTENING;
+	spin_unlock(&s->lock);
+	return 0;
+}
+
+/* Begin: the state is CONNECTING if that succeeds. */
+static int connect_locked(struct socket *s, const struct socket_addr *to) __requires(net_core)
+{
+	ip_addr_t ip;
+	err_t err;
+	int ret;
+
+	address_to_lwip(&ip, to);
+	/* Linux takes no address for this machine's */
+	if (ip_addr_isany(&ip))
+		ip_addr_copy_from_ip4(ip, (ip4_addr_t){ PP_HTONL(IPADDR_LOOPBACK) });
+	else if (!to->v6 &&
+		 (ip4_addr_ismulticast(ip_2_ip4(&ip)) || ip_2_ip4(&ip)->addr == IPADDR_BROADCAST))
+		return -ENETUNREACH;
+	ret = pcb_make(s, IP_GET_TYPE(&ip));
+	if (ret < 0)
+		return ret;
+	err = tcp_connect(s->pcb, &ip, to->port, on_connected);
+	if (err != ERR_OK) {
+		abort_pcb(s);
+		/* of no port left it says that it has no room */
+		return err == ERR_BUF || err == ERR_USE ? -EADDRNOTAVAIL : socket_error_of(err);
+	}
+	spin_lock(&s->lock);
+	s->state = SOCKET_CONNECTING;
+	s->error = 0;
+	address_from_lwip(&s->local, &s->pcb->local_ip, s->pcb->local_port);
+	spin_unlock(&s->lock);
+	return 0;
+}
+
+/* The first step of connect: 0 it has begun; -EALREADY it had before, or has ended; -errno. */
+static int connect_begin(struct socket *s, const struct socket_addr *to) __requires(net_core)
+{
+	int ret;
+
+	if (s->connecting)
+		return -EALREADY;
+	if (s->state != SOCKET_FRESH)
+		return -EISCONN;
+	ret = connect_locked(s, to);
+	if (ret == 0)
+		s->connecting = true;
+	return ret;
+}
+
+/* The last: it is made, or why not, and then it may begin anew. */
+static int connect_end(struct socket *s) __requires(net_core)
+{
+	int ret = 0;
+
+	spin_lock(&s->lock);
+	if (s->connecting && s->state == SOCKET_GONE && !s->peer.port) {
+		ret = socket_take_error(s);
+		ret = ret ? ret : -ECONNABORTED;
+		s->state = SOCKET_FRESH;
+		s->rx_end = s->rx_shut = s->tx_shut = false;
+		if (!s->bound)
+			memset(&s->local, 0, sizeof(s->local));
+	}
+	s->connecting = false;
+	spin_unlock(&s->lock);
+	return ret;
+}
+
+static bool connect_over(struct socket *s)
+{
+	return READ_ONCE(s->state) != SOCKET_CONNECTING;
+}
+
+static int stream_connect(struct socket *s, const struct socket_addr *to, bool wait)
+{
+	uint64_t timeout = READ_ONCE(s->opt.tx_timeout_ns), start = timeout ? clock_now_ns() : 0;
+	int begun, ret;
+
+	if (!to)
+		return -EAFNOSUPPORT;
+	net_lock();
+	begun = connect_begin(s, to);
+	net_unlock();
+	if (begun < 0 && begun != -EALREADY)
+		return begun;
+	/* as Linux says it, even if it is over by now */
+	if (begun == 0 && !wait)
+		return -EINPROGRESS;
+	if (begun == -EALREADY && !wait && !connect_over(s))
+		return -EALREADY;
+	ret = socket_wait(s, connect_over(s), timeout, start);
+	if (ret < 0)
+		return ret == -EAGAIN ? (begun ? begun : -EINPROGRESS) : ret;
+	net_lock();
+	ret = connect_end(s);
+	net_unlock();
+	return ret;
 }
 
 /* --- the contract of net/socket.h ----------------------------------------------------------------------------------------------- */
 
-static int listen_locked(struct socket *s, uint16_t port, unsigned backlog) __requires(net_core)
+/* For the kernel: on any address, of either kind. */
+static int listen_any(struct socket *s, uint16_t port, unsigned backlog) __requires(net_core)
 {
 	struct tcp_pcb *pcb = tcp_new_ip_type(IPADDR_TYPE_ANY);
-	struct tcp_pcb *listening;
 	err_t err;
 
 	if (!pcb)
 		return -ENOMEM;
-	ip_set_option(pcb, SOF_REUSEADDR);
+	s->opt.reuse = true;
+	attach(s, pcb);
+	stream_apply(s);
+	if (port_taken(pcb, IP_ANY_TYPE, port, false))
+		return -EADDRINUSE;
 	err = tcp_bind(pcb, IP_ANY_TYPE, port);
-	if (err != ERR_OK) {
-		tcp_abort(pcb);
-		return error_of(err);
-	}
-	listening = tcp_listen_with_backlog_and_err(pcb, (u8_t)backlog, &err);
-	if (!listening) {
-		tcp_abort(pcb);
-		return error_of(err);
-	}
-	s->pcb = listening;
-	tcp_arg(listening, s);
-	tcp_accept(listening, on_accepted);
-	return 0;
+	return err == ERR_OK ? listen_locked(s, backlog) : socket_error_of(err);
 }
 
 int socket_listen_tcp(uint16_t port, unsigned backlog, struct file **out)
@@ -922,15 +1152,43 @@ int socket_listen_tcp(uint16_t port, unsigned backlog, struct file **out)
 
 	if (!port || !backlog || backlog > BACKLOG_MAX)
 		return -EINVAL;
-	s = socket_alloc(SOCKET_LISTENING);
+	s = socket_alloc(&socket_stream, SOCKET_FRESH);
 	if (!s)
 		return -ENOMEM;
 	net_lock();
-	ret = listen_locked(s, port, backlog);
+	ret = listen_any(s, port, backlog);
 	net_unlock();
-	if (ret == 0 && (ret = file_for(s, out)) == 0)
+	if (ret == 0 && (ret = socket_file(s, 0, out)) == 0)
 		return 0;
-	socket_destroy(s);
+	stream_destroy(s);
+	return ret;
+}
+
+int socket_listen(struct file *f, unsigned backlog)
+{
+	static const struct socket_addr any;
+	struct socket *s = socket_of(f);
+	int ret = 0;
+
+	if (!s)
+		return -ENOTSOCK;
+	if (s->kind != &socket_stream)
+		return -EOPNOTSUPP;
+	backlog = backlog < 1 ? 1 : MIN(backlog, (unsigned)BACKLOG_MAX);
+	net_lock();
+	if (s->state == SOCKET_LISTENING) {
+		tcp_backlog_set(s->pcb, (u8_t)backlog);
+	} else if (s->state != SOCKET_FRESH) {
+		ret = -EINVAL;
+	} else {
+		bool asked = s->bound;
+
+		ret = asked ? pcb_make(s, IPADDR_TYPE_V4) : stream_bind(s, &any);
+		if (ret == 0)
+			ret = listen_locked(s, backlog);
+		s->bound = asked;
+	}
+	net_unlock();
 	return ret;
 }
 
@@ -942,18 +1200,20 @@ int socket_accept(struct file *listener, struct file **out, struct socket_addr *
 
 	if (!l)
 		return -ENOTSOCK;
-	if (l->state != SOCKET_LISTENING)
+	if (l->kind != &socket_stream)
+		return -EOPNOTSUPP;
+	if (READ_ONCE(l->state) != SOCKET_LISTENING)
 		return -EINVAL;
 	s = backlog_take(l);
 	if (!s)
 		return -EAGAIN;
-	ret = file_for(s, out);
+	ret = socket_file(s, 0, out);
 	net_lock();
 	if (s->pcb)
 		tcp_backlog_accepted(s->pcb);
 	if (ret < 0) {
 		abort_pcb(s);
-		forget(s);
+		socket_forget(s);
 	}
 	net_unlock();
 	if (ret < 0)
@@ -963,26 +1223,36 @@ int socket_accept(struct file *listener, struct file **out, struct socket_addr *
 	return ret;
 }
 
-static int connect_locked(struct socket *s, const struct socket_addr *to) __requires(net_core)
+static bool accept_over(struct socket *l)
 {
-	struct tcp_pcb *pcb;
-	ip_addr_t ip;
-	err_t err;
+	bool over;
 
-	addr_to_lwip(&ip, to);
-	pcb = tcp_new_ip_type(IP_GET_TYPE(&ip));
-	if (!pcb)
-		return -ENOMEM;
-	attach(s, pcb);
-	err = tcp_connect(pcb, &ip, to->port, on_connected);
-	if (err != ERR_OK)
-		abort_pcb(s);
-	return error_of(err);
+	spin_lock(&l->lock);
+	over = l->state != SOCKET_LISTENING || !list_empty(&l->backlog);
+	spin_unlock(&l->lock);
+	return over;
+}
+
+int socket_accept_wait(struct file *listener, struct file **out, struct socket_addr *peer)
+{
+	struct socket *l = socket_of(listener);
+	uint64_t timeout = l ? READ_ONCE(l->opt.rx_timeout_ns) : 0;
+	uint64_t start = timeout ? clock_now_ns() : 0;
+	int ret;
+
+	while ((ret = socket_accept(listener, out, peer)) == -EAGAIN) {
+		if (file_nonblocking(listener))
+			return -EAGAIN;
+		ret = socket_wait(l, accept_over(l), timeout, start);
+		if (ret < 0)
+			return ret;
+	}
+	return ret;
 }
 
 int socket_connect_tcp(const struct socket_addr *to, struct file **out)
 {
-	struct socket *s = socket_alloc(SOCKET_CONNECTING);
+	struct socket *s = socket_alloc(&socket_stream, SOCKET_FRESH);
 	int ret;
 
 	if (!s)
@@ -990,27 +1260,15 @@ int socket_connect_tcp(const struct socket_addr *to, struct file **out)
 	net_lock();
 	ret = connect_locked(s, to);
 	net_unlock();
-	if (ret == 0 && (ret = file_for(s, out)) == 0)
+	if (ret == 0 && (ret = socket_file(s, 0, out)) == 0)
 		return 0;
-	socket_destroy(s);
+	stream_destroy(s);
 	return ret;
 }
 
 int socket_set_nodelay(struct file *f, bool on)
 {
-	struct socket *s = socket_of(f);
-
-	if (!s)
-		return -ENOTSOCK;
-	net_lock();
-	if (s->pcb && s->pcb->state != LISTEN) {
-		if (on)
-			tcp_nagle_disable(s->pcb);
-		else
-			tcp_nagle_enable(s->pcb);
-	}
-	net_unlock();
-	return 0;
+	return socket_set(f, SOCKET_NODELAY, on);
 }
 
 int socket_set_keepalive(struct file *f, unsigned idle_s, unsigned interval_s, unsigned count)
@@ -1022,11 +1280,9 @@ int socket_set_keepalive(struct file *f, unsigned idle_s, unsigned interval_s, u
 	if (idle_s > 1000000 || interval_s > 1000000)
 		return -EINVAL;
 	net_lock();
+	s->opt.keepalive = idle_s != 0;
+	stream_apply(s);
 	if (s->pcb && s->pcb->state != LISTEN) {
-		if (idle_s)
-			ip_set_option(s->pcb, SOF_KEEPALIVE);
-		else
-			ip_reset_option(s->pcb, SOF_KEEPALIVE);
 		s->pcb->keep_idle = idle_s * 1000;
 		s->pcb->keep_intvl = interval_s * 1000;
 		s->pcb->keep_cnt = count;
@@ -1047,34 +1303,52 @@ static bool shut_tx(struct socket *s)
 	return first;
 }
 
-int socket_shutdown(struct file *f, int how)
+/* Who waits in accept is told -EINVAL. An address that was asked for stays its own. */
+static void stop_listening(struct socket *s) __requires(net_core)
 {
-	struct socket *s = socket_of(f);
-	int ret = 0;
+	close_pcb(s);
+	drop_backlog(s);
+	spin_lock(&s->lock);
+	s->state = SOCKET_FRESH;
+	if (!s->bound)
+		memset(&s->local, 0, sizeof(s->local));
+	spin_unlock(&s->lock);
+	socket_announce(s, POLL_IN | POLL_OUT | POLL_HUP);
+}
 
-	if (!s)
-		return -ENOTSOCK;
-	if (how < SOCKET_SHUT_RD || how > SOCKET_SHUT_RDWR)
-		return -EINVAL;
-	net_lock();
-	if (!s->pcb || s->state != SOCKET_OPEN) {
-		ret = -ENOTCONN;
-		goto unlock;
+static void abort_connection(struct socket *s) __requires(net_core)
+{
+	s->aborting = true;
+	if (s->pcb)
+		tcp_abort(s->pcb);
+	s->aborting = false;
+}
+
+static int stream_shutdown(struct socket *s, int how) __requires(net_core)
+{
+	if (s->state == SOCKET_LISTENING) {
+		if (how != SOCKET_SHUT_WR)
+			stop_listening(s);
+		return 0;
 	}
+	if (s->state == SOCKET_CONNECTING) {
+		abort_connection(s);
+		return 0;
+	}
+	if (!s->pcb || s->state != SOCKET_OPEN)
+		return -ENOTCONN;
 	if (how != SOCKET_SHUT_WR) {
 		spin_lock(&s->lock);
 		s->rx_shut = true;
 		spin_unlock(&s->lock);
-		announce(s, POLL_IN | POLL_RDHUP);
+		socket_announce(s, POLL_IN | POLL_RDHUP);
 	}
 	if (how != SOCKET_SHUT_RD && shut_tx(s)) {
 		/* without memory for it now, lwIP's timer tries again */
 		(void)tcp_shutdown(s->pcb, 0, 1);
-		announce(s, POLL_OUT);
+		socket_announce(s, POLL_OUT);
 	}
-unlock:
-	net_unlock();
-	return ret;
+	return 0;
 }
 
 int socket_abort(struct file *f)
@@ -1083,47 +1357,30 @@ int socket_abort(struct file *f)
 
 	if (!s)
 		return -ENOTSOCK;
-	if (s->state == SOCKET_LISTENING)
+	if (s->kind != &socket_stream || s->state == SOCKET_LISTENING || s->state == SOCKET_FRESH)
 		return -EINVAL;
 	net_lock();
-	s->aborting = true;
-	if (s->pcb)
-		tcp_abort(s->pcb);
+	abort_connection(s);
 	net_unlock();
 	return 0;
 }
 
-size_t socket_tx_pending(struct file *f)
+static size_t stream_readable(struct socket *s)
 {
-	struct socket *s = socket_of(f);
-
-	return s ? READ_ONCE(s->tx_pending) : 0;
+	return READ_ONCE(s->rx_bytes);
 }
 
-size_t socket_rx_queued(struct file *f)
-{
-	struct socket *s = socket_of(f);
-
-	return s ? READ_ONCE(s->rx_bytes) : 0;
-}
-
-int socket_local(struct file *f, struct socket_addr *out)
-{
-	struct socket *s = socket_of(f);
-	int ret = -ENOTCONN;
-
-	if (!s)
-		return -ENOTSOCK;
-	spin_lock(&s->lock);
-	if (s->peer.port) {
-		*out = s->local;
-		ret = 0;
-	}
-	spin_unlock(&s->lock);
-	return ret;
-}
-
-unsigned socket_count(void)
-{
-	return atomic_load_relaxed(&nr_sockets);
-}
+const struct socket_kind socket_stream = {
+	.name = "tcp",
+	.type = SOCKET_STREAM,
+	.protocol = SOCKET_PROTO_TCP,
+	.bind = stream_bind,
+	.connect = stream_connect,
+	.shutdown = stream_shutdown,
+	.send = stream_send,
+	.receive = stream_receive,
+	.poll = stream_poll,
+	.readable = stream_readable,
+	.apply = stream_apply,
+	.destroy = stream_destroy,
+};

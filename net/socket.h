@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Sockets: TCP connections and listeners as files. Bytes move by file_read() and file_write(), readiness by
- * file_poll() and the file's poll source; what only sockets can do is here. Nobody above net/ sees a pcb or a pbuf.
+/* Sockets: TCP connections and listeners, UDP and ICMP, as files. Bytes move by file_read() and file_write(), readiness
+ * by file_poll() and the file's poll source; what only sockets can do is here. Nobody above net/ sees a pcb or a pbuf.
+ * The SSH server uses the first part, which never waits; system calls the second.
  *
  * Readiness of a connection: POLL_IN bytes queued, or the peer has closed, or an error; POLL_OUT room to send (at
  * least SOCKET_LOWAT bytes, so that a writer is not woken for each acknowledged byte), or an error; POLL_RDHUP the
  * peer has closed its side; POLL_HUP both sides closed or the connection is gone; POLL_ERR an error is pending.
- * Of a listener: POLL_IN a connection waits in socket_accept().
+ * Of a listener: POLL_IN a connection waits in socket_accept(). Of a stream that was never connected: POLL_OUT and
+ * POLL_HUP. Of datagrams: POLL_IN one is queued or an error is pending; POLL_OUT always.
  *
  * Reads give bytes, 0 at the peer's end of stream, -EAGAIN if the file is O_NONBLOCK and nothing is there, else they
  * wait (interruptible); -ECONNRESET, -ETIMEDOUT ... once, when the connection broke. Writes copy what fits (at least
@@ -19,6 +21,7 @@
 #include "lib/types.h"
 
 struct file;
+struct io;
 
 #define SOCKET_LOWAT 2048
 
@@ -63,5 +66,74 @@ size_t socket_tx_pending(struct file *f);
 size_t socket_rx_queued(struct file *f);
 /* Our end of a connection; -ENOTCONN before it is one. */
 int socket_local(struct file *f, struct socket_addr *out) __must_check;
+
+/* --- for programs. What waits does so interruptibly: -ERESTARTSYS; -EAGAIN if the file is O_NONBLOCK or its time-out is
+ * over, and -EINTR in place of -ERESTARTSYS if it has one. --------------------------------------------------------- */
+
+bool socket_is(struct file *f);
+
+/* Linux's numbers. */
+#define SOCKET_STREAM	  1
+#define SOCKET_DGRAM	  2
+#define SOCKET_RAW	  3
+#define SOCKET_PROTO_ICMP 1
+#define SOCKET_PROTO_TCP  6
+#define SOCKET_PROTO_UDP  17
+
+/* An IPv4 socket. protocol 0: the usual one. 0 and *out (flags: FILE_NONBLOCK); -ESOCKTNOSUPPORT, -EPROTONOSUPPORT,
+ * -ENOMEM. Whether the caller may is the caller's to ask. */
+int socket_create(int type, int protocol, uint32_t flags, struct file **out) __must_check;
+/* -EINVAL bound already, -EADDRNOTAVAIL not ours, -EADDRINUSE. The port of ICMP is its identifier. */
+int socket_bind(struct file *f, const struct socket_addr *a) __must_check;
+/* Streams: take connections from now on, backlog of them (1 to 255 is kept to) before the first is accepted. -EINVAL
+ * connected, -EADDRINUSE, -EOPNOTSUPP not a stream. */
+int socket_listen(struct file *f, unsigned backlog) __must_check;
+/* As socket_accept(), but waits for one. -EINVAL no listener (any more), -EOPNOTSUPP not a stream. */
+int socket_accept_wait(struct file *listener, struct file **out,
+		       struct socket_addr *peer) __must_check;
+/* Connect and wait for it. Without waiting -EINPROGRESS, and -EALREADY if it had begun before; a signal leaves it under
+ * way. Later calls tell the end, once; then -EISCONN, or it begins anew. -ECONNREFUSED, -ETIMEDOUT, -EHOSTUNREACH,
+ * -ENETUNREACH, -EADDRNOTAVAIL. Datagrams: only remembers the peer, or, `to` NULL, forgets it. */
+int socket_connect(struct file *f, const struct socket_addr *to) __must_check;
+int socket_peer(struct file *f, struct socket_addr *out) __must_check; /* -ENOTCONN */
+/* As socket_local(), of any socket: 0.0.0.0 and port 0 as long as there is none. */
+int socket_name(struct file *f, struct socket_addr *out) __must_check;
+
+/* What goes with bytes that are sent or received. */
+#define SOCKET_MSG_PEEK	    BIT(0) /* leave them queued */
+#define SOCKET_MSG_WAITALL  BIT(1) /* a stream: not before all are there, or no more will come */
+#define SOCKET_MSG_DONTWAIT BIT(2)
+#define SOCKET_MSG_TRUNC                                                                           \
+	BIT(3) /* asked: a datagram's true length, a stream: drop the bytes; told: was longer */
+struct socket_message {
+	unsigned flags; /* asked, and told */
+	bool named;	/* addr is where to, or where from */
+	struct socket_addr addr;
+};
+/* As file_write() and file_read(). A datagram goes whole or not at all: -EMSGSIZE, -EDESTADDRREQ, -EACCES (broadcast
+ * without SOCKET_BROADCAST), -ENOBUFS the device has no room, and the error of an earlier one, once. */
+ssize_t socket_send(struct file *f, struct io *io, struct socket_message *m) __must_check;
+ssize_t socket_receive(struct file *f, struct io *io, struct socket_message *m) __must_check;
+
+/* What can be set and asked. Truths are 0 or 1, times ns (0: none), sizes bytes. */
+enum socket_option {
+	SOCKET_ERROR, /* asked: the pending error, positive, which is gone then */
+	SOCKET_TYPE,
+	SOCKET_PROTOCOL,
+	SOCKET_ACCEPTING,
+	SOCKET_REUSE,
+	SOCKET_KEEPALIVE,
+	SOCKET_NODELAY,
+	SOCKET_BROADCAST,
+	SOCKET_LINGER, /* -1: close sends what was written; 0: close resets */
+	SOCKET_RX_TIMEOUT,
+	SOCKET_TX_TIMEOUT,
+	SOCKET_RX_SIZE, /* as Linux tells it: twice what was asked for, within limits */
+	SOCKET_TX_SIZE,
+	SOCKET_TTL,
+};
+/* -ENOPROTOOPT not for this kind, or only to be asked; -EINVAL. */
+int socket_set(struct file *f, enum socket_option what, int64_t value) __must_check;
+int socket_get(struct file *f, enum socket_option what, int64_t *value) __must_check;
 
 #endif

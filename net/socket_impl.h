@@ -1,9 +1,141 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside net/: what sockets tell of themselves. */
+/* Inside net/: what a socket is. TCP's half is net/socket.c, the datagrams' net/datagram.c; what both share, and what
+ * programs may set, net/option.c.
+ *
+ * States of a stream, all moves under NET_CORE and SOCK:
+ *   FRESH      -> LISTENING   socket_listen()
+ *   LISTENING  -> FRESH       socket_shutdown()
+ *   FRESH      -> CONNECTING  socket_connect(), on_accepted()
+ *   CONNECTING -> OPEN        opened(): network thread or loop-back
+ *   CONNECTING -> GONE        on_error(): refused, unreachable, timed out
+ *   OPEN       -> GONE        on_error(), end of both sides: lwIP has let go of the pcb
+ *   GONE       -> FRESH       socket_connect() tells why a connection was never made
+ * A FRESH stream has a pcb when it is bound. The pcb is ours to name until it is NULL: lwIP frees it with an error
+ * callback, or quietly at the end of TIME_WAIT, which is why we let go as soon as both ends have been closed
+ * (I-SOCK-2). A socket of datagrams is FRESH, or OPEN once it is connected, and has a pcb at all times.
+ *
+ *   I-SOCK-1  no user memory is touched with NET_CORE or SOCK held.
+ *   I-SOCK-2  s->pcb != NULL implies that lwIP's pcb names s, and may be used under NET_CORE.
+ *   I-SOCK-3  bytes queued cost at most a small multiple of their number in memory: small segments are copied
+ *             together, so a peer cannot pin a frame per byte; a datagram is charged with its head.
+ *   I-SOCK-4  what all sockets hold is bounded: behind the bound (a part of memory) each is given SOCKET_SHARE
+ *             bytes either way and no more, so one program that does not read, or writes to who does not,
+ *             takes nothing from the others. */
 #ifndef TERN_NET_SOCKET_IMPL_H
 #define TERN_NET_SOCKET_IMPL_H
 
+#include "lib/errno.h"
+#include "lib/list.h"
+#include "net/core.h"
+#include "net/socket.h"
+#include "sched/poll.h"
+#include "sched/wait.h"
+
+struct io;
+struct pbuf;
+struct tcp_pcb;
+struct udp_pcb;
+struct raw_pcb;
+struct socket;
+
+enum socket_state { SOCKET_FRESH, SOCKET_LISTENING, SOCKET_CONNECTING, SOCKET_OPEN, SOCKET_GONE };
+
+/* What differs between kinds. Context: thread, no lock held, unless it says NET_CORE. */
+struct socket_kind {
+	const char *name;
+	int type, protocol; /* Linux's numbers */
+	/* NET_CORE held. a: an address of ours or any; port 0: choose one. Called once. */
+	int (*bind)(struct socket *s, const struct socket_addr *a);
+	int (*connect)(struct socket *s, const struct socket_addr *to, bool wait);
+	int (*shutdown)(struct socket *s, int how); /* NET_CORE held */
+	ssize_t (*send)(struct socket *s, struct io *io, struct socket_message *m, bool wait);
+	ssize_t (*receive)(struct socket *s, struct io *io, struct socket_message *m, bool wait);
+	uint32_t (*poll)(struct socket *s);
+	size_t (*readable)(struct socket *s); /* what FIONREAD says */
+	void (*apply)(struct socket *s);      /* NET_CORE held: bring s->opt to the pcb */
+	void (*destroy)(struct socket *s);
+};
+extern const struct socket_kind socket_stream, socket_udp, socket_ping, socket_raw;
+
+/* What setsockopt sets. [NET_CORE] for writing; read anywhere */
+struct socket_settings {
+	bool reuse, keepalive, nodelay, broadcast;
+	bool reset_on_close;		       /* SO_LINGER of no time */
+	uint8_t ttl;			       /* 0: the usual */
+	size_t rx_size, tx_size;	       /* bytes queued at most */
+	uint64_t rx_timeout_ns, tx_timeout_ns; /* 0: none */
+};
+
+struct socket {
+	spinlock_t lock; /* SOCK */
+	struct poll_source source;
+	const struct socket_kind *kind; /* [init] */
+	uint64_t ino;			/* [init] */
+	union {
+		struct tcp_pcb *pcb; /* [NET_CORE] I-SOCK-2 */
+		struct udp_pcb *udp;
+		struct raw_pcb *raw;
+	};
+	enum socket_state state; /* [lock] */
+	int error;		 /* [lock] taken by the next read or write */
+	bool bound;		 /* [NET_CORE] local was asked for */
+	bool connecting;	 /* [lock] socket_connect() has not told the end of it yet */
+	struct socket_settings opt;
+	struct pbuf *rx_first; /* [lock] queued bytes, linked by ->next, one pbuf each */
+	struct pbuf *rx_last;  /* [lock] */
+	size_t rx_bytes;       /* [lock] of datagrams: with what they cost */
+	size_t rx_room; /* [lock] bytes free at the end of rx_last's memory; 0 if it is a frame */
+	size_t rx_withheld; /* [NET_CORE] bytes of lwIP's window kept shut, rx_size being less */
+	bool reading;	    /* [lock] a reader has taken pbufs off and may put some back */
+	bool rx_end;	    /* [lock] the peer has sent its last */
+	bool rx_shut;	    /* [lock] nobody will read */
+	bool tx_shut;	    /* [lock] we have sent, or promised, our last */
+	bool aborting;	    /* [NET_CORE] the error is our own doing */
+	size_t tx_room;	    /* [lock] what lwIP would take */
+	size_t tx_pending;  /* [lock] written, not acknowledged */
+	struct socket_addr peer, local; /* [lock] */
+	struct list_head link; /* [listener's lock] in its backlog; of datagrams: [NET_CORE] all */
+	struct list_head backlog; /* [lock] of a listener: sockets nobody has accepted */
+	struct list_head arrived; /* [lock] struct datagram */
+	struct list_head changed; /* [NET_CORE] on the list of those to announce */
+	uint32_t events;	  /* [NET_CORE] to announce */
+};
+
+#define SOCKET_SHARE (16u * 1024)
+
+/* --- net/socket.c ------------------------------------------------------------------------------------------------ */
+
+struct socket *socket_alloc(const struct socket_kind *kind, enum socket_state state) __must_check;
+/* Nobody knows the socket any more, and nothing is queued. */
+void socket_free(struct socket *s);
+/* Announce events when NET_CORE is left: once a batch of frames, not once a segment. */
+void socket_announce(struct socket *s, uint32_t events) __requires(net_core);
+/* No watcher is left: forget what waits to be announced, and what is queued. */
+void socket_forget(struct socket *s) __requires(net_core);
+int socket_error_of(int err); /* lwIP's err_t as -errno */
+/* s->error, which is 0 then. s->lock held. */
+int socket_take_error(struct socket *s) __requires(s->lock);
+/* A file for s. 0 or -ENOMEM. */
+int socket_file(struct socket *s, uint32_t flags, struct file **out) __must_check;
+struct socket *socket_of(struct file *f); /* NULL: it is none */
 /* Sockets that exist, accepted or not. Any context. */
 unsigned socket_count(void);
+/* I-SOCK-4: bytes that came or go, queued anywhere, changed by that many. Any context. */
+void socket_charge(int64_t bytes);
+/* May a socket that holds `own` bytes hold more? */
+bool socket_may_hold(size_t own);
+
+/* Wait for a time-out set by SO_RCVTIMEO or SO_SNDTIMEO (0: for ever) that began at start_ns. 0, -EAGAIN when it is over,
+ * -ERESTARTSYS; -EINTR if the call cannot be made again with the same result. */
+#define socket_wait(s, cond, timeout_ns, start_ns)                                                 \
+	socket_waited(wait_event_mode(&(s)->source.wq, cond, WAIT_INTERRUPTIBLE,                   \
+				      (timeout_ns) ? (start_ns) + (timeout_ns) : DEADLINE_NEVER),  \
+		      timeout_ns)
+static inline int socket_waited(int ret, uint64_t timeout_ns)
+{
+	if (ret == -ETIMEDOUT)
+		return -EAGAIN;
+	return ret == -ERESTARTSYS && timeout_ns ? -EINTR : ret;
+}
 
 #endif

@@ -205,7 +205,7 @@ def under_linux(areas, write):
     with guests.Running(kernel, smp=2) as g:
         g.ready()
         g.ssh("mount -t tmpfs tmp /tmp; for kind in hardlinks symlinks fifos regular; do "
-              "echo 0 >/proc/sys/fs/protected_$kind; done")
+              "echo 0 >/proc/sys/fs/protected_$kind; done; ifconfig lo 127.0.0.1 up")
         for area in areas:
             name = f"diff {area} under {version}"
             try:

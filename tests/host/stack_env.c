@@ -67,6 +67,11 @@ int cmdline_get(const char *name, char *value, size_t size)
 	return -ENOENT;
 }
 
+int user_copy_to(vaddr_t dst, const void *src, size_t n)
+{
+	return -EFAULT;
+}
+
 static ssize_t move(struct io *io, void *kernel, size_t n, bool to_io)
 {
 	n = MIN(n, io->left);

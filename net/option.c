@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: MIT */
+/* What all kinds of sockets have in common with files and with each other: operations that go to the kind, names,
+ * options. */
+#include "net/socket_impl.h"
+
+#include <lwip/netif.h>
+
+#include "fs/file.h"
+#include "fs/inode.h"
+#include "lib/atomic.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/phys/page.h"
+#include "mm/phys/slab.h"
+#include "net/core.h"
+
+#define FIONREAD	0x541bu
+#define TIOCOUTQ	0x5411u
+
+#define STREAM_BUFFER	(256u * 1024) /* TCP_WND and TCP_SND_BUF */
+#define DATAGRAM_BUFFER (208u * 1024)
+#define SIZE_MIN	2048u
+#define MEMORY_PART	32 /* I-SOCK-4: what sockets hold is one part in so many of memory */
+
+static unsigned nr_sockets;   /* [atomic] */
+static uint64_t next_ino = 1; /* [atomic] */
+static int64_t charged;	      /* [atomic] I-SOCK-4 */
+static int64_t charge_limit;  /* [atomic] 0: not worked out yet */
+
+static const struct file_ops socket_ops;
+
+/* --- life ---------------------------------------------------------------------------------------------------------- */
+
+struct socket *socket_alloc(const struct socket_kind *kind, enum socket_state state)
+{
+	size_t size = kind == &socket_stream ? STREAM_BUFFER : DATAGRAM_BUFFER;
+	struct socket *s = kzalloc(sizeof(*s));
+
+	if (!s)
+		return NULL;
+	spin_init(&s->lock, LOCK_SOCK);
+	poll_source_init(&s->source);
+	s->kind = kind;
+	s->state = state;
+	s->ino = atomic_fetch_add(&next_ino, 1);
+	s->opt.rx_size = s->opt.tx_size = size;
+	list_init(&s->link);
+	list_init(&s->backlog);
+	list_init(&s->arrived);
+	list_init(&s->changed);
+	atomic_fetch_add(&nr_sockets, 1);
+	return s;
+}
+
+void socket_free(struct socket *s)
+{
+	ASSERT(!s->pcb && !s->rx_bytes && list_empty(&s->backlog) && !list_linked(&s->changed));
+	poll_source_check_idle(&s->source);
+	kfree(s);
+	atomic_fetch_sub(&nr_sockets, 1);
+}
+
+unsigned socket_count(void)
+{
+	return atomic_load_relaxed(&nr_sockets);
+}
+
+void socket_charge(int64_t bytes)
+{
+	atomic_add_relaxed(&charged, bytes);
+}
+
+bool socket_may_hold(size_t own)
+{
+	struct page_stats stats;
+
+	if (own < SOCKET_SHARE)
+		return true;
+	if (!READ_ONCE(charge_limit)) {
+		page_stats(&stats);
+		WRITE_ONCE(charge_limit, (int64_t)(stats.total * PAGE_SIZE / MEMORY_PART));
+	}
+	return atomic_load_relaxed(&charged) < READ_ONCE(charge_limit);
+}
+
+/* --- files --------------------------------------------------------------------------------------------------------- */
+
+static ssize_t socket_read(struct file *f, struct io *io, off_t *pos)
+{
+	struct socket_message m = { 0 };
+
+	return io->left ? socket_receive(f, io, &m) : 0;
+}
+
+static ssize_t socket_write(struct file *f, struct io *io, off_t *pos)
+{
+	struct socket_message m = { 0 };
+
+	return socket_send(f, io, &m);
+}
+
+static uint32_t socket_poll(struct file *f)
+{
+	struct socket *s = f->priv;
+
+	return s->kind->poll(s);
+}
+
+static int64_t socket_ioctl(struct file *f, unsigned cmd, uint64_t arg)
+{
+	struct socket *s = f->priv;
+	int32_t n;
+
+	if (cmd != FIONREAD && cmd != TIOCOUTQ)
+		return -ENOTTY;
+	if (s->state == SOCKET_LISTENING)
+		return -EINVAL;
+	n = (int32_t)(cmd == FIONREAD ? s->kind->readable(s) : READ_ONCE(s->tx_pending));
+	return user_copy_to(arg, &n, sizeof(n));
+}
+
+static int socket_stat(struct file *f, struct kstat *st)
+{
+	struct socket *s = f->priv;
+
+	*st = (struct kstat){ .dev = VFS_DEV_SOCKET,
+			      .ino = s->ino,
+			      .mode = 0140777,
+			      .nlink = 1,
+			      .blksize = PAGE_SIZE };
+	return 0;
+}
+
+static void socket_release(struct file *f)
+{
+	struct socket *s = f->priv;
+
+	s->kind->destroy(s);
+}
+
+static const struct file_ops socket_ops = {
+	.name = "socket",
+	.read = socket_read,
+	.write = socket_write,
+	.poll = socket_poll,
+	.ioctl = socket_ioctl,
+	.stat = socket_stat,
+	.release = socket_release,
+};
+
+struct socket *socket_of(struct file *f)
+{
+	return f->ops == &socket_ops ? f->priv : NULL;
+}
+
+bool socket_is(struct file *f)
+{
+	return socket_of(f) != NULL;
+}
+
+int socket_file(struct socket *s, uint32_t flags, struct file **out)
+{
+	*out = file_create(&socket_ops, FILE_RDWR | flags, &s->source, s);
+	return *out ? 0 : -ENOMEM;
+}
+
+/* --- names --------------------------------------------------------------------------------------------------------- */
+
+int socket_create(int type, int protocol, uint32_t flags, struct file **out)
+{
+	static const struct socket_kind *const kinds[] = { &socket_stream };
+	const struct socket_kind *kind = NULL;
+	bool known = false;
+	struct socket *s;
+	int ret;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds) && !kind; i++) {
+		known |= kinds[i]->type == type;
+		/* raw sockets have no usual protocol, and the first of a type is its usual one */
+		if (kinds[i]->type == type &&
+		    (protocol == kinds[i]->protocol || (!protocol && type != SOCKET_RAW)))
+			kind = kinds[i];
+	}
+	if (!kind)
+		return known ? -EPROTONOSUPPORT : -ESOCKTNOSUPPORT;
+	s = socket_alloc(kind, SOCKET_FRESH);
+	if (!s)
+		return -ENOMEM;
+	ret = socket_file(s, flags, out);
+	if (ret < 0)
+		kind->destroy(s);
+	return ret;
+}
+
+/* Any address, or one of an interface. */
+static bool is_ours(const struct socket_addr *a) __requires(net_core)
+{
+	struct netif *n;
+	uint32_t ip;
+
+	memcpy(&ip, a->addr, sizeof(ip));
+	if (!ip)
+		return true;
+	NETIF_FOREACH(n)
+	{
+		if (netif_ip4_addr(n)->addr == ip)
+			return true;
+	}
+	return false;
+}
+
+int socket_bind(struct file *f, const struct socket_addr *a)
+{
+	struct socket *s = socket_of(f);
+	int ret;
+
+	if (!s)
+		return -ENOTSOCK;
+	net_lock();
+	if (s->bound || s->state != SOCKET_FRESH || s->local.port)
+		ret = -EINVAL;
+	else if (a->v6 || !is_ours(a))
+		ret = -EADDRNOTAVAIL;
+	else
+		ret = s->kind->bind(s, a);
+	net_unlock();
+	return ret;
+}
+
+int socket_connect(struct file *f, const struct socket_addr *to)
+{
+	struct socket *s = socket_of(f);
+
+	return s ? s->kind->connect(s, to, !file_nonblocking(f)) : -ENOTSOCK;
+}
+
+int socket_name(struct file *f, struct socket_addr *out)
+{
+	struct socket *s = socket_of(f);
+
+	if (!s)
+		return -ENOTSOCK;
+	spin_lock(&s->lock);
+	*out = s->local;
+	spin_unlock(&s->lock);
+	return 0;
+}
+
+int socket_peer(struct file *f, struct socket_addr *out)
+{
+	struct socket *s = socket_of(f);
+	int ret = -ENOTCONN;
+
+	if (!s)
+		return -ENOTSOCK;
+	spin_lock(&s->lock);
+	if (s->state == SOCKET_OPEN) {
+		*out = s->peer;
+		ret = 0;
+	}
+	spin_unlock(&s->lock);
+	return ret;
+}
+
+int socket_local(struct file *f, struct socket_addr *out)
+{
+	struct socket *s = socket_of(f);
+	int ret = -ENOTCONN;
+
+	if (!s)
+		return -ENOTSOCK;
+	spin_lock(&s->lock);
+	if (s->peer.port) {
+		*out = s->local;
+		ret = 0;
+	}
+	spin_unlock(&s->lock);
+	return ret;
+}
+
+int socket_shutdown(struct file *f, int how)
+{
+	struct socket *s = socket_of(f);
+	int ret;
+
+	if (!s)
+		return -ENOTSOCK;
+	if (how < SOCKET_SHUT_RD || how > SOCKET_SHUT_RDWR)
+		return -EINVAL;
+	net_lock();
+	ret = s->kind->shutdown(s, how);
+	net_unlock();
+	return ret;
+}
+
+/* --- bytes ----------------------------------------------------------------------------------------------------------- */
+
+static bool may_wait(struct file *f, const struct socket_message *m)
+{
+	return !file_nonblocking(f) && !(m->flags & SOCKET_MSG_DONTWAIT);
+}
+
+ssize_t socket_send(struct file *f, struct io *io, struct socket_message *m)
+{
+	struct socket *s = socket_of(f);
+
+	return s ? s->kind->send(s, io, m, may_wait(f, m)) : -ENOTSOCK;
+}
+
+ssize_t socket_receive(struct file *f, struct io *io, struct socket_message *m)
+{
+	struct socket *s = socket_of(f);
+
+	return s ? s->kind->receive(s, io, m, may_wait(f, m)) : -ENOTSOCK;
+}
+
+size_t socket_tx_pending(struct file *f)
+{
+	struct socket *s = socket_of(f);
+
+	return s ? READ_ONCE(s->tx_pending) : 0;
+}
+
+size_t socket_rx_queued(struct file *f)
+{
+	struct socket *s = socket_of(f);
+
+	return s ? READ_ONCE(s->rx_bytes) : 0;
+}
+
+/* --- options ----------------------------------------------------------------------------------------------------------- */
+
+/* Half of what Linux calls the size is for bytes, the rest for what they cost. */
+static size_t queue_size(const struct socket *s, int64_t asked)
+{
+	size_t most = s->kind == &socket_stream ? STREAM_BUFFER : DATAGRAM_BUFFER;
+
+	return asked < SIZE_MIN ? SIZE_MIN : MIN((size_t)asked, most);
+}
+
+static int set_locked(struct socket *s, enum socket_option what, int64_t value) __requires(net_core)
+{
+	struct socket_settings *o = &s->opt;
+	bool on = value != 0;
+
+	switch (what) {
+	case SOCKET_REUSE:
+		o->reuse = on;
+		break;
+	case SOCKET_KEEPALIVE:
+		o->keepalive = on;
+		break;
+	case SOCKET_NODELAY:
+		if (s->kind != &socket_stream)
+			return -ENOPROTOOPT;
+		o->nodelay = on;
+		break;
+	case SOCKET_BROADCAST:
+		o->broadcast = on;
+		break;
+	case SOCKET_LINGER:
+		/* to wait in close is not there */
+		if (value > 0)
+			return -ENOPROTOOPT;
+		o->reset_on_close = value == 0;
+		break;
+	case SOCKET_RX_TIMEOUT:
+		WRITE_ONCE(o->rx_timeout_ns, (uint64_t)value);
+		break;
+	case SOCKET_TX_TIMEOUT:
+		WRITE_ONCE(o->tx_timeout_ns, (uint64_t)value);
+		break;
+	case SOCKET_RX_SIZE:
+		WRITE_ONCE(o->rx_size, queue_size(s, value));
+		break;
+	case SOCKET_TX_SIZE:
+		WRITE_ONCE(o->tx_size, queue_size(s, value));
+		break;
+	case SOCKET_TTL:
+		/* -1: the usual */
+		if (value != -1 && (value < 1 || value > 255))
+			return -EINVAL;
+		o->ttl = value == -1 ? 0 : (uint8_t)value;
+		break;
+	default:
+		return -ENOPROTOOPT;
+	}
+	s->kind->apply(s);
+	return 0;
+}
+
+int socket_set(struct file *f, enum socket_option what, int64_t value)
+{
+	struct socket *s = socket_of(f);
+	int ret;
+
+	if (!s)
+		return -ENOTSOCK;
+	net_lock();
+	ret = set_locked(s, what, value);
+	net_unlock();
+	return ret;
+}
+
+int socket_get(struct file *f, enum socket_option what, int64_t *value)
+{
+	struct socket *s = socket_of(f);
+	const struct socket_settings *o;
+
+	if (!s)
+		return -ENOTSOCK;
+	o = &s->opt;
+	switch (what) {
+	case SOCKET_ERROR:
+		spin_lock(&s->lock);
+		*value = -socket_take_error(s);
+		spin_unlock(&s->lock);
+		return 0;
+	case SOCKET_TYPE:
+		*value = s->kind->type;
+		return 0;
+	case SOCKET_PROTOCOL:
+		*value = s->kind->protocol;
+		return 0;
+	case SOCKET_ACCEPTING:
+		*value = READ_ONCE(s->state) == SOCKET_LISTENING;
+		return 0;
+	case SOCKET_REUSE:
+		*value = o->reuse;
+		return 0;
+	case SOCKET_KEEPALIVE:
+		*value = o->keepalive;
+		return 0;
+	case SOCKET_NODELAY:
+		*value = o->nodelay;
+		return s->kind == &socket_stream ? 0 : -ENOPROTOOPT;
+	case SOCKET_BROADCAST:
+		*value = o->broadcast;
+		return 0;
+	case SOCKET_LINGER:
+		*value = o->reset_on_close ? 0 : -1;
+		return 0;
+	case SOCKET_RX_TIMEOUT:
+		*value = (int64_t)READ_ONCE(o->rx_timeout_ns);
+		return 0;
+	case SOCKET_TX_TIMEOUT:
+		*value = (int64_t)READ_ONCE(o->tx_timeout_ns);
+		return 0;
+	case SOCKET_RX_SIZE:
+		*value = 2 * (int64_t)READ_ONCE(o->rx_size);
+		return 0;
+	case SOCKET_TX_SIZE:
+		*value = 2 * (int64_t)READ_ONCE(o->tx_size);
+		return 0;
+	case SOCKET_TTL:
+		*value = o->ttl ? o->ttl : 64;
+		return 0;
+	}
+	return -ENOPROTOOPT;
+}

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""Programs in the guest and a peer on this host (10.0.2.2 in the guest is 127.0.0.1 here): BusyBox's wget, nc and httpd,
+refusal, reset, Ctrl-C and SIGKILL at a black hole, and that every account returns to where it was."""
+import contextlib
+import hashlib
+import os
+import socket
+import struct
+import threading
+
+import pytest
+
+import terminal
+
+# Of no machine in QEMU's user network: nothing answers.
+BLACK_HOLE = "10.0.2.99"
+PROMPT = "# "
+
+
+@contextlib.contextmanager
+def serving(serve):
+    """A peer that calls serve(socket) for each connection, one after the other, and its port."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(64)
+
+    def run():
+        with contextlib.suppress(OSError):
+            while True:
+                s, _ = listener.accept()
+                with s, contextlib.suppress(OSError):
+                    serve(s)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(20)
+
+
+def http(body):
+    def serve(s):
+        request = b""
+        while b"\r\n\r\n" not in request:
+            part = s.recv(4096)
+            if not part:
+                return
+            request += part
+        s.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    return serve
+
+
+def read_all(s):
+    while s.recv(65536):
+        pass
+
+
+def reset(s):
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    s.close()
+
+
+@pytest.mark.quick
+def test_wget_from_this_host(guest):
+    body = os.urandom(3_000_000)
+    with serving(http(body)) as port:
+        done = guest.ssh(f"wget -q -O - http://10.0.2.2:{port}/x | sha256sum")
+    assert done.stdout.split()[0].decode() == hashlib.sha256(body).hexdigest()
+
+
+def test_wget_from_a_child_of_a_child(guest):
+    """N1: a socket asks nothing of who made the process."""
+    with serving(http(b"far down\n")) as port:
+        done = guest.ssh(f"sh -c 'sh -c \"setsid wget -q -O - http://10.0.2.2:{port}/\"; true'")
+    assert done.stdout == b"far down\n"
+
+
+def test_nc_both_ways(guest):
+    data = os.urandom(200_000)
+
+    def echo(s):
+        while part := s.recv(65536):
+            s.sendall(part)
+
+    with serving(echo) as port:
+        done = guest.ssh(f"nc 10.0.2.2 {port} | head -c {len(data)}", data=data)
+    assert done.stdout == data
+
+
+@pytest.mark.quick
+def test_httpd_over_loopback(guest):
+    done = guest.ssh("mkdir -p /tmp/www; echo at home >/tmp/www/index.html; httpd -f -p 127.0.0.1:8080 -h /tmp/www & "
+                     "until wget -q -O - http://127.0.0.1:8080/ 2>/dev/null; do :; done; kill $!; rm -r /tmp/www")
+    assert done.stdout == b"at home\n", done.stderr
+
+
+def test_refused(guest):
+    with serving(lambda s: None) as port:
+        pass
+    done = guest.ssh(f"nc 10.0.2.2 {port} </dev/null")
+    assert done.returncode == 1 and b"refused" in done.stderr
+
+
+def test_reset_while_reading(guest):
+    def serve(s):
+        s.recv(4096)
+        reset(s)
+
+    with serving(serve) as port:
+        done = guest.ssh(f"wget -q -O - http://10.0.2.2:{port}/")
+    assert done.returncode == 1 and b"reset by peer" in done.stderr
+
+
+@pytest.mark.parametrize("command", [f"nc {BLACK_HOLE} 80", f"wget -O - http://{BLACK_HOLE}/", "nc -l -p 4444",
+                                     "nc 10.0.2.2 {port}", "wget -O - http://10.0.2.2:{port}/"],
+                         ids=["connect", "wget-connect", "accept", "read", "wget-read"])
+def test_control_c(guest, command):
+    """N3: whatever a command waits for, Ctrl-C ends it and the shell goes on."""
+    with serving(read_all) as port, terminal.Terminal(*guest.ssh_command(options=["-tt"])) as t:
+        words = command.format(port=port)
+        t.expect(PROMPT)
+        t.type(words + "\n")
+        guest.wait_for_foreground(words.split()[0])
+        t.type("\x03")
+        t.expect(PROMPT)
+        t.type("echo go''es on\n")
+        t.expect("goes on")
+
+
+@pytest.mark.parametrize("command", [f"nc {BLACK_HOLE} 80", "nc -l -p 4445"], ids=["connect", "accept"])
+def test_killed(guest, command):
+    """N2: SIGKILL ends it at once."""
+    done = guest.ssh(f"{command} & kill -9 $!; wait $!; echo $?", timeout=20)
+    assert done.stdout == b"137\n"
+
+
+def test_many_in_sequence(guest):
+    """Every account returns to what it was."""
+    body = b"x" * 5000
+
+    def fetch(port, n):
+        return guest.ssh(f"i=0; while [ $i -lt {n} ]; do wget -q -O /dev/null http://10.0.2.2:{port}/ || exit 1; "
+                         "i=$((i+1)); done").returncode
+
+    with serving(http(body)) as port:
+        assert fetch(port, 5) == 0
+        before = guest.account()
+        assert fetch(port, 60) == 0
+        guest.wait_for_account(before)

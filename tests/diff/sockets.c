@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: MIT */
+/* Sockets over loop-back: results, errnos and readiness of each call in each state. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include "tests/diff/lib/diff.h"
+
+/* What poll says once it says all of `wanted`. */
+static void say_events(int line, int fd, short wanted)
+{
+	struct pollfd f = { fd, POLLIN | POLLOUT | POLLRDHUP | POLLPRI, 0 };
+
+	AWAIT((poll(&f, 1, 0), (f.revents & wanted) == wanted));
+	diff_say(line, "events:%s%s%s%s%s%s", f.revents & POLLIN ? " IN" : "",
+		 f.revents & POLLOUT ? " OUT" : "", f.revents & POLLPRI ? " PRI" : "",
+		 f.revents & POLLRDHUP ? " RDHUP" : "", f.revents & POLLHUP ? " HUP" : "",
+		 f.revents & POLLERR ? " ERR" : "");
+}
+#define EVENTS(fd, wanted) say_events(__LINE__, fd, wanted)
+
+static struct sockaddr_in at(uint32_t ip, int port)
+{
+	return (struct sockaddr_in){ .sin_family = AF_INET,
+				     .sin_port = htons((uint16_t)port),
+				     .sin_addr.s_addr = htonl(ip) };
+}
+
+static struct sockaddr_in name_of(int s)
+{
+	struct sockaddr_in a = { 0 };
+	socklen_t len = sizeof(a);
+
+	getsockname(s, (struct sockaddr *)&a, &len);
+	return a;
+}
+
+static int bind_to(int s, struct sockaddr_in a)
+{
+	return bind(s, (struct sockaddr *)&a, sizeof(a));
+}
+
+static int connect_to(int s, struct sockaddr_in a)
+{
+	return connect(s, (struct sockaddr *)&a, sizeof(a));
+}
+
+static int listener(void)
+{
+	int l = socket(AF_INET, SOCK_STREAM, 0);
+
+	bind_to(l, at(INADDR_LOOPBACK, 0));
+	listen(l, 8);
+	return l;
+}
+
+static struct sockaddr_in nobody(void)
+{
+	int l = listener();
+	struct sockaddr_in a = name_of(l);
+
+	close(l);
+	return a;
+}
+
+static void pair(int *a, int *b)
+{
+	int l = listener();
+
+	*a = socket(AF_INET, SOCK_STREAM, 0);
+	connect_to(*a, name_of(l));
+	*b = accept(l, NULL, NULL);
+	close(l);
+}
+
+static int pending_error(int s)
+{
+	int error = -1;
+
+	getsockopt(s, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){ sizeof(error) });
+	return error;
+}
+
+static void reset(int s)
+{
+	struct linger l = { 1, 0 };
+
+	setsockopt(s, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
+	close(s);
+}
+
+CASE(kinds)
+{
+	R(socket(-1, SOCK_STREAM, 0));
+	R(socket(99, SOCK_STREAM, 0));
+	R(socket(AF_INET, 0, 0));
+	R(socket(AF_INET, 11, 0));
+	R(socket(AF_INET, SOCK_STREAM | 0x100, 0));
+	R(socket(AF_INET, SOCK_SEQPACKET, 0));
+	R(socket(AF_INET, SOCK_RDM, 0));
+	R(socket(AF_INET, SOCK_STREAM, IPPROTO_UDP));
+	R(socket(AF_INET, SOCK_STREAM, -1));
+	R(socket(AF_INET, SOCK_STREAM, 1000));
+	R(socket(AF_INET, SOCK_STREAM, IPPROTO_TCP));
+}
+
+CASE(fresh)
+{
+	int s = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in a;
+	socklen_t len = sizeof(a);
+	char c;
+
+	signal(SIGPIPE, SIG_IGN);
+	EVENTS(s, 0);
+	R(recv(s, &c, 1, 0));
+	R(recv(s, &c, 1, MSG_DONTWAIT));
+	R(read(s, &c, 1));
+	R(send(s, &c, 1, 0));
+	R(write(s, &c, 1));
+	R(accept(s, NULL, NULL));
+	R(getpeername(s, (struct sockaddr *)&a, &len));
+	R(getsockname(s, (struct sockaddr *)&a, &len));
+	Q(a.sin_family == AF_INET && a.sin_port == 0 && a.sin_addr.s_addr == 0);
+	R(shutdown(s, SHUT_RDWR));
+	R(shutdown(s, 3));
+	R(lseek(s, 0, SEEK_CUR));
+	R(fsync(s));
+	R(ftruncate(s, 0));
+	R(pending_error(s));
+	R(fcntl(s, F_GETFL));
+}
+
+CASE(binding)
+{
+	int s = socket(AF_INET, SOCK_STREAM, 0), t = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+	struct sockaddr_in a = at(INADDR_LOOPBACK, 0);
+
+	R(bind(s, (struct sockaddr *)&a, 15));
+	R(bind(s, (struct sockaddr *)&a, 1));
+	R(bind(s, (struct sockaddr *)&a, -1));
+	R(bind(s, (struct sockaddr *)&a, 129));
+	R(bind_to(s, at(0xc0000201, 0)));
+	a.sin_family = 77;
+	R(bind_to(s, a));
+	R(bind_to(s, at(INADDR_LOOPBACK, 0)));
+	R(bind_to(s, at(INADDR_LOOPBACK, 0)));
+	R(bind_to(t, name_of(s)));
+	R(bind_to(t, at(INADDR_ANY, ntohs(name_of(s).sin_port))));
+	R(setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, 4));
+	R(setsockopt(t, SOL_SOCKET, SO_REUSEADDR, &one, 4));
+	R(bind_to(t, name_of(s)));
+	R(listen(s, 1));
+	R(listen(t, 1));
+	R(listen(s, 0));
+	R(listen(s, -5));
+}
+
+CASE(refused)
+{
+	int s = socket(AF_INET, SOCK_STREAM, 0), l = listener();
+	struct sockaddr_in none = nobody();
+	char c;
+
+	R(connect_to(s, none));
+	EVENTS(s, 0);
+	R(pending_error(s));
+	R(recv(s, &c, 1, 0));
+	R(connect_to(s, name_of(l)));
+	EVENTS(s, POLLOUT);
+	R(connect_to(s, name_of(l)));
+	R(listen(s, 1));
+	R(connect_to(l, none));
+}
+
+CASE(refused_without_waiting)
+{
+	int s = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), l = listener();
+	struct sockaddr_in none = nobody();
+
+	R(connect_to(s, none));
+	EVENTS(s, POLLERR);
+	R(connect_to(s, none));
+	R(connect_to(s, none));
+	EVENTS(s, POLLERR);
+	R(pending_error(s));
+	R(pending_error(s));
+	EVENTS(s, 0);
+	R(connect_to(s, name_of(l)));
+	R(connect_to(s, name_of(l)));
+	EVENTS(s, POLLOUT);
+	R(pending_error(s));
+	R(connect_to(s, name_of(l)));
+	R(connect_to(s, name_of(l)));
+}
+
+CASE(refused_and_read)
+{
+	int s = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	char c;
+
+	R(connect_to(s, nobody()));
+	EVENTS(s, POLLERR);
+	R(recv(s, &c, 1, 0));
+	R(recv(s, &c, 1, 0));
+	R(send(s, &c, 1, MSG_NOSIGNAL));
+	EVENTS(s, 0);
+}
+
+CASE(bad_connects)
+{
+	int s = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in a = at(INADDR_LOOPBACK, 1);
+
+	R(connect(s, (struct sockaddr *)&a, 1));
+	R(connect(s, (struct sockaddr *)&a, 15));
+	R(connect(s, (struct sockaddr *)&a, 200));
+	a.sin_family = 99;
+	R(connect_to(s, a));
+}
+
+CASE(listening)
+{
+	int l = listener(), s = socket(AF_INET, SOCK_STREAM, 0), n, b;
+	struct timeval t = { 0, 1000 };
+	struct sockaddr_in a;
+	socklen_t len = sizeof(a);
+	char c;
+
+	EVENTS(l, 0);
+	R(recv(l, &c, 1, 0));
+	R(send(l, &c, 1, MSG_NOSIGNAL));
+	R(ioctl(l, FIONREAD, &n));
+	R(getpeername(l, (struct sockaddr *)&a, &len));
+	R(setsockopt(l, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t)));
+	R(accept(l, NULL, NULL));
+	R(connect_to(s, name_of(l)));
+	EVENTS(l, POLLIN);
+	fcntl(l, F_SETFL, O_NONBLOCK);
+	b = (int)OK(accept(l, (struct sockaddr *)&a, &len));
+	Q(len == 16 && a.sin_port == name_of(s).sin_port);
+	R(fcntl(b, F_GETFL));
+	EVENTS(l, 0);
+	R(accept(l, NULL, NULL));
+	R(shutdown(l, SHUT_WR));
+	EVENTS(l, 0);
+	R(shutdown(l, SHUT_RD));
+	EVENTS(l, POLLHUP);
+	R(accept(l, NULL, NULL));
+	R(listen(l, 1));
+	EVENTS(l, 0);
+}
+
+CASE(broken_before_accept)
+{
+	int l = listener(), s = socket(AF_INET, SOCK_STREAM, 0), b;
+	struct sockaddr_in a;
+	socklen_t len = sizeof(a);
+	char c;
+
+	R(connect_to(s, name_of(l)));
+	EVENTS(l, POLLIN);
+	reset(s);
+	b = (int)OK(accept(l, (struct sockaddr *)&a, &len));
+	R(len);
+	EVENTS(b, POLLERR);
+	R(recv(b, &c, 1, 0));
+	R(recv(b, &c, 1, 0));
+	R(getpeername(b, (struct sockaddr *)&a, &len));
+}
+
+CASE(bytes)
+{
+	struct sockaddr_in from;
+	socklen_t len = sizeof(from);
+	char buf[32] = { 0 };
+	int a, b, n;
+
+	pair(&a, &b);
+	EVENTS(b, 0);
+	R(recv(b, buf, 1, MSG_DONTWAIT));
+	R(send(a, "hello", 5, 0));
+	EVENTS(b, POLLIN);
+	R(ioctl(b, FIONREAD, &n));
+	R(n);
+	R(recv(b, buf, sizeof(buf), MSG_PEEK));
+	R(recv(b, buf, 2, MSG_TRUNC | MSG_PEEK));
+	R(recv(b, buf, 2, MSG_TRUNC));
+	R(recvfrom(b, buf, 2, 0, (struct sockaddr *)&from, &len));
+	say("%.2s, address of %d", buf, (int)len);
+	R(recv(b, buf, 8, MSG_WAITALL | MSG_DONTWAIT));
+	R(recv(b, buf, 8, MSG_DONTWAIT));
+	R(send(a, buf, 0, 0));
+	R(recv(b, buf, 0, MSG_DONTWAIT));
+	R(sendto(a, "x", 1, 0, (struct sockaddr *)&from, 16));
+	EVENTS(b, POLLIN);
+	R(recv(b, BAD, 1, 0));
+	R(recv(b, BAD, 1, MSG_PEEK));
+	R(recv(b, buf, 1, 0));
+	R(send(a, BAD, 1, 0));
+	R(recv(b, buf, 1, MSG_DONTWAIT));
+}
+
+CASE(messages)
+{
+	struct iovec out[3] = { { (void *)"ab", 2 }, { NULL, 0 }, { (void *)"cde", 3 } }, in[2];
+	struct msghdr m = { .msg_iov = out, .msg_iovlen = 3 };
+	char name[64], two[2], rest[8];
+	int a, b;
+
+	pair(&a, &b);
+	R(sendmsg(a, &m, 0));
+	in[0] = (struct iovec){ two, 2 };
+	in[1] = (struct iovec){ rest, 8 };
+	m = (struct msghdr){ .msg_iov = in,
+			     .msg_iovlen = 2,
+			     .msg_name = name,
+			     .msg_namelen = 64,
+			     .msg_control = name,
+			     .msg_controllen = 8,
+			     .msg_flags = -1 };
+	EVENTS(b, POLLIN);
+	R(recvmsg(b, &m, 0));
+	say("%d %d %x", (int)m.msg_namelen, (int)m.msg_controllen, m.msg_flags);
+	m.msg_iovlen = 1025;
+	R(syscall(SYS_sendmsg, a, &m, 0));
+	R(syscall(SYS_recvmsg, a, &m, 0));
+	R(writev(a, out, 3));
+	EVENTS(b, POLLIN);
+	R(readv(b, in, 2));
+}
+
+CASE(half_closed)
+{
+	char buf[8];
+	int a, b;
+
+	signal(SIGPIPE, SIG_IGN);
+	pair(&a, &b);
+	R(send(a, "end", 3, 0));
+	R(shutdown(a, SHUT_WR));
+	R(shutdown(a, SHUT_WR));
+	EVENTS(a, 0);
+	EVENTS(b, POLLRDHUP);
+	R(recv(b, buf, 8, MSG_WAITALL));
+	R(recv(b, buf, 8, 0));
+	EVENTS(b, 0);
+	R(send(a, "x", 1, 0));
+	R(pending_error(a));
+	R(send(b, "back", 4, 0));
+	EVENTS(a, POLLIN);
+	R(recv(a, buf, 8, 0));
+	R(shutdown(b, SHUT_WR));
+	EVENTS(b, POLLHUP);
+	EVENTS(a, POLLHUP);
+	R(recv(a, buf, 8, 0));
+	R(recv(b, buf, 8, 0));
+}
+
+CASE(read_no_more)
+{
+	char buf[8];
+	int a, b;
+
+	pair(&a, &b);
+	R(send(b, "q", 1, 0));
+	EVENTS(a, POLLIN);
+	R(shutdown(a, SHUT_RD));
+	EVENTS(a, 0);
+	R(recv(a, buf, 8, 0));
+	R(recv(a, buf, 8, 0));
+	R(send(a, "x", 1, 0));
+}
+
+CASE(peer_closed)
+{
+	char buf[8];
+	int a, b;
+
+	pair(&a, &b);
+	R(send(b, "last", 4, 0));
+	R(close(b));
+	EVENTS(a, POLLRDHUP);
+	R(recv(a, buf, 8, MSG_WAITALL));
+	R(recv(a, buf, 8, 0));
+	R(send(a, "x", 1, MSG_NOSIGNAL));
+	EVENTS(a, POLLHUP);
+	R(send(a, "x", 1, MSG_NOSIGNAL));
+	R(recv(a, buf, 8, 0));
+}
+
+CASE(peer_reset)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	int a, b, ep = epoll_create1(0);
+	char c;
+
+	pair(&a, &b);
+	R(epoll_ctl(ep, EPOLL_CTL_ADD, a, &ev));
+	R(send(b, "z", 1, 0));
+	EVENTS(a, POLLIN);
+	reset(b);
+	EVENTS(a, POLLERR);
+	R(epoll_wait(ep, &ev, 1, -1));
+	say("%x", ev.events);
+	R(recv(a, &c, 1, 0));
+	R(recv(a, &c, 1, 0));
+	R(recv(a, &c, 1, 0));
+	R(send(a, &c, 1, MSG_NOSIGNAL));
+	EVENTS(a, 0);
+	R(shutdown(a, SHUT_RDWR));
+	R(getpeername(a, (struct sockaddr *)&(struct sockaddr_in){ 0 }, &(socklen_t){ 16 }));
+	R(connect_to(a, nobody()));
+	pair(&a, &b);
+	R(send(a, "lost", 4, 0));
+	EVENTS(b, POLLIN);
+	R(close(b));
+	EVENTS(a, POLLERR);
+	R(pending_error(a));
+	R(recv(a, &c, 1, 0));
+}
+
+CASE(options)
+{
+	static const int on_off[][2] = { { SOL_SOCKET, SO_REUSEADDR },
+					 { SOL_SOCKET, SO_KEEPALIVE },
+					 { SOL_SOCKET, SO_BROADCAST },
+					 { IPPROTO_TCP, TCP_NODELAY } };
+	int s = socket(AF_INET, SOCK_STREAM, 0), v = 7;
+	struct timeval t = { 1, 500000 };
+	struct linger l = { 1, 0 };
+	socklen_t len = 4;
+
+	for (int i = 0; i < 4; i++) {
+		R(setsockopt(s, on_off[i][0], on_off[i][1], &v, 4));
+		R(getsockopt(s, on_off[i][0], on_off[i][1], &v, &len));
+		R(v);
+		v = 7;
+	}
+	R(getsockopt(s, SOL_SOCKET, SO_TYPE, &v, &len));
+	R(v);
+	R(getsockopt(s, SOL_SOCKET, SO_ACCEPTCONN, &v, &len));
+	R(v);
+	R(getsockopt(s, SOL_SOCKET, SO_PROTOCOL, &v, &len));
+	R(v);
+	R(setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t)));
+	t.tv_usec = 1000000;
+	R(setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t)));
+	R(setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &t, 8));
+	R(setsockopt(s, SOL_SOCKET, SO_LINGER, &l, sizeof(l)));
+	len = sizeof(l);
+	R(getsockopt(s, SOL_SOCKET, SO_LINGER, &l, &len));
+	R(l.l_onoff);
+	R(l.l_linger);
+	v = 20000;
+	R(setsockopt(s, SOL_SOCKET, SO_SNDBUF, &v, 4));
+	len = 4;
+	R(getsockopt(s, SOL_SOCKET, SO_SNDBUF, &v, &len));
+	R(v);
+	R(setsockopt(s, SOL_SOCKET, SO_TYPE, &v, 4));
+	R(setsockopt(s, SOL_SOCKET, 9999, &v, 4));
+	R(getsockopt(s, SOL_SOCKET, 9999, &v, &len));
+	R(setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &v, 3));
+	R(setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &v, -1));
+	len = -1;
+	R(getsockopt(s, SOL_SOCKET, SO_TYPE, &v, &len));
+	len = 2;
+	R(getsockopt(s, SOL_SOCKET, SO_TYPE, &v, &len));
+	R(len);
+	R(setsockopt(s, IPPROTO_IP, IP_TTL, &(int){ 0 }, 4));
+	R(setsockopt(s, IPPROTO_IP, IP_TTL, &(int){ 7 }, 4));
+	R(setsockopt(s, 99, 1, &v, 4));
+}

@@ -1,0 +1,892 @@
+/* SPDX-License-Identifier: MIT */
+/* TCP sockets over loop-back: what each call says in each state, readiness, hostile arguments, and that whoever waits in
+ * one can be interrupted and killed. */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "tests/user/await.h"
+#include "tests/user/check.h"
+
+#define BAD ((void *)8)
+
+static struct sockaddr_in at(uint32_t ip, int port)
+{
+	return (struct sockaddr_in){ .sin_family = AF_INET,
+				     .sin_port = htons((uint16_t)port),
+				     .sin_addr.s_addr = htonl(ip) };
+}
+
+static int stream(void)
+{
+	int s = socket(AF_INET, SOCK_STREAM, 0);
+
+	CHECK(s >= 0);
+	return s;
+}
+
+static struct sockaddr_in name_of(int s)
+{
+	struct sockaddr_in a;
+	socklen_t len = sizeof(a);
+
+	CHECK(getsockname(s, (struct sockaddr *)&a, &len) == 0 && len == sizeof(a));
+	return a;
+}
+
+static int connect_to(int s, struct sockaddr_in a)
+{
+	return connect(s, (struct sockaddr *)&a, sizeof(a));
+}
+
+static int bind_to(int s, struct sockaddr_in a)
+{
+	return bind(s, (struct sockaddr *)&a, sizeof(a));
+}
+
+static int listener(void)
+{
+	int l = stream();
+
+	CHECK(bind_to(l, at(INADDR_LOOPBACK, 0)) == 0 && listen(l, 8) == 0);
+	return l;
+}
+
+/* A port that nobody listens on. */
+static struct sockaddr_in nobody(void)
+{
+	int l = listener();
+	struct sockaddr_in a = name_of(l);
+
+	CHECK(close(l) == 0);
+	return a;
+}
+
+static void pair(int *a, int *b)
+{
+	int l = listener();
+
+	*a = stream();
+	CHECK(connect_to(*a, name_of(l)) == 0);
+	*b = accept(l, NULL, NULL);
+	CHECK(*b >= 0 && close(l) == 0);
+}
+
+static int events_of(int s)
+{
+	struct pollfd p = { s, POLLIN | POLLOUT | POLLRDHUP, 0 };
+
+	CHECK(poll(&p, 1, 0) >= 0);
+	return p.revents;
+}
+
+static void nonblocking(int s)
+{
+	CHECK(fcntl(s, F_SETFL, O_NONBLOCK) == 0);
+}
+
+static int option(int s, int level, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	CHECK(getsockopt(s, level, name, &value, &len) == 0 && len == sizeof(value));
+	return value;
+}
+
+static void set(int s, int level, int name, int value)
+{
+	CHECK(setsockopt(s, level, name, &value, sizeof(value)) == 0);
+}
+
+/* Close with a reset. */
+static void reset(int s)
+{
+	struct linger l = { 1, 0 };
+
+	CHECK(setsockopt(s, SOL_SOCKET, SO_LINGER, &l, sizeof(l)) == 0 && close(s) == 0);
+}
+
+/* --- making and naming --------------------------------------------------------------------------------------------- */
+
+static void making(void)
+{
+	struct stat st;
+	int s;
+
+	CHECK_ERRNO(socket(AF_UNIX, SOCK_STREAM, 0), EAFNOSUPPORT);
+	CHECK_ERRNO(socket(AF_INET6, SOCK_STREAM, 0), EAFNOSUPPORT);
+	CHECK_ERRNO(socket(AF_NETLINK, SOCK_RAW, 0), EAFNOSUPPORT);
+	CHECK_ERRNO(socket(-1, SOCK_STREAM, 0), EAFNOSUPPORT);
+	CHECK_ERRNO(socket(AF_INET, 11, 0), EINVAL);
+	CHECK_ERRNO(socket(AF_INET, SOCK_STREAM | 0x100, 0), EINVAL);
+	CHECK_ERRNO(socket(AF_INET, SOCK_SEQPACKET, 0), ESOCKTNOSUPPORT);
+	CHECK_ERRNO(socket(AF_INET, SOCK_STREAM, IPPROTO_UDP), EPROTONOSUPPORT);
+	CHECK_ERRNO(socket(AF_INET, SOCK_STREAM, -1), EINVAL);
+	s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+	CHECK(s >= 0 && fcntl(s, F_GETFD) == FD_CLOEXEC &&
+	      fcntl(s, F_GETFL) == (O_RDWR | O_NONBLOCK));
+	CHECK(fstat(s, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_ino);
+	CHECK_ERRNO(lseek(s, 0, SEEK_CUR), ESPIPE);
+	CHECK_ERRNO(pread(s, &st, 1, 0), ESPIPE);
+	CHECK(mmap(NULL, 4096, PROT_READ, MAP_SHARED, s, 0) == MAP_FAILED && errno == ENODEV);
+	CHECK_ERRNO(ioctl(s, TCGETS, &st), ENOTTY);
+	CHECK(close(s) == 0);
+}
+
+/* What is no socket, and what is no descriptor. */
+static void not_sockets(void)
+{
+	struct sockaddr_in a = at(INADDR_LOOPBACK, 0);
+	struct sockaddr *sa = (struct sockaddr *)&a;
+	struct msghdr m = { 0 };
+	int p[2], value = 1;
+	socklen_t len = sizeof(value);
+	char c;
+
+	CHECK(pipe(p) == 0);
+	for (int i = 0; i < 2; i++) {
+		int fd = i ? 777 : p[0], want = i ? EBADF : ENOTSOCK;
+
+		CHECK_ERRNO(bind(fd, sa, sizeof(a)), want);
+		CHECK_ERRNO(listen(fd, 1), want);
+		CHECK_ERRNO(accept(fd, NULL, NULL), want);
+		CHECK_ERRNO(connect(fd, sa, sizeof(a)), want);
+		CHECK_ERRNO(getsockname(fd, sa, &len), want);
+		CHECK_ERRNO(getpeername(fd, sa, &len), want);
+		CHECK_ERRNO(shutdown(fd, SHUT_RD), want);
+		CHECK_ERRNO(send(fd, &c, 1, 0), want);
+		CHECK_ERRNO(recv(fd, &c, 1, 0), want);
+		CHECK_ERRNO(sendmsg(fd, &m, 0), want);
+		CHECK_ERRNO(recvmsg(fd, &m, 0), want);
+		CHECK_ERRNO(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &value, len), want);
+		CHECK_ERRNO(getsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &value, &len), want);
+	}
+	CHECK(close(p[0]) == 0 && close(p[1]) == 0);
+}
+
+static void naming(void)
+{
+	int a = stream(), b = stream();
+	struct sockaddr_in n = name_of(a), full = at(INADDR_LOOPBACK, 0), wrong = full;
+	struct sockaddr *sa = (struct sockaddr *)&full;
+	socklen_t len;
+	char small[4] = { 0 };
+
+	CHECK(n.sin_family == AF_INET && n.sin_port == 0 && n.sin_addr.s_addr == 0);
+	len = sizeof(n);
+	CHECK_ERRNO(getpeername(a, (struct sockaddr *)&n, &len), ENOTCONN);
+	CHECK_ERRNO(bind(a, BAD, 16), EFAULT);
+	CHECK_ERRNO(bind(a, sa, 15), EINVAL);
+	CHECK_ERRNO(bind(a, sa, (socklen_t)-1), EINVAL);
+	CHECK_ERRNO(bind(a, sa, 129), EINVAL);
+	wrong.sin_family = AF_INET6;
+	CHECK_ERRNO(bind_to(a, wrong), EAFNOSUPPORT);
+	CHECK_ERRNO(bind_to(a, at(0xc0000201, 0)), EADDRNOTAVAIL);
+	CHECK(bind_to(a, full) == 0);
+	n = name_of(a);
+	CHECK(n.sin_port && n.sin_addr.s_addr == htonl(INADDR_LOOPBACK));
+	CHECK_ERRNO(bind_to(a, full), EINVAL);
+	CHECK_ERRNO(bind_to(b, n), EADDRINUSE);
+	CHECK_ERRNO(bind_to(b, at(INADDR_ANY, ntohs(n.sin_port))), EADDRINUSE);
+	/* the port of a listener is its own, whoever says SO_REUSEADDR */
+	set(b, SOL_SOCKET, SO_REUSEADDR, 1);
+	CHECK_ERRNO(bind_to(b, at(INADDR_ANY, 22)), EADDRINUSE);
+	CHECK_ERRNO(bind_to(b, n), EADDRINUSE);
+	set(a, SOL_SOCKET, SO_REUSEADDR, 1);
+	CHECK(bind_to(b, n) == 0 && listen(a, 1) == 0);
+	CHECK_ERRNO(listen(b, 1), EADDRINUSE);
+	len = sizeof(small);
+	CHECK(getsockname(a, (struct sockaddr *)small, &len) == 0 && len == 16 &&
+	      small[0] == AF_INET);
+	CHECK_ERRNO(getsockname(a, BAD, &len), EFAULT);
+	CHECK_ERRNO(getsockname(a, sa, BAD), EFAULT);
+	len = (socklen_t)-1;
+	CHECK_ERRNO(getsockname(a, sa, &len), EINVAL);
+	CHECK(close(a) == 0 && close(b) == 0);
+}
+
+static void low_ports(void)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		CHECK(setuid(1000) == 0);
+		CHECK_ERRNO(bind_to(stream(), at(INADDR_ANY, 80)), EACCES);
+		CHECK(bind_to(stream(), at(INADDR_ANY, 0)) == 0);
+		exit(0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+/* --- connecting ------------------------------------------------------------------------------------------------------ */
+
+static void connecting(void)
+{
+	struct sockaddr_in none = nobody(), a;
+	struct sockaddr *sa = (struct sockaddr *)&none;
+	int l = listener(), s = stream(), b;
+	socklen_t len = sizeof(a);
+	struct pollfd p;
+
+	CHECK_ERRNO(connect(s, sa, 1), EINVAL);
+	CHECK_ERRNO(connect(s, sa, 15), EINVAL);
+	CHECK_ERRNO(connect(s, BAD, 16), EFAULT);
+	a = none;
+	a.sin_family = 99;
+	CHECK_ERRNO(connect_to(s, a), EAFNOSUPPORT);
+	CHECK_ERRNO(connect_to(s, at(0xffffffff, 80)), ENETUNREACH);
+	CHECK_ERRNO(connect_to(s, at(0xe0000001, 80)), ENETUNREACH);
+	/* refused, and the same socket tries again */
+	CHECK_ERRNO(connect_to(s, none), ECONNREFUSED);
+	CHECK(events_of(s) == (POLLOUT | POLLHUP) && option(s, SOL_SOCKET, SO_ERROR) == 0);
+	CHECK(connect_to(s, name_of(l)) == 0 && events_of(s) == POLLOUT);
+	CHECK_ERRNO(connect_to(s, name_of(l)), EISCONN);
+	CHECK_ERRNO(listen(s, 1), EINVAL);
+	CHECK_ERRNO(connect_to(l, none), EISCONN);
+	b = accept4(l, (struct sockaddr *)&a, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	CHECK(b >= 0 && len == 16 && a.sin_port == name_of(s).sin_port);
+	CHECK(fcntl(b, F_GETFD) == FD_CLOEXEC && (fcntl(b, F_GETFL) & O_NONBLOCK));
+	len = sizeof(a);
+	CHECK(getpeername(s, (struct sockaddr *)&a, &len) == 0 &&
+	      a.sin_port == name_of(l).sin_port);
+	CHECK(close(s) == 0 && close(b) == 0);
+	/* without waiting: refused */
+	s = stream();
+	nonblocking(s);
+	CHECK_ERRNO(connect_to(s, none), EINPROGRESS);
+	p = (struct pollfd){ s, POLLOUT, 0 };
+	CHECK(poll(&p, 1, -1) == 1 && p.revents == (POLLOUT | POLLERR | POLLHUP));
+	CHECK(option(s, SOL_SOCKET, SO_ERROR) == ECONNREFUSED &&
+	      option(s, SOL_SOCKET, SO_ERROR) == 0);
+	CHECK_ERRNO(connect_to(s, name_of(l)), ECONNABORTED);
+	/* and made */
+	CHECK_ERRNO(connect_to(s, name_of(l)), EINPROGRESS);
+	CHECK(poll(&p, 1, -1) == 1 && p.revents == POLLOUT && option(s, SOL_SOCKET, SO_ERROR) == 0);
+	CHECK(connect_to(s, name_of(l)) == 0);
+	CHECK_ERRNO(connect_to(s, name_of(l)), EISCONN);
+	CHECK(close(s) == 0);
+	/* 0.0.0.0 is this machine */
+	s = stream();
+	CHECK(connect_to(s, at(INADDR_ANY, ntohs(name_of(l).sin_port))) == 0);
+	CHECK(close(s) == 0 && close(l) == 0);
+}
+
+/* Under way for as long as the test looks: nobody has this address. */
+static void black_hole(void)
+{
+	struct sockaddr_in hole = at(0x0a000263, 80);
+	struct timeval t = { 0, 20000 };
+	int s = stream();
+
+	nonblocking(s);
+	CHECK_ERRNO(connect_to(s, hole), EINPROGRESS);
+	CHECK_ERRNO(connect_to(s, hole), EALREADY);
+	CHECK(events_of(s) == 0);
+	CHECK_ERRNO(send(s, "x", 1, 0), EAGAIN);
+	CHECK_ERRNO(recv(s, &t, 1, 0), EAGAIN);
+	CHECK_ERRNO(getpeername(s, (struct sockaddr *)&hole, &(socklen_t){ 16 }), ENOTCONN);
+	CHECK(name_of(s).sin_port);
+	CHECK(close(s) == 0);
+	s = stream();
+	CHECK(setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t)) == 0);
+	CHECK_ERRNO(connect_to(s, hole), EINPROGRESS);
+	CHECK_ERRNO(connect_to(s, hole), EALREADY);
+	CHECK(shutdown(s, SHUT_RDWR) == 0);
+	CHECK(close(s) == 0);
+}
+
+static void accepting(void)
+{
+	int l = stream(), s;
+	struct timeval t = { 0, 1000 };
+	socklen_t len = 16;
+	char buf[16];
+
+	CHECK_ERRNO(accept(l, NULL, NULL), EINVAL);
+	CHECK(events_of(l) == (POLLOUT | POLLHUP));
+	/* an address of its own if it has none */
+	CHECK(listen(l, -1) == 0 && name_of(l).sin_port && events_of(l) == 0);
+	CHECK(option(l, SOL_SOCKET, SO_ACCEPTCONN) == 1);
+	CHECK_ERRNO(ioctl(l, FIONREAD, &s), EINVAL);
+	CHECK_ERRNO(recv(l, buf, 1, 0), ENOTCONN);
+	CHECK_ERRNO(send(l, buf, 1, MSG_NOSIGNAL), EPIPE);
+	CHECK_ERRNO(syscall(SYS_accept4, l, NULL, NULL, 1), EINVAL);
+	CHECK(setsockopt(l, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t)) == 0);
+	CHECK_ERRNO(accept(l, NULL, NULL), EAGAIN);
+	nonblocking(l);
+	CHECK_ERRNO(accept(l, NULL, NULL), EAGAIN);
+	s = stream();
+	CHECK(connect_to(s, name_of(l)) == 0 && events_of(l) == POLLIN);
+	CHECK_ERRNO(accept(l, BAD, &len), EFAULT);
+	CHECK(events_of(l) == 0 && close(s) == 0);
+	/* one that breaks while it waits is given out, broken */
+	s = stream();
+	CHECK(connect_to(s, name_of(l)) == 0);
+	reset(s);
+	s = accept(l, NULL, NULL);
+	CHECK(s >= 0);
+	CHECK_ERRNO(recv(s, buf, 1, 0), ECONNRESET);
+	CHECK(close(s) == 0);
+	CHECK(shutdown(l, SHUT_RDWR) == 0);
+	CHECK_ERRNO(accept(l, NULL, NULL), EINVAL);
+	CHECK(listen(l, 1) == 0 && close(l) == 0);
+}
+
+/* --- bytes ----------------------------------------------------------------------------------------------------------- */
+
+static void transfers(void)
+{
+	struct iovec out[3] = { { (void *)"ab", 2 }, { NULL, 0 }, { (void *)"cde", 3 } }, in[2];
+	struct msghdr m = { .msg_iov = out, .msg_iovlen = 3 };
+	char buf[64], two[2], rest[8];
+	int a, b, n;
+	socklen_t len;
+
+	pair(&a, &b);
+	CHECK(events_of(b) == POLLOUT);
+	CHECK_ERRNO(recv(b, buf, 1, MSG_DONTWAIT), EAGAIN);
+	CHECK(send(a, "hello", 5, 0) == 5);
+	CHECK(events_of(b) == (POLLIN | POLLOUT) && ioctl(b, FIONREAD, &n) == 0 && n == 5);
+	CHECK_ERRNO(ioctl(b, FIONREAD, BAD), EFAULT);
+	CHECK(recv(b, buf, sizeof(buf), MSG_PEEK) == 5 && memcmp(buf, "hello", 5) == 0);
+	CHECK(recv(b, buf, 2, MSG_PEEK | MSG_TRUNC) == 2);
+	CHECK(recv(b, buf, 2, MSG_TRUNC) == 2);
+	CHECK_ERRNO(recv(b, BAD, 2, 0), EFAULT);
+	CHECK_ERRNO(recv(b, BAD, 2, MSG_PEEK), EFAULT);
+	CHECK(recv(b, buf, sizeof(buf), MSG_WAITALL | MSG_DONTWAIT) == 3 &&
+	      memcmp(buf, "llo", 3) == 0);
+	CHECK(sendmsg(a, &m, 0) == 5);
+	in[0] = (struct iovec){ two, 2 };
+	in[1] = (struct iovec){ rest, 8 };
+	len = sizeof(buf);
+	m = (struct msghdr){ .msg_iov = in,
+			     .msg_iovlen = 2,
+			     .msg_name = buf,
+			     .msg_namelen = len,
+			     .msg_control = buf,
+			     .msg_controllen = 8,
+			     .msg_flags = -1 };
+	CHECK(recvmsg(b, &m, 0) == 5 && memcmp(two, "ab", 2) == 0 && memcmp(rest, "cde", 3) == 0);
+	CHECK(m.msg_namelen == 0 && m.msg_controllen == 0 && m.msg_flags == 0);
+	CHECK(writev(b, out, 3) == 5 && readv(a, in, 2) == 5 && memcmp(rest, "cde", 3) == 0);
+	/* an address on a connection means nothing, and none comes back */
+	CHECK(sendto(a, "x", 1, 0, (struct sockaddr *)&(struct sockaddr_in){ 0 }, 16) == 1);
+	CHECK(recvfrom(b, buf, 4, 0, (struct sockaddr *)rest, &len) == 1 && len == 0);
+	CHECK(send(a, buf, 0, 0) == 0 && read(b, buf, 0) == 0);
+	/* what is not there is refused */
+	CHECK_ERRNO(send(a, "x", 1, MSG_OOB), EOPNOTSUPP);
+	CHECK_ERRNO(send(a, "x", 1, MSG_MORE), EOPNOTSUPP);
+	CHECK_ERRNO(recv(a, buf, 1, MSG_OOB), EOPNOTSUPP);
+	CHECK_ERRNO(recv(a, buf, 1, MSG_ERRQUEUE), EOPNOTSUPP);
+	m = (struct msghdr){
+		.msg_iov = out, .msg_iovlen = 1, .msg_control = buf, .msg_controllen = 16
+	};
+	CHECK_ERRNO(sendmsg(a, &m, 0), EOPNOTSUPP);
+	CHECK(close(a) == 0 && close(b) == 0);
+}
+
+static void bad_messages(void)
+{
+	struct iovec low = { BAD, 4 }, minus = { (void *)"x", (size_t)-1 };
+	struct msghdr m = { .msg_iov = &low, .msg_iovlen = 1 };
+	char c;
+	int a, b;
+
+	pair(&a, &b);
+	CHECK(send(b, "y", 1, 0) == 1);
+	/* not by the C library, which looks into the header */
+	CHECK_ERRNO(syscall(SYS_sendmsg, a, BAD, 0), EFAULT);
+	CHECK_ERRNO(syscall(SYS_recvmsg, a, BAD, 0), EFAULT);
+	CHECK_ERRNO(sendmsg(a, &m, 0), EFAULT);
+	CHECK_ERRNO(recvmsg(a, &m, 0), EFAULT);
+	m.msg_iov = &minus;
+	CHECK_ERRNO(sendmsg(a, &m, 0), EINVAL);
+	m.msg_iov = BAD;
+	CHECK_ERRNO(sendmsg(a, &m, 0), EFAULT);
+	m.msg_iovlen = 1025;
+	CHECK_ERRNO(sendmsg(a, &m, 0), EMSGSIZE);
+	CHECK_ERRNO(recvmsg(a, &m, 0), EMSGSIZE);
+	m = (struct msghdr){ .msg_name = &c, .msg_namelen = (socklen_t)-1 };
+	CHECK_ERRNO(syscall(SYS_sendmsg, a, &m, 0), EINVAL);
+	CHECK_ERRNO(syscall(SYS_recvmsg, a, &m, 0), EINVAL);
+	m = (struct msghdr){ .msg_name = BAD, .msg_namelen = 16 };
+	CHECK_ERRNO(sendmsg(a, &m, 0), EFAULT);
+	CHECK_ERRNO(send(a, BAD, 4, 0), EFAULT);
+	CHECK_ERRNO(send(a, (void *)-1L, 4, 0), EFAULT);
+	CHECK_ERRNO(sendto(a, &c, 1, 0, BAD, 16), EFAULT);
+	CHECK_ERRNO(sendto(a, &c, 1, 0, (void *)&c, 200), EINVAL);
+	/* nothing of all that has gone, and the byte is still there */
+	CHECK_ERRNO(recv(b, &c, 1, MSG_DONTWAIT), EAGAIN);
+	CHECK(recv(a, &c, 1, 0) == 1 && c == 'y');
+	CHECK(close(a) == 0 && close(b) == 0);
+}
+
+static volatile sig_atomic_t pipes;
+
+static void on_pipe(int sig)
+{
+	pipes++;
+}
+
+static void endings(void)
+{
+	struct sigaction sa = { .sa_handler = on_pipe };
+	char buf[8];
+	int a, b;
+
+	CHECK(sigaction(SIGPIPE, &sa, NULL) == 0);
+	pair(&a, &b);
+	CHECK(send(a, "end", 3, 0) == 3 && shutdown(a, SHUT_WR) == 0);
+	CHECK(events_of(a) == POLLOUT);
+	CHECK(events_of(b) == (POLLIN | POLLOUT | POLLRDHUP));
+	CHECK(recv(b, buf, 8, MSG_WAITALL) == 3 && recv(b, buf, 8, 0) == 0 && read(b, buf, 8) == 0);
+	CHECK_ERRNO(send(a, "x", 1, MSG_NOSIGNAL), EPIPE);
+	CHECK(pipes == 0);
+	CHECK_ERRNO(send(a, "x", 1, 0), EPIPE);
+	CHECK(pipes == 1);
+	CHECK_ERRNO(write(a, "x", 1), EPIPE);
+	CHECK(pipes == 2);
+	/* the other half still works */
+	CHECK(send(b, "back", 4, 0) == 4 && recv(a, buf, 8, 0) == 4);
+	CHECK(shutdown(b, SHUT_WR) == 0);
+	CHECK(AWAIT(events_of(b) & POLLHUP));
+	CHECK_ERRNO(shutdown(a, 3), EINVAL);
+	CHECK(close(a) == 0 && close(b) == 0);
+	/* read no more: what is queued, then the end */
+	pair(&a, &b);
+	CHECK(send(b, "q", 1, 0) == 1 && shutdown(a, SHUT_RD) == 0);
+	CHECK(events_of(a) == (POLLIN | POLLOUT | POLLRDHUP));
+	CHECK(recv(a, buf, 8, 0) == 1 && recv(a, buf, 8, 0) == 0);
+	CHECK(close(a) == 0 && close(b) == 0);
+	a = stream();
+	CHECK_ERRNO(shutdown(a, SHUT_RDWR), ENOTCONN);
+	CHECK_ERRNO(recv(a, buf, 1, 0), ENOTCONN);
+	CHECK_ERRNO(send(a, buf, 1, MSG_NOSIGNAL), EPIPE);
+	CHECK(close(a) == 0 && signal(SIGPIPE, SIG_DFL) != SIG_ERR);
+}
+
+static void resets(void)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+	int a, b, ep = epoll_create1(0);
+	char c;
+
+	pair(&a, &b);
+	CHECK(epoll_ctl(ep, EPOLL_CTL_ADD, a, &ev) == 0 && epoll_wait(ep, &ev, 1, 0) == 0);
+	CHECK(send(b, "z", 1, 0) == 1 && epoll_wait(ep, &ev, 1, -1) == 1 && ev.events == EPOLLIN);
+	CHECK(epoll_wait(ep, &ev, 1, 0) == 0);
+	reset(b);
+	CHECK(epoll_wait(ep, &ev, 1, -1) == 1 && ev.events == (EPOLLIN | EPOLLERR | EPOLLHUP));
+	CHECK(events_of(a) == (POLLIN | POLLOUT | POLLRDHUP | POLLERR | POLLHUP));
+	CHECK(recv(a, &c, 1, 0) == 1);
+	CHECK_ERRNO(recv(a, &c, 1, 0), ECONNRESET);
+	CHECK(recv(a, &c, 1, 0) == 0);
+	CHECK_ERRNO(send(a, &c, 1, MSG_NOSIGNAL), EPIPE);
+	CHECK_ERRNO(getpeername(a, (void *)&ev, &(socklen_t){ 12 }), ENOTCONN);
+	CHECK(close(a) == 0);
+	/* unread bytes are lost to the sender: it is told */
+	pair(&a, &b);
+	CHECK(send(a, "lost", 4, 0) == 4 && close(b) == 0);
+	CHECK_ERRNO(recv(a, &c, 1, 0), ECONNRESET);
+	CHECK(close(a) == 0 && close(ep) == 0);
+}
+
+/* A writer whose reader does not read holds a bounded number of bytes, and all of them come in the end. */
+static void back_pressure(int size)
+{
+	static unsigned char buf[65536];
+	size_t sent = 0, got = 0;
+	int a, b;
+
+	pair(&a, &b);
+	nonblocking(a);
+	if (size) {
+		set(a, SOL_SOCKET, SO_SNDBUF, size);
+		set(b, SOL_SOCKET, SO_RCVBUF, size);
+		CHECK(option(a, SOL_SOCKET, SO_SNDBUF) == 2 * size);
+	}
+	for (;;) {
+		ssize_t n;
+
+		for (size_t i = 0; i < sizeof(buf); i++)
+			buf[i] = (unsigned char)((sent + i) % 251);
+		n = send(a, buf, sizeof(buf), 0);
+		if (n < 0 && errno == EAGAIN) {
+			struct pollfd p = { a, POLLOUT, 0 };
+
+			/* until nothing is under way either: a second of the peer's not taking any */
+			if (poll(&p, 1, 1000) == 0)
+				break;
+			continue;
+		}
+		CHECK(n > 0);
+		sent += (size_t)n;
+	}
+	CHECK(sent >= 4096 && sent <= 1 << 20);
+	CHECK(shutdown(a, SHUT_WR) == 0);
+	while (got < sent) {
+		ssize_t n = recv(b, buf, sizeof(buf), 0);
+
+		CHECK(n > 0);
+		for (ssize_t i = 0; i < n; i++)
+			CHECK(buf[i] == (got + (size_t)i) % 251);
+		got += (size_t)n;
+	}
+	CHECK(recv(b, buf, 1, 0) == 0 && close(a) == 0 && close(b) == 0);
+}
+
+static void files_to_sockets(void)
+{
+	int a, b, f = open("/tmp/sockets.file", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	char buf[8];
+	off_t off = 2;
+
+	pair(&a, &b);
+	CHECK(write(f, "0123456", 7) == 7 && sendfile(a, f, &off, 100) == 5 && off == 7);
+	CHECK(recv(b, buf, 8, 0) == 5 && memcmp(buf, "23456", 5) == 0);
+	CHECK(close(a) == 0 && close(b) == 0 && close(f) == 0 && unlink("/tmp/sockets.file") == 0);
+}
+
+/* --- options ----------------------------------------------------------------------------------------------------------- */
+
+static void options(void)
+{
+	struct timeval t = { 1, 500000 }, got;
+	struct linger l = { 1, 5 };
+	socklen_t len = sizeof(got);
+	int s = stream(), one = 1;
+
+	CHECK(option(s, SOL_SOCKET, SO_TYPE) == SOCK_STREAM);
+	CHECK(option(s, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP);
+	CHECK(option(s, SOL_SOCKET, SO_ERROR) == 0 && option(s, SOL_SOCKET, SO_ACCEPTCONN) == 0);
+	for (int i = 0; i < 2; i++) {
+		static const int on_off[][2] = { { SOL_SOCKET, SO_REUSEADDR },
+						 { SOL_SOCKET, SO_KEEPALIVE },
+						 { SOL_SOCKET, SO_BROADCAST },
+						 { IPPROTO_TCP, TCP_NODELAY } };
+
+		for (unsigned k = 0; k < 4; k++) {
+			CHECK(option(s, on_off[k][0], on_off[k][1]) == i);
+			set(s, on_off[k][0], on_off[k][1], i ? 0 : 7);
+		}
+	}
+	CHECK(setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t)) == 0);
+	CHECK(getsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &got, &len) == 0 && got.tv_sec == 1 &&
+	      got.tv_usec == 500000);
+	t.tv_usec = 1000000;
+	CHECK_ERRNO(setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t)), EDOM);
+	CHECK_ERRNO(setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &t, 8), EINVAL);
+	CHECK_ERRNO(setsockopt(s, SOL_SOCKET, SO_LINGER, &l, sizeof(l)), ENOPROTOOPT);
+	set(s, SOL_SOCKET, SO_RCVBUF, 1 << 30);
+	CHECK(option(s, SOL_SOCKET, SO_RCVBUF) == 512 * 1024);
+	set(s, SOL_SOCKET, SO_SNDBUF, 1);
+	CHECK(option(s, SOL_SOCKET, SO_SNDBUF) == 4096);
+	set(s, IPPROTO_IP, IP_TTL, 7);
+	CHECK(option(s, IPPROTO_IP, IP_TTL) == 7);
+	one = 256;
+	CHECK_ERRNO(setsockopt(s, IPPROTO_IP, IP_TTL, &one, 4), EINVAL);
+	one = 1;
+	CHECK_ERRNO(setsockopt(s, SOL_SOCKET, SO_ERROR, &one, 4), ENOPROTOOPT);
+	CHECK_ERRNO(setsockopt(s, SOL_SOCKET, SO_REUSEPORT, &one, 4), ENOPROTOOPT);
+	CHECK_ERRNO(setsockopt(s, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3), ENOPROTOOPT);
+	CHECK_ERRNO(setsockopt(s, IPPROTO_TCP, TCP_CORK, &one, 4), ENOPROTOOPT);
+	CHECK_ERRNO(setsockopt(s, 99, 1, &one, 4), ENOPROTOOPT);
+	CHECK_ERRNO(getsockopt(s, IPPROTO_TCP, TCP_INFO, &one, &len), ENOPROTOOPT);
+	CHECK_ERRNO(setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, 3), EINVAL);
+	CHECK_ERRNO(setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, (socklen_t)-1), EINVAL);
+	CHECK_ERRNO(setsockopt(s, SOL_SOCKET, SO_REUSEADDR, BAD, 4), EFAULT);
+	CHECK_ERRNO(getsockopt(s, SOL_SOCKET, SO_TYPE, BAD, &len), EFAULT);
+	CHECK_ERRNO(getsockopt(s, SOL_SOCKET, SO_TYPE, &one, BAD), EFAULT);
+	len = (socklen_t)-1;
+	CHECK_ERRNO(getsockopt(s, SOL_SOCKET, SO_TYPE, &one, &len), EINVAL);
+	len = 2;
+	one = -1;
+	CHECK(getsockopt(s, SOL_SOCKET, SO_TYPE, &one, &len) == 0 && len == 2 &&
+	      (one & 0xffff) == SOCK_STREAM);
+	CHECK(close(s) == 0);
+}
+
+/* --- waiting ----------------------------------------------------------------------------------------------------------- */
+
+enum call { ACCEPT, CONNECT, RECV, RECVMSG, READ, WAITALL, SEND, WRITE, POLL, CALLS };
+
+static int wait_in(enum call call, int s)
+{
+	static char big[65536];
+	struct iovec iov = { big, 8 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct pollfd p = { s, POLLIN, 0 };
+	ssize_t n = 0;
+
+	switch (call) {
+	case ACCEPT:
+		return accept(s, NULL, NULL);
+	case CONNECT:
+		return connect_to(s, at(0x0a000263, 81));
+	case RECV:
+		return (int)recv(s, big, 8, 0);
+	case RECVMSG:
+		return (int)recvmsg(s, &m, 0);
+	case READ:
+		return (int)read(s, big, 8);
+	case WAITALL:
+		return (int)recv(s, big, 8, MSG_WAITALL);
+	case POLL:
+		return poll(&p, 1, -1);
+	default:
+		while (n >= 0)
+			n = call == SEND ? send(s, big, sizeof(big), 0)
+					 : write(s, big, sizeof(big));
+		return -1;
+	}
+}
+
+static void on_alarm(int sig)
+{
+}
+
+/* The socket that waits for ever in this call, and the other end, if there is one. */
+static int socket_for(enum call call, int *other)
+{
+	int a;
+
+	*other = -1;
+	if (call == ACCEPT)
+		return listener();
+	if (call == CONNECT)
+		return stream();
+	pair(&a, other);
+	return a;
+}
+
+/* Asleep for good, not for a moment in the middle of a full queue's emptying. */
+static void until_it_waits(pid_t pid)
+{
+	CHECK(until_asleep(pid));
+}
+
+/* In each call a signal with a handler ends the wait, and SIGKILL ends the process. */
+static void interrupted(enum call call)
+{
+	struct sigaction sa = { .sa_handler = on_alarm };
+	int other, s = socket_for(call, &other), status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		CHECK(sigaction(SIGUSR1, &sa, NULL) == 0);
+		CHECK_ERRNO(wait_in(call, s), EINTR);
+		wait_in(call, s);
+		exit(1);
+	}
+	until_it_waits(pid);
+	CHECK(kill(pid, SIGUSR1) == 0);
+	/* a writer that had written something says how much, and then waits again */
+	until_it_waits(pid);
+	if (call == SEND || call == WRITE) {
+		CHECK(kill(pid, SIGUSR1) == 0);
+		until_it_waits(pid);
+	}
+	CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, &status, 0) == pid);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	CHECK(close(s) == 0);
+	if (other >= 0)
+		reset(other);
+}
+
+/* With SA_RESTART the call goes on; with a time-out it does not. */
+static void restarted(void)
+{
+	struct sigaction sa = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
+	struct timeval t = { 100, 0 };
+	int a, b, status;
+	pid_t pid;
+	char c;
+
+	pair(&a, &b);
+	pid = fork();
+	if (pid == 0) {
+		CHECK(sigaction(SIGUSR1, &sa, NULL) == 0);
+		CHECK(recv(a, &c, 1, 0) == 1 && c == 'r');
+		CHECK(setsockopt(a, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t)) == 0);
+		CHECK_ERRNO(recv(a, &c, 1, 0), EINTR);
+		t = (struct timeval){ 0, 10000 };
+		CHECK(setsockopt(a, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t)) == 0);
+		CHECK_ERRNO(recv(a, &c, 1, 0), EAGAIN);
+		exit(0);
+	}
+	until_it_waits(pid);
+	CHECK(kill(pid, SIGUSR1) == 0);
+	until_it_waits(pid);
+	CHECK(send(b, "r", 1, 0) == 1);
+	CHECK(AWAIT(({
+		int n = 1;
+		ioctl(a, FIONREAD, &n);
+		n == 0;
+	})));
+	until_it_waits(pid);
+	CHECK(kill(pid, SIGUSR1) == 0 && waitpid(pid, &status, 0) == pid && status == 0);
+	CHECK(close(a) == 0 && close(b) == 0);
+}
+
+static int shared;
+
+static void *in_thread(void *arg)
+{
+	long ret = *(int *)arg == ACCEPT ? accept(shared, NULL, NULL)
+					 : recv(shared, &(char){ 0 }, 1, 0);
+
+	return (void *)(ret < 0 ? -(long)errno : ret);
+}
+
+static long joined(pthread_t t)
+{
+	void *ret;
+
+	CHECK(pthread_join(t, &ret) == 0);
+	return (long)ret;
+}
+
+/* Another thread shuts the socket, resets it, or closes its number. */
+static void under_their_feet(void)
+{
+	int which = ACCEPT, b;
+	pthread_t t;
+
+	shared = listener();
+	CHECK(pthread_create(&t, NULL, in_thread, &which) == 0);
+	let_pass(10);
+	CHECK(shutdown(shared, SHUT_RDWR) == 0 && joined(t) == -EINVAL && close(shared) == 0);
+	which = RECV;
+	pair(&shared, &b);
+	CHECK(pthread_create(&t, NULL, in_thread, &which) == 0);
+	let_pass(10);
+	CHECK(shutdown(shared, SHUT_RD) == 0 && joined(t) == 0);
+	CHECK(close(shared) == 0 && close(b) == 0);
+	pair(&shared, &b);
+	CHECK(pthread_create(&t, NULL, in_thread, &which) == 0);
+	let_pass(10);
+	reset(b);
+	CHECK(joined(t) == -ECONNRESET && close(shared) == 0);
+	pair(&shared, &b);
+	CHECK(pthread_create(&t, NULL, in_thread, &which) == 0);
+	let_pass(10);
+	CHECK(close(shared) == 0 && send(b, "x", 1, 0) == 1 && joined(t) == 1 && close(b) == 0);
+}
+
+/* --- many -------------------------------------------------------------------------------------------------------------- */
+
+static void sequence(int n)
+{
+	int l = listener();
+	char buf[8];
+
+	for (int i = 0; i < n; i++) {
+		int a = stream(), b;
+
+		CHECK(connect_to(a, name_of(l)) == 0 && send(a, "ping", 4, 0) == 4);
+		b = accept(l, NULL, NULL);
+		CHECK(b >= 0 && recv(b, buf, 4, MSG_WAITALL) == 4 && send(b, "pong", 4, 0) == 4);
+		CHECK(recv(a, buf, 4, MSG_WAITALL) == 4 && memcmp(buf, "pong", 4) == 0);
+		if (i % 3 == 0)
+			reset(a);
+		else
+			CHECK(close(a) == 0);
+		CHECK(close(b) == 0);
+	}
+	CHECK(close(l) == 0);
+}
+
+/* More than the back-log: those beyond it ask again, and none is lost. */
+static void crowd(void)
+{
+	enum { N = 8 };
+	int l = stream(), s[N];
+	struct pollfd p;
+
+	CHECK(listen(l, 4) == 0);
+	for (int i = 0; i < N; i++) {
+		s[i] = stream();
+		nonblocking(s[i]);
+		CHECK_ERRNO(connect_to(s[i], at(INADDR_LOOPBACK, ntohs(name_of(l).sin_port))),
+			    EINPROGRESS);
+	}
+	for (int i = 0; i < N; i++) {
+		int b = accept(l, NULL, NULL);
+
+		CHECK(b >= 0 && close(b) == 0);
+	}
+	for (int i = 0; i < N; i++) {
+		p = (struct pollfd){ s[i], POLLIN, 0 };
+		CHECK(poll(&p, 1, -1) == 1 && read(s[i], &p, 1) == 0 && close(s[i]) == 0);
+	}
+	CHECK(close(l) == 0);
+}
+
+static void interruptions(void)
+{
+	for (enum call c = 0; c < CALLS; c++)
+		interrupted(c);
+}
+
+static void pressures(void)
+{
+	back_pressure(0);
+	back_pressure(8192);
+}
+
+static void sequences(void)
+{
+	const char *scale = getenv("SCALE");
+
+	sequence(200 * (scale ? atoi(scale) : 1));
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} parts[] = {
+	{ "making", making },
+	{ "not_sockets", not_sockets },
+	{ "naming", naming },
+	{ "low_ports", low_ports },
+	{ "connecting", connecting },
+	{ "black_hole", black_hole },
+	{ "accepting", accepting },
+	{ "transfers", transfers },
+	{ "bad_messages", bad_messages },
+	{ "endings", endings },
+	{ "resets", resets },
+	{ "pressures", pressures },
+	{ "files_to_sockets", files_to_sockets },
+	{ "options", options },
+	{ "interruptions", interruptions },
+	{ "restarted", restarted },
+	{ "under_their_feet", under_their_feet },
+	{ "sequences", sequences },
+	{ "crowd", crowd },
+};
+
+/* All parts, or the one that is named. */
+int main(int argc, char **argv)
+{
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (argc < 2 || strcmp(argv[1], parts[i].name) == 0)
+			parts[i].run();
+	return 0;
+}
