@@ -62,6 +62,7 @@ static void boot_thread_main(void *arg)
 	need(tty_init(), "terminals");
 	procinfo_init(); /* /proc */
 	virtio_init();	 /* network, entropy */
+	want(net_procfs_init(), "/proc/net");
 	want(net_init(), "network");
 	log_info("tern: up after %lu us", (unsigned long)(clock_now_ns() / NS_PER_US));
 	if (tests)

@@ -20,6 +20,7 @@
 #include "mm/phys/slab.h"
 #include "net/net.h"
 #include "net/siphash.h"
+#include "net/socket_impl.h"
 #include "sched/thread.h"
 
 struct mutex net_core = MUTEX_INIT(net_core, NET_CORE);
@@ -234,6 +235,7 @@ int net_init(void)
 	mutex_lock(&net_core);
 	lwip_init();
 	net_if_init();
+	net_icmp_init();
 	settle();
 	mutex_unlock(&net_core);
 	return thread_spawn("net", net_thread, NULL);

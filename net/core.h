@@ -42,14 +42,16 @@ struct net_counters {
 	uint64_t rx_shed; /* times a connection lost what came out of order, for want of memory */
 	uint64_t rx_bad;  /* dropped: unusable length, or lwIP refused it */
 	uint64_t tx_frames;
-	uint64_t tx_full;	   /* lwIP was told to wait */
-	uint64_t tx_errors;	   /* not sent: broken device, no memory */
-	uint64_t tx_copied;	   /* frames in too many pieces */
-	uint64_t resets;	   /* devices mended */
-	uint64_t tolerated;	   /* lwIP assertions that a peer broke */
-	uint64_t polls;		   /* rounds of the network thread */
-	uint64_t wakes;		   /* of the network thread by others */
-	uint64_t time_waits_ended; /* by a new connection between the same ports */
+	uint64_t tx_full;	    /* lwIP was told to wait */
+	uint64_t tx_errors;	    /* not sent: broken device, no memory */
+	uint64_t tx_copied;	    /* frames in too many pieces */
+	uint64_t resets;	    /* devices mended */
+	uint64_t tolerated;	    /* lwIP assertions that a peer broke */
+	uint64_t polls;		    /* rounds of the network thread */
+	uint64_t wakes;		    /* of the network thread by others */
+	uint64_t time_waits_ended;  /* by a new connection between the same ports */
+	uint64_t datagrams;	    /* queued for a socket */
+	uint64_t datagrams_dropped; /* its queue was full, or memory */
 };
 extern struct net_counters net_counters;
 

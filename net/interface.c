@@ -48,6 +48,7 @@ struct interface {
 	bool tx_blocked;  /* lwIP was refused: interrupt and tcp_txnow() when there is room */
 	bool tx_resume;	  /* room has come back since */
 	bool dead;	  /* could not be mended */
+	struct net_traffic traffic;
 	/* Connections that came before our address did: whoever hands out the lease knows it first, and sends what
 	 * waited for it. Kept until the address is there, or their peers would wait seconds to try again. */
 	struct netdev_frame early[EARLY_MAX];
@@ -62,6 +63,7 @@ struct rx_buffer {
 	uint8_t data[RX_PAD + HEADROOM_MAX + FRAME_MAX] __aligned(64);
 };
 
+static struct net_traffic loop_traffic;				 /* [NET_CORE] */
 static struct list_head interfaces = LIST_HEAD_INIT(interfaces); /* [init] */
 static struct slab_cache *rx_cache;				 /* [init] */
 static unsigned rx_limit; /* [NET_CORE] buffers in all: an eighth of memory */
@@ -155,8 +157,13 @@ static void rx_deliver(struct interface *i, const struct netdev_frame *f)
 	p = pbuf_alloced_custom(PBUF_RAW, (u16_t)f->len, PBUF_REF, &b->pc, frame, FRAME_MAX);
 	ASSERT(p);
 	net_counters.rx_delivered++;
+	i->traffic.rx_frames++;
+	i->traffic.rx_bytes += f->len;
 	if (i->netif.input(p, &i->netif) != ERR_OK) {
 		net_counters.rx_delivered--;
+		i->traffic.rx_frames--;
+		i->traffic.rx_bytes -= f->len;
+		i->traffic.rx_dropped++;
 		net_counters.rx_bad++;
 		pbuf_free(p);
 	}
@@ -189,6 +196,7 @@ static void early_deliver(struct interface *i)
 static void rx_discard(struct rx_buffer *b, uint64_t *counter)
 {
 	(*counter)++;
+	b->ifc->traffic.rx_dropped++;
 	if (!rx_post(b))
 		rx_drop(b);
 }
@@ -321,10 +329,13 @@ static err_t tx_submit(struct interface *i, struct pbuf *p)
 	}
 	if (ret < 0) {
 		net_counters.tx_errors++;
+		i->traffic.tx_errors++;
 		return ERR_IF;
 	}
 	pbuf_ref(p);
 	net_counters.tx_frames++;
+	i->traffic.tx_frames++;
+	i->traffic.tx_bytes += p->tot_len - i->dev->tx_headroom;
 	i->kick = true;
 	return ERR_OK;
 }
@@ -637,6 +648,32 @@ void net_if_detach(struct interface *i)
 	kfree(i);
 }
 
+void net_if_name(const struct netif *n, char name[NET_NAME_MAX])
+{
+	const struct interface *i = (const struct interface *)n;
+
+	fmt_print(name, NET_NAME_MAX, "%s", n->linkoutput == tx_frame ? i->dev->name : "lo");
+}
+
+void net_if_traffic(const struct netif *n, struct net_traffic *out)
+{
+	*out = n->linkoutput == tx_frame ? ((const struct interface *)n)->traffic : loop_traffic;
+}
+
+/* The loop-back's output, counted: what goes in comes out. */
+static err_t loop_output(struct netif *n, struct pbuf *p, const ip4_addr_t *to)
+{
+	err_t err = netif_loop_output(n, p);
+
+	if (err != ERR_OK) {
+		loop_traffic.tx_errors++;
+		return err;
+	}
+	loop_traffic.tx_frames = ++loop_traffic.rx_frames;
+	loop_traffic.tx_bytes = loop_traffic.rx_bytes += p->tot_len;
+	return ERR_OK;
+}
+
 static void start(struct netdev *d, void *arg)
 {
 	char text[64];
@@ -656,6 +693,8 @@ void net_if_init(void)
 {
 	struct page_stats stats;
 
+	/* the only one so far */
+	netif_list->output = loop_output;
 	page_stats(&stats);
 	rx_limit = (unsigned)(stats.total * PAGE_SIZE / 8 / sizeof(struct rx_buffer));
 	rx_cache = slab_create("net_rx", sizeof(struct rx_buffer), 64);

@@ -3,6 +3,8 @@
 #ifndef TERN_NET_INTERFACE_H
 #define TERN_NET_INTERFACE_H
 
+#include "lib/types.h"
+
 struct interface;
 struct net_usage;
 struct netdev;
@@ -13,6 +15,19 @@ struct interface *net_if_attach(struct netdev *d, const char *address);
 /* Take it down again; the device is reset and holds nothing. No socket may hold data that came in by it. NET_CORE
  * held. */
 void net_if_detach(struct interface *i);
+
+/* How programs call it. NET_CORE held. */
+#define NET_NAME_MAX 16
+struct netif;
+void net_if_name(const struct netif *n, char name[NET_NAME_MAX]);
+/* What went through it, frames as the device has them; over the loop-back, packets. NET_CORE held. */
+struct net_traffic {
+	uint64_t rx_frames, rx_bytes, rx_dropped, tx_frames, tx_bytes, tx_errors;
+};
+void net_if_traffic(const struct netif *n, struct net_traffic *out);
+
+/* The ioctls of sockets that ask about interfaces: 0, -ENOTTY, -ENODEV, -EADDRNOTAVAIL, -EFAULT. */
+int64_t net_if_ioctl(unsigned cmd, vaddr_t arg) __must_check;
 
 /* Fills in the receive-buffer counts. NET_CORE held. */
 void net_if_usage(struct net_usage *out);

@@ -46,7 +46,7 @@
 #define IP_REASS_MAX_PBUFS	       64
 #define IP_FRAG			       1
 #define LWIP_ICMP		       1
-#define LWIP_RAW		       0
+#define LWIP_RAW		       1
 #define LWIP_AUTOIP		       0
 #define LWIP_ACD		       0
 #define LWIP_IGMP		       0

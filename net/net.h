@@ -9,6 +9,9 @@
  * come later, by DHCP or by ip=ADDRESS/BITS[,GATEWAY] on the command line (ip=none: no IPv4). Listen any time. */
 int net_init(void) __must_check;
 
+/* boot: what /proc/net shows. 0 or -ENOMEM. */
+int net_procfs_init(void) __must_check;
+
 /* Text for /proc/net: one call of line() per line. Context: thread. */
 void net_report(void (*line)(void *arg, const char *text), void *arg);
 

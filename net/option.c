@@ -13,6 +13,7 @@
 #include "mm/phys/page.h"
 #include "mm/phys/slab.h"
 #include "net/core.h"
+#include "net/interface.h"
 
 #define FIONREAD	0x541bu
 #define TIOCOUTQ	0x5411u
@@ -112,7 +113,7 @@ static int64_t socket_ioctl(struct file *f, unsigned cmd, uint64_t arg)
 	int32_t n;
 
 	if (cmd != FIONREAD && cmd != TIOCOUTQ)
-		return -ENOTTY;
+		return net_if_ioctl(cmd, arg);
 	if (s->state == SOCKET_LISTENING)
 		return -EINVAL;
 	n = (int32_t)(cmd == FIONREAD ? s->kind->readable(s) : READ_ONCE(s->tx_pending));
@@ -168,7 +169,8 @@ int socket_file(struct socket *s, uint32_t flags, struct file **out)
 
 int socket_create(int type, int protocol, uint32_t flags, struct file **out)
 {
-	static const struct socket_kind *const kinds[] = { &socket_stream };
+	static const struct socket_kind *const kinds[] = { &socket_stream, &socket_udp,
+							   &socket_ping, &socket_raw };
 	const struct socket_kind *kind = NULL;
 	bool known = false;
 	struct socket *s;
@@ -186,7 +188,11 @@ int socket_create(int type, int protocol, uint32_t flags, struct file **out)
 	s = socket_alloc(kind, SOCKET_FRESH);
 	if (!s)
 		return -ENOMEM;
-	ret = socket_file(s, flags, out);
+	net_lock();
+	ret = kind->create ? kind->create(s) : 0;
+	net_unlock();
+	if (ret == 0)
+		ret = socket_file(s, flags, out);
 	if (ret < 0)
 		kind->destroy(s);
 	return ret;

@@ -87,6 +87,8 @@ void net_report(void (*line)(void *arg, const char *text), void *arg)
 		{ "polls", c.polls },
 		{ "wakes", c.wakes },
 		{ "time_waits_ended", c.time_waits_ended },
+		{ "datagrams", c.datagrams },
+		{ "datagrams_dropped", c.datagrams_dropped },
 		{ "rx_buffers", u.rx_buffers },
 		{ "rx_posted", u.rx_posted },
 		{ "sockets", u.sockets },

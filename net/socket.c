@@ -921,6 +921,32 @@ static void stream_destroy(struct socket *s)
 	socket_free(s);
 }
 
+struct socket *socket_of_pcb(const struct tcp_pcb *pcb)
+{
+	bool ours = pcb->state == LISTEN
+			    ? ((const struct tcp_pcb_listen *)pcb)->accept == on_accepted
+			    : pcb->errf == on_error;
+
+	return ours ? pcb->callback_arg : NULL;
+}
+
+void socket_tcp_failed(const ip_addr_t *remote, uint16_t remote_port, uint16_t local_port,
+		       uint32_t seqno, int error)
+{
+	struct tcp_pcb *pcb = tcp_active_pcbs;
+	struct socket *s;
+
+	while (pcb &&
+	       (pcb->state != SYN_SENT || pcb->errf != on_error || pcb->local_port != local_port ||
+		pcb->remote_port != remote_port || !ip_addr_eq(&pcb->remote_ip, remote)))
+		pcb = pcb->next;
+	if (!pcb || pcb->snd_nxt != seqno + 1)
+		return;
+	s = pcb->callback_arg;
+	abort_pcb(s);
+	became_gone(s, error);
+}
+
 /* --- binding, listening, connecting --------------------------------------------------------------------------------- */
 
 static bool overlap(const ip_addr_t *a, const ip_addr_t *b)

@@ -24,6 +24,8 @@
 #ifndef TERN_NET_SOCKET_IMPL_H
 #define TERN_NET_SOCKET_IMPL_H
 
+#include <lwip/ip_addr.h>
+
 #include "lib/errno.h"
 #include "lib/list.h"
 #include "net/core.h"
@@ -43,7 +45,8 @@ enum socket_state { SOCKET_FRESH, SOCKET_LISTENING, SOCKET_CONNECTING, SOCKET_OP
 /* What differs between kinds. Context: thread, no lock held, unless it says NET_CORE. */
 struct socket_kind {
 	const char *name;
-	int type, protocol; /* Linux's numbers */
+	int type, protocol;		 /* Linux's numbers */
+	int (*create)(struct socket *s); /* NET_CORE held; NULL: there is nothing to do */
 	/* NET_CORE held. a: an address of ours or any; port 0: choose one. Called once. */
 	int (*bind)(struct socket *s, const struct socket_addr *a);
 	int (*connect)(struct socket *s, const struct socket_addr *to, bool wait);
@@ -102,6 +105,20 @@ struct socket {
 };
 
 #define SOCKET_SHARE (16u * 1024)
+
+/* The socket whose pcb it is, or NULL. */
+struct socket *socket_of_pcb(const struct tcp_pcb *pcb) __requires(net_core);
+struct socket *socket_of_udp(const struct udp_pcb *pcb) __requires(net_core);
+
+/* --- net/icmp.c, and whom it tells that what they sent did not arrive; error < 0 --------------------------------- */
+
+void net_icmp_init(void) __requires(net_core);
+void socket_udp_failed(const ip_addr_t *remote, uint16_t remote_port, uint16_t local_port,
+		       int error) __requires(net_core);
+void socket_tcp_failed(const ip_addr_t *remote, uint16_t remote_port, uint16_t local_port,
+		       uint32_t seqno, int error) __requires(net_core);
+/* Is the ICMP sum of what lies behind the first `skip` bytes right? */
+bool socket_sum_right(struct pbuf *p, size_t skip) __requires(net_core);
 
 /* --- net/socket.c ------------------------------------------------------------------------------------------------ */
 

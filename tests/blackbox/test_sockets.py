@@ -150,3 +150,72 @@ def test_many_in_sequence(guest):
         before = guest.account()
         assert fetch(port, 60) == 0
         guest.wait_for_account(before)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("address", ["10.0.2.2", "127.0.0.1", "10.0.2.15"])
+def test_ping(guest, address):
+    """N10, over SSH and not only from init."""
+    done = guest.ssh(f"ping -c 3 -i 0.1 -W 20 {address}")
+    assert done.returncode == 0 and b"3 packets received, 0% packet loss" in done.stdout
+
+
+def test_two_pings_get_their_own_replies(guest):
+    done = guest.ssh("ping -c 20 -i 0.02 -W 20 10.0.2.2 >/tmp/p1 & ping -c 20 -i 0.02 -W 20 127.0.0.1 >/tmp/p2; wait; "
+                     "cat /tmp/p1 /tmp/p2; rm /tmp/p1 /tmp/p2")
+    assert done.stdout.count(b"20 packets received, 0% packet loss") == 2 and b"DUP" not in done.stdout
+
+
+def test_control_c_of_a_ping_into_nothing(guest):
+    with terminal.Terminal(*guest.ssh_command(options=["-tt"])) as t:
+        t.expect(PROMPT)
+        t.type(f"ping {BLACK_HOLE}\n")
+        guest.wait_for_foreground("ping")
+        t.type("\x03")
+        t.expect(r"0 packets received")
+        t.expect(PROMPT)
+
+
+def dns_answer(query, address):
+    """The query with one answer behind it: an address of the name asked for."""
+    end = query.index(b"\0", 12) + 5
+    ask = query[12:end]
+    if ask[-4:-2] != b"\0\1":
+        return query[:2] + b"\x81\x80\0\1\0\0\0\0\0\0" + ask
+    return (query[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + ask + b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" +
+            socket.inet_aton(address))
+
+
+def test_nslookup(guest):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    query, peer = s.recvfrom(512)
+                    if not query:
+                        return
+                    s.sendto(dns_answer(query, "192.0.2.77"), peer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        done = guest.ssh(f"nslookup peer.example 10.0.2.2:{s.getsockname()[1]}")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
+            last.sendto(b"", s.getsockname())
+        thread.join(20)
+    assert done.returncode == 0 and b"192.0.2.77" in done.stdout, done
+
+
+def test_resolver_is_the_lease_s(guest):
+    assert guest.ssh("cat /etc/resolv.conf").stdout == b"nameserver 10.0.2.3\n"
+
+
+def test_proc_net(guest):
+    """N9: what route shows is what is used."""
+    routes = guest.ssh("route -n").stdout.decode().split("\n")
+    assert any(line.split()[:4] == ["0.0.0.0", "10.0.2.2", "0.0.0.0", "UG"] for line in routes), routes
+    assert any(line.split()[:4] == ["10.0.2.0", "0.0.0.0", "255.255.255.0", "U"] for line in routes), routes
+    text = guest.ssh("netstat -ltun 2>&1; netstat -tn 2>&1; ping -c 1 10.0.2.2 >/dev/null; cat /proc/net/arp /proc/net/dev").stdout
+    assert b"No such file" not in text and b"0.0.0.0:22" in text and b"ESTABLISHED" in text
+    assert b"10.0.2.2" in text and b"eth0:" in text and b"lo:" in text

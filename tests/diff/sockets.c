@@ -475,3 +475,124 @@ CASE(options)
 	R(setsockopt(s, IPPROTO_IP, IP_TTL, &(int){ 7 }, 4));
 	R(setsockopt(s, 99, 1, &v, 4));
 }
+
+/* --- datagrams ------------------------------------------------------------------------------------------------------ */
+
+static ssize_t send_to(int s, const void *p, size_t n, struct sockaddr_in a)
+{
+	return sendto(s, p, n, 0, (struct sockaddr *)&a, sizeof(a));
+}
+
+static int bound(void)
+{
+	int s = socket(AF_INET, SOCK_DGRAM, 0);
+
+	bind_to(s, at(INADDR_LOOPBACK, 0));
+	return s;
+}
+
+CASE(datagrams)
+{
+	int a = socket(AF_INET, SOCK_DGRAM, 0), b = bound(), n;
+	struct sockaddr_in from, to = name_of(b);
+	socklen_t len = sizeof(from);
+	char buf[16];
+
+	EVENTS(a, 0);
+	R(send(a, "x", 1, 0));
+	R(send_to(a, "x", 1, at(INADDR_LOOPBACK, 0)));
+	R(recv(b, buf, 1, MSG_DONTWAIT));
+	R(send_to(a, "hello", 5, to));
+	R(send_to(a, "", 0, to));
+	R(send_to(a, "longer", 6, to));
+	EVENTS(b, POLLIN);
+	R(ioctl(b, FIONREAD, &n));
+	R(n);
+	R(read(b, buf, 0));
+	R(recvfrom(b, buf, 16, MSG_PEEK, (struct sockaddr *)&from, &len));
+	R(len);
+	R(recv(b, buf, 2, MSG_TRUNC));
+	R(recv(b, buf, 16, 0));
+	R(recv(b, buf, 4, 0));
+	R(recv(b, buf, 4, MSG_DONTWAIT));
+	R(send_to(a, "bad", 3, to));
+	EVENTS(b, POLLIN);
+	R(recv(b, BAD, 3, 0));
+	R(recv(b, buf, 3, MSG_DONTWAIT));
+	R(send_to(a, BAD, 3, to));
+	R(sendto(a, "x", 1, 0, (struct sockaddr *)&to, 15));
+	to.sin_family = 55;
+	R(send_to(a, "x", 1, to));
+	R(listen(a, 1));
+	R(accept(a, NULL, NULL));
+	R(bind_to(b, at(INADDR_LOOPBACK, 0)));
+	R(bind_to(socket(AF_INET, SOCK_DGRAM, 0), name_of(b)));
+	R(setsockopt(a, IPPROTO_TCP, TCP_NODELAY, &n, 4));
+}
+
+CASE(long_datagrams)
+{
+	static char buf[70000];
+	int a = socket(AF_INET, SOCK_DGRAM, 0), b = bound();
+
+	R(send_to(a, buf, 65508, name_of(b)));
+	R(send_to(a, buf, 65507, name_of(b)));
+	EVENTS(b, POLLIN);
+	R(recv(b, buf, sizeof(buf), 0));
+}
+
+CASE(connected_datagrams)
+{
+	int a = socket(AF_INET, SOCK_DGRAM, 0), b = bound(), c = bound();
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+	struct sockaddr_in gone;
+	socklen_t len = sizeof(gone);
+	char buf[8];
+
+	R(getpeername(a, (struct sockaddr *)&gone, &len));
+	R(connect_to(a, name_of(b)));
+	R(getpeername(a, (struct sockaddr *)&gone, &len));
+	Q(name_of(a).sin_addr.s_addr == htonl(INADDR_LOOPBACK) && name_of(a).sin_port);
+	R(write(a, "one", 3));
+	EVENTS(b, POLLIN);
+	R(read(b, buf, 8));
+	R(send_to(c, "no", 2, name_of(a)));
+	R(send_to(b, "yes", 3, name_of(a)));
+	EVENTS(a, POLLIN);
+	R(recv(a, buf, 8, 0));
+	R(recv(a, buf, 8, MSG_DONTWAIT));
+	R(connect(a, &none, sizeof(none)));
+	Q(name_of(a).sin_port == 0);
+	R(send(a, "x", 1, 0));
+	gone = name_of(b);
+	R(close(b));
+	R(connect_to(a, gone));
+	R(send(a, "x", 1, 0));
+	EVENTS(a, POLLERR);
+	R(recv(a, buf, 8, 0));
+	R(recv(a, buf, 8, MSG_DONTWAIT));
+	R(send(a, "x", 1, 0));
+	EVENTS(a, POLLERR);
+	R(send(a, "x", 1, 0));
+	R(send(a, "x", 1, 0));
+	EVENTS(a, POLLERR);
+	R(pending_error(a));
+	EVENTS(a, 0);
+}
+
+CASE(shut_datagrams)
+{
+	int a = socket(AF_INET, SOCK_DGRAM, 0), b = bound();
+	char c;
+
+	R(shutdown(b, SHUT_RD));
+	EVENTS(b, 0);
+	R(recv(b, &c, 1, MSG_DONTWAIT));
+	R(connect_to(a, name_of(b)));
+	R(shutdown(a, SHUT_WR));
+	R(send(a, "x", 1, MSG_NOSIGNAL));
+	EVENTS(a, 0);
+	R(shutdown(a, SHUT_RD));
+	EVENTS(a, 0);
+	R(recv(a, &c, 1, 0));
+}

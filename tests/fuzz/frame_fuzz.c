@@ -220,7 +220,7 @@ static void send_tcp(uint8_t flags, uint32_t seq, uint32_t ack, uint16_t window,
 
 /* --- moves ------------------------------------------------------------------------------------------------------- */
 
-static struct file *listener, *server;
+static struct file *listener, *server, *datagrams[4];
 
 static void move_frame(struct moves *m, bool right)
 {
@@ -260,6 +260,37 @@ static void move_handshake(void)
 	send_tcp(2, 1000, 0, 65535, (const uint8_t *)"\x02\x04\x05\xb4\x01\x03\x03\x07", 8, next,
 		 0);
 	send_tcp(0x10, next_seq, next_ack, 512, next, 0, next, 0);
+}
+
+static void open_datagrams(void)
+{
+	static const struct socket_addr here = { .port = OUR_PORT };
+	struct socket_addr there = { .port = THEIR_PORT };
+
+	memcpy(there.addr, theirs, 4);
+	EXPECT(socket_create(SOCKET_DGRAM, 0, FILE_NONBLOCK, &datagrams[0]) == 0);
+	EXPECT(socket_bind(datagrams[0], &here) == 0);
+	EXPECT(socket_create(SOCKET_DGRAM, SOCKET_PROTO_UDP, FILE_NONBLOCK, &datagrams[1]) == 0);
+	EXPECT(socket_connect(datagrams[1], &there) == 0);
+	EXPECT(socket_create(SOCKET_DGRAM, SOCKET_PROTO_ICMP, FILE_NONBLOCK, &datagrams[2]) == 0);
+	EXPECT(socket_create(SOCKET_RAW, SOCKET_PROTO_ICMP, FILE_NONBLOCK, &datagrams[3]) == 0);
+}
+
+/* Look at what is first, or take it, or send as much back. */
+static void move_datagrams(struct moves *m)
+{
+	static uint8_t buf[70000];
+	uint8_t what = byte(m);
+	struct file *f = datagrams[what % ARRAY_SIZE(datagrams)];
+	struct socket_message msg = { .flags = what & 64 ? SOCKET_MSG_PEEK : SOCKET_MSG_TRUNC };
+	struct io io;
+
+	io_init_kernel(&io, buf, word(m));
+	if (socket_receive(f, &io, &msg) >= 0 && msg.named && what & 128) {
+		io_init_kernel(&io, buf, word(m));
+		(void)!socket_send(f, &io, &msg);
+	}
+	wire_settle();
 }
 
 static void move_program(struct moves *m)
@@ -313,6 +344,7 @@ static void begin(void)
 	EXPECT(socket_listen_tcp(OUR_PORT, 4, &listener) == 0);
 	listener->flags |= FILE_KERNEL_NONBLOCK;
 	say_arp();
+	open_datagrams();
 }
 
 static void end(void)
@@ -326,6 +358,8 @@ static void end(void)
 	if (server)
 		file_put(server);
 	file_put(listener);
+	for (size_t i = 0; i < ARRAY_SIZE(datagrams); i++)
+		file_put(datagrams[i]);
 	server = NULL;
 	wire_settle();
 	net_usage(&u);
@@ -376,6 +410,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			break;
 		case 5:
 			move_time(byte(&m) * 4u);
+			break;
+		case 6:
+			move_datagrams(&m);
 			break;
 		default:
 			move_program(&m);

@@ -5,6 +5,7 @@
 
 #include "drivers/netdev.h"
 #include "drivers/virtio/pci.h"
+#include "fs/vfs.h"
 #include "kernel/core/machine.h"
 #include "kernel/core/panic.h"
 #include "lib/errno.h"
@@ -70,6 +71,20 @@ int cmdline_get(const char *name, char *value, size_t size)
 int user_copy_to(vaddr_t dst, const void *src, size_t n)
 {
 	return -EFAULT;
+}
+
+int user_copy_from(void *dst, vaddr_t src, size_t n)
+{
+	return -EFAULT;
+}
+
+int procfs_register(const char *path, void (*show)(struct proc_text *t))
+{
+	return 0;
+}
+
+void proc_printf(struct proc_text *t, const char *fmt, ...)
+{
 }
 
 static ssize_t move(struct io *io, void *kernel, size_t n, bool to_io)

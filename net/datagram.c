@@ -1,0 +1,609 @@
+/* SPDX-License-Identifier: MIT */
+/* Sockets of datagrams: UDP, ICMP echo ("ping"), and raw ICMP. What arrives is copied at once into memory of its own size
+ * and charged with it, so no receive buffer of a device waits for a program; more than rx_size is dropped and counted.
+ * Sending takes what lwIP and the device take now, or fails: there is no queue of ours to wait for.
+ *
+ * An echo reply goes to the one ping socket whose identifier it carries; every raw socket sees every ICMP packet. */
+#include "net/socket_impl.h"
+
+#include <lwip/icmp.h>
+#include <lwip/inet_chksum.h>
+#include <lwip/ip.h>
+#include <lwip/prot/ip4.h>
+#include <lwip/raw.h>
+#include <lwip/udp.h>
+
+#include "fs/file.h"
+#include "kernel/core/panic.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/phys/slab.h"
+#include "mm/vm/user_copy.h"
+#include "net/address.h"
+
+#define DATAGRAM_MAX 65507 /* behind an IP header of no options and one of 8 bytes */
+
+/* One that has arrived. */
+struct datagram {
+	struct list_head link;
+	struct socket_addr from;
+	size_t size;
+	uint8_t data[];
+};
+
+static struct list_head pings = LIST_HEAD_INIT(pings); /* [NET_CORE] */
+
+/* --- receiving ------------------------------------------------------------------------------------------------------- */
+
+static size_t cost(const struct datagram *d)
+{
+	return sizeof(*d) + d->size;
+}
+
+/* Copy what is in p behind `skip` bytes. */
+static void arrive(struct socket *s, const struct pbuf *p, size_t skip, const ip_addr_t *ip,
+		   uint16_t port) __requires(net_core)
+{
+	size_t size = p->tot_len - skip;
+	struct datagram *d;
+
+	if (s->rx_shut || READ_ONCE(s->rx_bytes) + size > s->opt.rx_size ||
+	    !socket_may_hold(READ_ONCE(s->rx_bytes)) || !(d = kmalloc(sizeof(*d) + size))) {
+		net_counters.datagrams_dropped++;
+		return;
+	}
+	d->size = size;
+	address_from_lwip(&d->from, ip, port);
+	pbuf_copy_partial(p, d->data, (u16_t)size, (u16_t)skip);
+	net_counters.datagrams++;
+	socket_charge((int64_t)cost(d));
+	spin_lock(&s->lock);
+	list_push_back(&d->link, &s->arrived);
+	s->rx_bytes += cost(d);
+	spin_unlock(&s->lock);
+	socket_announce(s, POLL_IN);
+}
+
+static void on_udp(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *ip,
+		   uint16_t port)
+{
+	assert_mutex_held(&net_core);
+	arrive(arg, p, 0, ip, port);
+	pbuf_free(p);
+}
+
+/* p begins with the IP header; 0: lwIP goes on with it. */
+static uint8_t on_raw(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_addr_t *ip)
+{
+	assert_mutex_held(&net_core);
+	arrive(arg, p, 0, ip, 0);
+	return 0;
+}
+
+bool socket_sum_right(struct pbuf *p, size_t skip)
+{
+	uint16_t sum;
+
+	if (pbuf_remove_header(p, skip))
+		return false;
+	sum = inet_chksum_pbuf(p);
+	(void)pbuf_add_header_force(p, skip);
+	return sum == 0;
+}
+
+static uint8_t on_ping(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_addr_t *ip)
+{
+	struct socket *s = arg;
+	size_t skip = IPH_HL_BYTES((const struct ip_hdr *)p->payload);
+	struct icmp_echo_hdr echo;
+
+	assert_mutex_held(&net_core);
+	if (pbuf_copy_partial(p, &echo, sizeof(echo), (u16_t)skip) == sizeof(echo) &&
+	    echo.type == ICMP_ER && lwip_ntohs(echo.id) == s->local.port &&
+	    socket_sum_right(p, skip))
+		arrive(s, p, skip, ip, 0);
+	return 0;
+}
+
+/* The oldest, or NULL; it may be put back. */
+static struct datagram *take(struct socket *s)
+{
+	struct datagram *d = list_first_or_null(&s->arrived, struct datagram, link);
+
+	if (d) {
+		list_del(&d->link);
+		s->rx_bytes -= cost(d);
+	}
+	return d;
+}
+
+static void put_back(struct socket *s, struct datagram *d)
+{
+	spin_lock(&s->lock);
+	list_push_front(&d->link, &s->arrived);
+	s->rx_bytes += cost(d);
+	spin_unlock(&s->lock);
+	/* another reader may have found nothing */
+	poll_notify(&s->source, POLL_IN);
+}
+
+/* 1 and *out, -EAGAIN, or the pending error. */
+static int next(struct socket *s, struct datagram **out)
+{
+	int ret;
+
+	spin_lock(&s->lock);
+	ret = socket_take_error(s);
+	if (ret == 0) {
+		*out = take(s);
+		ret = *out ? 1 : -EAGAIN;
+	}
+	spin_unlock(&s->lock);
+	return ret;
+}
+
+static bool something(struct socket *s)
+{
+	bool any;
+
+	spin_lock(&s->lock);
+	any = s->error || s->rx_shut || !list_empty(&s->arrived);
+	spin_unlock(&s->lock);
+	return any;
+}
+
+static ssize_t datagram_receive(struct socket *s, struct io *io, struct socket_message *m,
+				bool wait)
+{
+	uint64_t timeout = READ_ONCE(s->opt.rx_timeout_ns), start = timeout ? clock_now_ns() : 0;
+	unsigned asked = m->flags;
+	struct datagram *d = NULL;
+	size_t n;
+	ssize_t ret;
+
+	m->flags = 0;
+	m->named = false;
+	while ((ret = next(s, &d)) == -EAGAIN && wait) {
+		/* only who would wait is told of the end */
+		if (READ_ONCE(s->rx_shut))
+			return 0;
+		ret = socket_wait(s, something(s), timeout, start);
+		if (ret < 0)
+			break;
+	}
+	if (ret <= 0)
+		return ret;
+	n = MIN(io->left, d->size);
+	ret = n ? io_copy_to(io, d->data, n) : 0;
+	if (ret >= 0 && (size_t)ret < n)
+		ret = -EFAULT;
+	m->named = true;
+	m->addr = d->from;
+	if (n < d->size)
+		m->flags = SOCKET_MSG_TRUNC;
+	if (ret >= 0 && (asked & SOCKET_MSG_TRUNC))
+		ret = (ssize_t)d->size;
+	if (asked & SOCKET_MSG_PEEK) {
+		put_back(s, d);
+	} else {
+		socket_charge(-(int64_t)cost(d));
+		kfree(d);
+	}
+	return ret;
+}
+
+struct socket *socket_of_udp(const struct udp_pcb *pcb)
+{
+	return pcb->recv == on_udp ? pcb->recv_arg : NULL;
+}
+
+void socket_udp_failed(const ip_addr_t *remote, uint16_t remote_port, uint16_t local_port,
+		       int error)
+{
+	for (struct udp_pcb *u = udp_pcbs; u; u = u->next) {
+		struct socket *s = socket_of_udp(u);
+
+		if (!s || s->state != SOCKET_OPEN || u->local_port != local_port ||
+		    u->remote_port != remote_port || !ip_addr_eq(&u->remote_ip, remote))
+			continue;
+		spin_lock(&s->lock);
+		s->error = error;
+		spin_unlock(&s->lock);
+		socket_announce(s, POLL_IN | POLL_OUT | POLL_ERR);
+		return;
+	}
+}
+
+/* --- sending --------------------------------------------------------------------------------------------------------- */
+
+/* An address that all of a network listen to, given without SO_BROADCAST. */
+static bool forbidden(const struct socket *s, const ip_addr_t *ip) __requires(net_core)
+{
+	struct netif *n = ip_route(IP4_ADDR_ANY, ip);
+
+	return !s->opt.broadcast && n && ip4_addr_isbroadcast(ip_2_ip4(ip), n);
+}
+
+/* An echo request is the socket's own: its identifier, its sum. */
+static int make_echo(struct socket *s, uint8_t *data, size_t size) __requires(net_core)
+{
+	struct icmp_echo_hdr *echo = (struct icmp_echo_hdr *)data;
+
+	if (size < sizeof(*echo) || echo->type != ICMP_ECHO || echo->code != 0)
+		return -EINVAL;
+	echo->id = lwip_htons(s->local.port);
+	echo->chksum = 0;
+	echo->chksum = inet_chksum(data, (u16_t)size);
+	return 0;
+}
+
+static int give(struct socket *s, struct pbuf *p, const ip_addr_t *ip, uint16_t port)
+	__requires(net_core)
+{
+	err_t err;
+
+	if (s->kind == &socket_udp)
+		err = udp_sendto(s->udp, p, ip, port);
+	else
+		err = raw_sendto(s->raw, p, ip);
+	/* the device's ring is full, or memory is */
+	if (err == ERR_MEM || err == ERR_BUF)
+		return -ENOBUFS;
+	return socket_error_of(err);
+}
+
+static int send_locked(struct socket *s, uint8_t *data, size_t size, const struct socket_addr *to)
+	__requires(net_core)
+{
+	struct pbuf *p;
+	ip_addr_t ip;
+	int ret = 0;
+
+	address_to_lwip(&ip, to);
+	if (ip_addr_isany(&ip))
+		ip_addr_copy_from_ip4(ip, (ip4_addr_t){ PP_HTONL(IPADDR_LOOPBACK) });
+	if (forbidden(s, &ip))
+		return -EACCES;
+	if (s->kind == &socket_ping)
+		ret = make_echo(s, data, size);
+	if (ret < 0)
+		return ret;
+	p = pbuf_alloc(s->kind == &socket_udp ? PBUF_TRANSPORT : PBUF_IP, (u16_t)size, PBUF_RAM);
+	if (!p)
+		return -ENOBUFS;
+	pbuf_take(p, data, (u16_t)size);
+	ret = give(s, p, &ip, to->port);
+	pbuf_free(p);
+	if (s->kind == &socket_udp && !s->local.port) {
+		spin_lock(&s->lock);
+		s->local.port = s->udp->local_port;
+		spin_unlock(&s->lock);
+	}
+	return ret;
+}
+
+/* 0, and where to; or why not. */
+static int where_to(struct socket *s, const struct socket_message *m, struct socket_addr *to)
+{
+	int ret;
+
+	spin_lock(&s->lock);
+	ret = socket_take_error(s);
+	if (ret == 0 && s->tx_shut)
+		ret = -EPIPE;
+	if (ret == 0 && !m->named && s->state != SOCKET_OPEN)
+		ret = -EDESTADDRREQ;
+	*to = m->named ? m->addr : s->peer;
+	spin_unlock(&s->lock);
+	if (ret == 0 && s->kind == &socket_udp && !to->port)
+		ret = -EINVAL;
+	return ret;
+}
+
+static ssize_t datagram_send(struct socket *s, struct io *io, struct socket_message *m, bool wait)
+{
+	size_t size = io->left;
+	struct socket_addr to;
+	uint8_t *data;
+	ssize_t ret;
+
+	if (size > DATAGRAM_MAX)
+		return -EMSGSIZE;
+	ret = where_to(s, m, &to);
+	if (ret < 0)
+		return ret;
+	data = kmalloc(size + 1);
+	if (!data)
+		return -ENOMEM;
+	ret = size ? io_copy_from(io, data, size) : 0;
+	if (ret >= 0 && (size_t)ret < size)
+		ret = -EFAULT;
+	if (ret >= 0) {
+		net_lock();
+		ret = send_locked(s, data, size, &to);
+		net_unlock();
+	}
+	kfree(data);
+	return ret < 0 ? ret : (ssize_t)size;
+}
+
+/* --- names ------------------------------------------------------------------------------------------------------------- */
+
+static int udp_create(struct socket *s) __requires(net_core)
+{
+	s->udp = udp_new_ip_type(IPADDR_TYPE_V4);
+	if (!s->udp)
+		return -ENOMEM;
+	udp_recv(s->udp, on_udp, s);
+	return 0;
+}
+
+static int raw_create(struct socket *s) __requires(net_core)
+{
+	s->raw = raw_new_ip_type(IPADDR_TYPE_V4, IP_PROTO_ICMP);
+	if (!s->raw)
+		return -ENOMEM;
+	raw_recv(s->raw, s->kind == &socket_ping ? on_ping : on_raw, s);
+	return 0;
+}
+
+static int udp_bind_to(struct socket *s, const struct socket_addr *a) __requires(net_core)
+{
+	ip_addr_t ip;
+	err_t err;
+
+	address_to_lwip(&ip, a);
+	err = udp_bind(s->udp, &ip, a->port);
+	if (err != ERR_OK)
+		return -EADDRINUSE;
+	s->bound = true;
+	spin_lock(&s->lock);
+	s->local = *a;
+	s->local.port = s->udp->local_port;
+	spin_unlock(&s->lock);
+	return 0;
+}
+
+static struct socket *ping_of(uint16_t id) __requires(net_core)
+{
+	struct socket *s;
+
+	list_for_each (s, &pings, link) {
+		if (s->local.port == id)
+			return s;
+	}
+	return NULL;
+}
+
+/* An identifier of its own, or the one asked for. */
+static int ping_take_id(struct socket *s, uint16_t id) __requires(net_core)
+{
+	static uint16_t last; /* [NET_CORE] */
+
+	for (unsigned tries = 0; !id && tries < UINT16_MAX; tries++) {
+		last = (uint16_t)(last + 1 ? last + 1 : 1);
+		if (!ping_of(last))
+			id = last;
+	}
+	if (!id || (ping_of(id) && ping_of(id) != s))
+		return -EADDRINUSE;
+	spin_lock(&s->lock);
+	s->local.port = id;
+	spin_unlock(&s->lock);
+	return 0;
+}
+
+static int raw_bind_to(struct socket *s, const struct socket_addr *a) __requires(net_core)
+{
+	ip_addr_t ip;
+	int ret = s->kind == &socket_ping ? ping_take_id(s, a->port) : 0;
+
+	if (ret < 0)
+		return ret;
+	address_to_lwip(&ip, a);
+	raw_bind(s->raw, &ip);
+	s->bound = true;
+	spin_lock(&s->lock);
+	memcpy(s->local.addr, a->addr, sizeof(s->local.addr));
+	spin_unlock(&s->lock);
+	return 0;
+}
+
+/* The peer is remembered, and our address of the way there. */
+static int connect_locked(struct socket *s, const struct socket_addr *to) __requires(net_core)
+{
+	struct netif *n;
+	ip_addr_t ip;
+
+	address_to_lwip(&ip, to);
+	if (ip_addr_isany(&ip))
+		ip_addr_copy_from_ip4(ip, (ip4_addr_t){ PP_HTONL(IPADDR_LOOPBACK) });
+	n = ip_route(IP4_ADDR_ANY, &ip);
+	if (!n || ip4_addr_isany(netif_ip4_addr(n)))
+		return -ENETUNREACH;
+	if (forbidden(s, &ip))
+		return -EACCES;
+	if (s->kind == &socket_udp && udp_connect(s->udp, &ip, to->port) != ERR_OK)
+		return -EAGAIN;
+	if (s->kind != &socket_udp)
+		raw_connect(s->raw, &ip);
+	spin_lock(&s->lock);
+	address_from_lwip(&s->peer, &ip, to->port);
+	if (s->kind == &socket_udp)
+		s->local.port = s->udp->local_port;
+	if (!s->bound)
+		memcpy(s->local.addr, netif_ip4_addr(n), 4);
+	s->state = SOCKET_OPEN;
+	spin_unlock(&s->lock);
+	return 0;
+}
+
+static void disconnect_locked(struct socket *s) __requires(net_core)
+{
+	if (s->kind == &socket_udp) {
+		udp_disconnect(s->udp);
+		/* a port that was not asked for goes as well */
+		if (!s->bound)
+			s->udp->local_port = 0;
+	} else {
+		raw_disconnect(s->raw);
+	}
+	spin_lock(&s->lock);
+	memset(&s->peer, 0, sizeof(s->peer));
+	if (!s->bound) {
+		memset(s->local.addr, 0, sizeof(s->local.addr));
+		s->local.port = s->kind == &socket_udp ? 0 : s->local.port;
+	}
+	s->state = SOCKET_FRESH;
+	spin_unlock(&s->lock);
+}
+
+static int datagram_connect(struct socket *s, const struct socket_addr *to, bool wait)
+{
+	int ret = 0;
+
+	net_lock();
+	if (to)
+		ret = connect_locked(s, to);
+	else
+		disconnect_locked(s);
+	net_unlock();
+	return ret;
+}
+
+/* Linux says that there is no connection, and does it all the same. */
+static int datagram_shutdown(struct socket *s, int how) __requires(net_core)
+{
+	spin_lock(&s->lock);
+	s->rx_shut |= how != SOCKET_SHUT_WR;
+	s->tx_shut |= how != SOCKET_SHUT_RD;
+	spin_unlock(&s->lock);
+	socket_announce(s, POLL_IN | POLL_RDHUP | POLL_HUP);
+	return s->state == SOCKET_OPEN ? 0 : -ENOTCONN;
+}
+
+/* --- the rest ---------------------------------------------------------------------------------------------------------- */
+
+static uint32_t datagram_poll(struct socket *s)
+{
+	uint32_t events = POLL_OUT;
+
+	spin_lock(&s->lock);
+	if (!list_empty(&s->arrived) || s->rx_shut)
+		events |= POLL_IN;
+	if (s->error)
+		events |= POLL_ERR;
+	if (s->rx_shut)
+		events |= POLL_RDHUP;
+	if (s->rx_shut && s->tx_shut)
+		events |= POLL_HUP;
+	spin_unlock(&s->lock);
+	return events;
+}
+
+/* Of the next one. */
+static size_t datagram_readable(struct socket *s)
+{
+	struct datagram *d;
+	size_t n;
+
+	spin_lock(&s->lock);
+	d = list_first_or_null(&s->arrived, struct datagram, link);
+	n = d ? d->size : 0;
+	spin_unlock(&s->lock);
+	return n;
+}
+
+static void datagram_apply(struct socket *s) __requires(net_core)
+{
+	uint8_t ttl = s->opt.ttl ? s->opt.ttl : IP_DEFAULT_TTL;
+
+	if (s->kind != &socket_udp) {
+		s->raw->ttl = ttl;
+		return;
+	}
+	s->udp->ttl = ttl;
+	if (s->opt.reuse)
+		ip_set_option(s->udp, SOF_REUSEADDR);
+	else
+		ip_reset_option(s->udp, SOF_REUSEADDR);
+}
+
+static int ping_create(struct socket *s) __requires(net_core)
+{
+	int ret = raw_create(s);
+
+	if (ret == 0)
+		ret = ping_take_id(s, 0);
+	if (ret == 0)
+		list_push_back(&s->link, &pings);
+	return ret;
+}
+
+static void datagram_destroy(struct socket *s)
+{
+	struct datagram *d;
+
+	net_lock();
+	if (s->udp && s->kind == &socket_udp)
+		udp_remove(s->udp);
+	else if (s->raw)
+		raw_remove(s->raw);
+	s->pcb = NULL;
+	list_del(&s->link);
+	while ((d = take(s)) != NULL) {
+		socket_charge(-(int64_t)cost(d));
+		kfree(d);
+	}
+	socket_forget(s);
+	net_unlock();
+	socket_free(s);
+}
+
+const struct socket_kind socket_udp = {
+	.name = "udp",
+	.type = SOCKET_DGRAM,
+	.protocol = SOCKET_PROTO_UDP,
+	.create = udp_create,
+	.bind = udp_bind_to,
+	.connect = datagram_connect,
+	.shutdown = datagram_shutdown,
+	.send = datagram_send,
+	.receive = datagram_receive,
+	.poll = datagram_poll,
+	.readable = datagram_readable,
+	.apply = datagram_apply,
+	.destroy = datagram_destroy,
+};
+
+const struct socket_kind socket_ping = {
+	.name = "ping",
+	.type = SOCKET_DGRAM,
+	.protocol = SOCKET_PROTO_ICMP,
+	.create = ping_create,
+	.bind = raw_bind_to,
+	.connect = datagram_connect,
+	.shutdown = datagram_shutdown,
+	.send = datagram_send,
+	.receive = datagram_receive,
+	.poll = datagram_poll,
+	.readable = datagram_readable,
+	.apply = datagram_apply,
+	.destroy = datagram_destroy,
+};
+
+const struct socket_kind socket_raw = {
+	.name = "raw",
+	.type = SOCKET_RAW,
+	.protocol = SOCKET_PROTO_ICMP,
+	.create = raw_create,
+	.bind = raw_bind_to,
+	.connect = datagram_connect,
+	.shutdown = datagram_shutdown,
+	.send = datagram_send,
+	.receive = datagram_receive,
+	.poll = datagram_poll,
+	.readable = datagram_readable,
+	.apply = datagram_apply,
+	.destroy = datagram_destroy,
+};

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/* The ioctls of sockets that ask about interfaces, for ifconfig. What would change one is not there: -ENOTTY. */
+#include "net/socket_impl.h"
+
+#include <lwip/netif.h>
+
+#include "lib/string.h"
+#include "mm/vm/user_copy.h"
+#include "net/interface.h"
+
+#define SIOCGIFNAME    0x8910u
+#define SIOCGIFCONF    0x8912u
+#define SIOCGIFFLAGS   0x8913u
+#define SIOCGIFADDR    0x8915u
+#define SIOCGIFDSTADDR 0x8917u
+#define SIOCGIFBRDADDR 0x8919u
+#define SIOCGIFNETMASK 0x891bu
+#define SIOCGIFMETRIC  0x891du
+#define SIOCGIFMTU     0x8921u
+#define SIOCGIFHWADDR  0x8927u
+#define SIOCGIFINDEX   0x8933u
+
+#define IFF_UP	       0x1
+#define IFF_BROADCAST  0x2
+#define IFF_LOOPBACK   0x8
+#define IFF_RUNNING    0x40
+#define IFF_MULTICAST  0x1000
+
+#define FAMILY_INET    2
+#define HARDWARE_ETHER 1
+#define HARDWARE_LOOP  772
+#define LOOP_MTU       65535 /* lwIP has none for it */
+
+/* struct ifreq and struct ifconf of the ABI, whose headers want a C library's. */
+struct request {
+	char name[16];
+	union {
+		struct {
+			uint16_t family, port;
+			uint32_t ip;
+		} inet;
+		struct {
+			uint16_t family;
+			uint8_t mac[14];
+		} hardware;
+		int16_t flags;
+		int32_t value;
+		uint8_t room[24];
+	};
+};
+struct list {
+	int32_t len;
+	uint64_t at;
+};
+
+static struct netif *find(const char *name) __requires(net_core)
+{
+	char its[NET_NAME_MAX];
+	struct netif *n;
+
+	NETIF_FOREACH(n)
+	{
+		net_if_name(n, its);
+		if (strcmp(its, name) == 0)
+			return n;
+	}
+	return NULL;
+}
+
+static void put_inet(struct request *r, uint32_t ip)
+{
+	memset(r->room, 0, sizeof(r->room));
+	r->inet.family = FAMILY_INET;
+	r->inet.ip = ip;
+}
+
+static int16_t flags_of(const struct netif *n, bool loop)
+{
+	return (int16_t)((netif_is_up(n) ? IFF_UP : 0) |
+			 (loop || netif_is_link_up(n) ? IFF_RUNNING : 0) |
+			 (loop ? IFF_LOOPBACK : IFF_BROADCAST | IFF_MULTICAST));
+}
+
+static int answer(struct netif *n, unsigned cmd, struct request *r) __requires(net_core)
+{
+	uint32_t ip = netif_ip4_addr(n)->addr, mask = netif_ip4_netmask(n)->addr;
+	bool loop = ip4_addr_isloopback(netif_ip4_addr(n));
+
+	switch (cmd) {
+	case SIOCGIFFLAGS:
+		r->flags = flags_of(n, loop);
+		return 0;
+	case SIOCGIFADDR:
+	case SIOCGIFDSTADDR:
+	case SIOCGIFBRDADDR:
+	case SIOCGIFNETMASK:
+		if (!ip)
+			return -EADDRNOTAVAIL;
+		put_inet(r, cmd == SIOCGIFNETMASK	     ? mask
+			    : cmd == SIOCGIFBRDADDR && !loop ? ip | ~mask
+			    : cmd == SIOCGIFBRDADDR	     ? 0
+							     : ip);
+		return 0;
+	case SIOCGIFMETRIC:
+		r->value = 0;
+		return 0;
+	case SIOCGIFMTU:
+		r->value = loop ? LOOP_MTU : n->mtu;
+		return 0;
+	case SIOCGIFINDEX:
+		r->value = netif_get_index(n);
+		return 0;
+	default:
+		memset(r->room, 0, sizeof(r->room));
+		r->hardware.family = loop ? HARDWARE_LOOP : HARDWARE_ETHER;
+		memcpy(r->hardware.mac, n->hwaddr, MIN(n->hwaddr_len, (uint8_t)6));
+		return 0;
+	}
+}
+
+/* Those with an address, as many as there is room for; no room: how much they need. */
+static int64_t list_all(vaddr_t arg)
+{
+	struct request r[8];
+	struct list l;
+	struct netif *n;
+	size_t count = 0, fit;
+	int64_t ret = user_copy_from(&l, arg, sizeof(l));
+
+	if (ret < 0)
+		return ret;
+	memset(r, 0, sizeof(r));
+	net_lock();
+	NETIF_FOREACH(n)
+	{
+		if (ip4_addr_isany(netif_ip4_addr(n)) || count == ARRAY_SIZE(r))
+			continue;
+		net_if_name(n, r[count].name);
+		put_inet(&r[count++], netif_ip4_addr(n)->addr);
+	}
+	net_unlock();
+	if (l.len < 0)
+		return -EINVAL;
+	fit = l.at ? MIN(count, (size_t)l.len / sizeof(r[0])) : count;
+	l.len = (int32_t)(fit * sizeof(r[0]));
+	if (l.at && fit)
+		ret = user_copy_to(l.at, r, fit * sizeof(r[0]));
+	return ret < 0 ? ret : user_copy_to(arg, &l.len, sizeof(l.len));
+}
+
+static int name_of_index(struct request *r) __requires(net_core)
+{
+	struct netif *n = netif_get_by_index((uint8_t)r->value);
+
+	if (r->value <= 0 || r->value > UINT8_MAX || !n)
+		return -ENODEV;
+	net_if_name(n, r->name);
+	return 0;
+}
+
+int64_t net_if_ioctl(unsigned cmd, vaddr_t arg)
+{
+	struct request r;
+	struct netif *n;
+	int64_t ret;
+
+	switch (cmd) {
+	case SIOCGIFCONF:
+		return list_all(arg);
+	case SIOCGIFNAME:
+	case SIOCGIFFLAGS:
+	case SIOCGIFADDR:
+	case SIOCGIFDSTADDR:
+	case SIOCGIFBRDADDR:
+	case SIOCGIFNETMASK:
+	case SIOCGIFMETRIC:
+	case SIOCGIFMTU:
+	case SIOCGIFHWADDR:
+	case SIOCGIFINDEX:
+		break;
+	default:
+		return -ENOTTY;
+	}
+	ret = user_copy_from(&r, arg, sizeof(r));
+	if (ret < 0)
+		return ret;
+	r.name[sizeof(r.name) - 1] = '\0';
+	net_lock();
+	if (cmd == SIOCGIFNAME) {
+		ret = name_of_index(&r);
+	} else {
+		n = find(r.name);
+		ret = n ? answer(n, cmd, &r) : -ENODEV;
+	}
+	net_unlock();
+	return ret < 0 ? ret : user_copy_to(arg, &r, sizeof(r));
+}

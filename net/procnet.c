@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/* /proc/net: what netstat, route, arp, ifconfig and the resolver read, in Linux's formats. Each text is one snapshot under
+ * NET_CORE of what is really used: there is no second table. */
+#include "net/socket_impl.h"
+
+#include <lwip/dns.h>
+#include <lwip/etharp.h>
+#include <lwip/netif.h>
+#include <lwip/priv/tcp_priv.h>
+#include <lwip/udp.h>
+
+#include "fs/vfs.h"
+#include "lib/string.h"
+#include "net/interface.h"
+#include "net/net.h"
+
+static bool is_ip6(const ip_addr_t *ip)
+{
+	return IP_GET_TYPE(ip) == IPADDR_TYPE_V6;
+}
+
+/* --- connections --------------------------------------------------------------------------------------------------- */
+
+/* An end as Linux prints it: words as they lie in memory, and the port. */
+static void put_end(struct proc_text *t, const ip_addr_t *ip, unsigned port)
+{
+	if (is_ip6(ip))
+		for (int i = 0; i < 4; i++)
+			proc_printf(t, "%08X", ip_2_ip6(ip)->addr[i]);
+	else
+		proc_printf(t, "%08X", ip_2_ip4(ip)->addr);
+	proc_printf(t, ":%04X ", port);
+}
+
+static const uint8_t linux_state[] = {
+	[CLOSED] = 7,	   [LISTEN] = 10,    [SYN_SENT] = 2,   [SYN_RCVD] = 3,
+	[ESTABLISHED] = 1, [FIN_WAIT_1] = 4, [FIN_WAIT_2] = 5, [CLOSE_WAIT] = 8,
+	[CLOSING] = 11,	   [LAST_ACK] = 9,   [TIME_WAIT] = 6,
+};
+
+static void tcp_line(struct proc_text *t, unsigned n, const struct tcp_pcb *pcb)
+	__requires(net_core)
+{
+	const struct socket *s = socket_of_pcb(pcb);
+
+	proc_printf(t, "%4u: ", n);
+	put_end(t, &pcb->local_ip, pcb->local_port);
+	put_end(t, &pcb->remote_ip, pcb->state == LISTEN ? 0 : pcb->remote_port);
+	proc_printf(t, "%02X %08lX:%08lX 00:00000000 00000000 %5d        0 %lu 1\n",
+		    linux_state[pcb->state], (unsigned long)(s ? s->tx_pending : 0),
+		    (unsigned long)(s ? s->rx_bytes : 0), 0, (unsigned long)(s ? s->ino : 0));
+}
+
+/* A listener of both kinds is shown as one of IPv4. */
+static void show_tcp_of(struct proc_text *t, bool ip6)
+{
+	unsigned n = 0;
+
+	proc_printf(t, "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt"
+		       "   uid  timeout inode\n");
+	net_lock();
+	for (size_t i = 0; i < NUM_TCP_PCB_LISTS; i++)
+		for (const struct tcp_pcb *pcb = *tcp_pcb_lists[i]; pcb; pcb = pcb->next)
+			if (is_ip6(&pcb->local_ip) == ip6 && pcb->local_port)
+				tcp_line(t, n++, pcb);
+	net_unlock();
+}
+
+static void show_tcp(struct proc_text *t)
+{
+	show_tcp_of(t, false);
+}
+
+static void show_tcp6(struct proc_text *t)
+{
+	show_tcp_of(t, true);
+}
+
+static void show_udp_of(struct proc_text *t, bool ip6)
+{
+	unsigned n = 0;
+
+	proc_printf(t, "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt"
+		       "   uid  timeout inode ref pointer drops\n");
+	net_lock();
+	for (const struct udp_pcb *pcb = udp_pcbs; pcb; pcb = pcb->next) {
+		const struct socket *s = socket_of_udp(pcb);
+
+		if (is_ip6(&pcb->local_ip) != ip6 || !pcb->local_port)
+			continue;
+		proc_printf(t, "%5u: ", n++);
+		put_end(t, &pcb->local_ip, pcb->local_port);
+		put_end(t, &pcb->remote_ip, pcb->remote_port);
+		proc_printf(t, "%02X 00000000:%08lX 00:00000000 00000000 %5d        0 %lu 2 0 0\n",
+			    pcb->flags & UDP_FLAGS_CONNECTED ? 1 : 7,
+			    (unsigned long)(s ? s->rx_bytes : 0), 0,
+			    (unsigned long)(s ? s->ino : 0));
+	}
+	net_unlock();
+}
+
+static void show_udp(struct proc_text *t)
+{
+	show_udp_of(t, false);
+}
+
+static void show_udp6(struct proc_text *t)
+{
+	show_udp_of(t, true);
+}
+
+/* --- the way out ------------------------------------------------------------------------------------------------------ */
+
+#define RTF_UP	    1
+#define RTF_GATEWAY 2
+
+static void route_line(struct proc_text *t, struct netif *n, uint32_t to, uint32_t by,
+		       uint32_t mask, unsigned flags)
+{
+	char name[NET_NAME_MAX];
+
+	net_if_name(n, name);
+	proc_printf(t, "%s\t%08X\t%08X\t%04X\t0\t0\t0\t%08X\t0\t0\t0\n", name, to, by, flags, mask);
+}
+
+/* What ip4_route() goes by: the interfaces' networks, and the default interface's gateway. */
+static void show_route(struct proc_text *t)
+{
+	struct netif *n;
+
+	proc_printf(t, "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\t"
+		       "Window\tIRTT\n");
+	net_lock();
+	n = netif_default;
+	if (n && !ip4_addr_isany(netif_ip4_gw(n)))
+		route_line(t, n, 0, netif_ip4_gw(n)->addr, 0, RTF_UP | RTF_GATEWAY);
+	NETIF_FOREACH(n)
+	{
+		uint32_t mask = netif_ip4_netmask(n)->addr;
+
+		if (netif_is_up(n) && netif_is_link_up(n) && !ip4_addr_isany(netif_ip4_addr(n)) &&
+		    !ip4_addr_isloopback(netif_ip4_addr(n)))
+			route_line(t, n, netif_ip4_addr(n)->addr & mask, 0, mask, RTF_UP);
+	}
+	net_unlock();
+}
+
+static void show_arp(struct proc_text *t)
+{
+	char name[NET_NAME_MAX];
+	struct eth_addr *mac;
+	struct netif *n;
+	ip4_addr_t *ip;
+
+	proc_printf(t, "IP address       HW type     Flags       HW address            Mask     "
+		       "Device\n");
+	net_lock();
+	for (size_t i = 0; i < ARP_TABLE_SIZE; i++) {
+		const uint8_t *m, *a;
+
+		if (!etharp_get_entry(i, &ip, &n, &mac))
+			continue;
+		m = mac->addr;
+		a = (const uint8_t *)&ip->addr;
+		net_if_name(n, name);
+		proc_printf(t,
+			    "%u.%u.%u.%u\t0x1         0x2         %02x:%02x:%02x:%02x:%02x:%02x"
+			    "     *        %s\n",
+			    a[0], a[1], a[2], a[3], m[0], m[1], m[2], m[3], m[4], m[5], name);
+	}
+	net_unlock();
+}
+
+/* As a resolver reads it: /etc/resolv.conf leads here. */
+static void show_pnp(struct proc_text *t)
+{
+	net_lock();
+	for (uint8_t i = 0; i < DNS_MAX_SERVERS; i++) {
+		const ip_addr_t *ip = dns_getserver(i);
+		const uint8_t *a = (const uint8_t *)&ip_2_ip4(ip)->addr;
+
+		if (!ip_addr_isany(ip) && !is_ip6(ip))
+			proc_printf(t, "nameserver %u.%u.%u.%u\n", a[0], a[1], a[2], a[3]);
+	}
+	net_unlock();
+}
+
+static void show_dev(struct proc_text *t)
+{
+	struct netif *n;
+
+	proc_printf(t,
+		    "Inter-|   Receive                                                |  Transmit\n"
+		    " face |bytes    packets errs drop fifo frame compressed multicast|bytes    "
+		    "packets errs drop fifo colls carrier compressed\n");
+	net_lock();
+	NETIF_FOREACH(n)
+	{
+		struct net_traffic c;
+		char name[NET_NAME_MAX];
+
+		net_if_name(n, name);
+		net_if_traffic(n, &c);
+		proc_printf(t, "%6s: %lu %lu 0 %lu 0 0 0 0 %lu %lu %lu 0 0 0 0 0\n", name,
+			    (unsigned long)c.rx_bytes, (unsigned long)c.rx_frames,
+			    (unsigned long)c.rx_dropped, (unsigned long)c.tx_bytes,
+			    (unsigned long)c.tx_frames, (unsigned long)c.tx_errors);
+	}
+	net_unlock();
+}
+
+int net_procfs_init(void)
+{
+	static const struct {
+		const char *path;
+		void (*show)(struct proc_text *t);
+	} entries[] = {
+		{ "net/tcp", show_tcp }, { "net/tcp6", show_tcp6 },   { "net/udp6", show_udp6 },
+		{ "net/udp", show_udp }, { "net/route", show_route }, { "net/arp", show_arp },
+		{ "net/pnp", show_pnp }, { "net/dev", show_dev },
+	};
+	int err = 0;
+
+	for (size_t k = 0; k < ARRAY_SIZE(entries) && !err; k++)
+		err = procfs_register(entries[k].path, entries[k].show);
+	return err;
+}
