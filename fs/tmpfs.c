@@ -656,17 +656,29 @@ static struct page *page_in_place(const uint8_t *in_place, size_t n)
 	return p;
 }
 
-static struct page *backing_peek(struct vm_backing *b, uint64_t number)
+static struct page *page_at_hand(const struct tmpfs_file *t, uint64_t number) __requires(t->lock)
 {
-	struct inode *i = container_of(b, struct tmpfs_backing, b)->inode;
+	struct page *p = page_index_get(&t->pages, number);
 	const uint8_t *in_place = NULL;
-	struct page *p;
 	size_t n;
 
-	if (!in_file(i, number))
-		return NULL;
-	p = find_page(i->priv, number, &in_place, &n);
-	return p ? p : page_in_place(in_place, n);
+	if (p) {
+		page_get(p);
+		return p;
+	}
+	n = bytes_in_place(t, number, &in_place);
+	return page_in_place(in_place, n);
+}
+
+static void backing_peek(struct vm_backing *b, uint64_t number, unsigned n, struct page **out)
+{
+	const struct inode *i = container_of(b, struct tmpfs_backing, b)->inode;
+	struct tmpfs_file *t = i->priv;
+
+	spin_lock(&t->lock);
+	for (unsigned k = 0; k < n; k++)
+		out[k] = in_file(i, number + k) ? page_at_hand(t, number + k) : NULL;
+	spin_unlock(&t->lock);
 }
 
 static int backing_fill(struct vm_backing *b, uint64_t number, struct page **out)
@@ -677,7 +689,7 @@ static int backing_fill(struct vm_backing *b, uint64_t number, struct page **out
 	do {
 		if (!in_file(i, number))
 			return -EIO;
-		*out = backing_peek(b, number);
+		*out = vm_backing_peek(b, number);
 		err = *out ? 0 : make_own(i, number, NULL, out);
 	} while (err == -EAGAIN);
 	/* that files have their share is no want of memory, which somebody would have to die for */

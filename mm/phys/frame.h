@@ -18,11 +18,18 @@ extern struct page_range page_ranges[];
 struct page *frame_page_slow(uint64_t frame);
 uint64_t frame_number_slow(const struct page *p);
 
+/* Is it in the first range? */
+static inline bool frame_is_usual(paddr_t pa)
+{
+	return (pa.pa >> PAGE_SHIFT) - page_ranges[0].first < page_ranges[0].count;
+}
+
 static inline struct page *frame_page(paddr_t pa)
 {
-	uint64_t frame = pa.pa >> PAGE_SHIFT, i = frame - page_ranges[0].first;
+	uint64_t frame = pa.pa >> PAGE_SHIFT;
 
-	return likely(i < page_ranges[0].count) ? &page_ranges[0].pages[i] : frame_page_slow(frame);
+	return likely(frame_is_usual(pa)) ? &page_ranges[0].pages[frame - page_ranges[0].first]
+					  : frame_page_slow(frame);
 }
 
 static inline paddr_t frame_phys(const struct page *p)

@@ -95,12 +95,12 @@ void *page_addr(const struct page *p)
 struct page *page_of_addr(const void *linear)
 {
 	uintptr_t off = (uintptr_t)linear - LINEAR_BASE;
-	struct page *p =
-		off < LINEAR_SIZE ? frame_lookup((off + arch_linear_pa) >> PAGE_SHIFT) : NULL;
+	paddr_t pa = paddr(off + arch_linear_pa);
 
-	if (!p)
+	if (unlikely(off >= LINEAR_SIZE) ||
+	    (unlikely(!frame_is_usual(pa)) && !frame_lookup(pa.pa >> PAGE_SHIFT)))
 		BUG("mm: address %p is not in RAM's linear map", linear);
-	return p;
+	return frame_page(pa);
 }
 
 /* --- boot ----------------------------------------------------------------------------------------------------- */
@@ -181,7 +181,7 @@ static void caches_init(void)
 	struct cpu *c;
 
 	user_reserve = total_pages / 64;
-	cache_high = (unsigned)MIN(MAX(total_pages / (cpu_count() * 64), 4UL), 64UL);
+	cache_high = (unsigned)MIN(MAX(total_pages / (cpu_count() * 64), 4UL), 256UL);
 	for_each_cpu (c) {
 		struct page_cache *pc = per_cpu_ptr(page_cache, c);
 
@@ -514,7 +514,7 @@ static void free_last(struct freed *fr, struct page *p)
 	list_push_back(&p->link, &fr->pages);
 }
 
-static bool put_is_last(struct page *p)
+static inline bool put_is_last(struct page *p)
 {
 	DASSERT(!in_irq());
 	if (p->owner != PAGE_USER && p->owner != PAGE_KERNEL && p->owner != PAGE_RESERVED)

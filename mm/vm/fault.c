@@ -52,12 +52,17 @@ static struct page *alloc_anonymous(unsigned flags)
 	return p;
 }
 
+static void place(const struct vm_region *r, pte_t *e, struct page *p, bool write)
+{
+	if ((r->prot & VM_EXEC) && !(READ_ONCE(p->flags) & PAGE_SYNCED))
+		vm_sync_page(p);
+	pte_set(e, vm_entry(r, p, write));
+}
+
 static void install(struct vm_space *s, const struct vm_region *r, pte_t *e, struct page *p,
 		    bool write) __requires(s->lock)
 {
-	if (r->prot & VM_EXEC)
-		vm_sync_page(p);
-	pte_set(e, vm_entry(r, p, write));
+	place(r, e, p, write);
 	arch_pte_sync();
 	space_account(s, 1, page_is_anon(p));
 }
@@ -182,16 +187,30 @@ static void fault_around(struct vm_space *s, const struct vm_region *r, vaddr_t 
 {
 	vaddr_t from = ALIGN_DOWN(va, FAULT_AROUND * PAGE_SIZE);
 	vaddr_t to = MIN(from + FAULT_AROUND * PAGE_SIZE, r->end);
+	bool write = (r->prot & VM_SHARED) && (r->prot & VM_WRITE);
+	struct page *around[FAULT_AROUND];
+	int64_t pages = 0, anon = 0;
+	unsigned n;
 
 	from = MAX(from, r->start);
+	n = (unsigned)((to - from) / PAGE_SIZE);
 	e -= (va - from) / PAGE_SIZE;
-	for (; from < to; from += PAGE_SIZE, e++) {
-		struct page *p =
-			pte_get(e) ? NULL : r->backing->peek(r->backing, region_index(r, from));
+	r->backing->peek(r->backing, region_index(r, from), n, around);
+	for (unsigned i = 0; i < n; i++) {
+		struct page *p = around[i];
 
-		if (p)
-			install(s, r, e, p, (r->prot & VM_SHARED) && (r->prot & VM_WRITE));
+		if (!p)
+			continue;
+		if (pte_get(&e[i]) != 0) {
+			page_put(p);
+			continue;
+		}
+		place(r, &e[i], p, write);
+		pages++;
+		anon += page_is_anon(p);
 	}
+	arch_pte_sync();
+	space_account(s, pages, anon);
 }
 
 /* Let the backing fill the page, unlocked. Whatever has changed meanwhile, the page is used only where a look-up now
@@ -215,7 +234,7 @@ static int fault_backed(struct vm_space *s, struct vm_region *r, vaddr_t va, pte
 {
 	struct vm_backing *b = r->backing;
 	uint64_t index = region_index(r, va), generation = s->generation;
-	struct page *p = b->peek ? b->peek(b, index) : NULL;
+	struct page *p = vm_backing_peek(b, index);
 	int err;
 
 	if (!p) {
@@ -233,7 +252,7 @@ static int fault_backed(struct vm_space *s, struct vm_region *r, vaddr_t va, pte
 		}
 		/* the object may have become shorter: with the lock held, peek knows */
 		if (b->peek) {
-			struct page *now = b->peek(b, index);
+			struct page *now = vm_backing_peek(b, index);
 
 			page_put(p);
 			if (!now)

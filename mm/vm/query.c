@@ -29,9 +29,9 @@ static bool page_resident(struct vm_space *s, const struct vm_region *r, vaddr_t
 
 	if (e && pte_get(e))
 		return true;
-	if (!r->backing || !r->backing->peek)
+	if (!r->backing)
 		return false;
-	p = r->backing->peek(r->backing, region_index(r, va));
+	p = vm_backing_peek(r->backing, region_index(r, va));
 	if (p)
 		page_put(p);
 	return p != NULL;
@@ -113,14 +113,15 @@ struct kernel_pages {
 	unsigned n;		   /* [init] */
 };
 
-static struct page *kernel_peek(struct vm_backing *b, uint64_t index)
+static void kernel_peek(struct vm_backing *b, uint64_t index, unsigned n, struct page **out)
 {
 	const struct kernel_pages *k = container_of(b, struct kernel_pages, b);
 
-	if (index >= k->n)
-		return NULL;
-	page_get(k->pages[index]);
-	return k->pages[index];
+	for (; n > 0; n--, index++, out++) {
+		*out = index < k->n ? k->pages[index] : NULL;
+		if (*out)
+			page_get(*out);
+	}
 }
 
 /* Where peek had nothing. */

@@ -40,15 +40,24 @@ struct vm_backing {
 	/* Page `index` of the object: a referenced page, or an -errno by pointer (ERR_PTR style is not used here):
 	 * 0 and *out. Called with the space unlocked; may sleep. bytes past the object's end are zero. */
 	int (*fill)(struct vm_backing *b, uint64_t index, struct page **out);
-	/* The same if the page is at hand: referenced, else NULL. Called with the space's lock held; sleeps for nothing.
-	 * May be NULL. With it one fault brings in the neighbours as well. */
-	struct page *(*peek)(struct vm_backing *b, uint64_t index);
+	/* The n pages from index on that are at hand: each referenced, else NULL. Called with the space's lock held; sleeps
+	 * for nothing. May be NULL. With it one fault brings in the neighbours as well. */
+	void (*peek)(struct vm_backing *b, uint64_t index, unsigned n, struct page **out);
 	void (*release)(struct vm_backing *b);
 	/* [init] What /proc/PID/maps names; the owner keeps it alive. NULL: no file. */
 	struct file *file;
 	struct vm_mapping *mapping; /* [init] of an object that may become shorter; NULL */
 	const char *name;	    /* [init] the same for what is no file, as "[vdso]"; NULL */
 };
+
+static inline struct page *vm_backing_peek(struct vm_backing *b, uint64_t index)
+{
+	struct page *p = NULL;
+
+	if (b->peek)
+		b->peek(b, index, 1, &p);
+	return p;
+}
 
 /* References; the last put calls release. vm_map() takes one of its own per region. */
 static inline void vm_backing_put(struct vm_backing *b)

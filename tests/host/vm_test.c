@@ -950,6 +950,45 @@ TEST(memory_backing)
 	CHECK_EQ(free_pages(), before);
 }
 
+static unsigned references(const char *bytes, unsigned page)
+{
+	return refcount_read(&page_of_addr(bytes + page * PAGE_SIZE)->ref);
+}
+
+/* One fault brings in what lies around it, within 64 KiB and the region, and nothing twice: not what has been copied, not
+ * what is there; and each entry has one reference. */
+TEST(a_fault_brings_its_neighbours)
+{
+	struct vm_space *s = boot(32 * MIB);
+	struct vm_backing *b = vm_backing_memory_create(reserved_bytes, 40 * PAGE_SIZE);
+	vaddr_t at = 0x400000, out;
+	char c = 'x';
+
+	/* pages 2 to 31 of the object */
+	CHECK_EQ(vm_map(s, at, 30 * PAGE_SIZE, VM_READ | VM_WRITE | VM_FIXED, b, 2, &out), 0);
+	/* the write copies one, and the other fifteen come along */
+	CHECK_EQ(vm_write(s, at + 3 * PAGE_SIZE, &c, 1), 0);
+	CHECK_EQ(s->pages, 16);
+	CHECK_EQ(s->anon_pages, 1);
+	for (unsigned i = 0; i < 40; i++)
+		CHECK_EQ(references(reserved_bytes, i), 1 + (i >= 2 && i < 18 && i != 5));
+	/* again, with one of them thrown out: nothing but that one is new */
+	CHECK_EQ(vm_discard(s, at + 7 * PAGE_SIZE, PAGE_SIZE), 0);
+	CHECK_EQ(vm_read(s, at + 7 * PAGE_SIZE, &c, 1), 0);
+	CHECK_EQ(s->pages, 16);
+	/* up to the region's end */
+	CHECK_EQ(vm_read(s, at + 20 * PAGE_SIZE, &c, 1), 0);
+	CHECK_EQ(s->pages, 30);
+	for (unsigned i = 0; i < 40; i++)
+		CHECK_EQ(references(reserved_bytes, i), 1 + (i >= 2 && i < 32 && i != 5));
+	vm_check(s);
+	CHECK_EQ(vm_unmap(s, at, 30 * PAGE_SIZE), 0);
+	for (unsigned i = 0; i < 40; i++)
+		CHECK_EQ(references(reserved_bytes, i), 1);
+	CHECK_EQ(s->pages, 0);
+	vm_backing_put(b);
+}
+
 /* Code that the kernel writes over is seen by who executes it; nothing else costs that. */
 TEST(written_code_is_seen)
 {

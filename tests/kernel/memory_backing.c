@@ -31,9 +31,8 @@ static uint64_t nr_pages(const struct memory_backing *m)
 	return DIV_ROUND_UP(m->len, PAGE_SIZE);
 }
 
-static struct page *memory_peek(struct vm_backing *b, uint64_t index)
+static struct page *page_at_hand(struct memory_backing *m, uint64_t index)
 {
-	struct memory_backing *m = memory_of(b);
 	struct page *p;
 
 	if (index >= nr_pages(m))
@@ -49,10 +48,16 @@ static struct page *memory_peek(struct vm_backing *b, uint64_t index)
 	return p;
 }
 
+static void memory_peek(struct vm_backing *b, uint64_t index, unsigned n, struct page **out)
+{
+	for (unsigned i = 0; i < n; i++)
+		out[i] = page_at_hand(memory_of(b), index + i);
+}
+
 static int memory_fill(struct vm_backing *b, uint64_t index, struct page **out)
 {
 	struct memory_backing *m = memory_of(b);
-	struct page *p = memory_peek(b, index), *none = NULL;
+	struct page *p = page_at_hand(m, index), *none = NULL;
 
 	if (index >= nr_pages(m))
 		return -EIO;
@@ -63,7 +68,7 @@ static int memory_fill(struct vm_backing *b, uint64_t index, struct page **out)
 		page_set_owner(p, PAGE_USER);
 		memcpy(page_addr(p), m->start + index * PAGE_SIZE,
 		       MIN(PAGE_SIZE, m->len - index * PAGE_SIZE));
-		/* pairs with the acquire in memory_peek(); who comes second takes the first one's */
+		/* pairs with the acquire in page_at_hand(); who comes second takes the first one's */
 		if (!atomic_compare_exchange(&m->copies[index], &none, p)) {
 			page_put(p);
 			p = none;

@@ -251,7 +251,7 @@ KTEST(vfs_built_in_file)
 	KT_CHECK(file_read_kernel(f, magic, 4) == 4);
 	KT_CHECK(memcmp(magic, "\177ELF", 4) == 0);
 	KT_CHECK(f->ops->mmap(f, &(unsigned){ 0 }, &b) == 0);
-	p = b->peek(b, 0);
+	p = vm_backing_peek(b, 0);
 	KT_CHECK(p && p->owner == PAGE_RESERVED);
 	KT_CHECK(memcmp(page_addr(p), "\177ELF", 4) == 0);
 	KT_CHECK(tmpfs_pages() == pages);
