@@ -21,6 +21,7 @@ selections (default: every ring, as long as a pull request may take)
   user           ring 3: torture programs inside the guest
   diff           ring 4: the same programs under Linux and under tern; what Linux said is kept
   blackbox       ring 5: real clients from outside
+  mutants        bugs put back by hand, each of which a test must notice (in "all", too)
   soak MINUTES   sessions, downloads, uploads and kills, for MINUTES at each CPU count (default 1)
 
 options
@@ -37,7 +38,7 @@ size=suite rings="" filter="" install=yes build=yes minutes=""
 while [ $# -gt 0 ]; do
 	case $1 in
 	quick | all) size=$1 ;;
-	lint | host | fuzz | kernel | user | diff | blackbox) rings="$rings $1" ;;
+	lint | host | fuzz | kernel | user | diff | blackbox | mutants) rings="$rings $1" ;;
 	soak)
 		rings="$rings soak" minutes=1
 		if is_number "${2-}"; then
@@ -60,6 +61,7 @@ done
 if [ -z "$rings" ]; then
 	rings="lint host fuzz kernel user diff blackbox soak"
 	[ $size != quick ] || rings="lint host fuzz kernel blackbox"
+	[ $size != all ] || rings="$rings mutants"
 fi
 
 cd "$TOP" || exit 1
@@ -77,7 +79,7 @@ if [ $build = yes ]; then
 	say "== set-up"
 	set_up "$install" "" --tests
 	case $rings in
-	*kernel* | *user* | *diff* | *blackbox* | *soak*)
+	*kernel* | *user* | *diff* | *blackbox* | *soak* | *mutants*)
 		set_up "$install" debug --tests
 		make -s build/tests.cpio >&2 || die "the torture programs do not build: see above"
 		;;
@@ -176,6 +178,8 @@ ring_kernel() {
 	all)
 		"${k[@]}" --smp 1,2,3,4,8
 		"${k[@]}" --smp 4,8 --seeds 20
+		# address-space numbers run out thousands of times
+		[ -n "$filter" ] || "$PYTHON" scripts/ktest.py -k asid_rollover --smp 4,8 --scale 10 --seconds 600
 		"${k[@]}" --smp 4 --mem 8G
 		"${k[@]}" --smp 4 --gic 3
 		"${k[@]}" --smp 4 --qemu '-global virtio-mmio.force-legacy=true'
@@ -214,6 +218,10 @@ ring_diff() {
 	"$PYTHON" tests/diff/run.py -k "$filter" || status=1
 	[ $size != all ] || "$PYTHON" tests/diff/run.py --again -k "$filter" || status=1
 	return $status
+}
+
+ring_mutants() {
+	"$PYTHON" tests/mutants/run.py -k "$filter"
 }
 
 ring_soak() {

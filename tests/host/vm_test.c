@@ -537,6 +537,36 @@ TEST(holes_match_a_scan)
 	}
 }
 
+/* REL-001: a place that is asked for is given only if all of it is free; what is there stays, wherever it begins. */
+TEST(hint_takes_nothing_from_others)
+{
+	struct vm_space *s = boot(32 * MIB);
+	vaddr_t old, at;
+	uint8_t v = 7, w;
+
+	for (int first = 0; first < 6; first++) {
+		old = BASE + 2 * PAGE_SIZE;
+		CHECK_EQ(vm_map(s, old, 2 * PAGE_SIZE, VM_READ | VM_WRITE | VM_FIXED, NULL, 0, &at),
+			 0);
+		CHECK_EQ(vm_write(s, old, &v, 1), 0);
+		CHECK_EQ(vm_write(s, old + PAGE_SIZE, &v, 1), 0);
+		for (unsigned n = 1; n < 6; n++) {
+			vaddr_t want = page_va((unsigned)first);
+			bool free = want + n * PAGE_SIZE <= old || want >= old + 2 * PAGE_SIZE;
+
+			CHECK_EQ(vm_map(s, want, n * PAGE_SIZE, VM_READ, NULL, 0, &at), 0);
+			CHECK_EQ(at == want, free);
+			CHECK(at + n * PAGE_SIZE <= old || at >= old + 2 * PAGE_SIZE);
+			for (unsigned k = 0; k < 2; k++) {
+				CHECK_EQ(vm_read(s, old + k * PAGE_SIZE, &w, 1), 0);
+				CHECK_EQ(w, v);
+			}
+			CHECK_EQ(vm_unmap(s, at, n * PAGE_SIZE), 0);
+		}
+		vm_check(s);
+	}
+}
+
 TEST(neighbours_join)
 {
 	struct vm_space *s = boot(32 * MIB);

@@ -226,6 +226,34 @@ KTEST(signal_session)
 	figure_end(leader);
 }
 
+/* RC-018: the number of a group or a session whose leader is no more is nobody's, as long as one is in it. */
+KTEST(group_keeps_its_number)
+{
+	struct process *leader = figure("leader", NULL), *mate = figure("mate", leader), *p;
+	int id = leader->pid, was = pidtab_set_next(id);
+
+	figure_end(leader);
+	KT_CHECK(process_find(id) == NULL);
+	p = process_create(NULL, "next");
+	KT_CHECK(p && p->pid != id);
+	if (p)
+		process_abandon(p);
+	/* now the session alone has it */
+	KT_CHECK(process_set_group(mate, 0, 0) == 0 && process_get_session_id(mate, 0) == id);
+	pidtab_set_next(id);
+	p = process_create(NULL, "next");
+	KT_CHECK(p && p->pid != id);
+	if (p)
+		process_abandon(p);
+	figure_end(mate);
+	pidtab_set_next(id);
+	p = process_create(NULL, "next");
+	KT_CHECK(p && p->pid == id);
+	if (p)
+		process_abandon(p);
+	pidtab_set_next(was);
+}
+
 static void regroup_fn(void *arg)
 {
 	struct process *p = arg;

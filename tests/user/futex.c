@@ -170,13 +170,19 @@ static char *map_shared(void *at, size_t n)
 	return m;
 }
 
-static volatile pid_t sleeper_id;
+#define SLEEPERS 32
+
+static volatile pid_t sleeper_id[SLEEPERS];
+static char *sleeps_at;
 
 /* Nobody wakes it: in the end a signal does. */
 static void *sleep_on(void *arg)
 {
-	sleeper_id = gettid();
-	CHECK_ERRNO(futex(arg, FUTEX_WAIT, 0, NULL, NULL, 0), EINTR);
+	long n = (long)arg;
+
+	sleeper_id[n] = gettid();
+	CHECK_ERRNO(futex(sleeps_at + (unsigned long)n * PAGE, FUTEX_WAIT, 0, NULL, NULL, 0),
+		    EINTR);
 	return NULL;
 }
 
@@ -187,25 +193,32 @@ static void nothing(int sig)
 
 /* Who sleeps on a word keeps its page, also after it was moved there: so the page does not become another word's, whose
  * wake-ups would find it. */
-static void unmapped_under_a_sleeper(int moved)
+static void unmapped_under_sleepers(int moved)
 {
-	char *at = map_shared(NULL, PAGE), *to = map_shared(NULL, PAGE), *many;
-	pthread_t t;
+	char *to = map_shared(NULL, SLEEPERS * PAGE), *many;
+	pthread_t t[SLEEPERS];
 
-	*to = 0;
-	sleeper_id = 0;
-	CHECK(pthread_create(&t, NULL, sleep_on, at) == 0);
-	CHECK(AWAIT(sleeper_id) && until_thread_asleep(sleeper_id));
-	if (moved)
-		CHECK(futex(at, FUTEX_REQUEUE, 0, (void *)1, to, 0) == 1);
-	CHECK(munmap(at, PAGE) == 0 && munmap(to, PAGE) == 0);
+	sleeps_at = map_shared(NULL, SLEEPERS * PAGE);
+	for (long i = 0; i < SLEEPERS; i++) {
+		sleeper_id[i] = 0;
+		to[(unsigned long)i * PAGE] = 0;
+		CHECK(pthread_create(&t[i], NULL, sleep_on, (void *)i) == 0);
+	}
+	for (unsigned long i = 0; i < SLEEPERS; i++) {
+		CHECK(AWAIT(sleeper_id[i]) && until_thread_asleep(sleeper_id[i]));
+		if (moved)
+			CHECK(futex(sleeps_at + i * PAGE, FUTEX_REQUEUE, 0, (void *)1,
+				    to + i * PAGE, 0) == 1);
+	}
+	CHECK(munmap(sleeps_at, SLEEPERS * PAGE) == 0 && munmap(to, SLEEPERS * PAGE) == 0);
 	many = map_shared(NULL, PAGES * PAGE);
 	for (char *p = many; p < many + PAGES * PAGE; p += PAGE) {
 		*p = 0;
 		CHECK(futex(p, FUTEX_WAKE, 1, NULL, NULL, 0) == 0);
 	}
 	CHECK(munmap(many, PAGES * PAGE) == 0);
-	CHECK(pthread_kill(t, SIGUSR1) == 0 && pthread_join(t, NULL) == 0);
+	for (int i = 0; i < SLEEPERS; i++)
+		CHECK(pthread_kill(t[i], SIGUSR1) == 0 && pthread_join(t[i], NULL) == 0);
 }
 
 static volatile int stop;
@@ -248,8 +261,8 @@ static void pages_that_go(void)
 	CHECK(sched_getaffinity(0, sizeof(all), &all) == 0);
 	CHECK(sched_setaffinity(0, sizeof(one), &one) == 0);
 	CHECK(sigaction(SIGUSR1, &sa, NULL) == 0);
-	unmapped_under_a_sleeper(0);
-	unmapped_under_a_sleeper(1);
+	unmapped_under_sleepers(0);
+	unmapped_under_sleepers(1);
 	CHECK(sched_setaffinity(0, sizeof(all), &all) == 0);
 	unmapped_under_a_waker();
 }

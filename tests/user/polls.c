@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -265,6 +266,70 @@ static void mixed_sets_sleep(void)
 	close_pipe();
 }
 
+/* --- nothing is missed on the way to sleep ------------------------------------------------------------------------------ */
+
+enum { GAMES = 3000 };
+
+static bool wait_by_poll(int fd)
+{
+	struct pollfd p = { fd, POLLIN, 0 };
+
+	return poll(&p, 1, AWAIT_SECONDS * 1000) == 1;
+}
+
+/* Edge-triggered and told once: it has to be armed anew each time. */
+static bool wait_by_epoll(int fd)
+{
+	static int ep = -1;
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET | EPOLLONESHOT };
+
+	if (ep < 0) {
+		ep = epoll_create1(0);
+		CHECK(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev) == 0);
+	} else {
+		CHECK(epoll_ctl(ep, EPOLL_CTL_MOD, fd, &ev) == 0);
+	}
+	return epoll_wait(ep, &ev, 1, AWAIT_SECONDS * 1000) == 1;
+}
+
+static void play(bool (*wait_for)(int), int in, int out)
+{
+	char c;
+
+	for (int i = 0; i < GAMES; i++)
+		if (!wait_for(in) || read(in, &c, 1) != 1 || write(out, "x", 1) != 1)
+			_exit(1);
+}
+
+/* N12: two that answer each other at once: an event that comes between a look and a sleep leaves both waiting. */
+static void no_event_is_missed(bool (*wait_for)(int))
+{
+	int there[2], back[2], status;
+	pid_t pid;
+
+	CHECK(pipe(there) == 0 && pipe(back) == 0);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		play(wait_for, there[0], back[1]);
+		_exit(0);
+	}
+	CHECK(write(there[1], "x", 1) == 1);
+	for (int i = 0; i < GAMES; i++) {
+		char c;
+
+		CHECK(read(back[0], &c, 1) == 1);
+		/* sometimes just as the other looks, or falls asleep */
+		for (volatile int k = i * 37 % 4000; k > 0; k--)
+			;
+		if (i + 1 < GAMES)
+			CHECK(write(there[1], "x", 1) == 1);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	CHECK(close(there[0]) == 0 && close(there[1]) == 0 && close(back[0]) == 0 &&
+	      close(back[1]) == 0);
+}
+
 int main(void)
 {
 	polls();
@@ -272,5 +337,7 @@ int main(void)
 	epolls();
 	many();
 	mixed_sets_sleep();
+	no_event_is_missed(wait_by_poll);
+	no_event_is_missed(wait_by_epoll);
 	return 0;
 }
