@@ -29,7 +29,6 @@ struct cpu boot_cpu = {
 	.self = &boot_cpu,
 	.current = (struct thread *)&boot_thread,
 	.boot_thread = &boot_thread,
-	.percpu_base = (uintptr_t)percpu_start,
 	.overflow_stack = (uintptr_t)boot_overflow_stack + OVERFLOW_STACK_SIZE,
 	.online = 1,
 };
@@ -56,7 +55,7 @@ static void cpu_fill(struct cpu *c, unsigned id, char *data, char *stack)
 	c->self = c;
 	c->id = id;
 	c->mpidr = machine.cpus[id].mpidr;
-	c->percpu_base = (uintptr_t)data;
+	c->percpu_offset = (uintptr_t)data - (uintptr_t)percpu_start;
 	if (stack)
 		c->overflow_stack = (uintptr_t)stack + OVERFLOW_STACK_SIZE;
 }

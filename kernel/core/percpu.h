@@ -20,7 +20,7 @@ struct cpu {
 	struct thread *current;	  /* [cpu] equals SP_EL0 at EL1 */
 	uint32_t need_resched;	  /* [atomic] set by anyone, cleared by this CPU's scheduler */
 	uint32_t online;	  /* [atomic] release-set by the CPU when it can take work */
-	uintptr_t percpu_base;	  /* [init] this CPU's copy of the .percpu section */
+	uintptr_t percpu_offset;  /* [init] from a variable of the .percpu section to this CPU's */
 	uintptr_t overflow_stack; /* [init] top of the stack for kernel stack overflow */
 	struct thread_base
 		*boot_thread;	     /* [init] what this CPU starts on; becomes its idle thread */
@@ -97,9 +97,8 @@ static inline bool in_irq(void)
 
 /* A variable of which each CPU has its own copy, zeroed or as initialised. */
 #define DEFINE_PER_CPU(type, name) __section(".percpu") __typeof__(type) name
-#define per_cpu_ptr(var, c)                                                                        \
-	((__typeof__(var) *)((c)->percpu_base + ((uintptr_t) & (var) - (uintptr_t)percpu_start)))
-#define this_cpu_ptr(var) per_cpu_ptr(var, this_cpu())
+#define per_cpu_ptr(var, c)	   ((__typeof__(var) *)((c)->percpu_offset + (uintptr_t) & (var)))
+#define this_cpu_ptr(var)	   per_cpu_ptr(var, this_cpu())
 extern char percpu_start[], percpu_end[]; /* linker.ld: the section's initial image */
 
 /* A set of CPUs by number. */

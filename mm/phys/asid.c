@@ -149,7 +149,7 @@ static uint64_t renew(struct asid_ctx *ctx) __requires(lock)
 	return value;
 }
 
-static uint64_t activate_slow(struct asid_ctx *ctx, struct asid_cpu *a)
+static __noinline uint64_t activate_slow(struct asid_ctx *ctx, struct asid_cpu *a)
 {
 	spin_lock(&lock);
 

@@ -45,9 +45,10 @@ KTEST(random_keeps_nothing)
 	for (unsigned i = 0; i < 100; i++) {
 		KT_CHECK(random_bytes(given, sizeof(given)) == 0);
 		for_each_cpu (c)
-			KT_CHECK(!find_bytes((const uint8_t *)c->percpu_base, area, given));
+			KT_CHECK(!find_bytes((const uint8_t *)per_cpu_ptr(percpu_start, c), area,
+					     given));
 		preempt_disable();
-		memcpy(copy, (const void *)this_cpu()->percpu_base, area);
+		memcpy(copy, (const void *)this_cpu_ptr(percpu_start), area);
 		KT_CHECK(random_bytes(next, sizeof(next)) == 0);
 		preempt_enable();
 		found |= find_bytes(copy, area, next) != NULL;

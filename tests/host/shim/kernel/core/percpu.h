@@ -11,10 +11,6 @@ extern char __start_percpu_host[] __attribute__((weak));
 extern char __stop_percpu_host[] __attribute__((weak));
 
 #undef DEFINE_PER_CPU
-#undef per_cpu_ptr
 #define DEFINE_PER_CPU(type, name) __section("percpu_host") __typeof__(type) name
-#define per_cpu_ptr(var, c)                                                                        \
-	((__typeof__(var) *)((c)->percpu_base +                                                    \
-			     ((uintptr_t) & (var) - (uintptr_t)__start_percpu_host)))
 
 #endif
