@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -551,6 +552,32 @@ static void back_pressure(int size)
 	CHECK(recv(b, buf, 1, 0) == 0 && close(a) == 0 && close(b) == 0);
 }
 
+/* I-SOCK-4: very many whose peers do not read hold a part of memory between them, and each still takes some bytes. */
+static void bounded(void)
+{
+	enum { N = 150 };
+	static char buf[65536];
+	static int a[N], b[N];
+	struct sysinfo info;
+	size_t total = 0;
+
+	for (int i = 0; i < N; i++) {
+		pair(&a[i], &b[i]);
+		nonblocking(a[i]);
+	}
+	for (int i = 0; i < N; i++) {
+		size_t before = total;
+		ssize_t n;
+
+		while ((n = send(a[i], buf, sizeof(buf), 0)) > 0)
+			total += (size_t)n;
+		CHECK(errno == EAGAIN && total > before);
+	}
+	CHECK(sysinfo(&info) == 0 && total < info.totalram / 16);
+	for (int i = 0; i < N; i++)
+		CHECK(close(a[i]) == 0 && close(b[i]) == 0);
+}
+
 static void files_to_sockets(void)
 {
 	int a, b, f = open("/tmp/sockets.file", O_RDWR | O_CREAT | O_TRUNC, 0600);
@@ -873,6 +900,7 @@ static const struct {
 	{ "endings", endings },
 	{ "resets", resets },
 	{ "pressures", pressures },
+	{ "bounded", bounded },
 	{ "files_to_sockets", files_to_sockets },
 	{ "options", options },
 	{ "interruptions", interruptions },
