@@ -386,7 +386,7 @@ static int64_t put_header(vaddr_t at, const struct user_msghdr *h, const struct 
 static int64_t receive_message(struct file *f, const uint64_t a[6])
 {
 	struct io_segment *seg = NULL;
-	struct socket_message m;
+	struct socket_message m = { 0 };
 	struct user_msghdr h;
 	struct io io;
 	int64_t ret = socket_is(f) ? user_copy_from(&h, a[1], sizeof(h)) : -ENOTSOCK, err = 0;

@@ -171,7 +171,7 @@ static ssize_t datagram_receive(struct socket *s, struct io *io, struct socket_m
 		if (ret < 0)
 			break;
 	}
-	if (ret <= 0)
+	if (!d)
 		return ret;
 	n = MIN(io->left, d->size);
 	ret = n ? io_copy_to(io, d->data, n) : 0;

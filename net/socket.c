@@ -1262,10 +1262,13 @@ static bool accept_over(struct socket *l)
 int socket_accept_wait(struct file *listener, struct file **out, struct socket_addr *peer)
 {
 	struct socket *l = socket_of(listener);
-	uint64_t timeout = l ? READ_ONCE(l->opt.rx_timeout_ns) : 0;
-	uint64_t start = timeout ? clock_now_ns() : 0;
+	uint64_t timeout, start;
 	int ret;
 
+	if (!l)
+		return -ENOTSOCK;
+	timeout = READ_ONCE(l->opt.rx_timeout_ns);
+	start = timeout ? clock_now_ns() : 0;
 	while ((ret = socket_accept(listener, out, peer)) == -EAGAIN) {
 		if (file_nonblocking(listener))
 			return -EAGAIN;
