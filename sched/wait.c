@@ -157,16 +157,13 @@ static __noinline struct wait_entry *let_irqs_in(struct waitq *wq, struct wait_e
 }
 
 /* Each that is looked at goes to the end of the list, but for the last. */
-unsigned waitq_wake(struct waitq *wq, unsigned n)
+static __noinline unsigned wake_sleepers(struct waitq *wq, unsigned n)
 {
 	struct wait_entry *e, *last;
 	unsigned woken = 0, seen = 0;
 	cpumask_t kicks = 0;
 	irqflags_t f;
 
-	waitq_check(wq);
-	if (!waitq_has_sleepers(wq))
-		return 0;
 	preempt_disable();
 	f = spin_lock_irqsave(&wq->lock);
 	last = list_empty(&wq->sleepers) ? NULL : list_last(&wq->sleepers, struct wait_entry, link);
@@ -193,6 +190,12 @@ unsigned waitq_wake(struct waitq *wq, unsigned n)
 	sched_kick_all(kicks);
 	preempt_enable();
 	return woken;
+}
+
+unsigned waitq_wake(struct waitq *wq, unsigned n)
+{
+	waitq_check(wq);
+	return waitq_has_sleepers(wq) ? wake_sleepers(wq, n) : 0;
 }
 
 void thread_notify(struct thread *t, uint32_t bits)
