@@ -25,33 +25,6 @@ struct file *fd_get(uint64_t fd)
 	return fdtable_lookup(current_process()->files, FD_INT(fd));
 }
 
-/* A thread of this process is made by one of it, another process shares the table only by its clone(), and who looks at
- * our files from outside (/proc/PID/fd) has a reference to the table and changes nothing. The acquire is for what threads
- * that have left did to the table: pairs with the release in signal_thread_leave(). */
-bool fds_alone(void)
-{
-	const struct process *p = current_process();
-
-	return atomic_load_acquire(&p->nr_threads) == 1 && !fdtable_is_shared(p->files);
-}
-
-struct borrowed fd_borrow(uint64_t fd)
-{
-	struct borrowed b = { .fd = FD_INT(fd), .counted = !fds_alone() };
-	struct fdtable *t = current_process()->files;
-
-	b.file = b.counted ? fdtable_lookup(t, b.fd) : fdtable_peek(t, b.fd);
-	return b;
-}
-
-void fd_return(struct borrowed b)
-{
-	/* I-FD-2 */
-	DASSERT(b.counted || fdtable_peek(current_process()->files, b.fd) == b.file);
-	if (b.counted)
-		file_put(b.file);
-}
-
 uint64_t fd_limit(void)
 {
 	return current_process()->rlimits[RLIMIT_NOFILE].cur;

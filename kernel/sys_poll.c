@@ -201,20 +201,26 @@ static int64_t watch_and_wait(struct poll_piece *set, uint64_t deadline)
 	return -ERESTARTNOHAND;
 }
 
-static int64_t poll_files(struct pollfd *pfd, unsigned n, uint64_t deadline)
+static __noinline int64_t wait_for_files(struct pollfd *pfd, unsigned n, uint64_t deadline)
 {
-	struct poll_piece *set;
-	int64_t ret = look(pfd, n);
+	struct poll_piece *set = pieces_make(pfd, n);
+	int64_t ret;
 
-	/* a signal that the mask lets in is told of even by a look that does not wait */
-	if (ret || (!deadline && !signal_pending_current()))
-		return ret;
-	set = pieces_make(pfd, n);
 	if (n && !set)
 		return -ENOMEM;
 	ret = watch_and_wait(set, deadline);
 	pieces_free(set);
 	return ret;
+}
+
+static int64_t poll_files(struct pollfd *pfd, unsigned n, uint64_t deadline)
+{
+	unsigned ready = look(pfd, n);
+
+	/* a signal that the mask lets in is told of even by a look that does not wait */
+	if (ready || (!deadline && !signal_pending_current()))
+		return ready;
+	return wait_for_files(pfd, n, deadline);
 }
 
 /* Of a set of that size the caller's answers. */

@@ -4,7 +4,7 @@
 #ifndef TERN_KERNEL_SYS_PRIV_H
 #define TERN_KERNEL_SYS_PRIV_H
 
-#include "fs/file.h"
+#include "fs/fdtable.h"
 #include "kernel/proc/process.h"
 #include "lib/types.h"
 
@@ -208,10 +208,34 @@ struct borrowed {
 	int fd;
 	bool counted;
 };
-struct borrowed fd_borrow(uint64_t fd) __must_check;
-void fd_return(struct borrowed b);
-/* Is the current thread the only one with its descriptors? Then it is until it makes another, or another process, itself. */
-bool fds_alone(void);
+
+/* Is the current thread the only one with its descriptors? Then it is until it makes another itself: a thread of its process
+ * is made by one of it, another process shares the table only by its clone(), and who looks at its files from outside
+ * (/proc/PID/fd) has a reference to the table and changes nothing. The acquire is for what threads that have left did to the
+ * table: pairs with the release in signal_thread_leave(). */
+static inline bool fds_alone(void)
+{
+	const struct process *p = current_process();
+
+	return atomic_load_acquire(&p->nr_threads) == 1 && !fdtable_is_shared(p->files);
+}
+
+static inline __must_check struct borrowed fd_borrow(uint64_t fd)
+{
+	struct borrowed b = { .fd = (int)(uint32_t)fd, .counted = !fds_alone() };
+	struct fdtable *t = current_process()->files;
+
+	b.file = b.counted ? fdtable_lookup(t, b.fd) : fdtable_peek(t, b.fd);
+	return b;
+}
+
+static inline void fd_return(struct borrowed b)
+{
+	/* I-FD-2 */
+	DASSERT(b.counted || fdtable_peek(current_process()->files, b.fd) == b.file);
+	if (b.counted)
+		file_put(b.file);
+}
 
 /* Descriptor numbers end below it. */
 uint64_t fd_limit(void);

@@ -11,26 +11,22 @@
 #include "mm/vm/user_copy.h"
 #include "sched/wait.h"
 
+/* A struct timespec. */
 int time_to_user(vaddr_t to, uint64_t ns)
 {
-	struct __kernel_timespec ts = { (long long)(ns / NS_PER_S), (long long)(ns % NS_PER_S) };
-
-	return user_copy_to(to, &ts, sizeof(ts));
+	return user_put_pair(to, ns / NS_PER_S, ns % NS_PER_S);
 }
 
 int time_from_user(vaddr_t from, uint64_t *ns)
 {
-	struct __kernel_timespec ts;
-	int err = user_copy_from(&ts, from, sizeof(ts));
+	uint64_t s, rest;
+	int err = user_get_pair(&s, &rest, from);
 
 	if (err < 0)
 		return err;
-	if (ts.tv_sec < 0 || ts.tv_nsec < 0 || ts.tv_nsec >= (long long)NS_PER_S)
+	if ((int64_t)s < 0 || rest >= NS_PER_S)
 		return -EINVAL;
-	if ((uint64_t)ts.tv_sec > UINT64_MAX / NS_PER_S / 4)
-		*ns = UINT64_MAX / 4;
-	else
-		*ns = (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+	*ns = s > UINT64_MAX / NS_PER_S / 4 ? UINT64_MAX / 4 : s * NS_PER_S + rest;
 	return 0;
 }
 
@@ -88,7 +84,7 @@ static int cpu_clock(int pid, unsigned kind, uint64_t *ns)
 	return 0;
 }
 
-static int read_clock(uint64_t id, uint64_t *ns)
+static inline int read_clock(uint64_t id, uint64_t *ns)
 {
 	switch (id) {
 	case CLOCK_REALTIME:
@@ -282,7 +278,7 @@ int64_t sys_clock_nanosleep(const uint64_t a[6])
 		err = -EOPNOTSUPP;
 	if (err == 0)
 		err = time_from_user(a[2], &ns);
-	if (err < 0)
+	if (err)
 		return err;
 	if (!(a[1] & TIMER_ABSTIME))
 		return sleep_to(clock_now_ns() + ns, a[3]);

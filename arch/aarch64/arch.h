@@ -187,7 +187,13 @@ static inline void mmio_write64(void *p, uint64_t v)
 /* --- the counter ------------------------------------------------------------------------------------- */
 
 /* The virtual counter, ordered after all earlier instructions, and its frequency in Hz. */
-uint64_t arch_counter(void);
+static inline uint64_t arch_counter(void)
+{
+	uint64_t v;
+
+	__asm__ __volatile__("isb\n\tmrs %0, cntvct_el0" : "=r"(v) : : "memory");
+	return v;
+}
 uint64_t arch_counter_hz(void);
 /* How long this CPU has been in user mode, in ns from wherever: its cycle counter, which stands still in the kernel. With
  * none, all time is taken for the user's: now_ns. Context: irqs off. */
@@ -363,18 +369,30 @@ size_t arch_copy_from_user(void *dst, vaddr_t src, size_t n) __must_check;
 size_t arch_copy_to_user(vaddr_t dst, const void *src, size_t n) __must_check;
 size_t arch_zero_user(vaddr_t dst, size_t n) __must_check;
 
-/* Store one aligned or unaligned 16-bit word, under the same rules. False: a fault that could not be resolved. */
+/* Store or load one word, aligned or not, under the same rules. False: a fault that could not be resolved. */
+#define USER_ACCESS(insn)                                                                          \
+	"1:	" insn "\n	.pushsection __ex_table, \"a\"\n	.balign	4\n"                           \
+	"	.long	1b - ., %l2 - .\n	.popsection"
+
 static inline __must_check bool arch_put_user16(vaddr_t to, uint16_t v)
 {
-	__asm__ goto("1:	sttrh	%w0, [%1]\n"
-		     "	.pushsection __ex_table, \"a\"\n"
-		     "	.balign	4\n"
-		     "	.long	1b - ., %l2 - .\n"
-		     "	.popsection"
-		     :
-		     : "r"(v), "r"(to)
-		     : "memory"
-		     : fault);
+	__asm__ goto(USER_ACCESS("sttrh	%w0, [%1]") : : "r"(v), "r"(to) : "memory" : fault);
+	return true;
+fault:
+	return false;
+}
+
+static inline __must_check bool arch_put_user64(vaddr_t to, uint64_t v)
+{
+	__asm__ goto(USER_ACCESS("sttr	%0, [%1]") : : "r"(v), "r"(to) : "memory" : fault);
+	return true;
+fault:
+	return false;
+}
+
+static inline __must_check bool arch_get_user64(uint64_t *v, vaddr_t from)
+{
+	__asm__ goto(USER_ACCESS("ldtr	%0, [%1]") : "=r"(*v) : "r"(from) : "memory" : fault);
 	return true;
 fault:
 	return false;

@@ -12,14 +12,6 @@ bool semihost_call(uint64_t op, const void *arg);
 enum conduit { CONDUIT_UNKNOWN, CONDUIT_HVC, CONDUIT_SMC };
 static enum conduit conduit; /* [init] */
 
-uint64_t arch_counter(void)
-{
-	uint64_t v;
-
-	__asm__ __volatile__("isb\n\tmrs %0, cntvct_el0" : "=r"(v) : : "memory");
-	return v;
-}
-
 uint64_t arch_counter_hz(void)
 {
 	return sysreg_read(cntfrq_el0);

@@ -25,6 +25,24 @@ int user_copy_to(vaddr_t dst, const void *src, size_t n)
 	return may_copy(dst, n) && arch_copy_to_user(dst, src, n) == 0 ? 0 : -EFAULT;
 }
 
+int user_put_pair(vaddr_t dst, uint64_t first, uint64_t second)
+{
+	might_sleep();
+	if (may_copy(dst, 2 * sizeof(first)) && arch_put_user64(dst, first) &&
+	    arch_put_user64(dst + sizeof(first), second))
+		return 0;
+	return -EFAULT;
+}
+
+int user_get_pair(uint64_t *first, uint64_t *second, vaddr_t src)
+{
+	might_sleep();
+	if (may_copy(src, 2 * sizeof(*first)) && arch_get_user64(first, src) &&
+	    arch_get_user64(second, src + sizeof(*first)))
+		return 0;
+	return -EFAULT;
+}
+
 int user_zero(vaddr_t dst, size_t n)
 {
 	might_sleep();
@@ -94,31 +112,49 @@ static inline int move(const struct io *io, char *kernel, size_t n, bool to_io)
 		     : user_copy_from(kernel, io->cur.base, n);
 }
 
-static inline ssize_t transfer(struct io *io, char *kernel, size_t n, bool to_io)
+/* What can be moved at once: to the page's end, for a fault must not spoil what came before it. */
+static inline size_t at_once(const struct io *io)
+{
+	return io->user ? MIN(io->cur.len, PAGE_SIZE - (io->cur.base & (PAGE_SIZE - 1)))
+			: io->cur.len;
+}
+
+/* Bytes moved, or -EFAULT. */
+static inline ssize_t step(struct io *io, char *kernel, size_t n, bool to_io)
+{
+	if (move(io, kernel, n, to_io) < 0)
+		return -EFAULT;
+	io->cur.base += n;
+	io->cur.len -= n;
+	io->left -= n;
+	return (ssize_t)n;
+}
+
+static __noinline ssize_t transfer_steps(struct io *io, char *kernel, size_t n, bool to_io)
 {
 	size_t done = 0;
 
-	n = MIN(n, io->left);
 	while (done < n) {
-		size_t len;
+		ssize_t moved;
 
 		while (io->cur.len == 0) {
 			ASSERT(io->nr_seg > 0);
 			io->cur = *io->seg++;
 			io->nr_seg--;
 		}
-		len = MIN(n - done, io->cur.len);
-		/* to the page's end: a fault must not spoil what came before it */
-		if (io->user)
-			len = MIN(len, PAGE_SIZE - (io->cur.base & (PAGE_SIZE - 1)));
-		if (move(io, kernel + done, len, to_io) < 0)
-			return done ? (ssize_t)done : -EFAULT;
-		io->cur.base += len;
-		io->cur.len -= len;
-		io->left -= len;
-		done += len;
+		moved = step(io, kernel + done, MIN(n - done, at_once(io)), to_io);
+		if (moved < 0)
+			return done ? (ssize_t)done : moved;
+		done += (size_t)moved;
 	}
 	return (ssize_t)done;
+}
+
+static inline ssize_t transfer(struct io *io, char *kernel, size_t n, bool to_io)
+{
+	n = MIN(n, io->left);
+	return likely(n <= at_once(io)) ? step(io, kernel, n, to_io)
+					: transfer_steps(io, kernel, n, to_io);
 }
 
 ssize_t io_copy_to(struct io *io, const void *src, size_t n)

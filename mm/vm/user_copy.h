@@ -11,6 +11,9 @@
 int user_copy_from(void *dst, vaddr_t src, size_t n) __must_check;
 int user_copy_to(vaddr_t dst, const void *src, size_t n) __must_check;
 int user_zero(vaddr_t dst, size_t n) __must_check;
+/* Two words side by side. */
+int user_put_pair(vaddr_t dst, uint64_t first, uint64_t second) __must_check;
+int user_get_pair(uint64_t *first, uint64_t *second, vaddr_t src) __must_check;
 /* A NUL-terminated string of less than size bytes. Length, -EFAULT, or -ENAMETOOLONG. */
 ssize_t user_copy_string(char *dst, vaddr_t src, size_t size) __must_check;
 /* Never sleeps: what is not present is -EFAULT. Any context with irqs on or off; not irq. */

@@ -153,6 +153,17 @@ void arch_pte_sync(void);
 
 size_t arch_copy_from_user(void *dst, vaddr_t src, size_t n) __must_check;
 size_t arch_copy_to_user(vaddr_t dst, const void *src, size_t n) __must_check;
+
+static inline bool arch_put_user64(vaddr_t to, uint64_t v)
+{
+	return arch_copy_to_user(to, &v, sizeof(v)) == 0;
+}
+
+static inline bool arch_get_user64(uint64_t *v, vaddr_t from)
+{
+	return arch_copy_from_user(v, from, sizeof(*v)) == 0;
+}
+
 size_t arch_zero_user(vaddr_t dst, size_t n) __must_check;
 
 struct arch_jump_buf {
