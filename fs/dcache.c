@@ -463,12 +463,15 @@ void dentry_remove(struct dentry *dir, const char *name, size_t len)
 		dentry_unhold(d);
 }
 
+/* The tree's own, whatever is mounted over it. */
 static struct dentry *find_child(struct dentry *dir, const char *name, size_t len)
 {
 	struct dentry *d;
 
 	rwspin_read_lock(&dcache_lock);
 	d = dcache_find_locked(dir, name, len);
+	while (d && d->sb != dir->sb)
+		d = d->sb->covered;
 	if (d)
 		dentry_get(d);
 	rwspin_read_unlock(&dcache_lock);

@@ -318,8 +318,11 @@ int devfs_init(struct dentry *root)
 	struct superblock *shm;
 	int err = tmpfs_make("devtmpfs", "mode=0755", &devfs_sb);
 
-	if (!err)
+	if (!err) {
+		/* drivers register nodes wherever it is mounted, or not at all */
+		devfs_sb->destroy = NULL;
 		err = superblock_attach(root, "dev", devfs_sb);
+	}
 	for (size_t k = 0; k < ARRAY_SIZE(simple_nodes) && !err; k++)
 		err = devfs_add(simple_nodes[k].name, S_IFCHR | 0666,
 				1 << 8 | simple_nodes[k].minor, open_ops,
@@ -328,5 +331,9 @@ int devfs_init(struct dentry *root)
 		err = add_link(links[k][0], links[k][1]);
 	if (!err)
 		err = tmpfs_make("tmpfs", NULL, &shm);
-	return err ? err : superblock_attach(devfs_sb->root, "shm", shm);
+	if (err)
+		return err;
+	err = superblock_attach(devfs_sb->root, "shm", shm);
+	superblock_put(shm);
+	return err;
 }

@@ -1694,6 +1694,33 @@ TEST(dev_nodes_come_and_go)
 	end_clean();
 }
 
+/* Drivers come and go whatever root has mounted over their nodes' directory, and while /dev is mounted nowhere. */
+TEST(dev_nodes_below_a_mount)
+{
+	begin();
+	CHECK_EQ(devfs_add("pts/0", S_IFCHR | 0620, 0x8800, open_seven, (void *)7), 0);
+	CHECK_EQ(devfs_add("pts/1", S_IFCHR | 0620, 0x8801, open_seven, (void *)7), 0);
+	for (int k = 0; k < 2; k++)
+		CHECK_EQ(vfs_mount(&root, "tmpfs", "/dev/pts", 0, NULL), 0);
+	devfs_remove("pts/1");
+	CHECK_EQ(devfs_add("pts/2", S_IFCHR | 0620, 0x8802, open_seven, (void *)7), 0);
+	CHECK_EQ(exists("/dev/pts/2"), -ENOENT);
+	for (int k = 0; k < 2; k++)
+		CHECK_EQ(vfs_umount(&root, "/dev/pts", 0), 0);
+	CHECK_EQ(exists("/dev/pts/0"), 0);
+	CHECK_EQ(exists("/dev/pts/1"), -ENOENT);
+	CHECK_EQ(exists("/dev/pts/2"), 0);
+	CHECK_EQ(vfs_umount(&root, "/dev", 0), -EBUSY);
+	CHECK_EQ(vfs_umount(&root, "/dev/shm", 0), 0);
+	CHECK_EQ(vfs_umount(&root, "/dev", 0), 0);
+	devfs_remove("pts/0");
+	CHECK_EQ(devfs_add("pts/3", S_IFCHR | 0620, 0x8803, open_seven, (void *)7), 0);
+	CHECK_EQ(vfs_mount(&root, "devtmpfs", "/dev", 0, NULL), 0);
+	CHECK_EQ(exists("/dev/pts/0"), -ENOENT);
+	CHECK_EQ(stat_of("/dev/pts/3").rdev, 0x8803);
+	OPEN_FAILS("/dev/pts/3", FILE_RDWR, -ENXIO);
+}
+
 /* Root may put something else where the nodes' directory was. */
 TEST(dev_nodes_need_a_directory)
 {
