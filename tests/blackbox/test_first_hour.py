@@ -37,7 +37,7 @@ def checkout(tmp_path_factory):
             os.makedirs(os.path.dirname(copy / name), exist_ok=True)
             shutil.copy(f"{TOP}/{name}", copy / name)
     os.symlink(os.path.realpath(f"{TOP}/deps"), copy / "deps")
-    git = ["git", "-C", copy, "-c", "user.name=walker", "-c", "user.email=walker@localhost"]
+    git = ["git", "-C", copy, "-c", "user.name=walker", "-c", "user.email=walker@localhost", "-c", "commit.gpgsign=false"]
     subprocess.run([*git, "init", "-q"], check=True)
     subprocess.run([*git, "add", "."], check=True)
     subprocess.run([*git, "commit", "-qm", "tree: as it is"], check=True)

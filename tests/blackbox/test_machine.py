@@ -124,6 +124,17 @@ def test_boots_at_any_speed(shift):
     assert not guestlib.forbidden_lines(text)
 
 
+BOOT_S = 0.05
+
+
+def test_boot_waits_for_nothing():
+    """Where the clock counts instructions, and jumps over each wait: what is polled, or waited for in vain, is in it."""
+    words = ["tcg,thread=single" if w.startswith("tcg") else w for w in qemu_words(image="release", drop=("-netdev", "-device"))]
+    _, text = boot_and_read(words + ["-nic", "none", "-icount", "shift=0,sleep=off"], until=r"ssh: host key")
+    took = re.search(r"\[ *(\d+\.\d+)\] ssh: host key", text)
+    assert took and float(took.group(1)) < BOOT_S, text[-2000:]
+
+
 def test_no_network_device_is_said():
     words = qemu_words(drop=("-netdev", "-device"), add=["-nic", "none"])
     _, text = boot_and_read(words, until=r"no NIC found")

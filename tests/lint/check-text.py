@@ -35,6 +35,8 @@ def check_waits(name, text):
     for number, line in enumerate(text.split("\n"), 1):
         if re.search(r"\btime\.sleep\(", line) and "re.search" not in line:
             bad(name, number, "time.sleep: use until() or let_pass() of tests/guest.py")
+        if re.search(r"\busleep\([^)]", line) and name.endswith(".c"):
+            bad(name, number, "usleep: use AWAIT() or let_pass() of tests/user/await.h, in tests/host a wait's other side")
 
 
 def check_c(name, code):
@@ -78,7 +80,7 @@ for name in files():
     text = text_of(name)
     check_head(name, text)
     check_lines(name, text)
-    if name.endswith(".py") and name != "tests/guest.py" and not name.startswith("tests/bench/"):
+    if name.endswith((".py", ".c")) and name != "tests/guest.py" and not name.startswith("tests/bench/"):
         check_waits(name, text)
     if name.endswith((".c", ".h")):
         code = code_of(name)

@@ -3,7 +3,6 @@
  * and hostile arguments to each. Leaves nothing behind. */
 #include <dirent.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -17,6 +16,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "tests/user/as_user.h"
 #include "tests/user/check.h"
 
 #define FILE_NAME "/tmp/files-test"
@@ -457,19 +457,6 @@ static int as_user(void)
 	return too_much();
 }
 
-static void user_rights(void)
-{
-	int status;
-	pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(setgroups(0, NULL) || setgid(100) || setuid(1000) ? 99 : as_user());
-	CHECK(waitpid(pid, &status, 0) == pid);
-	if (status)
-		printf("as user: step %d\n", WEXITSTATUS(status));
-	CHECK(status == 0);
-}
-
 /* A node of /dev/pts that was kept is of no use when its number is another terminal's. */
 static int new_pty(char *name)
 {
@@ -526,7 +513,7 @@ int main(int argc, char **argv)
 	running_program();
 	devices();
 	early_reader();
-	user_rights();
+	check_as_user(as_user);
 	copies();
 	old_terminals();
 	return 0;

@@ -6,12 +6,12 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <grp.h>
 #include <sys/file.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "tests/user/as_user.h"
 #include "tests/user/await.h"
 #include "tests/user/check.h"
 
@@ -303,9 +303,11 @@ static int many_locks(int fd, int most)
 	return n;
 }
 
-static int as_user(int fd)
+static int locked_fd;
+
+static int as_user(void)
 {
-	int n = many_locks(fd, 10000);
+	int fd = locked_fd, n = many_locks(fd, 10000);
 
 	if (n >= 10000 || n < 1000 || errno != ENOLCK)
 		return 1;
@@ -318,15 +320,8 @@ static int as_user(int fd)
 
 static void limits(int fd)
 {
-	int status;
-	pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(setgroups(0, NULL) || setgid(100) || setuid(1000) ? 99 : as_user(fd));
-	CHECK(waitpid(pid, &status, 0) == pid);
-	if (status)
-		printf("as user: step %d\n", WEXITSTATUS(status));
-	CHECK(status == 0);
+	locked_fd = fd;
+	check_as_user(as_user);
 	CHECK(many_locks(fd, 6000) == 6000 && lock(fd, F_SETLK, F_UNLCK, 0, 0) == 0);
 }
 

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "tests/user/as_user.h"
 #include "tests/user/await.h"
 #include "tests/user/check.h"
 
@@ -236,18 +237,9 @@ static int as_user(void)
 
 static void user_rights(void)
 {
-	int status;
-	pid_t pid;
-
 	CHECK(mkdir("secret", 0700) == 0 && mkdir("open", 0755) == 0 && chmod("open", 01777) == 0);
 	put("open/rootfile", "x");
-	pid = fork();
-	if (pid == 0)
-		_exit(setgroups(0, NULL) || setgid(100) || setuid(1000) ? 99 : as_user());
-	CHECK(waitpid(pid, &status, 0) == pid);
-	if (status)
-		printf("as user: step %d\n", WEXITSTATUS(status));
-	CHECK(status == 0);
+	check_as_user(as_user);
 	CHECK(unlink("open/rootfile") == 0 && rmdir("open") == 0 && rmdir("secret") == 0);
 }
 
