@@ -51,17 +51,31 @@ class Screen:
     def keys(self, *keys):
         self.tmux("send-keys", *keys)
 
+    def type_line(self, command):
+        """At a prompt. The shell asks the terminal behind it where the cursor is, and takes a piece of the answer that comes
+        late, on a busy host, for something typed: what it echoes is looked at before the line goes."""
+        def typed():
+            return re.sub(r"^.*?[#$] ", "", self.text().split("\n")[-1].rstrip())
+
+        while True:
+            self.keys("-l", command)
+            guestlib.until(lambda: f"the echo of {command!r} on\n{self.text()}",
+                           lambda: typed() == command or len(typed()) > len(command))
+            if typed() == command:
+                break
+            self.keys("C-u")
+            self.expect(PROMPT)
+        self.keys("Enter")
+
     def run(self, command, pattern=""):
         """Type a line; wait for what it shows and for the next prompt."""
-        self.keys("-l", command)
-        self.keys("Enter")
+        self.type_line(command)
         self.expect(re.escape(command[-60:]) + r"\n(.*\n)*?.*?" + pattern + r"(.*\n)*?.*" + PROMPT)
 
     def clear(self):
         """An empty screen but for a word that says which, so that it is not taken for an earlier one."""
         self.cleared += 1
-        self.keys("-l", f"clear; echo clear-$(({self.cleared}))")
-        self.keys("Enter")
+        self.type_line(f"clear; echo clear-$(({self.cleared}))")
         # behind it the shell may tell of a job that has ended meanwhile
         self.expect(rf"\Aclear-{self.cleared}\n(.*\n)*.*" + PROMPT)
 
@@ -88,8 +102,7 @@ SLEEPER = "(echo up; sleep 100)"
 
 def start_sleeper(screen, more=""):
     """In the foreground: it says when it is there."""
-    screen.keys("-l", SLEEPER + more)
-    screen.keys("Enter")
+    screen.type_line(SLEEPER + more)
     screen.expect(r"\nup $")
 
 
@@ -99,7 +112,7 @@ def test_job_control(screen):
     screen.expect(r"\[1\]\+  Stopped +.*sleep 100.*\n.*" + PROMPT)
     screen.run("bg", r"\[1\] .*sleep 100.*\n")
     screen.run("jobs", r"\[1\]\+  Running +.*sleep 100.*\n")
-    screen.keys("fg", "Enter")
+    screen.type_line("fg")
     screen.guest.wait_for_foreground("sleep")
     screen.keys("C-c")
     screen.expect(PROMPT)
@@ -123,7 +136,7 @@ def test_job_control(screen):
 
 
 def test_quit_and_end_of_file(screen):
-    screen.keys("cat", "Enter")
+    screen.type_line("cat")
     screen.guest.wait_for_foreground("cat")
     screen.keys("line", "Enter")
     screen.expect(r"line\nline ")
@@ -138,7 +151,7 @@ def test_quit_and_end_of_file(screen):
 
 def test_vi(screen):
     screen.run("cd /tmp; seq 50 | sed 's/^/line /' >text; echo made", "made\n")
-    screen.keys("vi text", "Enter")
+    screen.type_line("vi text")
     screen.expect(r"\Aline 1\nline 2\n(line \d+\n){21}- text 1/50")
     screen.keys("ihello ", "Escape")
     # an escape that another key follows at once would be the Alt key: vi says when it has taken it for one alone
@@ -154,7 +167,7 @@ def test_vi(screen):
 
 def test_less(screen):
     screen.run("seq 1 200 >/tmp/numbers; echo made", "made\n")
-    screen.keys("less /tmp/numbers", "Enter")
+    screen.type_line("less /tmp/numbers")
     screen.expect(r"\A1\n2\n3\n(\d+\n){20}")
     screen.keys("Space")
     screen.expect(r"\A24\n25\n")
@@ -165,7 +178,7 @@ def test_less(screen):
     screen.expect(r"\A150\n151\n")
     screen.keys("C-z")
     screen.expect(r"Stopped +less /tmp/numbers\n.*" + PROMPT)
-    screen.keys("fg", "Enter")
+    screen.type_line("fg")
     screen.expect(r"fg\nless /tmp/numbers")
     screen.keys("r")
     screen.expect(r"\A150\n151\n(\d+\n)*172")
@@ -175,7 +188,7 @@ def test_less(screen):
 
 
 def test_top(screen):
-    screen.keys("top", "Enter")
+    screen.type_line("top")
     screen.expect(r"\AMem: \d+K used, \d+K free.*\nCPU: .*\nLoad average: .*\n +PID +PPID USER ")
     screen.expect(r"\n.* top\b")
     screen.keys("q")
