@@ -239,6 +239,17 @@ static void ring(int sig)
 	rings++;
 }
 
+/* It ends the storm by itself: on a slow host the next one is always there before this one is over, and the program has no
+ * turn between the two. */
+static void ring_200(int sig)
+{
+	static const struct itimerval off;
+
+	(void)sig;
+	if (++rings >= 200)
+		CHECK(setitimer(ITIMER_REAL, &off, NULL) == 0);
+}
+
 static void alarms(void)
 {
 	struct itimerval it = { { 0, 5000 }, { 0, 1000 } }, old;
@@ -258,6 +269,8 @@ static void alarms(void)
 	/* the fastest there is costs no more than the program takes */
 	it = (struct itimerval){ { 0, 1 }, { 0, 1 } };
 	rings = 0;
+	sa.sa_handler = ring_200;
+	CHECK(sigaction(SIGALRM, &sa, NULL) == 0);
 	CHECK(setitimer(ITIMER_REAL, &it, NULL) == 0);
 	while (rings < 200)
 		;
