@@ -148,7 +148,6 @@ TEST(vfs_open_flags)
 	OPEN_FAILS("/f", VFS_O_ASYNC, -EINVAL);
 	OPEN_FAILS("/", VFS_O_TMPFILE | FILE_RDWR, -EINVAL);
 	OPEN_FAILS("/", VFS_O_TMPFILE | VFS_O_DIRECTORY, -EINVAL);
-	OPEN_FAILS("/", VFS_O_TMPFILE | VFS_O_DIRECTORY | FILE_RDWR, -EOPNOTSUPP);
 	/* what Linux ignores; and access mode 3, which neither reads nor writes */
 	f = open_as(&root, "/f", BIT(30) | BIT(29) | FILE_RDWR, 0);
 	CHECK_EQ(f->flags, FILE_RDWR);
