@@ -278,6 +278,7 @@ static int follow_link(struct walk_state *s, struct dentry *d, const struct comp
 	struct dentry *target;
 	int ret;
 
+	ASSERT(d);
 	if (++s->links > SYMLINK_MAX) {
 		ret = -ELOOP;
 	} else if (d->inode->ops->follow) {

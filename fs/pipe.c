@@ -408,6 +408,7 @@ static int pipe_add_slots(struct pipe *p, uint32_t slots) __requires(p->lock)
 	struct page **pages = kcalloc(slots, sizeof(*pages));
 	struct page *last = shared ? pipe_page() : NULL;
 
+	ASSERT(n > 0);
 	if (!pages || (shared && !last)) {
 		kfree(pages);
 		if (last)

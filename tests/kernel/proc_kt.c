@@ -323,7 +323,9 @@ KTEST(limit_set_during_exec)
 	struct process *p = figure("climber", NULL);
 	struct vm_space *s = vm_space_create();
 
-	KT_CHECK(s && process_set_limit(p, RLIMIT_AS, &one, true) == 0);
+	if (!s)
+		return kt_fail(__FILE__, __LINE__, "no memory");
+	KT_CHECK(process_set_limit(p, RLIMIT_AS, &one, true) == 0);
 	KT_CHECK(process_set_limit(p, RLIMIT_STACK, &one, true) == 0);
 	KT_CHECK(process_set_image(p, "climbed", NULL, s) == NULL);
 	KT_CHECK(s->as_limit == one.cur && s->stack_limit == one.cur);
