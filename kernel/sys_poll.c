@@ -201,7 +201,7 @@ static int64_t watch_and_wait(struct poll_piece *set, uint64_t deadline)
 	return -ERESTARTNOHAND;
 }
 
-static __noinline int64_t wait_for_files(struct pollfd *pfd, unsigned n, uint64_t deadline)
+static __noinline int64_t poll_waiting(struct pollfd *pfd, unsigned n, uint64_t deadline)
 {
 	struct poll_piece *set = pieces_make(pfd, n);
 	int64_t ret;
@@ -220,7 +220,7 @@ static int64_t poll_files(struct pollfd *pfd, unsigned n, uint64_t deadline)
 	/* a signal that the mask lets in is told of even by a look that does not wait */
 	if (ready || (!deadline && !signal_pending_current()))
 		return ready;
-	return wait_for_files(pfd, n, deadline);
+	return poll_waiting(pfd, n, deadline);
 }
 
 /* Of a set of that size the caller's answers. */
