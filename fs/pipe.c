@@ -245,7 +245,10 @@ static uint32_t pipe_poll_write(struct file *f)
 /* Half of it is the other end's. */
 static uint64_t pipe_held(const struct file *f)
 {
-	return DIV_ROUND_UP(pipe_used(f->priv), 2 * PAGE_SIZE);
+	const struct pipe *p = f->priv;
+
+	/* both ends move while we look */
+	return DIV_ROUND_UP(MIN(pipe_used(p), READ_ONCE(p->size)), 2 * PAGE_SIZE);
 }
 
 static int64_t pipe_ioctl(struct file *f, unsigned cmd, uint64_t arg)

@@ -163,8 +163,10 @@ static bool looped(void) __requires(net_core)
  * socket. */
 static void settle(void) __requires(net_core)
 {
+	net_if_loop_refill();
 	while (looped())
 		netif_poll_all();
+	net_if_loop_refill();
 	net_if_flush_all();
 	net_socket_notify_all();
 }

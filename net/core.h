@@ -31,6 +31,8 @@ bool net_if_poll_all(void) __requires(net_core);
 /* Ask for interrupts. True: there is work already. */
 bool net_if_arm_all(void) __requires(net_core);
 void net_if_flush_all(void) __requires(net_core);
+/* The loop-back may carry as much again. */
+void net_if_loop_refill(void) __requires(net_core);
 /* Announce the readiness that lwIP's callbacks changed. */
 void net_socket_notify_all(void) __requires(net_core);
 

@@ -89,8 +89,9 @@
 				      (remote_port)),                                              \
 			  (remote_ip), (local_port), (remote_port))
 
-#define LWIP_HOOK_IP4_INPUT(p, in) net_see_packet((p), (in))
-#define LWIP_HOOK_IP6_INPUT(p, in) net_see_packet((p), (in))
+#define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, len, len1, opt2, p) net_tcp_seen((pcb), (hdr), (p))
+#define LWIP_HOOK_IP4_INPUT(p, in)				 net_see_packet((p), (in))
+#define LWIP_HOOK_IP6_INPUT(p, in)				 net_see_packet((p), (in))
 
 /* --- checksums: one pass with the copy on sending, our own routine elsewhere --- */
 #define LWIP_CHECKSUM_ON_COPY 1

@@ -71,17 +71,25 @@ void socket_charge(int64_t bytes)
 	atomic_add_relaxed(&charged, bytes);
 }
 
-bool socket_may_hold(size_t own)
+static int64_t room(void)
 {
 	struct page_stats stats;
 
-	if (own < SOCKET_SHARE)
-		return true;
 	if (!READ_ONCE(charge_limit)) {
 		page_stats(&stats);
 		WRITE_ONCE(charge_limit, (int64_t)(stats.total * PAGE_SIZE / MEMORY_PART));
 	}
-	return atomic_load_relaxed(&charged) < READ_ONCE(charge_limit);
+	return READ_ONCE(charge_limit) - atomic_load_relaxed(&charged);
+}
+
+bool socket_may_hold(size_t own)
+{
+	return own < SOCKET_SHARE || room() > 0;
+}
+
+bool socket_may_orphan(size_t bytes)
+{
+	return bytes < SOCKET_SHARE || room() > (int64_t)bytes;
 }
 
 /* --- files --------------------------------------------------------------------------------------------------------- */

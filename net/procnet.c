@@ -45,7 +45,11 @@ static void tcp_line(struct proc_text *t, unsigned n, const struct tcp_pcb *pcb)
 
 	proc_printf(t, "%4u: ", n);
 	put_end(t, &pcb->local_ip, pcb->local_port);
-	put_end(t, &pcb->remote_ip, pcb->state == LISTEN ? 0 : pcb->remote_port);
+	/* lwIP leaves a listener's peer unset */
+	if (pcb->state == LISTEN)
+		put_end(t, is_ip6(&pcb->local_ip) ? IP6_ADDR_ANY : IP4_ADDR_ANY, 0);
+	else
+		put_end(t, &pcb->remote_ip, pcb->remote_port);
 	proc_printf(t, "%02X %08lX:%08lX 00:00000000 00000000 %5d        0 %lu 1\n",
 		    linux_state[pcb->state], (unsigned long)(s ? s->tx_pending : 0),
 		    (unsigned long)(s ? s->rx_bytes : 0), 0, (unsigned long)(s ? s->ino : 0));

@@ -227,6 +227,7 @@ static void refresh_tx(struct socket *s) __requires(net_core)
 	/* not tcp_sndbuf(), which says at most 65535 */
 	size_t room = pcb->snd_buf, pending = TCP_SND_BUF - room;
 	size_t most = socket_may_hold(pending) ? s->opt.tx_size : SOCKET_SHARE;
+	bool was_full = s->tx_room < SOCKET_LOWAT;
 
 	/* each byte may cost a pbuf of its own: stop before lwIP's count of them does */
 	if (tcp_sndqueuelen(pcb) + 8 >= TCP_SND_QUEUELEN || pending >= most)
@@ -238,6 +239,8 @@ static void refresh_tx(struct socket *s) __requires(net_core)
 	s->tx_room = s->tx_shut ? 0 : room;
 	s->tx_pending = pending;
 	spin_unlock(&s->lock);
+	if (was_full && s->tx_room >= SOCKET_LOWAT)
+		socket_announce(s, POLL_OUT);
 }
 
 /* lwIP and we part: I-SOCK-2. The pcb, if it still lives, belongs to lwIP alone. */
@@ -349,8 +352,9 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
 		pbuf_free(p);
 		return ERR_OK;
 	}
-	/* I-SOCK-4: lwIP keeps it, takes no more, and asks again at its next tick */
-	if (!socket_may_hold(s->rx_bytes))
+	/* I-SOCK-4: lwIP keeps it, takes no more, and asks again at its next tick. But not what came with the peer's last
+	 * (the state says so): it may forget such a connection, and what it keeps, without asking */
+	if (pcb->state < CLOSE_WAIT && !socket_may_hold(s->rx_bytes))
 		return ERR_MEM;
 	while (p) {
 		struct pbuf *next = p->next;
@@ -364,15 +368,24 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
 	return ERR_OK;
 }
 
+/* An empty segment that stands at the end of a shut window has nothing outside of it, yet lwIP answers it; so two ends that
+ * are both full would answer each other for ever. A window of one takes it in. */
+int net_tcp_seen(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, const struct pbuf *p)
+{
+	bool open = pcb->state >= ESTABLISHED && pcb->state < TIME_WAIT;
+
+	if (open && !p->tot_len && !pcb->rcv_wnd && hdr->seqno == pcb->rcv_nxt &&
+	    !(TCPH_FLAGS(hdr) & (TCP_SYN | TCP_FIN | TCP_RST)))
+		pcb->rcv_wnd = 1;
+	return ERR_OK;
+}
+
 static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
 {
 	struct socket *s = arg;
-	bool was_full = s->tx_room < SOCKET_LOWAT;
 
 	assert_mutex_held(&net_core);
 	refresh_tx(s);
-	if (was_full && s->tx_room >= SOCKET_LOWAT)
-		socket_announce(s, POLL_OUT);
 	return ERR_OK;
 }
 
@@ -446,6 +459,9 @@ static err_t on_accepted(void *arg, struct tcp_pcb *pcb, err_t err)
 	/* no memory in lwIP: the peer was refused, the listener goes on */
 	if (!pcb || err != ERR_OK || !listener)
 		return ERR_VAL;
+	/* lwIP no longer counts those that died while they waited */
+	if (READ_ONCE(listener->nr_backlog) >= listener->backlog_most)
+		return ERR_MEM;
 	s = socket_alloc(&socket_stream, SOCKET_CONNECTING);
 	if (!s)
 		return ERR_MEM;
@@ -456,6 +472,7 @@ static err_t on_accepted(void *arg, struct tcp_pcb *pcb, err_t err)
 	stream_apply(s);
 	spin_lock(&listener->lock);
 	list_push_back(&s->link, &listener->backlog);
+	listener->nr_backlog++;
 	spin_unlock(&listener->lock);
 	socket_announce(listener, POLL_IN);
 	return ERR_OK;
@@ -564,7 +581,7 @@ static void rx_return(struct socket *s, struct pbuf *rest, size_t consumed)
 	s->rx_bytes -= consumed;
 	socket_charge(-(int64_t)consumed);
 	s->reading = false;
-	more = s->rx_bytes || s->rx_end;
+	more = s->rx_bytes || s->rx_end || s->rx_shut || s->error;
 	spin_unlock(&s->lock);
 	/* another reader may have found the queue taken */
 	if (more)
@@ -866,7 +883,8 @@ static void close_pcb(struct socket *s) __requires(net_core)
 	struct tcp_pcb *pcb;
 
 	if (s->state != SOCKET_LISTENING &&
-	    (s->opt.reset_on_close || (s->tx_pending && !socket_may_hold(orphaned()))))
+	    (s->opt.reset_on_close ||
+	     (s->tx_pending && !socket_may_orphan(orphaned() + s->tx_pending))))
 		return abort_pcb(s);
 	/* lwIP takes a window that is not wholly open for bytes unread, and resets */
 	if (!s->rx_bytes && s->rx_withheld) {
@@ -885,8 +903,10 @@ static struct socket *backlog_take(struct socket *listener)
 
 	spin_lock(&listener->lock);
 	s = list_first_or_null(&listener->backlog, struct socket, link);
-	if (s)
+	if (s) {
 		list_del(&s->link);
+		listener->nr_backlog--;
+	}
 	spin_unlock(&listener->lock);
 	return s;
 }
@@ -1048,6 +1068,7 @@ static int listen_locked(struct socket *s, unsigned backlog) __requires(net_core
 	if (!listening)
 		return socket_error_of(err);
 	s->pcb = listening;
+	s->backlog_most = backlog;
 	tcp_arg(listening, s);
 	tcp_accept(listening, on_accepted);
 	spin_lock(&s->lock);
@@ -1073,7 +1094,11 @@ static int connect_locked(struct socket *s, const struct socket_addr *to) __requ
 	ret = pcb_make(s, IP_GET_TYPE(&ip));
 	if (ret < 0)
 		return ret;
+	/* lwIP looks for another connection of the same four numbers only where a port may be shared */
+	ip_set_option(s->pcb, SOF_REUSEADDR);
 	err = tcp_connect(s->pcb, &ip, to->port, on_connected);
+	if (!s->opt.reuse)
+		ip_reset_option(s->pcb, SOF_REUSEADDR);
 	if (err != ERR_OK) {
 		abort_pcb(s);
 		/* of no port left it says that it has no room */
@@ -1115,6 +1140,10 @@ static int connect_end(struct socket *s) __requires(net_core)
 		s->rx_end = s->rx_shut = s->tx_shut = false;
 		if (!s->bound)
 			memset(&s->local, 0, sizeof(s->local));
+	} else if (s->state != SOCKET_OPEN) {
+		/* another has heard of it, or it was made and has ended since */
+		ret = socket_take_error(s);
+		ret = ret ? ret : -ECONNABORTED;
 	}
 	s->connecting = false;
 	spin_unlock(&s->lock);
@@ -1203,6 +1232,7 @@ int socket_listen(struct file *f, unsigned backlog)
 	backlog = backlog < 1 ? 1 : MIN(backlog, (unsigned)BACKLOG_MAX);
 	net_lock();
 	if (s->state == SOCKET_LISTENING) {
+		s->backlog_most = backlog;
 		tcp_backlog_set(s->pcb, (u8_t)backlog);
 	} else if (s->state != SOCKET_FRESH) {
 		ret = -EINVAL;
@@ -1212,10 +1242,21 @@ int socket_listen(struct file *f, unsigned backlog)
 		ret = asked ? pcb_make(s, IPADDR_TYPE_V4) : stream_bind(s, &any);
 		if (ret == 0)
 			ret = listen_locked(s, backlog);
+		if (ret < 0 && !asked)
+			drop_pcb(s);
 		s->bound = asked;
 	}
 	net_unlock();
 	return ret;
+}
+
+/* It could not be had: it is the first again. */
+static void backlog_return(struct socket *listener, struct socket *s)
+{
+	spin_lock(&listener->lock);
+	list_push_front(&s->link, &listener->backlog);
+	listener->nr_backlog++;
+	spin_unlock(&listener->lock);
 }
 
 int socket_accept(struct file *listener, struct file **out, struct socket_addr *peer)
@@ -1234,19 +1275,17 @@ int socket_accept(struct file *listener, struct file **out, struct socket_addr *
 	if (!s)
 		return -EAGAIN;
 	ret = socket_file(s, 0, out);
+	if (ret < 0) {
+		backlog_return(l, s);
+		return ret;
+	}
 	net_lock();
 	if (s->pcb)
 		tcp_backlog_accepted(s->pcb);
-	if (ret < 0) {
-		abort_pcb(s);
-		socket_forget(s);
-	}
 	net_unlock();
-	if (ret < 0)
-		socket_free(s);
-	else if (peer)
+	if (peer)
 		*peer = s->peer;
-	return ret;
+	return 0;
 }
 
 static bool accept_over(struct socket *l)

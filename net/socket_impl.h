@@ -99,6 +99,8 @@ struct socket {
 	struct socket_addr peer, local; /* [lock] */
 	struct list_head link; /* [listener's lock] in its backlog; of datagrams: [NET_CORE] all */
 	struct list_head backlog; /* [lock] of a listener: sockets nobody has accepted */
+	unsigned nr_backlog;	  /* [lock] those, the dead among them too */
+	unsigned backlog_most;	  /* [NET_CORE] */
 	struct list_head arrived; /* [lock] struct datagram */
 	struct list_head changed; /* [NET_CORE] on the list of those to announce */
 	uint32_t events;	  /* [NET_CORE] to announce */
@@ -141,6 +143,8 @@ unsigned socket_count(void);
 void socket_charge(int64_t bytes);
 /* May a socket that holds `own` bytes hold more? */
 bool socket_may_hold(size_t own);
+/* May sockets that are closed hold that many bytes, for which nobody is charged? */
+bool socket_may_orphan(size_t bytes);
 
 /* Wait for a time-out set by SO_RCVTIMEO or SO_SNDTIMEO (0: for ever) that began at start_ns. 0, -EAGAIN when it is over,
  * -ERESTARTSYS; -EINTR if the call cannot be made again with the same result. */

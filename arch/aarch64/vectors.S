@@ -209,7 +209,7 @@ FUNC(el0_sync)
 	b.ne	1f
 	msr	daifclr, #3
 	bl	syscall_enter
-	cbz	w0, frame_back
+	tbz	w0, #0, frame_back
 	frame_restore_call
 1:	mrs	x2, far_el1
 	msr	daifclr, #3

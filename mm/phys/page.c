@@ -286,17 +286,22 @@ static unsigned buddy_take_batch(struct list_head *out, unsigned n)
 	return got;
 }
 
+/* Pages that the buddy takes in one hold, interrupts off. */
+enum { GIVE_BATCH = 32 };
+
 static void buddy_give_batch(struct list_head *pages)
 {
-	irqflags_t f = spin_lock_irqsave(&buddy.lock);
-
 	while (!list_empty(pages)) {
-		struct page *p = list_first(pages, struct page, link);
+		irqflags_t f = spin_lock_irqsave(&buddy.lock);
 
-		list_del(&p->link);
-		buddy_give(p, 0);
+		for (unsigned n = 0; n < GIVE_BATCH && !list_empty(pages); n++) {
+			struct page *p = list_first(pages, struct page, link);
+
+			list_del(&p->link);
+			buddy_give(p, 0);
+		}
+		spin_unlock_irqrestore(&buddy.lock, f);
 	}
-	spin_unlock_irqrestore(&buddy.lock, f);
 }
 
 /* Take the oldest n pages of pc into out. */

@@ -69,7 +69,7 @@ static int change_locked(struct vm_space *s, vaddr_t start, vaddr_t end, unsigne
 			 unsigned set, struct spare *sp) __requires(s->lock)
 {
 	struct vm_region *r = region_find(s, start);
-	int err = check_change(s, r, start, end, clear, set);
+	int err = s->sealed ? -ENOMEM : check_change(s, r, start, end, clear, set);
 
 	/* one region as a whole: nothing is cut */
 	if (!err && (r->start != start || r->end != end)) {

@@ -61,6 +61,10 @@ uint32_t net_tcp_isn(const void *local_ip, size_t ip_size, uint16_t local_port,
 struct netif;
 struct pbuf;
 int net_see_packet(struct pbuf *p, struct netif *in);
+/* A segment for a connection, its header in host order. */
+struct tcp_pcb;
+struct tcp_hdr;
+int net_tcp_seen(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, const struct pbuf *p);
 /* isn; or a number above all that the connection sent whose TIME_WAIT the packet under way has ended, if this one is
  * between the same ends. remote_ip: an ip_addr_t. NET_CORE held. */
 uint32_t net_isn_above_old(uint32_t isn, const void *remote_ip, uint16_t local_port,

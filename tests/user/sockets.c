@@ -578,6 +578,62 @@ static void bounded(void)
 		CHECK(close(a[i]) == 0 && close(b[i]) == 0);
 }
 
+/* Both ends are full to the last byte and say so to each other: that ends. */
+static void both_full(void)
+{
+	static char buf[1024];
+	int a, b;
+
+	pair(&a, &b);
+	set(a, IPPROTO_TCP, TCP_NODELAY, 1);
+	set(b, IPPROTO_TCP, TCP_NODELAY, 1);
+	nonblocking(a);
+	nonblocking(b);
+	/* more than the peer's window; what is left when it is shut probes it, and is answered */
+	for (int i = 0; i < 300; i++)
+		(void)!send(a, buf, sizeof(buf), 0);
+	for (int i = 0; i < 300; i++)
+		(void)!send(b, buf, sizeof(buf), 0);
+	let_pass_us(600000);
+	CHECK(recv(a, buf, sizeof(buf), 0) == sizeof(buf));
+	CHECK(recv(b, buf, sizeof(buf), 0) == sizeof(buf));
+	CHECK(close(a) == 0 && close(b) == 0);
+}
+
+/* Connections that die while they wait to be accepted are counted until they are. */
+static void dead_backlog(void)
+{
+	int l = stream(), n = 0, s;
+
+	CHECK(bind_to(l, at(INADDR_LOOPBACK, 0)) == 0 && listen(l, 4) == 0);
+	for (int i = 0; i < 40; i++) {
+		s = stream();
+		nonblocking(s);
+		(void)!connect_to(s, name_of(l));
+		reset(s);
+	}
+	nonblocking(l);
+	while ((s = accept(l, NULL, NULL)) >= 0) {
+		n++;
+		CHECK(close(s) == 0);
+	}
+	CHECK(errno == EAGAIN && n > 0 && n <= 4 && close(l) == 0);
+}
+
+/* /proc/net/tcp tells of a listener's peer that it has none. */
+static void listeners_shown(void)
+{
+	char line[256], want[64];
+	int l = listener(), found = 0;
+	FILE *f = fopen("/proc/net/tcp", "r");
+
+	CHECK(f);
+	snprintf(want, sizeof(want), ":%04X 00000000:0000 0A", ntohs(name_of(l).sin_port));
+	while (fgets(line, sizeof(line), f))
+		found += strstr(line, want) != NULL;
+	CHECK(found == 1 && fclose(f) == 0 && close(l) == 0);
+}
+
 static void files_to_sockets(void)
 {
 	int a, b, f = open("/tmp/sockets.file", O_RDWR | O_CREAT | O_TRUNC, 0600);
@@ -901,6 +957,9 @@ static const struct {
 	{ "resets", resets },
 	{ "pressures", pressures },
 	{ "bounded", bounded },
+	{ "both_full", both_full },
+	{ "dead_backlog", dead_backlog },
+	{ "listeners_shown", listeners_shown },
 	{ "files_to_sockets", files_to_sockets },
 	{ "options", options },
 	{ "interruptions", interruptions },
