@@ -404,9 +404,6 @@ unsigned fdtable_count(struct fdtable *t)
 	return n;
 }
 
-/* So many words of 64 numbers are looked at: two spinlocks are held. */
-enum { HELD_WORDS = 16 };
-
 uint64_t fdtable_held(struct fdtable *t)
 {
 	uint64_t pages = 0;
@@ -415,7 +412,7 @@ uint64_t fdtable_held(struct fdtable *t)
 	if (!spin_trylock(&t->lock))
 		return 0;
 	pages = t->a->size * sizeof(t->a->file[0]) / PAGE_SIZE;
-	for (unsigned w = 0; w < MIN(t->a->size / 64, (unsigned)HELD_WORDS); w++) {
+	for (unsigned w = 0; w < t->a->size / 64; w++) {
 		for (uint64_t used = t->a->used[w]; used; used &= used - 1) {
 			const struct file *f = t->a->file[w * 64 + (unsigned)__builtin_ctzl(used)];
 
