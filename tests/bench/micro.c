@@ -8,6 +8,9 @@
  * A line is "micro KEY VALUE", the value in nanoseconds an operation, or operations a second. */
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -15,8 +18,10 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/reboot.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -646,6 +651,182 @@ static void run_sleep(unsigned n)
 		MUST(nanosleep(&ms, NULL) == 0);
 }
 
+/* ---- the network, over the loop-back -------------------------------------------------------------------------------- */
+
+#define PORT 7000
+
+static const struct sockaddr_in here = {
+	.sin_family = AF_INET,
+	.sin_port = __builtin_bswap16(PORT),
+	.sin_addr.s_addr = __builtin_bswap32(INADDR_LOOPBACK),
+};
+
+/* Linux's comes up when it is told to. */
+static void loopback_up(void)
+{
+	struct ifreq up = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int s = socket(AF_INET, SOCK_DGRAM, 0);
+
+	(void)ioctl(s, SIOCSIFFLAGS, &up);
+	close(s);
+}
+
+static int bound(int type)
+{
+	int on = 1, s;
+
+	loopback_up();
+	s = socket(AF_INET, type, 0);
+	MUST(s >= 0 && setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0);
+	MUST(bind(s, (const struct sockaddr *)&here, sizeof(here)) == 0);
+	MUST(type != SOCK_STREAM || listen(s, 16) == 0);
+	return s;
+}
+
+static int connected(int type)
+{
+	int on = 1, s = socket(AF_INET, type, 0);
+
+	MUST(s >= 0 && connect(s, (const struct sockaddr *)&here, sizeof(here)) == 0);
+	MUST(type != SOCK_STREAM || setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0);
+	return s;
+}
+
+static void end_peer(void)
+{
+	close(fd);
+	wait_for(other);
+}
+
+static void before_tcp(void (*serve)(int s, unsigned n), unsigned n)
+{
+	int on = 1, listener = bound(SOCK_STREAM), s;
+
+	other = fork();
+	MUST(other >= 0);
+	if (other == 0) {
+		s = accept(listener, NULL, NULL);
+		MUST(s >= 0 && setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0);
+		close(listener);
+		serve(s, n);
+		_exit(0);
+	}
+	fd = connected(SOCK_STREAM);
+	close(listener);
+}
+
+static void after_peer(unsigned n)
+{
+	end_peer();
+}
+
+static void serve_bytes(int s, unsigned n)
+{
+	char c;
+
+	while (read(s, &c, 1) == 1)
+		MUST(write(s, &c, 1) == 1);
+}
+
+static void before_tcp_rtt(unsigned n)
+{
+	before_tcp(serve_bytes, n);
+}
+
+static void run_rtt(unsigned n)
+{
+	char c = 0;
+
+	while (n--)
+		MUST(write(fd, &c, 1) == 1 && read(fd, &c, 1) == 1);
+}
+
+/* A byte says that all has been read: what lies in buffers is not done. */
+static void serve_bulk(int s, unsigned n)
+{
+	ssize_t got;
+
+	for (size_t left = n * BULK; left; left -= (size_t)got) {
+		got = read(s, bulk, BULK);
+		MUST(got > 0);
+	}
+	MUST(write(s, "", 1) == 1);
+}
+
+static void before_tcp_bulk(unsigned n)
+{
+	before_tcp(serve_bulk, n);
+}
+
+static void run_tcp_bulk(unsigned n)
+{
+	char c;
+
+	while (n--)
+		MUST(write(fd, bulk, BULK) == (ssize_t)BULK);
+	MUST(read(fd, &c, 1) == 1);
+}
+
+/* A q is the end. */
+static void before_udp_rtt(unsigned n)
+{
+	struct sockaddr_in from;
+	socklen_t size;
+	int s = bound(SOCK_DGRAM);
+	char c;
+
+	other = fork();
+	MUST(other >= 0);
+	if (other == 0) {
+		do {
+			size = sizeof(from);
+			MUST(recvfrom(s, &c, 1, 0, (struct sockaddr *)&from, &size) >= 0);
+			MUST(sendto(s, &c, 1, 0, (struct sockaddr *)&from, size) == 1);
+		} while (c != 'q');
+		_exit(0);
+	}
+	close(s);
+	fd = connected(SOCK_DGRAM);
+}
+
+static void after_udp_rtt(unsigned n)
+{
+	MUST(write(fd, "q", 1) == 1);
+	end_peer();
+}
+
+static void before_tcp_connect(unsigned n)
+{
+	int listener = bound(SOCK_STREAM), s;
+	char c;
+
+	other = fork();
+	MUST(other >= 0);
+	if (other == 0) {
+		while (n--) {
+			s = accept(listener, NULL, NULL);
+			MUST(s >= 0 && read(s, &c, 1) == 1 && write(s, &c, 1) == 1);
+			MUST(read(s, &c, 1) == 0 && close(s) == 0);
+		}
+		_exit(0);
+	}
+	close(listener);
+}
+
+static void run_tcp_connect(unsigned n)
+{
+	while (n--) {
+		fd = connected(SOCK_STREAM);
+		run_rtt(1);
+		close(fd);
+	}
+}
+
+static void after_tcp_connect(unsigned n)
+{
+	wait_for(other);
+}
+
 /* ---- the rows ------------------------------------------------------------------------------------------------------ */
 
 struct row {
@@ -693,6 +874,10 @@ static const struct row rows[] = {
 	{ "poll", 200, run_poll, before_poll, after_poll },
 	{ "epoll", 400, run_epoll, before_epoll, after_epoll },
 	{ "sleep", 20, run_sleep, NULL, NULL },
+	{ "tcp_rtt", 200, run_rtt, before_tcp_rtt, after_peer },
+	{ "udp_rtt", 200, run_rtt, before_udp_rtt, after_udp_rtt },
+	{ "tcp_connect", 100, run_tcp_connect, before_tcp_connect, after_tcp_connect },
+	{ "tcp_64k", 100, run_tcp_bulk, before_tcp_bulk, after_peer },
 };
 
 /* A getppid whose exception class register shows the number: both kernels take any. */

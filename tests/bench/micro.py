@@ -13,7 +13,7 @@ from guests import CPU, TOP, WORK, Failed, qemu_command
 
 PROGRAM = os.path.join(WORK, "micro")
 LIMIT_S = 240
-HALF, COPY = 2.0, 1.0
+HALF, COPY, LOOP = 2.0, 1.0, 1 / 0.6
 
 
 def row(key, title, ratio=HALF, at_most=None):
@@ -57,6 +57,10 @@ ROWS = [
     row("poll", "`poll` of 16 pipes, none ready"),
     row("epoll", "`epoll_wait` of 16 pipes, one ready"),
     row("sleep", "lateness of a sleep of 1 ms", COPY),
+    row("tcp_rtt", "TCP over the loop-back: a byte to another process and back", LOOP),
+    row("udp_rtt", "the same by UDP", LOOP),
+    row("tcp_connect", "TCP: connect, a byte there and back, close", LOOP),
+    row("tcp_64k", "TCP: 64 KiB to another process", COPY),
 ]
 
 LOADS = {"null": "null call", "fault": "page fault", "fork": "fork, exit, wait", "pipe": "pipe ping-pong",
