@@ -222,6 +222,21 @@ static bool shed_out_of_order(void)
 	return true;
 }
 
+/* lwIP looks into the header of a kind before it looks at the length, and what is behind a short frame is an older one's. */
+static size_t least_length(const uint8_t *frame)
+{
+	switch (frame[12] << 8 | frame[13]) {
+	case ETHTYPE_ARP:
+		return ETHERNET_HEADER + SIZEOF_ETHARP_HDR;
+	case ETHTYPE_IP:
+		return ETHERNET_HEADER + IP_HLEN;
+	case ETHTYPE_IPV6:
+		return ETHERNET_HEADER + IP6_HLEN;
+	default:
+		return ETHERNET_HEADER;
+	}
+}
+
 static void rx_frame(struct interface *i, const struct netdev_frame *f)
 {
 	struct rx_buffer *b = f->cookie;
@@ -230,7 +245,8 @@ static void rx_frame(struct interface *i, const struct netdev_frame *f)
 	ASSERT(b->ifc == i && !b->with_stack && i->posted > 0);
 	i->posted--;
 	net_counters.rx_frames++;
-	if (f->len < ETHERNET_HEADER || f->len > FRAME_MAX)
+	if (f->len < ETHERNET_HEADER || f->len > FRAME_MAX ||
+	    f->len < least_length(b->data + i->rx_pad + f->offset))
 		return rx_discard(b, &net_counters.rx_bad);
 	if (i->posted < low)
 		rx_fill(i);

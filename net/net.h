@@ -19,6 +19,7 @@ void net_report(void (*line)(void *arg, const char *text), void *arg);
 struct net_usage {
 	unsigned tcp_active, tcp_time_wait, tcp_listening; /* lwIP's lists */
 	unsigned sockets;
+	int64_t socket_bytes; /* I-SOCK-4: that they are charged with */
 	uint64_t rx_frames, rx_delivered, rx_dropped, tx_frames;
 	unsigned rx_buffers; /* allocated, posted to devices or held by the stack */
 	unsigned rx_posted;

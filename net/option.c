@@ -71,6 +71,11 @@ void socket_charge(int64_t bytes)
 	atomic_add_relaxed(&charged, bytes);
 }
 
+int64_t socket_charged(void)
+{
+	return atomic_load_relaxed(&charged);
+}
+
 static int64_t room(void)
 {
 	struct page_stats stats;
@@ -79,7 +84,7 @@ static int64_t room(void)
 		page_stats(&stats);
 		WRITE_ONCE(charge_limit, (int64_t)(stats.total * PAGE_SIZE / MEMORY_PART));
 	}
-	return READ_ONCE(charge_limit) - atomic_load_relaxed(&charged);
+	return READ_ONCE(charge_limit) - socket_charged();
 }
 
 bool socket_may_hold(size_t own)

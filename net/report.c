@@ -37,6 +37,7 @@ void net_usage(struct net_usage *out)
 	out->tcp_time_wait = count_pcbs(tcp_tw_pcbs);
 	out->tcp_listening = count_listeners();
 	out->sockets = socket_count();
+	out->socket_bytes = socket_charged();
 	out->rx_frames = net_counters.rx_frames;
 	out->rx_delivered = net_counters.rx_delivered;
 	out->rx_dropped = net_counters.rx_no_memory + net_counters.rx_bad;
@@ -92,6 +93,7 @@ void net_report(void (*line)(void *arg, const char *text), void *arg)
 		{ "rx_buffers", u.rx_buffers },
 		{ "rx_posted", u.rx_posted },
 		{ "sockets", u.sockets },
+		{ "socket_bytes", (uint64_t)u.socket_bytes },
 		{ "tcp_active", u.tcp_active },
 		{ "tcp_time_wait", u.tcp_time_wait },
 		{ "tcp_listening", u.tcp_listening },

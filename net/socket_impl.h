@@ -141,6 +141,7 @@ struct socket *socket_of(struct file *f); /* NULL: it is none */
 unsigned socket_count(void);
 /* I-SOCK-4: bytes that came or go, queued anywhere, changed by that many. Any context. */
 void socket_charge(int64_t bytes);
+int64_t socket_charged(void);
 /* May a socket that holds `own` bytes hold more? */
 bool socket_may_hold(size_t own);
 /* May sockets that are closed hold that many bytes, for which nobody is charged? */

@@ -1,210 +1,46 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: @tests/host/stack.sources */
+/* sources: @tests/host/stack.sources tests/fuzz/net_host.c */
 /* flags: @tests/host/stack.flags */
 /* Anything a neighbour can send, to the whole of net/ with lwIP (X-13). The input is a list of moves: raw frames,
  * frames with their checksums put right, TCP segments near the numbers the stack expects, time, and what a program
  * does with the socket. Afterwards every buffer is back, and no socket is left. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <lwip/priv/tcp_priv.h>
 
 #include "fs/file.h"
 #include "lib/errno.h"
-#include "net/arch/cc.h"
 #include "net/interface.h"
 #include "net/net.h"
 #include "net/socket.h"
-#include "tests/host/memory_env.h"
-#include "tests/host/shim/shim.h"
+#include "tests/fuzz/net_host.h"
 #include "tests/host/test.h"
 #include "tests/host/wire.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/kernel/mirror.h"
 
 #define OUR_PORT   7
 #define THEIR_PORT 4000
-#define EXPECT(c)  ((c) ? (void)0 : fail(#c, __LINE__))
 
-/* lwIP keeps the fragments of a datagram in a list through unaligned words, where the leak checker does not look. Lost
- * memory shows in end() instead. */
-int __lsan_is_turned_off(void);
-int __lsan_is_turned_off(void)
-{
-	return 1;
-}
-
-uint64_t test_seed = 1;
-int test_scale = 1;
-
-static void fail(const char *what, int line)
-{
-	fprintf(stderr, "frame_fuzz.c:%d: %s\n", line, what);
-	abort();
-}
-
-void test_fail(const char *file, int line, const char *fmt, ...)
-{
-	fprintf(stderr, "%s:%d: %s\n", file, line, fmt);
-	abort();
-}
-
-uint64_t test_random(void)
-{
-	test_seed = test_seed * 6364136223846793005u + 1442695040888963407u;
-	return test_seed >> 16;
-}
-
-uint64_t test_below(uint64_t limit)
-{
-	return test_random() % limit;
-}
-
-void test_register(struct test_case *t)
-{
-}
-
-/* --- the input -------------------------------------------------------------------------------------------- */
-
-struct moves {
-	const uint8_t *at;
-	size_t left;
-};
-
-static uint8_t byte(struct moves *m)
-{
-	if (!m->left)
-		return 0;
-	m->left--;
-	return *m->at++;
-}
-
-static uint16_t word(struct moves *m)
-{
-	uint16_t high = byte(m);
-
-	return (uint16_t)(high << 8 | byte(m));
-}
-
-static size_t bytes(struct moves *m, uint8_t *out, size_t n)
-{
-	n = MIN(n, m->left);
-	memcpy(out, m->at, n);
-	m->at += n;
-	m->left -= n;
-	return n;
-}
-
-/* --- frames --------------------------------------------------------------------------------------------------- */
-
-static const uint8_t their_mac[6] = { 2, 9, 9, 9, 9, 9 };
-static const uint8_t ours[4] = { 10, 9, 0, 1 }, theirs[4] = { 10, 9, 0, 2 };
 /* What the connection's numbers are, as seen in what the stack sent. */
 static uint32_t next_seq, next_ack;
 
-static void put16(uint8_t *p, uint32_t v)
+/* The stack's answer tells the numbers it uses now. */
+static void on_sent(const uint8_t *f, size_t n)
 {
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-	put16(p, v >> 16);
-	put16(p + 2, v);
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-static void set_sum(uint8_t *field, uint32_t sum)
-{
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	sum = ~sum & 0xffff;
-	memcpy(field, &(uint16_t){ (uint16_t)sum }, 2);
-}
-
-/* Put the checksums of an IPv4 or IPv6 frame right, where its lengths allow. */
-static void fix_sums(uint8_t *f, size_t n)
-{
-	size_t ip = 20, off;
-	uint8_t proto, *pseudo;
-
-	memcpy(f, wire.nd.mac, 6);
-	if (f[13] == 0xdd) {
-		ip = 40;
-		proto = f[20];
-		pseudo = f + 22;
-	} else {
-		ip = (f[14] & 15) * 4u;
-		proto = f[23];
-		pseudo = f + 26;
-	}
-	if (ip < 20 || n < 14 + ip + 8)
+	if (n < 54 || get16(f + 12) != 0x0800 || f[23] != 6)
 		return;
-	if (f[13] != 0xdd) {
-		put16(f + 24, 0);
-		set_sum(f + 24, net_checksum(f + 14, (int)ip));
-	}
-	off = proto == 6 ? 16 : proto == 17 ? 6 : 2;
-	if (n < 14 + ip + off + 2)
-		return;
-	put16(f + 14 + ip + off, 0);
-	uint32_t sum = net_checksum(f + 14 + ip, (int)(n - 14 - ip));
-
-	if (proto != 1) {
-		uint8_t tail[4] = { 0, proto, (uint8_t)((n - 14 - ip) >> 8),
-				    (uint8_t)(n - 14 - ip) };
-
-		sum += net_checksum(pseudo, f[13] == 0xdd ? 32 : 8) + net_checksum(tail, 4);
-	}
-	set_sum(f + 14 + ip + off, sum);
-}
-
-static void receive(const uint8_t *f, size_t n)
-{
-	EXPECT(wire_receive(f, n));
-	wire_settle();
-	/* the stack's answer tells the numbers it uses now */
-	if (wire.last_len >= 54 && wire.last[12] == 8 && wire.last[13] == 0 && wire.last[23] == 6) {
-		next_ack = get32(wire.last + 38);
-		if (wire.last[47] & 3)
-			next_ack++;
-		next_seq = get32(wire.last + 42);
-	}
-}
-
-static void say_arp(void)
-{
-	uint8_t f[60] = { 0 };
-
-	memset(f, 0xff, 6);
-	memcpy(f + 6, their_mac, 6);
-	memcpy(f + 12, "\x08\x06\x00\x01\x08\x00\x06\x04\x00\x01", 10);
-	memcpy(f + 22, their_mac, 6);
-	memcpy(f + 28, theirs, 4);
-	memcpy(f + 38, ours, 4);
-	receive(f, sizeof(f));
+	next_ack = get32(f + 38) + (f[47] & 3 ? 1 : 0);
+	next_seq = get32(f + 42);
 }
 
 static void send_tcp(uint8_t flags, uint32_t seq, uint32_t ack, uint16_t window,
 		     const uint8_t *options, size_t nr_options, const uint8_t *data, size_t n)
 {
-	uint8_t f[1600] = { 0 };
+	uint8_t f[FRAME_ROOM] = { 0 };
 	size_t tcp = 20 + (nr_options & ~3u);
 
-	memcpy(f + 6, their_mac, 6);
-	f[12] = 8;
-	f[14] = 0x45;
-	put16(f + 16, (uint32_t)(20 + tcp + n));
-	f[22] = 64;
-	f[23] = 6;
-	memcpy(f + 26, theirs, 4);
-	memcpy(f + 30, ours, 4);
+	put_ip4(f, 6, tcp + n);
 	put16(f + 34, THEIR_PORT);
 	put16(f + 36, OUR_PORT);
 	put32(f + 38, seq);
@@ -224,17 +60,18 @@ static struct file *listener, *server, *datagrams[4];
 
 static void move_frame(struct moves *m, bool right)
 {
-	uint8_t f[1600] = { 0 };
+	uint8_t f[FRAME_ROOM] = { 0 };
 	size_t n = bytes(m, f, word(m) % sizeof(f));
 
 	if (right && n >= 34) {
 		if (f[12] != 0x86) {
 			f[12] = 8;
 			f[13] = 0;
-			memcpy(f + 30, ours, 4);
+			put32(f + 30, OUR_IP);
 		} else {
 			f[13] = 0xdd;
 		}
+		memcpy(f, wire.nd.mac, 6);
 		fix_sums(f, n);
 	}
 	receive(f, n);
@@ -267,7 +104,7 @@ static void open_datagrams(void)
 	static const struct socket_addr here = { .port = OUR_PORT };
 	struct socket_addr there = { .port = THEIR_PORT };
 
-	memcpy(there.addr, theirs, 4);
+	put32(there.addr, THEIR_IP);
 	EXPECT(socket_create(SOCKET_DGRAM, 0, FILE_NONBLOCK, &datagrams[0]) == 0);
 	EXPECT(socket_bind(datagrams[0], &here) == 0);
 	EXPECT(socket_create(SOCKET_DGRAM, SOCKET_PROTO_UDP, FILE_NONBLOCK, &datagrams[1]) == 0);
@@ -328,30 +165,37 @@ static void move_program(struct moves *m)
 	wire_settle();
 }
 
-static void move_time(unsigned ms)
-{
-	shim_now_ns += ms * NS_PER_MS;
-	wire_settle();
-}
-
 static void begin(void)
 {
-	wire_start();
-	wire.mirror = false;
+	fuzz_begin(MIRROR_SELF);
+	fuzz_sent = on_sent;
 	next_seq = 1001;
 	next_ack = 0;
-	wire.last_len = 0;
 	EXPECT(socket_listen_tcp(OUR_PORT, 4, &listener) == 0);
 	listener->flags |= FILE_KERNEL_NONBLOCK;
-	say_arp();
 	open_datagrams();
+}
+
+/* Connections that nobody resets end by themselves. */
+static void end_in_time(void)
+{
+	struct net_usage u;
+
+	for (int i = 0; i < 5000; i++)
+		let_pass_ms(35);
+	net_forget_time_wait();
+	net_usage(&u);
+	for (struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next)
+		fprintf(stderr,
+			"left: state %d, flags %#x, poll %u of %u, persist %u, unsent %p, unacked %p\n",
+			p->state, p->flags, p->polltmr, p->pollinterval, p->persist_backoff,
+			(void *)p->unsent, (void *)p->unacked);
+	EXPECT(u.tcp_active == 0);
 }
 
 static void end(void)
 {
 	static unsigned rounds;
-	static uint64_t most;
-	struct net_usage u;
 
 	if (server)
 		(void)!socket_abort(server);
@@ -361,29 +205,9 @@ static void end(void)
 	for (size_t i = 0; i < ARRAY_SIZE(datagrams); i++)
 		file_put(datagrams[i]);
 	server = NULL;
-	wire_settle();
-	net_usage(&u);
-	EXPECT(u.sockets == 0);
-	EXPECT(u.tcp_listening == 0);
-	/* I-NET-4 */
-	EXPECT(u.rx_frames == u.rx_delivered + u.rx_dropped);
-	if (++rounds % 256)
-		return;
-	/* what reassembly, ARP and closing connections held is given back in time */
-	for (int i = 0; i < 5000; i++)
-		move_time(35);
-	net_forget_time_wait();
-	net_usage(&u);
-	for (struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next)
-		fprintf(stderr,
-			"left: state %d, flags %#x, poll %u of %u, persist %u, unsent %p, unacked %p\n",
-			p->state, p->flags, p->polltmr, p->pollinterval, p->persist_backoff,
-			(void *)p->unsent, (void *)p->unacked);
-	EXPECT(u.tcp_active == 0);
-	EXPECT(u.rx_posted == wire.rx_ring);
-	EXPECT(u.rx_buffers <= wire.rx_ring + 20);
-	most = most ? most : env_objects + 40;
-	EXPECT(env_objects <= most);
+	if (++rounds % 256 == 0)
+		end_in_time();
+	fuzz_end();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -409,7 +233,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			move_handshake();
 			break;
 		case 5:
-			move_time(byte(&m) * 4u);
+			let_pass_ms(byte(&m) * 4u);
 			break;
 		case 6:
 			move_datagrams(&m);

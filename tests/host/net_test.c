@@ -785,6 +785,31 @@ TEST(net_bytes_out_of_order_keep_no_frame_out)
 	all_closed();
 }
 
+/* Of a frame that is shorter than its kind's header nothing is read that is behind it (the wire poisons that). */
+TEST(net_short_frames)
+{
+	static const uint8_t kind[3][3] = { { 8, 6, 42 }, { 8, 0, 34 }, { 0x86, 0xdd, 54 } };
+	uint8_t frame[64] = { [14] = 0x45 };
+	struct net_usage u;
+	uint64_t dropped;
+
+	wire_start();
+	net_usage(&u);
+	dropped = u.rx_dropped;
+	memcpy(frame, wire.nd.mac, 6);
+	for (size_t k = 0; k < 3; k++) {
+		memcpy(frame + 12, kind[k], 2);
+		for (size_t n = 0; n < kind[k][2]; n++) {
+			CHECK(wire_receive(frame, n));
+			wire_settle();
+			dropped++;
+		}
+	}
+	net_usage(&u);
+	CHECK_EQ(u.rx_dropped, dropped);
+	all_closed();
+}
+
 TEST(net_frames_of_all_sizes)
 {
 	uint8_t frame[1600];

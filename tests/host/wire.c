@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <lwip/timeouts.h>
+#include <sanitizer/asan_interface.h>
 
 #include "fs/inode.h"
 #include "lib/errno.h"
@@ -18,7 +19,7 @@
 
 #define RING 256
 
-struct wire wire = { .rx_ring = 64, .tx_ring = 64 };
+struct wire wire = { .rx_ring = 64, .tx_ring = 64, .address = MIRROR_SELF };
 
 struct posted {
 	void *cookie;
@@ -73,6 +74,8 @@ static int op_transmit(struct netdev *d, const struct netdev_piece *piece, unsig
 	wire.sent++;
 	wire.last_len = len - d->tx_headroom;
 	memcpy(wire.last, frame + d->tx_headroom, wire.last_len);
+	if (wire.tap)
+		wire.tap(wire.last, wire.last_len);
 	if (!wire.mirror)
 		return 0;
 	if (wire.drop_data && mirror_tcp_payload(wire.last, wire.last_len)) {
@@ -97,6 +100,7 @@ static int op_post(struct netdev *d, struct netdev_piece buffer, void *cookie)
 {
 	if (nr_rx + nr_done >= wire.rx_ring)
 		return -ENOBUFS;
+	ASAN_UNPOISON_MEMORY_REGION(phys_to_virt(buffer.addr), buffer.len);
 	rx[nr_rx++] = (struct posted){ cookie, phys_to_virt(buffer.addr), buffer.len, 0 };
 	return 0;
 }
@@ -190,6 +194,9 @@ bool wire_receive(const void *frame, size_t n)
 	memset(p->at, 0, wire.nd.rx_headroom);
 	memcpy(p->at + wire.nd.rx_headroom, frame, n);
 	p->filled = (uint32_t)n;
+	/* what was there before is nobody's to read */
+	ASAN_POISON_MEMORY_REGION(p->at + wire.nd.rx_headroom + n,
+				  p->len - wire.nd.rx_headroom - n);
 	return true;
 }
 
@@ -262,7 +269,7 @@ void wire_start(void)
 	wire.mirror = true;
 	netdev_register(&wire.nd);
 	net_lock();
-	CHECK(net_if_attach(&wire.nd, MIRROR_SELF) != NULL);
+	CHECK(net_if_attach(&wire.nd, wire.address) != NULL);
 	net_unlock();
 	wire_run(10);
 }

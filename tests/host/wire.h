@@ -11,9 +11,11 @@ struct wire {
 	unsigned rx_ring, tx_ring;
 	/* of a thousand frames */
 	unsigned lose, repeat, reorder;
-	bool lazy;	    /* transmits come back only when the network thread runs */
-	bool mirror;	    /* what is sent comes back from the peer */
-	unsigned drop_data; /* so many frames with payload are lost next */
+	bool lazy;	     /* transmits come back only when the network thread runs */
+	bool mirror;	     /* what is sent comes back from the peer */
+	const char *address; /* ours, for wire_start(); NULL: by DHCP */
+	void (*tap)(const uint8_t *frame, size_t n); /* is shown what is sent */
+	unsigned drop_data;			     /* so many frames with payload are lost next */
 	uint64_t sent, lost;
 	uint8_t last[2048]; /* the last frame sent */
 	size_t last_len;
