@@ -481,11 +481,32 @@ int64_t sys_lseek(const uint64_t a[6])
 	return ret;
 }
 
+int64_t fd_install_two(struct file *end[2], bool cloexec, vaddr_t at)
+{
+	int ignored, fd[2];
+	int64_t err;
+
+	fd[0] = (int)fd_install(end[0], 0, cloexec);
+	if (fd[0] < 0) {
+		file_put(end[1]);
+		return fd[0];
+	}
+	fd[1] = (int)fd_install(end[1], 0, cloexec);
+	err = fd[1] < 0 ? fd[1] : user_copy_to(at, fd, sizeof(fd));
+	if (err < 0) {
+		ignored = fdtable_close(current_process()->files, fd[0]);
+		if (fd[1] >= 0)
+			ignored = fdtable_close(current_process()->files, fd[1]);
+		(void)ignored;
+	}
+	return err;
+}
+
 int64_t sys_pipe2(const uint64_t a[6])
 {
 	const struct credentials *c = &current_process()->cred;
 	struct file *end[2];
-	int fd[2], err;
+	int err;
 
 	if (a[1] & ~(uint64_t)(O_CLOEXEC | O_NONBLOCK))
 		return -EINVAL;
@@ -493,21 +514,7 @@ int64_t sys_pipe2(const uint64_t a[6])
 	if (err < 0)
 		return err;
 	pipe_set_owner(end[0], c->fsuid, c->fsgid);
-	fd[0] = (int)fd_install(end[0], 0, a[1] & O_CLOEXEC);
-	if (fd[0] < 0) {
-		file_put(end[1]);
-		return fd[0];
-	}
-	fd[1] = (int)fd_install(end[1], 0, a[1] & O_CLOEXEC);
-	err = fd[1] < 0 ? fd[1] : user_copy_to(a[0], fd, sizeof(fd));
-	if (err < 0) {
-		int ignored = fdtable_close(current_process()->files, fd[0]);
-
-		if (fd[1] >= 0)
-			ignored = fdtable_close(current_process()->files, fd[1]);
-		(void)ignored;
-	}
-	return err;
+	return fd_install_two(end, a[1] & O_CLOEXEC, a[0]);
 }
 
 /* Memory is as durable as it gets; what is neither a file nor a directory has nothing to sync. */

@@ -169,6 +169,7 @@
 	X(shutdown) \
 	X(sigaltstack) \
 	X(socket) \
+	X(socketpair) \
 	X(statfs) \
 	X(statx) \
 	X(symlinkat) \
@@ -246,6 +247,8 @@ int64_t segments_from_user(vaddr_t from, uint64_t count, struct io_segment *seg)
 
 /* Give the caller f at the lowest free descriptor >= min; its reference moves or is dropped. fd or -errno. */
 int64_t fd_install(struct file *f, int min, bool cloexec) __must_check;
+/* Both, and their numbers to the user at `at`; the references are used up either way. 0, or -errno and neither. */
+int64_t fd_install_two(struct file *end[2], bool cloexec, vaddr_t at) __must_check;
 
 /* A descriptor table of the process's own, in place of one it shares. 0 or -ENOMEM. */
 int process_own_files(struct process *p) __must_check;

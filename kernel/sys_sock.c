@@ -17,6 +17,7 @@
 
 /* Of the C library's <sys/socket.h>, which the packaged headers leave out. */
 #define AF_UNSPEC	 0
+#define AF_UNIX		 1
 #define AF_INET		 2
 #define AF_MAX		 46
 #define SOCK_KINDS	 11
@@ -81,40 +82,64 @@ static int64_t want_inet(const struct name *n)
 	return n->family == AF_INET ? 0 : -EAFNOSUPPORT;
 }
 
-/* Write as much of the address as there is room for, and how long it is; a NULL: of none. */
-static int64_t put_name(const struct socket_addr *a, vaddr_t at, vaddr_t len_at)
+/* Write as much of an address of `size` bytes as there is room for, and how long it is. */
+static int64_t put_bytes(const void *from, size_t size, vaddr_t at, vaddr_t len_at)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET };
-	int32_t room, size = a ? (int32_t)sizeof(in) : 0;
+	int32_t room, told = (int32_t)size;
 	int64_t ret = user_copy_from(&room, len_at, sizeof(room));
 
 	if (ret < 0)
 		return ret;
 	if (room < 0)
 		return -EINVAL;
-	if (a) {
-		in.sin_port = __builtin_bswap16(a->port);
-		memcpy(&in.sin_addr, a->addr, 4);
-		if (room)
-			ret = user_copy_to(at, &in, (size_t)MIN(room, size));
-	}
-	return ret < 0 ? ret : user_copy_to(len_at, &size, sizeof(size));
+	if (MIN(room, told))
+		ret = user_copy_to(at, from, (size_t)MIN(room, told));
+	return ret < 0 ? ret : user_copy_to(len_at, &told, sizeof(told));
+}
+
+/* NULL: of none. */
+static int64_t put_name(const struct socket_addr *a, vaddr_t at, vaddr_t len_at)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET };
+
+	if (!a)
+		return put_bytes(&in, 0, at, len_at);
+	in.sin_port = __builtin_bswap16(a->port);
+	memcpy(&in.sin_addr, a->addr, 4);
+	return put_bytes(&in, sizeof(in), at, len_at);
+}
+
+/* Of one of our ends, or the peer's. Those of a pair are only of a family. */
+static int64_t put_end(struct file *f, const struct socket_addr *a, vaddr_t at, vaddr_t len_at)
+{
+	uint16_t family = AF_UNIX;
+
+	return socket_is_local(f) ? put_bytes(&family, sizeof(family), at, len_at)
+				  : put_name(a, at, len_at);
 }
 
 /* --- making -------------------------------------------------------------------------------------------------------- */
 
-int64_t sys_socket(const uint64_t a[6])
+/* What socket() and socketpair() ask of their first two arguments, whatever is there. */
+static int64_t check_kind(const uint64_t a[6])
 {
 	unsigned type = (unsigned)a[1];
-	struct file *f;
-	int err;
 
 	if (type & ~(SOCK_TYPE | SOCK_NONBLOCK | SOCK_CLOEXEC))
 		return -EINVAL;
 	if ((unsigned)a[0] >= AF_MAX)
 		return -EAFNOSUPPORT;
-	if ((type & SOCK_TYPE) >= SOCK_KINDS)
-		return -EINVAL;
+	return (type & SOCK_TYPE) >= SOCK_KINDS ? -EINVAL : 0;
+}
+
+int64_t sys_socket(const uint64_t a[6])
+{
+	unsigned type = (unsigned)a[1];
+	int64_t err = check_kind(a);
+	struct file *f;
+
+	if (err < 0)
+		return err;
 	if ((unsigned)a[0] != AF_INET)
 		return -EAFNOSUPPORT;
 	if ((int)a[2] < 0 || (int)a[2] >= IPPROTO_MAX)
@@ -126,6 +151,21 @@ int64_t sys_socket(const uint64_t a[6])
 		err = -EPERM;
 	}
 	return err < 0 ? err : fd_install(f, 0, type & SOCK_CLOEXEC);
+}
+
+int64_t sys_socketpair(const uint64_t a[6])
+{
+	unsigned type = (unsigned)a[1];
+	int64_t err = check_kind(a);
+	struct file *end[2];
+
+	if (err < 0)
+		return err;
+	if ((unsigned)a[0] != AF_UNIX)
+		return (unsigned)a[0] == AF_INET ? -EOPNOTSUPP : -EAFNOSUPPORT;
+	err = socket_pair((int)(type & SOCK_TYPE), (int)a[2],
+			  type & SOCK_NONBLOCK ? FILE_NONBLOCK : 0, end);
+	return err < 0 ? err : fd_install_two(end, type & SOCK_CLOEXEC, a[3]);
 }
 
 static int64_t bind_to(struct file *f, const uint64_t a[6])
@@ -191,7 +231,7 @@ static int64_t name_of(struct file *f, const uint64_t a[6])
 	struct socket_addr addr;
 	int64_t ret = socket_name(f, &addr);
 
-	return ret < 0 ? ret : put_name(&addr, a[1], a[2]);
+	return ret < 0 ? ret : put_end(f, &addr, a[1], a[2]);
 }
 
 static int64_t peer_of(struct file *f, const uint64_t a[6])
@@ -199,7 +239,7 @@ static int64_t peer_of(struct file *f, const uint64_t a[6])
 	struct socket_addr addr;
 	int64_t ret = socket_peer(f, &addr);
 
-	return ret < 0 ? ret : put_name(&addr, a[1], a[2]);
+	return ret < 0 ? ret : put_end(f, &addr, a[1], a[2]);
 }
 
 static int64_t shut_down(struct file *f, const uint64_t a[6])
@@ -500,6 +540,8 @@ static int64_t set_option(struct file *f, const uint64_t a[6])
 		return -ENOTSOCK;
 	if ((int)a[4] < 0)
 		return -EINVAL;
+	if (socket_is_local(f) && (int)a[1] != SOL_SOCKET)
+		return -EOPNOTSUPP;
 	if (!o || o->asked_only)
 		return -ENOPROTOOPT;
 	if ((unsigned)a[4] < form_size[o->form])
@@ -524,6 +566,8 @@ static int64_t get_option(struct file *f, const uint64_t a[6])
 		return ret;
 	if (len < 0)
 		return -EINVAL;
+	if (socket_is_local(f) && (int)a[1] != SOL_SOCKET)
+		return -EOPNOTSUPP;
 	ret = o ? socket_get(f, o->what, &value) : -ENOPROTOOPT;
 	if (ret < 0)
 		return ret;

@@ -172,6 +172,13 @@ bool socket_is(struct file *f)
 	return socket_of(f) != NULL;
 }
 
+bool socket_is_local(struct file *f)
+{
+	struct socket *s = socket_of(f);
+
+	return s && s->kind->local;
+}
+
 int socket_file(struct socket *s, uint32_t flags, struct file **out)
 {
 	*out = file_create(&socket_ops, FILE_RDWR | flags, &s->source, s);
@@ -306,6 +313,8 @@ int socket_shutdown(struct file *f, int how)
 		return -ENOTSOCK;
 	if (how < SOCKET_SHUT_RD || how > SOCKET_SHUT_RDWR)
 		return -EINVAL;
+	if (s->kind->local)
+		return s->kind->shutdown(s, how);
 	net_lock();
 	ret = s->kind->shutdown(s, how);
 	net_unlock();

@@ -73,16 +73,22 @@ int socket_local(struct file *f, struct socket_addr *out) __must_check;
 bool socket_is(struct file *f);
 
 /* Linux's numbers. */
-#define SOCKET_STREAM	  1
-#define SOCKET_DGRAM	  2
-#define SOCKET_RAW	  3
-#define SOCKET_PROTO_ICMP 1
-#define SOCKET_PROTO_TCP  6
-#define SOCKET_PROTO_UDP  17
+#define SOCKET_STREAM	   1
+#define SOCKET_DGRAM	   2
+#define SOCKET_RAW	   3
+#define SOCKET_SEQPACKET   5
+#define SOCKET_PROTO_LOCAL 1
+#define SOCKET_PROTO_ICMP  1
+#define SOCKET_PROTO_TCP   6
+#define SOCKET_PROTO_UDP   17
 
 /* An IPv4 socket. protocol 0: the usual one. 0 and *out (flags: FILE_NONBLOCK); -ESOCKTNOSUPPORT, -EPROTONOSUPPORT,
  * -ENOMEM. Whether the caller may is the caller's to ask. */
 int socket_create(int type, int protocol, uint32_t flags, struct file **out) __must_check;
+/* Two sockets of this machine that are each other's peer: a stream, datagrams, or records in order. They have no names, and
+ * never will. 0 and one reference each; -ESOCKTNOSUPPORT, -EPROTONOSUPPORT, -ENOMEM. */
+int socket_pair(int type, int protocol, uint32_t flags, struct file *out[2]) __must_check;
+bool socket_is_local(struct file *f); /* one of such a pair */
 /* -EINVAL bound already, -EADDRNOTAVAIL not ours, -EADDRINUSE. The port of ICMP is its identifier. */
 int socket_bind(struct file *f, const struct socket_addr *a) __must_check;
 /* Streams: take connections from now on, backlog of them (1 to 255 is kept to) before the first is accepted. -EINVAL

@@ -38,6 +38,7 @@ struct pbuf;
 struct tcp_pcb;
 struct udp_pcb;
 struct raw_pcb;
+struct socket_pair;
 struct socket;
 
 enum socket_state { SOCKET_FRESH, SOCKET_LISTENING, SOCKET_CONNECTING, SOCKET_OPEN, SOCKET_GONE };
@@ -46,6 +47,7 @@ enum socket_state { SOCKET_FRESH, SOCKET_LISTENING, SOCKET_CONNECTING, SOCKET_OP
 struct socket_kind {
 	const char *name;
 	int type, protocol;		 /* Linux's numbers */
+	bool local;			 /* AF_UNIX: nothing here is called with NET_CORE held */
 	int (*create)(struct socket *s); /* NET_CORE held; NULL: there is nothing to do */
 	/* NET_CORE held. a: an address of ours or any; port 0: choose one. Called once. */
 	int (*bind)(struct socket *s, const struct socket_addr *a);
@@ -78,6 +80,7 @@ struct socket {
 		struct tcp_pcb *pcb; /* [NET_CORE] I-SOCK-2 */
 		struct udp_pcb *udp;
 		struct raw_pcb *raw;
+		struct socket_pair *pair; /* [init] */
 	};
 	enum socket_state state; /* [lock] */
 	int error;		 /* [lock] taken by the next read or write */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Waiting for several: poll, select, epoll, eventfd, timerfd, signalfd, socket pairs; and sleeping. */
 #include <limits.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/select.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -526,6 +528,104 @@ CASE(socket_pairs)
 	R(socketpair(77, SOCK_STREAM, 0, s));
 	R(socketpair(AF_UNIX, SOCK_STREAM, 0, BAD));
 	R(socketpair(AF_INET, SOCK_STREAM, 0, s));
+}
+
+CASE(pair_messages)
+{
+	static const int types[] = { SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM };
+	struct sockaddr_storage a;
+	socklen_t len;
+	char buf[100];
+	int n, s[2];
+
+	signal(SIGPIPE, SIG_IGN);
+	for (int i = 0; i < 3; i++) {
+		say("type %d", types[i]);
+		R(socketpair(AF_UNIX, types[i] | SOCK_NONBLOCK, i ? 0 : AF_UNIX, s));
+		R(send(s[0], "", 0, 0));
+		EVENTS(s[1]);
+		R(send(s[0], "hello", 5, 0));
+		R(send(s[0], "world", 5, 0));
+		R(ioctl(s[1], FIONREAD, &n));
+		say("%d bytes", n);
+		R(recv(s[1], buf, 8, MSG_PEEK));
+		R(recv(s[1], buf, 8, MSG_PEEK));
+		R(recv(s[1], buf, 2, i ? MSG_TRUNC : 0));
+		R(recv(s[1], buf, 2, i ? MSG_TRUNC : 0));
+		R(recv(s[1], buf, 100, MSG_WAITALL));
+		R(recv(s[1], buf, 100, 0));
+		R(recv(s[1], buf, 0, 0));
+		len = sizeof(a);
+		R(getsockname(s[0], (struct sockaddr *)&a, &len));
+		say("family %d, %d bytes", a.ss_family, (int)len);
+		len = sizeof(a);
+		R(getpeername(s[0], (struct sockaddr *)&a, &len));
+		say("family %d, %d bytes", a.ss_family, (int)len);
+		R(send(s[0], "x", 1, 0));
+		R(shutdown(s[0], SHUT_WR));
+		EVENTS(s[0]);
+		EVENTS(s[1]);
+		R(send(s[0], "x", 1, 0));
+		R(recv(s[1], buf, 10, 0));
+		R(recv(s[1], buf, 10, 0));
+		R(shutdown(s[0], SHUT_RD));
+		EVENTS(s[0]);
+		EVENTS(s[1]);
+		R(send(s[1], "x", 1, 0));
+		R(recv(s[0], buf, 10, 0));
+		R(close(s[1]));
+		EVENTS(s[0]);
+		R(send(s[0], "x", 1, 0));
+		R(recv(s[0], buf, 10, 0));
+		R(close(s[0]));
+	}
+}
+
+CASE(pair_ends)
+{
+	static const int types[] = { SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM };
+	struct timeval t = { 0, 20000 };
+	struct stat st;
+	char buf[100];
+	int n, s[2];
+	socklen_t len;
+
+	signal(SIGPIPE, SIG_IGN);
+	for (int i = 0; i < 3; i++) {
+		say("type %d", types[i]);
+		R(socketpair(AF_UNIX, types[i], 0, s));
+		R(send(s[0], "unread", 6, 0));
+		R(send(s[1], "to be read", 10, 0));
+		R(close(s[1]));
+		EVENTS(s[0]);
+		R(recv(s[0], buf, 4, 0));
+		R(recv(s[0], buf, 100, MSG_DONTWAIT));
+		R(recv(s[0], buf, 100, MSG_DONTWAIT));
+		R(recv(s[0], buf, 100, MSG_DONTWAIT));
+		R(send(s[0], "x", 1, 0));
+		R(send(s[0], "x", 1, 0));
+		len = sizeof(n);
+		R(getsockopt(s[0], SOL_SOCKET, SO_TYPE, &n, &len));
+		say("%d", n);
+		R(getsockopt(s[0], SOL_SOCKET, SO_ERROR, &n, &len));
+		say("%d", n);
+		R(getsockopt(s[0], SOL_SOCKET, SO_ACCEPTCONN, &n, &len));
+		say("%d", n);
+		R(getsockopt(s[0], IPPROTO_TCP, 1, &n, &len));
+		R(setsockopt(s[0], IPPROTO_IP, 2, &n, sizeof(n)));
+		R(fstat(s[0], &st));
+		say("mode %o, size %d", st.st_mode, (int)st.st_size);
+		R(close(s[0]));
+		R(socketpair(AF_UNIX, types[i], 0, s));
+		R(setsockopt(s[0], SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t)));
+		R(recv(s[0], buf, 1, 0));
+		R(listen(s[0], 1) < 0);
+		R(accept(s[0], NULL, NULL) < 0);
+		R(send(s[0], BAD, 5, 0));
+		R(send(s[0], "hello", 5, 0));
+		R(recv(s[1], BAD, 5, 0));
+		R(recv(s[1], buf, 5, MSG_DONTWAIT));
+	}
 }
 
 CASE(sleeps)
