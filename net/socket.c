@@ -867,13 +867,19 @@ static size_t orphaned(void) __requires(net_core)
 	return n;
 }
 
+/* The peer is told, unless it has not heard of the connection yet (RFC 9293 s3.10.5). */
+static void abandon(struct tcp_pcb *pcb) __requires(net_core)
+{
+	tcp_abandon(pcb, pcb->state != SYN_SENT);
+}
+
 static void abort_pcb(struct socket *s) __requires(net_core)
 {
 	struct tcp_pcb *pcb = s->pcb;
 
 	detach(s);
 	if (pcb)
-		tcp_abort(pcb);
+		abandon(pcb);
 }
 
 /* Send what was written, then close; the pcb is lwIP's from here on. I-SOCK-4: nobody is charged for it then, so it is
@@ -1388,7 +1394,7 @@ static void abort_connection(struct socket *s) __requires(net_core)
 {
 	s->aborting = true;
 	if (s->pcb)
-		tcp_abort(s->pcb);
+		abandon(s->pcb);
 	s->aborting = false;
 }
 

@@ -14,6 +14,9 @@ terminal; Ctrl-A X ends it. Log in from another one:  ssh -F build/ssh/config te
   --mem SIZE         memory, as 8M, 256M or 8G (default 256M)
   --port P           port of 127.0.0.1 that leads to the guest's port 22 (default 2222)
   --forward H:G      port H of 127.0.0.1 leads to the guest's port G too; may be repeated
+  --wire PATH        the network is a program on this host: QEMU's end is the Unix datagram socket
+                     PATH.guest, the program's PATH.wire, a frame a datagram; --port is the program's
+  --capture FILE     write every frame to FILE, in the form that tcpdump -r reads
   --cpu MODEL        QEMU's CPU model (default: the host's under KVM or HVF, else cortex-a76)
   --debug            the debug image: every check on
   --append TEXT      words for the kernel's command line, as perturb=7
@@ -37,12 +40,12 @@ END
 }
 
 smp=4 mem=256M mode=console name=default install=yes
-port="" cpu="" debug="" append="" root="" image="" gdb="" print="" random="" others=""
+port="" cpu="" debug="" append="" root="" image="" gdb="" print="" random="" others="" wire="" capture=""
 forwards=() keys=() puts=() command=()
 
 while [ $# -gt 0 ]; do
 	case $1 in
-	--smp | --mem | --port | --forward | --cpu | --append | --key | --root | --put | --image | --name)
+	--smp | --mem | --port | --forward | --wire | --capture | --cpu | --append | --key | --root | --put | --image | --name)
 		[ $# -ge 2 ] || die "$1 needs a value; see --help"
 		;;
 	esac
@@ -51,6 +54,8 @@ while [ $# -gt 0 ]; do
 	--mem) mem=$2 && shift ;;
 	--port) port=$2 && shift ;;
 	--forward) forwards+=("$2") && shift ;;
+	--wire) wire=$2 && shift ;;
+	--capture) capture=$2 && shift ;;
 	--cpu) cpu=$2 && shift ;;
 	--debug) debug=yes ;;
 	--random) random=yes ;;
@@ -98,6 +103,11 @@ check_options() {
 		[ -r "$f" ] || die "--key $f: no such file"
 		grep -q 'PRIVATE KEY' "$f" && die "--key $f is a private key: name the .pub file beside it"
 	done
+	case $wire$capture in
+	*,*) die "--wire, --capture: a path without a comma" ;;
+	esac
+	[ -z "$wire" ] || [ -S "$wire.wire" ] || die "--wire $wire: no socket $wire.wire"
+	[ -z "$wire" ] || [ ${#forwards[@]} -eq 0 ] || die "--wire: --forward is of QEMU's own network"
 	[ -z "$root" ] || [ -d "$root" ] || die "--root $root: no such folder"
 	[ -z "$image" ] || [ -r "$image" ] || die "--image $image: no such file"
 }
@@ -171,6 +181,9 @@ qemu_command() {
 	for f in ${forwards[@]+"${forwards[@]}"}; do
 		net=$net,hostfwd=tcp:127.0.0.1:${f%%:*}-:${f#*:}
 	done
+	if [ -n "$wire" ]; then
+		net=dgram,id=net0,local.type=unix,local.path=$wire.guest,remote.type=unix,remote.path=$wire.wire
+	fi
 	# shellcheck disable=SC2054  # the commas are QEMU's
 	qemu=("$QEMU" -M "virt,gic-version=$gic" -cpu "$cpu" -accel "$accel" -smp "$smp" -m "$mem"
 		-kernel "$image" -initrd "$dir/overlay.cpio"
@@ -182,6 +195,8 @@ qemu_command() {
 	case $accel/$random in
 	tcg*/) append="norandom${append:+ }$append" ;;
 	esac
+	# shellcheck disable=SC2054
+	[ -z "$capture" ] || qemu+=(-object filter-dump,id=capture,netdev=net0,file="$capture")
 	[ -z "$append" ] || qemu+=(-append "$append")
 	[ -z "$gdb" ] || qemu+=(-gdb "tcp:127.0.0.1:$gdb" -S)
 	if [ "$mode" = console ]; then
@@ -401,7 +416,7 @@ fi
 if [ $mode != command ] && daemon_pid >/dev/null; then
 	die "a guest called $name is running already: scripts/run-qemu.sh --stop ends it, --name X starts another"
 fi
-if port_busy "$port"; then
+if [ -z "$wire" ] && port_busy "$port"; then
 	die "port $port is taken: try --port $(free_port $((port + 1)))"
 fi
 for f in ${forwards[@]+"${forwards[@]}"}; do

@@ -13,6 +13,8 @@ import subprocess
 import threading
 import time
 
+import capture
+
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 QEMU = os.environ.get("QEMU", "qemu-system-aarch64")
 IMAGES = {name: os.path.join(TOP, "build", name, "Image") for name in ("release", "debug", "asan")}
@@ -122,6 +124,10 @@ def stop_guest(name):
 class Client:
     """How to run commands in something that has a config file for ssh."""
 
+    def judge_network(self):
+        """What is wrong with what it has sent since the last time, as lines; a Guest knows."""
+        return []
+
     def ssh_command(self, *command, options=()):
         return ["ssh", "-F", self.config, *options, "tern", *command]
 
@@ -164,6 +170,9 @@ class Guest(Client):
         g.ssh("true")
     """
 
+    # Whether all that goes over the network is recorded and judged (tests/capture.py).
+    captures = False
+
     def __init__(self, name, smp=4, mem="256M", image="debug", append="", options=(), environment=None):
         self.smp, self.mem, self.image = smp, mem, image
         self.append, self.options = append, list(options)
@@ -178,18 +187,23 @@ class Guest(Client):
         self.folder = os.path.join(TOP, "build", "run", self.name)
         self.config = os.path.join(self.folder, "config")
         self.port = None
+        self.capture = os.path.join(self.folder, "capture") if self.captures else None
+        self.records = self.checker = None
         self.environment = dict(os.environ, TERN_BOOT_SECONDS="90", **(environment or {}))
         self.ready_s = None
 
     def start(self):
         self.stop()
         for attempt in range(5):
-            self.port = free_port()
+            self.port = self.take_port()
             command = [os.path.join(TOP, "scripts/run-qemu.sh"), "--image", IMAGES[self.image], "--smp",
                        str(self.smp), "--mem", self.mem, "--name", self.name, "--port", str(self.port),
                        "--daemon"] + self.options
             if self.append:
                 command += ["--append", self.append]
+            if self.capture:
+                command += ["--capture", self.capture]
+                self.records, self.checker = capture.Records(self.capture), capture.Checker()
             begin = time.monotonic()
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, text=True, errors="replace", env=self.environment)
@@ -200,8 +214,24 @@ class Guest(Client):
                 break
         raise AssertionError(f"the guest {self.name} (smp {self.smp}) did not come up:\n{done.stdout}")
 
+    def take_port(self):
+        """The port of this host that is to lead to the guest's port 22."""
+        return free_port()
+
     def stop(self):
         stop_guest(self.name)
+        self.judge_network()
+        if self.capture and os.path.exists(self.capture) and not (self.checker and self.checker.bad):
+            os.unlink(self.capture)
+
+    def judge_network(self):
+        """What is wrong with what has gone over the network since the last time, as lines."""
+        if not self.records:
+            return []
+        known = len(self.checker.bad)
+        for when, frame in self.records:
+            self.checker.feed(when, frame)
+        return [f"{self.capture}: frame {number} at {when:.6f}: {text}" for number, when, text in self.checker.bad[known:]]
 
     def __enter__(self):
         return self.start()
@@ -212,6 +242,7 @@ class Guest(Client):
         if kind is None:
             assert running, "the guest ended by itself:\n" + self.tail()
             self.check_console()
+            assert not (self.checker and self.checker.bad), f"not to be sent: {self.checker.bad[:20]}"
 
     def pid(self):
         return int(read_file(os.path.join(self.folder, "pid")).strip() or 0)

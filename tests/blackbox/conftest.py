@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import guest as guestlib  # noqa: E402  (the path above leads to it)
 import hosted  # noqa: E402
+import wire as wirelib  # noqa: E402
 
 # For a single test: one that hangs fails, and the others have their turn. The long ones build and soak.
 HANG_SECONDS, HANG_SECONDS_LONG = 900, 7200
@@ -31,6 +32,7 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config):
+    guestlib.Guest.captures = True
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if reporter:
         config.pluginmanager.unregister(reporter)
@@ -67,6 +69,8 @@ def pytest_collectreport(report):
 def pytest_sessionfinish(session, exitstatus):
     for g in running.values():
         g.stop()
+        if isinstance(g, wirelib.WiredGuest):
+            g.wire.close()
     print(f"{counts['passed']} passed, {counts['failed']} failed", flush=True)
 
 
@@ -113,6 +117,20 @@ def boot(request):
     return lambda smp=4, mem="256M", append="", options=(), image=image: shared_guest(image, smp, mem, append, options)
 
 
+@pytest.fixture
+def wired(request):
+    """A guest whose network is a Wire of this process, wired.wire: faults and lies, and an account of every frame."""
+    g = running.get("wired")
+    if g is None or not g.alive():
+        w = wirelib.Wire(guestlib.commit_number()).open()
+        g = w.guest(f"wired-{len(judged)}", smp=4, image=request.config.getoption("--image")).start()
+        running["wired"] = g
+        judged.setdefault(g.name, 0)
+    yield g
+    g.wire.check()
+    g.check_counters()
+
+
 @pytest.fixture(autouse=True)
 def judge_guests():
     """After each test: every guest still runs, and printed nothing that is forbidden."""
@@ -127,6 +145,9 @@ def judge_guests():
         bad = guestlib.forbidden_lines(new)
         if bad:
             pytest.fail("forbidden on the console:\n" + "\n".join(bad[:20]))
+        bad = g.judge_network()
+        if bad:
+            pytest.fail("sent by the guest:\n" + "\n".join(bad[:20]))
 
 
 @pytest.fixture(scope="session")

@@ -74,10 +74,10 @@ def test_time_does_not_run_faster_with_more_cpus(boot, smp):
     assert time.monotonic() - begin >= 2.97
 
 
-def qemu_words(smp=1, image="debug", mem="128M", drop=(), add=()):
+def qemu_words(smp=1, image="debug", mem="128M", drop=(), add=(), options=()):
     """The command of run-qemu.sh, changed."""
     line = subprocess.run([f"{guestlib.TOP}/scripts/run-qemu.sh", "--print", "--image", guestlib.IMAGES[image], "--smp",
-                           str(smp), "--mem", mem], stdout=subprocess.PIPE, text=True, check=True).stdout
+                           str(smp), "--mem", mem, *options], stdout=subprocess.PIPE, text=True, check=True).stdout
     words, kept = shlex.split(line), []
     skip = False
     for word, following in zip(words, words[1:] + [""]):

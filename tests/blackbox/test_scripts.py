@@ -30,6 +30,7 @@ def run(*words, **kwargs):
 @pytest.mark.parametrize("words", [["--smp", "0"], ["--smp", "65"], ["--smp", "x"], ["--mem", "12Q"], ["--port", "0"],
                                    ["--port", "70000"], ["--forward", "80"], ["--image", "/no/such"], ["--key", "/no/such"],
                                    ["--root", "/no/such"], ["--nonsense"], ["--smp"], ["--"], ["--name", "a/b"],
+                                   ["--wire", "/no/such"], ["--capture", "a,b", *IMAGE],
                                    ["--put", "/no/such", *IMAGE, "--daemon", "--name", "putfails", "--port", "0"]])
 def test_wrong_option_is_an_error_of_one_line(words):
     done = run(RUN, *words)

@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: MIT
+"""The network against a peer that delays, loses, refuses, reorders, repeats and lies (wire.py): rows N1 to N12 of the bug classes
+as they are seen from outside. After each test the guest's counters agree with what the wire has carried, frame by frame,
+and what it sent is judged (tests/capture.py)."""
+import hashlib
+import os
+import random
+import struct
+
+import pytest
+
+import frames
+import guest as guestlib
+import wire as wirelib
+from frames import ACK, FIN, PSH, RST, SYN
+from test_machine import boot_and_read, qemu_words
+from wire import FAR, GATEWAY, GUEST, RESOLVER, SILENT, Faults, Raw
+
+
+def page(body):
+    """A web server with one page, for Wire.serve()."""
+    def serve(c):
+        def data(c, part):
+            c.asked = c.asked + part
+            if b"\r\n\r\n" in c.asked:
+                c.send(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+                c.close()
+        c.asked, c.on_data = b"", data
+        c.on_end = lambda c: c.close()
+    return serve
+
+
+def sink(c):
+    """Takes all, and says its sum at the end."""
+    c.sum = hashlib.sha256()
+    c.on_data = lambda c, part: c.sum.update(part)
+
+    def end(c):
+        c.send(c.sum.hexdigest().encode())
+        c.close()
+    c.on_end = end
+
+
+def echo(c):
+    c.on_data = lambda c, part: c.send(part)
+    c.on_end = lambda c: c.close()
+
+
+# ---- N1: a request is answered, whoever asks
+
+ASKS = f"ping -c 1 {GATEWAY}; ping -c 1 {FAR}; nslookup peer.example; wget -q -O - http://{FAR}:%d/"
+
+
+def answered(text):
+    return text.count("1 packets received, 0% packet loss") == 2 and "192.0.2.77" in text and "at your service" in text
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("shell", ["sh -c '%s'", "sh -c \"sh -c 'setsid sh -c \\\"%s\\\"; true'; true\""], ids=["child", "grandchild"])
+def test_asked_by_a_shell(wired, shell):
+    wired.wire.names["peer.example"] = "192.0.2.77"
+    port = wired.wire.serve(page(b"at your service\n"))
+    text = wired.ssh(shell % (ASKS % port)).stdout.decode()
+    assert answered(text), text
+
+
+def test_asked_by_the_first_process():
+    with wirelib.Wire() as w:
+        w.names["peer.example"] = "192.0.2.77"
+        port = w.serve(page(b"at your service\n"))
+        words = qemu_words(smp=2, options=["--wire", w.path], add=["-append", f"run='{ASKS % port}'"])
+        _, text = boot_and_read(words, until=r"run ended")
+    assert answered(text), text[-2000:]
+    assert not guestlib.forbidden_lines(text)
+
+
+# ---- N6, N7: memory comes back, and neither direction waits for the other
+
+def test_both_ways_at_once(wired):
+    """Neither end gets ahead by more than 256 KiB: whichever direction stood still, the other would too."""
+    size, ahead = 4 << 20, 1 << 18
+    data = os.urandom(size)
+    took = hashlib.sha256()
+
+    def serve(c):
+        c.got = c.put = 0
+
+        def more(c):
+            part = data[c.put:c.got + ahead]
+            c.put += len(part)
+            c.send(part)
+            if c.put == size:
+                c.close()
+
+        def taken(c, part):
+            took.update(part)
+            c.got += len(part)
+            more(c)
+
+        c.on_open, c.on_data = more, taken
+    port = wired.wire.serve(serve)
+    before = wired.account()
+    done = wired.ssh(f"head -c {size} /dev/zero | tr '\\0' x | nc {GATEWAY} {port} | sha256sum")
+    assert done.stdout.split()[0].decode() == hashlib.sha256(data).hexdigest(), done
+    assert took.hexdigest() == hashlib.sha256(b"x" * size).hexdigest()
+    wired.wait_for_account(before)
+
+
+# ---- N9: the route that is shown is used
+
+def test_route_shown_is_route_used(wired):
+    """A neighbour is sent to by its own hardware address, all others by the gateway's."""
+    used = {}
+
+    def see(p):
+        if p.kind == frames.IPV4 and p.proto == frames.ICMP:
+            used[frames.dotted(p.dst)] = p.mac_dst
+    shown = wired.ssh("route -n").stdout.decode()
+    assert any(line.split()[:4] == ["0.0.0.0", GATEWAY, "0.0.0.0", "UG"] for line in shown.splitlines()), shown
+    with wired.wire.seeing(see):
+        for host in (GATEWAY, RESOLVER, FAR, "198.51.100.7"):
+            assert b"1 packets received" in wired.ssh(f"ping -c 1 {host}").stdout
+    gateway = wirelib.HOSTS[GATEWAY]
+    assert used == {GATEWAY: gateway, RESOLVER: wirelib.HOSTS[RESOLVER], FAR: gateway, "198.51.100.7": gateway}
+
+
+# ---- N10: each reply reaches who asked
+
+def test_pings_lose_nothing(wired):
+    done = wired.ssh(f"ping -c 100 -i 0.01 {GATEWAY} >/tmp/a & ping -c 100 -i 0.01 {RESOLVER} >/tmp/b; wait; cat /tmp/a /tmp/b; "
+                     "rm /tmp/a /tmp/b")
+    text = done.stdout.decode()
+    assert text.count("100 packets received, 0% packet loss") == 2 and "DUP" not in text, text[-1000:]
+    assert text.count(f"bytes from {GATEWAY}") == text.count(f"bytes from {RESOLVER}") == 100
+
+
+# ---- N11: a connection that takes its time is made; one that is refused fails at once, with the reason
+
+def test_late_answers_to_a_connect(wired):
+    def late(p):
+        return p.proto == frames.TCP and p.flags & SYN and p.dport != 22
+    port = wired.wire.serve(page(b"late\n"))
+    delays = iter([0.07, 1, 5])
+    first = {}
+
+    def delayed(frame):
+        try:
+            p = frames.Packet(frame)
+        except frames.Malformed:
+            return [(0, frame)]
+        if p.kind == frames.IPV4 and p.proto == frames.TCP and p.flags & SYN and p.sport == port:
+            return [(first.setdefault(p.dport, next(delays, 0) if p.dport not in first else 0), frame)]
+        return [(0, frame)]
+    with wired.wire.faulty(to_guest=delayed):
+        done = wired.ssh(f"for i in 1 2 3; do wget -q -O - http://{GATEWAY}:{port}/ & done; wait")
+    assert done.stdout == b"late\n" * 3, done
+    assert sorted(first.values()) == [0.07, 1, 5]
+
+
+@pytest.mark.parametrize("code, words", [(0, b"Network is unreachable"), (1, b"No route to host"), (3, b"Connection refused"),
+                                         (13, b"No route to host"), (None, b"Connection refused")])
+def test_refused(wired, code, words):
+    """By an ICMP error, or by a reset. At once: nothing is sent twice."""
+    port = wired.wire.free_port()
+    syns = []
+
+    def see(p):
+        if p.proto == frames.TCP and p.kind == frames.IPV4 and p.dport == port:
+            syns.append(p)
+            if code is not None:
+                wired.wire.send_unreachable(p, code)
+                return True
+        return False
+    with wired.wire.seeing(see):
+        done = wired.ssh(f"nc {FAR} {port} </dev/null")
+    assert done.returncode == 1 and words in done.stderr, done
+    assert len(syns) == 1, [str(p) for p in syns]
+
+
+# ---- N12: no answer is seen late, or never
+
+def test_answers_after_any_delay(wired):
+    """Each byte is answered by the guest after it was sent at a random moment; the next goes only then."""
+    r = random.Random(guestlib.commit_number())
+    count = 200
+    done = []
+
+    def serve(c):
+        def data(c, part):
+            done.append(part)
+            if len(done) < count:
+                c.wire.at(r.choice([0, 0, r.uniform(0, 0.05)]), lambda: c.send(b"%c" % (len(done) & 255)))
+            else:
+                c.close()
+        c.on_open, c.on_data = lambda c: c.send(b"\0"), data
+    port = wired.wire.serve(serve)
+    assert wired.ssh(f"nc {GATEWAY} {port} -e cat").returncode == 0
+    assert b"".join(done) == bytes(n & 255 for n in range(count))
+
+
+# ---- faults by seed
+
+FAULTS = {
+    "losing": dict(lose=0.03),
+    "repeating": dict(repeat=0.2),
+    "reordering": dict(swap=0.2),
+    "slow": dict(delay=(0.005, 0.03)),
+    "spoiling": dict(spoil=0.03, cut=0.02),
+    "all": dict(lose=0.02, repeat=0.05, swap=0.1, spoil=0.01, cut=0.01, delay=(0, 0.005)),
+}
+
+
+def not_login(p):
+    return not (p.kind == frames.IPV4 and p.proto == frames.TCP and not p.fragment & 0x3FFF and 22 in (p.sport, p.dport))
+
+
+@pytest.mark.parametrize("faults", FAULTS)
+def test_bad_wire(wired, faults):
+    """Both directions, and at the end every byte is there once, in its place."""
+    seed = guestlib.commit_number() + hash(faults) % 1000
+    body = random.Random(seed).randbytes(300_000)
+    down, up = wired.wire.serve(page(body)), wired.wire.serve(sink)
+    how = [Faults(seed + n, only=not_login, **FAULTS[faults]) for n in (0, 1)]
+    with wired.wire.faulty(*how):
+        done = wired.ssh(f"wget -q -O /tmp/down http://{GATEWAY}:{down}/; sha256sum </tmp/down; "
+                         f"nc {GATEWAY} {up} </tmp/down; rm /tmp/down; ping -c 3 -i 0.1 {GATEWAY} >/dev/null; true")
+    digest = hashlib.sha256(body).hexdigest().encode()
+    assert done.stdout.count(digest) == 2, (seed, done)
+
+
+# ---- lies
+
+@pytest.fixture
+def talk(wired):
+    """A connection of the guest's "nc -e cat" to a Raw: what we send comes back."""
+    raw = Raw(wired.wire)
+    nc = wired.popen(f"nc {GATEWAY} {raw.port} -e cat")
+    raw.accept(options=b"\2\4" + struct.pack(">H", 1460))
+    yield raw
+    still_talks(raw)
+    raw.send(FIN | ACK)
+    raw.receive(lambda p: p.flags & FIN)
+    raw.send(ACK)
+    assert nc.wait(20) == 0
+    nc.communicate()
+    raw.close()
+
+
+def still_talks(raw, data=b"still there?"):
+    """Every byte comes back."""
+    raw.send(ACK | PSH, data)
+    got = b""
+    while len(got) < len(data):
+        p = raw.receive(lambda p: p.data)
+        got += p.data
+    assert got == data
+    raw.send(ACK)
+
+
+LIES = {
+    "ack of what was never sent": dict(ack=1 << 20),
+    "old acknowledgement": dict(ack=-(1 << 20)),
+    "data before the window": dict(seq=-5000, data=b"lie"),
+    "data behind the window": dict(seq=1 << 24, data=b"lie"),
+    "reset outside of the window": dict(flags=RST, seq=1 << 24),
+    "reset before the window": dict(flags=RST, seq=-1),
+    "reset inside of the window": dict(flags=RST, seq=100),
+    "SYN in the window": dict(flags=SYN, seq=10),
+    "SYN again": dict(flags=SYN, seq=-1),
+    "SYN-ACK again": dict(flags=SYN | ACK, seq=-1),
+    "SYN and FIN": dict(flags=SYN | FIN, seq=3),
+    "FIN behind the window": dict(flags=FIN | ACK, seq=1 << 24),
+    "no flags": dict(flags=0),
+    "header of 4 words": dict(offset=4),
+    "header of 15 words": dict(offset=15),
+    "wrong checksum": dict(data=b"lie", checksum=0x1234, seq=0),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_lie_in_a_connection(talk, lie):
+    """RFC 5961: what may be a stranger's guess is answered by an acknowledgement or by nothing; the connection goes on."""
+    words = dict(LIES[lie])
+    words["seq"] = talk.next + words.get("seq", 0)
+    words["ack"] = talk.guest_next + words.get("ack", 0)
+    talk.send(**words)
+
+
+def test_reset_with_the_right_number(wired):
+    raw = Raw(wired.wire)
+    nc = wired.popen(f"nc {GATEWAY} {raw.port} -e cat")
+    raw.accept()
+    still_talks(raw)
+    raw.send(RST)
+    assert nc.wait(20) == 1
+    assert b"reset" in nc.communicate()[1]
+    raw.close()
