@@ -22,6 +22,7 @@ selections (default: every ring, as long as a pull request may take)
   diff           ring 4: the same programs under Linux and under tern; what Linux said is kept
   blackbox       ring 5: real clients from outside
   mutants        bugs put back by hand, each of which a test must notice (in "all", too)
+  traffic        many connections at once and in sequence, and mixed traffic with kills, every byte checked
   soak MINUTES   sessions, downloads, uploads and kills, for MINUTES at each CPU count (default 1)
 
 options
@@ -38,7 +39,7 @@ size=suite rings="" filter="" install=yes build=yes minutes=""
 while [ $# -gt 0 ]; do
 	case $1 in
 	quick | all) size=$1 ;;
-	lint | host | fuzz | kernel | user | diff | blackbox | mutants) rings="$rings $1" ;;
+	lint | host | fuzz | kernel | user | diff | blackbox | traffic | mutants) rings="$rings $1" ;;
 	soak)
 		rings="$rings soak" minutes=1
 		if is_number "${2-}"; then
@@ -59,7 +60,7 @@ while [ $# -gt 0 ]; do
 	shift
 done
 if [ -z "$rings" ]; then
-	rings="lint host fuzz kernel user diff blackbox soak"
+	rings="lint host fuzz kernel user diff blackbox traffic soak"
 	[ $size != quick ] || rings="lint host fuzz kernel blackbox"
 	[ $size != all ] || rings="$rings mutants"
 fi
@@ -79,7 +80,7 @@ if [ $build = yes ]; then
 	say "== set-up"
 	set_up "$install" "" --tests
 	case $rings in
-	*kernel* | *user* | *diff* | *blackbox* | *soak* | *mutants*)
+	*kernel* | *user* | *diff* | *blackbox* | *traffic* | *soak* | *mutants*)
 		set_up "$install" debug --tests
 		make -s build/tests.cpio >&2 || die "the torture programs do not build: see above"
 		;;
@@ -225,6 +226,15 @@ ring_mutants() {
 	"$PYTHON" tests/mutants/run.py -k "$filter"
 }
 
+# Longer than a minute of mixed traffic is asked for by hand: tests/traffic.py --minutes 30.
+ring_traffic() {
+	if [ $size = all ]; then
+		"$PYTHON" tests/traffic.py --at-once 1000 --sequence 10000 --minutes 1
+	else
+		"$PYTHON" tests/traffic.py --at-once 200 --sequence 200 --minutes 0.3
+	fi
+}
+
 ring_soak() {
 	"$PYTHON" tests/soak.py --minutes "${minutes:-0.25}"
 }
@@ -253,7 +263,10 @@ for ring in $rings; do
 	case " $beside " in
 	*" $ring "*) continue ;;
 	esac
-	[ $ring = soak ] && [ -n "$filter" ] || run_ring $ring
+	case $ring in
+	soak | traffic) [ -z "$filter" ] || continue ;;
+	esac
+	run_ring $ring
 done
 if [ -n "$beside" ]; then
 	wait "$beside_pid"

@@ -8,6 +8,7 @@ N minutes are spent at each CPU count, shared by the session counts. Every line 
 order, every hash match, no connection be lost, the page and slab accounts return to their baseline, and
 nothing of the forbid list be printed."""
 import argparse
+import collections
 import hashlib
 import os
 import random
@@ -31,7 +32,7 @@ class Slice:
         self.end = time.monotonic() + seconds
         self.seed = seed
         self.lock = threading.Lock()
-        self.done = {"hello": 0, "download": 0, "upload": 0, "short": 0, "killed": 0}
+        self.done = collections.Counter()
         self.wrong = []
         self.upload_data = random.Random(seed).randbytes(UPLOAD)
         self.upload_hash = hashlib.sha256(self.upload_data).hexdigest()
@@ -199,4 +200,5 @@ def main():
     return 1 if failed or not passed else 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
