@@ -446,7 +446,7 @@ static int64_t receive_message(struct file *f, const uint64_t a[6])
 
 /* --- options ----------------------------------------------------------------------------------------------------------- */
 
-enum form { TRUTH, NUMBER, TIME, LINGER };
+enum form { TRUTH, NUMBER, BYTE, TIME, LINGER };
 
 static const struct option {
 	int level, name;
@@ -469,7 +469,7 @@ static const struct option {
 	{ SOL_SOCKET, SO_RCVBUF, SOCKET_RX_SIZE, NUMBER, false },
 	{ SOL_SOCKET, SO_SNDBUF, SOCKET_TX_SIZE, NUMBER, false },
 	{ IPPROTO_TCP, TCP_NODELAY, SOCKET_NODELAY, TRUTH, false },
-	{ IPPROTO_IP, IP_TTL, SOCKET_TTL, NUMBER, false },
+	{ IPPROTO_IP, IP_TTL, SOCKET_TTL, BYTE, false },
 };
 
 static const struct option *find_option(uint64_t level, uint64_t name)
@@ -487,7 +487,27 @@ union value {
 	int32_t linger[2];
 };
 
-static const size_t form_size[] = { [TRUTH] = 4, [NUMBER] = 4, [TIME] = 16, [LINGER] = 8 };
+static const uint32_t form_size[] = {
+	[TRUTH] = 4, [NUMBER] = 4, [BYTE] = 4, [TIME] = 16, [LINGER] = 8
+};
+
+/* Linux has options at these levels, and says of others that of a kind of socket they are not. */
+static bool has_level(struct file *f, int level)
+{
+	int64_t protocol;
+
+	if (level == SOL_SOCKET || socket_is_local(f))
+		return level == SOL_SOCKET;
+	if (level == IPPROTO_IP)
+		return true;
+	return socket_get(f, SOCKET_PROTOCOL, &protocol) == 0 && level == protocol;
+}
+
+/* How much of a value of that form there is if the caller gives `len` bytes: a byte may come for a number. */
+static uint32_t size_in(enum form form, uint32_t len)
+{
+	return form == BYTE && len && len < 4 ? 1 : form_size[form];
+}
 
 static int64_t value_of(const union value *v, enum form form, int64_t *out)
 {
@@ -533,20 +553,22 @@ static void value_from(union value *v, enum form form, int64_t in)
 static int64_t set_option(struct file *f, const uint64_t a[6])
 {
 	const struct option *o = find_option(a[1], a[2]);
-	union value v;
+	union value v = { 0 };
 	int64_t value = 0, ret;
+	uint32_t size;
 
 	if (!socket_is(f))
 		return -ENOTSOCK;
 	if ((int)a[4] < 0)
 		return -EINVAL;
-	if (socket_is_local(f) && (int)a[1] != SOL_SOCKET)
-		return -EOPNOTSUPP;
-	if (!o || o->asked_only)
-		return -ENOPROTOOPT;
-	if ((unsigned)a[4] < form_size[o->form])
+	if (!has_level(f, (int)a[1]))
+		return socket_is_local(f) ? -EOPNOTSUPP : -ENOPROTOOPT;
+	size = size_in(o ? o->form : NUMBER, (uint32_t)a[4]);
+	if ((uint32_t)a[4] < size)
 		return -EINVAL;
-	ret = user_copy_from(&v, a[3], form_size[o->form]);
+	ret = user_copy_from(&v, a[3], size);
+	if (ret == 0 && (!o || o->asked_only))
+		ret = -ENOPROTOOPT;
 	if (ret == 0)
 		ret = value_of(&v, o->form, &value);
 	return ret < 0 ? ret : socket_set(f, o->what, value);
@@ -561,18 +583,18 @@ static int64_t get_option(struct file *f, const uint64_t a[6])
 
 	if (!socket_is(f))
 		return -ENOTSOCK;
+	if (!has_level(f, (int)a[1]))
+		return -EOPNOTSUPP;
 	ret = user_copy_from(&len, a[4], sizeof(len));
 	if (ret < 0)
 		return ret;
 	if (len < 0)
 		return -EINVAL;
-	if (socket_is_local(f) && (int)a[1] != SOL_SOCKET)
-		return -EOPNOTSUPP;
 	ret = o ? socket_get(f, o->what, &value) : -ENOPROTOOPT;
 	if (ret < 0)
 		return ret;
 	value_from(&v, o->form, value);
-	len = MIN(len, (int32_t)form_size[o->form]);
+	len = MIN(len, (int32_t)size_in(o->form, (uint32_t)len));
 	ret = len ? user_copy_to(a[3], &v, (size_t)len) : 0;
 	return ret < 0 ? ret : user_copy_to(a[4], &len, sizeof(len));
 }

@@ -45,6 +45,8 @@ struct socket *socket_alloc(const struct socket_kind *kind, enum socket_state st
 	s->state = state;
 	s->ino = atomic_fetch_add(&next_ino, 1);
 	s->opt.rx_size = s->opt.tx_size = size;
+	/* nothing that is theirs could be taken: on from the start, as in Linux */
+	s->opt.reuse = kind == &socket_ping || kind == &socket_raw;
 	list_init(&s->link);
 	list_init(&s->backlog);
 	list_init(&s->arrived);

@@ -59,7 +59,7 @@ def read_expected(area):
 
 def source_cases(area):
     """Of a C program, or of a script for BusyBox's shell."""
-    return (re.findall(r"^(?:CASE|CALL)\((\w+)", guestlib.read_file(os.path.join(HERE, area + ".c")), re.M) or
+    return (re.findall(r"^(?:CASE|CALL|STATE)\((\w+)", guestlib.read_file(os.path.join(HERE, area + ".c")), re.M) or
             re.findall(r"^case_(\w+)\(\)", guestlib.read_file(os.path.join(HERE, area + ".sh")), re.M))
 
 
@@ -205,7 +205,8 @@ def under_linux(areas, write):
     with guests.Running(kernel, smp=2) as g:
         g.ready()
         g.ssh("mount -t tmpfs tmp /tmp; for kind in hardlinks symlinks fifos regular; do "
-              "echo 0 >/proc/sys/fs/protected_$kind; done; ifconfig lo 127.0.0.1 up")
+              "echo 0 >/proc/sys/fs/protected_$kind; done; ifconfig lo 127.0.0.1 up; "
+              "echo 0 2000 >/proc/sys/net/ipv4/ping_group_range")
         for area in areas:
             name = f"diff {area} under {version}"
             try:

@@ -687,7 +687,7 @@ static void options(void)
 	one = 1;
 	CHECK_ERRNO(setsockopt(s, SOL_SOCKET, SO_ERROR, &one, 4), ENOPROTOOPT);
 	CHECK_ERRNO(setsockopt(s, SOL_SOCKET, SO_REUSEPORT, &one, 4), ENOPROTOOPT);
-	CHECK_ERRNO(setsockopt(s, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3), ENOPROTOOPT);
+	CHECK_ERRNO(setsockopt(s, SOL_SOCKET, SO_BINDTODEVICE, "lo\0", 4), ENOPROTOOPT);
 	CHECK_ERRNO(setsockopt(s, IPPROTO_TCP, TCP_CORK, &one, 4), ENOPROTOOPT);
 	CHECK_ERRNO(setsockopt(s, 99, 1, &one, 4), ENOPROTOOPT);
 	CHECK_ERRNO(getsockopt(s, IPPROTO_TCP, TCP_INFO, &one, &len), ENOPROTOOPT);
