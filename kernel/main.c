@@ -22,6 +22,7 @@
 #include "kernel/proc/lifecycle.h"
 #include "kernel/procinfo.h"
 #include "kernel/seed.h"
+#include "kernel/syscall.h"
 #include "kernel/vdso.h"
 #include "kernel/version.h"
 #include "mm/phys/asid.h"
@@ -55,6 +56,7 @@ static void boot_thread_main(void *arg)
 	vm_init();			      /* address spaces, and the worker that frees them */
 	process_init();			      /* the pid table */
 	futex_init();			      /* where threads wait for words of memory */
+	poll_init();			      /* and for many files */
 	vdso_init();			      /* the clock's page and its code, for programs */
 	layout_init();			      /* where the parts of programs go */
 	seed_init();			      /* who waits for randomness is woken */

@@ -38,6 +38,7 @@ static void choice_put(struct choice *c)
 static void add_held(struct process *p, void *pages)
 {
 	*(uint64_t *)pages += p->nr_threads * (KSTACK_SIZE / PAGE_SIZE);
+	*(uint64_t *)pages += atomic_load_relaxed(&p->poll_pages);
 	if (p->files)
 		*(uint64_t *)pages += fdtable_held(p->files);
 }

@@ -8,7 +8,10 @@
 #include "fs/epoll.h"
 #include "fs/event.h"
 #include "fs/fdtable.h"
+#include "kernel/core/panic.h"
 #include "kernel/sys_priv.h"
+#include "kernel/syscall.h"
+#include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/phys/slab.h"
@@ -63,15 +66,81 @@ static int wait_with_mask(vaddr_t at, uint64_t size)
 	return signal_set_temp_mask(mask);
 }
 
-/* Descriptors of a poll whose set lies on the stack. */
-enum { FEW = 32 };
+/* --- sets ---------------------------------------------------------------------------------------------------------- */
 
-/* --- poll ---------------------------------------------------------------------------------------------------------- */
+enum { FEW = 32, PIECE_MAX = 48 };
 
 struct poll_slot {
 	struct file *file;
 	struct poll_watch watch;
 };
+
+struct poll_piece {
+	struct poll_piece *next;
+	struct pollfd *pfd;
+	struct poll_slot *slot; /* NULL: nobody waits yet */
+	unsigned n;
+};
+
+/* The first few lie on the stack, and what they wait with in a small block; the others in pieces of a page. */
+struct poll_set {
+	struct poll_piece first;
+	unsigned nr_pages;
+	struct pollfd few[FEW];
+};
+
+struct poll_page {
+	struct poll_piece p;
+	struct pollfd pfd[PIECE_MAX];
+	struct poll_slot slot[PIECE_MAX];
+};
+static_assert(sizeof(struct poll_page) <= PAGE_SIZE - 200, "with what the cache adds");
+
+#define POLL_MEMORY_PART 8
+static struct slab_cache *page_cache; /* [init] */
+
+void poll_init(void)
+{
+	page_cache = fs_cache("poll", sizeof(struct poll_page), POLL_MEMORY_PART);
+	if (!page_cache)
+		panic("poll: no memory");
+}
+
+static void set_free(struct poll_set *s)
+{
+	struct poll_piece *p = s->first.next;
+
+	while (p) {
+		struct poll_piece *next = p->next;
+
+		slab_free(page_cache, container_of(p, struct poll_page, p));
+		p = next;
+	}
+	if (s->nr_pages)
+		atomic_fetch_sub(&current_process()->poll_pages, s->nr_pages);
+}
+
+/* Room for n. If it fails, what there is is to be freed all the same. */
+static int set_init(struct poll_set *s, unsigned n)
+{
+	struct poll_piece **at = &s->first.next;
+
+	s->first = (struct poll_piece){ .pfd = s->few, .n = MIN(n, (unsigned)FEW) };
+	s->nr_pages = DIV_ROUND_UP(n - s->first.n, (unsigned)PIECE_MAX);
+	if (s->nr_pages)
+		atomic_fetch_add(&current_process()->poll_pages, s->nr_pages);
+	for (n -= s->first.n; n > 0; n -= (*at)->n, at = &(*at)->next) {
+		struct poll_page *page = slab_alloc(page_cache);
+
+		if (!page)
+			return -ENOMEM;
+		page->p = (struct poll_piece){ .pfd = page->pfd, .n = MIN(n, (unsigned)PIECE_MAX) };
+		*at = &page->p;
+	}
+	return 0;
+}
+
+/* --- poll ---------------------------------------------------------------------------------------------------------- */
 
 /* What file f, NULL if there is none, says to p: 1 if that is something. */
 static inline unsigned answer(struct pollfd *p, struct file *f)
@@ -86,8 +155,7 @@ static inline unsigned answer(struct pollfd *p, struct file *f)
 	return got != 0;
 }
 
-/* One look that does not wait. */
-static unsigned look(struct pollfd *pfd, unsigned n)
+static unsigned look_at(struct pollfd *pfd, unsigned n)
 {
 	const struct fdtable *t = current_process()->files;
 	unsigned ready = 0;
@@ -107,78 +175,69 @@ static unsigned look(struct pollfd *pfd, unsigned n)
 	return ready;
 }
 
-/* Slots for n in a row of a set: in pieces, for one allocation does not hold those of as many files as a process may have. */
-struct poll_piece {
-	struct poll_piece *next;
-	struct pollfd *pfd;
-	unsigned n;
-	struct poll_slot slot[];
-};
-#define PIECE_MAX 1024u
-
-static void pieces_free(struct poll_piece *p)
-{
-	while (p) {
-		struct poll_piece *next = p->next;
-
-		for (unsigned i = 0; i < p->n; i++)
-			if (p->slot[i].file)
-				file_put(p->slot[i].file);
-		kfree(p);
-		p = next;
-	}
-}
-
-/* For a set that is not empty, with references to its files. NULL: no memory. */
-static struct poll_piece *pieces_make(struct pollfd *pfd, unsigned n)
-{
-	struct poll_piece *first = NULL, **at = &first;
-
-	for (unsigned done = 0; done < n; at = &(*at)->next, done += PIECE_MAX) {
-		unsigned here = MIN(n - done, PIECE_MAX);
-
-		*at = kzalloc(sizeof(**at) + here * sizeof((*at)->slot[0]));
-		if (!*at) {
-			pieces_free(first);
-			return NULL;
-		}
-		(*at)->pfd = pfd + done;
-		(*at)->n = here;
-		for (unsigned i = 0; i < here; i++)
-			(*at)->slot[i].file = fd_get((uint64_t)pfd[done + i].fd);
-	}
-	return first;
-}
-
-static unsigned check_ready(const struct poll_piece *p)
+/* One look that does not wait. */
+static unsigned look(struct poll_set *s)
 {
 	unsigned ready = 0;
 
-	for (; p; p = p->next)
+	for (struct poll_piece *p = &s->first; p; p = p->next)
+		ready += look_at(p->pfd, p->n);
+	return ready;
+}
+
+/* References to the files, for the wait. */
+static int hold_all(struct poll_set *s)
+{
+	s->first.slot = kcalloc(s->first.n + 1, sizeof(s->first.slot[0]));
+	if (!s->first.slot)
+		return -ENOMEM;
+	for (struct poll_piece *p = &s->first; p; p = p->next) {
+		if (p != &s->first)
+			p->slot = container_of(p, struct poll_page, p)->slot;
+		for (unsigned i = 0; i < p->n; i++)
+			p->slot[i].file = fd_get((uint64_t)p->pfd[i].fd);
+	}
+	return 0;
+}
+
+static void drop_all(struct poll_set *s)
+{
+	for (struct poll_piece *p = &s->first; p; p = p->next)
+		for (unsigned i = 0; i < p->n; i++)
+			if (p->slot[i].file)
+				file_put(p->slot[i].file);
+	kfree(s->first.slot);
+}
+
+static unsigned check_ready(const struct poll_set *s)
+{
+	unsigned ready = 0;
+
+	for (const struct poll_piece *p = &s->first; p; p = p->next)
 		for (unsigned i = 0; i < p->n; i++)
 			ready += answer(&p->pfd[i], p->slot[i].file);
 	return ready;
 }
 
-static void watch_all(struct poller *poller, struct poll_piece *p)
+static void watch_all(struct poller *poller, struct poll_set *s)
 {
-	for (; p; p = p->next)
+	for (struct poll_piece *p = &s->first; p; p = p->next)
 		for (unsigned i = 0; i < p->n; i++)
 			if (p->slot[i].file)
 				poll_watch_add(poller, &p->slot[i].watch, p->slot[i].file->source,
 					       poll_narrow((uint16_t)p->pfd[i].events), NULL);
 }
 
-static void watch_none(struct poll_piece *p)
+static void watch_none(struct poll_set *s)
 {
-	for (; p; p = p->next)
+	for (struct poll_piece *p = &s->first; p; p = p->next)
 		for (unsigned i = 0; i < p->n; i++)
 			if (p->slot[i].file)
 				poll_watch_remove(&p->slot[i].watch);
 }
 
 /* Register all, check all, sleep once; again when something happened (RC-021). */
-static int64_t watch_and_wait(struct poll_piece *set, uint64_t deadline)
+static int64_t watch_and_wait(struct poll_set *set, uint64_t deadline)
 {
 	struct poller poller;
 	unsigned ready;
@@ -201,42 +260,52 @@ static int64_t watch_and_wait(struct poll_piece *set, uint64_t deadline)
 	return -ERESTARTNOHAND;
 }
 
-static __noinline int64_t poll_waiting(struct pollfd *pfd, unsigned n, uint64_t deadline)
+static __noinline int64_t poll_waiting(struct poll_set *set, uint64_t deadline)
 {
-	struct poll_piece *set = pieces_make(pfd, n);
-	int64_t ret;
+	int64_t ret = hold_all(set);
 
-	if (n && !set)
-		return -ENOMEM;
+	if (ret < 0)
+		return ret;
 	ret = watch_and_wait(set, deadline);
-	pieces_free(set);
+	drop_all(set);
 	return ret;
 }
 
-static int64_t poll_files(struct pollfd *pfd, unsigned n, uint64_t deadline)
+static int64_t poll_files(struct poll_set *set, uint64_t deadline)
 {
-	unsigned ready = look(pfd, n);
+	unsigned ready = look(set);
 
 	/* a signal that the mask lets in is told of even by a look that does not wait */
 	if (ready || (!deadline && !signal_pending_current()))
 		return ready;
-	return poll_waiting(pfd, n, deadline);
+	return poll_waiting(set, deadline);
 }
 
-/* Of a set of that size the caller's answers. */
-static int64_t put_answers(vaddr_t to, const struct pollfd *pfd, unsigned n)
+/* The caller's set; this checks the range for the answers too. */
+static int64_t get_set(struct poll_set *s, vaddr_t from)
+{
+	int64_t ret = 0;
+
+	for (struct poll_piece *p = &s->first; p && ret == 0; p = p->next) {
+		ret = user_copy_from(p->pfd, from, p->n * sizeof(p->pfd[0]));
+		from += p->n * sizeof(p->pfd[0]);
+	}
+	return ret;
+}
+
+static int64_t put_answers(vaddr_t to, const struct poll_set *s)
 {
 	to += offsetof(struct pollfd, revents);
-	for (unsigned i = 0; i < n; i++, to += sizeof(*pfd))
-		if (!arch_put_user16(to, (uint16_t)pfd[i].revents))
-			return -EFAULT;
+	for (const struct poll_piece *p = &s->first; p; p = p->next)
+		for (unsigned i = 0; i < p->n; i++, to += sizeof(p->pfd[0]))
+			if (!arch_put_user16(to, (uint16_t)p->pfd[i].revents))
+				return -EFAULT;
 	return 0;
 }
 
 int64_t sys_ppoll(const uint64_t a[6])
 {
-	struct pollfd few[FEW], *pfd = few;
-	unsigned n = (unsigned)a[1];
+	struct poll_set set;
 	uint64_t deadline;
 	int64_t ret, err;
 
@@ -247,19 +316,15 @@ int64_t sys_ppoll(const uint64_t a[6])
 		ret = wait_with_mask(a[3], a[4]);
 	if (ret < 0)
 		return ret;
-	if (n > FEW)
-		pfd = kcalloc(n, sizeof(*pfd));
-	if (!pfd)
-		return -ENOMEM;
-	/* this checks the range for the answers too */
-	ret = user_copy_from(pfd, a[0], n * sizeof(*pfd));
+	ret = set_init(&set, (unsigned)a[1]);
 	if (ret == 0)
-		ret = poll_files(pfd, n, deadline);
-	err = ret < 0 ? 0 : put_answers(a[0], pfd, n);
+		ret = get_set(&set, a[0]);
+	if (ret == 0)
+		ret = poll_files(&set, deadline);
+	err = ret < 0 ? 0 : put_answers(a[0], &set);
 	if (err < 0)
 		ret = err;
-	if (pfd != few)
-		kfree(pfd);
+	set_free(&set);
 	return put_time_left(a[2], deadline, ret);
 }
 
@@ -273,11 +338,10 @@ static const uint32_t set_answers[SETS] = { POLL_IN | POLL_HUP | POLL_ERR, POLL_
 					    POLL_PRI };
 
 struct select {
-	unsigned n;	     /* numbers looked at */
-	size_t words;	     /* of each set */
-	uint64_t *set[SETS]; /* NULL: not given */
-	struct pollfd *pfd;  /* those that are in some set */
-	unsigned nr_pfd;
+	unsigned n;	      /* numbers looked at */
+	size_t words;	      /* of each set */
+	uint64_t *set[SETS];  /* NULL: not given */
+	struct poll_set poll; /* those that are in some set */
 };
 
 static uint32_t select_asks(const struct select *s, unsigned fd)
@@ -292,7 +356,9 @@ static uint32_t select_asks(const struct select *s, unsigned fd)
 
 static int select_load(struct select *s, const uint64_t a[6])
 {
-	unsigned count = 0;
+	struct poll_piece *p = &s->poll.first;
+	unsigned count = 0, i = 0;
+	int err;
 
 	for (int k = 0; k < SETS; k++) {
 		if (!a[1 + k])
@@ -305,16 +371,38 @@ static int select_load(struct select *s, const uint64_t a[6])
 	}
 	for (unsigned fd = 0; fd < s->n; fd++)
 		count += select_asks(s, fd) != 0;
-	s->pfd = kcalloc(count + 1, sizeof(*s->pfd));
-	if (!s->pfd)
-		return -ENOMEM;
+	err = set_init(&s->poll, count);
+	if (err < 0)
+		return err;
 	for (unsigned fd = 0; fd < s->n; fd++) {
 		uint32_t asks = select_asks(s, fd);
 
-		if (asks)
-			s->pfd[s->nr_pfd++] = (struct pollfd){ (int)fd, (short)asks, 0 };
+		if (!asks)
+			continue;
+		if (i == p->n) {
+			p = p->next;
+			i = 0;
+		}
+		p->pfd[i++] = (struct pollfd){ (int)fd, (short)asks, 0 };
 	}
 	return 0;
+}
+
+/* The bits that p's answer sets, or -EBADF. */
+static int select_one(struct select *s, const struct pollfd *p)
+{
+	int bits = 0;
+
+	if (p->revents & POLL_NVAL)
+		return -EBADF;
+	for (int k = 0; k < SETS; k++) {
+		if (!s->set[k] || !(p->events & set_asks[k]) ||
+		    !((uint32_t)p->revents & set_answers[k]))
+			continue;
+		s->set[k][p->fd / 64] |= BIT(p->fd % 64);
+		bits++;
+	}
+	return bits;
 }
 
 /* How many bits are set in the answer, or -EBADF. */
@@ -325,17 +413,13 @@ static int64_t select_answer(struct select *s)
 	for (int k = 0; k < SETS; k++)
 		if (s->set[k])
 			memset(s->set[k], 0, s->words * sizeof(uint64_t));
-	for (unsigned i = 0; i < s->nr_pfd; i++) {
-		const struct pollfd *p = &s->pfd[i];
+	for (const struct poll_piece *p = &s->poll.first; p; p = p->next) {
+		for (unsigned i = 0; i < p->n; i++) {
+			int n = select_one(s, &p->pfd[i]);
 
-		if (p->revents & POLL_NVAL)
-			return -EBADF;
-		for (int k = 0; k < SETS; k++) {
-			if (!s->set[k] || !(p->events & set_asks[k]) ||
-			    !((uint32_t)p->revents & set_answers[k]))
-				continue;
-			s->set[k][p->fd / 64] |= BIT(p->fd % 64);
-			bits++;
+			if (n < 0)
+				return n;
+			bits += n;
 		}
 	}
 	return bits;
@@ -346,7 +430,7 @@ static int64_t select_files(struct select *s, const uint64_t a[6], uint64_t dead
 	int64_t ret = select_load(s, a);
 
 	if (ret == 0)
-		ret = poll_files(s->pfd, s->nr_pfd, deadline);
+		ret = poll_files(&s->poll, deadline);
 	if (ret >= 0)
 		ret = select_answer(s);
 	for (int k = 0; k < SETS; k++) {
@@ -356,7 +440,7 @@ static int64_t select_files(struct select *s, const uint64_t a[6], uint64_t dead
 	}
 	for (int k = 0; k < SETS; k++)
 		kfree(s->set[k]);
-	kfree(s->pfd);
+	set_free(&s->poll);
 	return ret;
 }
 

@@ -7,6 +7,8 @@
 
 typedef int64_t (*syscall_fn)(const uint64_t a[6]);
 
+void poll_init(void); /* boot: what poll and select keep the sets of many files in */
+
 /* Run the call in f (number in x8) and put its result into f->x[0]. -ENOSYS for what is not there, counted. False: it was
  * interrupted, or has changed more of the frame. Context: thread, irqs on, no lock held before or after (asserted). */
 bool syscall_dispatch(struct trap_frame *f);

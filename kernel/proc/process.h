@@ -103,6 +103,7 @@ struct process {
 	uint64_t start_ns; /* [init] */
 	uint32_t oom_victim; /* [atomic] chosen by kernel/oom.c and not yet gone */
 	uint64_t min_faults; /* [atomic] */
+	uint64_t poll_pages; /* [atomic] of sets its threads wait for or look at */
 };
 
 /* The current thread's process; NULL in kernel threads. */

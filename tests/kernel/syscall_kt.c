@@ -2,18 +2,24 @@
 /* The user's frame while a system call runs. Row L9: nobody writes into it but who returns the result. */
 #include "kernel/syscall.h"
 
+#include <asm/poll.h>
 #include <asm/unistd.h>
+#include <linux/time.h>
 
 #include "fs/fdtable.h"
 #include "fs/file.h"
+#include "kernel/context.h"
 #include "kernel/core/clock.h"
 #include "kernel/core/panic.h"
 #include "kernel/proc/lifecycle.h"
 #include "kernel/proc/process.h"
 #include "kernel/signal.h"
 #include "kernel/spawn.h"
+#include "kernel/sys_priv.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
+#include "mm/vm/space.h"
+#include "mm/vm/user_copy.h"
 #include "sched/wait.h"
 #include "tests/kernel/crew.h"
 #include "tests/kernel/ktest.h"
@@ -110,12 +116,12 @@ static void read_interrupted(void *arg)
 	t->process = NULL;
 }
 
-/* fn, in a thread of a process whose file 3 is of that kind. */
-static void with_file(const struct file_ops *ops, void (*fn)(void *))
+/* fn, in a thread of a process whose file 3 is of that kind and announces itself there. */
+static void with_file(const struct file_ops *ops, struct poll_source *source, void (*fn)(void *))
 {
 	struct process *p = process_create(NULL, "reader");
 	struct fdtable *files = fdtable_create();
-	struct file *f = file_create(ops, FILE_RDWR, NULL, NULL);
+	struct file *f = file_create(ops, FILE_RDWR, source, NULL);
 	struct crew crew = { 0 };
 
 	KT_CHECK(p && files && f && fdtable_install(files, f, 3, false, 16) == 3);
@@ -129,7 +135,7 @@ static void with_file(const struct file_ops *ops, void (*fn)(void *))
 
 KTEST(syscall_interrupted)
 {
-	with_file(&interrupted_ops, read_interrupted);
+	with_file(&interrupted_ops, NULL, read_interrupted);
 }
 
 /* --- I-FD-2: whose reference keeps a file that is in use ------------------------------------------------------------ */
@@ -186,7 +192,7 @@ static void count_in_company(void *arg)
 
 KTEST(syscall_borrows_alone)
 {
-	with_file(&counting_ops, count_in_company);
+	with_file(&counting_ops, NULL, count_in_company);
 }
 
 static void dispatch_read(void *unused)
@@ -209,7 +215,65 @@ static void close_while_read(void *arg)
 
 KTEST(syscall_borrowed_file_stays)
 {
-	with_file(&closing_ops, close_while_read);
+	with_file(&closing_ops, NULL, close_while_read);
+}
+
+/* --- N12: what comes between a look and the sleep ---------------------------------------------------------------------- */
+
+static struct {
+	struct poll_source source;
+	unsigned looks, when;
+	bool ready;
+} news;
+
+/* Nothing; and as soon as that has been said for the `when`-th time, there is something, once announced. */
+static uint32_t late_news(struct file *f)
+{
+	uint32_t events = news.ready ? POLL_IN : 0;
+
+	if (++news.looks == news.when) {
+		news.ready = true;
+		poll_notify(&news.source, POLL_IN);
+	}
+	return events;
+}
+
+static const struct file_ops late_ops = { .name = "late", .poll = late_news };
+
+/* Only a poll that has missed it sleeps until there is no time left. */
+static void poll_late(void *arg)
+{
+	const struct pollfd asked = { .fd = 3, .events = POLL_IN };
+	const struct __kernel_timespec limit = { .tv_sec = 20 };
+	struct __kernel_timespec left = { 0 };
+	struct vm_space *s = vm_space_create();
+	struct process *p = arg;
+	vaddr_t at = 0;
+
+	KT_CHECK(s && vm_map(s, 0, PAGE_SIZE, VM_READ | VM_WRITE, NULL, 0, &at) == 0);
+	space_switch(s);
+	process_add_thread(p, current_thread());
+	for (news.when = 1; news.when <= 2; news.when++) {
+		const uint64_t a[6] = { at, 1, at + sizeof(asked) };
+
+		news.looks = 0;
+		news.ready = false;
+		KT_CHECK(user_copy_to(at, &asked, sizeof(asked)) == 0);
+		KT_CHECK(user_copy_to(a[2], &limit, sizeof(limit)) == 0);
+		KT_CHECK(sys_ppoll(a) == 1 && news.looks == news.when + 1);
+		KT_CHECK(user_copy_from(&left, a[2], sizeof(left)) == 0 && left.tv_sec > 0);
+	}
+	space_switch(NULL);
+	KT_CHECK(process_remove_thread(p, current_thread()));
+	process_put(p);
+	vm_space_put(s);
+	vm_space_reap();
+}
+
+KTEST(poll_looks_again)
+{
+	poll_source_init(&news.source);
+	with_file(&late_ops, &news.source, poll_late);
 }
 
 /* --- a timer every 100 us on each CPU while real programs make calls: the debug image sums each frame -------------------- */

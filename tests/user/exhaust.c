@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Programs that want too much die alone: more memory than there is (X-19), a stack without end (REL-002). And many
  * small blocks, again and again, take no more room than a few (H4). */
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
 #include <sys/wait.h>
@@ -115,6 +117,40 @@ static void many_polled(void)
 	close(p[1]);
 }
 
+/* What the kernel keeps of the sets that users wait for is an eighth of memory at most, whatever they are. */
+static void polled_by_users(void)
+{
+	enum { SET = 65536, PAGES_OF_SET = SET / 48 };
+	struct pollfd *set = calloc(SET, sizeof(*set));
+	pid_t pid[200];
+	int p[2], status, n, most, refused = 0;
+	struct sysinfo si;
+
+	CHECK(set && sysinfo(&si) == 0 && pipe(p) == 0);
+	most = (int)(si.totalram * si.mem_unit / PAGE / 8 / PAGES_OF_SET) + 2;
+	CHECK(most <= 200);
+	for (unsigned i = 0; i < SET; i++)
+		set[i] = (struct pollfd){ .fd = p[0], .events = POLLIN };
+	for (n = 0; n < most && !refused; n++) {
+		pid[n] = fork();
+		CHECK(pid[n] >= 0);
+		if (pid[n] == 0)
+			_exit(setgid(100) || setuid(1000) ? 99
+			      : poll(set, SET, -1) < 0	  ? errno
+							  : 0);
+		CHECK(until_asleep(pid[n]));
+		refused = waitpid(pid[n], &status, WNOHANG) == pid[n];
+	}
+	CHECK(refused && WIFEXITED(status) && WEXITSTATUS(status) == ENOMEM);
+	/* small ones go on */
+	CHECK(poll(set, 32, 0) == 0);
+	for (int i = 0; i < n - 1; i++)
+		CHECK(kill(pid[i], SIGKILL) == 0 && waitpid(pid[i], NULL, 0) == pid[i]);
+	free(set);
+	close(p[0]);
+	close(p[1]);
+}
+
 int main(int argc, char **argv)
 {
 	char zero = 0;
@@ -127,6 +163,7 @@ int main(int argc, char **argv)
 	small_blocks();
 	holes();
 	many_polled();
+	polled_by_users();
 	for (int i = 0; i < 3; i++) {
 		status = run(argv[0], "dive");
 		CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);

@@ -2,6 +2,7 @@
 /* When memory is out the largest ends, whichever way it asked, and nobody else: small processes beside it keep running
  * and keep what they have. */
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -17,6 +18,7 @@
 #define PAGE  4096UL
 #define STEP  (1UL << 20)
 #define SMALL 3
+#define SET   65536
 
 static char *map(size_t n)
 {
@@ -132,7 +134,7 @@ static size_t free_bytes(void)
 }
 
 /* Fill pipes with so much, then say so. */
-static void hoard(size_t n, int ready)
+static void hoard_pipes(size_t n, int ready)
 {
 	static char buf[65536];
 	struct rlimit many = { 65536, 65536 };
@@ -149,15 +151,46 @@ static void hoard(size_t n, int ready)
 		pause();
 }
 
-/* Who has most of memory in pipes ends before who has less in memory of its own. */
-static void full_pipes(void)
+static void *poll_for_ever(void *set)
 {
-	size_t all = free_bytes(), n = 0;
+	poll(set, SET, -1);
+	return NULL;
+}
+
+/* Wait for so many files at once, in as many threads as that takes. */
+static void hoard_polls(size_t n, int ready)
+{
+	struct rlimit many = { 65536, 65536 };
+	struct pollfd *set = calloc(SET, sizeof(*set));
+	size_t goal = free_bytes() - n;
+	pthread_t t;
+	int fds[2];
+
+	CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && pipe(fds) == 0);
+	CHECK(set && setrlimit(RLIMIT_NOFILE, &many) == 0);
+	for (int i = 0; i < SET; i++)
+		set[i] = (struct pollfd){ .fd = fds[0], .events = POLLIN };
+	while (free_bytes() > goal) {
+		size_t before = free_bytes();
+
+		CHECK(pthread_create(&t, NULL, poll_for_ever, set) == 0);
+		CHECK(AWAIT(free_bytes() + SET * 64UL < before));
+	}
+	CHECK(write(ready, "r", 1) == 1);
+	for (;;)
+		pause();
+}
+
+/* Who has most of memory in what the kernel keeps for it ends before who has less in memory of its own. */
+static void hoarder_goes(void (*hoard)(size_t, int), size_t all)
+{
+	size_t n = 0;
 	int fds[2], status = 0;
 	pid_t pid;
 	char c;
 
-	CHECK(pipe(fds) == 0);
+	/* what the one before had is back */
+	CHECK(pipe(fds) == 0 && AWAIT(free_bytes() > all / 10 * 9));
 	pid = fork();
 	CHECK(pid >= 0);
 	if (pid == 0)
@@ -229,6 +262,7 @@ static void robust(void)
 
 int main(void)
 {
+	size_t all = free_bytes();
 	pid_t small[SMALL], big[3];
 	int fds[2], status;
 
@@ -256,6 +290,7 @@ int main(void)
 	}
 	locked_out();
 	robust();
-	full_pipes();
+	hoarder_goes(hoard_pipes, all);
+	hoarder_goes(hoard_polls, all);
 	return 0;
 }
