@@ -46,4 +46,13 @@ static inline void *frame_virt(paddr_t pa)
 	return (void *)(LINEAR_BASE + (pa.pa - arch_linear_pa));
 }
 
+static inline struct page *frame_of_addr(const void *linear)
+{
+	uintptr_t off = (uintptr_t)linear - LINEAR_BASE;
+	paddr_t pa = paddr(off + arch_linear_pa);
+
+	return likely(off < LINEAR_SIZE && frame_is_usual(pa)) ? frame_page(pa)
+							       : page_of_addr(linear);
+}
+
 #endif

@@ -61,17 +61,12 @@ static void *alloc_from(size_t size, uintptr_t pc)
 	return slab_alloc_from(&caches[cache_by_16[(size + 15) / 16]], pc);
 }
 
-/* The block of whole pages at p, or NULL if p is slab memory. */
-static struct page *pages_of(const void *p)
+/* p, which is no slab memory, must be a block of whole pages; pg is its page. */
+static void check_pages(const struct page *pg, const void *p)
 {
-	struct page *pg = page_of_addr(p);
-
-	if (pg->owner == PAGE_SLAB)
-		return NULL;
 	if (pg->owner != PAGE_KERNEL || !(pg->flags & PAGE_KMALLOC) ||
 	    !IS_ALIGNED((uintptr_t)p, PAGE_SIZE))
 		BUG("kfree: %p did not come from kmalloc: page owner %u", p, pg->owner);
-	return pg;
 }
 
 void *kmalloc(size_t size)
@@ -102,9 +97,12 @@ void *kcalloc(size_t n, size_t size)
 
 size_t kmalloc_usable(const void *p)
 {
-	struct page *pg = pages_of(p);
+	struct page *pg = frame_of_addr(p);
 
-	return pg ? pg->index : slab_cache_of(p)->size;
+	if (pg->owner == PAGE_SLAB)
+		return slab_of_page(pg)->cache->size;
+	check_pages(pg, p);
+	return pg->index;
 }
 
 static void free_from(void *p, uintptr_t pc)
@@ -112,16 +110,17 @@ static void free_from(void *p, uintptr_t pc)
 	if (!p)
 		return;
 
-	struct page *pg = pages_of(p);
+	struct page *pg = frame_of_addr(p);
 
-	if (!pg) {
-		struct slab_cache *c = slab_cache_of(p);
+	if (pg->owner == PAGE_SLAB) {
+		struct slab_cache *c = slab_of_page(pg)->cache;
 
 		if (c < caches || c >= caches + ARRAY_SIZE(caches))
 			BUG("kfree: %p is of slab cache %s, not from kmalloc", p, c->name);
 		slab_free_from(c, p, pc);
 		return;
 	}
+	check_pages(pg, p);
 	page_put(pg);
 }
 

@@ -89,15 +89,11 @@ unsigned slab_object_index(const struct slab_cache *c, const struct slab *s, con
 
 struct slab *slab_of(const void *p)
 {
-	struct page *pg = page_of_addr(p);
+	struct page *pg = frame_of_addr(p);
 
 	if (pg->owner != PAGE_SLAB)
 		BUG("slab: %p is not slab memory: page owner %u", p, pg->owner);
-
-	struct slab *s = pg->priv;
-
-	ASSERT(s->magic == SLAB_MAGIC);
-	return s;
+	return slab_of_page(pg);
 }
 
 /* --- slabs -------------------------------------------------------------------------------------------------------- */
@@ -278,14 +274,9 @@ static unsigned cache_take(struct slab_cache *c, void **out, unsigned n)
 
 /* --- magazines ------------------------------------------------------------------------------------------------------ */
 
-static size_t magazine_bytes(const struct slab_cache *c)
-{
-	return ALIGN_UP(sizeof(struct magazine) + c->capacity * sizeof(void *), 64UL);
-}
-
 static struct magazine *magazine_of(const struct slab_cache *c, unsigned cpu)
 {
-	return (struct magazine *)(c->magazines + cpu * magazine_bytes(c));
+	return (struct magazine *)(c->magazines + (size_t)cpu * c->magazine_bytes);
 }
 
 /* A CPU keeps at most about a page's worth of objects of one cache. */
@@ -294,14 +285,17 @@ static void add_magazines(struct slab_cache *c)
 	c->capacity =
 		(uint16_t)MIN(MAX(PAGE_SIZE / c->stride, MM_DEBUG ? 8UL : 4UL), 2UL * BATCH_MAX);
 
-	char *m = kzalloc(cpu_count() * magazine_bytes(c) + 64);
+	c->magazine_bytes =
+		(uint32_t)ALIGN_UP(sizeof(struct magazine) + c->capacity * sizeof(void *), 64UL);
+
+	char *m = kzalloc(cpu_count() * (size_t)c->magazine_bytes + 64);
 
 	if (!m)
 		return;
 	c->magazines_block = m;
 	m = (char *)ALIGN_UP((uintptr_t)m, 64UL);
 	for (unsigned i = 0; i < cpu_count(); i++) {
-		struct magazine *mag = (struct magazine *)(m + i * magazine_bytes(c));
+		struct magazine *mag = (struct magazine *)(m + i * c->magazine_bytes);
 
 		spin_init(&mag->lock, LOCK_SLAB);
 	}
@@ -333,7 +327,7 @@ static void *magazine_pop(struct magazine *m) __requires(m->lock)
 }
 
 /* But for the `keep` youngest. The context is checked here, where irqs are off anyway. */
-static void *magazine_take(struct slab_cache *c, unsigned keep)
+static inline void *magazine_take(struct slab_cache *c, unsigned keep)
 {
 	irqflags_t f = arch_irq_save();
 	struct magazine *m = this_magazine(c);
@@ -352,7 +346,8 @@ static void *magazine_take(struct slab_cache *c, unsigned keep)
 }
 
 /* Put n objects, returning how many had no room: they are the last of the array. */
-static unsigned magazine_put(struct slab_cache *c, void *const *objects, unsigned n)
+static inline __attribute__((always_inline)) unsigned magazine_put(struct slab_cache *c,
+								   void *const *objects, unsigned n)
 {
 	irqflags_t f = arch_irq_save();
 	struct magazine *m = this_magazine(c);
@@ -383,14 +378,10 @@ static unsigned magazine_shed(struct magazine *m, void **out, unsigned n)
 	return n;
 }
 
-static void *take_object(struct slab_cache *c)
+/* The magazine has nothing to give. */
+static __noinline void *take_slowly(struct slab_cache *c)
 {
 	void *batch[BATCH_MAX];
-	void *p = magazine_take(c, quarantine(c));
-
-	if (p)
-		return p;
-
 	unsigned want = READ_ONCE(c->magazines) ? MAX(MIN(c->capacity / 2u, BATCH_MAX), 1u) : 1;
 	unsigned got = cache_take(c, batch, want);
 
@@ -405,12 +396,11 @@ static void *take_object(struct slab_cache *c)
 	return batch[0];
 }
 
-static void give_object(struct slab_cache *c, void *p)
+/* The magazine had no room. */
+static __noinline void give_slowly(struct slab_cache *c, void *p)
 {
 	void *batch[BATCH_MAX];
 
-	if (magazine_put(c, &p, 1) == 0)
-		return;
 	if (!READ_ONCE(c->magazines)) {
 		cache_give(c, &p, 1);
 		return;
@@ -431,14 +421,18 @@ static void give_object(struct slab_cache *c, void *p)
 
 /* --- the interface ---------------------------------------------------------------------------------------------------- */
 
-static void *alloc_from(struct slab_cache *c, uintptr_t pc)
+static inline void *alloc_from(struct slab_cache *c, uintptr_t pc)
 {
-	alloc_check_context();
+	/* that this is no interrupt, magazine_take() checks */
+	if (unlikely(current_base()->alloc_forbidden))
+		alloc_check_context();
 	if (alloc_should_fail())
 		return NULL;
 
-	void *p = take_object(c);
+	void *p = magazine_take(c, quarantine(c));
 
+	if (unlikely(!p))
+		p = take_slowly(c);
 	if (p)
 		slab_check_out(c, p, pc);
 	return p;
@@ -463,7 +457,8 @@ void *slab_zalloc(struct slab_cache *c)
 void slab_free_from(struct slab_cache *c, void *p, uintptr_t pc)
 {
 	slab_check_in(c, p, pc);
-	give_object(c, p);
+	if (unlikely(magazine_put(c, &p, 1) > 0))
+		give_slowly(c, p);
 }
 
 void slab_free(struct slab_cache *c, void *p)
@@ -474,11 +469,6 @@ void slab_free(struct slab_cache *c, void *p)
 void *slab_alloc_from(struct slab_cache *c, uintptr_t pc)
 {
 	return alloc_from(c, pc);
-}
-
-struct slab_cache *slab_cache_of(const void *p)
-{
-	return slab_of(p)->cache;
 }
 
 void slab_cache_init(struct slab_cache *c, const char *name, size_t size, size_t align)

@@ -24,6 +24,7 @@ struct slab_cache {
 	uint16_t per_slab;	  /* [init] */
 	uint16_t words;		  /* [init] of each bitmap */
 	uint16_t capacity;	  /* [init] of a magazine */
+	uint32_t magazine_bytes;  /* [init] */
 	uint8_t order;		  /* [init] */
 	uint64_t most;		  /* [init] slabs it may have; 0: any number */
 	bool (*exempt)(void);	  /* [init] may the caller have more? */
@@ -37,8 +38,6 @@ void slab_cache_init(struct slab_cache *c, const char *name, size_t size, size_t
 /* slab_alloc() and slab_free() on behalf of the caller at pc. */
 void *slab_alloc_from(struct slab_cache *c, uintptr_t pc) __must_check;
 void slab_free_from(struct slab_cache *c, void *p, uintptr_t pc);
-/* The cache of p; BUG if p is not slab memory. */
-struct slab_cache *slab_cache_of(const void *p);
 /* kmalloc.c: its caches; before any has magazines. */
 void kmalloc_init(void);
 #define SLAB_MAGIC 0x736c6162u
@@ -61,6 +60,15 @@ struct slab_zone {
 static inline size_t slab_zone_size(const struct slab_cache *c)
 {
 	return MM_DEBUG ? MAX(c->align, sizeof(struct slab_zone)) : 0;
+}
+
+/* The slab a page of owner PAGE_SLAB belongs to. */
+static inline struct slab *slab_of_page(const struct page *pg)
+{
+	struct slab *s = pg->priv;
+
+	ASSERT(s->magic == SLAB_MAGIC);
+	return s;
 }
 
 /* The slab p lies in. BUG if p is not slab memory (MS-002). */
