@@ -4,6 +4,8 @@
  * not care about byte order, so the words are the machine's. The Makefile allows this file unaligned loads: the network
  * stack runs long after the MMU is on. */
 #include "arch/cc.h"
+#include "lib/string.h"
+#include "net/core.h"
 
 typedef uint64_t __attribute__((may_alias, aligned(1))) word_t;
 
@@ -49,6 +51,8 @@ uint16_t net_checksum(const void *data, int len)
 	return fold(add(sum, tail(p, n)));
 }
 
+bool net_sum_needless;
+
 /* Each word is loaded once for both. */
 uint16_t net_checksum_copy(void *dst, const void *src, uint16_t len)
 {
@@ -57,6 +61,10 @@ uint16_t net_checksum_copy(void *dst, const void *src, uint16_t len)
 	size_t n = len;
 	uint64_t sum = 0;
 
+	if (net_sum_needless) {
+		memcpy(dst, src, len);
+		return 0;
+	}
 	for (; n >= 4 * WORD; n -= 4 * WORD, p += 4 * WORD, d += 4 * WORD) {
 		const word_t *w = (const word_t *)p;
 		word_t a = w[0], b = w[1], c = w[2], e = w[3];

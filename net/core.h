@@ -36,6 +36,9 @@ void net_if_loop_refill(void) __requires(net_core);
 /* Announce the readiness that lwIP's callbacks changed. */
 void net_socket_notify_all(void) __requires(net_core);
 
+/* [NET_CORE] What is written now goes over the loop-back, where nothing is summed: net_checksum_copy() only copies. */
+extern bool net_sum_needless;
+
 /* Counts of the whole stack's edges. [NET_CORE] */
 struct net_counters {
 	uint64_t rx_frames;    /* from the devices */

@@ -26,6 +26,7 @@
 #include "mm/phys/page.h"
 #include "mm/phys/slab.h"
 #include "net/interface.h"
+#include "net/lwip_hooks.h"
 #include "net/net.h"
 
 #define RX_BUDGET	64
@@ -676,6 +677,11 @@ void net_if_traffic(const struct netif *n, struct net_traffic *out)
 	*out = n->linkoutput == tx_frame ? ((const struct interface *)n)->traffic : loop_traffic;
 }
 
+/* What never leaves memory needs no sums; ICMP's stays, since programs make it themselves. */
+#define LOOP_UNSUMMED                                                                              \
+	(NETIF_CHECKSUM_GEN_IP | NETIF_CHECKSUM_GEN_UDP | NETIF_CHECKSUM_GEN_TCP |                 \
+	 NETIF_CHECKSUM_CHECK_IP | NETIF_CHECKSUM_CHECK_UDP | NETIF_CHECKSUM_CHECK_TCP)
+
 /* Packets that the loop-back takes before NET_CORE is left. */
 #define LOOP_BUDGET 4096
 static unsigned loop_budget = LOOP_BUDGET; /* [NET_CORE] */
@@ -685,9 +691,31 @@ void net_if_loop_refill(void)
 	loop_budget = LOOP_BUDGET;
 }
 
-/* The loop-back's output, counted: what goes in comes out. Beyond the budget it is lost, as on a wire: whatever two ends
- * have to say to each other may not keep us for ever. */
-static err_t loop_output(struct netif *n, struct pbuf *p, const ip4_addr_t *to)
+/* A copy of p to the end of the queue that netif_poll() empties. */
+static err_t loop_queue(struct netif *n, struct pbuf *p)
+{
+	struct pbuf *copy = NULL;
+
+	if (n->loop_cnt_current < LWIP_LOOPBACK_MAX_PBUFS)
+		copy = pbuf_alloc(PBUF_RAW, p->tot_len, PBUF_RAM);
+	if (!copy)
+		return ERR_MEM;
+	if (p->next)
+		pbuf_copy_partial(p, copy->payload, p->tot_len, 0);
+	else
+		memcpy(copy->payload, p->payload, p->len);
+	n->loop_cnt_current++;
+	if (n->loop_first)
+		n->loop_last->next = copy;
+	else
+		n->loop_first = copy;
+	n->loop_last = copy;
+	return ERR_OK;
+}
+
+/* Counted: what goes in comes out. Beyond the budget it is lost, as on a wire: whatever two ends have to say to each other
+ * may not keep us for ever. */
+err_t net_loop_output(struct netif *n, struct pbuf *p)
 {
 	err_t err;
 
@@ -696,8 +724,7 @@ static err_t loop_output(struct netif *n, struct pbuf *p, const ip4_addr_t *to)
 		return ERR_OK;
 	}
 	loop_budget--;
-	err = netif_loop_output(n, p);
-
+	err = loop_queue(n, p);
 	if (err != ERR_OK) {
 		loop_traffic.tx_errors++;
 		return err;
@@ -727,7 +754,7 @@ void net_if_init(void)
 	struct page_stats stats;
 
 	/* the only one so far */
-	netif_list->output = loop_output;
+	NETIF_SET_CHECKSUM_CTRL(netif_list, NETIF_CHECKSUM_ENABLE_ALL & ~LOOP_UNSUMMED);
 	page_stats(&stats);
 	rx_limit = (unsigned)(stats.total * PAGE_SIZE / 8 / sizeof(struct rx_buffer));
 	rx_cache = slab_create("net_rx", sizeof(struct rx_buffer), 64);

@@ -13,6 +13,8 @@
 #define LWIP_ASSERT_CORE_LOCKED() net_assert_core()
 #endif
 
+#define LWIP_HOOK_FILENAME "net/lwip_hooks.h"
+
 /* --- memory: every object is made, referenced and freed under NET_CORE --- */
 #define MEM_CUSTOM_ALLOCATOR 1
 #define MEM_CUSTOM_MALLOC    net_mem_alloc
@@ -93,10 +95,11 @@
 #define LWIP_HOOK_IP4_INPUT(p, in)				 net_see_packet((p), (in))
 #define LWIP_HOOK_IP6_INPUT(p, in)				 net_see_packet((p), (in))
 
-/* --- checksums: one pass with the copy on sending, our own routine elsewhere --- */
-#define LWIP_CHECKSUM_ON_COPY 1
-#define LWIP_CHKSUM	      net_checksum
-#define LWIP_CHKSUM_COPY      net_checksum_copy
+/* --- checksums: one pass with the copy on sending, our own routine elsewhere; none over the loop-back --- */
+#define LWIP_CHECKSUM_ON_COPY	     1
+#define LWIP_CHECKSUM_CTRL_PER_NETIF 1
+#define LWIP_CHKSUM		     net_checksum
+#define LWIP_CHKSUM_COPY	     net_checksum_copy
 
 /* --- counters for /proc/net --- */
 #define LWIP_STATS	   1

@@ -20,6 +20,8 @@
 
 #define SMALL_SEGMENT 512  /* at most this long: copied behind the last one */
 #define COMPACT_SIZE  2000 /* of the memory small segments are collected in */
+#define RX_UNOPENED   512  /* bytes read that lwIP need not be told of at once */
+#define TX_FEW	      128  /* written by way of the stack */
 #define WRITE_CHUNK   (16u * 1024)
 #define ORPHAN_POLL   200 /* slow timer ticks of 70 ms */
 #define ORPHAN_POLLS  3	  /* then a closed connection that cannot send its rest is reset */
@@ -167,6 +169,12 @@ static bool rx_squeeze(struct socket *s, struct pbuf *p)
 	return done;
 }
 
+/* A small segment of the loop-back, whose memory is no device's, nor one of those below. */
+static bool rx_is_light(const struct pbuf *p)
+{
+	return !(p->flags & PBUF_FLAG_IS_CUSTOM) && p->if_idx != NETIF_NO_INDEX;
+}
+
 /* I-SOCK-3. Queue one pbuf, in its own memory or copied. */
 static void rx_queue_one(struct socket *s, struct pbuf *p) __requires(net_core)
 {
@@ -183,7 +191,9 @@ static void rx_queue_one(struct socket *s, struct pbuf *p) __requires(net_core)
 			rx_free_one(p);
 			return;
 		}
-		q = pbuf_alloc(PBUF_RAW, COMPACT_SIZE, PBUF_RAM);
+		/* what came over the loop-back alone lies in memory of its own size */
+		q = rx_is_light(p) && !s->rx_first ? NULL
+						   : pbuf_alloc(PBUF_RAW, COMPACT_SIZE, PBUF_RAM);
 		if (q) {
 			memcpy(q->payload, p->payload, p->len);
 			room = COMPACT_SIZE - p->len;
@@ -217,6 +227,22 @@ static void rx_opened(struct socket *s, size_t n) __requires(net_core)
 		tcp_recved(s->pcb, (u16_t)step);
 		n -= step;
 	}
+}
+
+/* Tell lwIP of what was read. */
+static void rx_settle(struct socket *s) __requires(net_core)
+{
+	struct pbuf *used;
+	size_t n;
+
+	spin_lock(&s->lock);
+	used = s->rx_used;
+	n = s->rx_unopened;
+	s->rx_used = NULL;
+	s->rx_unopened = 0;
+	spin_unlock(&s->lock);
+	rx_free_chain(used);
+	rx_opened(s, n);
 }
 
 /* --- what lwIP calls: NET_CORE held ------------------------------------------------------------------------------------- */
@@ -560,12 +586,30 @@ unlock:
 	return ret;
 }
 
-/* The reader is done: what it did not consume goes back to the front. */
-static void rx_return(struct socket *s, struct pbuf *rest, size_t consumed)
+/* May lwIP be told of what was read when NET_CORE is taken for something else? A single byte is not worth it; but nothing
+ * that counts may be held, neither memory nor window. */
+static bool rx_may_wait(const struct socket *s, const struct pbuf *used) __requires(s->lock)
 {
-	bool more;
+	return s->rx_unopened <= RX_UNOPENED && s->opt.rx_size >= TCP_WND / 2 && !s->rx_used &&
+	       (!used || (!used->next && rx_is_light(used)));
+}
+
+/* The reader is done: what it did not consume goes back to the front. True: rx_settle() is due. */
+static bool rx_return(struct socket *s, struct pbuf *rest, struct pbuf *used, size_t consumed)
+{
+	bool more, due;
 
 	spin_lock(&s->lock);
+	s->rx_unopened += consumed;
+	due = consumed && !rx_may_wait(s, used);
+	if (used) {
+		struct pbuf *last = used;
+
+		while (last->next)
+			last = last->next;
+		last->next = s->rx_used;
+		s->rx_used = used;
+	}
 	if (rest) {
 		struct pbuf *last = rest;
 
@@ -586,6 +630,7 @@ static void rx_return(struct socket *s, struct pbuf *rest, size_t consumed)
 	/* another reader may have found the queue taken */
 	if (more)
 		poll_notify(&s->source, POLL_IN);
+	return due;
 }
 
 /* Let n bytes of the io pass. */
@@ -676,11 +721,9 @@ static ssize_t rx_step(struct socket *s, struct io *io, unsigned flags, bool fir
 	if (ret <= 0)
 		return ret;
 	ret = look ? rx_look(io, chain, flags) : rx_copy(io, &chain, &used, flags);
-	rx_return(s, chain, ret > 0 && !look ? (size_t)ret : 0);
-	if (ret > 0 && !look) {
+	if (rx_return(s, chain, used, ret > 0 && !look ? (size_t)ret : 0)) {
 		net_lock();
-		rx_free_chain(used);
-		rx_opened(s, (size_t)ret);
+		rx_settle(s);
 		net_unlock();
 	}
 	return ret;
@@ -724,6 +767,9 @@ static ssize_t tx_push(struct socket *s, const void *data, size_t n) __requires(
 
 	if (!s->pcb || s->tx_shut)
 		return -EPIPE;
+	if (s->rx_unopened)
+		rx_settle(s);
+	net_sum_needless = ip_addr_isloopback(&s->pcb->remote_ip);
 	while (sent < n && err == ERR_OK) {
 		size_t step = MIN(n - sent, (size_t)s->pcb->snd_buf);
 
@@ -735,6 +781,7 @@ static ssize_t tx_push(struct socket *s, const void *data, size_t n) __requires(
 		if (err == ERR_OK)
 			sent += step;
 	}
+	net_sum_needless = false;
 	if (err != ERR_OK && err != ERR_MEM && !sent)
 		return socket_error_of(err) == -ENOTCONN ? -EPIPE : socket_error_of(err);
 	(void)tcp_output(s->pcb);
@@ -759,29 +806,33 @@ static ssize_t tx_step(struct socket *s, struct io *io, size_t room)
 {
 	struct io before = *io;
 	size_t want = MIN(io->left, room);
+	uint8_t few[TX_FEW];
 	ssize_t n, ret;
-	void *buf;
+	void *buf = few;
 
 	want = MIN(want, (size_t)WRITE_CHUNK);
-	buf = kmalloc(want);
+	if (want > sizeof(few))
+		buf = kmalloc(want);
 	if (!buf)
 		return -ENOMEM;
 	/* I-SOCK-1 */
 	n = io_copy_from(io, buf, want);
 	if (n < (ssize_t)want) {
-		kfree(buf);
 		*io = before;
-		return -EFAULT;
+		ret = -EFAULT;
+		goto free;
 	}
 	net_lock();
 	ret = tx_push(s, buf, (size_t)n);
 	net_unlock();
-	kfree(buf);
 	if (ret != n) {
 		*io = before;
 		if (ret > 0)
 			io_skip(io, (size_t)ret);
 	}
+free:
+	if (buf != few)
+		kfree(buf);
 	return ret;
 }
 
@@ -893,6 +944,7 @@ static void close_pcb(struct socket *s) __requires(net_core)
 	     (s->tx_pending && !socket_may_orphan(orphaned() + s->tx_pending))))
 		return abort_pcb(s);
 	/* lwIP takes a window that is not wholly open for bytes unread, and resets */
+	rx_settle(s);
 	if (!s->rx_bytes && s->rx_withheld) {
 		s->opt.rx_size = TCP_WND;
 		rx_opened(s, 0);
@@ -921,7 +973,8 @@ void socket_forget(struct socket *s)
 {
 	list_del(&s->changed);
 	rx_free_chain(s->rx_first);
-	s->rx_first = NULL;
+	rx_free_chain(s->rx_used);
+	s->rx_first = s->rx_used = NULL;
 	socket_charge(-(int64_t)(s->rx_bytes + s->tx_pending));
 	s->rx_bytes = s->tx_pending = 0;
 }

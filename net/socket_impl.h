@@ -91,14 +91,16 @@ struct socket {
 	struct pbuf *rx_last;  /* [lock] */
 	size_t rx_bytes;       /* [lock] of datagrams: with what they cost */
 	size_t rx_room; /* [lock] bytes free at the end of rx_last's memory; 0 if it is a frame */
-	size_t rx_withheld; /* [NET_CORE] bytes of lwIP's window kept shut, rx_size being less */
-	bool reading;	    /* [lock] a reader has taken pbufs off and may put some back */
-	bool rx_end;	    /* [lock] the peer has sent its last */
-	bool rx_shut;	    /* [lock] nobody will read */
-	bool tx_shut;	    /* [lock] we have sent, or promised, our last */
-	bool aborting;	    /* [NET_CORE] the error is our own doing */
-	size_t tx_room;	    /* [lock] what lwIP would take */
-	size_t tx_pending;  /* [lock] written, not acknowledged */
+	size_t rx_withheld;   /* [NET_CORE] bytes of lwIP's window kept shut, rx_size being less */
+	struct pbuf *rx_used; /* [lock] read, and lwIP to be told when NET_CORE is taken next */
+	size_t rx_unopened;   /* [lock] bytes likewise */
+	bool reading;	      /* [lock] a reader has taken pbufs off and may put some back */
+	bool rx_end;	      /* [lock] the peer has sent its last */
+	bool rx_shut;	      /* [lock] nobody will read */
+	bool tx_shut;	      /* [lock] we have sent, or promised, our last */
+	bool aborting;	      /* [NET_CORE] the error is our own doing */
+	size_t tx_room;	      /* [lock] what lwIP would take */
+	size_t tx_pending;    /* [lock] written, not acknowledged */
 	struct socket_addr peer, local; /* [lock] */
 	struct list_head link; /* [listener's lock] in its backlog; of datagrams: [NET_CORE] all */
 	struct list_head backlog; /* [lock] of a listener: sockets nobody has accepted */

@@ -66,8 +66,11 @@ static bool sum_right(const struct segment *s)
 	return sum == 0;
 }
 
-static void end_time_wait(const struct segment *s, const struct tcp_hdr *tcp)
+static void end_time_wait(const struct segment *s, const struct tcp_hdr *tcp,
+			  const struct netif *in)
 {
+	bool summed = NETIF_CHECKSUM_ENABLED(in, NETIF_CHECKSUM_CHECK_TCP);
+
 	struct tcp_pcb *pcb;
 
 	for (pcb = tcp_tw_pcbs; pcb; pcb = pcb->next) {
@@ -76,7 +79,7 @@ static void end_time_wait(const struct segment *s, const struct tcp_hdr *tcp)
 			continue;
 		if (!ip_addr_eq(&pcb->remote_ip, &s->from) || !ip_addr_eq(&pcb->local_ip, &s->to))
 			continue;
-		if (TCP_SEQ_GT(lwip_ntohl(tcp->seqno), pcb->rcv_nxt) && sum_right(s)) {
+		if (TCP_SEQ_GT(lwip_ntohl(tcp->seqno), pcb->rcv_nxt) && (!summed || sum_right(s))) {
 			net_counters.time_waits_ended++;
 			remember(pcb);
 			tcp_abort(pcb);
@@ -95,8 +98,9 @@ static const struct tcp_hdr *opening(const struct pbuf *p, size_t off)
 	return (TCPH_FLAGS(tcp) & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN ? tcp : NULL;
 }
 
-static void see_ip4(struct pbuf *p)
+static void see_ip4(struct pbuf *p, struct netif *in)
 {
+	bool summed = NETIF_CHECKSUM_ENABLED(in, NETIF_CHECKSUM_CHECK_IP);
 	const struct ip_hdr *ip = p->payload;
 	struct segment s = { .p = p };
 	const struct tcp_hdr *tcp;
@@ -107,11 +111,11 @@ static void see_ip4(struct pbuf *p)
 	s.off = IPH_HL_BYTES(ip);
 	s.end = lwip_ntohs(IPH_LEN(ip));
 	tcp = opening(p, s.off);
-	if (!tcp || inet_chksum(ip, (uint16_t)s.off) != 0)
+	if (!tcp || (summed && inet_chksum(ip, (uint16_t)s.off) != 0))
 		return;
 	ip_addr_copy_from_ip4(s.from, ip->src);
 	ip_addr_copy_from_ip4(s.to, ip->dest);
-	end_time_wait(&s, tcp);
+	end_time_wait(&s, tcp, in);
 }
 
 static void see_ip6(struct pbuf *p, struct netif *in)
@@ -130,7 +134,7 @@ static void see_ip6(struct pbuf *p, struct netif *in)
 	ip_addr_copy_from_ip6_packed(s.to, ip->dest);
 	ip6_addr_assign_zone(ip_2_ip6(&s.from), IP6_UNKNOWN, in);
 	ip6_addr_assign_zone(ip_2_ip6(&s.to), IP6_UNKNOWN, in);
-	end_time_wait(&s, tcp);
+	end_time_wait(&s, tcp, in);
 }
 
 int net_see_packet(struct pbuf *p, struct netif *in)
@@ -142,6 +146,6 @@ int net_see_packet(struct pbuf *p, struct netif *in)
 	if (*(const uint8_t *)p->payload >> 4 == 6)
 		see_ip6(p, in);
 	else
-		see_ip4(p);
+		see_ip4(p, in);
 	return 0;
 }

@@ -911,5 +911,5 @@ static void allocate_unlocked(void *arg)
 
 KTEST(net_core_not_held)
 {
-	kt_expect_bug(allocate_unlocked, NULL, "mutex_held(&net_core)");
+	kt_expect_bug(allocate_unlocked, NULL, "net_core.owner");
 }

@@ -9,6 +9,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -480,6 +482,41 @@ static void endings(void)
 	CHECK_ERRNO(recv(a, buf, 1, 0), ENOTCONN);
 	CHECK_ERRNO(send(a, buf, 1, MSG_NOSIGNAL), EPIPE);
 	CHECK(close(a) == 0 && signal(SIGPIPE, SIG_DFL) != SIG_ERR);
+}
+
+/* Packets that came by the loop-back, as /proc/net/dev says. */
+static unsigned long looped(void)
+{
+	char text[2048], *at;
+	int f = open("/proc/net/dev", O_RDONLY);
+	ssize_t n = read(f, text, sizeof(text) - 1);
+
+	CHECK(n > 0 && close(f) == 0);
+	text[n] = '\0';
+	at = strstr(text, "lo:");
+	CHECK(at);
+	at = strchr(at, ':') + 1;
+	(void)strtoul(at, &at, 10);
+	return strtoul(at, &at, 10);
+}
+
+/* One byte read leaves nothing unread, though the stack hears of it late. */
+static void lone_bytes(void)
+{
+	unsigned long before = looped();
+	char c;
+	int a, b;
+
+	for (int i = 0; i < 20; i++) {
+		pair(&a, &b);
+		CHECK(write(a, "x", 1) == 1 && read(b, &c, 1) == 1 && c == 'x');
+		if (i % 2)
+			CHECK(write(b, "y", 1) == 1 && read(a, &c, 1) == 1 && c == 'y');
+		CHECK(close(b) == 0);
+		CHECK(read(a, &c, 1) == 0);
+		CHECK(close(a) == 0);
+	}
+	CHECK(looped() >= before + 20 * 6);
 }
 
 static void resets(void)
@@ -954,6 +991,7 @@ static const struct {
 	{ "transfers", transfers },
 	{ "bad_messages", bad_messages },
 	{ "endings", endings },
+	{ "lone_bytes", lone_bytes },
 	{ "resets", resets },
 	{ "pressures", pressures },
 	{ "bounded", bounded },
