@@ -61,7 +61,7 @@ struct rx_buffer {
 	struct pbuf_custom pc; /* first: lwIP gives it back as a pbuf */
 	struct interface *ifc; /* [init] */
 	bool with_stack;
-	uint8_t data[RX_PAD + HEADROOM_MAX + FRAME_MAX] __aligned(64);
+	uint8_t data[RX_PAD + HEADROOM_MAX + FRAME_MAX + 1] __aligned(64);
 };
 
 static struct net_traffic loop_traffic;				 /* [NET_CORE] */
@@ -153,6 +153,8 @@ static void rx_deliver(struct interface *i, const struct netdev_frame *f)
 	uint8_t *frame = b->data + i->rx_pad + f->offset;
 	struct pbuf *p;
 
+	/* where a frame ends with a TCP option's kind, lwIP looks for the option's length */
+	frame[f->len] = 0;
 	b->pc.custom_free_function = rx_freed;
 	b->with_stack = true;
 	p = pbuf_alloced_custom(PBUF_RAW, (u16_t)f->len, PBUF_REF, &b->pc, frame, FRAME_MAX);

@@ -26,6 +26,7 @@
 #define ORPHAN_POLL   200 /* slow timer ticks of 70 ms */
 #define ORPHAN_POLLS  3	  /* then a closed connection that cannot send its rest is reset */
 #define BACKLOG_MAX   255
+#define MSS_LEAST     48 /* as in Linux: what a peer may have its segments cut to */
 
 static struct list_head changed_sockets = LIST_HEAD_INIT(changed_sockets); /* [NET_CORE] */
 
@@ -458,6 +459,10 @@ static void opened(struct socket *s) __requires(net_core)
 
 	address_from_lwip(&peer, &s->pcb->remote_ip, s->pcb->remote_port);
 	address_from_lwip(&local, &s->pcb->local_ip, s->pcb->local_port);
+	/* lwIP stops the machine when what segments are cut to shrinks under segments that wait to be sent; a peer can
+	 * do that by any option of any segment, and by its first window if it was none */
+	s->mss = MAX(s->pcb->mss, MSS_LEAST);
+	s->pcb->snd_wnd_max = MAX(s->pcb->snd_wnd_max, 2u * MSS_LEAST);
 	spin_lock(&s->lock);
 	s->peer = peer;
 	s->local = local;
@@ -759,6 +764,19 @@ static ssize_t stream_receive(struct socket *s, struct io *io, struct socket_mes
 	return total ? total : ret;
 }
 
+/* All of *n bytes, or as many as lwIP has room for: a peer that wants tiny segments, or has a tiny window, uses up lwIP's
+ * count of them long before its bytes, and lwIP takes all or nothing. */
+static err_t tx_write(struct tcp_pcb *pcb, const void *data, size_t *n, bool more)
+	__requires(net_core)
+{
+	u8_t flags = TCP_WRITE_FLAG_COPY | (more ? TCP_WRITE_FLAG_MORE : 0);
+	err_t err;
+
+	while ((err = tcp_write(pcb, data, (u16_t)*n, flags)) == ERR_MEM && *n > 1)
+		*n /= 2;
+	return err;
+}
+
 /* Give n bytes of kernel memory to lwIP. Bytes taken, -EAGAIN none now, -EPIPE, -ENOMEM. */
 static ssize_t tx_push(struct socket *s, const void *data, size_t n) __requires(net_core)
 {
@@ -770,14 +788,14 @@ static ssize_t tx_push(struct socket *s, const void *data, size_t n) __requires(
 	if (s->rx_unopened)
 		rx_settle(s);
 	net_sum_needless = ip_addr_isloopback(&s->pcb->remote_ip);
+	s->pcb->mss = s->mss;
 	while (sent < n && err == ERR_OK) {
 		size_t step = MIN(n - sent, (size_t)s->pcb->snd_buf);
 
 		step = MIN(step, (size_t)0x8000);
 		if (!step)
 			break;
-		err = tcp_write(s->pcb, (const uint8_t *)data + sent, (u16_t)step,
-				TCP_WRITE_FLAG_COPY | (sent + step < n ? TCP_WRITE_FLAG_MORE : 0));
+		err = tx_write(s->pcb, (const uint8_t *)data + sent, &step, sent + step < n);
 		if (err == ERR_OK)
 			sent += step;
 	}

@@ -99,6 +99,7 @@ struct socket {
 	bool rx_shut;	      /* [lock] nobody will read */
 	bool tx_shut;	      /* [lock] we have sent, or promised, our last */
 	bool aborting;	      /* [NET_CORE] the error is our own doing */
+	uint16_t mss;	      /* [NET_CORE] what segments are cut to, once it is open */
 	size_t tx_room;	      /* [lock] what lwIP would take */
 	size_t tx_pending;    /* [lock] written, not acknowledged */
 	struct socket_addr peer, local; /* [lock] */

@@ -352,9 +352,10 @@ void fuzz_begin(const char *address)
 	if (!started) {
 		started = true;
 		wire.address = address;
-		wire.mirror = false;
 		wire.tap = on_sent;
 		wire_start();
+		wire.mirror = false;
+		wire_clear();
 		/* so that addresses are no longer tentative */
 		wire_run(3000);
 	}

@@ -480,6 +480,33 @@ TEST(net_small_segments)
 	close_all();
 }
 
+/* A peer asks for segments of a byte: whoever is told that there is room can write, and a byte is not a segment. */
+TEST(net_tiny_segments)
+{
+	static char block[65536];
+	uint64_t before, got = 0;
+	ssize_t n;
+
+	connect_pair();
+	before = wire.sent;
+	for (int i = 0; i < 100; i++) {
+		bool room = file_poll(client) & POLL_OUT;
+
+		/* as an option of any segment may */
+		for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next)
+			pcb->mss = 1;
+		n = file_write_kernel(client, block, sizeof(block));
+		CHECK(n > 0 || (n == -EAGAIN && !room));
+		got += (size_t)MAX(n, 0);
+		wire_run(1);
+		while (file_read_kernel(server, block, sizeof(block)) > 0)
+			;
+	}
+	CHECK(got > 1000000);
+	CHECK(wire.sent < before + got / 500);
+	close_all();
+}
+
 TEST(net_window_closes_and_opens)
 {
 	static char block[65536];

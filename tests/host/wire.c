@@ -194,9 +194,10 @@ bool wire_receive(const void *frame, size_t n)
 	memset(p->at, 0, wire.nd.rx_headroom);
 	memcpy(p->at + wire.nd.rx_headroom, frame, n);
 	p->filled = (uint32_t)n;
-	/* what was there before is nobody's to read */
-	ASAN_POISON_MEMORY_REGION(p->at + wire.nd.rx_headroom + n,
-				  p->len - wire.nd.rx_headroom - n);
+	/* what was there before is nobody's to read; one byte behind the frame is the interface's to write */
+	if (n + 1 < p->len - wire.nd.rx_headroom)
+		ASAN_POISON_MEMORY_REGION(p->at + wire.nd.rx_headroom + n + 1,
+					  p->len - wire.nd.rx_headroom - n - 1);
 	return true;
 }
 
