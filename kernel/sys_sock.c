@@ -3,7 +3,9 @@
  * message that is not there is refused, never ignored. */
 #include <asm/socket.h>
 #include <linux/fcntl.h>
+#include <linux/icmpv6.h>
 #include <linux/in.h>
+#include <linux/in6.h>
 #include <linux/net.h>
 #include <linux/socket.h>
 #include <linux/tcp.h>
@@ -19,12 +21,14 @@
 #define AF_UNSPEC	 0
 #define AF_UNIX		 1
 #define AF_INET		 2
+#define AF_INET6	 10
 #define AF_MAX		 46
 #define SOCK_KINDS	 11
 #define SOCK_TYPE	 0xfu
 #define SOCK_NONBLOCK	 O_NONBLOCK
 #define SOCK_CLOEXEC	 O_CLOEXEC
 #define MSG_PEEK	 0x2u
+#define MSG_CTRUNC	 0x8u
 #define MSG_TRUNC	 0x20u
 #define MSG_DONTWAIT	 0x40u
 #define MSG_WAITALL	 0x100u
@@ -32,6 +36,8 @@
 #define MSG_CMSG_CLOEXEC 0x40000000u /* there is nothing it could be about */
 #define MESSAGES_MAX	 1024
 #define ADDRESS_MAX	 128
+#define IN6_MIN		 24 /* of RFC 2133, before there was a scope */
+#define SOL_RAW		 255
 
 struct user_msghdr {
 	uint64_t name;
@@ -50,36 +56,99 @@ struct user_mmsghdr {
 
 /* --- addresses ----------------------------------------------------------------------------------------------------- */
 
+union inet {
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
 /* An address as the caller gave it. */
 struct name {
 	uint16_t family;
 	uint64_t len;
-	struct socket_addr addr; /* of AF_INET, if it is long enough for one */
+	struct socket_addr addr; /* of AF_INET or AF_INET6, if it is long enough for one */
 };
+
+/* The first bytes of ::ffff:a.b.c.d, which is what IPv6 sockets call IPv4's. */
+static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+static void take_in6(struct socket_addr *a, const struct sockaddr_in6 *in)
+{
+	const uint8_t *ip = in->sin6_addr.s6_addr;
+
+	a->v6 = memcmp(ip, mapped, sizeof(mapped)) != 0;
+	a->port = __builtin_bswap16(in->sin6_port);
+	a->scope = in->sin6_scope_id;
+	if (a->v6)
+		memcpy(a->addr, ip, 16);
+	else
+		memcpy(a->addr, ip + sizeof(mapped), 4);
+}
 
 static int64_t get_name(struct name *n, vaddr_t at, uint64_t len)
 {
-	struct sockaddr_in in = { 0 };
+	union inet u = { .in6 = { 0 } };
 	int64_t ret;
 
 	memset(n, 0, sizeof(*n));
 	if ((int)len < 0 || (int)len > ADDRESS_MAX)
 		return -EINVAL;
 	n->len = (uint32_t)len;
-	ret = user_copy_from(&in, at, MIN(n->len, sizeof(in)));
+	ret = user_copy_from(&u, at, MIN(n->len, sizeof(u)));
 	if (ret < 0)
 		return ret;
-	n->family = in.sin_family;
-	n->addr.port = __builtin_bswap16(in.sin_port);
-	memcpy(n->addr.addr, &in.sin_addr, 4);
+	n->family = u.in.sin_family;
+	if (n->family == AF_INET6) {
+		take_in6(&n->addr, &u.in6);
+		return 0;
+	}
+	n->addr.port = __builtin_bswap16(u.in.sin_port);
+	memcpy(n->addr.addr, &u.in.sin_addr, 4);
 	return 0;
 }
 
-static int64_t want_inet(const struct name *n)
+static bool is_inet6(struct file *f)
 {
-	if (n->len < sizeof(struct sockaddr_in))
+	int64_t domain;
+
+	return socket_get(f, SOCKET_DOMAIN, &domain) == 0 && domain == AF_INET6;
+}
+
+static bool is_datagram(struct file *f)
+{
+	int64_t type;
+
+	return socket_get(f, SOCKET_TYPE, &type) == 0 && type == SOCKET_DGRAM;
+}
+
+static int64_t want_family(const struct name *n, bool v6)
+{
+	if (n->len < (v6 ? IN6_MIN : sizeof(struct sockaddr_in)))
 		return -EINVAL;
-	return n->family == AF_INET ? 0 : -EAFNOSUPPORT;
+	return n->family == (v6 ? AF_INET6 : AF_INET) ? 0 : -EAFNOSUPPORT;
+}
+
+static size_t make_in(union inet *u, const struct socket_addr *a)
+{
+	u->in = (struct sockaddr_in){ .sin_family = AF_INET,
+				      .sin_port = __builtin_bswap16(a->port) };
+	memcpy(&u->in.sin_addr, a->addr, 4);
+	return sizeof(u->in);
+}
+
+static size_t make_in6(union inet *u, const struct socket_addr *a)
+{
+	uint8_t *ip = u->in6.sin6_addr.s6_addr;
+
+	u->in6 = (struct sockaddr_in6){ .sin6_family = AF_INET6,
+					.sin6_port = __builtin_bswap16(a->port),
+					.sin6_scope_id = a->scope };
+	if (a->v6) {
+		memcpy(ip, a->addr, 16);
+	} else {
+		memcpy(ip, mapped, sizeof(mapped));
+		memcpy(ip + sizeof(mapped), a->addr, 4);
+	}
+	return sizeof(u->in6);
 }
 
 /* Write as much of an address of `size` bytes as there is room for, and how long it is. */
@@ -97,25 +166,17 @@ static int64_t put_bytes(const void *from, size_t size, vaddr_t at, vaddr_t len_
 	return ret < 0 ? ret : user_copy_to(len_at, &told, sizeof(told));
 }
 
-/* NULL: of none. */
-static int64_t put_name(const struct socket_addr *a, vaddr_t at, vaddr_t len_at)
+/* An address of f's, or its peer's. NULL: of none; those of a pair are only of a family. */
+static int64_t put_name(struct file *f, const struct socket_addr *a, vaddr_t at, vaddr_t len_at)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET };
+	union inet u = { .in.sin_family = AF_UNIX };
+	size_t size = 0;
 
-	if (!a)
-		return put_bytes(&in, 0, at, len_at);
-	in.sin_port = __builtin_bswap16(a->port);
-	memcpy(&in.sin_addr, a->addr, 4);
-	return put_bytes(&in, sizeof(in), at, len_at);
-}
-
-/* Of one of our ends, or the peer's. Those of a pair are only of a family. */
-static int64_t put_end(struct file *f, const struct socket_addr *a, vaddr_t at, vaddr_t len_at)
-{
-	uint16_t family = AF_UNIX;
-
-	return socket_is_local(f) ? put_bytes(&family, sizeof(family), at, len_at)
-				  : put_name(a, at, len_at);
+	if (a && socket_is_local(f))
+		size = sizeof(u.in.sin_family);
+	else if (a)
+		size = is_inet6(f) ? make_in6(&u, a) : make_in(&u, a);
+	return put_bytes(&u, size, at, len_at);
 }
 
 /* --- making -------------------------------------------------------------------------------------------------------- */
@@ -140,11 +201,11 @@ int64_t sys_socket(const uint64_t a[6])
 
 	if (err < 0)
 		return err;
-	if ((unsigned)a[0] != AF_INET)
+	if ((unsigned)a[0] != AF_INET && (unsigned)a[0] != AF_INET6)
 		return -EAFNOSUPPORT;
 	if ((int)a[2] < 0 || (int)a[2] >= IPPROTO_MAX)
 		return -EINVAL;
-	err = socket_create((int)(type & SOCK_TYPE), (int)a[2],
+	err = socket_create((int)a[0], (int)(type & SOCK_TYPE), (int)a[2],
 			    type & SOCK_NONBLOCK ? FILE_NONBLOCK : 0, &f);
 	if (err == 0 && (type & SOCK_TYPE) == SOCKET_RAW && !caller_is_root()) {
 		file_put(f);
@@ -174,7 +235,7 @@ static int64_t bind_to(struct file *f, const uint64_t a[6])
 	int64_t ret = socket_is(f) ? get_name(&n, a[1], a[2]) : -ENOTSOCK;
 
 	if (ret == 0)
-		ret = want_inet(&n);
+		ret = want_family(&n, is_inet6(f));
 	if (ret == 0 && n.addr.port && n.addr.port < 1024 && !caller_is_root())
 		ret = -EACCES;
 	return ret < 0 ? ret : socket_bind(f, &n.addr);
@@ -191,7 +252,8 @@ static int64_t connect_to(struct file *f, const uint64_t a[6])
 		return -EINVAL;
 	if (n.family == AF_UNSPEC)
 		return socket_connect(f, NULL);
-	ret = want_inet(&n);
+	/* datagrams of IPv6 take an address of IPv4 as it is */
+	ret = want_family(&n, is_inet6(f) && !(n.family == AF_INET && is_datagram(f)));
 	return ret < 0 ? ret : socket_connect(f, &n.addr);
 }
 
@@ -211,7 +273,7 @@ static int64_t accept_from(struct file *f, const uint64_t a[6], unsigned flags)
 	if (flags & SOCK_NONBLOCK)
 		new->flags |= FILE_NONBLOCK;
 	if (a[1])
-		ret = put_name(&peer, a[1], a[2]);
+		ret = put_name(f, &peer, a[1], a[2]);
 	if (ret < 0) {
 		file_put(new);
 		return ret;
@@ -231,7 +293,7 @@ static int64_t name_of(struct file *f, const uint64_t a[6])
 	struct socket_addr addr;
 	int64_t ret = socket_name(f, &addr);
 
-	return ret < 0 ? ret : put_end(f, &addr, a[1], a[2]);
+	return ret < 0 ? ret : put_name(f, &addr, a[1], a[2]);
 }
 
 static int64_t peer_of(struct file *f, const uint64_t a[6])
@@ -239,7 +301,7 @@ static int64_t peer_of(struct file *f, const uint64_t a[6])
 	struct socket_addr addr;
 	int64_t ret = socket_peer(f, &addr);
 
-	return ret < 0 ? ret : put_end(f, &addr, a[1], a[2]);
+	return ret < 0 ? ret : put_name(f, &addr, a[1], a[2]);
 }
 
 static int64_t shut_down(struct file *f, const uint64_t a[6])
@@ -281,11 +343,15 @@ static int64_t send_io(struct file *f, struct io *io, unsigned flags, const stru
 		return ret;
 	if (flags & ~SEND_FLAGS)
 		return -EOPNOTSUPP;
+	if (name && is_inet6(f) && name->family == AF_UNSPEC)
+		name = NULL;
 	if (name && type != SOCKET_STREAM) {
-		ret = want_inet(name);
+		ret = want_family(name, is_inet6(f) && name->family != AF_INET);
 		m.named = true;
 		m.addr = name->addr;
 	}
+	if (ret == -EAFNOSUPPORT && is_inet6(f))
+		ret = -EINVAL;
 	if (ret == 0)
 		ret = socket_send(f, io, &m);
 	if (ret == -EPIPE && type == SOCKET_STREAM && !(flags & MSG_NOSIGNAL))
@@ -313,7 +379,7 @@ static int64_t send_to(struct file *f, const uint64_t a[6])
 
 static int64_t receive_io(struct file *f, struct io *io, unsigned flags, struct socket_message *m)
 {
-	*m = (struct socket_message){ .flags = message_flags(flags) };
+	*m = (struct socket_message){ .flags = message_flags(flags), .hops = -1 };
 	if (flags & ~RECEIVE_FLAGS)
 		return socket_is(f) ? -EOPNOTSUPP : -ENOTSOCK;
 	return socket_receive(f, io, m);
@@ -330,7 +396,7 @@ static int64_t receive_from(struct file *f, const uint64_t a[6])
 	io_init_user(&io, a[1], MIN(a[2], TRANSFER_MAX));
 	ret = receive_io(f, &io, (unsigned)a[3], &m);
 	if (ret >= 0 && a[4])
-		err = put_name(m.named ? &m.addr : NULL, a[4], a[5]);
+		err = put_name(f, m.named ? &m.addr : NULL, a[4], a[5]);
 	return err < 0 ? err : ret;
 }
 
@@ -405,21 +471,45 @@ static int64_t send_many(struct file *f, const uint64_t a[6])
 	return i ? (int64_t)i : ret;
 }
 
-/* The parts of the caller's header that are told. */
-static int64_t put_header(vaddr_t at, const struct user_msghdr *h, const struct socket_message *m)
+/* What goes with a datagram: the hops it had left, if they were asked for. */
+static int64_t put_control(struct user_msghdr *h, const struct socket_message *m)
 {
-	uint32_t flags = m->flags & SOCKET_MSG_TRUNC ? MSG_TRUNC : 0;
-	uint64_t none = 0;
+	struct {
+		uint64_t len;
+		int32_t level, type, hops;
+		uint32_t pad;
+	} c = { offsetof(typeof(c), pad), IPPROTO_IPV6, IPV6_HOPLIMIT, m->hops, 0 };
+	uint64_t room = h->controllen;
+
+	h->controllen = 0;
+	if (m->hops < 0)
+		return 0;
+	h->flags |= room < c.len || !h->control ? MSG_CTRUNC : 0;
+	if (room < offsetof(typeof(c), hops) || !h->control)
+		return 0;
+	c.len = MIN(c.len, room);
+	h->controllen = MIN(sizeof(c), room);
+	return user_copy_to(h->control, &c, (size_t)c.len);
+}
+
+/* The parts of the caller's header that are told. */
+static int64_t put_header(struct file *f, vaddr_t at, struct user_msghdr *h,
+			  const struct socket_message *m)
+{
 	int64_t ret = 0;
 
+	h->flags = m->flags & SOCKET_MSG_TRUNC ? MSG_TRUNC : 0;
 	if (h->name)
-		ret = put_name(m->named ? &m->addr : NULL, h->name,
+		ret = put_name(f, m->named ? &m->addr : NULL, h->name,
 			       at + offsetof(struct user_msghdr, namelen));
 	if (ret == 0)
-		ret = user_copy_to(at + offsetof(struct user_msghdr, flags), &flags, sizeof(flags));
+		ret = put_control(h, m);
 	if (ret == 0)
-		ret = user_copy_to(at + offsetof(struct user_msghdr, controllen), &none,
-				   sizeof(none));
+		ret = user_copy_to(at + offsetof(struct user_msghdr, flags), &h->flags,
+				   sizeof(h->flags));
+	if (ret == 0)
+		ret = user_copy_to(at + offsetof(struct user_msghdr, controllen), &h->controllen,
+				   sizeof(h->controllen));
 	return ret;
 }
 
@@ -440,7 +530,7 @@ static int64_t receive_message(struct file *f, const uint64_t a[6])
 		ret = receive_io(f, &io, (unsigned)a[2], &m);
 	kfree(seg);
 	if (ret >= 0)
-		err = put_header(a[1], &h, &m);
+		err = put_header(f, a[1], &h, &m);
 	return err < 0 ? err : ret;
 }
 
@@ -470,6 +560,12 @@ static const struct option {
 	{ SOL_SOCKET, SO_SNDBUF, SOCKET_TX_SIZE, NUMBER, false },
 	{ IPPROTO_TCP, TCP_NODELAY, SOCKET_NODELAY, TRUTH, false },
 	{ IPPROTO_IP, IP_TTL, SOCKET_TTL, BYTE, false },
+	{ SOL_SOCKET, SO_DOMAIN, SOCKET_DOMAIN, NUMBER, true },
+	{ IPPROTO_IPV6, IPV6_V6ONLY, SOCKET_V6ONLY, TRUTH, false },
+	{ IPPROTO_IPV6, IPV6_UNICAST_HOPS, SOCKET_TTL, NUMBER, false },
+	{ IPPROTO_IPV6, IPV6_RECVHOPLIMIT, SOCKET_TELL_HOPS, TRUTH, false },
+	{ IPPROTO_IPV6, IPV6_MTU, SOCKET_MTU, NUMBER, true },
+	{ SOL_RAW, IPV6_CHECKSUM, SOCKET_CHECKSUM, NUMBER, false },
 };
 
 static const struct option *find_option(uint64_t level, uint64_t name)
@@ -498,9 +594,10 @@ static bool has_level(struct file *f, int level)
 
 	if (level == SOL_SOCKET || socket_is_local(f))
 		return level == SOL_SOCKET;
-	if (level == IPPROTO_IP)
-		return true;
-	return socket_get(f, SOCKET_PROTOCOL, &protocol) == 0 && level == protocol;
+	if (level == IPPROTO_IP || level == IPPROTO_IPV6)
+		return is_inet6(f) == (level == IPPROTO_IPV6);
+	return socket_get(f, SOCKET_PROTOCOL, &protocol) == 0 &&
+	       (level == protocol || (level == SOL_RAW && protocol == IPPROTO_ICMPV6));
 }
 
 /* How much of a value of that form there is if the caller gives `len` bytes: a byte may come for a number. */
@@ -550,6 +647,33 @@ static void value_from(union value *v, enum form form, int64_t in)
 	}
 }
 
+/* Not a number, but a bit for each type. */
+static bool is_filter(const uint64_t a[6])
+{
+	return (int)a[1] == IPPROTO_ICMPV6 && (int)a[2] == ICMPV6_FILTER;
+}
+
+static int64_t set_filter(struct file *f, const uint64_t a[6])
+{
+	uint32_t blocked[SOCKET_FILTER_WORDS];
+	int64_t ret = socket_get_filter(f, blocked);
+
+	if (ret == 0)
+		ret = user_copy_from(blocked, a[3], MIN((size_t)(unsigned)a[4], sizeof(blocked)));
+	return ret < 0 ? ret : socket_set_filter(f, blocked);
+}
+
+static int64_t get_filter(struct file *f, const uint64_t a[6], int32_t len)
+{
+	uint32_t blocked[SOCKET_FILTER_WORDS];
+	int64_t ret = socket_get_filter(f, blocked);
+
+	len = MIN(len, (int32_t)sizeof(blocked));
+	if (ret == 0)
+		ret = user_copy_to(a[4], &len, sizeof(len));
+	return ret < 0 || !len ? ret : user_copy_to(a[3], blocked, (size_t)len);
+}
+
 static int64_t set_option(struct file *f, const uint64_t a[6])
 {
 	const struct option *o = find_option(a[1], a[2]);
@@ -561,6 +685,8 @@ static int64_t set_option(struct file *f, const uint64_t a[6])
 		return -ENOTSOCK;
 	if ((int)a[4] < 0)
 		return -EINVAL;
+	if (is_filter(a))
+		return set_filter(f, a);
 	if (!has_level(f, (int)a[1]))
 		return socket_is_local(f) ? -EOPNOTSUPP : -ENOPROTOOPT;
 	size = size_in(o ? o->form : NUMBER, (uint32_t)a[4]);
@@ -590,6 +716,8 @@ static int64_t get_option(struct file *f, const uint64_t a[6])
 		return ret;
 	if (len < 0)
 		return -EINVAL;
+	if (is_filter(a))
+		return get_filter(f, a, len);
 	ret = o ? socket_get(f, o->what, &value) : -ENOPROTOOPT;
 	if (ret < 0)
 		return ret;

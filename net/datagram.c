@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Sockets of datagrams: UDP, ICMP echo ("ping"), and raw ICMP. What arrives is copied at once into memory of its own size
+/* Sockets of datagrams: UDP, ICMP echo ("ping"), and raw ICMP, of both families. What arrives is copied at once into memory of its own size
  * and charged with it, so no receive buffer of a device waits for a program; more than rx_size is dropped and counted.
  * Sending takes what lwIP and the device take now, or fails: there is no queue of ours to wait for.
  *
@@ -7,9 +7,12 @@
 #include "net/socket_impl.h"
 
 #include <lwip/icmp.h>
+#include <lwip/icmp6.h>
 #include <lwip/inet_chksum.h>
 #include <lwip/ip.h>
+#include <lwip/prot/icmp6.h>
 #include <lwip/prot/ip4.h>
+#include <lwip/prot/ip6.h>
 #include <lwip/raw.h>
 #include <lwip/udp.h>
 
@@ -21,12 +24,15 @@
 #include "mm/vm/user_copy.h"
 #include "net/address.h"
 
-#define DATAGRAM_MAX 65507 /* behind an IP header of no options and one of 8 bytes */
+#define DATAGRAM_MAX  65507 /* behind an IP header of no options and one of 8 bytes */
+#define DATAGRAM6_MAX 65487 /* lwIP counts the header too */
+#define SUM_AT	      2	    /* of ICMP */
 
 /* One that has arrived. */
 struct datagram {
 	struct list_head link;
 	struct socket_addr from;
+	uint8_t hops; /* it had left */
 	size_t size;
 	uint8_t data[];
 };
@@ -54,6 +60,8 @@ static void arrive(struct socket *s, const struct pbuf *p, size_t skip, const ip
 	}
 	d->size = size;
 	address_from_lwip(&d->from, ip, port);
+	d->hops = ip_current_is_v6() ? IP6H_HOPLIM(ip6_current_header())
+				     : IPH_TTL(ip4_current_header());
 	pbuf_copy_partial(p, d->data, (u16_t)size, (u16_t)skip);
 	net_counters.datagrams++;
 	socket_charge((int64_t)cost(d));
@@ -75,8 +83,18 @@ static void on_udp(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr
 /* p begins with the IP header; 0: lwIP goes on with it. */
 static uint8_t on_raw(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_addr_t *ip)
 {
+	struct socket *s = arg;
+	size_t skip = ip_current_header_tot_len();
+	uint8_t type;
+
 	assert_mutex_held(&net_core);
-	arrive(arg, p, 0, ip, 0);
+	/* of IPv6 no header is given, and what is wrong is not seen */
+	if (!s->v6)
+		arrive(s, p, 0, ip, 0);
+	else if (pbuf_copy_partial(p, &type, 1, (u16_t)skip) == 1 &&
+		 !(s->blocked[type / 32] & BIT(type % 32)) &&
+		 (!pcb->chksum_reqd || socket_sum_right(p, skip)))
+		arrive(s, p, skip, ip, 0);
 	return 0;
 }
 
@@ -86,7 +104,11 @@ bool socket_sum_right(struct pbuf *p, size_t skip)
 
 	if (pbuf_remove_header(p, skip))
 		return false;
-	sum = inet_chksum_pbuf(p);
+	if (ip_current_is_v6())
+		sum = ip6_chksum_pseudo(p, IP6_NEXTH_ICMP6, p->tot_len, ip6_current_src_addr(),
+					ip6_current_dest_addr());
+	else
+		sum = inet_chksum_pbuf(p);
 	(void)pbuf_add_header_force(p, skip);
 	return sum == 0;
 }
@@ -94,13 +116,13 @@ bool socket_sum_right(struct pbuf *p, size_t skip)
 static uint8_t on_ping(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_addr_t *ip)
 {
 	struct socket *s = arg;
-	size_t skip = IPH_HL_BYTES((const struct ip_hdr *)p->payload);
+	size_t skip = ip_current_header_tot_len();
 	struct icmp_echo_hdr echo;
 
 	assert_mutex_held(&net_core);
 	if (pbuf_copy_partial(p, &echo, sizeof(echo), (u16_t)skip) == sizeof(echo) &&
-	    echo.type == ICMP_ER && lwip_ntohs(echo.id) == s->local.port &&
-	    socket_sum_right(p, skip))
+	    echo.type == (s->v6 ? ICMP6_TYPE_EREP : ICMP_ER) &&
+	    lwip_ntohs(echo.id) == s->local.port && socket_sum_right(p, skip))
 		arrive(s, p, skip, ip, 0);
 	return 0;
 }
@@ -179,6 +201,8 @@ static ssize_t datagram_receive(struct socket *s, struct io *io, struct socket_m
 		ret = -EFAULT;
 	m->named = true;
 	m->addr = d->from;
+	if (s->opt.tell_hops)
+		m->hops = d->hops;
 	if (n < d->size)
 		m->flags = SOCKET_MSG_TRUNC;
 	if (ret >= 0 && (asked & SOCKET_MSG_TRUNC))
@@ -219,7 +243,7 @@ void socket_udp_failed(const ip_addr_t *remote, uint16_t remote_port, uint16_t l
 /* An address that all of a network listen to, given without SO_BROADCAST. */
 static bool forbidden(const struct socket *s, const ip_addr_t *ip) __requires(net_core)
 {
-	struct netif *n = ip_route(IP4_ADDR_ANY, ip);
+	struct netif *n = IP_IS_V4(ip) ? ip_route(IP4_ADDR_ANY, ip) : NULL;
 
 	return !s->opt.broadcast && n && ip4_addr_isbroadcast(ip_2_ip4(ip), n);
 }
@@ -229,11 +253,25 @@ static int make_echo(struct socket *s, uint8_t *data, size_t size) __requires(ne
 {
 	struct icmp_echo_hdr *echo = (struct icmp_echo_hdr *)data;
 
-	if (size < sizeof(*echo) || echo->type != ICMP_ECHO || echo->code != 0)
+	if (size < sizeof(*echo) || echo->type != (s->v6 ? ICMP6_TYPE_EREQ : ICMP_ECHO) ||
+	    echo->code != 0)
 		return -EINVAL;
 	echo->id = lwip_htons(s->local.port);
 	echo->chksum = 0;
-	echo->chksum = inet_chksum(data, (u16_t)size);
+	/* IPv6's is raw_sendto()'s, who knows both addresses */
+	if (!s->v6)
+		echo->chksum = inet_chksum(data, (u16_t)size);
+	return 0;
+}
+
+/* Where raw_sendto() will put it. */
+static int clear_sum(const struct raw_pcb *pcb, uint8_t *data, size_t size) __requires(net_core)
+{
+	if (!pcb->chksum_reqd)
+		return 0;
+	if (size < pcb->chksum_offset + sizeof(uint16_t))
+		return -EINVAL;
+	memset(data + pcb->chksum_offset, 0, sizeof(uint16_t));
 	return 0;
 }
 
@@ -257,15 +295,20 @@ static int send_locked(struct socket *s, uint8_t *data, size_t size, const struc
 {
 	struct pbuf *p;
 	ip_addr_t ip;
-	int ret = 0;
+	int ret = address_of_peer(s, to, &ip);
 
-	address_to_lwip(&ip, to);
-	if (ip_addr_isany(&ip))
-		ip_addr_copy_from_ip4(ip, (ip4_addr_t){ PP_HTONL(IPADDR_LOOPBACK) });
+	if (ret < 0)
+		return ret;
 	if (forbidden(s, &ip))
 		return -EACCES;
+	if (IP_IS_V6(&ip) && !address_source(&ip))
+		return -ENETUNREACH;
+	if (IP_IS_V6(&ip) && size > DATAGRAM6_MAX)
+		return -EMSGSIZE;
 	if (s->kind == &socket_ping)
 		ret = make_echo(s, data, size);
+	else if (s->kind == &socket_raw)
+		ret = clear_sum(s->raw, data, size);
 	if (ret < 0)
 		return ret;
 	p = pbuf_alloc(s->kind == &socket_udp ? PBUF_TRANSPORT : PBUF_IP, (u16_t)size, PBUF_RAM);
@@ -331,7 +374,7 @@ static ssize_t datagram_send(struct socket *s, struct io *io, struct socket_mess
 
 static int udp_create(struct socket *s) __requires(net_core)
 {
-	s->udp = udp_new_ip_type(IPADDR_TYPE_V4);
+	s->udp = udp_new_ip_type(socket_ip_type(s));
 	if (!s->udp)
 		return -ENOMEM;
 	udp_recv(s->udp, on_udp, s);
@@ -340,9 +383,11 @@ static int udp_create(struct socket *s) __requires(net_core)
 
 static int raw_create(struct socket *s) __requires(net_core)
 {
-	s->raw = raw_new_ip_type(IPADDR_TYPE_V4, IP_PROTO_ICMP);
+	s->raw = raw_new_ip_type(socket_ip_type(s), s->v6 ? IP6_NEXTH_ICMP6 : IP_PROTO_ICMP);
 	if (!s->raw)
 		return -ENOMEM;
+	s->raw->chksum_reqd = s->v6;
+	s->raw->chksum_offset = s->v6 ? SUM_AT : 0;
 	raw_recv(s->raw, s->kind == &socket_ping ? on_ping : on_raw, s);
 	return 0;
 }
@@ -352,24 +397,23 @@ static int udp_bind_to(struct socket *s, const struct socket_addr *a) __requires
 	ip_addr_t ip;
 	err_t err;
 
-	address_to_lwip(&ip, a);
+	address_to_bind(s, a, &ip);
 	err = udp_bind(s->udp, &ip, a->port);
 	if (err != ERR_OK)
 		return -EADDRINUSE;
 	s->bound = true;
 	spin_lock(&s->lock);
-	s->local = *a;
-	s->local.port = s->udp->local_port;
+	address_from_lwip(&s->local, &ip, s->udp->local_port);
 	spin_unlock(&s->lock);
 	return 0;
 }
 
-static struct socket *ping_of(uint16_t id) __requires(net_core)
+static struct socket *ping_of(bool v6, uint16_t id) __requires(net_core)
 {
 	struct socket *s;
 
 	list_for_each (s, &pings, link) {
-		if (s->local.port == id)
+		if (s->v6 == v6 && s->local.port == id)
 			return s;
 	}
 	return NULL;
@@ -382,10 +426,10 @@ static int ping_take_id(struct socket *s, uint16_t id) __requires(net_core)
 
 	for (unsigned tries = 0; !id && tries < UINT16_MAX; tries++) {
 		last = (uint16_t)(last + 1 ? last + 1 : 1);
-		if (!ping_of(last))
+		if (!ping_of(s->v6, last))
 			id = last;
 	}
-	if (!id || (ping_of(id) && ping_of(id) != s))
+	if (!id || (ping_of(s->v6, id) && ping_of(s->v6, id) != s))
 		return -EADDRINUSE;
 	spin_lock(&s->lock);
 	s->local.port = id;
@@ -404,7 +448,7 @@ static int raw_bind_to(struct socket *s, const struct socket_addr *a) __requires
 	raw_bind(s->raw, &ip);
 	s->bound = true;
 	spin_lock(&s->lock);
-	memcpy(s->local.addr, a->addr, sizeof(s->local.addr));
+	address_from_lwip(&s->local, &ip, s->local.port);
 	spin_unlock(&s->lock);
 	return 0;
 }
@@ -412,14 +456,14 @@ static int raw_bind_to(struct socket *s, const struct socket_addr *a) __requires
 /* The peer is remembered, and our address of the way there. */
 static int connect_locked(struct socket *s, const struct socket_addr *to) __requires(net_core)
 {
-	struct netif *n;
+	const ip_addr_t *source;
 	ip_addr_t ip;
+	int ret = address_of_peer(s, to, &ip);
 
-	address_to_lwip(&ip, to);
-	if (ip_addr_isany(&ip))
-		ip_addr_copy_from_ip4(ip, (ip4_addr_t){ PP_HTONL(IPADDR_LOOPBACK) });
-	n = ip_route(IP4_ADDR_ANY, &ip);
-	if (!n || ip4_addr_isany(netif_ip4_addr(n)))
+	if (ret < 0)
+		return ret;
+	source = address_source(&ip);
+	if (!source)
 		return -ENETUNREACH;
 	if (forbidden(s, &ip))
 		return -EACCES;
@@ -432,7 +476,7 @@ static int connect_locked(struct socket *s, const struct socket_addr *to) __requ
 	if (s->kind == &socket_udp)
 		s->local.port = s->udp->local_port;
 	if (!s->bound)
-		memcpy(s->local.addr, netif_ip4_addr(n), 4);
+		address_from_lwip(&s->local, source, s->local.port);
 	s->state = SOCKET_OPEN;
 	spin_unlock(&s->lock);
 	return 0;
@@ -451,8 +495,10 @@ static void disconnect_locked(struct socket *s) __requires(net_core)
 	spin_lock(&s->lock);
 	memset(&s->peer, 0, sizeof(s->peer));
 	if (!s->bound) {
-		memset(s->local.addr, 0, sizeof(s->local.addr));
-		s->local.port = s->kind == &socket_udp ? 0 : s->local.port;
+		uint16_t id = s->kind == &socket_udp ? 0 : s->local.port;
+
+		socket_unname(s);
+		s->local.port = id;
 	}
 	s->state = SOCKET_FRESH;
 	spin_unlock(&s->lock);
@@ -523,6 +569,8 @@ static void datagram_apply(struct socket *s) __requires(net_core)
 		return;
 	}
 	s->udp->ttl = ttl;
+	if (!s->bound && !s->local.port)
+		IP_SET_TYPE_VAL(s->udp->local_ip, socket_ip_type(s));
 	if (s->opt.reuse)
 		ip_set_option(s->udp, SOF_REUSEADDR);
 	else
@@ -564,6 +612,7 @@ const struct socket_kind socket_udp = {
 	.name = "udp",
 	.type = SOCKET_DGRAM,
 	.protocol = SOCKET_PROTO_UDP,
+	.protocol6 = SOCKET_PROTO_UDP,
 	.create = udp_create,
 	.bind = udp_bind_to,
 	.connect = datagram_connect,
@@ -580,6 +629,7 @@ const struct socket_kind socket_ping = {
 	.name = "ping",
 	.type = SOCKET_DGRAM,
 	.protocol = SOCKET_PROTO_ICMP,
+	.protocol6 = SOCKET_PROTO_ICMP6,
 	.create = ping_create,
 	.bind = raw_bind_to,
 	.connect = datagram_connect,
@@ -596,6 +646,7 @@ const struct socket_kind socket_raw = {
 	.name = "raw",
 	.type = SOCKET_RAW,
 	.protocol = SOCKET_PROTO_ICMP,
+	.protocol6 = SOCKET_PROTO_ICMP6,
 	.create = raw_create,
 	.bind = raw_bind_to,
 	.connect = datagram_connect,

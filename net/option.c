@@ -3,7 +3,10 @@
  * options. */
 #include "net/socket_impl.h"
 
+#include <lwip/ip.h>
+#include <lwip/nd6.h>
 #include <lwip/netif.h>
+#include <lwip/raw.h>
 
 #include "fs/file.h"
 #include "fs/inode.h"
@@ -12,6 +15,7 @@
 #include "lib/string.h"
 #include "mm/phys/page.h"
 #include "mm/phys/slab.h"
+#include "net/address.h"
 #include "net/core.h"
 #include "net/interface.h"
 
@@ -21,6 +25,7 @@
 #define STREAM_BUFFER	(256u * 1024) /* TCP_WND and TCP_SND_BUF */
 #define DATAGRAM_BUFFER (208u * 1024)
 #define SIZE_MIN	2048u
+#define LOOP_MTU	65536
 #define MEMORY_PART	32 /* I-SOCK-4: what sockets hold is one part in so many of memory */
 
 static unsigned nr_sockets;   /* [atomic] */
@@ -32,7 +37,20 @@ static const struct file_ops socket_ops;
 
 /* --- life ---------------------------------------------------------------------------------------------------------- */
 
-struct socket *socket_alloc(const struct socket_kind *kind, enum socket_state state)
+void socket_unname(struct socket *s)
+{
+	s->local = (struct socket_addr){ .v6 = s->v6 };
+}
+
+uint8_t socket_ip_type(const struct socket *s)
+{
+	if (!s->v6)
+		return IPADDR_TYPE_V4;
+	return s->opt.v6only || s->kind->protocol6 == SOCKET_PROTO_ICMP6 ? IPADDR_TYPE_V6
+									 : IPADDR_TYPE_ANY;
+}
+
+struct socket *socket_alloc(const struct socket_kind *kind, bool v6, enum socket_state state)
 {
 	size_t size = kind == &socket_stream ? STREAM_BUFFER : DATAGRAM_BUFFER;
 	struct socket *s = kzalloc(sizeof(*s));
@@ -42,6 +60,7 @@ struct socket *socket_alloc(const struct socket_kind *kind, enum socket_state st
 	spin_init(&s->lock, LOCK_SOCK);
 	poll_source_init(&s->source);
 	s->kind = kind;
+	s->v6 = s->local.v6 = v6;
 	s->state = state;
 	s->ino = atomic_fetch_add(&next_ino, 1);
 	s->opt.rx_size = s->opt.tx_size = size;
@@ -189,12 +208,12 @@ int socket_file(struct socket *s, uint32_t flags, struct file **out)
 
 /* --- names --------------------------------------------------------------------------------------------------------- */
 
-int socket_create(int type, int protocol, uint32_t flags, struct file **out)
+int socket_create(int domain, int type, int protocol, uint32_t flags, struct file **out)
 {
 	static const struct socket_kind *const kinds[] = { &socket_stream, &socket_udp,
 							   &socket_ping, &socket_raw };
 	const struct socket_kind *kind = NULL;
-	bool known = false;
+	bool known = false, v6 = domain == SOCKET_INET6;
 	struct socket *s;
 	int ret;
 
@@ -202,12 +221,13 @@ int socket_create(int type, int protocol, uint32_t flags, struct file **out)
 		known |= kinds[i]->type == type;
 		/* raw sockets have no usual protocol, and the first of a type is its usual one */
 		if (kinds[i]->type == type &&
-		    (protocol == kinds[i]->protocol || (!protocol && type != SOCKET_RAW)))
+		    (protocol == (v6 ? kinds[i]->protocol6 : kinds[i]->protocol) ||
+		     (!protocol && type != SOCKET_RAW)))
 			kind = kinds[i];
 	}
 	if (!kind)
 		return known ? -EPROTONOSUPPORT : -ESOCKTNOSUPPORT;
-	s = socket_alloc(kind, SOCKET_FRESH);
+	s = socket_alloc(kind, v6, SOCKET_FRESH);
 	if (!s)
 		return -ENOMEM;
 	net_lock();
@@ -224,14 +244,17 @@ int socket_create(int type, int protocol, uint32_t flags, struct file **out)
 static bool is_ours(const struct socket_addr *a) __requires(net_core)
 {
 	struct netif *n;
-	uint32_t ip;
+	ip_addr_t ip;
+	int8_t i;
 
-	memcpy(&ip, a->addr, sizeof(ip));
-	if (!ip)
+	address_to_lwip(&ip, a);
+	if (ip_addr_isany(&ip))
 		return true;
 	NETIF_FOREACH(n)
 	{
-		if (netif_ip4_addr(n)->addr == ip)
+		i = a->v6 ? netif_get_ip6_addr_match(n, ip_2_ip6(&ip)) : -1;
+		if (a->v6 ? i >= 0 && ip6_addr_isvalid(netif_ip6_addr_state(n, i))
+			  : ip4_addr_eq(netif_ip4_addr(n), ip_2_ip4(&ip)))
 			return true;
 	}
 	return false;
@@ -245,11 +268,12 @@ int socket_bind(struct file *f, const struct socket_addr *a)
 	if (!s)
 		return -ENOTSOCK;
 	net_lock();
-	if (s->bound || s->state != SOCKET_FRESH || s->local.port)
+	ret = address_check(a);
+	if (s->bound || s->state != SOCKET_FRESH || s->local.port || (!a->v6 && s->opt.v6only))
 		ret = -EINVAL;
-	else if (a->v6 || !is_ours(a))
+	else if (ret == 0 && (!is_ours(a) || (s->v6 && !a->v6 && s->kind == &socket_raw)))
 		ret = -EADDRNOTAVAIL;
-	else
+	else if (ret == 0)
 		ret = s->kind->bind(s, a);
 	net_unlock();
 	return ret;
@@ -412,6 +436,22 @@ static int set_locked(struct socket *s, enum socket_option what, int64_t value) 
 			return -EINVAL;
 		o->ttl = value == -1 ? 0 : (uint8_t)value;
 		break;
+	case SOCKET_V6ONLY:
+		if (s->local.port)
+			return -EINVAL;
+		o->v6only = on;
+		break;
+	case SOCKET_TELL_HOPS:
+		o->tell_hops = on;
+		break;
+	case SOCKET_CHECKSUM:
+		if (s->kind != &socket_raw || !s->v6)
+			return -ENOPROTOOPT;
+		if (value > UINT8_MAX || (value > 0 && value % 2))
+			return -EINVAL;
+		s->raw->chksum_reqd = value >= 0;
+		s->raw->chksum_offset = value >= 0 ? (uint16_t)value : 0;
+		break;
 	default:
 		return -ENOPROTOOPT;
 	}
@@ -432,10 +472,62 @@ int socket_set(struct file *f, enum socket_option what, int64_t value)
 	return ret;
 }
 
+static struct socket *filtering(struct file *f)
+{
+	struct socket *s = socket_of(f);
+
+	return s && s->v6 && s->kind == &socket_raw ? s : NULL;
+}
+
+int socket_set_filter(struct file *f, const uint32_t blocked[SOCKET_FILTER_WORDS])
+{
+	struct socket *s = filtering(f);
+
+	if (!s)
+		return -ENOPROTOOPT;
+	net_lock();
+	memcpy(s->blocked, blocked, sizeof(s->blocked));
+	net_unlock();
+	return 0;
+}
+
+int socket_get_filter(struct file *f, uint32_t blocked[SOCKET_FILTER_WORDS])
+{
+	struct socket *s = filtering(f);
+
+	if (!s)
+		return -ENOPROTOOPT;
+	net_lock();
+	memcpy(blocked, s->blocked, sizeof(s->blocked));
+	net_unlock();
+	return 0;
+}
+
+/* Of packets to the peer. */
+static int mtu_of(struct socket *s, int64_t *value) __requires(net_core)
+{
+	struct netif *n;
+	ip_addr_t ip;
+
+	if (s->state != SOCKET_OPEN)
+		return -ENOTCONN;
+	address_to_lwip(&ip, &s->peer);
+	n = ip_route(IP_ANY_TYPE, &ip);
+	if (!n)
+		return -ENETUNREACH;
+	/* lwIP has none for the loop-back */
+	if (!n->mtu)
+		*value = LOOP_MTU;
+	else
+		*value = s->peer.v6 ? nd6_get_destination_mtu(ip_2_ip6(&ip), n) : n->mtu;
+	return 0;
+}
+
 int socket_get(struct file *f, enum socket_option what, int64_t *value)
 {
 	struct socket *s = socket_of(f);
 	const struct socket_settings *o;
+	int ret;
 
 	if (!s)
 		return -ENOTSOCK;
@@ -450,7 +542,7 @@ int socket_get(struct file *f, enum socket_option what, int64_t *value)
 		*value = s->kind->type;
 		return 0;
 	case SOCKET_PROTOCOL:
-		*value = s->kind->protocol;
+		*value = s->v6 ? s->kind->protocol6 : s->kind->protocol;
 		return 0;
 	case SOCKET_ACCEPTING:
 		*value = READ_ONCE(s->state) == SOCKET_LISTENING;
@@ -485,6 +577,25 @@ int socket_get(struct file *f, enum socket_option what, int64_t *value)
 	case SOCKET_TTL:
 		*value = o->ttl ? o->ttl : 64;
 		return 0;
+	case SOCKET_DOMAIN:
+		*value = s->kind->local ? SOCKET_UNIX : s->v6 ? SOCKET_INET6 : SOCKET_INET;
+		return 0;
+	case SOCKET_V6ONLY:
+		*value = o->v6only;
+		return 0;
+	case SOCKET_TELL_HOPS:
+		*value = o->tell_hops;
+		return 0;
+	case SOCKET_CHECKSUM:
+		if (s->kind != &socket_raw || !s->v6)
+			return -ENOPROTOOPT;
+		*value = s->raw->chksum_reqd ? s->raw->chksum_offset : -1;
+		return 0;
+	case SOCKET_MTU:
+		net_lock();
+		ret = mtu_of(s, value);
+		net_unlock();
+		return ret;
 	}
 	return -ENOPROTOOPT;
 }

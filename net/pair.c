@@ -408,7 +408,7 @@ static struct socket_pair *pair_alloc(const struct socket_kind *kind)
 	mutex_init(&pair->lock, LOCK_PIPE);
 	refcount_init(&pair->ref, 2);
 	for (int i = 0; i < 2; i++) {
-		pair->end[i] = socket_alloc(kind, SOCKET_OPEN);
+		pair->end[i] = socket_alloc(kind, false, SOCKET_OPEN);
 		if (!pair->end[i])
 			break;
 		pair->end[i]->pair = pair;

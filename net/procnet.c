@@ -21,14 +21,14 @@ static bool is_ip6(const ip_addr_t *ip)
 
 /* --- connections --------------------------------------------------------------------------------------------------- */
 
-/* An end as Linux prints it: words as they lie in memory, and the port. */
-static void put_end(struct proc_text *t, const ip_addr_t *ip, unsigned port)
+/* An end as Linux prints it: words as they lie in memory, and the port. IPv4's beside IPv6's is ::ffff:a.b.c.d. */
+static void put_end(struct proc_text *t, bool ip6, const ip_addr_t *ip, unsigned port)
 {
-	if (is_ip6(ip))
+	if (is_ip6(ip) || (ip6 && IP_IS_ANY_TYPE_VAL(*ip)))
 		for (int i = 0; i < 4; i++)
 			proc_printf(t, "%08X", ip_2_ip6(ip)->addr[i]);
 	else
-		proc_printf(t, "%08X", ip_2_ip4(ip)->addr);
+		proc_printf(t, "%s%08X", ip6 ? "0000000000000000FFFF0000" : "", ip_2_ip4(ip)->addr);
 	proc_printf(t, ":%04X ", port);
 }
 
@@ -38,24 +38,29 @@ static const uint8_t linux_state[] = {
 	[CLOSING] = 11,	   [LAST_ACK] = 9,   [TIME_WAIT] = 6,
 };
 
-static void tcp_line(struct proc_text *t, unsigned n, const struct tcp_pcb *pcb)
+/* Which of the two files shows it. What no socket has any more is shown as what it was on the wire. */
+static bool shown_as6(const struct socket *s, const ip_addr_t *local)
+{
+	return s ? s->v6 : is_ip6(local);
+}
+
+static void tcp_line(struct proc_text *t, unsigned n, const struct tcp_pcb *pcb, bool ip6)
 	__requires(net_core)
 {
 	const struct socket *s = socket_of_pcb(pcb);
 
 	proc_printf(t, "%4u: ", n);
-	put_end(t, &pcb->local_ip, pcb->local_port);
+	put_end(t, ip6, &pcb->local_ip, pcb->local_port);
 	/* lwIP leaves a listener's peer unset */
 	if (pcb->state == LISTEN)
-		put_end(t, is_ip6(&pcb->local_ip) ? IP6_ADDR_ANY : IP4_ADDR_ANY, 0);
+		put_end(t, ip6, IP_ANY_TYPE, 0);
 	else
-		put_end(t, &pcb->remote_ip, pcb->remote_port);
+		put_end(t, ip6, &pcb->remote_ip, pcb->remote_port);
 	proc_printf(t, "%02X %08lX:%08lX 00:00000000 00000000 %5d        0 %lu 1\n",
 		    linux_state[pcb->state], (unsigned long)(s ? s->tx_pending : 0),
 		    (unsigned long)(s ? s->rx_bytes : 0), 0, (unsigned long)(s ? s->ino : 0));
 }
 
-/* A listener of both kinds is shown as one of IPv4. */
 static void show_tcp_of(struct proc_text *t, bool ip6)
 {
 	unsigned n = 0;
@@ -65,8 +70,8 @@ static void show_tcp_of(struct proc_text *t, bool ip6)
 	net_lock();
 	for (size_t i = 0; i < NUM_TCP_PCB_LISTS; i++)
 		for (const struct tcp_pcb *pcb = *tcp_pcb_lists[i]; pcb; pcb = pcb->next)
-			if (is_ip6(&pcb->local_ip) == ip6 && pcb->local_port)
-				tcp_line(t, n++, pcb);
+			if (pcb->local_port && shown_as6(socket_of_pcb(pcb), &pcb->local_ip) == ip6)
+				tcp_line(t, n++, pcb, ip6);
 	net_unlock();
 }
 
@@ -90,11 +95,12 @@ static void show_udp_of(struct proc_text *t, bool ip6)
 	for (const struct udp_pcb *pcb = udp_pcbs; pcb; pcb = pcb->next) {
 		const struct socket *s = socket_of_udp(pcb);
 
-		if (is_ip6(&pcb->local_ip) != ip6 || !pcb->local_port)
+		if (shown_as6(s, &pcb->local_ip) != ip6 || !pcb->local_port)
 			continue;
 		proc_printf(t, "%5u: ", n++);
-		put_end(t, &pcb->local_ip, pcb->local_port);
-		put_end(t, &pcb->remote_ip, pcb->remote_port);
+		put_end(t, ip6, &pcb->local_ip, pcb->local_port);
+		put_end(t, ip6, ip_addr_isany(&pcb->remote_ip) ? IP_ANY_TYPE : &pcb->remote_ip,
+			pcb->remote_port);
 		proc_printf(t, "%02X 00000000:%08lX 00:00000000 00000000 %5d        0 %lu 2 0 0\n",
 			    pcb->flags & UDP_FLAGS_CONNECTED ? 1 : 7,
 			    (unsigned long)(s ? s->rx_bytes : 0), 0,

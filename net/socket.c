@@ -12,7 +12,6 @@
 #include "kernel/core/panic.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
-#include "lib/fmt.h"
 #include "lib/string.h"
 #include "mm/phys/slab.h"
 #include "net/address.h"
@@ -77,46 +76,6 @@ int socket_error_of(int err)
 	default:
 		return -EINVAL;
 	}
-}
-
-void address_from_lwip(struct socket_addr *out, const ip_addr_t *ip, uint16_t port)
-{
-	memset(out, 0, sizeof(*out));
-	out->port = port;
-	out->v6 = IP_IS_V6(ip);
-	if (out->v6)
-		memcpy(out->addr, ip_2_ip6(ip)->addr, 16);
-	else
-		memcpy(out->addr, &ip_2_ip4(ip)->addr, 4);
-}
-
-void address_to_lwip(ip_addr_t *out, const struct socket_addr *a)
-{
-	ip_addr_set_zero(out);
-	if (a->v6) {
-		IP_SET_TYPE(out, IPADDR_TYPE_V6);
-		memcpy(ip_2_ip6(out)->addr, a->addr, 16);
-		ip6_addr_clear_zone(ip_2_ip6(out));
-	} else {
-		IP_SET_TYPE(out, IPADDR_TYPE_V4);
-		memcpy(&ip_2_ip4(out)->addr, a->addr, 4);
-	}
-}
-
-void socket_addr_format(char *buf, size_t size, const struct socket_addr *a)
-{
-	char text[48];
-	size_t n = 0;
-
-	if (!a->v6) {
-		fmt_print(buf, size, "%u.%u.%u.%u:%u", a->addr[0], a->addr[1], a->addr[2],
-			  a->addr[3], a->port);
-		return;
-	}
-	for (int i = 0; i < 16; i += 2)
-		n += fmt_print(text + n, sizeof(text) - n, "%s%x", i ? ":" : "",
-			       (unsigned)a->addr[i] << 8 | a->addr[i + 1]);
-	fmt_print(buf, size, "[%s]:%u", text, a->port);
 }
 
 /* --- receive queue ------------------------------------------------------------------------------------------------ */
@@ -493,7 +452,7 @@ static err_t on_accepted(void *arg, struct tcp_pcb *pcb, err_t err)
 	/* lwIP no longer counts those that died while they waited */
 	if (READ_ONCE(listener->nr_backlog) >= listener->backlog_most)
 		return ERR_MEM;
-	s = socket_alloc(&socket_stream, SOCKET_CONNECTING);
+	s = socket_alloc(&socket_stream, listener->v6, SOCKET_CONNECTING);
 	if (!s)
 		return ERR_MEM;
 	tcp_backlog_delayed(pcb);
@@ -1048,7 +1007,10 @@ void socket_tcp_failed(const ip_addr_t *remote, uint16_t remote_port, uint16_t l
 
 static bool overlap(const ip_addr_t *a, const ip_addr_t *b)
 {
-	return ip_addr_isany(a) || ip_addr_isany(b) || ip_addr_eq(a, b);
+	if (IP_IS_ANY_TYPE_VAL(*a) || IP_IS_ANY_TYPE_VAL(*b))
+		return true;
+	return IP_IS_V6(a) == IP_IS_V6(b) &&
+	       (ip_addr_isany(a) || ip_addr_isany(b) || ip_addr_eq(a, b));
 }
 
 /* Is the port of that address another's? Two that have both said SO_REUSEADDR may share it as long as neither listens:
@@ -1078,26 +1040,26 @@ static void drop_pcb(struct socket *s) __requires(net_core)
 	abort_pcb(s);
 	s->bound = false;
 	spin_lock(&s->lock);
-	memset(&s->local, 0, sizeof(s->local));
+	socket_unname(s);
 	spin_unlock(&s->lock);
 }
 
 /* A pcb for a FRESH socket that has none, with its settings and the address it was bound to. */
-static int pcb_make(struct socket *s, uint8_t ip_type) __requires(net_core)
+static int pcb_make(struct socket *s) __requires(net_core)
 {
 	struct tcp_pcb *pcb;
 	ip_addr_t ip;
 
 	if (s->pcb)
 		return 0;
-	pcb = tcp_new_ip_type(ip_type);
+	pcb = tcp_new_ip_type(socket_ip_type(s));
 	if (!pcb)
 		return -ENOMEM;
 	attach(s, pcb);
 	stream_apply(s);
 	if (!s->bound)
 		return 0;
-	address_to_lwip(&ip, &s->local);
+	address_to_bind(s, &s->local, &ip);
 	if (port_taken(pcb, &ip, s->local.port, true)) {
 		abort_pcb(s);
 		return -EADDRINUSE;
@@ -1113,11 +1075,11 @@ static int stream_bind(struct socket *s, const struct socket_addr *a) __requires
 {
 	ip_addr_t ip;
 	err_t err = ERR_USE;
-	int ret = pcb_make(s, IPADDR_TYPE_V4);
+	int ret = pcb_make(s);
 
 	if (ret < 0)
 		return ret;
-	address_to_lwip(&ip, a);
+	address_to_bind(s, a, &ip);
 	if (!a->port || !port_taken(s->pcb, &ip, a->port, false))
 		err = tcp_bind(s->pcb, &ip, a->port);
 	if (err != ERR_OK) {
@@ -1127,8 +1089,7 @@ static int stream_bind(struct socket *s, const struct socket_addr *a) __requires
 	}
 	s->bound = true;
 	spin_lock(&s->lock);
-	s->local = *a;
-	s->local.port = s->pcb->local_port;
+	address_from_lwip(&s->local, &ip, s->pcb->local_port);
 	spin_unlock(&s->lock);
 	return 0;
 }
@@ -1162,13 +1123,14 @@ static int connect_locked(struct socket *s, const struct socket_addr *to) __requ
 	int ret;
 
 	address_to_lwip(&ip, to);
-	/* Linux takes no address for this machine's */
-	if (ip_addr_isany(&ip))
-		ip_addr_copy_from_ip4(ip, (ip4_addr_t){ PP_HTONL(IPADDR_LOOPBACK) });
-	else if (!to->v6 &&
-		 (ip4_addr_ismulticast(ip_2_ip4(&ip)) || ip_2_ip4(&ip)->addr == IPADDR_BROADCAST))
+	if (ip_addr_ismulticast(&ip) || (!to->v6 && ip_2_ip4(&ip)->addr == IPADDR_BROADCAST))
 		return -ENETUNREACH;
-	ret = pcb_make(s, IP_GET_TYPE(&ip));
+	ret = address_of_peer(s, to, &ip);
+	if (ret == 0 && !address_source(&ip))
+		ret = -ENETUNREACH;
+	if (ret < 0)
+		return ret;
+	ret = pcb_make(s);
 	if (ret < 0)
 		return ret;
 	/* lwIP looks for another connection of the same four numbers only where a port may be shared */
@@ -1216,7 +1178,7 @@ static int connect_end(struct socket *s) __requires(net_core)
 		s->state = SOCKET_FRESH;
 		s->rx_end = s->rx_shut = s->tx_shut = false;
 		if (!s->bound)
-			memset(&s->local, 0, sizeof(s->local));
+			socket_unname(s);
 	} else if (s->state != SOCKET_OPEN) {
 		/* another has heard of it, or it was made and has ended since */
 		ret = socket_take_error(s);
@@ -1284,7 +1246,7 @@ int socket_listen_tcp(uint16_t port, unsigned backlog, struct file **out)
 
 	if (!port || !backlog || backlog > BACKLOG_MAX)
 		return -EINVAL;
-	s = socket_alloc(&socket_stream, SOCKET_FRESH);
+	s = socket_alloc(&socket_stream, true, SOCKET_FRESH);
 	if (!s)
 		return -ENOMEM;
 	net_lock();
@@ -1298,8 +1260,8 @@ int socket_listen_tcp(uint16_t port, unsigned backlog, struct file **out)
 
 int socket_listen(struct file *f, unsigned backlog)
 {
-	static const struct socket_addr any;
 	struct socket *s = socket_of(f);
+	struct socket_addr any = { 0 };
 	int ret = 0;
 
 	if (!s)
@@ -1316,7 +1278,8 @@ int socket_listen(struct file *f, unsigned backlog)
 	} else {
 		bool asked = s->bound;
 
-		ret = asked ? pcb_make(s, IPADDR_TYPE_V4) : stream_bind(s, &any);
+		any.v6 = s->v6;
+		ret = asked ? pcb_make(s) : stream_bind(s, &any);
 		if (ret == 0)
 			ret = listen_locked(s, backlog);
 		if (ret < 0 && !asked)
@@ -1397,7 +1360,7 @@ int socket_accept_wait(struct file *listener, struct file **out, struct socket_a
 
 int socket_connect_tcp(const struct socket_addr *to, struct file **out)
 {
-	struct socket *s = socket_alloc(&socket_stream, SOCKET_FRESH);
+	struct socket *s = socket_alloc(&socket_stream, to->v6, SOCKET_FRESH);
 	int ret;
 
 	if (!s)
@@ -1456,7 +1419,7 @@ static void stop_listening(struct socket *s) __requires(net_core)
 	spin_lock(&s->lock);
 	s->state = SOCKET_FRESH;
 	if (!s->bound)
-		memset(&s->local, 0, sizeof(s->local));
+		socket_unname(s);
 	spin_unlock(&s->lock);
 	socket_announce(s, POLL_IN | POLL_OUT | POLL_HUP);
 }
@@ -1519,6 +1482,7 @@ const struct socket_kind socket_stream = {
 	.name = "tcp",
 	.type = SOCKET_STREAM,
 	.protocol = SOCKET_PROTO_TCP,
+	.protocol6 = SOCKET_PROTO_TCP,
 	.bind = stream_bind,
 	.connect = stream_connect,
 	.shutdown = stream_shutdown,

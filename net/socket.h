@@ -25,11 +25,14 @@ struct io;
 
 #define SOCKET_LOWAT 2048
 
-/* One end of a connection. IPv4 addresses are in the first four bytes. */
+/* One end of a connection. IPv4 addresses are in the first four bytes; one that an IPv6 socket of a program reaches is
+ * that here too, and ::ffff:a.b.c.d only in the program. */
 struct socket_addr {
 	bool v6;
 	uint16_t port; /* host order */
 	uint8_t addr[16];
+	uint32_t
+		scope; /* of an address that means something on one link only: the interface's index */
 };
 #define SOCKET_ADDR_TEXT 56
 /* "10.0.2.2:4711" or "[fec0::2]:4711" into buf of SOCKET_ADDR_TEXT bytes. */
@@ -81,15 +84,22 @@ bool socket_is(struct file *f);
 #define SOCKET_PROTO_ICMP  1
 #define SOCKET_PROTO_TCP   6
 #define SOCKET_PROTO_UDP   17
+#define SOCKET_PROTO_ICMP6 58
+#define SOCKET_UNIX	   1
+#define SOCKET_INET	   2
+#define SOCKET_INET6	   10
 
-/* An IPv4 socket. protocol 0: the usual one. 0 and *out (flags: FILE_NONBLOCK); -ESOCKTNOSUPPORT, -EPROTONOSUPPORT,
- * -ENOMEM. Whether the caller may is the caller's to ask. */
-int socket_create(int type, int protocol, uint32_t flags, struct file **out) __must_check;
+/* domain: SOCKET_INET, or SOCKET_INET6, whose streams and UDP reach IPv4 as well until SOCKET_V6ONLY. protocol 0: the
+ * usual one. 0 and *out (flags: FILE_NONBLOCK); -ESOCKTNOSUPPORT, -EPROTONOSUPPORT, -ENOMEM. Whether the caller may is the
+ * caller's to ask. */
+int socket_create(int domain, int type, int protocol, uint32_t flags,
+		  struct file **out) __must_check;
 /* Two sockets of this machine that are each other's peer: a stream, datagrams, or records in order. They have no names, and
  * never will. 0 and one reference each; -ESOCKTNOSUPPORT, -EPROTONOSUPPORT, -ENOMEM. */
 int socket_pair(int type, int protocol, uint32_t flags, struct file *out[2]) __must_check;
 bool socket_is_local(struct file *f); /* one of such a pair */
-/* -EINVAL bound already, -EADDRNOTAVAIL not ours, -EADDRINUSE. The port of ICMP is its identifier. */
+/* -EINVAL bound already, an address of one link without its scope, or IPv4's where it is not reached; -ENODEV no such
+ * scope; -EADDRNOTAVAIL not ours; -EADDRINUSE. The port of ICMP is its identifier. */
 int socket_bind(struct file *f, const struct socket_addr *a) __must_check;
 /* Streams: take connections from now on, backlog of them (1 to 255 is kept to) before the first is accepted. -EINVAL
  * connected, -EADDRINUSE, -EOPNOTSUPP not a stream. */
@@ -115,6 +125,7 @@ struct socket_message {
 	unsigned flags; /* asked, and told */
 	bool named;	/* addr is where to, or where from */
 	struct socket_addr addr;
+	int hops; /* told, if SOCKET_TELL_HOPS is on: how many it had left */
 };
 /* As file_write() and file_read(). A datagram goes whole or not at all: -EMSGSIZE, -EDESTADDRREQ, -EACCES (broadcast
  * without SOCKET_BROADCAST), -ENOBUFS the device has no room, and the error of an earlier one, once. */
@@ -137,9 +148,18 @@ enum socket_option {
 	SOCKET_RX_SIZE, /* as Linux tells it: twice what was asked for, within limits */
 	SOCKET_TX_SIZE,
 	SOCKET_TTL,
+	SOCKET_DOMAIN,	  /* asked */
+	SOCKET_V6ONLY,	  /* -EINVAL once there is a port */
+	SOCKET_TELL_HOPS, /* datagrams */
+	SOCKET_CHECKSUM,  /* raw IPv6: where the sum is put, -1: it is not */
+	SOCKET_MTU,	  /* asked, of the way to the peer: -ENOTCONN */
 };
 /* -ENOPROTOOPT not for this kind, or only to be asked; -EINVAL. */
 int socket_set(struct file *f, enum socket_option what, int64_t value) __must_check;
 int socket_get(struct file *f, enum socket_option what, int64_t *value) __must_check;
+/* Which types of ICMPv6 a raw socket does not see: a bit each. -ENOPROTOOPT it is none. */
+#define SOCKET_FILTER_WORDS 8
+int socket_set_filter(struct file *f, const uint32_t blocked[SOCKET_FILTER_WORDS]) __must_check;
+int socket_get_filter(struct file *f, uint32_t blocked[SOCKET_FILTER_WORDS]) __must_check;
 
 #endif

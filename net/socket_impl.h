@@ -46,7 +46,7 @@ enum socket_state { SOCKET_FRESH, SOCKET_LISTENING, SOCKET_CONNECTING, SOCKET_OP
 /* What differs between kinds. Context: thread, no lock held, unless it says NET_CORE. */
 struct socket_kind {
 	const char *name;
-	int type, protocol;		 /* Linux's numbers */
+	int type, protocol, protocol6;	 /* Linux's numbers; with IPv6 */
 	bool local;			 /* AF_UNIX: nothing here is called with NET_CORE held */
 	int (*create)(struct socket *s); /* NET_CORE held; NULL: there is nothing to do */
 	/* NET_CORE held. a: an address of ours or any; port 0: choose one. Called once. */
@@ -65,7 +65,9 @@ extern const struct socket_kind socket_stream, socket_udp, socket_ping, socket_r
 /* What setsockopt sets. [NET_CORE] for writing; read anywhere */
 struct socket_settings {
 	bool reuse, keepalive, nodelay, broadcast;
-	bool reset_on_close;		       /* SO_LINGER of no time */
+	bool reset_on_close; /* SO_LINGER of no time */
+	bool v6only;
+	bool tell_hops;
 	uint8_t ttl;			       /* 0: the usual */
 	size_t rx_size, tx_size;	       /* bytes queued at most */
 	uint64_t rx_timeout_ns, tx_timeout_ns; /* 0: none */
@@ -75,6 +77,7 @@ struct socket {
 	spinlock_t lock; /* SOCK */
 	struct poll_source source;
 	const struct socket_kind *kind; /* [init] */
+	bool v6;			/* [init] of AF_INET6 */
 	uint64_t ino;			/* [init] */
 	union {
 		struct tcp_pcb *pcb; /* [NET_CORE] I-SOCK-2 */
@@ -108,8 +111,10 @@ struct socket {
 	unsigned nr_backlog;	  /* [lock] those, the dead among them too */
 	unsigned backlog_most;	  /* [NET_CORE] */
 	struct list_head arrived; /* [lock] struct datagram */
-	struct list_head changed; /* [NET_CORE] on the list of those to announce */
-	uint32_t events;	  /* [NET_CORE] to announce */
+	uint32_t blocked
+		[SOCKET_FILTER_WORDS]; /* [NET_CORE] ICMPv6 types a raw socket does not see */
+	struct list_head changed;      /* [NET_CORE] on the list of those to announce */
+	uint32_t events;	       /* [NET_CORE] to announce */
 };
 
 #define SOCKET_SHARE (16u * 1024)
@@ -130,7 +135,10 @@ bool socket_sum_right(struct pbuf *p, size_t skip) __requires(net_core);
 
 /* --- net/socket.c ------------------------------------------------------------------------------------------------ */
 
-struct socket *socket_alloc(const struct socket_kind *kind, enum socket_state state) __must_check;
+struct socket *socket_alloc(const struct socket_kind *kind, bool v6,
+			    enum socket_state state) __must_check;
+/* It has no address, and no port. s->lock held. */
+void socket_unname(struct socket *s) __requires(s->lock);
 /* Nobody knows the socket any more, and nothing is queued. */
 void socket_free(struct socket *s);
 /* Announce events when NET_CORE is left: once a batch of frames, not once a segment. */

@@ -105,12 +105,15 @@ static void open_datagrams(void)
 	struct socket_addr there = { .port = THEIR_PORT };
 
 	put32(there.addr, THEIR_IP);
-	EXPECT(socket_create(SOCKET_DGRAM, 0, FILE_NONBLOCK, &datagrams[0]) == 0);
+	EXPECT(socket_create(SOCKET_INET, SOCKET_DGRAM, 0, FILE_NONBLOCK, &datagrams[0]) == 0);
 	EXPECT(socket_bind(datagrams[0], &here) == 0);
-	EXPECT(socket_create(SOCKET_DGRAM, SOCKET_PROTO_UDP, FILE_NONBLOCK, &datagrams[1]) == 0);
+	EXPECT(socket_create(SOCKET_INET, SOCKET_DGRAM, SOCKET_PROTO_UDP, FILE_NONBLOCK,
+			     &datagrams[1]) == 0);
 	EXPECT(socket_connect(datagrams[1], &there) == 0);
-	EXPECT(socket_create(SOCKET_DGRAM, SOCKET_PROTO_ICMP, FILE_NONBLOCK, &datagrams[2]) == 0);
-	EXPECT(socket_create(SOCKET_RAW, SOCKET_PROTO_ICMP, FILE_NONBLOCK, &datagrams[3]) == 0);
+	EXPECT(socket_create(SOCKET_INET, SOCKET_DGRAM, SOCKET_PROTO_ICMP, FILE_NONBLOCK,
+			     &datagrams[2]) == 0);
+	EXPECT(socket_create(SOCKET_INET, SOCKET_RAW, SOCKET_PROTO_ICMP, FILE_NONBLOCK,
+			     &datagrams[3]) == 0);
 }
 
 /* Look at what is first, or take it, or send as much back. */

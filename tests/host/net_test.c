@@ -23,7 +23,7 @@
 #include "tests/host/wire.h"
 #include "tests/kernel/mirror.h"
 
-static const struct socket_addr peer = { false, 7, MIRROR_PEER };
+static const struct socket_addr peer = { .port = 7, .addr = MIRROR_PEER };
 
 /* --- pieces ---------------------------------------------------------------------------------------------- */
 

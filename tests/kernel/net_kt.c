@@ -19,7 +19,7 @@
 #define ALL_CPUS (~(cpumask_t)0)
 #define PORT	 4007
 
-static const struct socket_addr self = { false, PORT, { 127, 0, 0, 1 } };
+static const struct socket_addr self = { .port = PORT, .addr = { 127, 0, 0, 1 } };
 
 static void wait_ready(struct file *f, uint32_t events)
 {

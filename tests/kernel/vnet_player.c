@@ -24,7 +24,7 @@ enum { QUEUE_RX, QUEUE_TX };
 #define WIRE_MAX   512
 #define HEADER	   sizeof(struct virtio_net_hdr_mrg_rxbuf)
 
-const struct socket_addr player_peer = { false, 7, MIRROR_PEER };
+const struct socket_addr player_peer = { .port = 7, .addr = MIRROR_PEER };
 
 struct player_frame {
 	struct player_frame *next;
