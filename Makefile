@@ -289,7 +289,7 @@ lint:
 	tests/lint/run.sh
 analyze: build/compile_commands.json
 	tests/lint/analyze.sh
-bench: $(O)/Image build/bench/control build/bench/micro
+bench: $(O)/Image build/bench/control build/bench/micro build/bench/net
 	tests/bench/run.py $(BENCH)
 stats:
 	@$(PYTHON) scripts/stats.py --debug-only '$(DEBUG_ONLY) $(SAN_ONLY)' $(FLOORS) tests/kernel

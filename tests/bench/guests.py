@@ -62,7 +62,8 @@ def tern():
     overlay = shell('make_keys && cpio_parents etc/ssh/x && '
                     'cpio_entry 100600 etc/ssh/ssh_host_ed25519_key build/ssh/host_ed25519 && '
                     'cpio_parents root/.ssh/x && cpio_entry 100600 root/.ssh/authorized_keys "$1" && '
-                    'cpio_entry 100755 control "$2" && cpio_end', KEY + ".pub", os.path.join(WORK, "control"))
+                    'cpio_entry 100755 control "$2" && cpio_entry 100755 net "$3" && cpio_end', KEY + ".pub",
+                    os.path.join(WORK, "control"), os.path.join(WORK, "net"))
     path = os.path.join(WORK, "tern.cpio")
     with open(path, "wb") as f:
         f.write(overlay)
@@ -79,7 +80,8 @@ def linux(name):
         files = f.read()
     with open(initrd, "wb") as f:
         f.write(files + bytes(-len(files) % 512))
-        f.write(shell('cpio_entry 100755 control "$1" && cpio_end', os.path.join(WORK, "control")))
+        f.write(shell('cpio_entry 100755 control "$1" && cpio_entry 100755 net "$2" && cpio_end',
+                      os.path.join(WORK, "control"), os.path.join(WORK, "net")))
     return Kernel("Linux", os.path.join(folder, "Image"), initrd,
                   guestlib.read_file(os.path.join(folder, "cmdline")).strip(),
                   guestlib.read_file(os.path.join(folder, "about")).strip() or name)
@@ -91,11 +93,11 @@ def free_port():
         return s.getsockname()[1]
 
 
-def qemu_command(smp, mem, port, image, initrd, cmdline):
+def qemu_command(smp, mem, port, image, initrd, cmdline, forward=()):
     """What run-qemu.sh would run, with other files."""
     words = shlex.split(subprocess.run(
         [os.path.join(TOP, "scripts", "run-qemu.sh"), "--print", "--daemon", "--image", guestlib.IMAGES["release"],
-         "--smp", str(smp), "--mem", mem, "--port", str(port), "--cpu", CPU],
+         "--smp", str(smp), "--mem", mem, "--port", str(port), "--cpu", CPU, *forward],
         stdout=subprocess.PIPE, check=True, text=True).stdout)
     for option, value in (("-kernel", image), ("-initrd", initrd)):
         words[words.index(option) + 1] = value
@@ -106,8 +108,10 @@ class Running:
     """A booted guest. Every one that was started is in Running.all until it is stopped."""
     all = []
 
-    def __init__(self, kernel, smp=1, mem="256M"):
+    def __init__(self, kernel, smp=1, mem="256M", guest_port=None):
+        """guest_port: a port of the guest that self.forwarded leads to."""
         self.kernel, self.smp, self.mem = kernel, smp, mem
+        self.forwarded = free_port() if guest_port else None
         self.port = free_port()
         self.folder = os.path.join(WORK, f"run-{kernel.name}")
         os.makedirs(self.folder, exist_ok=True)
@@ -117,7 +121,8 @@ class Running:
                     " IdentitiesOnly yes\n IdentityAgent none\n StrictHostKeyChecking no\n"
                     " UserKnownHostsFile /dev/null\n GlobalKnownHostsFile /dev/null\n"
                     " PreferredAuthentications publickey\n ControlPath none\n LogLevel ERROR\n")
-        command = qemu_command(smp, mem, self.port, kernel.image, kernel.initrd, kernel.cmdline)
+        command = qemu_command(smp, mem, self.port, kernel.image, kernel.initrd, kernel.cmdline,
+                               ["--forward", f"{self.forwarded}:{guest_port}"] if guest_port else [])
         with open(self.path("console"), "wb") as out, open(self.path("qemu.err"), "wb") as err:
             self.begin = time.monotonic()
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err,

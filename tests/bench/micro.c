@@ -4,6 +4,7 @@
  *	micro icount [KEY]	each row once, or that one; before and after what is timed comes a marker that QEMU's log shows
  *	micro wall		each row BATCHES times
  *	micro parallel		operations a second by one and by two processes, each on a CPU of its own
+ *	micro nic PORT		a stream to and from PORT of the host, each between markers; the count is of full segments
  *
  * A line is "micro KEY VALUE", the value in nanoseconds an operation, or operations a second. */
 #include <fcntl.h>
@@ -880,6 +881,80 @@ static const struct row rows[] = {
 	{ "tcp_64k", 100, run_tcp_bulk, before_tcp_bulk, after_peer },
 };
 
+/* ---- the network's device ------------------------------------------------------------------------------------------ */
+
+#define SEGMENT 1460
+
+static int nic_port;
+
+/* As pid 1 of Linux nobody has done it; tern has its address from the command line, and refuses. */
+static void address_up(void)
+{
+	struct ifreq r = { .ifr_name = "eth0" };
+	struct sockaddr_in *a = (struct sockaddr_in *)&r.ifr_addr;
+	int s = socket(AF_INET, SOCK_DGRAM, 0);
+
+	a->sin_family = AF_INET;
+	a->sin_addr.s_addr = __builtin_bswap32(0x0a00020f);
+	(void)ioctl(s, SIOCSIFADDR, &r);
+	memset(&r.ifr_addr, 0, sizeof(r.ifr_addr));
+	r.ifr_flags = IFF_UP;
+	(void)ioctl(s, SIOCSIFFLAGS, &r);
+	close(s);
+}
+
+/* The host is told what it shall do, and how much of it. */
+static void before_nic(char what, unsigned n)
+{
+	struct sockaddr_in host = { .sin_family = AF_INET };
+	uint32_t words[2] = { (uint32_t)what, n * SEGMENT };
+
+	host.sin_port = __builtin_bswap16((uint16_t)nic_port);
+	host.sin_addr.s_addr = __builtin_bswap32(0x0a000202);
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	MUST(connect(fd, (struct sockaddr *)&host, sizeof(host)) == 0);
+	MUST(write(fd, words, sizeof(words)) == (ssize_t)sizeof(words));
+}
+
+static void before_nic_send(unsigned n)
+{
+	char c;
+
+	before_nic('s', n);
+	MUST(read(fd, &c, 1) == 1);
+}
+
+static void run_nic_send(unsigned n)
+{
+	char c;
+
+	for (size_t left = n * SEGMENT, step; left; left -= step) {
+		step = left < BULK ? left : BULK;
+		MUST(write(fd, bulk, step) == (ssize_t)step);
+	}
+	MUST(read(fd, &c, 1) == 1);
+}
+
+static void before_nic_receive(unsigned n)
+{
+	before_nic('r', n);
+}
+
+static void run_nic_receive(unsigned n)
+{
+	ssize_t got;
+
+	for (size_t left = n * SEGMENT; left; left -= (size_t)got) {
+		got = read(fd, bulk, BULK);
+		MUST(got > 0);
+	}
+}
+
+static void after_nic(unsigned n)
+{
+	close(fd);
+}
+
 /* A getppid whose exception class register shows the number: both kernels take any. */
 #define MARK(number) __asm__ volatile("mov x8, #173; svc #" #number : : : "x0", "x8", "memory")
 
@@ -897,6 +972,26 @@ static uint64_t batch(const struct row *r, unsigned n)
 	if (r->after)
 		r->after(n);
 	return ns_of(took);
+}
+
+static const struct row nic_rows[] = {
+	{ "nic_send", 720, run_nic_send, before_nic_send, after_nic },
+	{ "nic_receive", 720, run_nic_receive, before_nic_receive, after_nic },
+};
+
+static void run_nic(const char *port)
+{
+	unsigned long number = 0;
+
+	MUST(port && parse_number(port, &number) == 0);
+	nic_port = (int)number;
+	address_up();
+	for (const struct row *r = nic_rows; r < nic_rows + sizeof(nic_rows) / sizeof(*nic_rows);
+	     r++) {
+		batch(r, r->n);
+		batch(r, r->n);
+		say(1, "micro %s 0.0 %u\n", r->key, r->n);
+	}
 }
 
 static void run_rows(unsigned times, unsigned batches, const char *only)
@@ -1049,6 +1144,8 @@ static void run_all(const char *mode, const char *only)
 		run_rows(1, 1, only);
 	else if (strcmp(mode, "wall") == 0)
 		run_rows(WALL_TIMES, BATCHES, only);
+	else if (strcmp(mode, "nic") == 0)
+		run_nic(only);
 	else
 		run_loads();
 	say(1, "micro done 0 0\n");

@@ -5,11 +5,14 @@ of each kernel."""
 import os
 import re
 import shlex
+import socket
 import statistics
+import struct
 import subprocess
+import threading
 
 from figures import Row, Samples, number
-from guests import CPU, TOP, WORK, Failed, qemu_command
+from guests import CPU, TOP, WORK, Failed, free_port, qemu_command
 
 PROGRAM = os.path.join(WORK, "micro")
 LIMIT_S = 240
@@ -61,6 +64,8 @@ ROWS = [
     row("udp_rtt", "the same by UDP", LOOP),
     row("tcp_connect", "TCP: connect, a byte there and back, close", LOOP),
     row("tcp_64k", "TCP: 64 KiB to another process", COPY),
+    row("nic_send", "a stream to the host, a segment of 1,460 bytes", COPY),
+    row("nic_receive", "a stream from the host, likewise", COPY),
 ]
 
 LOADS = {"null": "null call", "fault": "page fault", "fork": "fork, exit, wait", "pipe": "pipe ping-pong",
@@ -69,21 +74,23 @@ LOADS = {"null": "null call", "fault": "page fault", "fork": "fork, exit, wait",
 
 def command(kernel, mode, initrd, log):
     """The bench's QEMU, with counted instructions if asked for, and micro in place of the first program."""
-    icount = mode.startswith("icount")
-    words = qemu_command(2 if mode == "parallel" else 1, "256M", 1, kernel.image, initrd, "")
-    at = words.index("-netdev")
-    del words[at:at + 4]
+    icount, nic = mode.startswith("icount"), mode.startswith("nic")
+    words = qemu_command(2 if mode == "parallel" else 1, "256M", free_port(), kernel.image, initrd, "")
+    if not nic:
+        at = words.index("-netdev")
+        del words[at:at + 4]
     if "-append" in words:
         at = words.index("-append")
         del words[at:at + 2]
     if kernel.name == "tern":
-        cmdline = f'norandom ssh=off ip=none run="/micro {mode}"'
+        cmdline = f'norandom ssh=off ip={"10.0.2.15/24,10.0.2.2" if nic else "none"} run="/micro {mode}"'
     else:
         cmdline = re.sub(r"rdinit=\S+", "rdinit=/micro", kernel.cmdline) + f" -- {mode}"
-    if icount:
+    if icount or nic:
         words[words.index("-accel") + 1] = "tcg"
         words[words.index("-M") + 1] += ",dtb-randomness=off"
-        words += ["-icount", "shift=0,sleep=off", "-d", "int", "-D", log]
+        # with a network idle time must pass: who waits for a packet would have waited for ever at once
+        words += ["-icount", "shift=0" + ",sleep=off" * icount, "-d", "int" + ",exec,nochain,in_asm" * nic, "-D", log]
     return words + ["-append", cmdline]
 
 
@@ -119,6 +126,78 @@ def run(kernel, mode):
     if not got or got[-1][0] != "done":
         raise Failed(f"micro {mode}: {(out.strip().splitlines() or ['nothing printed'])[-1][-100:]}")
     return got[:-1], log
+
+
+def serve(listener):
+    """The host's end of `micro nic`: two words say whether it takes ('s') or gives ('r'), and how many bytes."""
+    while True:
+        try:
+            s, _ = listener.accept()
+        except OSError:
+            return
+        with s:
+            what, left = struct.unpack("<II", s.recv(8, socket.MSG_WAITALL))
+            if what == ord("r"):
+                s.sendall(bytes(left))
+            else:
+                s.sendall(b"!")
+                while left:
+                    left -= len(s.recv(min(left, 1 << 18)))
+                s.sendall(b"!")
+            # until the guest has closed
+            s.recv(1)
+
+
+def instructions(lines):
+    """Instructions executed between each pair of marks, by the sizes of the translated blocks that were."""
+    size, counts, inside, at, n = {}, [], False, None, 0
+    for line in lines:
+        if line.startswith("Trace"):
+            if inside:
+                n += size.get(line[line.index("[") + 1:line.index("]")].split("/")[1], 0)
+        elif line.startswith("0x"):
+            if at is None:
+                at = line.split(":")[0][2:].rjust(16, "0")
+                size[at] = 0
+            size[at] += 1
+        elif line.startswith("-"):
+            at = None
+        elif "ESR 0x15/0x560007e" in line:
+            inside = "07e1" in line
+            if not inside:
+                counts.append(n)
+            n = 0
+    return counts[1::2]
+
+
+def run_nic(kernel, folder):
+    """[(key, instructions a segment)]. The log of what is executed goes through a pipe: it is long."""
+    log = os.path.join(folder, "executed")
+    if os.path.exists(log):
+        os.unlink(log)
+    os.mkfifo(log)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(4)
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        words = command(kernel, f"nic {listener.getsockname()[1]}", overlaid(kernel, folder), log)
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        limit = threading.Timer(LIMIT_S, process.kill)
+        limit.start()
+        try:
+            with open(log, encoding="ascii", errors="replace") as f:
+                counts = instructions(f)
+            out = process.communicate()[0].decode(errors="replace")
+        finally:
+            limit.cancel()
+            process.kill()
+            process.wait()
+            listener.close()
+            os.unlink(log)
+    got = re.findall(r"^micro (nic_\w+) 0.0 (\d+)\r?$", out, re.M)
+    if len(got) != 2 or len(counts) != 2:
+        raise Failed(f"micro nic: {(out.strip().splitlines() or ['nothing printed'])[-1][-100:]}")
+    return [(key, count / int(n)) for (key, n), count in zip(got, counts)]
 
 
 MARK = re.compile(r"with ESR 0x15/0x5600(07e[12])")
@@ -164,7 +243,18 @@ class Micro:
             self.failures.append(f"{kernel.name}: {why}")
             self.tell(self.failures[-1])
 
+    def measure_nic(self, kernel):
+        self.tell(f"{kernel.name}: micro nic")
+        try:
+            for key, value in run_nic(kernel, os.path.join(WORK, f"run-{kernel.name}")):
+                self.add(kernel, "icount", key, value)
+        except (Failed, OSError) as why:
+            self.failures.append(f"{kernel.name}: {why}")
+            self.tell(self.failures[-1])
+
     def round(self, order, first):
+        for kernel in order if first else []:
+            self.measure_nic(kernel)
         for mode in (["icount"] if first else []) + ["wall", "parallel"]:
             for kernel in order:
                 self.measure(kernel, mode)
@@ -211,6 +301,10 @@ def selftest():
         lines += ["Taking exception 5 [IRQ] on CPU 0"] * inside
         lines += ["Taking exception 2 [SVC] on CPU 0", "...with ESR 0x15/0x560007e2"]
     assert exceptions(lines) == [3]
+    block = ["0xffff0010:  d503201f  nop", "0xffff0014:  d65f03c0  ret", "----------------"]
+    trace = "Trace 0: 0x7f00 [00000000/00000000ffff0010/00000000/ff000000] "
+    marks = ["...with ESR 0x15/0x560007e1", "...with ESR 0x15/0x560007e2"]
+    assert instructions(block + 2 * (marks[:1] + 3 * [trace] + marks[1:])) == [6]
     assert len({r.key for r in ROWS}) == len(ROWS)
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "micro.c"), encoding="utf-8") as f:
         text = f.read()

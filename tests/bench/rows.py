@@ -8,6 +8,7 @@ import random
 import re
 import selectors
 import shutil
+import socket
 import subprocess
 import threading
 import time
@@ -18,6 +19,7 @@ from hostload import cpu_ticks, TICK
 
 MB = 1000 * 1000
 TRANSFER = 32 << 20
+NET_TRANSFER = 64 << 20
 SEED = 1
 # A peer that slows down as sessions pile up must not keep the bench for an hour.
 SESSIONS_S = 180
@@ -58,6 +60,12 @@ ROWS = [
     Row("idle", "idle host CPU at 4 CPUs", "% of a core", "less", at_most=0.2),
     Row("build", "clean build, 2 jobs", "s", "less", at_most=60),
     Row("change", "one changed file to a finished `ssh tern true`", "s", "less", at_most=5),
+    Row("net_down", "raw TCP, guest to host", "MB/s", "more", ratio=1.0),
+    Row("net_up", "raw TCP, host to guest", "MB/s", "more", ratio=1.0),
+    Row("net_connects", "raw TCP: connect, 8 bytes there and back, close", "1/s", "more", ratio=1.0),
+    *(Row(f"net_{n}_{p}", f"request of 64 bytes, {n} connection{'s' * (n > 1)}, {p}", "ms", "less", ratio=1.0)
+      for n in (1, 10, 100) for p in ("p50", "p99")),
+    Row("net_kib", "guest memory of each of 500 connections", "KiB", "less", ratio=1.0),
     Row("spin", "control: spin loop in the guest", "ms", "less"),
     Row("copy", "control: memcpy in the guest", "MB/s", "more"),
 ]
@@ -455,6 +463,119 @@ def sessions(kernel, smp):
             "session_kib": sum(each) / len(each) if each else why}
 
 
+# ---- raw TCP, to the program net in the guest
+
+NET_PORT = 7000
+
+
+def dial(guest, first=b""):
+    s = socket.create_connection(("127.0.0.1", guest.forwarded), timeout=60)
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    s.sendall(first)
+    return s
+
+
+def receive_all(s, n):
+    got = 0
+    while got < n:
+        piece = len(s.recv(n - got))
+        if not piece:
+            raise Failed(f"{got} bytes of {n}, then the end")
+        got += piece
+
+
+def stream_down(guest):
+    """From the first piece on."""
+    buffer, left = bytearray(1 << 18), NET_TRANSFER
+    with dial(guest, b"d") as s:
+        s.recv_into(buffer)
+        begin = time.monotonic()
+        while left > 0:
+            n = s.recv_into(buffer)
+            if not n:
+                raise Failed("the stream ended")
+            left -= n
+        return (NET_TRANSFER - left) / MB / (time.monotonic() - begin)
+
+
+def stream_up(guest):
+    """To the answer that says that the guest has read the end."""
+    piece, left = bytes(1 << 18), NET_TRANSFER
+    with dial(guest, b"u") as s:
+        begin = time.monotonic()
+        for _ in range(left // len(piece)):
+            s.sendall(piece)
+        s.shutdown(socket.SHUT_WR)
+        receive_all(s, 1)
+        return NET_TRANSFER / MB / (time.monotonic() - begin)
+
+
+def connects(guest):
+    count = 300
+    begin = time.monotonic()
+    for _ in range(count):
+        with dial(guest, b"e" * 8) as s:
+            receive_all(s, 8)
+    return count / (time.monotonic() - begin)
+
+
+def requests(guest, connections, count):
+    """One request under way on each connection at all times; the time of each."""
+    sent, took = {}, []
+    opened = [dial(guest) for _ in range(connections)]
+    gc.disable()
+    try:
+        with selectors.DefaultSelector() as selector:
+            for s in opened:
+                s.sendall(b"e" * 64)
+                receive_all(s, 64)
+                selector.register(s, selectors.EVENT_READ)
+            for s in opened:
+                sent[s] = time.monotonic()
+                s.sendall(b"e" * 64)
+            while len(took) < count:
+                for ready, _ in selector.select(timeout=60):
+                    s = ready.fileobj
+                    receive_all(s, 64)
+                    now = time.monotonic()
+                    took.append(1000 * (now - sent[s]))
+                    sent[s] = time.monotonic()
+                    s.sendall(b"e" * 64)
+    finally:
+        gc.enable()
+        for s in opened:
+            s.close()
+    return took
+
+
+def opened_connection(guest):
+    s = dial(guest, b"e" * 8)
+    receive_all(s, 8)
+    return s
+
+
+def net(kernel, smp):
+    """The raw rows."""
+    values = {}
+    with Running(kernel, smp, guest_port=NET_PORT) as guest:
+        guest.ready()
+        with subprocess.Popen(guest.ssh_command("/net", str(NET_PORT)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL) as server:
+            try:
+                if server.stdout.readline() != b"ready\n":
+                    raise Failed("net does not listen")
+                values["net_down"] = [stream_down(guest) for _ in range(3)]
+                values["net_up"] = [stream_up(guest) for _ in range(3)]
+                values["net_connects"] = connects(guest)
+                for n, count in ((1, 1000), (10, 3000), (100, 10000)):
+                    took = requests(guest, n, count)
+                    values.update({f"net_{n}_p50": percentile(took, 50), f"net_{n}_p99": percentile(took, 99)})
+                values["net_kib"] = fill(guest, 500, opened_connection, [])
+            finally:
+                server.kill()
+    return values
+
+
 # ---- the developer's loop, in a clone
 
 def developer(kernel, smp):
@@ -496,5 +617,5 @@ ON_GUEST = {
 # name: (function, how many rounds of it are enough)
 ON_KERNEL = {
     "boot": (boot, 99), "files": (files, 1), "idle": (idle, 2), "smallest": (smallest, 1), "sessions": (sessions, 1), "logged_in": (logged_in, 1),
-    "loop": (developer, 1),
+    "net": (net, 99), "loop": (developer, 1),
 }

@@ -54,6 +54,8 @@ class Bench:
         "echo": ("echo_p50", "echo_p99", "echo_down_p50", "echo_down_p99", "echo_paced_p50",
                  "echo_paced_p99"),
         "transfer": ("down_chacha", "up_chacha", "down_ctr", "up_ctr", "down_gcm", "up_gcm"), "lines": ("lines",),
+        "net": ("net_down", "net_up", "net_connects", "net_1_p50", "net_1_p99", "net_10_p50", "net_10_p99", "net_100_p50",
+                "net_100_p99", "net_kib"),
     }
 
     def wanted(self, group):
