@@ -27,7 +27,8 @@ terminal; Ctrl-A X ends it. Log in from another one:  ssh -F build/ssh/config te
   --root DIR         lay the files in DIR over the built-in ones
   --put FILE[:PATH]  put FILE into the guest (default: in /root); may be repeated
   --image FILE       boot this image: needs only qemu and ssh
-  --daemon           boot in the background; return when login works
+  --daemon           boot in the background; return when login works. QEMU's monitor reads
+                     build/run/NAME/monitor.in ("set_link net0 off" pulls the guest's cable)
   --stop             stop what --daemon started
   --name NAME        a name for --daemon and --stop, to have several guests side by side
   --gdb              wait for gdb on a port of 127.0.0.1
@@ -201,6 +202,8 @@ qemu_command() {
 	[ -z "$gdb" ] || qemu+=(-gdb "tcp:127.0.0.1:$gdb" -S)
 	if [ "$mode" = console ]; then
 		qemu+=(-serial mon:stdio)
+	elif [ "$mode" = daemon ]; then
+		qemu+=(-serial stdio -chardev "pipe,id=monitor,path=${dir//,/,,}/monitor" -mon chardev=monitor)
 	else
 		qemu+=(-serial stdio -monitor none)
 	fi
@@ -237,6 +240,8 @@ end_qemu() {
 # Start QEMU with its console in $dir/console, in the background. Sets qemu_pid.
 start_background() {
 	: >"$dir/console" || die "cannot write to $dir: is the disk full?"
+	rm -f "$dir"/monitor.*
+	mkfifo -m 600 "$dir/monitor.in" "$dir/monitor.out" || die "cannot write to $dir"
 	nohup "${qemu[@]}" </dev/null >"$dir/console" 2>"$dir/qemu.err" &
 	qemu_pid=$!
 	echo "$qemu_pid" >"$dir/pid"
