@@ -44,7 +44,8 @@ endif
 
 # ---- third-party sources, of which --gc-sections keeps what is called ----------------------------
 
-LWIP	:= $(if $(wildcard net/lwipopts.h),$(sort $(filter-out %/timeouts.c,$(wildcard deps/lwip/src/core/*.c deps/lwip/src/core/ipv4/*.c deps/lwip/src/core/ipv6/*.c) \
+# net/timers.c, net/route.c and net/neighbour.c contain three of lwIP's files.
+LWIP	:= $(if $(wildcard net/lwipopts.h),$(sort $(filter-out %/timeouts.c %/ip4.c %/etharp.c,$(wildcard deps/lwip/src/core/*.c deps/lwip/src/core/ipv4/*.c deps/lwip/src/core/ipv6/*.c) \
 	   deps/lwip/src/netif/ethernet.c)))
 BEARSSL := $(filter-out %_x86ni.c %_x86ni_cbcdec.c %_x86ni_cbcenc.c %_x86ni_ctr.c %_x86ni_ctrcbc.c %pclmul.c %sse2.c \
 	   %pwr8.c %sysrng.c $(foreach p,_pwr8_ _i15 _m15 i15_ _m31_i15,$(wildcard deps/bearssl/src/*/*$(p)*.c)), \

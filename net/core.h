@@ -33,6 +33,8 @@ bool net_if_arm_all(void) __requires(net_core);
 void net_if_flush_all(void) __requires(net_core);
 /* The loop-back may carry as much again. */
 void net_if_loop_refill(void) __requires(net_core);
+/* lwIP's timer for ARP, and what comes before it (net/neighbour.c). */
+void net_neighbour_tmr(void);
 /* Announce the readiness that lwIP's callbacks changed. */
 void net_socket_notify_all(void) __requires(net_core);
 

@@ -7,7 +7,10 @@
 #include "lib/string.h"
 #include "mm/vm/user_copy.h"
 #include "net/interface.h"
+#include "net/route.h"
 
+#define SIOCADDRT      0x890bu
+#define SIOCDELRT      0x890cu
 #define SIOCGIFNAME    0x8910u
 #define SIOCGIFCONF    0x8912u
 #define SIOCGIFFLAGS   0x8913u
@@ -52,20 +55,6 @@ struct list {
 	int32_t len;
 	uint64_t at;
 };
-
-static struct netif *find(const char *name) __requires(net_core)
-{
-	char its[NET_NAME_MAX];
-	struct netif *n;
-
-	NETIF_FOREACH(n)
-	{
-		net_if_name(n, its);
-		if (strcmp(its, name) == 0)
-			return n;
-	}
-	return NULL;
-}
 
 static void put_inet(struct request *r, uint32_t ip)
 {
@@ -167,6 +156,9 @@ int64_t net_if_ioctl(unsigned cmd, vaddr_t arg)
 	switch (cmd) {
 	case SIOCGIFCONF:
 		return list_all(arg);
+	case SIOCADDRT:
+	case SIOCDELRT:
+		return route_ioctl(cmd == SIOCADDRT, arg);
 	case SIOCGIFNAME:
 	case SIOCGIFFLAGS:
 	case SIOCGIFADDR:
@@ -189,7 +181,7 @@ int64_t net_if_ioctl(unsigned cmd, vaddr_t arg)
 	if (cmd == SIOCGIFNAME) {
 		ret = name_of_index(&r);
 	} else {
-		n = find(r.name);
+		n = net_if_called(r.name);
 		ret = n ? answer(n, cmd, &r) : -ENODEV;
 	}
 	net_unlock();

@@ -28,6 +28,7 @@
 #include "net/interface.h"
 #include "net/lwip_hooks.h"
 #include "net/net.h"
+#include "net/route.h"
 
 #define RX_BUDGET	64
 #define RX_LOW		16 /* posted, or half a ring: below it a frame is dropped, its buffer kept */
@@ -42,13 +43,14 @@ struct interface {
 	struct netif netif; /* first */
 	struct netdev *dev; /* [init] */
 	struct list_head link;
-	unsigned posted;  /* receive buffers with the device */
-	unsigned buffers; /* all there are */
-	unsigned rx_pad;  /* [init] */
-	bool kick;	  /* something was submitted since the last kick */
-	bool tx_blocked;  /* lwIP was refused: interrupt and tcp_txnow() when there is room */
-	bool tx_resume;	  /* room has come back since */
-	bool dead;	  /* could not be mended */
+	unsigned posted;	/* receive buffers with the device */
+	unsigned buffers;	/* all there are */
+	unsigned rx_pad;	/* [init] */
+	bool kick;		/* something was submitted since the last kick */
+	bool tx_blocked;	/* lwIP was refused: interrupt and tcp_txnow() when there is room */
+	bool tx_resume;		/* room has come back since */
+	bool dead;		/* could not be mended */
+	struct route routes[2]; /* its network and its gateway */
 	struct net_traffic traffic;
 	/* Connections that came before our address did: whoever hands out the lease knows it first, and sends what
 	 * waited for it. Kept until the address is there, or their peers would wait seconds to try again. */
@@ -64,6 +66,7 @@ struct rx_buffer {
 	uint8_t data[RX_PAD + HEADROOM_MAX + FRAME_MAX + 1] __aligned(64);
 };
 
+static struct netif *loop;					 /* [init] */
 static struct net_traffic loop_traffic;				 /* [NET_CORE] */
 static struct list_head interfaces = LIST_HEAD_INIT(interfaces); /* [init] */
 static struct slab_cache *rx_cache;				 /* [init] */
@@ -537,13 +540,20 @@ static void say_ipv4(struct netif *n)
 static void changed(struct netif *n, netif_nsc_reason_t reason,
 		    const netif_ext_callback_args_t *args)
 {
+	bool there = !ip4_addr_isany_val(*netif_ip4_addr(n));
+
 	if (!(reason & (LWIP_NSC_IPV4_SETTINGS_CHANGED | LWIP_NSC_IPV4_ADDRESS_CHANGED)))
 		return;
-	if (n->linkoutput != tx_frame || ip4_addr_isany_val(*netif_ip4_addr(n)))
+	if (n->linkoutput != tx_frame)
 		return;
-	say_ipv4(n);
-	atomic_store_relaxed(&have_address, 1);
-	wake_all(&address_wq);
+	route_follow(n, net_if_own_routes(n));
+	if (there)
+		say_ipv4(n);
+	else
+		log_info("net: %s: no address", ((struct interface *)n)->dev->name);
+	atomic_store_relaxed(&have_address, there);
+	if (there)
+		wake_all(&address_wq);
 }
 
 int net_wait_address(uint64_t deadline_ns)
@@ -597,6 +607,16 @@ static void configure(struct interface *i, const char *text)
 		log_warn("net: %s: no memory for DHCP", i->dev->name);
 }
 
+/* To whom a packet goes next; ARP knows them. */
+static err_t ip4_out(struct netif *n, struct pbuf *p, const ip4_addr_t *to)
+{
+	bool all = ip4_addr_isbroadcast(to, n) || ip4_addr_ismulticast(to);
+	const struct route *r = all ? NULL : route_find(to->addr, n);
+	ip4_addr_t next = { r && r->via ? r->via : to->addr };
+
+	return etharp_output(n, p, &next);
+}
+
 static err_t netif_setup(struct netif *n)
 {
 	struct interface *i = (struct interface *)n;
@@ -608,7 +628,7 @@ static err_t netif_setup(struct netif *n)
 	n->hwaddr_len = sizeof(i->dev->mac);
 	memcpy(n->hwaddr, i->dev->mac, sizeof(i->dev->mac));
 	n->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET;
-	n->output = etharp_output;
+	n->output = ip4_out;
 	n->output_ip6 = ethip6_output;
 	n->linkoutput = tx_frame;
 	return ERR_OK;
@@ -658,6 +678,7 @@ void net_if_detach(struct interface *i)
 {
 	netdev_open(i->dev, NULL, NULL);
 	netif_remove(&i->netif);
+	route_follow(&i->netif, i->routes);
 	i->dead = true;
 	(void)i->dev->ops->reset(i->dev, tx_or_rx_gone, i);
 	early_forget(i);
@@ -672,6 +693,30 @@ void net_if_name(const struct netif *n, char name[NET_NAME_MAX])
 	const struct interface *i = (const struct interface *)n;
 
 	fmt_print(name, NET_NAME_MAX, "%s", n->linkoutput == tx_frame ? i->dev->name : "lo");
+}
+
+struct netif *net_if_called(const char *name)
+{
+	char its[NET_NAME_MAX];
+	struct netif *n;
+
+	NETIF_FOREACH(n)
+	{
+		net_if_name(n, its);
+		if (strcmp(its, name) == 0)
+			return n;
+	}
+	return NULL;
+}
+
+struct route *net_if_own_routes(struct netif *n)
+{
+	return ((struct interface *)n)->routes;
+}
+
+struct netif *net_if_loop(void)
+{
+	return loop;
 }
 
 void net_if_traffic(const struct netif *n, struct net_traffic *out)
@@ -756,7 +801,8 @@ void net_if_init(void)
 	struct page_stats stats;
 
 	/* the only one so far */
-	NETIF_SET_CHECKSUM_CTRL(netif_list, NETIF_CHECKSUM_ENABLE_ALL & ~LOOP_UNSUMMED);
+	loop = netif_list;
+	NETIF_SET_CHECKSUM_CTRL(loop, NETIF_CHECKSUM_ENABLE_ALL & ~LOOP_UNSUMMED);
 	page_stats(&stats);
 	rx_limit = (unsigned)(stats.total * PAGE_SIZE / 8 / sizeof(struct rx_buffer));
 	rx_cache = slab_create("net_rx", sizeof(struct rx_buffer), 64);

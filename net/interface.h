@@ -20,6 +20,11 @@ void net_if_detach(struct interface *i);
 #define NET_NAME_MAX 16
 struct netif;
 void net_if_name(const struct netif *n, char name[NET_NAME_MAX]);
+struct netif *net_if_called(const char *name); /* NULL: none is. NET_CORE held. */
+struct netif *net_if_loop(void);
+/* Its two own routes (net/route.h). NET_CORE held. */
+struct route;
+struct route *net_if_own_routes(struct netif *n);
 /* What went through it, frames as the device has them; over the loop-back, packets. NET_CORE held. */
 struct net_traffic {
 	uint64_t rx_frames, rx_bytes, rx_dropped, tx_frames, tx_bytes, tx_errors;

@@ -67,13 +67,15 @@
 /* --- TCP. Timers: fast 35 ms, slow 70 ms, so a lost tail is sent again within 300 ms (net.md 2.10, 10) --- */
 #define TCP_TMR_INTERVAL  35
 #define LWIP_TCP_RTO_TIME 1000
-#define TCP_MSL		  5000UL
-#define TCP_MSS		  1460
-#define LWIP_WND_SCALE	  1
-#define TCP_RCV_SCALE	  3
-#define TCP_WND		  (256 * 1024)
-#define TCP_SND_BUF	  (256 * 1024)
-#define TCP_SND_QUEUELEN  1024
+/* one SYN a second: nobody answers a connect for so many seconds, and it fails */
+#define TCP_SYNMAXRTX	 12
+#define TCP_MSL		 5000UL
+#define TCP_MSS		 1460
+#define LWIP_WND_SCALE	 1
+#define TCP_RCV_SCALE	 3
+#define TCP_WND		 (256 * 1024)
+#define TCP_SND_BUF	 (256 * 1024)
+#define TCP_SND_QUEUELEN 1024
 /* used by lwIP's own socket layer only, and checked all the same */
 #define TCP_SNDLOWAT		   (16 * 1024)
 #define TCP_SNDQUEUELOWAT	   100
@@ -94,6 +96,9 @@
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, len, len1, opt2, p) net_tcp_seen((pcb), (hdr), (p))
 #define LWIP_HOOK_IP4_INPUT(p, in)				 net_see_packet((p), (in))
 #define LWIP_HOOK_IP6_INPUT(p, in)				 net_see_packet((p), (in))
+/* one route table: net/route.c. What leaves an interface has its next hop already */
+#define LWIP_HOOK_IP4_ROUTE_SRC(src, dest)   net_route(dest)
+#define LWIP_HOOK_ETHARP_GET_GW(netif, dest) (dest)
 
 /* --- checksums: one pass with the copy on sending, our own routine elsewhere; none over the loop-back --- */
 #define LWIP_CHECKSUM_ON_COPY	     1

@@ -13,6 +13,7 @@
 #include "lib/string.h"
 #include "net/interface.h"
 #include "net/net.h"
+#include "net/route.h"
 
 static bool is_ip6(const ip_addr_t *ip)
 {
@@ -121,40 +122,6 @@ static void show_udp6(struct proc_text *t)
 
 /* --- the way out ------------------------------------------------------------------------------------------------------ */
 
-#define RTF_UP	    1
-#define RTF_GATEWAY 2
-
-static void route_line(struct proc_text *t, struct netif *n, uint32_t to, uint32_t by,
-		       uint32_t mask, unsigned flags)
-{
-	char name[NET_NAME_MAX];
-
-	net_if_name(n, name);
-	proc_printf(t, "%s\t%08X\t%08X\t%04X\t0\t0\t0\t%08X\t0\t0\t0\n", name, to, by, flags, mask);
-}
-
-/* What ip4_route() goes by: the interfaces' networks, and the default interface's gateway. */
-static void show_route(struct proc_text *t)
-{
-	struct netif *n;
-
-	proc_printf(t, "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\t"
-		       "Window\tIRTT\n");
-	net_lock();
-	n = netif_default;
-	if (n && !ip4_addr_isany(netif_ip4_gw(n)))
-		route_line(t, n, 0, netif_ip4_gw(n)->addr, 0, RTF_UP | RTF_GATEWAY);
-	NETIF_FOREACH(n)
-	{
-		uint32_t mask = netif_ip4_netmask(n)->addr;
-
-		if (netif_is_up(n) && netif_is_link_up(n) && !ip4_addr_isany(netif_ip4_addr(n)) &&
-		    !ip4_addr_isloopback(netif_ip4_addr(n)))
-			route_line(t, n, netif_ip4_addr(n)->addr & mask, 0, mask, RTF_UP);
-	}
-	net_unlock();
-}
-
 static void show_arp(struct proc_text *t)
 {
 	char name[NET_NAME_MAX];
@@ -226,7 +193,7 @@ int net_procfs_init(void)
 		void (*show)(struct proc_text *t);
 	} entries[] = {
 		{ "net/tcp", show_tcp }, { "net/tcp6", show_tcp6 },   { "net/udp6", show_udp6 },
-		{ "net/udp", show_udp }, { "net/route", show_route }, { "net/arp", show_arp },
+		{ "net/udp", show_udp }, { "net/route", route_show }, { "net/arp", show_arp },
 		{ "net/pnp", show_pnp }, { "net/dev", show_dev },
 	};
 	int err = 0;

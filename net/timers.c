@@ -36,4 +36,6 @@ static void timer_give(struct sys_timeo *t)
 
 #define memp_malloc(kind)  timer_take()
 #define memp_free(kind, t) timer_give(t)
+/* net/neighbour.c stands before it */
+#define etharp_tmr net_neighbour_tmr
 #include <../core/timeouts.c>

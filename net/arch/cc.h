@@ -57,6 +57,11 @@ void net_mem_free(void *p);
 uint32_t net_tcp_isn(const void *local_ip, size_t ip_size, uint16_t local_port,
 		     const void *remote_ip, uint16_t remote_port);
 
+/* net/route.c: the interface that leads there, or NULL. NET_CORE held. */
+struct netif;
+struct ip4_addr;
+struct netif *net_route(const struct ip4_addr *to);
+
 /* net/timewait.c: looks at each IP packet before lwIP does; 0: lwIP goes on with it. NET_CORE held. */
 struct netif;
 struct pbuf;

@@ -1,8 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""The interface from outside: its cable pulled and put back by QEMU's monitor."""
+"""The interface from outside: its cable pulled and put back by QEMU's monitor, and its routes changed."""
+import re
+
 import pytest
 
-from guest import let_pass, until
+from guest import Guest, let_pass, until
+
+
+class OwnGuest(Guest):
+    # What is sent while the cable is out does not reach the recorder.
+    captures = False
+
+
+@pytest.fixture(scope="module")
+def guest(request):
+    with OwnGuest("interface", image=request.config.getoption("--image")) as g:
+        yield g
 
 
 @pytest.fixture
@@ -47,3 +60,43 @@ def test_a_pulled_cable_is_shown(guest, cable):
         assert p.stdout.readline() == b"it was down\n"
         assert p.stdout.readline() == b"loop\n"
         assert b"RUNNING" in p.stdout.readline() and p.wait(60) == 0
+
+
+def test_routes_are_what_the_table_says(guest):
+    """N9: one table. A host of the network itself is reached by a gateway when a route says so, if there is one."""
+    done = guest.ssh("ping -c 1 -W 20 10.0.2.3; route add -host 10.0.2.3 gw 10.0.2.78 && ping -c 1 -W 4 10.0.2.3; route -n; "
+                     "route del -host 10.0.2.3; ping -c 1 -W 20 10.0.2.3")
+    assert re.findall(rb"(\d+)% packet loss", done.stdout) == [b"0", b"100", b"0"], done
+    assert re.search(rb"^10.0.2.3 +10.0.2.78 +255.255.255.255 +UGH ", done.stdout, re.M), done
+
+
+def test_the_default_route(guest):
+    def routes():
+        return guest.ssh("route -n").stdout
+
+    before = routes()
+    try:
+        done = guest.ssh("route del default && ping -c 1 192.0.2.1; nc 192.0.2.1 80; route del default")
+        assert done.stderr.count(b"Network is unreachable") == 2 and b"No such process" in done.stderr, done
+        assert b"UG" not in routes()
+        done = guest.ssh("route add default gw 192.0.2.1; route add default gw 10.0.2.2 && route add default gw 10.0.2.2;"
+                         "route add -net 10.0.3.0 netmask 255.0.255.0 dev eth0; route add -net 10.0.3.0/24 dev eth9;"
+                         "route add default gw 10.0.2.15")
+        for error in (b"SIOCADDRT: Network is unreachable", b"SIOCADDRT: File exists", b"Invalid netmask\\|bogus netmask",
+                      b"SIOCADDRT: No such device", b"SIOCADDRT: Invalid argument"):
+            assert any(e in done.stderr for e in error.split(b"\\|")), (error, done)
+    finally:
+        guest.ssh("route add default gw 10.0.2.2")
+    assert sorted(routes().splitlines()) == sorted(before.splitlines())
+
+
+def test_a_connected_network_can_be_taken_out(guest):
+    done = guest.ssh("setsid sh -c 'route del default; route del -net 10.0.2.0/24; ping -c 1 10.0.2.2 2>/tmp/out; "
+                     "route add -net 10.0.2.0/24 dev eth0; route add default gw 10.0.2.2; ping -c 1 -W 20 10.0.2.2 >>/tmp/out' & wait; cat /tmp/out; rm /tmp/out")
+    assert b"Network is unreachable" in done.stdout and b"0% packet loss" in done.stdout, done
+
+
+def test_a_neighbour_that_is_not_there(guest):
+    """Told within a few seconds, as in Linux, and not after all of TCP's attempts."""
+    done = guest.ssh("nc 10.0.2.79 80; nc 10.0.2.79 80", timeout=40)
+    assert done.stderr.count(b"No route to host") == 2, done

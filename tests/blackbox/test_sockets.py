@@ -12,8 +12,8 @@ import pytest
 
 import terminal
 
-# Of no machine in QEMU's user network: nothing answers.
-BLACK_HOLE = "10.0.2.99"
+# Of no machine in QEMU's user network.
+NOBODY = "10.0.2.99"
 PROMPT = "# "
 
 
@@ -39,6 +39,24 @@ def serving(serve):
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join(20)
+
+
+@contextlib.contextmanager
+def black_hole():
+    """A port of this host where nobody answers: its listener has as many connections as it may."""
+    with contextlib.ExitStack() as held:
+        listener = held.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        full = False
+        while not full:
+            s = held.enter_context(socket.socket())
+            s.settimeout(0.5)
+            try:
+                s.connect(listener.getsockname())
+            except TimeoutError:
+                full = True
+        yield listener.getsockname()[1]
 
 
 def http(body):
@@ -114,13 +132,13 @@ def test_reset_while_reading(guest):
     assert done.returncode == 1 and b"reset by peer" in done.stderr
 
 
-@pytest.mark.parametrize("command", [f"nc {BLACK_HOLE} 80", f"wget -O - http://{BLACK_HOLE}/", "nc -l -p 4444",
-                                     "nc 10.0.2.2 {port}", "wget -O - http://10.0.2.2:{port}/"],
-                         ids=["connect", "wget-connect", "accept", "read", "wget-read"])
+@pytest.mark.parametrize("command", ["nc 10.0.2.2 {hole}", "wget -O - http://10.0.2.2:{hole}/", f"nc {NOBODY} 80",
+                                     "nc -l -p 4444", "nc 10.0.2.2 {port}", "wget -O - http://10.0.2.2:{port}/"],
+                         ids=["connect", "wget-connect", "neighbour", "accept", "read", "wget-read"])
 def test_control_c(guest, command):
     """N3: whatever a command waits for, Ctrl-C ends it and the shell goes on."""
-    with serving(read_all) as port, terminal.Terminal(*guest.ssh_command(options=["-tt"])) as t:
-        words = command.format(port=port)
+    with serving(read_all) as port, black_hole() as hole, terminal.Terminal(*guest.ssh_command(options=["-tt"])) as t:
+        words = command.format(port=port, hole=hole)
         t.expect(PROMPT)
         t.type(words + "\n")
         guest.wait_for_foreground(words.split()[0])
@@ -130,10 +148,11 @@ def test_control_c(guest, command):
         t.expect("goes on")
 
 
-@pytest.mark.parametrize("command", [f"nc {BLACK_HOLE} 80", "nc -l -p 4445"], ids=["connect", "accept"])
+@pytest.mark.parametrize("command", ["nc 10.0.2.2 {hole}", "nc -l -p 4445"], ids=["connect", "accept"])
 def test_killed(guest, command):
     """N2: SIGKILL ends it at once."""
-    done = guest.ssh(f"{command} & kill -9 $!; wait $!; echo $?", timeout=20)
+    with black_hole() as hole:
+        done = guest.ssh(f"{command.format(hole=hole)} & kill -9 $!; wait $!; echo $?", timeout=20)
     assert done.stdout == b"137\n"
 
 
@@ -169,7 +188,7 @@ def test_two_pings_get_their_own_replies(guest):
 def test_control_c_of_a_ping_into_nothing(guest):
     with terminal.Terminal(*guest.ssh_command(options=["-tt"])) as t:
         t.expect(PROMPT)
-        t.type(f"ping {BLACK_HOLE}\n")
+        t.type(f"ping {NOBODY}\n")
         guest.wait_for_foreground("ping")
         t.type("\x03")
         t.expect(r"0 packets received")

@@ -264,19 +264,56 @@ TEST(net_refused)
 	all_closed();
 }
 
+/* How long a connect takes to fail, in ms, and why. */
+static unsigned failing_connect(int *error)
+{
+	unsigned ms = 0;
+	char c;
+
+	CHECK_EQ(socket_connect_tcp(&peer, &client), 0);
+	nonblocking(client);
+	while (!(file_poll(client) & POLL_ERR) && ms < 300000) {
+		wire_run(10);
+		ms += 10;
+	}
+	*error = (int)file_read_kernel(client, &c, 1);
+	file_put(client);
+	return ms;
+}
+
 TEST(net_connect_times_out)
 {
-	char c;
+	unsigned ms;
+	int error;
+
+	/* the neighbour is known, and says nothing more */
+	wire_start();
+	(void)failing_connect(&error);
+	CHECK_EQ(error, -ECONNREFUSED);
+	wire.mirror = false;
+	ms = failing_connect(&error);
+	wire.mirror = true;
+	CHECK_EQ(error, -ETIMEDOUT);
+	/* TCP_SYNMAXRTX of a second each, within a tenth */
+	CHECK(ms >= 10800 && ms <= 13200);
+	all_closed();
+}
+
+TEST(net_neighbour_is_not_there)
+{
+	unsigned ms;
+	int error;
 
 	wire_start();
 	wire.mirror = false;
-	CHECK_EQ(socket_connect_tcp(&peer, &client), 0);
-	nonblocking(client);
-	wire_run(200000);
-	CHECK(file_poll(client) & POLL_ERR);
-	CHECK_EQ(file_read_kernel(client, &c, 1), -ETIMEDOUT);
+	/* forget who is there */
+	wire_run(400000);
+	for (int i = 0; i < 3; i++) {
+		ms = failing_connect(&error);
+		CHECK_EQ(error, -EHOSTUNREACH);
+		CHECK(ms >= 2000 && ms <= 4000);
+	}
 	wire.mirror = true;
-	file_put(client);
 	all_closed();
 }
 

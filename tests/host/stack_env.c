@@ -78,6 +78,11 @@ int user_copy_from(void *dst, vaddr_t src, size_t n)
 	return -EFAULT;
 }
 
+ssize_t user_copy_string(char *dst, vaddr_t src, size_t size)
+{
+	return -EFAULT;
+}
+
 int procfs_register(const char *path, void (*show)(struct proc_text *t))
 {
 	return 0;

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* Neighbours that do not answer. lwIP asks for one's address each second and forgets it after five, and what waits for it
+ * with it, in silence. Here it is given up after three, as in Linux, and whoever sent what waited hears of it as from a
+ * router: an ICMP error over the loop-back, which finds the connection or socket as any other does (net/icmp.c). */
+#include "net/core.h"
+
+#include <lwip/icmp.h>
+#include <lwip/ip4.h>
+
+/* The table is etharp.c's own. */
+#include <../core/ipv4/etharp.c>
+
+#define GIVE_UP 3 /* rounds of etharp_tmr(), a second each */
+
+/* No error is answered by an error (RFC 1122 s3.2.2). */
+static bool may_hear(const struct pbuf *p)
+{
+	const struct ip_hdr *ip = p->payload;
+	const struct icmp_hdr *icmp = (const void *)((const uint8_t *)p->payload + IP_HLEN);
+
+	if (p->len < IP_HLEN + sizeof(*icmp) || IPH_HL_BYTES(ip) != IP_HLEN || !ip->src.addr ||
+	    (IPH_OFFSET(ip) & PP_HTONS(IP_OFFMASK)))
+		return false;
+	return IPH_PROTO(ip) != IP_PROTO_ICMP || icmp->type == ICMP_ECHO;
+}
+
+static void give_up(int i) __requires(net_core)
+{
+	struct etharp_q_entry *q = arp_table[i].q;
+
+	arp_table[i].q = NULL;
+	etharp_free_entry(i);
+	while (q) {
+		struct etharp_q_entry *next = q->next;
+
+		if (may_hear(q->p))
+			icmp_dest_unreach(q->p, ICMP_DUR_HOST);
+		pbuf_free(q->p);
+		memp_free(MEMP_ARP_QUEUE, q);
+		q = next;
+	}
+}
+
+void net_neighbour_tmr(void)
+{
+	assert_mutex_held(&net_core);
+	for (int i = 0; i < ARP_TABLE_SIZE; i++) {
+		if (arp_table[i].state == ETHARP_STATE_PENDING && arp_table[i].ctime + 1 >= GIVE_UP)
+			give_up(i);
+	}
+	etharp_tmr();
+}
