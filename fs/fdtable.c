@@ -4,7 +4,8 @@
  * Lowest free number: every number below `hint` is in use, and a second bitmap tells which 64-number words are
  * full, so the search does not depend on how many files are open (PERF-008).
  *
- * I-FD-1: a bit in used is set exactly where file[] is not NULL.
+ * I-FD-1: a bit in used is set where file[] is not NULL, and where a number is reserved for a file that is being made;
+ * that one is open to nobody.
  * A lookup takes its reference under the lock, so a close elsewhere cannot free the file under it (RC-012). */
 #include "fs/fdtable.h"
 #include "fs/filelock.h"
@@ -76,6 +77,7 @@ static unsigned fdarray_find_free(const struct fdarray *a, unsigned from)
 	return w * 64 + (unsigned)__builtin_ctzl(free);
 }
 
+/* f NULL: reserve it. */
 static void slot_fill(struct fdtable *t, unsigned fd, struct file *f, bool cloexec)
 	__requires(t->lock)
 {
@@ -91,7 +93,8 @@ static void slot_fill(struct fdtable *t, unsigned fd, struct file *f, bool cloex
 		t->hint++;
 }
 
-static struct file *slot_clear(struct fdtable *t, unsigned fd) __requires(t->lock)
+/* t->lock held, or t known to nobody else. */
+static struct file *slot_clear(struct fdtable *t, unsigned fd)
 {
 	struct fdarray *a = t->a;
 	struct file *f = a->file[fd];
@@ -181,9 +184,17 @@ struct fdtable *fdtable_clone(struct fdtable *t)
 	fdarray_copy(copy->a, t->a);
 	copy->hint = t->hint;
 	copy->count = t->count;
-	for (unsigned w = 0; w < size / 64; w++)
-		for (uint64_t used = copy->a->used[w]; used; used &= used - 1)
-			file_get(copy->a->file[w * 64 + (unsigned)__builtin_ctzl(used)]);
+	for (unsigned w = 0; w < size / 64; w++) {
+		for (uint64_t used = copy->a->used[w]; used; used &= used - 1) {
+			unsigned fd = w * 64 + (unsigned)__builtin_ctzl(used);
+
+			/* another thread's that is being made */
+			if (!copy->a->file[fd])
+				slot_clear(copy, fd);
+			else
+				file_get(copy->a->file[fd]);
+		}
+	}
 	spin_unlock(&t->lock);
 	return copy;
 }
@@ -256,6 +267,22 @@ int fdtable_install(struct fdtable *t, struct file *f, int min, bool cloexec, ui
 	return (int)fd;
 }
 
+int fdtable_reserve(struct fdtable *t, bool cloexec, uint64_t limit)
+{
+	return fdtable_install(t, NULL, 0, cloexec, limit);
+}
+
+void fdtable_settle(struct fdtable *t, int fd, struct file *f)
+{
+	spin_lock(&t->lock);
+	ASSERT(bit_test(t->a->used, (unsigned)fd) && !t->a->file[fd]);
+	if (f)
+		t->a->file[fd] = f;
+	else
+		slot_clear(t, (unsigned)fd);
+	spin_unlock(&t->lock);
+}
+
 int fdtable_install_at(struct fdtable *t, int fd, struct file *f, bool cloexec, uint64_t limit)
 {
 	struct file *old = NULL;
@@ -272,8 +299,12 @@ int fdtable_install_at(struct fdtable *t, int fd, struct file *f, bool cloexec, 
 		if (err)
 			return err;
 	}
-	if (t->a->file[fd])
+	if (t->a->file[fd]) {
 		old = slot_clear(t, (unsigned)fd);
+	} else if (bit_test(t->a->used, (unsigned)fd)) {
+		spin_unlock(&t->lock);
+		return -EBUSY;
+	}
 	slot_fill(t, (unsigned)fd, f, cloexec);
 	spin_unlock(&t->lock);
 	if (old)
@@ -303,9 +334,10 @@ int fdtable_next(struct fdtable *t, unsigned from)
 	while (from < t->a->size && found < 0) {
 		uint64_t used = t->a->used[from / 64] >> (from % 64);
 
-		if (used)
-			found = (int)(from + (unsigned)__builtin_ctzl(used));
-		from = ALIGN_DOWN(from, 64u) + 64;
+		from = used ? from + (unsigned)__builtin_ctzl(used) : ALIGN_DOWN(from, 64u) + 64;
+		if (used && t->a->file[from])
+			found = (int)from;
+		from += used != 0;
 	}
 	spin_unlock(&t->lock);
 	return found;
@@ -351,8 +383,10 @@ static struct file *take_used(struct fdtable *t, unsigned *fd, unsigned last, bo
 			continue;
 		if (cloexec)
 			bit_assign(t->a->cloexec, n++, true);
-		else
+		else if (t->a->file[n])
 			f = slot_clear(t, n);
+		else
+			n++;
 	}
 	spin_unlock(&t->lock);
 	*fd = n;
@@ -417,7 +451,7 @@ uint64_t fdtable_held(struct fdtable *t)
 			const struct file *f = t->a->file[w * 64 + (unsigned)__builtin_ctzl(used)];
 
 			/* each number that stands for it counts a share */
-			if (f->ops->held)
+			if (f && f->ops->held)
 				pages += f->ops->held(f) / refcount_read(&f->ref);
 		}
 	}

@@ -47,7 +47,12 @@ static inline __must_check struct file *fdtable_peek(const struct fdtable *t, in
 /* Put f (its reference is taken over on success) at the lowest free number >= min. fd, -EMFILE, -ENOMEM. */
 int fdtable_install(struct fdtable *t, struct file *f, int min, bool cloexec,
 		    uint64_t limit) __must_check;
-/* At exactly fd, closing what is there (dup3, spawn). f's reference is taken over on success. */
+/* The lowest free number for a file that is still to be had: to be settled by who reserved it, and open to nobody before.
+ * fd, -EMFILE, -ENOMEM. */
+int fdtable_reserve(struct fdtable *t, bool cloexec, uint64_t limit) __must_check;
+/* f's reference is taken over; NULL: there is none, and the number is free again. */
+void fdtable_settle(struct fdtable *t, int fd, struct file *f);
+/* At exactly fd, closing what is there (dup3, spawn). f's reference is taken over on success. -EBUSY: reserved. */
 int fdtable_install_at(struct fdtable *t, int fd, struct file *f, bool cloexec,
 		       uint64_t limit) __must_check;
 int fdtable_close(struct fdtable *t, int fd) __must_check; /* 0 or -EBADF */

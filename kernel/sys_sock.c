@@ -257,29 +257,29 @@ static int64_t connect_to(struct file *f, const uint64_t a[6])
 	return ret < 0 ? ret : socket_connect(f, &n.addr);
 }
 
-/* Of sockets that can have one. */
 static int64_t accept_from(struct file *f, const uint64_t a[6], unsigned flags)
 {
+	struct fdtable *t = current_process()->files;
 	struct socket_addr peer;
-	struct file *new;
+	struct file *new = NULL;
 	int64_t ret;
 	int fd;
 
 	if (flags & ~(unsigned)(SOCK_NONBLOCK | SOCK_CLOEXEC))
 		return -EINVAL;
+	/* as Linux: before a connection is taken that there is no number for */
+	fd = fdtable_reserve(t, flags & SOCK_CLOEXEC, fd_limit());
+	if (fd < 0)
+		return fd;
 	ret = socket_accept_wait(f, &new, &peer);
-	if (ret < 0)
-		return ret;
-	if (flags & SOCK_NONBLOCK)
-		new->flags |= FILE_NONBLOCK;
-	if (a[1])
+	if (ret == 0 && a[1])
 		ret = put_name(f, &peer, a[1], a[2]);
-	if (ret < 0) {
+	if (ret == 0 && (flags & SOCK_NONBLOCK))
+		new->flags |= FILE_NONBLOCK;
+	if (ret < 0 && new)
 		file_put(new);
-		return ret;
-	}
-	fd = (int)fd_install(new, 0, flags & SOCK_CLOEXEC);
-	return fd;
+	fdtable_settle(t, fd, ret < 0 ? NULL : new);
+	return ret < 0 ? ret : fd;
 }
 
 static int64_t listen_on(struct file *f, const uint64_t a[6])

@@ -170,7 +170,9 @@ static void socket_release(struct file *f)
 {
 	struct socket *s = f->priv;
 
-	s->kind->destroy(s);
+	/* NULL: nobody was there to accept */
+	if (s)
+		s->kind->destroy(s);
 }
 
 static const struct file_ops socket_ops = {
@@ -202,7 +204,7 @@ bool socket_is_local(struct file *f)
 
 int socket_file(struct socket *s, uint32_t flags, struct file **out)
 {
-	*out = file_create(&socket_ops, FILE_RDWR | flags, &s->source, s);
+	*out = file_create(&socket_ops, FILE_RDWR | flags, s ? &s->source : NULL, s);
 	return *out ? 0 : -ENOMEM;
 }
 

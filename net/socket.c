@@ -26,6 +26,7 @@
 #define ORPHAN_POLLS  3	  /* then a closed connection that cannot send its rest is reset */
 #define BACKLOG_MAX   255
 #define MSS_LEAST     48 /* as in Linux: what a peer may have its segments cut to */
+#define LENT	      2	 /* net_tcp_seen() */
 
 static struct list_head changed_sockets = LIST_HEAD_INIT(changed_sockets); /* [NET_CORE] */
 
@@ -167,6 +168,14 @@ static void rx_queue_one(struct socket *s, struct pbuf *p) __requires(net_core)
 	spin_unlock(&s->lock);
 }
 
+/* See net_tcp_seen(). */
+static void rx_take_back(struct socket *s) __requires(net_core)
+{
+	if (s->pcb && s->rx_lent)
+		s->pcb->rcv_wnd -= LENT;
+	s->rx_lent = false;
+}
+
 /* Open the window by what was read, so far as rx_size lets it be open; lwIP counts in 16 bits. A window is never shut that
  * was open: when rx_size shrinks, it is what is read that does not open it again. */
 static void rx_opened(struct socket *s, size_t n) __requires(net_core)
@@ -181,6 +190,7 @@ static void rx_opened(struct socket *s, size_t n) __requires(net_core)
 		n += s->rx_withheld - withhold;
 		s->rx_withheld = withhold;
 	}
+	rx_take_back(s);
 	while (s->pcb && n) {
 		size_t step = MIN(n, (size_t)0xffff);
 
@@ -334,6 +344,7 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
 		return ERR_OK;
 	}
 	if (READ_ONCE(s->rx_shut)) {
+		rx_take_back(s);
 		tcp_recved(pcb, p->tot_len);
 		pbuf_free(p);
 		return ERR_OK;
@@ -354,15 +365,20 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
 	return ERR_OK;
 }
 
-/* An empty segment that stands at the end of a shut window has nothing outside of it, yet lwIP answers it; so two ends that
- * are both full would answer each other for ever. A window of one takes it in. */
+/* An empty segment that stands at the end of a shut window, or one behind it, for lwIP counts its probe as sent, has nothing
+ * outside of the window. Yet lwIP answers it; so two ends that are both full would answer each other for ever. A window of
+ * two, lent for the time it is looked at, takes it in; it is back before bytes are counted, so that none comes beyond. */
 int net_tcp_seen(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, const struct pbuf *p)
 {
 	bool open = pcb->state >= ESTABLISHED && pcb->state < TIME_WAIT;
+	struct socket *s = open ? socket_of_pcb(pcb) : NULL;
 
-	if (open && !p->tot_len && !pcb->rcv_wnd && hdr->seqno == pcb->rcv_nxt &&
-	    !(TCPH_FLAGS(hdr) & (TCP_SYN | TCP_FIN | TCP_RST)))
-		pcb->rcv_wnd = 1;
+	if (!s)
+		return ERR_OK;
+	rx_take_back(s);
+	s->rx_lent = !p->tot_len && !pcb->rcv_wnd && hdr->seqno - pcb->rcv_nxt < LENT &&
+		     !(TCPH_FLAGS(hdr) & (TCP_SYN | TCP_FIN | TCP_RST));
+	pcb->rcv_wnd += s->rx_lent ? LENT : 0;
 	return ERR_OK;
 }
 
@@ -379,6 +395,7 @@ static void attach(struct socket *s, struct tcp_pcb *pcb) __requires(net_core)
 {
 	s->pcb = pcb;
 	s->rx_withheld = 0;
+	s->rx_lent = false;
 	tcp_arg(pcb, s);
 	tcp_recv(pcb, on_received);
 	tcp_sent(pcb, on_sent);
@@ -1290,19 +1307,11 @@ int socket_listen(struct file *f, unsigned backlog)
 	return ret;
 }
 
-/* It could not be had: it is the first again. */
-static void backlog_return(struct socket *listener, struct socket *s)
-{
-	spin_lock(&listener->lock);
-	list_push_front(&s->link, &listener->backlog);
-	listener->nr_backlog++;
-	spin_unlock(&listener->lock);
-}
-
 int socket_accept(struct file *listener, struct file **out, struct socket_addr *peer)
 {
 	struct socket *l = socket_of(listener);
 	struct socket *s;
+	struct file *f;
 	int ret;
 
 	if (!l)
@@ -1311,14 +1320,20 @@ int socket_accept(struct file *listener, struct file **out, struct socket_addr *
 		return -EOPNOTSUPP;
 	if (READ_ONCE(l->state) != SOCKET_LISTENING)
 		return -EINVAL;
-	s = backlog_take(l);
-	if (!s)
+	if (!READ_ONCE(l->nr_backlog))
 		return -EAGAIN;
-	ret = socket_file(s, 0, out);
-	if (ret < 0) {
-		backlog_return(l, s);
+	/* first, so that a connection that is taken is never to be put back */
+	ret = socket_file(NULL, 0, &f);
+	if (ret < 0)
 		return ret;
+	s = backlog_take(l);
+	if (!s) {
+		file_put(f);
+		return -EAGAIN;
 	}
+	f->priv = s;
+	f->source = &s->source;
+	*out = f;
 	net_lock();
 	if (s->pcb)
 		tcp_backlog_accepted(s->pcb);

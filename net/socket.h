@@ -43,7 +43,7 @@ void socket_addr_format(char *buf, size_t size, const struct socket_addr *a);
  * -EINVAL. */
 int socket_listen_tcp(uint16_t port, unsigned backlog, struct file **out) __must_check;
 /* Take the oldest waiting connection. Never waits: -EAGAIN if there is none. peer may be NULL. A connection that
- * died while it waited is still given out, in its broken state. */
+ * died while it waited is still given out, in its broken state. -ENOMEM takes none. */
 int socket_accept(struct file *listener, struct file **out, struct socket_addr *peer) __must_check;
 /* Begin to connect. 0 and *out at once; POLL_OUT when established, POLL_ERR when refused or timed out (then
  * the next read says why). -ENETUNREACH, -ENOMEM. */

@@ -95,6 +95,7 @@ struct socket {
 	size_t rx_bytes;       /* [lock] of datagrams: with what they cost */
 	size_t rx_room; /* [lock] bytes free at the end of rx_last's memory; 0 if it is a frame */
 	size_t rx_withheld;   /* [NET_CORE] bytes of lwIP's window kept shut, rx_size being less */
+	bool rx_lent;	      /* [NET_CORE] lwIP's window is LENT more than it is */
 	struct pbuf *rx_used; /* [lock] read, and lwIP to be told when NET_CORE is taken next */
 	size_t rx_unopened;   /* [lock] bytes likewise */
 	bool reading;	      /* [lock] a reader has taken pbufs off and may put some back */
@@ -148,7 +149,7 @@ void socket_forget(struct socket *s) __requires(net_core);
 int socket_error_of(int err); /* lwIP's err_t as -errno */
 /* s->error, which is 0 then. s->lock held. */
 int socket_take_error(struct socket *s) __requires(s->lock);
-/* A file for s. 0 or -ENOMEM. */
+/* A file for s, or, NULL, for one whose priv and source are set before anybody else knows of it. 0 or -ENOMEM. */
 int socket_file(struct socket *s, uint32_t flags, struct file **out) __must_check;
 struct socket *socket_of(struct file *f); /* NULL: it is none */
 /* Sockets that exist, accepted or not. Any context. */

@@ -116,6 +116,39 @@ TEST(fdtable_clone_shares_the_files)
 	CHECK_EQ(env_objects, 0);
 }
 
+/* A number that is reserved is nobody's to close, to look up, to inherit or to take. */
+TEST(fdtable_reserved)
+{
+	struct fdtable *t = new_table(), *copy;
+	struct file *f = new_file();
+
+	CHECK_EQ(fdtable_reserve(t, true, 3), 0);
+	CHECK_EQ(fdtable_install(t, file_get(f), 0, false, 3), 1);
+	CHECK_EQ(fdtable_reserve(t, false, 3), 2);
+	CHECK_EQ(fdtable_reserve(t, false, 3), -EMFILE);
+	CHECK(!fdtable_lookup(t, 0));
+	CHECK_EQ(fdtable_close(t, 0), -EBADF);
+	CHECK_EQ(fdtable_get_cloexec(t, 0), -EBADF);
+	CHECK_EQ(fdtable_install_at(t, 0, f, false, 3), -EBUSY);
+	CHECK_EQ(fdtable_next(t, 0), 1);
+	CHECK_EQ(fdtable_next(t, 2), -1);
+	CHECK_EQ(fdtable_held(t), 0);
+	copy = fdtable_clone(t);
+	CHECK(copy);
+	CHECK_EQ(fdtable_count(copy), 1);
+	CHECK_EQ(fdtable_install(copy, file_get(f), 0, false, 3), 0);
+	fdtable_put(copy);
+	fdtable_close_range(t, 0, 2, false);
+	CHECK_EQ(refcount_read(&f->ref), 1);
+	fdtable_settle(t, 2, NULL);
+	fdtable_settle(t, 0, f);
+	CHECK_EQ(fdtable_get_cloexec(t, 0), 1);
+	CHECK_EQ(fdtable_install(t, file_get(f), 0, false, 3), 1);
+	fdtable_put(t);
+	CHECK_EQ(released, 1);
+	CHECK_EQ(env_objects, 0);
+}
+
 TEST(fdtable_random_against_model)
 {
 	static bool model[9000];

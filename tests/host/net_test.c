@@ -363,6 +363,27 @@ TEST(net_backlog)
 	all_closed();
 }
 
+/* Without memory for its file, a connection goes on to wait. */
+TEST(net_accept_without_memory)
+{
+	struct file *f;
+
+	listen_on(7, 3);
+	CHECK_EQ(socket_connect_tcp(&peer, &client), 0);
+	wire_run(20);
+	for (int i = 0; i < 3; i++) {
+		env_fail_in = 1;
+		CHECK_EQ(socket_accept(listener, &f, NULL), -ENOMEM);
+		env_fail_in = 0;
+		CHECK_EQ(file_poll(listener), POLL_IN);
+	}
+	CHECK_EQ(socket_accept(listener, &server, NULL), 0);
+	CHECK_EQ(file_write_kernel(server, "x", 1), 1);
+	wire_run(20);
+	CHECK_EQ(socket_rx_queued(client), 1);
+	close_all();
+}
+
 TEST(net_listener_closed_with_waiting)
 {
 	struct file *c[3];
@@ -570,6 +591,25 @@ TEST(net_window_closes_and_opens)
 	}
 	CHECK(file_poll(client) & POLL_OUT);
 	CHECK(env_events & POLL_OUT);
+	close_all();
+}
+
+/* Two ends that are full tell each other so, and probe: not one byte gets in beyond the window. */
+TEST(net_full_stays_full)
+{
+	static char block[65536];
+
+	connect_pair();
+	CHECK_EQ(socket_set_nodelay(client, true), 0);
+	CHECK_EQ(socket_set_nodelay(server, true), 0);
+	for (int i = 0; i < 100; i++) {
+		(void)!file_write_kernel(client, block, sizeof(block));
+		(void)!file_write_kernel(server, block, sizeof(block));
+		wire_run(5);
+	}
+	wire_run(60000);
+	CHECK_EQ(socket_rx_queued(client), TCP_WND);
+	CHECK_EQ(socket_rx_queued(server), TCP_WND);
 	close_all();
 }
 

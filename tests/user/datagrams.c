@@ -1,28 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* UDP and ICMP sockets over loop-back: what each call says in each state, the errors that come back, and that whoever
  * waits can be interrupted and killed. */
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <netinet/ip_icmp.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdint.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "tests/user/await.h"
 #include "tests/user/check.h"
-
-#define BAD ((void *)8)
-
-static struct sockaddr_in at(uint32_t ip, int port)
-{
-	return (struct sockaddr_in){ .sin_family = AF_INET,
-				     .sin_port = htons((uint16_t)port),
-				     .sin_addr.s_addr = htonl(ip) };
-}
+#include "tests/user/inet.h"
 
 static int udp(void)
 {
@@ -30,38 +17,6 @@ static int udp(void)
 
 	CHECK(s >= 0);
 	return s;
-}
-
-static struct sockaddr_in name_of(int s)
-{
-	struct sockaddr_in a;
-	socklen_t len = sizeof(a);
-
-	CHECK(getsockname(s, (struct sockaddr *)&a, &len) == 0 && len == sizeof(a));
-	return a;
-}
-
-static int bind_to(int s, struct sockaddr_in a)
-{
-	return bind(s, (struct sockaddr *)&a, sizeof(a));
-}
-
-static int connect_to(int s, struct sockaddr_in a)
-{
-	return connect(s, (struct sockaddr *)&a, sizeof(a));
-}
-
-static ssize_t send_to(int s, const void *p, size_t n, struct sockaddr_in a)
-{
-	return sendto(s, p, n, 0, (struct sockaddr *)&a, sizeof(a));
-}
-
-static int events_of(int s)
-{
-	struct pollfd p = { s, POLLIN | POLLOUT | POLLRDHUP, 0 };
-
-	CHECK(poll(&p, 1, 0) >= 0);
-	return p.revents;
 }
 
 static int bound(void)
