@@ -34,6 +34,7 @@
 #define RX_LOW		16 /* posted, or half a ring: below it a frame is dropped, its buffer kept */
 #define FRAME_MAX	1518 /* 1500 bytes, Ethernet header, VLAN tag */
 #define HEADROOM_MAX	12
+#define RX_TAIL		4 /* zeros: lwIP looks there for a TCP option's length, and for a UDP port */
 #define RX_PAD		6 /* at most, the headroom being even: puts what TCP carries at a multiple of 8 */
 #define EARLY_MAX	16
 #define ETHERNET_HEADER 14
@@ -63,7 +64,7 @@ struct rx_buffer {
 	struct pbuf_custom pc; /* first: lwIP gives it back as a pbuf */
 	struct interface *ifc; /* [init] */
 	bool with_stack;
-	uint8_t data[RX_PAD + HEADROOM_MAX + FRAME_MAX + 1] __aligned(64);
+	uint8_t data[RX_PAD + HEADROOM_MAX + FRAME_MAX + RX_TAIL] __aligned(64);
 };
 
 static struct netif *loop;					 /* [init] */
@@ -156,8 +157,7 @@ static void rx_deliver(struct interface *i, const struct netdev_frame *f)
 	uint8_t *frame = b->data + i->rx_pad + f->offset;
 	struct pbuf *p;
 
-	/* where a frame ends with a TCP option's kind, lwIP looks for the option's length */
-	frame[f->len] = 0;
+	memset(frame + f->len, 0, RX_TAIL);
 	b->pc.custom_free_function = rx_freed;
 	b->with_stack = true;
 	p = pbuf_alloced_custom(PBUF_RAW, (u16_t)f->len, PBUF_REF, &b->pc, frame, FRAME_MAX);

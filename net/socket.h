@@ -7,7 +7,7 @@
  * least SOCKET_LOWAT bytes, so that a writer is not woken for each acknowledged byte), or an error; POLL_RDHUP the
  * peer has closed its side; POLL_HUP both sides closed or the connection is gone; POLL_ERR an error is pending.
  * Of a listener: POLL_IN a connection waits in socket_accept(). Of a stream that was never connected: POLL_OUT and
- * POLL_HUP. Of datagrams: POLL_IN one is queued or an error is pending; POLL_OUT always.
+ * POLL_HUP. Of datagrams: POLL_IN one is queued; POLL_ERR an error is pending; POLL_OUT always.
  *
  * Reads give bytes, 0 at the peer's end of stream, -EAGAIN if the file is O_NONBLOCK and nothing is there, else they
  * wait (interruptible); -ECONNRESET, -ETIMEDOUT ... once, when the connection broke. Writes copy what fits (at least

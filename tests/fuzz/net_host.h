@@ -45,6 +45,8 @@ void let_pass_ms(unsigned ms);
 extern void (*fuzz_sent)(const uint8_t *f, size_t n);
 /* No payload here has bytes that look like fresh memory: so whoever sends such has not set it. */
 extern bool fuzz_finds_unset;
+/* Programs send ICMP as they like here. */
+extern bool fuzz_sends_raw;
 bool looks_unset(const uint8_t *p, size_t n);
 
 /* Start the stack, with this address or by DHCP (NULL). */

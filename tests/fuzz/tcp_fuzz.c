@@ -91,22 +91,13 @@ static struct conn *conn_of(uint16_t port)
 	return NULL;
 }
 
-static void forget(struct conn *c, bool twice)
+/* From a port that was not used before. */
+static void forget(struct conn *c)
 {
-	uint16_t port = twice ? c->port : next_port++;
-	struct file *file = c->file;
-	size_t got = c->got, put = c->put;
-
 	memset(c, 0, sizeof(*c));
-	c->port = port;
-	if (file) {
-		c->file = file;
-		c->got = got;
-		c->put = put;
-	}
-	c->twice = twice;
+	c->port = next_port++;
 	/* some begin just before the numbers wrap */
-	c->isn = port & 1 ? 0xfffffc00u + port : port * 0x01000193u;
+	c->isn = c->port & 1 ? 0xfffffc00u + c->port : c->port * 0x01000193u;
 }
 
 /* --- what the stack sends -------------------------------------------------------------------------------------------- */
@@ -161,7 +152,7 @@ static void note_bytes(struct conn *c, uint32_t seq, const uint8_t *p, size_t n,
 static void note_syn(struct conn *c, const uint8_t *t)
 {
 	if (c->opened && c->iss != get32(t + 4))
-		forget(c, true);
+		c->twice = true;
 	c->opened = true;
 	c->our_port = get16(t);
 	c->iss = get32(t + 4);
@@ -412,8 +403,8 @@ static void move_handshake(struct moves *m)
 	if (active && c->opened) {
 		segment(m, c, SYN | ACK, c->isn, c->nxt, 0, what & 0x20);
 	} else if (!active && (!c->opened || c->reset)) {
-		if (c->opened && !c->file)
-			forget(c, what & 0x80);
+		if (c->opened && !c->file && !(what & 0x80))
+			forget(c);
 		c->twice |= c->opened;
 		segment(m, c, SYN, c->isn, 0, 0, what & 0x20);
 		segment(m, c, ACK, c->isn + 1, c->nxt, what & 0x40 ? byte(m) : 0, false);
@@ -441,7 +432,7 @@ static void take_one(void)
 		return;
 	}
 	c->file = f;
-	c->got = 0;
+	c->got = c->put = 0;
 	f->flags |= FILE_NONBLOCK;
 }
 
@@ -451,7 +442,7 @@ static void connect_one(struct conn *c)
 
 	if (c->file)
 		return;
-	forget(c, false);
+	forget(c);
 	to.port = c->port;
 	put32(to.addr, THEIR_IP);
 	if (socket_create(SOCKET_STREAM, 0, FILE_NONBLOCK, &c->file) < 0) {
@@ -584,7 +575,7 @@ static void begin(void)
 	fuzz_finds_unset = true;
 	next_port = 4000;
 	for (size_t i = 0; i < CONNS; i++)
-		forget(&conns[i], false);
+		forget(&conns[i]);
 	EXPECT(socket_listen_tcp(OUR_PORT, 3, &listener) == 0);
 	listener->flags |= FILE_KERNEL_NONBLOCK;
 }

@@ -18,6 +18,7 @@
 #include "tests/kernel/mirror.h"
 
 #define RING 256
+#define TAIL 4
 
 struct wire wire = { .rx_ring = 64, .tx_ring = 64, .address = MIRROR_SELF };
 
@@ -194,10 +195,10 @@ bool wire_receive(const void *frame, size_t n)
 	memset(p->at, 0, wire.nd.rx_headroom);
 	memcpy(p->at + wire.nd.rx_headroom, frame, n);
 	p->filled = (uint32_t)n;
-	/* what was there before is nobody's to read; one byte behind the frame is the interface's to write */
-	if (n + 1 < p->len - wire.nd.rx_headroom)
-		ASAN_POISON_MEMORY_REGION(p->at + wire.nd.rx_headroom + n + 1,
-					  p->len - wire.nd.rx_headroom - n - 1);
+	/* what was there before is nobody's to read; some bytes behind the frame are the interface's to write */
+	if (n + TAIL < p->len - wire.nd.rx_headroom)
+		ASAN_POISON_MEMORY_REGION(p->at + wire.nd.rx_headroom + n + TAIL,
+					  p->len - wire.nd.rx_headroom - n - TAIL);
 	return true;
 }
 
