@@ -346,7 +346,9 @@ static int64_t send_io(struct file *f, struct io *io, unsigned flags, const stru
 	if (name && is_inet6(f) && name->family == AF_UNSPEC)
 		name = NULL;
 	if (name && type != SOCKET_STREAM) {
-		ret = want_family(name, is_inet6(f) && name->family != AF_INET);
+		/* Linux takes no family for AF_INET here */
+		if (name->family || is_inet6(f) || name->len < sizeof(struct sockaddr_in))
+			ret = want_family(name, is_inet6(f) && name->family != AF_INET);
 		m.named = true;
 		m.addr = name->addr;
 	}

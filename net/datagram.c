@@ -88,10 +88,10 @@ static uint8_t on_raw(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_a
 	uint8_t type;
 
 	assert_mutex_held(&net_core);
-	/* of IPv6 no header is given, and what is wrong is not seen */
-	if (!s->v6)
+	/* of IPv6 no header is given, and what is wrong is not seen; what is shorter than a header of ICMP is kept back */
+	if (!s->v6 && p->tot_len >= skip + sizeof(struct icmp_echo_hdr))
 		arrive(s, p, 0, ip, 0);
-	else if (pbuf_copy_partial(p, &type, 1, (u16_t)skip) == 1 &&
+	else if (s->v6 && pbuf_copy_partial(p, &type, 1, (u16_t)skip) == 1 &&
 		 !(s->blocked[type / 32] & BIT(type % 32)) &&
 		 (!pcb->chksum_reqd || socket_sum_right(p, skip)))
 		arrive(s, p, skip, ip, 0);
@@ -121,7 +121,7 @@ static uint8_t on_ping(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_
 
 	assert_mutex_held(&net_core);
 	if (pbuf_copy_partial(p, &echo, sizeof(echo), (u16_t)skip) == sizeof(echo) &&
-	    echo.type == (s->v6 ? ICMP6_TYPE_EREP : ICMP_ER) &&
+	    echo.type == (s->v6 ? ICMP6_TYPE_EREP : ICMP_ER) && s->local.port &&
 	    lwip_ntohs(echo.id) == s->local.port && socket_sum_right(p, skip))
 		arrive(s, p, skip, ip, 0);
 	return 0;
@@ -248,13 +248,41 @@ static bool forbidden(const struct socket *s, const ip_addr_t *ip) __requires(ne
 	return !s->opt.broadcast && n && ip4_addr_isbroadcast(ip_2_ip4(ip), n);
 }
 
+static struct socket *ping_of(bool v6, uint16_t id) __requires(net_core)
+{
+	struct socket *s;
+
+	list_for_each (s, &pings, link) {
+		if (s->v6 == v6 && s->local.port == id)
+			return s;
+	}
+	return NULL;
+}
+
+/* An identifier of its own, or the one asked for. */
+static int ping_take_id(struct socket *s, uint16_t id) __requires(net_core)
+{
+	static uint16_t last; /* [NET_CORE] */
+
+	for (unsigned tries = 0; !id && tries < UINT16_MAX; tries++) {
+		last = (uint16_t)(last + 1 ? last + 1 : 1);
+		if (!ping_of(s->v6, last))
+			id = last;
+	}
+	if (!id || (ping_of(s->v6, id) && ping_of(s->v6, id) != s))
+		return -EADDRINUSE;
+	spin_lock(&s->lock);
+	s->local.port = id;
+	spin_unlock(&s->lock);
+	return 0;
+}
+
 /* An echo request is the socket's own: its identifier, its sum. */
 static int make_echo(struct socket *s, uint8_t *data, size_t size) __requires(net_core)
 {
 	struct icmp_echo_hdr *echo = (struct icmp_echo_hdr *)data;
 
-	if (size < sizeof(*echo) || echo->type != (s->v6 ? ICMP6_TYPE_EREQ : ICMP_ECHO) ||
-	    echo->code != 0)
+	if (echo->type != (s->v6 ? ICMP6_TYPE_EREQ : ICMP_ECHO) || echo->code != 0)
 		return -EINVAL;
 	echo->id = lwip_htons(s->local.port);
 	echo->chksum = 0;
@@ -305,7 +333,9 @@ static int send_locked(struct socket *s, uint8_t *data, size_t size, const struc
 		return -ENETUNREACH;
 	if (IP_IS_V6(&ip) && size > DATAGRAM6_MAX)
 		return -EMSGSIZE;
-	if (s->kind == &socket_ping)
+	if (s->kind == &socket_ping && !s->local.port)
+		ret = ping_take_id(s, 0);
+	if (s->kind == &socket_ping && ret == 0)
 		ret = make_echo(s, data, size);
 	else if (s->kind == &socket_raw)
 		ret = clear_sum(s->raw, data, size);
@@ -331,15 +361,16 @@ static int where_to(struct socket *s, const struct socket_message *m, struct soc
 	int ret;
 
 	spin_lock(&s->lock);
-	ret = socket_take_error(s);
+	*to = m->named ? m->addr : s->peer;
+	if (!m->named && s->state != SOCKET_OPEN)
+		ret = -EDESTADDRREQ;
+	else if (s->kind == &socket_udp && !to->port)
+		ret = -EINVAL;
+	else
+		ret = socket_take_error(s);
 	if (ret == 0 && s->tx_shut)
 		ret = -EPIPE;
-	if (ret == 0 && !m->named && s->state != SOCKET_OPEN)
-		ret = -EDESTADDRREQ;
-	*to = m->named ? m->addr : s->peer;
 	spin_unlock(&s->lock);
-	if (ret == 0 && s->kind == &socket_udp && !to->port)
-		ret = -EINVAL;
 	return ret;
 }
 
@@ -352,6 +383,8 @@ static ssize_t datagram_send(struct socket *s, struct io *io, struct socket_mess
 
 	if (size > DATAGRAM_MAX)
 		return -EMSGSIZE;
+	if (s->kind == &socket_ping && size < sizeof(struct icmp_echo_hdr))
+		return -EINVAL;
 	ret = where_to(s, m, &to);
 	if (ret < 0)
 		return ret;
@@ -404,35 +437,6 @@ static int udp_bind_to(struct socket *s, const struct socket_addr *a) __requires
 	s->bound = true;
 	spin_lock(&s->lock);
 	address_from_lwip(&s->local, &ip, s->udp->local_port);
-	spin_unlock(&s->lock);
-	return 0;
-}
-
-static struct socket *ping_of(bool v6, uint16_t id) __requires(net_core)
-{
-	struct socket *s;
-
-	list_for_each (s, &pings, link) {
-		if (s->v6 == v6 && s->local.port == id)
-			return s;
-	}
-	return NULL;
-}
-
-/* An identifier of its own, or the one asked for. */
-static int ping_take_id(struct socket *s, uint16_t id) __requires(net_core)
-{
-	static uint16_t last; /* [NET_CORE] */
-
-	for (unsigned tries = 0; !id && tries < UINT16_MAX; tries++) {
-		last = (uint16_t)(last + 1 ? last + 1 : 1);
-		if (!ping_of(s->v6, last))
-			id = last;
-	}
-	if (!id || (ping_of(s->v6, id) && ping_of(s->v6, id) != s))
-		return -EADDRINUSE;
-	spin_lock(&s->lock);
-	s->local.port = id;
 	spin_unlock(&s->lock);
 	return 0;
 }
@@ -582,8 +586,6 @@ static int ping_create(struct socket *s) __requires(net_core)
 	int ret = raw_create(s);
 
 	if (ret == 0)
-		ret = ping_take_id(s, 0);
-	if (ret == 0)
 		list_push_back(&s->link, &pings);
 	return ret;
 }
@@ -637,7 +639,6 @@ const struct socket_kind socket_ping = {
 	.send = datagram_send,
 	.receive = datagram_receive,
 	.poll = datagram_poll,
-	.readable = datagram_readable,
 	.apply = datagram_apply,
 	.destroy = datagram_destroy,
 };

@@ -150,6 +150,8 @@ static int64_t socket_ioctl(struct file *f, unsigned cmd, uint64_t arg)
 		return net_if_ioctl(cmd, arg);
 	if (s->state == SOCKET_LISTENING)
 		return -EINVAL;
+	if (cmd == FIONREAD && !s->kind->readable)
+		return -ENOTTY;
 	n = (int32_t)(cmd == FIONREAD ? s->kind->readable(s) : READ_ONCE(s->tx_pending));
 	return user_copy_to(arg, &n, sizeof(n));
 }

@@ -508,7 +508,7 @@ static uint32_t stream_poll(struct socket *s)
 		events |= POLL_OUT;
 	if (s->error)
 		events |= POLL_ERR;
-	if (s->state == SOCKET_GONE || (s->rx_end && s->tx_shut))
+	if (s->state == SOCKET_GONE || ((s->rx_end || s->rx_shut) && s->tx_shut))
 		events |= POLL_HUP;
 unlock:
 	spin_unlock(&s->lock);
@@ -877,12 +877,22 @@ static bool tx_waiting(struct socket *s)
 	return go;
 }
 
+/* An error where a byte would be one. */
+static ssize_t send_nothing(struct socket *s)
+{
+	ssize_t ret = tx_state(s);
+
+	return ret > 0 || (ret == -EAGAIN && READ_ONCE(s->state) == SOCKET_OPEN) ? 0 : ret;
+}
+
 static ssize_t stream_send(struct socket *s, struct io *io, struct socket_message *m, bool wait)
 {
 	uint64_t timeout = READ_ONCE(s->opt.tx_timeout_ns), start = timeout ? clock_now_ns() : 0;
 	ssize_t total = 0, ret = 0;
 
 	(void)m;
+	if (!io->left)
+		return send_nothing(s);
 	while (io->left) {
 		ret = tx_state(s);
 		if (ret > 0)
@@ -1449,6 +1459,12 @@ static void abort_connection(struct socket *s) __requires(net_core)
 
 static int stream_shutdown(struct socket *s, int how) __requires(net_core)
 {
+	if (s->state == SOCKET_OPEN) {
+		/* a connect that has not heard yet that it is made need not be told */
+		spin_lock(&s->lock);
+		s->connecting = false;
+		spin_unlock(&s->lock);
+	}
 	if (s->state == SOCKET_LISTENING) {
 		if (how != SOCKET_SHUT_WR)
 			stop_listening(s);
@@ -1464,12 +1480,12 @@ static int stream_shutdown(struct socket *s, int how) __requires(net_core)
 		spin_lock(&s->lock);
 		s->rx_shut = true;
 		spin_unlock(&s->lock);
-		socket_announce(s, POLL_IN | POLL_RDHUP);
+		socket_announce(s, POLL_IN | POLL_RDHUP | POLL_HUP);
 	}
 	if (how != SOCKET_SHUT_RD && shut_tx(s)) {
 		/* without memory for it now, lwIP's timer tries again */
 		(void)tcp_shutdown(s->pcb, 0, 1);
-		socket_announce(s, POLL_OUT);
+		socket_announce(s, POLL_OUT | POLL_HUP);
 	}
 	return 0;
 }

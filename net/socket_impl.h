@@ -56,7 +56,7 @@ struct socket_kind {
 	ssize_t (*send)(struct socket *s, struct io *io, struct socket_message *m, bool wait);
 	ssize_t (*receive)(struct socket *s, struct io *io, struct socket_message *m, bool wait);
 	uint32_t (*poll)(struct socket *s);
-	size_t (*readable)(struct socket *s); /* what FIONREAD says */
+	size_t (*readable)(struct socket *s); /* what FIONREAD says; NULL: nothing */
 	void (*apply)(struct socket *s);      /* NET_CORE held: bring s->opt to the pcb */
 	void (*destroy)(struct socket *s);
 };
