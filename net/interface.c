@@ -399,6 +399,40 @@ static err_t tx_frame(struct netif *netif, struct pbuf *p)
 	return err == ERR_BUF ? tx_copy(i, p) : err;
 }
 
+/* From an address that cannot be out there: the loop-back's, our own, or none but in a broadcast. Who answers writes to
+ * itself or to all, and who trusts 127.0.0.1 is deceived (RFC 1122 s3.2.1.3). */
+static bool is_martian(const struct pbuf *p, struct netif *in)
+{
+	const struct ip6_hdr *ip6 = p->payload;
+	const struct ip_hdr *ip = p->payload;
+	ip4_addr_t from, to;
+	ip6_addr_t from6;
+
+	if (p->len >= IP6_HLEN && IP6H_V(ip6) == 6) {
+		ip6_addr_copy_from_packed(from6, ip6->src);
+		return ip6_addr_isloopback(&from6) || netif_get_ip6_addr_match(in, &from6) >= 0;
+	}
+	if (p->len < IP_HLEN)
+		return false;
+	ip4_addr_copy(from, ip->src);
+	ip4_addr_copy(to, ip->dest);
+	if (ip4_addr_isany_val(from))
+		return to.addr != IPADDR_BROADCAST;
+	return ip4_addr_isloopback(&from) || ip4_addr_cmp(&from, netif_ip4_addr(in));
+}
+
+int net_see_packet(struct pbuf *p, struct netif *in)
+{
+	net_assert_core();
+	if (in->linkoutput == tx_frame && is_martian(p, in)) {
+		IP_STATS_INC(ip.drop);
+		pbuf_free(p);
+		return 1;
+	}
+	net_see_time_wait(p, in);
+	return 0;
+}
+
 /* --- health -------------------------------------------------------------------------------------------------------- */
 
 static void tx_or_rx_gone(void *cookie, bool transmit, void *arg)

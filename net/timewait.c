@@ -137,15 +137,14 @@ static void see_ip6(struct pbuf *p, struct netif *in)
 	end_time_wait(&s, tcp, in);
 }
 
-int net_see_packet(struct pbuf *p, struct netif *in)
+void net_see_time_wait(struct pbuf *p, struct netif *in)
 {
 	net_assert_core();
 	old.there = false;
 	if (!tcp_tw_pcbs || !p->len)
-		return 0;
+		return;
 	if (*(const uint8_t *)p->payload >> 4 == 6)
 		see_ip6(p, in);
 	else
 		see_ip4(p, in);
-	return 0;
 }

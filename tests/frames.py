@@ -91,7 +91,7 @@ class Packet:
 
     def __init__(self, frame):
         self.frame, self.proto, self.fragment, self.src, self.dst = frame, 0, 0, None, None
-        self.data = b""
+        self.data, self.icmp_type = b"", None
         need(len(frame) >= 14, "a frame without its Ethernet header")
         self.mac_dst, self.mac_src = frame[:6], frame[6:12]
         self.kind = frame[12] << 8 | frame[13]

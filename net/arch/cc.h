@@ -62,10 +62,12 @@ struct netif;
 struct ip4_addr;
 struct netif *net_route(const struct ip4_addr *to);
 
-/* net/timewait.c: looks at each IP packet before lwIP does; 0: lwIP goes on with it. NET_CORE held. */
+/* net/interface.c: looks at each IP packet before lwIP does; 0: lwIP goes on with it, else it is freed. NET_CORE held. */
 struct netif;
 struct pbuf;
 int net_see_packet(struct pbuf *p, struct netif *in);
+/* net/timewait.c: a packet that lwIP will get. NET_CORE held. */
+void net_see_time_wait(struct pbuf *p, struct netif *in);
 /* A segment for a connection, its header in host order. */
 struct tcp_pcb;
 struct tcp_hdr;

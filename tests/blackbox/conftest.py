@@ -127,7 +127,10 @@ def wired(request):
         running["wired"] = g
         judged.setdefault(g.name, 0)
     yield g
-    g.wire.check()
+    if g.wire.error:
+        del running["wired"]
+        g.stop()
+        g.wire.close()
     g.check_counters()
 
 

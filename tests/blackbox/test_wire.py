@@ -5,16 +5,15 @@ and what it sent is judged (tests/capture.py)."""
 import hashlib
 import os
 import random
-import struct
 
 import pytest
 
 import frames
 import guest as guestlib
 import wire as wirelib
-from frames import ACK, FIN, PSH, RST, SYN
+from frames import SYN
 from test_machine import boot_and_read, qemu_words
-from wire import FAR, GATEWAY, GUEST, RESOLVER, SILENT, Faults, Raw
+from wire import FAR, GATEWAY, RESOLVER, Faults
 
 
 def page(body):
@@ -226,72 +225,3 @@ def test_bad_wire(wired, faults):
                          f"nc {GATEWAY} {up} </tmp/down; rm /tmp/down; ping -c 3 -i 0.1 {GATEWAY} >/dev/null; true")
     digest = hashlib.sha256(body).hexdigest().encode()
     assert done.stdout.count(digest) == 2, (seed, done)
-
-
-# ---- lies
-
-@pytest.fixture
-def talk(wired):
-    """A connection of the guest's "nc -e cat" to a Raw: what we send comes back."""
-    raw = Raw(wired.wire)
-    nc = wired.popen(f"nc {GATEWAY} {raw.port} -e cat")
-    raw.accept(options=b"\2\4" + struct.pack(">H", 1460))
-    yield raw
-    still_talks(raw)
-    raw.send(FIN | ACK)
-    raw.receive(lambda p: p.flags & FIN)
-    raw.send(ACK)
-    assert nc.wait(20) == 0
-    nc.communicate()
-    raw.close()
-
-
-def still_talks(raw, data=b"still there?"):
-    """Every byte comes back."""
-    raw.send(ACK | PSH, data)
-    got = b""
-    while len(got) < len(data):
-        p = raw.receive(lambda p: p.data)
-        got += p.data
-    assert got == data
-    raw.send(ACK)
-
-
-LIES = {
-    "ack of what was never sent": dict(ack=1 << 20),
-    "old acknowledgement": dict(ack=-(1 << 20)),
-    "data before the window": dict(seq=-5000, data=b"lie"),
-    "data behind the window": dict(seq=1 << 24, data=b"lie"),
-    "reset outside of the window": dict(flags=RST, seq=1 << 24),
-    "reset before the window": dict(flags=RST, seq=-1),
-    "reset inside of the window": dict(flags=RST, seq=100),
-    "SYN in the window": dict(flags=SYN, seq=10),
-    "SYN again": dict(flags=SYN, seq=-1),
-    "SYN-ACK again": dict(flags=SYN | ACK, seq=-1),
-    "SYN and FIN": dict(flags=SYN | FIN, seq=3),
-    "FIN behind the window": dict(flags=FIN | ACK, seq=1 << 24),
-    "no flags": dict(flags=0),
-    "header of 4 words": dict(offset=4),
-    "header of 15 words": dict(offset=15),
-    "wrong checksum": dict(data=b"lie", checksum=0x1234, seq=0),
-}
-
-
-@pytest.mark.parametrize("lie", LIES)
-def test_lie_in_a_connection(talk, lie):
-    """RFC 5961: what may be a stranger's guess is answered by an acknowledgement or by nothing; the connection goes on."""
-    words = dict(LIES[lie])
-    words["seq"] = talk.next + words.get("seq", 0)
-    words["ack"] = talk.guest_next + words.get("ack", 0)
-    talk.send(**words)
-
-
-def test_reset_with_the_right_number(wired):
-    raw = Raw(wired.wire)
-    nc = wired.popen(f"nc {GATEWAY} {raw.port} -e cat")
-    raw.accept()
-    still_talks(raw)
-    raw.send(RST)
-    assert nc.wait(20) == 1
-    assert b"reset" in nc.communicate()[1]
-    raw.close()

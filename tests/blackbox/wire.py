@@ -249,7 +249,7 @@ class Raw:
         self.wire, self.host, self.port = wire, host, port or wire.free_port()
         self.packets = queue.Queue()
         self.iss = self.next = wire.random.getrandbits(32)
-        self.guest_port, self.guest_next = None, 0
+        self.guest_port, self.guest_next, self.ended = None, 0, False
         wire.raws[host, self.port] = self
 
     def receive(self, what=lambda p: True, seconds=20):
@@ -260,6 +260,7 @@ class Raw:
                 p = self.packets.get(timeout=max(0, deadline - time.monotonic()))
             except queue.Empty:
                 raise AssertionError(f"{seconds} s are over, and no such segment has come to port {self.port}") from None
+            self.ended |= bool(p.flags & FIN)
             if what(p):
                 if p.length() and frames.signed(p.seq + p.length() - self.guest_next) > 0 or p.flags & SYN:
                     self.guest_next = p.seq + p.length() & 0xFFFFFFFF
@@ -330,12 +331,8 @@ class Wire:
     def __exit__(self, *_):
         self.close()
 
-    def check(self):
-        """Raise what the thread has died of."""
-        if self.error:
-            raise self.error
-
     def close(self):
+        """End it, and raise what the thread has died of."""
         self.stopping = True
         self.wake()
         self.thread.join(20)
@@ -344,7 +341,8 @@ class Wire:
         os.close(self.wake_read)
         os.close(self.wake_write)
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.check()
+        if self.error:
+            raise self.error
 
     def guest(self, name, **kwargs):
         return WiredGuest(self, name, **kwargs)
