@@ -437,7 +437,9 @@ static void opened(struct socket *s) __requires(net_core)
 	address_from_lwip(&local, &s->pcb->local_ip, s->pcb->local_port);
 	/* lwIP stops the machine when what segments are cut to shrinks under segments that wait to be sent; a peer can
 	 * do that by any option of any segment, and by its first window if it was none */
-	s->mss = MAX(s->pcb->mss, MSS_LEAST);
+	s->mss = s->pcb->mss = MAX(s->pcb->mss, MSS_LEAST);
+	/* of which lwIP lets out none whose size is above the congestion window */
+	s->pcb->cwnd = MAX(s->pcb->cwnd, s->mss);
 	s->pcb->snd_wnd_max = MAX(s->pcb->snd_wnd_max, 2u * MSS_LEAST);
 	spin_lock(&s->lock);
 	s->peer = peer;

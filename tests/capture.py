@@ -216,8 +216,8 @@ class Checker:
         f.peer_top = p.seq + 1 & 0xFFFFFFFF
         mss = options.get(2)
         if mss is not None and len(mss) == 2:
-            # one of 0 says nothing
-            f.mss = mss[0] << 8 | mss[1] or 536
+            # one of 0 says nothing, and one below 48 is not obeyed, as by Linux
+            f.mss = max(mss[0] << 8 | mss[1] or 536, 48)
         if 3 in options and len(options[3]) == 1:
             f.peer_scale = min(options[3][0], 14)
         f.scaled = f.peer_scale is not None and f.own_scale is not None

@@ -117,7 +117,7 @@ def test_acknowledgement_may_still_be_on_its_way():
     assert not t.verdict()
 
 
-@pytest.mark.parametrize("options, most", [(b"", 536), (b"\2\4\2\x18" + SCALE, 536), (b"\2\4\0\1", 1)])
+@pytest.mark.parametrize("options, most", [(b"", 536), (b"\2\4\2\x18" + SCALE, 536), (b"\2\4\0\x40", 64), (b"\2\4\0\1", 48)])
 def test_segment_size(options, most):
     broken(f"the peer takes {most}", lambda t: t.guest(ACK, 501, 102, bytes(most + 1)), options=options)
 

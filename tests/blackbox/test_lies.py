@@ -375,3 +375,16 @@ def test_neighbour_that_moves(wired):
         w.hosts[RESOLVER] = old
         w.send(frames.ethernet(frames.BROADCAST, old, frames.ARP, frames.arp(1, old, RESOLVER, bytes(6), RESOLVER)))
         ping(wired)
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_options_of_a_client(wired, options):
+    """The SSH server greets whoever connects, with whatever options."""
+    raw, got = Raw(wired.wire), b""
+    raw.connect(22, options=OPTIONS[options])
+    while b"\n" not in got:
+        got += raw.receive(lambda p: p.data).data
+        raw.send(ACK)
+    assert got.startswith(b"SSH-2.0-"), got
+    raw.send(RST)
+    raw.close()
