@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The ioctls of sockets that ask about interfaces, for ifconfig. What would change one is not there: -ENOTTY. */
+/* The ioctls of sockets that ask about interfaces and change them, for ifconfig. */
 #include "net/socket_impl.h"
 
+#include <lwip/dhcp.h>
 #include <lwip/netif.h>
 
+#include "kernel/proc/process.h"
 #include "lib/string.h"
 #include "mm/vm/user_copy.h"
 #include "net/interface.h"
@@ -14,12 +16,17 @@
 #define SIOCGIFNAME    0x8910u
 #define SIOCGIFCONF    0x8912u
 #define SIOCGIFFLAGS   0x8913u
+#define SIOCSIFFLAGS   0x8914u
 #define SIOCGIFADDR    0x8915u
+#define SIOCSIFADDR    0x8916u
 #define SIOCGIFDSTADDR 0x8917u
 #define SIOCGIFBRDADDR 0x8919u
+#define SIOCSIFBRDADDR 0x891au
 #define SIOCGIFNETMASK 0x891bu
+#define SIOCSIFNETMASK 0x891cu
 #define SIOCGIFMETRIC  0x891du
 #define SIOCGIFMTU     0x8921u
+#define SIOCSIFMTU     0x8922u
 #define SIOCGIFHWADDR  0x8927u
 #define SIOCGIFINDEX   0x8933u
 
@@ -33,6 +40,7 @@
 #define HARDWARE_ETHER 1
 #define HARDWARE_LOOP  772
 #define LOOP_MTU       65535 /* lwIP has none for it */
+#define MTU_MIN	       68
 
 /* struct ifreq and struct ifconf of the ABI, whose headers want a C library's. */
 struct request {
@@ -73,7 +81,7 @@ static int16_t flags_of(const struct netif *n, bool loop)
 static int answer(struct netif *n, unsigned cmd, struct request *r) __requires(net_core)
 {
 	uint32_t ip = netif_ip4_addr(n)->addr, mask = netif_ip4_netmask(n)->addr;
-	bool loop = ip4_addr_isloopback(netif_ip4_addr(n));
+	bool loop = n == net_if_loop();
 
 	switch (cmd) {
 	case SIOCGIFFLAGS:
@@ -94,7 +102,7 @@ static int answer(struct netif *n, unsigned cmd, struct request *r) __requires(n
 		r->value = 0;
 		return 0;
 	case SIOCGIFMTU:
-		r->value = loop ? LOOP_MTU : n->mtu;
+		r->value = n->mtu ? n->mtu : LOOP_MTU;
 		return 0;
 	case SIOCGIFINDEX:
 		r->value = netif_get_index(n);
@@ -147,6 +155,77 @@ static int name_of_index(struct request *r) __requires(net_core)
 	return 0;
 }
 
+/* --- changes: root's ----------------------------------------------------------------------------------------------- */
+
+/* The mask of its class, which is what an address has that is given without one. */
+static uint32_t class_mask(uint32_t ip)
+{
+	uint32_t top = lwip_ntohl(ip) >> 24;
+
+	return lwip_htonl(top < 128   ? 0xff000000
+			  : top < 192 ? 0xffff0000
+			  : top < 224 ? 0xffffff00
+				      : ~0u);
+}
+
+/* By hand: DHCP's part is over. Connections from an address that goes are told. */
+static void set_inet(struct netif *n, uint32_t ip, uint32_t mask) __requires(net_core)
+{
+	ip4_addr_t address = { ip }, bits = { mask };
+
+	dhcp_release_and_stop(n);
+	netif_set_addr(n, &address, &bits, IP4_ADDR_ANY4);
+}
+
+static int change_inet(struct netif *n, unsigned cmd, uint32_t value) __requires(net_core)
+{
+	uint32_t ip = netif_ip4_addr(n)->addr, mask = netif_ip4_netmask(n)->addr,
+		 rest = ~lwip_ntohl(value);
+	ip4_addr_t a = { value };
+
+	if (cmd != SIOCSIFADDR && !ip)
+		return -EADDRNOTAVAIL;
+	if ((cmd == SIOCSIFADDR && (ip4_addr_ismulticast(&a) || ip4_addr_isloopback(&a)) &&
+	     n != net_if_loop()) ||
+	    (cmd == SIOCSIFNETMASK && (rest & (rest + 1))))
+		return -EINVAL;
+	if (value == (cmd == SIOCSIFADDR ? ip : cmd == SIOCSIFNETMASK ? mask : ip | ~mask))
+		return 0;
+	/* the loop-back is what it is, and a broadcast address is the mask's */
+	if (n == net_if_loop() || cmd == SIOCSIFBRDADDR)
+		return -EOPNOTSUPP;
+	if (cmd == SIOCSIFADDR)
+		set_inet(n, value, value ? class_mask(value) : 0);
+	else
+		set_inet(n, ip, value);
+	return 0;
+}
+
+static int change(struct netif *n, unsigned cmd, const struct request *r) __requires(net_core)
+{
+	switch (cmd) {
+	case SIOCSIFFLAGS:
+		if (r->flags & IFF_UP)
+			netif_set_up(n);
+		else
+			netif_set_down(n);
+		return 0;
+	case SIOCSIFMTU:
+		if (r->value < MTU_MIN || r->value > net_if_mtu_max(n))
+			return -EINVAL;
+		n->mtu = (uint16_t)r->value;
+		return 0;
+	default:
+		return change_inet(n, cmd, r->inet.ip);
+	}
+}
+
+static bool changes(unsigned cmd)
+{
+	return cmd == SIOCSIFFLAGS || cmd == SIOCSIFADDR || cmd == SIOCSIFBRDADDR ||
+	       cmd == SIOCSIFNETMASK || cmd == SIOCSIFMTU;
+}
+
 int64_t net_if_ioctl(unsigned cmd, vaddr_t arg)
 {
 	struct request r;
@@ -169,6 +248,11 @@ int64_t net_if_ioctl(unsigned cmd, vaddr_t arg)
 	case SIOCGIFMTU:
 	case SIOCGIFHWADDR:
 	case SIOCGIFINDEX:
+	case SIOCSIFFLAGS:
+	case SIOCSIFADDR:
+	case SIOCSIFBRDADDR:
+	case SIOCSIFNETMASK:
+	case SIOCSIFMTU:
 		break;
 	default:
 		return -ENOTTY;
@@ -177,12 +261,17 @@ int64_t net_if_ioctl(unsigned cmd, vaddr_t arg)
 	if (ret < 0)
 		return ret;
 	r.name[sizeof(r.name) - 1] = '\0';
+	if (changes(cmd) && !caller_is_root())
+		return -EPERM;
+	if ((cmd == SIOCSIFADDR || cmd == SIOCSIFNETMASK || cmd == SIOCSIFBRDADDR) &&
+	    r.inet.family != FAMILY_INET)
+		return -EINVAL;
 	net_lock();
 	if (cmd == SIOCGIFNAME) {
 		ret = name_of_index(&r);
 	} else {
 		n = net_if_called(r.name);
-		ret = n ? answer(n, cmd, &r) : -ENODEV;
+		ret = !n ? -ENODEV : changes(cmd) ? change(n, cmd, &r) : answer(n, cmd, &r);
 	}
 	net_unlock();
 	return ret < 0 ? ret : user_copy_to(arg, &r, sizeof(r));

@@ -387,7 +387,7 @@ static err_t tx_frame(struct netif *netif, struct pbuf *p)
 	err_t err;
 
 	net_assert_core();
-	if (i->dead)
+	if (i->dead || !netif_is_up(netif))
 		return ERR_IF;
 	/* The headers lwIP makes have room before them (PBUF_LINK_ENCAPSULATION_HLEN). A frame still at the device may
 	 * not be sent again in the same memory: lwIP asks for ref == 1 before it does. */
@@ -571,14 +571,29 @@ static void say_ipv4(struct netif *n)
 		 prefix_bits(netif_ip4_netmask(n)->addr), gateway);
 }
 
+/* Taken down or up by ifconfig. */
+static void follow_state(struct netif *n, bool up)
+{
+	struct interface *i = (struct interface *)n;
+
+	log_info("net: %s: %s", i->dev->name, up ? "up" : "down");
+	if (!up)
+		return route_forget(n, i->routes);
+	route_follow(n, i->routes);
+	dhcp_network_changed_link_up(n);
+}
+
 static void changed(struct netif *n, netif_nsc_reason_t reason,
 		    const netif_ext_callback_args_t *args)
 {
 	bool there = !ip4_addr_isany_val(*netif_ip4_addr(n));
 
-	if (!(reason & (LWIP_NSC_IPV4_SETTINGS_CHANGED | LWIP_NSC_IPV4_ADDRESS_CHANGED)))
-		return;
 	if (n->linkoutput != tx_frame)
+		return;
+	/* told of before it is down */
+	if (reason & LWIP_NSC_STATUS_CHANGED)
+		follow_state(n, args->status_changed.state);
+	if (!(reason & (LWIP_NSC_IPV4_SETTINGS_CHANGED | LWIP_NSC_IPV4_ADDRESS_CHANGED)))
 		return;
 	route_follow(n, net_if_own_routes(n));
 	if (there)
@@ -753,6 +768,25 @@ struct netif *net_if_loop(void)
 	return loop;
 }
 
+int net_if_mtu_max(const struct netif *n)
+{
+	return n == loop ? UINT16_MAX : ((const struct interface *)n)->dev->mtu;
+}
+
+/* lwIP takes in what is for an interface's address, so for as long as the packet is under way that is what it is for. */
+void net_if_loop_accept(struct netif *n, const struct pbuf *p)
+{
+	const struct ip_hdr *ip = p->payload;
+	ip4_addr_t home = { PP_HTONL(IPADDR_LOOPBACK) };
+
+	if (n != loop)
+		return;
+	if (p->len >= IP_HLEN && IPH_V(ip) == 4 &&
+	    (ip->dest.addr & PP_HTONL(0xff000000)) == PP_HTONL(0x7f000000))
+		home.addr = ip->dest.addr;
+	ip4_addr_set(ip_2_ip4(&n->ip_addr), &home);
+}
+
 void net_if_traffic(const struct netif *n, struct net_traffic *out)
 {
 	*out = n->linkoutput == tx_frame ? ((const struct interface *)n)->traffic : loop_traffic;
@@ -770,6 +804,8 @@ static unsigned loop_budget = LOOP_BUDGET; /* [NET_CORE] */
 void net_if_loop_refill(void)
 {
 	loop_budget = LOOP_BUDGET;
+	/* after net_if_loop_accept() */
+	ip4_addr_set_loopback(ip_2_ip4(&loop->ip_addr));
 }
 
 /* A copy of p to the end of the queue that netif_poll() empties. */

@@ -7,6 +7,7 @@
 
 struct interface;
 struct net_usage;
+struct pbuf;
 struct netdev;
 
 /* Bring up an interface on d. address: "10.0.2.15/24[,GATEWAY]", "none", or NULL for DHCP. NULL: no memory. d stays
@@ -22,6 +23,10 @@ struct netif;
 void net_if_name(const struct netif *n, char name[NET_NAME_MAX]);
 struct netif *net_if_called(const char *name); /* NULL: none is. NET_CORE held. */
 struct netif *net_if_loop(void);
+/* What its device can carry. */
+int net_if_mtu_max(const struct netif *n);
+/* A packet is about to come in by n: all of 127.0.0.0/8 is the loop-back's. NET_CORE held. */
+void net_if_loop_accept(struct netif *n, const struct pbuf *p);
 /* Its two own routes (net/route.h). NET_CORE held. */
 struct route;
 struct route *net_if_own_routes(struct netif *n);

@@ -252,7 +252,7 @@ static bool is_ours(const struct socket_addr *a) __requires(net_core)
 	int8_t i;
 
 	address_to_lwip(&ip, a);
-	if (ip_addr_isany(&ip))
+	if (ip_addr_isany(&ip) || (!a->v6 && a->addr[0] == 127))
 		return true;
 	NETIF_FOREACH(n)
 	{

@@ -77,16 +77,22 @@ static void forget(struct route *r, struct route own[2]) __requires(net_core)
 		kfree(r);
 }
 
-void route_follow(struct netif *n, struct route own[2])
+void route_forget(struct netif *n, struct route own[2])
 {
-	uint32_t ip = netif_ip4_addr(n)->addr, mask = netif_ip4_netmask(n)->addr;
-	uint32_t gateway = netif_ip4_gw(n)->addr;
 	struct route *r, *next;
 
 	list_for_each_safe (r, next, &table, link) {
 		if (r->netif == n)
 			forget(r, own);
 	}
+}
+
+void route_follow(struct netif *n, struct route own[2])
+{
+	uint32_t ip = netif_ip4_addr(n)->addr, mask = netif_ip4_netmask(n)->addr;
+	uint32_t gateway = netif_ip4_gw(n)->addr;
+
+	route_forget(n, own);
 	if (!netif_is_up(n) || !ip)
 		return;
 	own[0] = (struct route){ .netif = n, .to = ip & mask, .mask = mask };

@@ -24,7 +24,9 @@ struct route {
  * the newest. */
 const struct route *route_find(uint32_t to, const struct netif *n);
 
-/* Forget all routes by n; if it is up and has an address, own[0] is its network again, and own[1] leads to its gateway. */
+/* Forget all routes by n, whose own are in own[]. */
+void route_forget(struct netif *n, struct route own[2]);
+/* And, if it is up and has an address, own[0] is its network again, and own[1] leads to its gateway. */
 void route_follow(struct netif *n, struct route own[2]);
 
 /* The ioctls SIOCADDRT and SIOCDELRT. Takes NET_CORE. 0, -EPERM, -EFAULT, -EINVAL, -EAFNOSUPPORT, -ENODEV, -ENETDOWN,

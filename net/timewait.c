@@ -15,6 +15,7 @@
 #include <lwip/prot/tcp.h>
 
 #include "lib/string.h"
+#include "net/interface.h"
 
 #define ISN_GAP 65537
 
@@ -141,6 +142,7 @@ void net_see_time_wait(struct pbuf *p, struct netif *in)
 {
 	net_assert_core();
 	old.there = false;
+	net_if_loop_accept(in, p);
 	if (!tcp_tw_pcbs || !p->len)
 		return;
 	if (*(const uint8_t *)p->payload >> 4 == 6)

@@ -100,3 +100,49 @@ def test_a_neighbour_that_is_not_there(guest):
     """Told within a few seconds, as in Linux, and not after all of TCP's attempts."""
     done = guest.ssh("nc 10.0.2.79 80; nc 10.0.2.79 80", timeout=40)
     assert done.stderr.count(b"No route to host") == 2, done
+
+
+def test_all_of_127_is_this_machine(guest):
+    done = guest.ssh("ping -c 1 -W 20 127.0.0.2; ping -c 1 -W 20 127.255.255.254; echo far >/tmp/f; "
+                     "httpd -p 127.0.0.3:81 -h /tmp; wget -q -O - http://127.0.0.3:81/f; wget -O - http://127.0.0.4:81/f;"
+                     "kill $(pidof httpd); rm /tmp/f; ifconfig lo | grep -c 127.0.0.1; ifconfig lo 127.0.0.1 && echo same")
+    assert done.stdout.count(b" 0% packet loss") == 2 and done.stdout.endswith(b"far\n1\nsame\n"), done
+    assert b"refused" in done.stderr, done
+
+
+def test_interface_down_and_up(guest):
+    """Nothing goes by it meanwhile, and the session goes on afterwards; so it is after a mistake."""
+    done = guest.ssh("ifconfig eth0 down; ifconfig eth0 | grep -c UP; ping -c 1 10.0.2.2; ping -c 1 -W 20 127.0.0.1 >/dev/null && "
+                     "echo loop; wc -l </proc/net/route; ifconfig eth0 up; ping -c 1 -W 20 10.0.2.2 >/dev/null && echo again; "
+                     "route -n | grep -c '^0.0.0.0 *10.0.2.2'")
+    assert done.stdout == b"0\nPING 10.0.2.2 (10.0.2.2): 56 data bytes\nloop\n1\nagain\n1\n", done
+    assert b"Network is unreachable" in done.stderr
+    done = guest.ssh("ifconfig lo down; ping -c 1 127.0.0.1; ifconfig lo up; ping -c 1 -W 20 127.0.0.1")
+    assert b"Network is unreachable" in done.stderr and b" 0% packet loss" in done.stdout, done
+
+
+def test_another_address(guest):
+    """The session's address goes, and with it the session; what runs on sees the new one, then the old one again."""
+    guest.ssh("setsid sh -c 'ifconfig eth0 10.0.2.16; ifconfig eth0 | grep inet; ifconfig eth0 10.0.2.16 netmask 255.255.255.0; "
+              "ifconfig eth0 | grep inet; ping -c 1 -W 20 10.0.2.2; cat /proc/net/route; ifconfig eth0 netmask 255.0.255.0; "
+              "ifconfig eth0 0.0.0.0; ping -c 1 10.0.2.2; ifconfig eth0 224.0.0.1; ifconfig eth0 10.0.2.15 netmask 255.255.255.0; "
+              "route add default gw 10.0.2.2; echo end' >/tmp/out 2>&1", timeout=120)
+    text = until("the script's end", lambda: (out := guest.ssh("cat /tmp/out").stdout).endswith(b"end\n") and out, 60).decode()
+    assert "inet addr:10.0.2.16  Bcast:10.255.255.255  Mask:255.0.0.0" in text, text
+    assert "inet addr:10.0.2.16  Bcast:10.0.2.255  Mask:255.255.255.0" in text, text
+    assert " 0% packet loss" in text and len(re.findall(r"^eth0\t", text, re.M)) == 1, text
+    assert "Network is unreachable" in text and text.count("Invalid argument") == 2, text
+    assert guest.ssh("rm /tmp/out; route -n | grep -c eth0").stdout == b"2\n"
+
+
+def test_mtu(guest):
+    done = guest.ssh("ifconfig eth0 mtu 1000; ifconfig eth0 | grep -o MTU:1000; ping -c 1 -W 20 -s 1400 10.0.2.2 | grep loss; "
+                     "ifconfig eth0 mtu 67; ifconfig eth0 mtu 1501; ifconfig eth0 mtu 1500; head -c 300000 /dev/zero")
+    assert len(done.stdout) > 300000 and b"MTU:1000" in done.stdout and b" 0% packet loss" in done.stdout
+    assert done.stderr.count(b"SIOCSIFMTU: Invalid argument") == 2, done.stderr
+
+
+def test_changes_are_root_s(guest):
+    done = guest.ssh("echo user:x:1000:1000::/:/bin/sh >>/etc/passwd; su user -c 'ifconfig eth0 down; ifconfig eth0 10.0.2.77; ifconfig eth0 mtu 1000; route del default; "
+                     "route add default gw 10.0.2.3'; ifconfig eth9 up")
+    assert done.stderr.count(b"Operation not permitted") == 5 and b"No such device" in done.stderr, done
