@@ -41,14 +41,14 @@ static void node_release(struct inode *i)
 
 static const struct inode_ops node_ops = { .open = node_open, .release = node_release };
 
-int devfs_open_number(uint32_t rdev, uint32_t flags, struct file **out)
+int devfs_open_number(uint32_t type, uint32_t rdev, uint32_t flags, struct file **out)
 {
 	struct device_node found = { .open = NULL };
 	struct node *n;
 
 	rwspin_read_lock(&dcache_lock);
 	list_for_each (n, &nodes, link)
-		if (n->d.rdev == rdev)
+		if (n->d.rdev == rdev && (n->d.mode & S_IFMT) == type)
 			found = n->d;
 	rwspin_read_unlock(&dcache_lock);
 	return found.open ? found.open(&found, flags, out) : -ENXIO;

@@ -52,6 +52,7 @@ struct file_ops {
 		       void *arg);
 	int (*stat)(struct file *f, struct kstat *st); /* NULL: from the inode */
 	int (*truncate)(struct file *f, off_t size);
+	int (*sync)(struct file *f); /* what was written is on the disk; NULL: there is none */
 	/* Linux's modes; off >= 0, len > 0, their sum too. NULL: -EOPNOTSUPP. */
 	int (*allocate)(struct file *f, int mode, off_t off, off_t len);
 	/* Pages of the kernel's behind it, for who is to end when memory is out. Sleeps for nothing. NULL: next to none. */

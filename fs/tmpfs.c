@@ -888,7 +888,8 @@ static int special_open(struct inode *i, uint32_t flags, struct file **out)
 {
 	switch (i->mode & S_IFMT) {
 	case S_IFCHR:
-		return devfs_open_number(i->rdev, flags, out);
+	case S_IFBLK:
+		return devfs_open_number(i->mode & S_IFMT, i->rdev, flags, out);
 	case S_IFIFO:
 		return fifo_open(i, flags, out);
 	default:

@@ -116,7 +116,7 @@ int initramfs_unpack(const void *start, size_t len, bool in_place) __must_check;
 
 /* --- registries ----------------------------------------------------------------------------------------------- */
 
-/* A device node /dev/NAME. open makes the file. mode includes S_IFCHR. name is kept, not copied. */
+/* A device node /dev/NAME. open makes the file. mode includes S_IFCHR or S_IFBLK. name is kept, not copied. */
 struct device_node {
 	const char *name;
 	uint32_t mode;
@@ -130,6 +130,10 @@ int devfs_add(const char *path, uint32_t mode, uint32_t rdev,
 	      int (*open)(const struct device_node *, uint32_t, struct file **),
 	      void *priv) __must_check;
 void devfs_remove(const char *path);
+/* /dev/vda and so on, one for each disk there is. Boot. */
+int blockfile_init(void) __must_check;
+/* What was written to them all is on the disks. 0, or the first error. May sleep. */
+int blockfile_sync_all(void);
 struct dentry *devfs_root(void); /* a reference; wherever, and under whatever, it is mounted */
 
 /* A file /proc/NAME whose text show() prints at open. */

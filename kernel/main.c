@@ -63,7 +63,8 @@ static void boot_thread_main(void *arg)
 	need(vfs_init(), "root file system"); /* built-in files, then the initrd over them */
 	need(tty_init(), "terminals");
 	procinfo_init(); /* /proc */
-	virtio_init();	 /* network, entropy */
+	virtio_init();	 /* network, entropy, disks */
+	need(blockfile_init(), "nodes of disks");
 	want(net_procfs_init(), "/proc/net");
 	want(net_init(), "network");
 	log_info("tern: up after %lu us", (unsigned long)(clock_now_ns() / NS_PER_US));

@@ -517,7 +517,7 @@ int64_t sys_pipe2(const uint64_t a[6])
 	return fd_install_two(end, a[1] & O_CLOEXEC, a[0]);
 }
 
-/* Memory is as durable as it gets; what is neither a file nor a directory has nothing to sync. */
+/* Memory is as durable as it gets; what is neither a file, a directory nor a disk has nothing to sync. */
 int64_t sys_fsync(const uint64_t a[6])
 {
 	struct file *f = fd_get(a[0]);
@@ -527,7 +527,9 @@ int64_t sys_fsync(const uint64_t a[6])
 	if (!f)
 		return -EBADF;
 	ret = (f->flags & O_PATH) ? -EBADF : file_stat(f, &k);
-	if (ret == 0 && (k.mode & 0170000) != 0100000 && (k.mode & 0170000) != 0040000)
+	if (ret == 0 && f->ops->sync)
+		ret = f->ops->sync(f);
+	else if (ret == 0 && (k.mode & 0170000) != 0100000 && (k.mode & 0170000) != 0040000)
 		ret = -EINVAL;
 	file_put(f);
 	return ret;
@@ -550,6 +552,8 @@ int64_t sys_syncfs(const uint64_t a[6])
 
 int64_t sys_sync(const uint64_t a[6])
 {
+	/* nobody to tell: who wants to know calls fsync */
+	(void)blockfile_sync_all();
 	return 0;
 }
 

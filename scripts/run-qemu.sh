@@ -26,6 +26,8 @@ terminal; Ctrl-A X ends it. Log in from another one:  ssh -F build/ssh/config te
                      (default: your ~/.ssh/*.pub)
   --root DIR         lay the files in DIR over the built-in ones
   --put FILE[:PATH]  put FILE into the guest (default: in /root); may be repeated
+  --disk FILE[,...]  a disk, /dev/vda in the guest, with FILE's bytes; may be repeated (vdb, ...). After
+                     the commas, options of QEMU's -drive, as readonly=on
   --image FILE       boot this image: needs only qemu and ssh
   --daemon           boot in the background; return when login works. QEMU's monitor reads
                      build/run/NAME/monitor.in ("set_link net0 off" pulls the guest's cable)
@@ -42,7 +44,7 @@ END
 
 smp=4 mem=256M mode=console name=default install=yes
 port="" cpu="" debug="" append="" root="" image="" gdb="" print="" random="" others="" wire="" capture=""
-forwards=() keys=() puts=() command=()
+forwards=() keys=() puts=() disks=() command=()
 
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -64,6 +66,7 @@ while [ $# -gt 0 ]; do
 	--key) keys+=("$2") && shift ;;
 	--root) root=$2 && shift ;;
 	--put) puts+=("$2") && shift ;;
+	--disk) disks+=("$2") && shift ;;
 	--image) image=$2 && shift ;;
 	--name) name=$2 && shift ;;
 	--daemon) mode=daemon ;;
@@ -109,6 +112,13 @@ check_options() {
 	esac
 	[ -z "$wire" ] || [ -S "$wire.wire" ] || die "--wire $wire: no socket $wire.wire"
 	[ -z "$wire" ] || [ ${#forwards[@]} -eq 0 ] || die "--wire: --forward is of QEMU's own network"
+	for f in ${disks[@]+"${disks[@]}"}; do
+		# QEMU's own words for a file go to QEMU, as blkdebug:RULES:FILE
+		case $f in
+		*:*) ;;
+		*) [ -r "${f%%,*}" ] || die "--disk ${f%%,*}: no such file; truncate -s 64M ${f%%,*} makes an empty one" ;;
+		esac
+	done
 	[ -z "$root" ] || [ -d "$root" ] || die "--root $root: no such folder"
 	[ -z "$image" ] || [ -r "$image" ] || die "--image $image: no such file"
 }
@@ -175,7 +185,7 @@ choose_accel() {
 
 # The QEMU command, in the array "qemu"; all but the console and the ports is settled here.
 qemu_command() {
-	local gic=2 f net
+	local gic=2 f net n
 	[ "$smp" -le 8 ] || gic=3
 	[ "$accel" != kvm ] || gic=host
 	net=user,id=net0,hostfwd=tcp:127.0.0.1:$port-:22
@@ -193,6 +203,11 @@ qemu_command() {
 		-device virtio-rng-device
 		-semihosting-config enable=on,target=native
 		-display none -no-reboot)
+	# QEMU fills its slots from the last one down, and the guest counts them up
+	for ((n = ${#disks[@]}; n > 0; n--)); do
+		qemu+=(-drive "if=none,id=disk$n,format=raw,file=${disks[n - 1]}"
+			-device "virtio-blk-device,drive=disk$n")
+	done
 	case $accel/$random in
 	tcg*/) append="norandom${append:+ }$append" ;;
 	esac

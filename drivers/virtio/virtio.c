@@ -95,7 +95,7 @@ static const struct kind {
 } kinds[] = {
 	{ VIRTIO_ID_NET, "net", virtio_net_probe, NULL },
 	{ VIRTIO_ID_RNG, "rng", virtio_rng_probe, NULL },
-	{ VIRTIO_ID_BLOCK, "block", NULL, "files come by -initrd or scripts/run-qemu.sh --put" },
+	{ VIRTIO_ID_BLOCK, "block", virtio_blk_probe, NULL },
 	{ VIRTIO_ID_CONSOLE, "console", NULL, "the console is the PL011: use -serial" },
 	{ VIRTIO_ID_9P, "9p", NULL, "files come by -initrd or scripts/run-qemu.sh --put" },
 	{ VIRTIO_ID_GPU, "gpu", NULL, "the console is the PL011: use -serial" },

@@ -72,6 +72,7 @@ void virtio_init(void);
 /* The drivers, by kind. 0, or -errno: the device is left failed. */
 int virtio_net_probe(struct virtio_device *d) __must_check;
 int virtio_rng_probe(struct virtio_device *d) __must_check;
+int virtio_blk_probe(struct virtio_device *d) __must_check;
 
 /* virtio_mmio.c: fill *d from a slot. -ENODEV if it is empty, -EPROTO if it is no virtio. */
 int virtio_mmio_open(struct virtio_device *d, void *regs) __must_check;

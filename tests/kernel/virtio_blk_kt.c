@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/* The disk driver on a disk made of code: answers in any order, none at all, errors and lies. PERF-007, I-BLOCK-1. */
+#include <linux/virtio_blk.h>
+#include <linux/virtio_ids.h>
+
+#include "arch/aarch64/arch.h"
+#include "drivers/virtio/virtio_blk.h"
+#include "lib/atomic.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/phys/page.h"
+#include "mm/phys/slab.h"
+#include "tests/kernel/crew.h"
+#include "tests/kernel/ktest.h"
+#include "tests/kernel/virtio_model.h"
+
+enum { SECTORS = 256, HELD = 64, WORKERS = 4 };
+
+enum manner { HONEST, SHUFFLES, SILENT, LIES, ERRORS };
+
+static struct disk {
+	struct model m;
+	struct virtio_blk *v;
+	struct crew crew;
+	struct waitq wq;
+	uint32_t pending, stop, manner; /* [atomic] */
+	uint64_t seed;
+	uint8_t *data;
+	struct model_buffer held[HELD];
+	unsigned nr_held;
+} disk;
+
+static void on_notify(struct model *m, unsigned queue)
+{
+	atomic_store_release(&disk.pending, 1);
+	wake_all(&disk.wq);
+}
+
+static void on_interrupt(void *arg)
+{
+	virtio_blk_interrupt(disk.v);
+}
+
+static void answer(struct model_buffer *b)
+{
+	struct {
+		uint32_t type, ioprio;
+		uint64_t sector;
+	} head;
+	uint8_t *status = b->piece[b->nr - 1].at, *at = b->nr == 3 ? b->piece[1].at : NULL;
+	uint32_t len = b->nr == 3 ? b->piece[1].len : 0;
+	bool fits;
+
+	memcpy(&head, b->piece[0].at, sizeof(head));
+	fits = head.sector * 512 + len <= SECTORS * 512;
+	if (!fits || atomic_load_relaxed(&disk.manner) == ERRORS) {
+		*status = VIRTIO_BLK_S_IOERR;
+	} else {
+		if (head.type == VIRTIO_BLK_T_IN)
+			memcpy(at, disk.data + head.sector * 512, len);
+		else if (head.type == VIRTIO_BLK_T_OUT)
+			memcpy(disk.data + head.sector * 512, at, len);
+		*status = VIRTIO_BLK_S_OK;
+	}
+	if (atomic_load_relaxed(&disk.manner) == LIES) {
+		atomic_store_relaxed(&disk.manner, HONEST);
+		model_used_raw(&disk.m, 0, b->id, 1u << 30);
+		return;
+	}
+	model_used(&disk.m, b, b->writable);
+}
+
+static void play(void)
+{
+	uint32_t manner = atomic_load_relaxed(&disk.manner);
+
+	while (disk.nr_held < HELD && model_take(&disk.m, 0, &disk.held[disk.nr_held]))
+		disk.nr_held++;
+	if (manner == SILENT) {
+		disk.nr_held = 0;
+		return;
+	}
+	while (disk.nr_held) {
+		unsigned i =
+			manner == SHUFFLES ? (unsigned)(crew_random(&disk.seed) % disk.nr_held) : 0;
+
+		answer(&disk.held[i]);
+		disk.held[i] = disk.held[--disk.nr_held];
+		if (crew_random(&disk.seed) % 3 == 0)
+			model_signal(&disk.m, 0);
+	}
+	model_signal(&disk.m, 0);
+}
+
+static void player(void *arg)
+{
+	while (!atomic_load_acquire(&disk.stop)) {
+		wait_event(&disk.wq,
+			   atomic_load_relaxed(&disk.pending) || atomic_load_relaxed(&disk.stop));
+		atomic_store_relaxed(&disk.pending, 0);
+		play();
+	}
+}
+
+static bool plug_in(void)
+{
+	struct virtio_blk_config c = { .capacity = SECTORS };
+
+	memset(&disk, 0, sizeof(disk));
+	waitq_init(&disk.wq);
+	disk.seed = kt_seed() | 1;
+	disk.data = kzalloc(SECTORS * 512);
+	model_init(&disk.m, VIRTIO_ID_BLOCK, BIT(VIRTIO_BLK_F_FLUSH), 64);
+	memcpy(disk.m.config, &c, MIN(sizeof(c), sizeof(disk.m.config)));
+	disk.m.on_notify = on_notify;
+	disk.m.interrupt = on_interrupt;
+	disk.v = virtio_blk_create(&disk.m.dev);
+	KT_CHECK(disk.data && disk.v);
+	if (!disk.data || !disk.v)
+		return false;
+	KT_CHECK(disk.v->bd.sectors == SECTORS && disk.v->bd.block_size == 512);
+	crew_add(&disk.crew, player, NULL, UINT64_MAX);
+	return true;
+}
+
+static void unplug(void)
+{
+	atomic_store_release(&disk.stop, 1);
+	wake_all(&disk.wq);
+	crew_join(&disk.crew);
+	if (disk.v)
+		virtio_blk_destroy(disk.v);
+	KT_CHECK(!disk.m.complaint);
+	kfree(disk.data);
+}
+
+/* A request and a page for it. */
+struct job {
+	struct block_request r;
+	struct page *page;
+};
+
+static struct job *job_new(void)
+{
+	struct job *j = kzalloc(sizeof(*j));
+
+	KT_CHECK(j && (j->page = page_alloc(0, ALLOC_ZERO)));
+	return j;
+}
+
+static int job_do(struct job *j, enum block_op op, uint64_t sector, uint32_t len)
+{
+	j->r.op = op;
+	j->r.sector = sector;
+	j->r.data = page_to_phys(j->page);
+	j->r.len = len;
+	return blockdev_do(&disk.v->bd, &j->r);
+}
+
+static void job_free(struct job *j)
+{
+	page_put(j->page);
+	kfree(j);
+}
+
+KTEST(vblk_reads_and_writes)
+{
+	struct job *j;
+
+	if (plug_in()) {
+		j = job_new();
+		memset(page_addr(j->page), 0x5a, 1024);
+		KT_CHECK(job_do(j, BLOCK_WRITE, 10, 1024) == 0);
+		KT_CHECK(disk.data[10 * 512] == 0x5a && disk.data[12 * 512] == 0);
+		memset(page_addr(j->page), 0, PAGE_SIZE);
+		KT_CHECK(job_do(j, BLOCK_READ, 11, 512) == 0);
+		KT_CHECK(*(uint8_t *)page_addr(j->page) == 0x5a);
+		KT_CHECK(job_do(j, BLOCK_READ, SECTORS, 512) == -EIO);
+		KT_CHECK(blockdev_flush(&disk.v->bd) == 0);
+		atomic_store_relaxed(&disk.manner, ERRORS);
+		KT_CHECK(job_do(j, BLOCK_READ, 11, 512) == -EIO);
+		KT_CHECK(blockdev_flush(&disk.v->bd) == -EIO);
+		KT_CHECK(atomic_load_relaxed(&disk.v->bd.resets) == 0);
+		job_free(j);
+	}
+	unplug();
+}
+
+/* Each worker has sectors of its own, and all of the ring is in use: what it wrote last it reads. */
+static void worker(void *arg)
+{
+	uint64_t seed = kt_seed() + (uintptr_t)arg * 977 + 1;
+	unsigned base = (unsigned)(uintptr_t)arg * (SECTORS / WORKERS);
+	struct job *j = job_new();
+
+	for (unsigned i = 0; i < 300 * kt_scale(); i++) {
+		unsigned sector = base + crew_random(&seed) % (SECTORS / WORKERS - 8);
+		uint32_t len = 512 * (uint32_t)(crew_random(&seed) % 8 + 1);
+		uint8_t mark = (uint8_t)crew_random(&seed);
+
+		memset(page_addr(j->page), mark, len);
+		KT_CHECK(job_do(j, BLOCK_WRITE, sector, len) == 0);
+		memset(page_addr(j->page), 0, len);
+		KT_CHECK(job_do(j, BLOCK_READ, sector, len) == 0);
+		for (uint32_t k = 0; k < len; k += 64)
+			KT_CHECK(((uint8_t *)page_addr(j->page))[k] == mark);
+	}
+	job_free(j);
+}
+
+KTEST(vblk_out_of_order)
+{
+	struct crew c = { 0 };
+
+	if (plug_in()) {
+		atomic_store_relaxed(&disk.manner, SHUFFLES);
+		for (uintptr_t i = 0; i < WORKERS; i++)
+			crew_add(&c, worker, (void *)i, UINT64_MAX);
+		crew_join(&c);
+		KT_CHECK(atomic_load_relaxed(&disk.v->bd.resets) == 0);
+	}
+	unplug();
+}
+
+static void one_read(void *arg)
+{
+	struct job *j = job_new();
+
+	*(int *)arg = job_do(j, BLOCK_READ, 1, 512);
+	job_free(j);
+}
+
+/* A device that answers nobody: each ends with -EIO by one reset, and it serves again. */
+KTEST(vblk_silent_device)
+{
+	int ret[WORKERS] = { 0 };
+	struct crew c = { 0 };
+
+	if (plug_in()) {
+		disk.v->bd.limit_ns = 200 * NS_PER_MS;
+		atomic_store_relaxed(&disk.manner, SILENT);
+		for (int i = 0; i < WORKERS; i++)
+			crew_add(&c, one_read, &ret[i], UINT64_MAX);
+		crew_join(&c);
+		for (int i = 0; i < WORKERS; i++)
+			KT_CHECK(ret[i] == -EIO);
+		KT_CHECK(atomic_load_relaxed(&disk.v->bd.resets) >= 1);
+		atomic_store_relaxed(&disk.manner, HONEST);
+		disk.v->bd.limit_ns = BLOCK_LIMIT_NS;
+		one_read(&ret[0]);
+		KT_CHECK(ret[0] == 0);
+	}
+	unplug();
+}
+
+/* I-VIRTQ-4: it says it wrote more than there is room for. Who waits need not wait for the limit. */
+KTEST(vblk_lying_device)
+{
+	int ret = 0;
+
+	if (plug_in()) {
+		atomic_store_relaxed(&disk.manner, LIES);
+		one_read(&ret);
+		KT_CHECK(ret == -EIO);
+		KT_CHECK(atomic_load_relaxed(&disk.v->bd.resets) == 1);
+		one_read(&ret);
+		KT_CHECK(ret == 0);
+	}
+	unplug();
+}
