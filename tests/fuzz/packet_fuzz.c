@@ -119,6 +119,9 @@ static void move_ip4(struct moves *m)
 	if (how & 16) {
 		put16(f + 18, byte(m) & 3);
 		put16(f + 20, word(m) & 0x7fff);
+		/* what they make together would be no datagram with a number */
+		if (f[23] == 17)
+			f[23] = 1;
 	}
 	n += bytes(m, f + n, how & 32 ? word(m) % 1400 : byte(m));
 	if (f[23] == 17 && n > 42 + options && f[42 + options] == MARK)
@@ -306,6 +309,8 @@ static void move_fragments(struct moves *m)
 	unsigned many = 2 + byte(m) % 12;
 	uint16_t id;
 
+	/* pieces that come twice may make it twice */
+	sent[(nr_sent - 1) % DATAGRAMS].times *= many;
 	put_ip4(whole, 17, n);
 	fix_sums(whole, 34 + n);
 	id = get16(whole + 18);
@@ -379,7 +384,7 @@ static void open_socket(unsigned i)
 	struct socket_addr here = { .port = OUR_PORT }, there = { .port = THEIR_PORT };
 
 	sockets[i] = NULL;
-	if (socket_create(kind[i][0], kind[i][1], FILE_NONBLOCK, &sockets[i]) < 0) {
+	if (socket_create(SOCKET_INET, kind[i][0], kind[i][1], FILE_NONBLOCK, &sockets[i]) < 0) {
 		sockets[i] = NULL;
 		return;
 	}

@@ -445,7 +445,7 @@ static void connect_one(struct conn *c)
 	forget(c);
 	to.port = c->port;
 	put32(to.addr, THEIR_IP);
-	if (socket_create(SOCKET_STREAM, 0, FILE_NONBLOCK, &c->file) < 0) {
+	if (socket_create(SOCKET_INET, SOCKET_STREAM, 0, FILE_NONBLOCK, &c->file) < 0) {
 		c->file = NULL;
 		return;
 	}
