@@ -18,7 +18,7 @@ enum { GROWTH = 4, BUCKET_FULL = 2, MOVED_AT_ONCE = 2 };
 
 static DEFINE_PER_CPU(uint32_t, dcache_reading);
 struct rwspin dcache_lock = RWSPIN_INIT(DCACHE, dcache_reading);
-uint64_t dcache_seed; /* [init] */
+uint64_t dcache_seed, dcache_multiplier;
 
 static struct {
 	struct list_head *bucket; /* [dcache_lock] */
@@ -43,6 +43,7 @@ static struct list_head *buckets_create(unsigned n)
 int dcache_init(void)
 {
 	dcache_seed = (uint64_t)random_u32() << 32 | random_u32();
+	dcache_multiplier = (uint64_t)random_u32() << 32 | random_u32() | 1;
 	dcache.slab = slab_create("dentry", sizeof(struct dentry), 0);
 	dcache.bucket = buckets_create(FIRST_BUCKETS);
 	if (!dcache.slab || !dcache.bucket)

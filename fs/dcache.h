@@ -7,7 +7,8 @@
 #include "kernel/core/rwspin.h"
 
 extern struct rwspin dcache_lock; /* DCACHE */
-extern uint64_t dcache_seed;	  /* [init] */
+/* [init] Secret, so that nobody can make names that meet in one bucket; the second is odd. */
+extern uint64_t dcache_seed, dcache_multiplier;
 
 /* The hash of a name in a directory, a byte at a time. */
 static inline uint64_t name_hash_start(const struct dentry *parent)
@@ -17,7 +18,7 @@ static inline uint64_t name_hash_start(const struct dentry *parent)
 
 static inline uint64_t name_hash_add(uint64_t h, char c)
 {
-	return (h ^ (uint8_t)c) * 0x9e3779b97f4a7c15u;
+	return (h ^ (uint8_t)c) * dcache_multiplier;
 }
 
 static inline uint32_t name_hash_end(uint64_t h)

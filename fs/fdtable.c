@@ -438,25 +438,32 @@ unsigned fdtable_count(struct fdtable *t)
 	return n;
 }
 
-uint64_t fdtable_held(struct fdtable *t)
+/* Numbers looked at in one hold. */
+enum { HELD_STEP = 1024 };
+
+bool fdtable_held(struct fdtable *t, unsigned *fd, uint64_t *pages)
 {
-	uint64_t pages = 0;
+	unsigned size, end;
 
 	/* tried, for the order is the other one */
 	if (!spin_trylock(&t->lock))
-		return 0;
-	pages = t->a->size * sizeof(t->a->file[0]) / PAGE_SIZE;
-	for (unsigned w = 0; w < t->a->size / 64; w++) {
+		return true;
+	size = t->a->size;
+	end = MIN(*fd + HELD_STEP, size);
+	if (*fd == 0)
+		*pages += size * sizeof(t->a->file[0]) / PAGE_SIZE;
+	for (unsigned w = *fd / 64; w < end / 64; w++) {
 		for (uint64_t used = t->a->used[w]; used; used &= used - 1) {
 			const struct file *f = t->a->file[w * 64 + (unsigned)__builtin_ctzl(used)];
 
 			/* each number that stands for it counts a share */
 			if (f && f->ops->held)
-				pages += f->ops->held(f) / refcount_read(&f->ref);
+				*pages += f->ops->held(f) / refcount_read(&f->ref);
 		}
 	}
 	spin_unlock(&t->lock);
-	return pages;
+	*fd = end;
+	return end < size;
 }
 
 unsigned fdtable_size(struct fdtable *t)

@@ -64,8 +64,9 @@ int fdtable_set_cloexec(struct fdtable *t, int fd, bool on) __must_check;
 void fdtable_close_range(struct fdtable *t, unsigned first, unsigned last, bool cloexec);
 void fdtable_close_on_exec(struct fdtable *t);
 unsigned fdtable_count(struct fdtable *t);
-/* About how many pages would come back with it. Context: as PIDTAB's holder; 0 if it is being changed. */
-uint64_t fdtable_held(struct fdtable *t);
+/* Add to *pages about how many would come back with its files from number *fd on, as far as one hold may go. False: that was
+ * all. True, and *fd may be the same: to be called again. Context: as PIDTAB's holder. */
+bool fdtable_held(struct fdtable *t, unsigned *fd, uint64_t *pages) __must_check;
 /* Every open descriptor is below it. */
 unsigned fdtable_size(struct fdtable *t);
 

@@ -51,6 +51,8 @@ static int cover(struct dentry *d, struct superblock *sb, struct dentry *as)
 		err = -EBUSY;
 	else if (d && !d->hashed)
 		err = -ENOENT;
+	else if (d && !d->sb->mounted)
+		err = -EINVAL;
 	if (!err) {
 		if (d)
 			dentry_cover_locked(sb->root, dentry_get(d), as);
@@ -62,14 +64,28 @@ static int cover(struct dentry *d, struct superblock *sb, struct dentry *as)
 	return err;
 }
 
+/* What is on top of all that has been mounted on d. */
+static struct dentry *topmost(struct dentry *d) __requires(rename_lock)
+{
+	struct superblock *sb;
+
+	list_for_each (sb, &mounts, mount_link)
+		if (sb->covered == d)
+			d = sb->root;
+	return d;
+}
+
 static int mount_on(struct dentry *d, struct superblock *sb)
 {
 	struct dentry *as;
 	int err = -ENOMEM;
 
-	if (d->parent == d)
-		return -EBUSY;
 	mutex_lock(&rename_lock);
+	d = topmost(d);
+	if (d->parent == d) {
+		mutex_unlock(&rename_lock);
+		return d->sb->mounted ? -EBUSY : -EINVAL;
+	}
 	as = dentry_create(d->parent, d->name, d->name_len);
 	if (as) {
 		err = !sb->mounted && is_below(d, sb->root) ? -ELOOP : cover(d, sb, as);

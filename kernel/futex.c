@@ -577,7 +577,8 @@ static void lock_of_dead(const struct estate *o, uint64_t entry, int64_t offset,
 		IGNORE(futex_wake(addr, true, 1, FUTEX_BITSET_MATCH_ANY));
 }
 
-static void settle(const struct estate *o)
+/* Of at most *steps locks, which it counts down. */
+static void settle(const struct estate *o, unsigned *steps)
 {
 	struct robust_list_head head;
 	uint64_t entry, next, pending;
@@ -587,7 +588,8 @@ static void settle(const struct estate *o)
 	entry = (uint64_t)head.list.next;
 	pending = (uint64_t)head.list_op_pending;
 	/* it may be of any shape, and endless */
-	for (int i = 0; i < ROBUST_LIST_LIMIT && (entry & ~1UL) != o->head_at; i++) {
+	for (int i = 0; i<ROBUST_LIST_LIMIT && * steps> 0 && (entry & ~1UL) != o->head_at;
+	     i++, --*steps) {
 		int err = read_estate(o, &next, entry & ~1UL, sizeof(next));
 
 		if ((entry & ~1UL) != (pending & ~1UL))
@@ -604,45 +606,50 @@ void futex_exit_robust(void)
 {
 	struct thread *t = current_thread();
 	struct estate o = { (uint32_t)t->tid, t->robust_list, NULL };
+	unsigned steps = 2 * ROBUST_LIST_LIMIT;
 
-	settle(&o);
+	settle(&o, &steps);
 	/* If it was sealed under us: what has left it by now has been settled by futex_settle_sealed(), which finds our list as
 	 * long as we have not forgotten it. */
 	if (o.head_at && vm_space_is_sealed(t->space)) {
 		o.sealed = t->space;
-		settle(&o);
+		settle(&o, &steps);
 	}
 	WRITE_ONCE(t->robust_list, 0);
 }
 
-struct heir {
-	int after; /* of the threads with a list, the one with the next number */
-	int tid;
-	vaddr_t head_at;
+/* So many lists are taken in one hold of PIDTAB; and so many locks settled for one process, which may have listed any number
+ * that it never held. */
+enum { HEIRS = 16, SEALED_STEPS = 32 * ROBUST_LIST_LIMIT };
+
+struct heirs {
+	struct vm_space *space;
+	unsigned n;
+	struct estate of[HEIRS];
 };
 
-static void find_heir(struct thread *t, void *arg)
+/* The list is ours then. Its thread, which may be on its way out, has read where it is before, or leaves it to us. */
+static void take_list(struct thread *t, void *arg)
 {
-	struct heir *h = arg;
-	vaddr_t at = READ_ONCE(t->robust_list);
+	struct heirs *h = arg;
 
-	if (!at || t->tid <= h->after || (h->tid && h->tid < t->tid))
-		return;
-	h->tid = t->tid;
-	h->head_at = at;
+	if (h->n < HEIRS && READ_ONCE(t->robust_list)) {
+		h->of[h->n++] = (struct estate){ (uint32_t)t->tid, t->robust_list, h->space };
+		WRITE_ONCE(t->robust_list, 0);
+	}
 }
 
 void futex_settle_sealed(struct process *p, struct vm_space *s)
 {
-	struct heir h = { 0 };
+	unsigned steps = SEALED_STEPS;
+	struct heirs h;
 
-	for (;;) {
-		process_for_each_thread(p, find_heir, &h);
-		if (!h.tid)
-			return;
-		settle(&(const struct estate){ (uint32_t)h.tid, h.head_at, s });
-		h = (struct heir){ .after = h.tid };
-	}
+	do {
+		h = (struct heirs){ .space = s };
+		process_for_each_thread(p, take_list, &h);
+		for (unsigned i = 0; i < h.n; i++)
+			settle(&h.of[i], &steps);
+	} while (h.n == HEIRS);
 }
 
 int64_t sys_set_robust_list(const uint64_t a[6])

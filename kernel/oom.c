@@ -34,13 +34,35 @@ static void choice_put(struct choice *c)
 	process_put(c->p);
 }
 
-/* What the kernel keeps for its threads and its open files. */
-static void add_held(struct process *p, void *pages)
+/* What the kernel keeps for a process. */
+struct kept {
+	uint64_t pages;
+	unsigned fd; /* files up to it are counted */
+	bool more;
+};
+
+static void add_threads(struct process *p, void *arg)
 {
-	*(uint64_t *)pages += p->nr_threads * (KSTACK_SIZE / PAGE_SIZE);
-	*(uint64_t *)pages += atomic_load_relaxed(&p->poll_pages);
-	if (p->files)
-		*(uint64_t *)pages += fdtable_held(p->files);
+	((struct kept *)arg)->pages +=
+		p->nr_threads * (KSTACK_SIZE / PAGE_SIZE) + atomic_load_relaxed(&p->poll_pages);
+}
+
+static void add_files(struct process *p, void *arg)
+{
+	struct kept *k = arg;
+
+	k->more = p->files && fdtable_held(p->files, &k->fd, &k->pages);
+}
+
+static uint64_t kept_pages(struct process *p)
+{
+	struct kept k = { .more = true };
+
+	process_inspect(p, add_threads, &k);
+	/* not all in one hold: there may be a million */
+	while (k.more)
+		process_inspect(p, add_files, &k);
+	return k.pages;
 }
 
 static void consider(struct process *p, void *arg)
@@ -52,8 +74,7 @@ static void consider(struct process *p, void *arg)
 		process_put(p);
 		return;
 	}
-	c.pages = vm_space_footprint(c.space);
-	process_inspect(p, add_held, &c.pages);
+	c.pages = vm_space_footprint(c.space) + kept_pages(p);
 	if (c.space == best->spared || atomic_load_relaxed(&p->oom_victim) ||
 	    c.pages <= best->pages) {
 		choice_put(&c);

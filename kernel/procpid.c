@@ -418,14 +418,15 @@ static void show_region(const struct vm_region_info *r, void *arg)
 
 static void show_maps(struct proc_text *t, const struct pid_node *n)
 {
-	struct vm_space *s = process_may_look(n->p) ? process_space_get(n->p) : NULL;
+	struct vm_space *s = process_space_get(n->p);
 
+	/* asked when there is a space: another program's would come after its rights */
 	if (!process_may_look(n->p))
 		t->err = -EACCES;
-	if (!s)
-		return;
-	vm_for_each_region(s, show_region, t);
-	vm_space_put(s);
+	else if (s)
+		vm_for_each_region(s, show_region, t);
+	if (s)
+		vm_space_put(s);
 }
 
 /* --- nodes ------------------------------------------------------------------------------------------------------------ */

@@ -339,6 +339,9 @@ int64_t sys_linkat(const uint64_t a[6])
 
 	if (a[4] & ~(uint64_t)(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
+	/* who was given a descriptor only could make a name of what he could not reach by one */
+	if ((a[4] & AT_EMPTY_PATH) && ctx()->cred.uid != 0)
+		return -ENOENT;
 	return two_paths(a, (a[4] & AT_EMPTY_PATH) | nofollow, do_link);
 }
 

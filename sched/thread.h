@@ -81,8 +81,9 @@ struct thread {
 	uint32_t fs_generation;	       /* [self] kernel's: of what that is a copy */
 	uint64_t sig_blocked;	       /* [SIGHAND] kernel/proc's: the signal mask */
 	struct thread_signals sig;     /* [SIGHAND] kernel/proc's: the rest of its signals */
-	uint64_t clear_tid;    /* [self] kernel's: user word to zero and wake at exit; 0: none */
-	uint64_t robust_list;  /* [self] kernel's: head of the user's list of locks held; 0: none */
+	uint64_t clear_tid; /* [self] kernel's: user word to zero and wake at exit; 0: none */
+	uint64_t
+		robust_list; /* [self], and who has sealed its memory: head of the user's list of locks held; 0: none */
 	void (*entry)(void *); /* [init] */
 	void *arg;	       /* [init] */
 

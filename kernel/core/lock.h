@@ -18,8 +18,9 @@ enum lock_class {
 struct held_lock {
 	const void *lock;
 	enum lock_class cls;
-	bool tried;   /* taken by trylock: recorded, not ordered */
-	uintptr_t pc; /* who took it */
+	bool tried;			/* taken by trylock: recorded, not ordered */
+	void (*drop)(const void *lock); /* lets it go, in a test; NULL: a spinlock */
+	uintptr_t pc;			/* who took it */
 };
 
 #define HELD_MAX 16
@@ -47,6 +48,8 @@ void lock_check_acquire(const void *lock, enum lock_class cls, bool mutex, bool 
 void lock_check_acquired(const void *lock, enum lock_class cls, bool mutex, bool tried,
 			 uintptr_t pc);
 void lock_check_release(const void *lock, enum lock_class cls, bool mutex);
+/* What was taken last is not let go as a spinlock is. */
+void lock_check_drop_by(void (*drop)(const void *lock));
 /* No lock at all may be held: before a return to user mode, and where a thread exits. */
 void lock_check_none_held(const char *where);
 /* Sleeping is forbidden here if a spinlock is held, preemption is off or an interrupt is being served. */
@@ -61,6 +64,9 @@ static inline void lock_check_acquire(const void *lock, enum lock_class cls, boo
 }
 static inline void lock_check_acquired(const void *lock, enum lock_class cls, bool mutex,
 				       bool tried, uintptr_t pc)
+{
+}
+static inline void lock_check_drop_by(void (*drop)(const void *lock))
 {
 }
 static inline void lock_check_release(const void *lock, enum lock_class cls, bool mutex)

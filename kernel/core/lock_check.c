@@ -49,9 +49,12 @@ void lock_drop_above(unsigned spinlocks, unsigned mutexes)
 	struct held_stack *s = &arch_cpu()->spinlocks;
 
 	while (s->n > spinlocks) {
-		spinlock_t *l = (spinlock_t *)(uintptr_t)s->at[--s->n].lock;
+		const struct held_lock *h = &s->at[--s->n];
 
-		spin_release(l);
+		if (h->drop)
+			h->drop(h->lock);
+		else
+			spin_release((spinlock_t *)(uintptr_t)h->lock);
 	}
 	current_base()->mutexes.n = MIN(current_base()->mutexes.n, mutexes);
 }
@@ -106,10 +109,19 @@ void lock_check_acquired(const void *lock, enum lock_class cls, bool mutex, bool
 
 	if (s->n == HELD_MAX)
 		BUG("lock: more than %d held", HELD_MAX);
-	s->at[s->n] = (struct held_lock){ lock, cls, tried, pc };
+	s->at[s->n] = (struct held_lock){ lock, cls, tried, NULL, pc };
 	s->n++;
 	if (!in_irq())
 		current_base()->locks_taken |= BIT(cls);
+	arch_irq_restore(f);
+}
+
+void lock_check_drop_by(void (*drop)(const void *lock))
+{
+	irqflags_t f = arch_irq_save();
+	struct held_stack *s = &arch_cpu()->spinlocks;
+
+	s->at[s->n - 1].drop = drop;
 	arch_irq_restore(f);
 }
 

@@ -9,6 +9,22 @@
 
 #define CALLER ((uintptr_t)__builtin_return_address(0))
 
+/* In a test, after a BUG. */
+static void drop_reader(const void *lock)
+{
+	const struct rwspin *l = lock;
+
+	atomic_store_release(this_cpu_ptr(*l->reading), 0);
+}
+
+static void drop_writer(const void *lock)
+{
+	struct rwspin *l = container_of((spinlock_t *)(uintptr_t)lock, struct rwspin, writer);
+
+	atomic_store_release(&l->writing, 0);
+	spin_release(&l->writer);
+}
+
 void rwspin_read_lock(struct rwspin *l) __no_lock_check
 {
 	uint32_t *reading;
@@ -29,6 +45,7 @@ void rwspin_read_lock(struct rwspin *l) __no_lock_check
 		spin_unlock(&l->writer);
 	}
 	lock_check_acquired(l, l->writer.cls, false, false, CALLER);
+	lock_check_drop_by(drop_reader);
 }
 
 void rwspin_read_unlock(struct rwspin *l) __no_lock_check
@@ -57,6 +74,7 @@ void rwspin_write_lock(struct rwspin *l) __no_lock_check
 	struct cpu *c;
 
 	spin_lock(&l->writer);
+	lock_check_drop_by(drop_writer);
 	atomic_store_relaxed(&l->writing, 1);
 	perturb(PERTURB_LOCK);
 	/* pairs with the fence in rwspin_read_lock() */

@@ -262,9 +262,12 @@ static void account(enum page_owner owner, int64_t pages)
 	arch_irq_restore(f);
 }
 
+/* Pages that the buddy gives or takes in one hold, interrupts off. */
+enum { HOLD_BATCH = 32 };
+
 /* Move up to n single pages between the buddy and a private list. The smallest block is used up first, as a whole if that
  * is not too much. */
-static unsigned buddy_take_batch(struct list_head *out, unsigned n)
+static unsigned buddy_take_hold(struct list_head *out, unsigned n)
 {
 	irqflags_t f = spin_lock_irqsave(&buddy.lock);
 	unsigned got = 0;
@@ -286,15 +289,23 @@ static unsigned buddy_take_batch(struct list_head *out, unsigned n)
 	return got;
 }
 
-/* Pages that the buddy takes in one hold, interrupts off. */
-enum { GIVE_BATCH = 32 };
+static unsigned buddy_take_batch(struct list_head *out, unsigned n)
+{
+	unsigned got = 0, more;
+
+	do {
+		more = buddy_take_hold(out, MIN(n - got, (unsigned)HOLD_BATCH));
+		got += more;
+	} while (more && got < n);
+	return got;
+}
 
 static void buddy_give_batch(struct list_head *pages)
 {
 	while (!list_empty(pages)) {
 		irqflags_t f = spin_lock_irqsave(&buddy.lock);
 
-		for (unsigned n = 0; n < GIVE_BATCH && !list_empty(pages); n++) {
+		for (unsigned n = 0; n < HOLD_BATCH && !list_empty(pages); n++) {
 			struct page *p = list_first(pages, struct page, link);
 
 			list_del(&p->link);

@@ -125,7 +125,9 @@ CASE(unnamed_files)
 	pid = fork();
 	if (pid == 0) {
 		R(setresuid(1000, 1000, 1000));
-		R(open(".", O_TMPFILE | O_RDWR, 0600));
+		fd = R(open(".", O_TMPFILE | O_RDWR, 0600));
+		R(linkat(fd, "", AT_FDCWD, "mine", AT_EMPTY_PATH));
+		R(linkat(AT_FDCWD, "file", AT_FDCWD, "mine", AT_EMPTY_PATH));
 		_exit(0);
 	}
 	REAP(pid);

@@ -996,6 +996,51 @@ CASE(mounts_overhead)
 	R(chdir("../.."));
 }
 
+/* A place that something has been mounted over, and one whose tree has been taken off. */
+CASE(mounts_by_place)
+{
+	int d, before = mounted();
+
+	mkdir("m", 0755);
+	R(chdir("m"));
+	d = OK(open(".", O_RDONLY));
+	R(mount("none", "../m", "tmpfs", 0, NULL));
+	put_file("../m/first", "", 0644);
+	LIST(".");
+	LIST("../m");
+	R(mount("none", ".", "tmpfs", 0, NULL));
+	put_file("../m/second", "", 0644);
+	LIST(".");
+	LIST("../m");
+	say("%d more mounts", mounted() - before);
+	R(umount("../m"));
+	LIST("../m");
+	R(chdir("../m"));
+	mkdir("d", 0755);
+	R(umount2("../m", MNT_DETACH));
+	R(mount("none", "d", "tmpfs", 0, NULL));
+	R(mount("none", ".", "tmpfs", 0, NULL));
+	LIST(".");
+	R(fchdir(d));
+	LIST(".");
+	say("%d more mounts", mounted() - before);
+}
+
+/* Who may see a process's map is decided when it is opened. */
+CASE(maps_by_opener)
+{
+	char path[40], c;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", getpid());
+	fd = OK(open(path, O_RDONLY));
+	if (as_user()) {
+		R(open(path, O_RDONLY));
+		R(read(fd, &c, 1));
+		_exit(0);
+	}
+}
+
 CASE(own_proc)
 {
 	char path[100], buf[200];

@@ -384,6 +384,38 @@ TEST(many_put_at_once)
 	check_account();
 }
 
+static uint64_t free_before, most_moved;
+
+static void note_moved(const void *l)
+{
+	uint64_t moved = free_before > buddy.nr_free ? free_before - buddy.nr_free
+						     : buddy.nr_free - free_before;
+
+	if (l != &buddy.lock)
+		return;
+	most_moved = MAX(most_moved, moved);
+	free_before = buddy.nr_free;
+}
+
+/* PERF-003: a CPU's load of pages is not moved in one hold. */
+TEST(a_hold_moves_few_pages)
+{
+	struct page *p[300];
+
+	boot(1, RAM_PA, 64 * MIB);
+	pages_init();
+	free_before = buddy.nr_free;
+	most_moved = 0;
+	shim_unlock_hook = note_moved;
+	for (unsigned i = 0; i < ARRAY_SIZE(p); i++)
+		CHECK((p[i] = page_alloc(0, 0)) != NULL);
+	for (unsigned i = 0; i < ARRAY_SIZE(p); i++)
+		page_put(p[i]);
+	pages_drain_caches();
+	shim_unlock_hook = NULL;
+	CHECK(most_moved > 0 && most_moved <= 32);
+}
+
 TEST(reference_count_sticks)
 {
 	boot(1, RAM_PA, 4 * MIB);

@@ -121,6 +121,8 @@ TEST(fdtable_reserved)
 {
 	struct fdtable *t = new_table(), *copy;
 	struct file *f = new_file();
+	uint64_t pages = 0;
+	unsigned fd = 0;
 
 	CHECK_EQ(fdtable_reserve(t, true, 3), 0);
 	CHECK_EQ(fdtable_install(t, file_get(f), 0, false, 3), 1);
@@ -132,7 +134,8 @@ TEST(fdtable_reserved)
 	CHECK_EQ(fdtable_install_at(t, 0, f, false, 3), -EBUSY);
 	CHECK_EQ(fdtable_next(t, 0), 1);
 	CHECK_EQ(fdtable_next(t, 2), -1);
-	CHECK_EQ(fdtable_held(t), 0);
+	CHECK(!fdtable_held(t, &fd, &pages));
+	CHECK_EQ(pages, 0);
 	copy = fdtable_clone(t);
 	CHECK(copy);
 	CHECK_EQ(fdtable_count(copy), 1);
@@ -186,6 +189,42 @@ TEST(fdtable_random_against_model)
 	}
 	fdtable_put(t);
 	CHECK_EQ(env_objects, 0);
+}
+
+static unsigned asked;
+
+static uint64_t three_pages(const struct file *f)
+{
+	(void)f;
+	asked++;
+	return 3;
+}
+
+static const struct file_ops holding_ops = { .name = "holding", .held = three_pages };
+
+/* All is counted, and a bounded part of it in one hold. */
+TEST(fdtable_held_in_steps)
+{
+	const unsigned n = 5000;
+	struct fdtable *t = new_table();
+	uint64_t pages = 0, files = 0;
+	unsigned fd = 0, before = 0;
+	bool more = true;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct file *f = file_create(&holding_ops, FILE_RDWR, NULL, NULL);
+
+		CHECK(f && fdtable_install(t, f, 0, false, n) == (int)i);
+	}
+	while (more) {
+		more = fdtable_held(t, &fd, &pages);
+		CHECK(asked - before <= 1024);
+		before = asked;
+	}
+	files = pages - 8192 * sizeof(struct file *) / PAGE_SIZE;
+	CHECK_EQ(asked, n);
+	CHECK_EQ(files, 3 * n);
+	fdtable_put(t);
 }
 
 TEST(fdtable_no_memory_leaves_it_whole)

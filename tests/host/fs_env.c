@@ -84,9 +84,11 @@ uint64_t clock_wall_ns(void)
 	return clock_now_ns();
 }
 
+uint32_t env_random;
+
 uint32_t random_u32(void)
 {
-	return 0x5eed5eed;
+	return 0x5eed5eed + 0x10001 * env_random++;
 }
 
 /* --- locks -------------------------------------------------------------------------------------------------- */

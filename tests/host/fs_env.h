@@ -11,7 +11,8 @@ extern uint64_t env_notifies;
 /* Pages of files said to be written to. */
 extern uint64_t env_written;
 
-extern bool env_unseeded; /* the generator is not seeded */
+extern uint32_t env_random; /* numbers drawn */
+extern bool env_unseeded;   /* the generator is not seeded */
 /* Four pages whose struct page can be asked for. */
 void *env_page_memory(void);
 

@@ -47,6 +47,17 @@ static void end_clean(void)
 	CHECK_EQ(tmpfs_pages(), 0);
 }
 
+/* What the buckets of names are found by comes from the random generator, all of it. */
+TEST(names_are_hashed_by_a_secret)
+{
+	env_random = 0;
+	begin();
+	CHECK(env_random >= 4);
+	CHECK_EQ(name_hash_start(NULL), dcache_seed);
+	CHECK_EQ(name_hash_add(0, 1), dcache_multiplier);
+	CHECK(dcache_multiplier % 2 == 1);
+}
+
 static struct file *open_as(const struct vfs_context *ctx, const char *path, uint32_t flags,
 			    int want)
 {

@@ -384,14 +384,15 @@ static void note_synced(const void *va, size_t len)
 	synced[((const char *)va - (const char *)shim_linear_base) / PAGE_SIZE] = true;
 }
 
-static void executable_leaf(vaddr_t va, pte_t *e, void *arg)
+static void executable_leaves(vaddr_t va, pte_t *e, unsigned n, void *arg)
 {
-	pte_t v = pte_get(e);
+	for (; n-- > 0; e++) {
+		pte_t v = pte_get(e);
 
-	(void)arg;
-	if (arch_pte_valid(v) && (arch_pte_prot(v) & PTE_EXEC) &&
-	    !synced[(arch_pte_addr(v).pa - RAM_PA) / PAGE_SIZE])
-		test_fail(__FILE__, __LINE__, "a page of old instructions");
+		if (arch_pte_valid(v) && (arch_pte_prot(v) & PTE_EXEC) &&
+		    !synced[(arch_pte_addr(v).pa - RAM_PA) / PAGE_SIZE])
+			test_fail(__FILE__, __LINE__, "a page of old instructions");
+	}
 }
 
 /* Whatever way an entry comes to allow execution: a fault, a copy, a fork, a file's page, a change of protection. */
@@ -418,7 +419,7 @@ TEST(executable_pages_are_synced)
 			vm_space_put(s);
 			s = self_thread.space = child;
 		}
-		pgtable_walk(&s->table, 0, USER_MAX, executable_leaf, NULL);
+		pgtable_walk(&s->table, 0, USER_MAX, executable_leaves, NULL);
 	}
 	shim_on_sync_icache = NULL;
 }

@@ -135,10 +135,21 @@ static void read_and_sleep(void *arg) __no_lock_check
 	might_sleep();
 }
 
+static void write_and_sleep(void *arg) __no_lock_check
+{
+	rwspin_write_lock(misused);
+	might_sleep();
+}
+
 KTEST(lock_readers_misuse)
 {
 	kt_expect_bug(read_twice, NULL, "DCACHE taken twice");
 	kt_expect_bug(read_and_sleep, NULL, "sleep while holding DCACHE");
+	kt_expect_bug(write_and_sleep, NULL, "sleep while holding DCACHE");
+	/* what they held has been let go */
+	KT_CHECK(!misused->writing && !spin_held(&misused->writer));
+	rwspin_write_lock(misused);
+	rwspin_write_unlock(misused);
 }
 
 /* A class marked NOIRQ in interrupt context: what the checker asks is in_irq(), looked at from a timer. */

@@ -19,6 +19,8 @@
 #define STEP  (1UL << 20)
 #define SMALL 3
 #define SET   65536
+/* threads that have a lock when they end: more than are seen to at a time */
+#define HOLDERS 40
 
 static char *map(size_t n)
 {
@@ -232,7 +234,7 @@ static void robust(void)
 	CHECK(lock != MAP_FAILED && pthread_mutexattr_init(&attr) == 0 && pipe(fds) == 0);
 	CHECK(pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) == 0);
 	CHECK(pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) == 0);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i <= HOLDERS; i++)
 		CHECK(pthread_mutex_init(lock + i, &attr) == 0);
 	pid = fork();
 	CHECK(pid >= 0);
@@ -240,11 +242,13 @@ static void robust(void)
 		shared_file = fds[1];
 		CHECK(pthread_mutex_lock(lock) == 0);
 		CHECK(signal(SIGUSR1, eat) != SIG_ERR);
-		CHECK(pthread_create(&t, NULL, lock_and_stay, lock + 1) == 0);
+		for (int i = 1; i <= HOLDERS; i++)
+			CHECK(pthread_create(&t, NULL, lock_and_stay, lock + i) == 0);
 		for (;;)
 			pause();
 	}
-	CHECK(read(fds[0], &c, 1) == 1);
+	for (int i = 0; i < HOLDERS; i++)
+		CHECK(read(fds[0], &c, 1) == 1);
 	heir = fork();
 	CHECK(heir >= 0);
 	if (heir == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0)
@@ -253,7 +257,8 @@ static void robust(void)
 	CHECK(kill(pid, SIGUSR1) == 0);
 	CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
 	      WTERMSIG(status) == SIGKILL);
-	CHECK(pthread_mutex_trylock(lock + 1) == EOWNERDEAD);
+	for (int i = 1; i <= HOLDERS; i++)
+		CHECK(pthread_mutex_trylock(lock + i) == EOWNERDEAD);
 	CHECK(waitpid(heir, &status, 0) == heir && status == 0);
 	close(fds[0]);
 	close(fds[1]);

@@ -305,11 +305,15 @@ bool spin_trylock(spinlock_t *l) __no_lock_check
 	return true;
 }
 
+void (*shim_unlock_hook)(const void *lock);
+
 void spin_unlock(spinlock_t *l) __no_lock_check
 {
 	struct held_stack *h = &shim_cpu->spinlocks;
 	unsigned i = h->n;
 
+	if (shim_unlock_hook)
+		shim_unlock_hook(l);
 	if (!spin_held(l))
 		BUG("lock %s released by a CPU that does not hold it", class_name[l->cls]);
 	while (h->at[i - 1].lock != l)

@@ -25,6 +25,9 @@ const char *shim_bug_text(void (*fn)(void *), void *arg);
 /* Does fn(arg) end in a BUG whose text contains text? */
 bool shim_expect_bug(void (*fn)(void *), void *arg, const char *text);
 
+/* Called before a spinlock is let go. */
+extern void (*shim_unlock_hook)(const void *lock);
+
 /* What clock_now_ns() says; tests move it. */
 extern uint64_t shim_now_ns;
 
