@@ -67,7 +67,9 @@ struct rx_buffer {
 	uint8_t data[RX_PAD + HEADROOM_MAX + FRAME_MAX + RX_TAIL] __aligned(64);
 };
 
-static struct netif *loop;					 /* [init] */
+static struct netif *loop; /* [init] */
+/* The packet under way came by a device, not over a loop: what is for an interface's own address comes in by it too. */
+static bool from_wire;						 /* [NET_CORE] */
 static struct net_traffic loop_traffic;				 /* [NET_CORE] */
 static struct list_head interfaces = LIST_HEAD_INIT(interfaces); /* [init] */
 static struct slab_cache *rx_cache;				 /* [init] */
@@ -156,6 +158,7 @@ static void rx_deliver(struct interface *i, const struct netdev_frame *f)
 	struct rx_buffer *b = f->cookie;
 	uint8_t *frame = b->data + i->rx_pad + f->offset;
 	struct pbuf *p;
+	err_t err;
 
 	memset(frame + f->len, 0, RX_TAIL);
 	b->pc.custom_free_function = rx_freed;
@@ -165,7 +168,10 @@ static void rx_deliver(struct interface *i, const struct netdev_frame *f)
 	net_counters.rx_delivered++;
 	i->traffic.rx_frames++;
 	i->traffic.rx_bytes += f->len;
-	if (i->netif.input(p, &i->netif) != ERR_OK) {
+	from_wire = true;
+	err = i->netif.input(p, &i->netif);
+	from_wire = false;
+	if (err != ERR_OK) {
 		net_counters.rx_delivered--;
 		i->traffic.rx_frames--;
 		i->traffic.rx_bytes -= f->len;
@@ -424,7 +430,7 @@ static bool is_martian(const struct pbuf *p, struct netif *in)
 int net_see_packet(struct pbuf *p, struct netif *in)
 {
 	net_assert_core();
-	if (in->linkoutput == tx_frame && is_martian(p, in)) {
+	if (from_wire && is_martian(p, in)) {
 		IP_STATS_INC(ip.drop);
 		pbuf_free(p);
 		return 1;
