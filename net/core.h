@@ -33,6 +33,9 @@ bool net_if_arm_all(void) __requires(net_core);
 void net_if_flush_all(void) __requires(net_core);
 /* The loop-back may carry as much again. */
 void net_if_loop_refill(void) __requires(net_core);
+/* A SYN has come for a listener: it has room for it (net/embryo.c). */
+struct tcp_pcb_listen;
+void net_embryo_make_room(struct tcp_pcb_listen *listener) __requires(net_core);
 /* lwIP's timer for ARP, and what comes before it (net/neighbour.c). */
 void net_neighbour_tmr(void);
 /* Announce the readiness that lwIP's callbacks changed. */
@@ -56,6 +59,7 @@ struct net_counters {
 	uint64_t tolerated;	    /* lwIP assertions that a peer broke */
 	uint64_t polls;		    /* rounds of the network thread */
 	uint64_t wakes;		    /* of the network thread by others */
+	uint64_t embryos_dropped;   /* connections of one SYN that gave way to another */
 	uint64_t time_waits_ended;  /* by a new connection between the same ports */
 	uint64_t datagrams;	    /* queued for a socket */
 	uint64_t datagrams_dropped; /* its queue was full, or memory */

@@ -317,6 +317,67 @@ TEST(net_neighbour_is_not_there)
 	all_closed();
 }
 
+/* A SYN to port 7 of ours, from a neighbour's address and port of that number. */
+static void strange_syn(unsigned n)
+{
+	uint8_t f[54] = { 0 }, pseudo[32];
+	uint16_t sum;
+
+	memcpy(f, wire.nd.mac, 6);
+	memset(f + 6, 2, 6);
+	f[12] = 8;
+	memcpy(f + 14, "\x45\0\0\x28\0\0\0\0\x40\6\0\0\x0a\x09\0\0\x0a\x09\0\1", 20);
+	f[29] = (uint8_t)(10 + n % 200);
+	sum = (uint16_t)~naive_sum(f + 14, 20);
+	memcpy(f + 24, &sum, 2);
+	f[34] = (uint8_t)(4 + n % 60);
+	f[35] = (uint8_t)(n / 200);
+	f[37] = 7;
+	f[41] = (uint8_t)n;
+	f[46] = 0x50;
+	f[47] = 2;
+	f[48] = 0x20;
+	memcpy(pseudo, f + 26, 8);
+	memcpy(pseudo + 8, "\0\6\0\x14", 4);
+	memcpy(pseudo + 12, f + 34, 20);
+	sum = (uint16_t)~naive_sum(pseudo, 32);
+	memcpy(f + 50, &sum, 2);
+	CHECK(wire_receive(f, sizeof(f)));
+	wire_settle();
+}
+
+TEST(net_syn_flood)
+{
+	struct net_usage u;
+	unsigned n = 0;
+
+	/* strangers fill the backlog, and go on while good clients come: each is in before its SYN's first retry */
+	listen_on(7, 8);
+	while (n < 1000)
+		strange_syn(n++);
+	net_usage(&u);
+	CHECK_EQ(u.tcp_active, 8);
+	for (int i = 0; i < 20; i++) {
+		CHECK_EQ(socket_connect_tcp(&peer, &client), 0);
+		nonblocking(client);
+		for (unsigned ms = 0; ms < 900 && file_poll(client) == 0; ms++) {
+			strange_syn(n++);
+			wire_run(1);
+		}
+		CHECK_EQ(file_poll(client), POLL_OUT);
+		CHECK_EQ(socket_accept(listener, &server, NULL), 0);
+		file_put(client);
+		file_put(server);
+		wire_run(100);
+	}
+	/* none but strangers: they go by themselves */
+	wire_run(40000);
+	net_usage(&u);
+	CHECK_EQ(u.tcp_active, 0);
+	file_put(listener);
+	all_closed();
+}
+
 TEST(net_address_in_use)
 {
 	struct file *second;
