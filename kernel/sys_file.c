@@ -39,7 +39,7 @@ static uint64_t size_limit(void)
  * SIGXFSZ. */
 static int64_t after_write(int64_t n, bool broken)
 {
-	if (n == -EPIPE || broken)
+	if (broken)
 		signal_send_thread(current_thread(), SIG_PIPE);
 	if (n == -EFBIG && size_limit() != UINT64_MAX)
 		signal_send_thread(current_thread(), SIG_XFSZ);

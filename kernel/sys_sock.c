@@ -614,14 +614,16 @@ static int64_t value_of(const union value *v, enum form form, int64_t *out)
 	case TIME:
 		if (v->time[1] < 0 || v->time[1] >= 1000000)
 			return -EDOM;
-		/* less than no time is no limit to Linux too, and so is more than a lifetime */
-		if (v->time[0] < 0 || v->time[0] > INT64_MAX / (4 * (int64_t)NS_PER_S))
+		/* as Linux: less than no time is over at once, and more than a lifetime is no limit */
+		if (v->time[0] < 0)
+			*out = 1;
+		else if (v->time[0] > INT64_MAX / (4 * (int64_t)NS_PER_S))
 			*out = 0;
 		else
 			*out = v->time[0] * (int64_t)NS_PER_S + v->time[1] * 1000;
 		return 0;
 	case LINGER:
-		*out = v->linger[0] ? (int64_t)(uint32_t)v->linger[1] : -1;
+		*out = (int64_t)(uint32_t)v->linger[1] | (v->linger[0] ? SOCKET_LINGERS : 0);
 		return 0;
 	case TRUTH:
 		*out = v->number != 0;
@@ -641,8 +643,8 @@ static void value_from(union value *v, enum form form, int64_t in)
 		v->time[1] = in % (int64_t)NS_PER_S / 1000;
 		return;
 	case LINGER:
-		v->linger[0] = in >= 0;
-		v->linger[1] = in >= 0 ? (int32_t)in : 0;
+		v->linger[0] = (in & SOCKET_LINGERS) != 0;
+		v->linger[1] = (int32_t)in;
 		return;
 	default:
 		v->number = (int32_t)in;

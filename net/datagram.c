@@ -221,14 +221,24 @@ struct socket *socket_of_udp(const struct udp_pcb *pcb)
 	return pcb->recv == on_udp ? pcb->recv_arg : NULL;
 }
 
-void socket_udp_failed(const ip_addr_t *remote, uint16_t remote_port, uint16_t local_port,
-		       int error)
+/* Could the packet be one of the socket's? It names an address of ours once it is connected. */
+static bool is_from(const struct socket *s, const struct packet_ends *sent) __requires(net_core)
+{
+	ip_addr_t local;
+
+	address_to_lwip(&local, &s->local);
+	return s->state == SOCKET_OPEN && s->udp->local_port == sent->local_port &&
+	       s->udp->remote_port == sent->remote_port &&
+	       ip_addr_eq(&s->udp->remote_ip, &sent->remote) &&
+	       (ip_addr_isany(&local) || ip_addr_zoneless_eq(&local, &sent->local));
+}
+
+void socket_udp_failed(const struct packet_ends *sent, int error)
 {
 	for (struct udp_pcb *u = udp_pcbs; u; u = u->next) {
 		struct socket *s = socket_of_udp(u);
 
-		if (!s || s->state != SOCKET_OPEN || u->local_port != local_port ||
-		    u->remote_port != remote_port || !ip_addr_eq(&u->remote_ip, remote))
+		if (!s || !is_from(s, sent))
 			continue;
 		spin_lock(&s->lock);
 		s->error = error;

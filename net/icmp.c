@@ -55,8 +55,8 @@ static int error6_of(const struct icmp_hdr *icmp)
 	}
 }
 
-/* Whose packet is quoted at `at`: that IP header's protocol and peer. 0, or where what follows it is. */
-static size_t quoted_head(const struct pbuf *p, size_t at, uint8_t *proto, ip_addr_t *remote)
+/* Whose packet is quoted at `at`: that IP header's protocol and addresses. 0, or where what follows it is. */
+static size_t quoted_head(const struct pbuf *p, size_t at, uint8_t *proto, struct packet_ends *ends)
 {
 	struct ip6_hdr ip6;
 	struct ip_hdr ip;
@@ -65,14 +65,18 @@ static size_t quoted_head(const struct pbuf *p, size_t at, uint8_t *proto, ip_ad
 		if (pbuf_copy_partial(p, &ip6, sizeof(ip6), (u16_t)at) != sizeof(ip6))
 			return 0;
 		*proto = IP6H_NEXTH(&ip6);
-		ip_addr_copy_from_ip6_packed(*remote, ip6.dest);
-		ip6_addr_assign_zone(ip_2_ip6(remote), IP6_UNKNOWN, ip_current_input_netif());
+		ip_addr_copy_from_ip6_packed(ends->local, ip6.src);
+		ip_addr_copy_from_ip6_packed(ends->remote, ip6.dest);
+		ip6_addr_assign_zone(ip_2_ip6(&ends->local), IP6_UNKNOWN, ip_current_input_netif());
+		ip6_addr_assign_zone(ip_2_ip6(&ends->remote), IP6_UNKNOWN,
+				     ip_current_input_netif());
 		return at + sizeof(ip6);
 	}
 	if (pbuf_copy_partial(p, &ip, sizeof(ip), (u16_t)at) != sizeof(ip))
 		return 0;
 	*proto = IPH_PROTO(&ip);
-	ip_addr_copy_from_ip4(*remote, ip.dest);
+	ip_addr_copy_from_ip4(ends->local, ip.src);
+	ip_addr_copy_from_ip4(ends->remote, ip.dest);
 	return at + IPH_HL_BYTES(&ip);
 }
 
@@ -82,7 +86,7 @@ static uint8_t on_icmp(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_
 	size_t at = ip_current_header_tot_len();
 	struct icmp_hdr icmp;
 	struct quoted q;
-	ip_addr_t remote;
+	struct packet_ends sent;
 	uint8_t proto;
 	int error;
 
@@ -92,18 +96,19 @@ static uint8_t on_icmp(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_
 	error = ip_current_is_v6() ? error6_of(&icmp) : error_of(&icmp);
 	if (!error || !socket_sum_right(p, at))
 		return 0;
-	at = quoted_head(p, at + sizeof(icmp), &proto, &remote);
+	at = quoted_head(p, at + sizeof(icmp), &proto, &sent);
 	if (!at || pbuf_copy_partial(p, &q, sizeof(q), (u16_t)at) != sizeof(q))
 		return 0;
 	/* as Linux: that there is no way for it now is no end for datagrams */
 	if (ip_current_is_v6() && proto == IP_PROTO_UDP &&
 	    (error == -ENETUNREACH || error == -EHOSTUNREACH))
 		return 0;
+	sent.local_port = lwip_ntohs(q.src);
+	sent.remote_port = lwip_ntohs(q.dest);
 	if (proto == IP_PROTO_UDP)
-		socket_udp_failed(&remote, lwip_ntohs(q.dest), lwip_ntohs(q.src), error);
+		socket_udp_failed(&sent, error);
 	else if (proto == IP_PROTO_TCP)
-		socket_tcp_failed(&remote, lwip_ntohs(q.dest), lwip_ntohs(q.src),
-				  lwip_ntohl(q.seqno), error);
+		socket_tcp_failed(&sent, lwip_ntohl(q.seqno), error);
 	return 0;
 }
 

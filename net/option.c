@@ -417,10 +417,10 @@ static int set_locked(struct socket *s, enum socket_option what, int64_t value) 
 		o->broadcast = on;
 		break;
 	case SOCKET_LINGER:
-		/* to wait in close is not there */
-		if (value > 0)
-			return -ENOPROTOOPT;
-		o->reset_on_close = value == 0;
+		o->linger = value & SOCKET_LINGERS;
+		/* what it was is kept, as in Linux */
+		if (o->linger)
+			o->linger_s = (uint32_t)value;
 		break;
 	case SOCKET_RX_TIMEOUT:
 		WRITE_ONCE(o->rx_timeout_ns, (uint64_t)value);
@@ -564,7 +564,7 @@ int socket_get(struct file *f, enum socket_option what, int64_t *value)
 		*value = o->broadcast;
 		return 0;
 	case SOCKET_LINGER:
-		*value = o->reset_on_close ? 0 : -1;
+		*value = (int64_t)o->linger_s | (o->linger ? SOCKET_LINGERS : 0);
 		return 0;
 	case SOCKET_RX_TIMEOUT:
 		*value = (int64_t)READ_ONCE(o->rx_timeout_ns);

@@ -10,6 +10,7 @@
 #include "fs/file.h"
 #include "kernel/core/log.h"
 #include "kernel/core/panic.h"
+#include "kernel/proc/process.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -30,6 +31,8 @@
 
 static struct list_head changed_sockets = LIST_HEAD_INIT(changed_sockets); /* [NET_CORE] */
 
+static void linger_look(struct socket *s) __requires(net_core);
+
 /* --- helpers --------------------------------------------------------------------------------------------------- */
 
 void socket_announce(struct socket *s, uint32_t events)
@@ -47,6 +50,8 @@ void net_socket_notify_all(void)
 
 		list_del(&s->changed);
 		s->events = 0;
+		if (s->lingering)
+			linger_look(s);
 		poll_notify(&s->source, events);
 	}
 }
@@ -176,11 +181,24 @@ static void rx_take_back(struct socket *s) __requires(net_core)
 	s->rx_lent = false;
 }
 
+/* lwIP tells the peer of a window that has grown by four segments, which a small one never does: of one that was too small for a
+ * segment it is told at once. */
+static void tell_window(struct tcp_pcb *pcb) __requires(net_core)
+{
+	uint32_t known = pcb->rcv_ann_right_edge - pcb->rcv_nxt;
+
+	if (known >= TCP_MSS || pcb->rcv_ann_wnd <= known)
+		return;
+	tcp_ack_now(pcb);
+	(void)tcp_output(pcb);
+}
+
 /* Open the window by what was read, so far as rx_size lets it be open; lwIP counts in 16 bits. A window is never shut that
  * was open: when rx_size shrinks, it is what is read that does not open it again. */
 static void rx_opened(struct socket *s, size_t n) __requires(net_core)
 {
 	size_t withhold = TCP_WND - s->opt.rx_size, take;
+	bool told = false;
 
 	if (s->rx_withheld < withhold) {
 		take = MIN(n, withhold - s->rx_withheld);
@@ -196,7 +214,10 @@ static void rx_opened(struct socket *s, size_t n) __requires(net_core)
 
 		tcp_recved(s->pcb, (u16_t)step);
 		n -= step;
+		told = true;
 	}
+	if (told && s->pcb)
+		tell_window(s->pcb);
 }
 
 /* Tell lwIP of what was read. */
@@ -327,7 +348,7 @@ static void on_end(struct socket *s) __requires(net_core)
 	both = s->tx_shut;
 	spin_unlock(&s->lock);
 	socket_announce(s, POLL_IN | POLL_RDHUP);
-	if (both && (s->pcb->state == TIME_WAIT || s->pcb->state == CLOSING)) {
+	if (both && (s->pcb->state == TIME_WAIT || (s->pcb->state == CLOSING && !s->lingering))) {
 		/* no further callback would tell us of its end */
 		orphan(s);
 		became_gone(s, 0);
@@ -342,6 +363,12 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
 	if (!p) {
 		on_end(s);
 		return ERR_OK;
+	}
+	if (s->lingering) {
+		/* nobody will read it, and the peer is told */
+		pbuf_free(p);
+		tcp_abort(pcb);
+		return ERR_ABRT;
 	}
 	if (READ_ONCE(s->rx_shut)) {
 		rx_take_back(s);
@@ -377,6 +404,8 @@ int net_tcp_seen(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, const struct pb
 		net_embryo_make_room((struct tcp_pcb_listen *)pcb);
 	if (!s)
 		return ERR_OK;
+	if (s->lingering)
+		socket_announce(s, POLL_OUT);
 	rx_take_back(s);
 	s->rx_lent = !p->tot_len && !pcb->rcv_wnd && hdr->seqno - pcb->rcv_nxt < LENT &&
 		     !(TCPH_FLAGS(hdr) & (TCP_SYN | TCP_FIN | TCP_RST));
@@ -691,7 +720,7 @@ static bool rx_waiting(struct socket *s, size_t want)
 
 	spin_lock(&s->lock);
 	go = !s->reading && ((s->rx_first && s->rx_bytes >= want) || s->rx_end || s->rx_shut ||
-			     s->error || s->state == SOCKET_FRESH);
+			     s->error || s->state <= SOCKET_LISTENING);
 	spin_unlock(&s->lock);
 	return go;
 }
@@ -912,6 +941,7 @@ static ssize_t stream_send(struct socket *s, struct io *io, struct socket_messag
 		if (ret < 0)
 			break;
 	}
+	io->broken = ret == -EPIPE && !total;
 	return total ? total : ret;
 }
 
@@ -948,7 +978,7 @@ static void close_pcb(struct socket *s) __requires(net_core)
 	struct tcp_pcb *pcb;
 
 	if (s->state != SOCKET_LISTENING &&
-	    (s->opt.reset_on_close ||
+	    ((s->opt.linger && !s->opt.linger_s) ||
 	     (s->tx_pending && !socket_may_orphan(orphaned() + s->tx_pending))))
 		return abort_pcb(s);
 	/* lwIP takes a window that is not wholly open for bytes unread, and resets */
@@ -998,8 +1028,54 @@ static void drop_backlog(struct socket *s) __requires(net_core)
 	}
 }
 
+static bool shut_tx(struct socket *s)
+{
+	bool first;
+
+	spin_lock(&s->lock);
+	first = !s->tx_shut;
+	s->tx_shut = true;
+	s->tx_room = 0;
+	spin_unlock(&s->lock);
+	return first;
+}
+
+/* Has the peer acknowledged all, the end too, or is the connection gone? */
+static void linger_look(struct socket *s)
+{
+	struct tcp_pcb *pcb = s->pcb;
+
+	if (pcb && pcb->state != FIN_WAIT_2 && pcb->state != TIME_WAIT)
+		return;
+	WRITE_ONCE(s->lingering, false);
+	/* no callback would tell of its end */
+	if (pcb && pcb->state == TIME_WAIT)
+		(void)orphan(s);
+}
+
+/* SO_LINGER: nobody can use the file any more, and the socket waits for what the peer says; not if that is lost to a reset
+ * anyway, nor when the program ends. */
+static void linger(struct socket *s)
+{
+	net_lock();
+	rx_settle(s);
+	if (s->opt.linger_s && s->state == SOCKET_OPEN && s->pcb && !s->rx_bytes &&
+	    !s->pcb->refused_data && !caller_is_ending()) {
+		s->lingering = s->rx_shut = true;
+		if (shut_tx(s))
+			(void)tcp_shutdown(s->pcb, 0, 1);
+		linger_look(s);
+	}
+	net_unlock();
+	(void)wait_event_mode(&s->source.wq, !READ_ONCE(s->lingering), WAIT_INTERRUPTIBLE,
+			      clock_now_ns() + s->opt.linger_s * NS_PER_S);
+	WRITE_ONCE(s->lingering, false);
+}
+
 static void stream_destroy(struct socket *s)
 {
+	if (s->opt.linger)
+		linger(s);
 	net_lock();
 	close_pcb(s);
 	drop_backlog(s);
@@ -1017,15 +1093,16 @@ struct socket *socket_of_pcb(const struct tcp_pcb *pcb)
 	return ours ? pcb->callback_arg : NULL;
 }
 
-void socket_tcp_failed(const ip_addr_t *remote, uint16_t remote_port, uint16_t local_port,
-		       uint32_t seqno, int error)
+void socket_tcp_failed(const struct packet_ends *sent, uint32_t seqno, int error)
 {
 	struct tcp_pcb *pcb = tcp_active_pcbs;
 	struct socket *s;
 
 	while (pcb &&
-	       (pcb->state != SYN_SENT || pcb->errf != on_error || pcb->local_port != local_port ||
-		pcb->remote_port != remote_port || !ip_addr_eq(&pcb->remote_ip, remote)))
+	       (pcb->state != SYN_SENT || pcb->errf != on_error ||
+		pcb->local_port != sent->local_port || pcb->remote_port != sent->remote_port ||
+		!ip_addr_eq(&pcb->remote_ip, &sent->remote) ||
+		!ip_addr_eq(&pcb->local_ip, &sent->local)))
 		pcb = pcb->next;
 	if (!pcb || pcb->snd_nxt != seqno + 1)
 		return;
@@ -1426,18 +1503,6 @@ int socket_set_keepalive(struct file *f, unsigned idle_s, unsigned interval_s, u
 	}
 	net_unlock();
 	return 0;
-}
-
-static bool shut_tx(struct socket *s)
-{
-	bool first;
-
-	spin_lock(&s->lock);
-	first = !s->tx_shut;
-	s->tx_shut = true;
-	s->tx_room = 0;
-	spin_unlock(&s->lock);
-	return first;
 }
 
 /* Who waits in accept is told -EINVAL. An address that was asked for stays its own. */

@@ -133,6 +133,7 @@ ssize_t socket_send(struct file *f, struct io *io, struct socket_message *m) __m
 ssize_t socket_receive(struct file *f, struct io *io, struct socket_message *m) __must_check;
 
 /* What can be set and asked. Truths are 0 or 1, times ns (0: none), sizes bytes. */
+#define SOCKET_LINGERS BIT(32)
 enum socket_option {
 	SOCKET_ERROR, /* asked: the pending error, positive, which is gone then */
 	SOCKET_TYPE,
@@ -142,7 +143,9 @@ enum socket_option {
 	SOCKET_KEEPALIVE,
 	SOCKET_NODELAY,
 	SOCKET_BROADCAST,
-	SOCKET_LINGER, /* -1: close sends what was written; 0: close resets */
+	/* Seconds and SOCKET_LINGERS: close waits so long, unless a signal comes, for what was written to be acknowledged; with
+	 * 0 s it resets. Without SOCKET_LINGERS it is sent later. */
+	SOCKET_LINGER,
 	SOCKET_RX_TIMEOUT,
 	SOCKET_TX_TIMEOUT,
 	SOCKET_RX_SIZE, /* as Linux tells it: twice what was asked for, within limits */

@@ -65,7 +65,8 @@ extern const struct socket_kind socket_stream, socket_udp, socket_ping, socket_r
 /* What setsockopt sets. [NET_CORE] for writing; read anywhere */
 struct socket_settings {
 	bool reuse, keepalive, nodelay, broadcast;
-	bool reset_on_close; /* SO_LINGER of no time */
+	bool linger; /* close waits linger_s; for none: it resets */
+	uint32_t linger_s;
 	bool v6only;
 	bool tell_hops;
 	uint8_t ttl;			       /* 0: the usual */
@@ -103,9 +104,10 @@ struct socket {
 	bool rx_shut;	      /* [lock] nobody will read */
 	bool tx_shut;	      /* [lock] we have sent, or promised, our last */
 	bool aborting;	      /* [NET_CORE] the error is our own doing */
-	uint16_t mss;	      /* [NET_CORE] what segments are cut to, once it is open */
-	size_t tx_room;	      /* [lock] what lwIP would take */
-	size_t tx_pending;    /* [lock] written, not acknowledged */
+	bool lingering;	   /* [NET_CORE] for writing: close waits for the peer's acknowledgements */
+	uint16_t mss;	   /* [NET_CORE] what segments are cut to, once it is open */
+	size_t tx_room;	   /* [lock] what lwIP would take */
+	size_t tx_pending; /* [lock] written, not acknowledged */
 	struct socket_addr peer, local; /* [lock] */
 	struct list_head link; /* [listener's lock] in its backlog; of datagrams: [NET_CORE] all */
 	struct list_head backlog; /* [lock] of a listener: sockets nobody has accepted */
@@ -127,10 +129,14 @@ struct socket *socket_of_udp(const struct udp_pcb *pcb) __requires(net_core);
 /* --- net/icmp.c, and whom it tells that what they sent did not arrive; error < 0 --------------------------------- */
 
 void net_icmp_init(void) __requires(net_core);
-void socket_udp_failed(const ip_addr_t *remote, uint16_t remote_port, uint16_t local_port,
-		       int error) __requires(net_core);
-void socket_tcp_failed(const ip_addr_t *remote, uint16_t remote_port, uint16_t local_port,
-		       uint32_t seqno, int error) __requires(net_core);
+/* From whom to whom it went. */
+struct packet_ends {
+	ip_addr_t local, remote;
+	uint16_t local_port, remote_port;
+};
+void socket_udp_failed(const struct packet_ends *sent, int error) __requires(net_core);
+void socket_tcp_failed(const struct packet_ends *sent, uint32_t seqno, int error)
+	__requires(net_core);
 /* Is the ICMP sum of what lies behind the first `skip` bytes right? */
 bool socket_sum_right(struct pbuf *p, size_t skip) __requires(net_core);
 

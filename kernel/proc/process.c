@@ -126,6 +126,13 @@ bool caller_is_root(void)
 	return !p || p->cred.euid == 0;
 }
 
+bool caller_is_ending(void)
+{
+	const struct process *p = current_process();
+
+	return p && READ_ONCE(p->signals.exiting);
+}
+
 struct process *process_get(struct process *p)
 {
 	ASSERT(refcount_get(&p->ref));

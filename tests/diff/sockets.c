@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include "tests/diff/lib/diff.h"
@@ -489,6 +490,110 @@ static int bound(void)
 
 	bind_to(s, at(INADDR_LOOPBACK, 0));
 	return s;
+}
+
+static void say_linger(int s, int onoff, int seconds)
+{
+	struct linger l = { onoff, seconds };
+	socklen_t len = sizeof(l);
+
+	R(setsockopt(s, SOL_SOCKET, SO_LINGER, &l, sizeof(l)));
+	R(getsockopt(s, SOL_SOCKET, SO_LINGER, &l, &len));
+	R(l.l_onoff);
+	R(l.l_linger);
+}
+
+CASE(linger)
+{
+	int a, b, s = socket(AF_INET, SOCK_STREAM, 0);
+	char c;
+
+	say_linger(s, 1, 5);
+	say_linger(s, 0, 7);
+	say_linger(s, 7, 0);
+	R(close(s));
+	pair(&a, &b);
+	say_linger(a, 1, 100);
+	R(send(a, "abc", 3, 0));
+	R(close(a));
+	R(recv(b, &c, 1, 0));
+	R(close(b));
+	/* closed with bytes unread: a reset, and no wait */
+	pair(&a, &b);
+	say_linger(a, 1, 100);
+	R(send(b, "abc", 3, 0));
+	R(close(a));
+	EVENTS(b, POLLERR);
+	R(recv(b, &c, 1, 0));
+	pair(&a, &b);
+	say_linger(a, 1, 0);
+	R(send(a, "abc", 3, 0));
+	R(close(a));
+	EVENTS(b, POLLERR);
+	R(recv(b, &c, 1, 0));
+}
+
+CASE(time_outs)
+{
+	int a, b, l = listener();
+	struct timeval t = { -1, 0 }, got = { 9, 9 };
+	socklen_t len = sizeof(got);
+	char c;
+
+	pair(&a, &b);
+	R(setsockopt(a, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t)));
+	R(getsockopt(a, SOL_SOCKET, SO_RCVTIMEO, &got, &len));
+	Q(got.tv_sec == 0 && got.tv_usec == 0);
+	R(recv(a, &c, 1, 0));
+	R(recv(a, &c, 1, MSG_PEEK | MSG_WAITALL));
+	R(setsockopt(l, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t)));
+	R(accept(l, NULL, NULL));
+	R(recv(l, &c, 1, MSG_PEEK | MSG_WAITALL));
+	t.tv_usec = -1;
+	R(setsockopt(a, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t)));
+}
+
+/* Two connections of the same four numbers; a second listener. */
+CASE(same_numbers)
+{
+	int l = listener(), a = socket(AF_INET, SOCK_STREAM, 0),
+	    b = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+
+	setsockopt(a, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	setsockopt(b, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	R(bind_to(a, at(INADDR_LOOPBACK, 0)));
+	R(bind_to(b, name_of(a)));
+	R(connect_to(a, name_of(l)));
+	R(connect_to(b, name_of(l)));
+	Q(name_of(b).sin_port == name_of(a).sin_port);
+	close(a);
+	close(b);
+	a = socket(AF_INET, SOCK_STREAM, 0);
+	b = socket(AF_INET, SOCK_STREAM, 0);
+	setsockopt(a, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	setsockopt(b, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	R(bind_to(a, at(INADDR_LOOPBACK, 0)));
+	R(bind_to(b, name_of(a)));
+	R(listen(a, 1));
+	R(listen(b, 1));
+	Q(name_of(b).sin_port == name_of(a).sin_port);
+	R(close(a));
+	R(listen(b, 1));
+}
+
+CASE(no_number_to_accept)
+{
+	int l = listener(), a = socket(AF_INET, SOCK_STREAM, 0);
+	struct rlimit few = { (rlim_t)a + 1, (rlim_t)a + 1 };
+
+	R(setrlimit(RLIMIT_NOFILE, &few));
+	R(accept(l, NULL, NULL));
+	R(connect_to(a, name_of(l)));
+	R(accept(l, NULL, NULL));
+	R(accept(0, NULL, NULL));
+	EVENTS(l, POLLIN);
+	R(close(0));
+	R(accept(l, NULL, NULL));
 }
 
 CASE(datagrams)

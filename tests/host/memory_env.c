@@ -94,6 +94,11 @@ bool caller_is_root(void)
 	return true;
 }
 
+bool caller_is_ending(void)
+{
+	return false;
+}
+
 void *slab_alloc(struct slab_cache *c)
 {
 	return fails() ? NULL : count(aligned_alloc(c->align, c->size));

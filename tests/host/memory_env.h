@@ -14,6 +14,8 @@ extern bool env_fail_all;
 /* Called once, by the next page_alloc(): what others do meanwhile. */
 extern void (*env_page_hook)(void);
 
-bool caller_is_root(void); /* kernel/proc/process.h, which has no place here */
+/* kernel/proc/process.h, which has no place here */
+bool caller_is_root(void);
+bool caller_is_ending(void);
 
 #endif

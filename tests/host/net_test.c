@@ -674,6 +674,27 @@ TEST(net_full_stays_full)
 	close_all();
 }
 
+/* A small receive buffer is told of when it is empty again, not when a timer comes by. */
+TEST(net_small_window)
+{
+	static char block[4096];
+	size_t sent = 0, got = 0;
+	unsigned ms = 0;
+
+	connect_pair();
+	CHECK_EQ(socket_set(server, SOCKET_RX_SIZE, 2048), 0);
+	for (; got < 600000; ms++) {
+		ssize_t n = file_write_kernel(client, block, sizeof(block));
+
+		sent += n > 0 ? (size_t)n : 0;
+		wire_run(1);
+		n = file_read_kernel(server, block, sizeof(block));
+		got += n > 0 ? (size_t)n : 0;
+		CHECK(ms < 2000);
+	}
+	close_all();
+}
+
 TEST(net_orphan_is_freed)
 {
 	/* closed with bytes the peer never takes: gone after a minute or so */

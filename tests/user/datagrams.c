@@ -139,7 +139,9 @@ static void shut(void)
 	CHECK(close(a) == 0);
 	a = udp();
 	CHECK(connect_to(a, name_of(b)) == 0 && shutdown(a, SHUT_WR) == 0);
-	CHECK_ERRNO(send(a, "x", 1, MSG_NOSIGNAL), EPIPE);
+	/* datagrams raise no signal */
+	CHECK_ERRNO(send(a, "x", 1, 0), EPIPE);
+	CHECK_ERRNO(write(a, "x", 1), EPIPE);
 	CHECK(events_of(a) == POLLOUT && shutdown(a, SHUT_RD) == 0);
 	CHECK(events_of(a) == (POLLIN | POLLOUT | POLLRDHUP | POLLHUP) && recv(a, &c, 1, 0) == 0);
 	CHECK(close(a) == 0 && close(b) == 0);
@@ -222,6 +224,42 @@ static void raws(void)
 	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
+/* An ICMP error about a packet from `from` to a port, as root can forge one. */
+static void unreachable(uint32_t from, struct sockaddr_in sender, struct sockaddr_in to)
+{
+	int s = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+	struct {
+		struct icmphdr icmp;
+		uint8_t ip[20];
+		uint16_t src, dest, len, sum;
+	} p = { .icmp = { .type = ICMP_DEST_UNREACH, .code = ICMP_PORT_UNREACH },
+		.ip = { 0x45, [3] = 28, [8] = 64, [9] = IPPROTO_UDP },
+		.src = sender.sin_port,
+		.dest = to.sin_port,
+		.len = htons(8) };
+
+	from = htonl(from);
+	memcpy(p.ip + 12, &from, 4);
+	memcpy(p.ip + 16, &to.sin_addr, 4);
+	p.icmp.checksum = sum(&p, sizeof(p));
+	CHECK(s >= 0 && send_to(s, &p, sizeof(p), at(INADDR_LOOPBACK, 0)) == sizeof(p));
+	CHECK(close(s) == 0);
+}
+
+/* An error that quotes a packet of another address is not this socket's. */
+static void forged(void)
+{
+	int a = udp(), b = bound();
+
+	CHECK(connect_to(a, name_of(b)) == 0);
+	unreachable(0x0a090909, name_of(a), name_of(b));
+	CHECK(events_of(a) == POLLOUT && send(a, "x", 1, 0) == 1);
+	unreachable(INADDR_LOOPBACK, name_of(a), name_of(b));
+	CHECK(events_of(a) & POLLERR);
+	CHECK_ERRNO(send(a, "x", 1, 0), ECONNREFUSED);
+	CHECK(close(a) == 0 && close(b) == 0);
+}
+
 /* --- waiting ----------------------------------------------------------------------------------------------------------- */
 
 static void on_signal(int sig)
@@ -262,6 +300,7 @@ int main(void)
 	shut();
 	ports();
 	pings();
+	forged();
 	raws();
 	interrupted();
 	return 0;

@@ -288,6 +288,7 @@ static void accepting(void)
 	CHECK(option(l, SOL_SOCKET, SO_ACCEPTCONN) == 1);
 	CHECK_ERRNO(ioctl(l, FIONREAD, &s), EINVAL);
 	CHECK_ERRNO(recv(l, buf, 1, 0), ENOTCONN);
+	CHECK_ERRNO(recv(l, buf, 1, MSG_PEEK | MSG_WAITALL), ENOTCONN);
 	CHECK_ERRNO(send(l, buf, 1, MSG_NOSIGNAL), EPIPE);
 	CHECK_ERRNO(syscall(SYS_accept4, l, NULL, NULL, 1), EINVAL);
 	CHECK(setsockopt(l, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t)) == 0);
@@ -681,6 +682,77 @@ static void listeners_shown(void)
 	CHECK(found == 1 && fclose(f) == 0 && close(l) == 0);
 }
 
+static const struct linger_case {
+	int seconds, bytes;
+	bool reads, signalled, ends;
+} linger_cases[] = {
+	{ 1000, 400000, true, false, false }, /* until the reader has taken all */
+	{ 1, 400000, false, false, false },   /* until the time is over */
+	{ 1000, 400000, false, true, false }, /* until a signal comes */
+	{ 1000, 1000, false, false, false },  /* the peer has room: it acknowledges at once */
+	{ 1000, 400000, false, false, true }, /* a program that ends does not wait */
+};
+
+static void on_usr1(int sig)
+{
+}
+
+/* A child that has the only descriptor of a, and none of b, and begins when we have let go of a. */
+static pid_t only_ends(int a, int b)
+{
+	char c;
+	int p[2];
+	pid_t pid;
+
+	CHECK(pipe(p) == 0);
+	pid = fork();
+	if (pid)
+		CHECK(pid > 0 && close(a) == 0);
+	else
+		CHECK(close(b) == 0 && close(p[1]) == 0 && read(p[0], &c, 1) == 0);
+	CHECK(close(p[0]) == 0 && (!pid || close(p[1]) == 0));
+	return pid;
+}
+
+/* SO_LINGER: close waits for what was written to be acknowledged, and says 0 however that ends. */
+static void lingers(const struct linger_case *c)
+{
+	struct sigaction sa = { .sa_handler = on_usr1 };
+	struct linger l = { 1, c->seconds };
+	static char buf[400000];
+	int a, b, status;
+	ssize_t n, got = 0;
+	pid_t pid;
+
+	pair(&a, &b);
+	CHECK(setsockopt(a, SOL_SOCKET, SO_LINGER, &l, sizeof(l)) == 0);
+	pid = only_ends(a, b);
+	if (pid == 0) {
+		CHECK(sigaction(SIGUSR1, &sa, NULL) == 0);
+		CHECK(send(a, buf, (size_t)c->bytes, 0) == c->bytes);
+		if (!c->ends)
+			CHECK(close(a) == 0);
+		exit(0);
+	}
+	if (c->reads || c->signalled)
+		CHECK(until_asleep(pid) && waitpid(pid, &status, WNOHANG) == 0);
+	if (c->signalled)
+		CHECK(kill(pid, SIGUSR1) == 0);
+	while (c->reads && (n = recv(b, buf, sizeof(buf), 0)) > 0)
+		got += n;
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	while ((n = recv(b, buf, sizeof(buf), 0)) > 0)
+		got += n;
+	/* what was not taken in time is sent all the same */
+	CHECK(n == 0 && got == c->bytes && close(b) == 0);
+}
+
+static void lingering(void)
+{
+	for (size_t i = 0; i < sizeof(linger_cases) / sizeof(linger_cases[0]); i++)
+		lingers(&linger_cases[i]);
+}
+
 static void files_to_sockets(void)
 {
 	int a, b, f = open("/tmp/sockets.file", O_RDWR | O_CREAT | O_TRUNC, 0600);
@@ -722,7 +794,15 @@ static void options(void)
 	t.tv_usec = 1000000;
 	CHECK_ERRNO(setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t)), EDOM);
 	CHECK_ERRNO(setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &t, 8), EINVAL);
-	CHECK_ERRNO(setsockopt(s, SOL_SOCKET, SO_LINGER, &l, sizeof(l)), ENOPROTOOPT);
+	CHECK(setsockopt(s, SOL_SOCKET, SO_LINGER, &l, sizeof(l)) == 0);
+	len = sizeof(l);
+	CHECK(getsockopt(s, SOL_SOCKET, SO_LINGER, &l, &len) == 0 && l.l_onoff && l.l_linger == 5);
+	/* less than no time: at once */
+	t = (struct timeval){ -1, 0 };
+	CHECK(setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t)) == 0);
+	len = sizeof(got);
+	CHECK(getsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &got, &len) == 0 && got.tv_sec == 0 &&
+	      got.tv_usec == 0);
 	set(s, SOL_SOCKET, SO_RCVBUF, 1 << 30);
 	CHECK(option(s, SOL_SOCKET, SO_RCVBUF) == 512 * 1024);
 	set(s, SOL_SOCKET, SO_SNDBUF, 1);
@@ -1012,6 +1092,7 @@ static const struct {
 	{ "both_full", both_full },
 	{ "dead_backlog", dead_backlog },
 	{ "listeners_shown", listeners_shown },
+	{ "lingering", lingering },
 	{ "files_to_sockets", files_to_sockets },
 	{ "options", options },
 	{ "interruptions", interruptions },
