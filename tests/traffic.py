@@ -266,12 +266,13 @@ class Mixed(soak.Slice):
 
     def killed_program(self, rng):
         hole = "10.0.2.99"
+        # nobody being there, nc may be told so before it is killed
         words = rng.choice([
-            f"{HELPER} {self.stream_words(rng, True)}", f"{HELPER} {self.stream_words(rng, False)}",
-            f"{HELPER} storm 100000 {rng.randrange(1 << 30)}", f"nc {hole} 80", f"nc -l -p {rng.randrange(20000, 30000)}",
-            f"ping -q {hole}", "ping -q 10.0.2.2",
-            f"wget -q -O /dev/null http://10.0.2.2:{self.peer.http.server_address[1]}/",
-            f"{HELPER} datagrams 127.0.0.1 {ECHO} 100000 1"])
+            f"0 {HELPER} {self.stream_words(rng, True)}", f"0 {HELPER} {self.stream_words(rng, False)}",
+            f"0 {HELPER} storm 100000 {rng.randrange(1 << 30)}", f"1 nc {hole} 80",
+            f"0 nc -l -p {rng.randrange(20000, 30000)}", f"1 ping -q {hole}", "0 ping -q 10.0.2.2",
+            f"0 wget -q -O /dev/null http://10.0.2.2:{self.peer.http.server_address[1]}/",
+            f"0 {HELPER} datagrams 127.0.0.1 {ECHO} 100000 1"])
         return self.run_helper(f"killed {rng.randrange(400)} {words} >/dev/null")
 
     def stream_in(self, rng):

@@ -96,8 +96,8 @@ def free_port():
 def qemu_command(smp, mem, port, image, initrd, cmdline, forward=()):
     """What run-qemu.sh would run, with other files."""
     words = shlex.split(subprocess.run(
-        [os.path.join(TOP, "scripts", "run-qemu.sh"), "--print", "--daemon", "--image", guestlib.IMAGES["release"],
-         "--smp", str(smp), "--mem", mem, "--port", str(port), "--cpu", CPU, *forward],
+        [os.path.join(TOP, "scripts", "run-qemu.sh"), "--print", "--image", guestlib.IMAGES["release"],
+         "--smp", str(smp), "--mem", mem, "--port", str(port), "--cpu", CPU, *forward, "--", "true"],
         stdout=subprocess.PIPE, check=True, text=True).stdout)
     for option, value in (("-kernel", image), ("-initrd", initrd)):
         words[words.index(option) + 1] = value

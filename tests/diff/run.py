@@ -21,6 +21,7 @@ sys.path.insert(0, os.path.join(HERE, ".."))
 sys.path.insert(0, os.path.join(HERE, "..", "bench"))
 import guest as guestlib  # noqa: E402  (the paths above lead to these two)
 import guests  # noqa: E402
+import peer  # noqa: E402
 
 sys.path.insert(0, os.path.join(HERE, "..", "..", "scripts"))
 import syscalls  # noqa: E402
@@ -101,14 +102,14 @@ class Count:
 
 # ---- under tern
 
-def run_cases(g, area, cases):
+def run_cases(g, host, area, cases):
     """Run them, all at once and, behind one that took the program or the guest with it, those that are left."""
     found, left, trouble = {}, list(cases), ""
     while left:
         if not g.alive():
             g.start()
         try:
-            done = g.ssh(f"{FOLDER}/{area}", *left, timeout=SECONDS)
+            done = g.ssh(host.words(), f"{FOLDER}/{area}", *left, timeout=SECONDS)
             text, trouble = done.stdout.decode(errors="replace"), f"the program ended with {done.returncode}"
         except subprocess.TimeoutExpired as late:
             text, trouble = (late.stdout or b"").decode(errors="replace"), "no end"
@@ -129,10 +130,10 @@ def absent(area, case, got, implemented):
     return area == "hostile" and case not in implemented and answers == {"ENOSYS"}
 
 
-def compare(count, g, area, only):
+def compare(count, g, host, area, only):
     expected, gaps, implemented = read_expected(area), read_gaps(), syscalls.implemented()
     cases = [c for c in source_cases(area) if only in (None, c)]
-    found = run_cases(g, area, cases)
+    found = run_cases(g, host, area, cases)
     for case in cases:
         name = f"{area}/{case}"
         want, got = expected.get(case), found.get(case, [])
@@ -153,7 +154,7 @@ def compare(count, g, area, only):
         print("\n".join("    " + line for line in g.tail(20).splitlines()), flush=True)
 
 
-def under_tern(areas, only, smp, image):
+def under_tern(areas, only, smp, image, host):
     count = Count()
     options = []
     for area in areas:
@@ -162,7 +163,7 @@ def under_tern(areas, only, smp, image):
     try:
         for area in areas:
             try:
-                compare(count, g, area, only)
+                compare(count, g, host, area, only)
             except (AssertionError, subprocess.TimeoutExpired) as error:
                 first, _, rest = str(error).partition("\n")
                 count.test(f"diff {area}", first)
@@ -175,11 +176,11 @@ def under_tern(areas, only, smp, image):
 
 # ---- under Linux
 
-def run_on_linux(g, area):
+def run_on_linux(g, host, area):
     """Its output without source lines. It runs twice, to see that what it prints repeats."""
     rounds = []
     for _ in range(2):
-        cases, ended = parse(g.ssh(f"{FOLDER}/{area}", timeout=SECONDS).decode(errors="replace"))
+        cases, ended = parse(g.ssh(host.words(), f"{FOLDER}/{area}", timeout=SECONDS).decode(errors="replace"))
         if not ended:
             raise guests.Failed("the program did not come to its end")
         rounds.append([line for case, lines in cases.items() for line in [f"== {case}"] + words_of(lines)])
@@ -188,7 +189,7 @@ def run_on_linux(g, area):
     return rounds[0]
 
 
-def under_linux(areas, write):
+def under_linux(areas, write, host):
     """Run under Debian's kernel; write what comes out, or compare it with what was written."""
     count = Count()
     kernel = guests.linux("debian")
@@ -210,7 +211,7 @@ def under_linux(areas, write):
         for area in areas:
             name = f"diff {area} under {version}"
             try:
-                lines = run_on_linux(g, area)
+                lines = run_on_linux(g, host, area)
             except guests.Failed as error:
                 count.test(name, str(error))
                 continue
@@ -241,12 +242,14 @@ def main():
         return 1
     subprocess.run(["make", "-s", *[f"build/tests-diff/{a}" for a in areas]], cwd=guestlib.TOP, check=True)
     if args.record or args.again:
-        subprocess.run(["make", "-s", "build/bench/control"], cwd=guestlib.TOP, check=True)
+        subprocess.run(["make", "-s", "build/bench/control", "build/bench/net"], cwd=guestlib.TOP, check=True)
         try:
-            return under_linux(areas, args.record)
+            with peer.Peer() as host:
+                return under_linux(areas, args.record, host)
         except guests.Failed as error:
             sys.exit(f"diff: {error}")
-    return under_tern(areas, only or None, args.smp, args.image)
+    with peer.Peer() as host:
+        return under_tern(areas, only or None, args.smp, args.image, host)
 
 
 sys.exit(main())

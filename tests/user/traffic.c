@@ -4,7 +4,8 @@
  *   stream ADDRESS PORT BYTES SEED    send to such a server and read back at the same time
  *   datagrams ADDRESS PORT COUNT SEED one after the other; one that is lost is sent again
  *   storm ROUNDS SEED                 connect to a listener of its own and reset, close, accept, in any order
- *   killed MS WORDS...                run these words as a program, kill it after MS ms, and see that it goes */
+ *   killed MS STATUS WORDS...         run these words as a program, kill it after MS ms, and see that it goes; it may have
+ *                                     ended by itself, with 0 or this status */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -305,13 +306,16 @@ static int killed(char **words)
 	int status;
 
 	if (pid == 0) {
-		execvp(words[1], words + 1);
+		execvp(words[2], words + 2);
 		exit(127);
 	}
 	let_pass(atoi(words[0]));
 	CHECK(kill(pid, SIGKILL) == 0);
 	CHECK(AWAIT((gone = waitpid(pid, &status, WNOHANG)) != 0) && gone == pid);
-	CHECK(WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL : WEXITSTATUS(status) == 0);
+	if (WIFSIGNALED(status))
+		CHECK(WTERMSIG(status) == SIGKILL);
+	else
+		CHECK(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == atoi(words[1]));
 	return 0;
 }
 
@@ -321,7 +325,7 @@ static const struct {
 	int (*run)(char **words);
 } modes[] = {
 	{ "serve", 1, serve }, { "stream", 4, stream }, { "datagrams", 4, datagrams },
-	{ "storm", 2, storm }, { "killed", 2, killed },
+	{ "storm", 2, storm }, { "killed", 3, killed },
 };
 
 int main(int argc, char **argv)
