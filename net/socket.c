@@ -197,7 +197,9 @@ static void tell_window(struct tcp_pcb *pcb) __requires(net_core)
  * was open: when rx_size shrinks, it is what is read that does not open it again. */
 static void rx_opened(struct socket *s, size_t n) __requires(net_core)
 {
-	size_t withhold = TCP_WND - s->opt.rx_size, take;
+	/* a peer that does not scale windows has a smaller one */
+	size_t whole = s->pcb ? TCP_WND_MAX(s->pcb) : 0, take;
+	size_t withhold = whole > s->opt.rx_size ? whole - s->opt.rx_size : 0;
 	bool told = false;
 
 	if (s->rx_withheld < withhold) {

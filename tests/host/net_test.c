@@ -510,6 +510,22 @@ TEST(net_bulk)
 	close_all();
 }
 
+/* A peer that does not scale windows has 64 KiB of one, of which a small SO_RCVBUF may not withhold more than there is. */
+TEST(net_small_buffer_unscaled)
+{
+	connect_pair();
+	for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next) {
+		pcb->flags &= (tcpflags_t)~TF_WND_SCALE;
+		pcb->snd_scale = pcb->rcv_scale = 0;
+		pcb->rcv_wnd = pcb->rcv_ann_wnd = pcb->snd_wnd = 0xffff;
+		pcb->rcv_ann_right_edge = pcb->rcv_nxt + 0xffff;
+	}
+	CHECK_EQ(socket_set(client, SOCKET_RX_SIZE, 16384), 0);
+	CHECK_EQ(socket_set(server, SOCKET_RX_SIZE, 16384), 0);
+	bulk(300000, 20000);
+	close_all();
+}
+
 TEST(net_bulk_bad_wire)
 {
 	connect_pair();
