@@ -33,6 +33,9 @@ bool net_if_arm_all(void) __requires(net_core);
 void net_if_flush_all(void) __requires(net_core);
 /* The loop-back may carry as much again. */
 void net_if_loop_refill(void) __requires(net_core);
+/* Is the packet an answer of a DHCP server that must not be believed? (net/lease.c). It is counted. */
+struct pbuf;
+bool net_lease_lies(const struct pbuf *p) __requires(net_core);
 /* A SYN has come for a listener: it has room for it (net/embryo.c). */
 struct tcp_pcb_listen;
 void net_embryo_make_room(struct tcp_pcb_listen *listener) __requires(net_core);
@@ -59,6 +62,7 @@ struct net_counters {
 	uint64_t tolerated;	    /* lwIP assertions that a peer broke */
 	uint64_t polls;		    /* rounds of the network thread */
 	uint64_t wakes;		    /* of the network thread by others */
+	uint64_t leases_refused;    /* answers of a DHCP server that cannot be meant */
 	uint64_t embryos_dropped;   /* connections of one SYN that gave way to another */
 	uint64_t time_waits_ended;  /* by a new connection between the same ports */
 	uint64_t datagrams;	    /* queued for a socket */
