@@ -381,7 +381,7 @@ static int64_t send_to(struct file *f, const uint64_t a[6])
 
 static int64_t receive_io(struct file *f, struct io *io, unsigned flags, struct socket_message *m)
 {
-	*m = (struct socket_message){ .flags = message_flags(flags), .hops = -1 };
+	*m = (struct socket_message){ .flags = message_flags(flags) };
 	if (flags & ~RECEIVE_FLAGS)
 		return socket_is(f) ? -EOPNOTSUPP : -ENOTSOCK;
 	return socket_receive(f, io, m);
@@ -473,25 +473,36 @@ static int64_t send_many(struct file *f, const uint64_t a[6])
 	return i ? (int64_t)i : ret;
 }
 
-/* What goes with a datagram: the hops it had left, if they were asked for. */
-static int64_t put_control(struct user_msghdr *h, const struct socket_message *m)
+/* One thing that goes with a datagram, behind those told before it. */
+static int64_t put_control(struct user_msghdr *h, uint64_t room, int type, int value)
 {
 	struct {
 		uint64_t len;
-		int32_t level, type, hops;
+		int32_t level, type, value;
 		uint32_t pad;
-	} c = { offsetof(typeof(c), pad), IPPROTO_IPV6, IPV6_HOPLIMIT, m->hops, 0 };
-	uint64_t room = h->controllen;
+	} c = { offsetof(typeof(c), pad), IPPROTO_IPV6, type, value, 0 };
+	vaddr_t at = h->control + h->controllen;
 
-	h->controllen = 0;
-	if (m->hops < 0)
-		return 0;
+	room -= h->controllen;
 	h->flags |= room < c.len || !h->control ? MSG_CTRUNC : 0;
-	if (room < offsetof(typeof(c), hops) || !h->control)
+	if (room < offsetof(typeof(c), value) || !h->control)
 		return 0;
 	c.len = MIN(c.len, room);
-	h->controllen = MIN(sizeof(c), room);
-	return user_copy_to(h->control, &c, (size_t)c.len);
+	h->controllen += MIN(sizeof(c), room);
+	return user_copy_to(at, &c, (size_t)c.len);
+}
+
+static int64_t put_controls(struct user_msghdr *h, const struct socket_message *m)
+{
+	uint64_t room = h->controllen;
+	int64_t ret = 0;
+
+	h->controllen = 0;
+	if (m->tell & BIT(SOCKET_TELL_HOPS))
+		ret = put_control(h, room, IPV6_HOPLIMIT, m->hops);
+	if (ret == 0 && m->tell & BIT(SOCKET_TELL_HOPS_OLD))
+		ret = put_control(h, room, IPV6_2292HOPLIMIT, m->hops);
+	return ret;
 }
 
 /* The parts of the caller's header that are told. */
@@ -505,7 +516,7 @@ static int64_t put_header(struct file *f, vaddr_t at, struct user_msghdr *h,
 		ret = put_name(f, m->named ? &m->addr : NULL, h->name,
 			       at + offsetof(struct user_msghdr, namelen));
 	if (ret == 0)
-		ret = put_control(h, m);
+		ret = put_controls(h, m);
 	if (ret == 0)
 		ret = user_copy_to(at + offsetof(struct user_msghdr, flags), &h->flags,
 				   sizeof(h->flags));
@@ -566,6 +577,7 @@ static const struct option {
 	{ IPPROTO_IPV6, IPV6_V6ONLY, SOCKET_V6ONLY, TRUTH, false },
 	{ IPPROTO_IPV6, IPV6_UNICAST_HOPS, SOCKET_TTL, NUMBER, false },
 	{ IPPROTO_IPV6, IPV6_RECVHOPLIMIT, SOCKET_TELL_HOPS, TRUTH, false },
+	{ IPPROTO_IPV6, IPV6_2292HOPLIMIT, SOCKET_TELL_HOPS_OLD, TRUTH, false },
 	{ IPPROTO_IPV6, IPV6_MTU, SOCKET_MTU, NUMBER, true },
 	{ SOL_RAW, IPV6_CHECKSUM, SOCKET_CHECKSUM, NUMBER, false },
 };

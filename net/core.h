@@ -39,8 +39,9 @@ bool net_lease_lies(const struct pbuf *p) __requires(net_core);
 /* A SYN has come for a listener: it has room for it (net/embryo.c). */
 struct tcp_pcb_listen;
 void net_embryo_make_room(struct tcp_pcb_listen *listener) __requires(net_core);
-/* lwIP's timer for ARP, and what comes before it (net/neighbour.c). */
+/* lwIP's timers for ARP and neighbour discovery, and what comes with them (net/neighbour.c). */
 void net_neighbour_tmr(void);
+void net_neighbour6_tmr(void);
 /* Announce the readiness that lwIP's callbacks changed. */
 void net_socket_notify_all(void) __requires(net_core);
 

@@ -201,8 +201,8 @@ static ssize_t datagram_receive(struct socket *s, struct io *io, struct socket_m
 		ret = -EFAULT;
 	m->named = true;
 	m->addr = d->from;
-	if (s->opt.tell_hops)
-		m->hops = d->hops;
+	m->tell = s->opt.tell;
+	m->hops = d->hops;
 	if (n < d->size)
 		m->flags = SOCKET_MSG_TRUNC;
 	if (ret >= 0 && (asked & SOCKET_MSG_TRUNC))

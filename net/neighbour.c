@@ -6,6 +6,11 @@
 
 #include <lwip/icmp.h>
 #include <lwip/ip4.h>
+#include <lwip/nd6.h>
+#include <lwip/priv/nd6_priv.h>
+
+#include "lib/errno.h"
+#include "net/socket_impl.h"
 
 /* The table is etharp.c's own. */
 #include <../core/ipv4/etharp.c>
@@ -49,4 +54,35 @@ void net_neighbour_tmr(void)
 			give_up(i);
 	}
 	etharp_tmr();
+}
+
+/* lwIP asks three times for an IPv6 neighbour as well, and tells nobody; no error of its own making can be sent here. So a
+ * connection that is being made by way of that neighbour fails, and datagrams are told nothing, as in Linux. A destination on
+ * the link is its own next hop. */
+static void unresolved(const ip6_addr_t *neighbour) __requires(net_core)
+{
+	ip_addr_t to;
+
+	for (size_t i = 0; i < LWIP_ND6_NUM_DESTINATIONS; i++) {
+		if (!ip6_addr_eq(&destination_cache[i].next_hop_addr, neighbour))
+			continue;
+		ip_addr_copy_from_ip6(to, destination_cache[i].destination_addr);
+		socket_tcp_unreached(&to, -EHOSTUNREACH);
+	}
+}
+
+void net_neighbour6_tmr(void)
+{
+	ip6_addr_t asked[LWIP_ND6_NUM_NEIGHBORS];
+
+	assert_mutex_held(&net_core);
+	for (size_t i = 0; i < LWIP_ND6_NUM_NEIGHBORS; i++) {
+		ip6_addr_set_any(&asked[i]);
+		if (neighbor_cache[i].state == ND6_INCOMPLETE)
+			ip6_addr_copy(asked[i], neighbor_cache[i].next_hop_address);
+	}
+	nd6_tmr();
+	for (size_t i = 0; i < LWIP_ND6_NUM_NEIGHBORS; i++)
+		if (!ip6_addr_isany(&asked[i]) && neighbor_cache[i].state == ND6_NO_ENTRY)
+			unresolved(&asked[i]);
 }

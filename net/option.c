@@ -446,7 +446,8 @@ static int set_locked(struct socket *s, enum socket_option what, int64_t value) 
 		o->v6only = on;
 		break;
 	case SOCKET_TELL_HOPS:
-		o->tell_hops = on;
+	case SOCKET_TELL_HOPS_OLD:
+		o->tell = on ? o->tell | BIT(what) : o->tell & ~BIT(what);
 		break;
 	case SOCKET_CHECKSUM:
 		if (s->kind != &socket_raw || !s->v6)
@@ -588,7 +589,8 @@ int socket_get(struct file *f, enum socket_option what, int64_t *value)
 		*value = o->v6only;
 		return 0;
 	case SOCKET_TELL_HOPS:
-		*value = o->tell_hops;
+	case SOCKET_TELL_HOPS_OLD:
+		*value = (o->tell & BIT(what)) != 0;
 		return 0;
 	case SOCKET_CHECKSUM:
 		if (s->kind != &socket_raw || !s->v6)

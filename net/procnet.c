@@ -6,6 +6,7 @@
 #include <lwip/dns.h>
 #include <lwip/etharp.h>
 #include <lwip/netif.h>
+#include <lwip/priv/nd6_priv.h>
 #include <lwip/priv/tcp_priv.h>
 #include <lwip/udp.h>
 
@@ -122,6 +123,99 @@ static void show_udp6(struct proc_text *t)
 
 /* --- the way out ------------------------------------------------------------------------------------------------------ */
 
+static void put_ip6(struct proc_text *t, const ip6_addr_t *ip)
+{
+	const uint8_t *b = (const uint8_t *)ip->addr;
+
+	for (int i = 0; i < 16; i++)
+		proc_printf(t, "%02x", b[i]);
+}
+
+#define RTF_UP	       0x1
+#define RTF_GATEWAY    0x2
+
+#define IF6_PERMANENT  0x80
+#define IF6_TENTATIVE  0x40
+#define IF6_DEPRECATED 0x20
+
+static void if_inet6_line(struct proc_text *t, struct netif *n, int8_t i)
+{
+	const ip6_addr_t *ip = netif_ip6_addr(n, i);
+	uint8_t state = netif_ip6_addr_state(n, i);
+	unsigned scope = ip6_addr_isloopback(ip)    ? 0x10
+			 : ip6_addr_islinklocal(ip) ? 0x20
+			 : ip6_addr_issitelocal(ip) ? 0x40
+						    : 0;
+	unsigned flags = netif_ip6_addr_isstatic(n, i) ? IF6_PERMANENT : 0;
+	char name[NET_NAME_MAX];
+
+	if (ip6_addr_istentative(state))
+		flags |= IF6_TENTATIVE;
+	else if (!ip6_addr_ispreferred(state))
+		flags |= IF6_DEPRECATED;
+	net_if_name(n, name);
+	put_ip6(t, ip);
+	proc_printf(t, " %02x %02x %02x %02x %8s\n", netif_get_index(n),
+		    ip6_addr_isloopback(ip) ? 128 : 64, scope, flags, name);
+}
+
+static void show_if_inet6(struct proc_text *t)
+{
+	struct netif *n;
+
+	net_lock();
+	NETIF_FOREACH(n)
+	{
+		for (int8_t i = 0; i < LWIP_IPV6_NUM_ADDRESSES; i++)
+			if (!ip6_addr_isinvalid(netif_ip6_addr_state(n, i)))
+				if_inet6_line(t, n, i);
+	}
+	net_unlock();
+}
+
+/* by: NULL: on the link itself. */
+static void route6_line(struct proc_text *t, struct netif *n, const ip6_addr_t *to, unsigned bits,
+			const ip6_addr_t *by)
+{
+	char name[NET_NAME_MAX];
+
+	net_if_name(n, name);
+	put_ip6(t, to);
+	proc_printf(t, " %02x ", bits);
+	put_ip6(t, IP6_ADDR_ANY6);
+	proc_printf(t, " 00 ");
+	put_ip6(t, by ? by : IP6_ADDR_ANY6);
+	proc_printf(t, " %08x %08x %08x %08x %8s\n", by ? 1024 : 256, 0, 0,
+		    RTF_UP | (by ? RTF_GATEWAY : 0), name);
+}
+
+/* What ip6_route() goes by: our own addresses, the prefixes and the routers that were announced. */
+static void show_route6(struct proc_text *t)
+{
+	ip6_addr_t local = { .addr = { PP_HTONL(0xfe800000) } };
+	struct netif *n;
+
+	net_lock();
+	NETIF_FOREACH(n)
+	{
+		for (int8_t i = 0; i < LWIP_IPV6_NUM_ADDRESSES; i++)
+			if (ip6_addr_isvalid(netif_ip6_addr_state(n, i)))
+				route6_line(t, n, netif_ip6_addr(n, i), 128, NULL);
+		if (netif_is_up(n) && ip6_addr_islinklocal(netif_ip6_addr(n, 0)))
+			route6_line(t, n, &local, 64, NULL);
+	}
+	for (size_t i = 0; i < LWIP_ND6_NUM_PREFIXES; i++)
+		if (prefix_list[i].netif)
+			route6_line(t, prefix_list[i].netif, &prefix_list[i].prefix, 64, NULL);
+	for (size_t i = 0; i < LWIP_ND6_NUM_ROUTERS; i++) {
+		const struct nd6_neighbor_cache_entry *by = default_router_list[i].neighbor_entry;
+
+		if (by)
+			route6_line(t, by->netif, IP6_ADDR_ANY6, 0, &by->next_hop_address);
+	}
+	net_unlock();
+}
+
 static void show_arp(struct proc_text *t)
 {
 	char name[NET_NAME_MAX];
@@ -192,9 +286,11 @@ int net_procfs_init(void)
 		const char *path;
 		void (*show)(struct proc_text *t);
 	} entries[] = {
-		{ "net/tcp", show_tcp }, { "net/tcp6", show_tcp6 },   { "net/udp6", show_udp6 },
-		{ "net/udp", show_udp }, { "net/route", route_show }, { "net/arp", show_arp },
-		{ "net/pnp", show_pnp }, { "net/dev", show_dev },
+		{ "net/tcp", show_tcp },	   { "net/tcp6", show_tcp6 },
+		{ "net/udp6", show_udp6 },	   { "net/udp", show_udp },
+		{ "net/route", route_show },	   { "net/arp", show_arp },
+		{ "net/pnp", show_pnp },	   { "net/dev", show_dev },
+		{ "net/if_inet6", show_if_inet6 }, { "net/ipv6_route", show_route6 },
 	};
 	int err = 0;
 

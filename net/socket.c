@@ -1095,22 +1095,41 @@ struct socket *socket_of_pcb(const struct tcp_pcb *pcb)
 	return ours ? pcb->callback_arg : NULL;
 }
 
+static bool is_opening(const struct tcp_pcb *pcb, const ip_addr_t *remote)
+{
+	return pcb->state == SYN_SENT && pcb->errf == on_error &&
+	       ip_addr_eq(&pcb->remote_ip, remote);
+}
+
+static void connect_failed(struct tcp_pcb *pcb, int error) __requires(net_core)
+{
+	struct socket *s = pcb->callback_arg;
+
+	abort_pcb(s);
+	became_gone(s, error);
+}
+
 void socket_tcp_failed(const struct packet_ends *sent, uint32_t seqno, int error)
 {
 	struct tcp_pcb *pcb = tcp_active_pcbs;
-	struct socket *s;
 
 	while (pcb &&
-	       (pcb->state != SYN_SENT || pcb->errf != on_error ||
-		pcb->local_port != sent->local_port || pcb->remote_port != sent->remote_port ||
-		!ip_addr_eq(&pcb->remote_ip, &sent->remote) ||
-		!ip_addr_eq(&pcb->local_ip, &sent->local)))
+	       (!is_opening(pcb, &sent->remote) || pcb->local_port != sent->local_port ||
+		pcb->remote_port != sent->remote_port || !ip_addr_eq(&pcb->local_ip, &sent->local)))
 		pcb = pcb->next;
-	if (!pcb || pcb->snd_nxt != seqno + 1)
-		return;
-	s = pcb->callback_arg;
-	abort_pcb(s);
-	became_gone(s, error);
+	if (pcb && pcb->snd_nxt == seqno + 1)
+		connect_failed(pcb, error);
+}
+
+void socket_tcp_unreached(const ip_addr_t *remote, int error)
+{
+	struct tcp_pcb *pcb, *next;
+
+	for (pcb = tcp_active_pcbs; pcb; pcb = next) {
+		next = pcb->next;
+		if (is_opening(pcb, remote))
+			connect_failed(pcb, error);
+	}
 }
 
 /* --- binding, listening, connecting --------------------------------------------------------------------------------- */

@@ -125,7 +125,8 @@ struct socket_message {
 	unsigned flags; /* asked, and told */
 	bool named;	/* addr is where to, or where from */
 	struct socket_addr addr;
-	int hops; /* told, if SOCKET_TELL_HOPS is on: how many it had left */
+	unsigned tell; /* told: what was asked for to be told with it, BIT(SOCKET_TELL_...) */
+	uint8_t hops;  /* told: how many it had left */
 };
 /* As file_write() and file_read(). A datagram goes whole or not at all: -EMSGSIZE, -EDESTADDRREQ, -EACCES (broadcast
  * without SOCKET_BROADCAST), -ENOBUFS the device has no room, and the error of an earlier one, once. */
@@ -153,9 +154,10 @@ enum socket_option {
 	SOCKET_TTL,
 	SOCKET_DOMAIN,	  /* asked */
 	SOCKET_V6ONLY,	  /* -EINVAL once there is a port */
-	SOCKET_TELL_HOPS, /* datagrams */
-	SOCKET_CHECKSUM,  /* raw IPv6: where the sum is put, -1: it is not */
-	SOCKET_MTU,	  /* asked, of the way to the peer: -ENOTCONN */
+	SOCKET_TELL_HOPS, /* datagrams: with each; the other is the same by its old name */
+	SOCKET_TELL_HOPS_OLD,
+	SOCKET_CHECKSUM, /* raw IPv6: where the sum is put, -1: it is not */
+	SOCKET_MTU,	 /* asked, of the way to the peer: -ENOTCONN */
 };
 /* -ENOPROTOOPT not for this kind, or only to be asked; -EINVAL. */
 int socket_set(struct file *f, enum socket_option what, int64_t value) __must_check;

@@ -68,7 +68,7 @@ struct socket_settings {
 	bool linger; /* close waits linger_s; for none: it resets */
 	uint32_t linger_s;
 	bool v6only;
-	bool tell_hops;
+	unsigned tell;			       /* BIT(SOCKET_TELL_...) */
 	uint8_t ttl;			       /* 0: the usual */
 	size_t rx_size, tx_size;	       /* bytes queued at most */
 	uint64_t rx_timeout_ns, tx_timeout_ns; /* 0: none */
@@ -137,6 +137,8 @@ struct packet_ends {
 void socket_udp_failed(const struct packet_ends *sent, int error) __requires(net_core);
 void socket_tcp_failed(const struct packet_ends *sent, uint32_t seqno, int error)
 	__requires(net_core);
+/* All that are being made to there. */
+void socket_tcp_unreached(const ip_addr_t *remote, int error) __requires(net_core);
 /* Is the ICMP sum of what lies behind the first `skip` bytes right? */
 bool socket_sum_right(struct pbuf *p, size_t skip) __requires(net_core);
 

@@ -38,4 +38,5 @@ static void timer_give(struct sys_timeo *t)
 #define memp_free(kind, t) timer_give(t)
 /* net/neighbour.c stands before it */
 #define etharp_tmr net_neighbour_tmr
+#define nd6_tmr	   net_neighbour6_tmr
 #include <../core/timeouts.c>

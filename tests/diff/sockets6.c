@@ -508,6 +508,13 @@ CASE(hops)
 		R(send(b, "x", 1, 0));
 		say_message(__LINE__, a, room[i]);
 	}
+	R(set(a, IPPROTO_IPV6, IPV6_2292HOPLIMIT, 1));
+	R(option(a, IPPROTO_IPV6, IPV6_2292HOPLIMIT));
+	R(send(b, "x", 1, 0));
+	say_message(__LINE__, a, 64);
+	R(set(a, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 0));
+	R(send(b, "x", 1, 0));
+	say_message(__LINE__, a, 64);
 }
 
 CASE(raw)
