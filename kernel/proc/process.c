@@ -828,24 +828,30 @@ bool process_may_signal(const struct process *self, const struct process *p, int
 	       a->uid == b->suid;
 }
 
+static struct process *after(struct process *p) __requires(pidtab_lock)
+{
+	struct process *n;
+
+	assert_spin_held(&pidtab_lock);
+	if (p && list_linked(&p->all)) {
+		n = list_first(&p->all, struct process, all);
+		return &n->all == &all_processes ? NULL : n;
+	}
+	list_for_each (n, &all_processes, all) {
+		if (!p || n->generation > p->generation)
+			return n;
+	}
+	return NULL;
+}
+
 /* The published process after p in order of creation, with a reference; NULL as p: the first. If p died meanwhile its
  * place is found again by generation. */
 static struct process *next_process(struct process *p)
 {
-	struct process *n, *found = NULL;
+	struct process *found;
 
 	spin_lock(&pidtab_lock);
-	if (p && list_linked(&p->all)) {
-		n = list_first(&p->all, struct process, all);
-		found = &n->all == &all_processes ? NULL : n;
-	} else {
-		list_for_each (n, &all_processes, all) {
-			if (!p || n->generation > p->generation) {
-				found = n;
-				break;
-			}
-		}
-	}
+	found = after(p);
 	if (found)
 		process_get(found);
 	spin_unlock(&pidtab_lock);

@@ -14,6 +14,11 @@ int virtio_rng_probe(struct virtio_device *d)
 	return -ENODEV;
 }
 
+int virtio_blk_probe(struct virtio_device *d)
+{
+	return -ENODEV;
+}
+
 int virtio_mmio_open(struct virtio_device *d, void *regs)
 {
 	return -ENODEV;

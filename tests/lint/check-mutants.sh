@@ -1,0 +1,12 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Every bug that tests/mutants puts back still has its place: the patch applies.
+cd "$(dirname "$0")/../.." || exit 1
+bad=0
+for f in tests/mutants/*.patch; do
+	patch -p1 --dry-run --force --silent <"$f" >/dev/null || {
+		echo "$f does not apply: put that bug back anew"
+		bad=1
+	}
+done
+exit $bad
