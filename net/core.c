@@ -238,13 +238,15 @@ static void net_thread(void *arg)
 int net_init(void)
 {
 	uint32_t key[4] = { random_u32(), random_u32(), random_u32(), random_u32() };
+	int err;
 
 	memcpy(isn_key, key, sizeof(isn_key));
 	mutex_lock(&net_core);
 	lwip_init();
+	err = socket_init();
 	net_if_init();
 	net_icmp_init();
 	settle();
 	mutex_unlock(&net_core);
-	return thread_spawn("net", net_thread, NULL);
+	return err < 0 ? err : thread_spawn("net", net_thread, NULL);
 }

@@ -48,6 +48,9 @@ void net_socket_notify_all(void) __requires(net_core);
 /* [NET_CORE] What is written now goes over the loop-back, where nothing is summed: net_checksum_copy() only copies. */
 extern bool net_sum_needless;
 
+/* Connections in TIME_WAIT take a bounded part of memory: the oldest end early. Called for each new connection. */
+void net_time_waits_trim(void) __requires(net_core);
+
 /* Counts of the whole stack's edges. [NET_CORE] */
 struct net_counters {
 	uint64_t rx_frames;    /* from the devices */

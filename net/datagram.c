@@ -54,7 +54,7 @@ static void arrive(struct socket *s, const struct pbuf *p, size_t skip, const ip
 	struct datagram *d;
 
 	if (s->rx_shut || READ_ONCE(s->rx_bytes) + size > s->opt.rx_size ||
-	    !socket_may_hold(READ_ONCE(s->rx_bytes)) || !(d = kmalloc(sizeof(*d) + size))) {
+	    !socket_may_hold(READ_ONCE(s->rx_bytes) + size) || !(d = kmalloc(sizeof(*d) + size))) {
 		net_counters.datagrams_dropped++;
 		return;
 	}
@@ -313,11 +313,31 @@ static int clear_sum(const struct raw_pcb *pcb, uint8_t *data, size_t size) __re
 	return 0;
 }
 
+/* A UDP socket that is to send has a port, chosen by us: lwIP's own search asks all sockets about each. */
+static uint16_t choose_port(void) __requires(net_core)
+{
+	for (const struct udp_pcb *u = udp_pcbs; u; u = u->next)
+		socket_port_taken(u->local_port);
+	return socket_port_free();
+}
+
+static bool has_port(struct socket *s) __requires(net_core)
+{
+	uint16_t port;
+
+	if (s->kind != &socket_udp || s->udp->local_port)
+		return true;
+	port = choose_port();
+	return port && udp_bind(s->udp, &s->udp->local_ip, port) == ERR_OK;
+}
+
 static int give(struct socket *s, struct pbuf *p, const ip_addr_t *ip, uint16_t port)
 	__requires(net_core)
 {
 	err_t err;
 
+	if (!has_port(s))
+		return -EAGAIN;
 	if (s->kind == &socket_udp)
 		err = udp_sendto(s->udp, p, ip, port);
 	else
@@ -437,11 +457,13 @@ static int raw_create(struct socket *s) __requires(net_core)
 
 static int udp_bind_to(struct socket *s, const struct socket_addr *a) __requires(net_core)
 {
+	uint16_t port;
 	ip_addr_t ip;
 	err_t err;
 
 	address_to_bind(s, a, &ip);
-	err = udp_bind(s->udp, &ip, a->port);
+	port = a->port ? a->port : choose_port();
+	err = port ? udp_bind(s->udp, &ip, port) : ERR_USE;
 	if (err != ERR_OK)
 		return -EADDRINUSE;
 	s->bound = true;
@@ -481,7 +503,8 @@ static int connect_locked(struct socket *s, const struct socket_addr *to) __requ
 		return -ENETUNREACH;
 	if (forbidden(s, &ip))
 		return -EACCES;
-	if (s->kind == &socket_udp && udp_connect(s->udp, &ip, to->port) != ERR_OK)
+	if (s->kind == &socket_udp &&
+	    (!has_port(s) || udp_connect(s->udp, &ip, to->port) != ERR_OK))
 		return -EAGAIN;
 	if (s->kind != &socket_udp)
 		raw_connect(s->raw, &ip);
@@ -620,6 +643,12 @@ static void datagram_destroy(struct socket *s)
 	socket_free(s);
 }
 
+/* What all three are. */
+#define DATAGRAMS                                                                                  \
+	.connect = datagram_connect, .shutdown = datagram_shutdown, .send = datagram_send,         \
+	.receive = datagram_receive, .poll = datagram_poll, .readable = datagram_readable,         \
+	.apply = datagram_apply, .destroy = datagram_destroy
+
 const struct socket_kind socket_udp = {
 	.name = "udp",
 	.type = SOCKET_DGRAM,
@@ -627,14 +656,7 @@ const struct socket_kind socket_udp = {
 	.protocol6 = SOCKET_PROTO_UDP,
 	.create = udp_create,
 	.bind = udp_bind_to,
-	.connect = datagram_connect,
-	.shutdown = datagram_shutdown,
-	.send = datagram_send,
-	.receive = datagram_receive,
-	.poll = datagram_poll,
-	.readable = datagram_readable,
-	.apply = datagram_apply,
-	.destroy = datagram_destroy,
+	DATAGRAMS,
 };
 
 const struct socket_kind socket_ping = {
@@ -644,13 +666,7 @@ const struct socket_kind socket_ping = {
 	.protocol6 = SOCKET_PROTO_ICMP6,
 	.create = ping_create,
 	.bind = raw_bind_to,
-	.connect = datagram_connect,
-	.shutdown = datagram_shutdown,
-	.send = datagram_send,
-	.receive = datagram_receive,
-	.poll = datagram_poll,
-	.apply = datagram_apply,
-	.destroy = datagram_destroy,
+	DATAGRAMS,
 };
 
 const struct socket_kind socket_raw = {
@@ -660,12 +676,5 @@ const struct socket_kind socket_raw = {
 	.protocol6 = SOCKET_PROTO_ICMP6,
 	.create = raw_create,
 	.bind = raw_bind_to,
-	.connect = datagram_connect,
-	.shutdown = datagram_shutdown,
-	.send = datagram_send,
-	.receive = datagram_receive,
-	.poll = datagram_poll,
-	.readable = datagram_readable,
-	.apply = datagram_apply,
-	.destroy = datagram_destroy,
+	DATAGRAMS,
 };

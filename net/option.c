@@ -27,11 +27,16 @@
 #define SIZE_MIN	2048u
 #define LOOP_MTU	65536
 #define MEMORY_PART	32 /* I-SOCK-4: what sockets hold is one part in so many of memory */
+#define SHARE_MOST	(16u * 1024)
+#define SHARE_LEAST	(2u * SOCKET_LOWAT)
+/* What programs' sockets themselves may be of memory: with two least shares each, an eighth of it. */
+#define SOCKETS_PART (8 * 2 * SHARE_LEAST / sizeof(struct socket))
 
 static unsigned nr_sockets;   /* [atomic] */
 static uint64_t next_ino = 1; /* [atomic] */
 static int64_t charged;	      /* [atomic] I-SOCK-4 */
-static int64_t charge_limit;  /* [atomic] 0: not worked out yet */
+static int64_t charge_limit;  /* [init] */
+static struct slab_cache *socket_cache;
 
 static const struct file_ops socket_ops;
 
@@ -53,10 +58,11 @@ uint8_t socket_ip_type(const struct socket *s)
 struct socket *socket_alloc(const struct socket_kind *kind, bool v6, enum socket_state state)
 {
 	size_t size = kind == &socket_stream ? STREAM_BUFFER : DATAGRAM_BUFFER;
-	struct socket *s = kzalloc(sizeof(*s));
+	struct socket *s = slab_alloc(socket_cache);
 
 	if (!s)
 		return NULL;
+	memset(s, 0, sizeof(*s));
 	spin_init(&s->lock, LOCK_SOCK);
 	poll_source_init(&s->source);
 	s->kind = kind;
@@ -78,7 +84,7 @@ void socket_free(struct socket *s)
 {
 	ASSERT(!s->pcb && !s->rx_bytes && list_empty(&s->backlog) && !list_linked(&s->changed));
 	poll_source_check_idle(&s->source);
-	kfree(s);
+	slab_free(socket_cache, s);
 	atomic_fetch_sub(&nr_sockets, 1);
 }
 
@@ -97,25 +103,69 @@ int64_t socket_charged(void)
 	return atomic_load_relaxed(&charged);
 }
 
-static int64_t room(void)
+int socket_init(void)
 {
 	struct page_stats stats;
 
-	if (!READ_ONCE(charge_limit)) {
-		page_stats(&stats);
-		WRITE_ONCE(charge_limit, (int64_t)(stats.total * PAGE_SIZE / MEMORY_PART));
-	}
-	return READ_ONCE(charge_limit) - socket_charged();
+	page_stats(&stats);
+	charge_limit = (int64_t)(stats.total * PAGE_SIZE / MEMORY_PART);
+	if (!socket_cache)
+		socket_cache = fs_cache("socket", sizeof(struct socket), SOCKETS_PART);
+	return socket_cache ? 0 : -ENOMEM;
+}
+
+static int64_t room(void)
+{
+	return charge_limit - socket_charged();
+}
+
+size_t socket_share(void)
+{
+	size_t each = (size_t)charge_limit / (socket_count() + 1);
+
+	return each < SHARE_LEAST ? SHARE_LEAST : MIN(each, SHARE_MOST);
 }
 
 bool socket_may_hold(size_t own)
 {
-	return own < SOCKET_SHARE || room() > 0;
+	return own < SHARE_LEAST || room() > 0 || own < socket_share();
 }
 
 bool socket_may_orphan(size_t bytes)
 {
-	return bytes < SOCKET_SHARE || room() > (int64_t)bytes;
+	return bytes < SHARE_LEAST || room() > (int64_t)bytes || bytes < socket_share();
+}
+
+/* --- ports --------------------------------------------------------------------------------------------------------- */
+
+#define PORT_FIRST 49152u
+#define NR_PORTS   (65536u - PORT_FIRST)
+
+static uint64_t ports[NR_PORTS / 64]; /* [NET_CORE] taken, while one is looked for */
+
+void socket_port_taken(uint16_t port)
+{
+	if (port >= PORT_FIRST)
+		ports[(port - PORT_FIRST) / 64] |= BIT(port % 64);
+}
+
+uint16_t socket_port_free(void)
+{
+	static unsigned last; /* [NET_CORE] */
+	uint16_t found = 0;
+
+	if (!last)
+		last = net_random();
+	for (unsigned i = 0; i < NR_PORTS && !found; i++) {
+		unsigned n = (last + 1 + i) % NR_PORTS;
+
+		if (!(ports[n / 64] & BIT(n % 64))) {
+			found = (uint16_t)(PORT_FIRST + n);
+			last = n;
+		}
+	}
+	memset(ports, 0, sizeof(ports));
+	return found;
 }
 
 /* --- files --------------------------------------------------------------------------------------------------------- */
@@ -168,6 +218,15 @@ static int socket_stat(struct file *f, struct kstat *st)
 	return 0;
 }
 
+static uint64_t socket_held(const struct file *f)
+{
+	const struct socket *s = f->priv;
+	size_t n = s->kind == &socket_stream ? READ_ONCE(s->rx_held) + READ_ONCE(s->tx_held)
+					     : READ_ONCE(s->rx_bytes) + READ_ONCE(s->tx_pending);
+
+	return n / PAGE_SIZE;
+}
+
 static void socket_release(struct file *f)
 {
 	struct socket *s = f->priv;
@@ -184,6 +243,7 @@ static const struct file_ops socket_ops = {
 	.poll = socket_poll,
 	.ioctl = socket_ioctl,
 	.stat = socket_stat,
+	.held = socket_held,
 	.release = socket_release,
 };
 

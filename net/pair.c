@@ -263,7 +263,7 @@ static ssize_t take_bytes(struct socket *s, struct io *io, bool peek) __requires
 /* Readers of little leave a sender alone who has room anyway. */
 static bool may_sleep(const struct socket *s)
 {
-	return s->tx_pending >= MIN((size_t)SOCKET_SHARE, s->opt.tx_size / 4);
+	return s->tx_pending >= MIN(socket_share(), s->opt.tx_size / 4);
 }
 
 static ssize_t pair_receive(struct socket *s, struct io *io, struct socket_message *m, bool wait)

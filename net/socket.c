@@ -20,6 +20,8 @@
 
 #define SMALL_SEGMENT 512  /* at most this long: copied behind the last one */
 #define COMPACT_SIZE  2000 /* of the memory small segments are collected in */
+#define RX_COST	      2048 /* of what is queued, a frame or memory for small segments: I-SOCK-4 */
+#define TX_COST	      256  /* of a segment to be sent, besides its bytes */
 #define RX_UNOPENED   512  /* bytes read that lwIP need not be told of at once */
 #define TX_FEW	      128  /* written by way of the stack */
 #define WRITE_CHUNK   (16u * 1024)
@@ -95,8 +97,9 @@ static void rx_append(struct socket *s, struct pbuf *p, size_t room) __requires(
 		s->rx_first = p;
 	s->rx_last = p;
 	s->rx_bytes += p->len;
+	s->rx_held += RX_COST;
 	s->rx_room = room;
-	socket_charge(p->len);
+	socket_charge(RX_COST);
 }
 
 /* A single pbuf of ours again, as lwIP knows it. */
@@ -128,7 +131,6 @@ static bool rx_squeeze(struct socket *s, struct pbuf *p)
 		s->rx_last->len += p->len;
 		s->rx_bytes += p->len;
 		s->rx_room -= p->len;
-		socket_charge(p->len);
 		done = true;
 	}
 	spin_unlock(&s->lock);
@@ -240,20 +242,31 @@ static void rx_settle(struct socket *s) __requires(net_core)
 
 /* --- what lwIP calls: NET_CORE held ------------------------------------------------------------------------------------- */
 
+/* What the bytes written and their segments cost. */
+static size_t tx_cost(const struct tcp_pcb *pcb) __requires(net_core)
+{
+	return TCP_SND_BUF - pcb->snd_buf + tcp_sndqueuelen(pcb) * TX_COST;
+}
+
 static void refresh_tx(struct socket *s) __requires(net_core)
 {
 	struct tcp_pcb *pcb = s->pcb;
 	/* not tcp_sndbuf(), which says at most 65535 */
 	size_t room = pcb->snd_buf, pending = TCP_SND_BUF - room;
-	size_t most = socket_may_hold(pending) ? s->opt.tx_size : SOCKET_SHARE;
+	size_t held = tx_cost(pcb);
+	size_t most = s->opt.tx_size;
 	bool was_full = s->tx_room < SOCKET_LOWAT;
 
+	/* I-SOCK-4 */
+	if (!socket_may_hold(held))
+		most = MIN(most, pending + (held < socket_share() ? socket_share() - held : 0));
 	/* each byte may cost a pbuf of its own: stop before lwIP's count of them does */
 	if (tcp_sndqueuelen(pcb) + 8 >= TCP_SND_QUEUELEN || pending >= most)
 		room = 0;
 	else
 		room = MIN(room, most - pending);
-	socket_charge((int64_t)pending - (int64_t)s->tx_pending);
+	socket_charge((int64_t)held - (int64_t)s->tx_held);
+	s->tx_held = held;
 	spin_lock(&s->lock);
 	s->tx_room = s->tx_shut ? 0 : room;
 	s->tx_pending = pending;
@@ -308,7 +321,8 @@ static struct tcp_pcb *orphan(struct socket *s) __requires(net_core)
 
 static void became_gone(struct socket *s, int error) __requires(net_core)
 {
-	socket_charge(-(int64_t)s->tx_pending);
+	socket_charge(-(int64_t)s->tx_held);
+	s->tx_held = 0;
 	spin_lock(&s->lock);
 	s->state = SOCKET_GONE;
 	s->error = error;
@@ -380,7 +394,7 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
 	}
 	/* I-SOCK-4: lwIP keeps it, takes no more, and asks again at its next tick. But not what came with the peer's last
 	 * (the state says so): it may forget such a connection, and what it keeps, without asking */
-	if (pcb->state < CLOSE_WAIT && !socket_may_hold(s->rx_bytes))
+	if (pcb->state < CLOSE_WAIT && !socket_may_hold(s->rx_held))
 		return ERR_MEM;
 	while (p) {
 		struct pbuf *next = p->next;
@@ -507,6 +521,7 @@ static err_t on_accepted(void *arg, struct tcp_pcb *pcb, err_t err)
 	s = socket_alloc(&socket_stream, listener->v6, SOCKET_CONNECTING);
 	if (!s)
 		return ERR_MEM;
+	net_time_waits_trim();
 	tcp_backlog_delayed(pcb);
 	attach(s, pcb);
 	s->opt = listener->opt;
@@ -614,6 +629,7 @@ static bool rx_may_wait(const struct socket *s, const struct pbuf *used) __requi
 static bool rx_return(struct socket *s, struct pbuf *rest, struct pbuf *used, size_t consumed)
 {
 	bool more, due;
+	size_t n = 0;
 
 	spin_lock(&s->lock);
 	s->rx_unopened += consumed;
@@ -621,7 +637,7 @@ static bool rx_return(struct socket *s, struct pbuf *rest, struct pbuf *used, si
 	if (used) {
 		struct pbuf *last = used;
 
-		while (last->next)
+		for (n = 1; last->next; n++)
 			last = last->next;
 		last->next = s->rx_used;
 		s->rx_used = used;
@@ -639,7 +655,8 @@ static bool rx_return(struct socket *s, struct pbuf *rest, struct pbuf *used, si
 		s->rx_first = rest;
 	}
 	s->rx_bytes -= consumed;
-	socket_charge(-(int64_t)consumed);
+	s->rx_held -= n * RX_COST;
+	socket_charge(-(int64_t)(n * RX_COST));
 	s->reading = false;
 	more = s->rx_bytes || s->rx_end || s->rx_shut || s->error;
 	spin_unlock(&s->lock);
@@ -954,7 +971,7 @@ static size_t orphaned(void) __requires(net_core)
 
 	for (const struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next)
 		if (pcb->poll == on_orphan_poll)
-			n += TCP_SND_BUF - pcb->snd_buf;
+			n += tx_cost(pcb);
 	return n;
 }
 
@@ -981,7 +998,7 @@ static void close_pcb(struct socket *s) __requires(net_core)
 
 	if (s->state != SOCKET_LISTENING &&
 	    ((s->opt.linger && !s->opt.linger_s) ||
-	     (s->tx_pending && !socket_may_orphan(orphaned() + s->tx_pending))))
+	     (s->tx_pending && !socket_may_orphan(orphaned() + s->tx_held))))
 		return abort_pcb(s);
 	/* lwIP takes a window that is not wholly open for bytes unread, and resets */
 	rx_settle(s);
@@ -1015,8 +1032,8 @@ void socket_forget(struct socket *s)
 	rx_free_chain(s->rx_first);
 	rx_free_chain(s->rx_used);
 	s->rx_first = s->rx_used = NULL;
-	socket_charge(-(int64_t)(s->rx_bytes + s->tx_pending));
-	s->rx_bytes = s->tx_pending = 0;
+	socket_charge(-(int64_t)(s->rx_held + s->tx_held));
+	s->rx_bytes = s->tx_pending = s->rx_held = s->tx_held = 0;
 }
 
 static void drop_backlog(struct socket *s) __requires(net_core)
@@ -1200,21 +1217,31 @@ static int pcb_make(struct socket *s) __requires(net_core)
 	return 0;
 }
 
+/* lwIP's own search asks all connections about each port. */
+static uint16_t choose_port(void) __requires(net_core)
+{
+	for (size_t i = 0; i < NUM_TCP_PCB_LISTS; i++)
+		for (const struct tcp_pcb *pcb = *tcp_pcb_lists[i]; pcb; pcb = pcb->next)
+			socket_port_taken(pcb->local_port);
+	return socket_port_free();
+}
+
 static int stream_bind(struct socket *s, const struct socket_addr *a) __requires(net_core)
 {
 	ip_addr_t ip;
 	err_t err = ERR_USE;
+	uint16_t port;
 	int ret = pcb_make(s);
 
 	if (ret < 0)
 		return ret;
 	address_to_bind(s, a, &ip);
-	if (!a->port || !port_taken(s->pcb, &ip, a->port, false))
-		err = tcp_bind(s->pcb, &ip, a->port);
+	port = a->port ? a->port : choose_port();
+	if (port && !(a->port && port_taken(s->pcb, &ip, port, false)))
+		err = tcp_bind(s->pcb, &ip, port);
 	if (err != ERR_OK) {
 		drop_pcb(s);
-		/* of no port left it says that it has no room */
-		return err == ERR_BUF ? -EADDRINUSE : socket_error_of(err);
+		return socket_error_of(err);
 	}
 	s->bound = true;
 	spin_lock(&s->lock);
@@ -1262,15 +1289,20 @@ static int connect_locked(struct socket *s, const struct socket_addr *to) __requ
 	ret = pcb_make(s);
 	if (ret < 0)
 		return ret;
+	net_time_waits_trim();
+	if (!s->pcb->local_port) {
+		s->pcb->local_port = choose_port();
+		if (s->pcb->local_port)
+			TCP_REG(&tcp_bound_pcbs, s->pcb);
+	}
 	/* lwIP looks for another connection of the same four numbers only where a port may be shared */
 	ip_set_option(s->pcb, SOF_REUSEADDR);
-	err = tcp_connect(s->pcb, &ip, to->port, on_connected);
+	err = s->pcb->local_port ? tcp_connect(s->pcb, &ip, to->port, on_connected) : ERR_USE;
 	if (!s->opt.reuse)
 		ip_reset_option(s->pcb, SOF_REUSEADDR);
 	if (err != ERR_OK) {
 		abort_pcb(s);
-		/* of no port left it says that it has no room */
-		return err == ERR_BUF || err == ERR_USE ? -EADDRNOTAVAIL : socket_error_of(err);
+		return err == ERR_USE ? -EADDRNOTAVAIL : socket_error_of(err);
 	}
 	spin_lock(&s->lock);
 	s->state = SOCKET_CONNECTING;

@@ -18,9 +18,10 @@
  *   I-SOCK-2  s->pcb != NULL implies that lwIP's pcb names s, and may be used under NET_CORE.
  *   I-SOCK-3  bytes queued cost at most a small multiple of their number in memory: small segments are copied
  *             together, so a peer cannot pin a frame per byte; a datagram is charged with its head.
- *   I-SOCK-4  what all sockets hold is bounded: behind the bound (a part of memory) each is given SOCKET_SHARE
- *             bytes either way and no more, so one program that does not read, or writes to who does not,
- *             takes nothing from the others. */
+ *   I-SOCK-4  what all sockets hold is bounded: behind the bound (a part of memory) each is given a share of it
+ *             either way and no more, so one program that does not read, or writes to who does not, takes
+ *             nothing from the others. What is charged is what it costs, not the bytes. The share grows
+ *             small as sockets grow many, not so small that nothing moves; so their number is bounded too. */
 #ifndef TERN_NET_SOCKET_IMPL_H
 #define TERN_NET_SOCKET_IMPL_H
 
@@ -108,6 +109,8 @@ struct socket {
 	uint16_t mss;	   /* [NET_CORE] what segments are cut to, once it is open */
 	size_t tx_room;	   /* [lock] what lwIP would take */
 	size_t tx_pending; /* [lock] written, not acknowledged */
+	size_t rx_held;	   /* [lock] of a stream: what the bytes queued cost; I-SOCK-4 */
+	size_t tx_held;	   /* [NET_CORE] likewise those written */
 	struct socket_addr peer, local; /* [lock] */
 	struct list_head link; /* [listener's lock] in its backlog; of datagrams: [NET_CORE] all */
 	struct list_head backlog; /* [lock] of a listener: sockets nobody has accepted */
@@ -119,8 +122,6 @@ struct socket {
 	struct list_head changed;      /* [NET_CORE] on the list of those to announce */
 	uint32_t events;	       /* [NET_CORE] to announce */
 };
-
-#define SOCKET_SHARE (16u * 1024)
 
 /* The socket whose pcb it is, or NULL. */
 struct socket *socket_of_pcb(const struct tcp_pcb *pcb) __requires(net_core);
@@ -144,6 +145,7 @@ bool socket_sum_right(struct pbuf *p, size_t skip) __requires(net_core);
 
 /* --- net/socket.c ------------------------------------------------------------------------------------------------ */
 
+int socket_init(void) __must_check; /* boot */
 struct socket *socket_alloc(const struct socket_kind *kind, bool v6,
 			    enum socket_state state) __must_check;
 /* It has no address, and no port. s->lock held. */
@@ -165,10 +167,16 @@ unsigned socket_count(void);
 /* I-SOCK-4: bytes that came or go, queued anywhere, changed by that many. Any context. */
 void socket_charge(int64_t bytes);
 int64_t socket_charged(void);
+/* What each may hold when all hold more than they may. */
+size_t socket_share(void);
 /* May a socket that holds `own` bytes hold more? */
 bool socket_may_hold(size_t own);
 /* May sockets that are closed hold that many bytes, for which nobody is charged? */
 bool socket_may_orphan(size_t bytes);
+
+/* A port to choose: tell of all that are taken, then ask. 0: there is none. */
+void socket_port_taken(uint16_t port) __requires(net_core);
+uint16_t socket_port_free(void) __requires(net_core);
 
 /* Wait for a time-out set by SO_RCVTIMEO or SO_SNDTIMEO (0: for ever) that began at start_ns. 0, -EAGAIN when it is over,
  * -ERESTARTSYS; -EINTR if the call cannot be made again with the same result. */

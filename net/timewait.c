@@ -15,6 +15,7 @@
 #include <lwip/prot/tcp.h>
 
 #include "lib/string.h"
+#include "mm/phys/page.h"
 #include "net/interface.h"
 
 #define ISN_GAP 65537
@@ -46,6 +47,23 @@ static void remember(const struct tcp_pcb *pcb)
 	old.local_port = pcb->local_port;
 	old.remote_port = pcb->remote_port;
 	old.snd_nxt = pcb->snd_nxt;
+}
+
+void net_time_waits_trim(void)
+{
+	static unsigned most; /* [NET_CORE] */
+	struct tcp_pcb *pcb = tcp_tw_pcbs;
+	struct page_stats stats;
+
+	if (!most) {
+		page_stats(&stats);
+		most = (unsigned)MIN(stats.total * PAGE_SIZE / 256 / sizeof(*pcb), 8192UL);
+	}
+	/* the newest are first */
+	for (unsigned n = 1; pcb && n < most; n++)
+		pcb = pcb->next;
+	while (pcb && pcb->next)
+		tcp_abort(pcb->next);
 }
 
 /* A packet with a TCP header at `off` that ends at `end`; what is behind that is padding. */

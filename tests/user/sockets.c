@@ -623,6 +623,28 @@ static void bounded(void)
 		CHECK(close(a[i]) == 0 && close(b[i]) == 0);
 }
 
+/* A user's sockets themselves are a part of memory; root still has some. */
+static void counted(void)
+{
+	struct rlimit many = { 65536, 65536 };
+	struct sysinfo info;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		unsigned long n = 0;
+
+		CHECK(setrlimit(RLIMIT_NOFILE, &many) == 0 && setuid(1000) == 0);
+		CHECK(sysinfo(&info) == 0);
+		while (socket(AF_INET, SOCK_STREAM, 0) >= 0)
+			n++;
+		CHECK(errno == ENOMEM && n > 1000 && n < info.totalram / 32768);
+		exit(0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	CHECK(close(stream()) == 0);
+}
+
 /* Both ends are full to the last byte and say so to each other: that ends. */
 static void both_full(void)
 {
@@ -1089,6 +1111,7 @@ static const struct {
 	{ "resets", resets },
 	{ "pressures", pressures },
 	{ "bounded", bounded },
+	{ "counted", counted },
 	{ "both_full", both_full },
 	{ "dead_backlog", dead_backlog },
 	{ "listeners_shown", listeners_shown },
