@@ -66,6 +66,7 @@ struct net_counters {
 	uint64_t tolerated;	    /* lwIP assertions that a peer broke */
 	uint64_t polls;		    /* rounds of the network thread */
 	uint64_t wakes;		    /* of the network thread by others */
+	uint64_t address_conflicts; /* times another machine had our address */
 	uint64_t leases_refused;    /* answers of a DHCP server that cannot be meant */
 	uint64_t embryos_dropped;   /* connections of one SYN that gave way to another */
 	uint64_t time_waits_ended;  /* by a new connection between the same ports */

@@ -51,6 +51,7 @@ struct interface {
 	bool tx_blocked;	/* lwIP was refused: interrupt and tcp_txnow() when there is room */
 	bool tx_resume;		/* room has come back since */
 	bool dead;		/* could not be mended */
+	uint32_t conflict;	/* the address another machine was said to have */
 	struct route routes[2]; /* its network and its gateway */
 	struct net_traffic traffic;
 	/* Connections that came before our address did: whoever hands out the lease knows it first, and sends what
@@ -181,6 +182,22 @@ static void rx_deliver(struct interface *i, const struct netdev_frame *f)
 	}
 }
 
+/* Another machine says in ARP that our address is its own: said once, until we have another. We keep it, as Linux does. */
+static void look_for_conflict(struct interface *i, const struct netdev_frame *f)
+{
+	struct rx_buffer *b = f->cookie;
+	const uint8_t *frame = b->data + i->rx_pad + f->offset, *mac = frame + 22;
+	uint32_t ip = netif_ip4_addr(&i->netif)->addr;
+
+	if (f->len < 42 || frame[12] != 8 || frame[13] != 6 || !ip || i->conflict == ip ||
+	    memcmp(frame + 28, &ip, sizeof(ip)) != 0 || memcmp(mac, i->dev->mac, 6) == 0)
+		return;
+	i->conflict = ip;
+	net_counters.address_conflicts++;
+	log_warn("net: %s: %02x:%02x:%02x:%02x:%02x:%02x has our address too", i->dev->name, mac[0],
+		 mac[1], mac[2], mac[3], mac[4], mac[5]);
+}
+
 /* A TCP segment for us while we have no address. */
 static bool is_early(struct interface *i, const struct netdev_frame *f)
 {
@@ -266,6 +283,7 @@ static void rx_frame(struct interface *i, const struct netdev_frame *f)
 		rx_fill(i);
 	if (i->posted < low)
 		return rx_discard(b, &net_counters.rx_no_memory);
+	look_for_conflict(i, f);
 	if (is_early(i, f))
 		i->early[i->nr_early++] = *f;
 	else
@@ -619,31 +637,44 @@ int net_wait_address(uint64_t deadline_ns)
 			       WAIT_UNINTERRUPTIBLE, deadline_ns);
 }
 
-/* "10.0.2.15/24,10.0.2.2"; the gateway may be missing. */
-static int parse_static(char *text, ip4_addr_t *address, ip4_addr_t *mask, ip4_addr_t *gateway)
+/* Four decimal numbers and nothing else: lwIP would take "10.2" too. */
+static bool parse_address(const char *text, ip4_addr_t *out)
 {
-	char *bits = strchr(text, '/');
-	char *gw = strchr(text, ',');
-	uint64_t n = 24;
+	char again[16];
+
+	return ip4addr_aton(text, out) && ip4addr_ntoa_r(out, again, sizeof(again)) &&
+	       strcmp(text, again) == 0;
+}
+
+/* "10.0.2.15/24,10.0.2.2"; the gateway may be missing. NULL, or what is wrong with it. */
+static const char *parse_static(char *text, ip4_addr_t *address, ip4_addr_t *mask,
+				ip4_addr_t *gateway)
+{
+	char *gw = strchr(text, ','), *bits;
+	uint64_t n;
 
 	if (gw)
 		*gw++ = '\0';
-	if (bits) {
+	bits = strchr(text, '/');
+	if (bits)
 		*bits++ = '\0';
-		if (parse_u64(bits, &n) < 0 || n > 32)
-			return -EINVAL;
-	}
 	ip4_addr_set_zero(gateway);
-	if (!ip4addr_aton(text, address) || (gw && !ip4addr_aton(gw, gateway)))
-		return -EINVAL;
-	mask->addr = n ? lwip_htonl(~0u << (32 - n)) : 0;
-	return 0;
+	if (!bits || parse_u64(bits, &n) < 0 || !n || n > 32 || !parse_address(text, address) ||
+	    (gw && !parse_address(gw, gateway)))
+		return "is not ADDRESS/BITS[,GATEWAY]";
+	mask->addr = lwip_htonl(~0u << (32 - n));
+	if (!net_address_usable(*address, *mask))
+		return "is no machine's address";
+	if (gw && (!ip4_addr_net_eq(address, gateway, mask) || ip4_addr_eq(address, gateway)))
+		return "has a gateway that is not a neighbour";
+	return NULL;
 }
 
 /* Addresses as text says: one of its own, "none", or NULL or anything else for DHCP. */
 static void configure(struct interface *i, const char *text)
 {
 	ip4_addr_t address, mask, gateway;
+	const char *wrong;
 	char copy[64] = "";
 
 	netif_create_ip6_linklocal_address(&i->netif, 1);
@@ -652,11 +683,14 @@ static void configure(struct interface *i, const char *text)
 		if (strcmp(text, "none") == 0)
 			return;
 		fmt_print(copy, sizeof(copy), "%s", text);
-		if (parse_static(copy, &address, &mask, &gateway) == 0) {
+		wrong = parse_static(copy, &address, &mask, &gateway);
+		if (!wrong) {
+			/* asked from no address yet: whoever answers has it */
+			(void)etharp_request(&i->netif, &address);
 			netif_set_addr(&i->netif, &address, &mask, &gateway);
 			return;
 		}
-		log_warn("net: ip=%s is not ADDRESS/BITS[,GATEWAY]; asking DHCP", text);
+		log_warn("net: ip=%s %s; asking DHCP", text, wrong);
 	}
 	if (dhcp_start(&i->netif) != ERR_OK)
 		log_warn("net: %s: no memory for DHCP", i->dev->name);

@@ -3,6 +3,8 @@
 #ifndef TERN_NET_INTERFACE_H
 #define TERN_NET_INTERFACE_H
 
+#include <lwip/ip4_addr.h>
+
 #include "lib/types.h"
 
 struct interface;
@@ -23,6 +25,8 @@ struct netif;
 void net_if_name(const struct netif *n, char name[NET_NAME_MAX]);
 struct netif *net_if_called(const char *name); /* NULL: none is. NET_CORE held. */
 struct netif *net_if_loop(void);
+/* net/lease.c: may a machine have that address in a network of that mask? */
+bool net_address_usable(struct ip4_addr ip, struct ip4_addr mask);
 /* What its device can carry. */
 int net_if_mtu_max(const struct netif *n);
 /* A packet is about to come in by n: all of 127.0.0.0/8 is the loop-back's. NET_CORE held. */

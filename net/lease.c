@@ -10,11 +10,19 @@
 #include <lwip/prot/udp.h>
 
 #include "lib/string.h"
+#include "net/interface.h"
 
 static bool is_machine(ip4_addr_t a)
 {
 	return !ip4_addr_isany_val(a) && !ip4_addr_isloopback(&a) && !ip4_addr_ismulticast(&a) &&
 	       lwip_ntohl(a.addr) >> 28 != 15;
+}
+
+bool net_address_usable(struct ip4_addr ip, struct ip4_addr mask)
+{
+	uint32_t rest = ~lwip_ntohl(mask.addr), host = lwip_ntohl(ip.addr) & rest;
+
+	return is_machine(ip) && !(rest & (rest + 1)) && (rest <= 1 || (host && host != rest));
 }
 
 /* The option's place, or NULL: it is not there, or has not that length at least. */
@@ -45,7 +53,6 @@ static bool is_lie(const struct dhcp_msg *msg, const uint8_t *end)
 {
 	const uint8_t *options = msg->options, *kind;
 	ip4_addr_t ip, other;
-	uint32_t rest;
 
 	kind = option(options, end, DHCP_OPTION_MESSAGE_TYPE, 1);
 	if (!kind || (*kind != DHCP_OFFER && *kind != DHCP_ACK))
@@ -56,13 +63,8 @@ static bool is_lie(const struct dhcp_msg *msg, const uint8_t *end)
 	if (address_at(option(options, end, DHCP_OPTION_ROUTER, 4), &other) && other.addr &&
 	    !is_machine(other))
 		return true;
-	if (!address_at(option(options, end, DHCP_OPTION_SUBNET_MASK, 4), &other))
-		return false;
-	rest = ~lwip_ntohl(other.addr);
-	if (rest & (rest + 1))
-		return true;
-	return rest > 1 &&
-	       ((lwip_ntohl(ip.addr) & rest) == 0 || (lwip_ntohl(ip.addr) & rest) == rest);
+	return address_at(option(options, end, DHCP_OPTION_SUBNET_MASK, 4), &other) &&
+	       !net_address_usable(ip, other);
 }
 
 bool net_lease_lies(const struct pbuf *p)

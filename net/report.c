@@ -87,6 +87,7 @@ void net_report(void (*line)(void *arg, const char *text), void *arg)
 		{ "resets", c.resets },
 		{ "polls", c.polls },
 		{ "wakes", c.wakes },
+		{ "address_conflicts", c.address_conflicts },
 		{ "leases_refused", c.leases_refused },
 		{ "embryos_dropped", c.embryos_dropped },
 		{ "time_waits_ended", c.time_waits_ended },

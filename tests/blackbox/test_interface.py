@@ -146,3 +146,17 @@ def test_changes_are_root_s(guest):
     done = guest.ssh("echo user:x:1000:1000::/:/bin/sh >>/etc/passwd; su user -c 'ifconfig eth0 down; ifconfig eth0 10.0.2.77; ifconfig eth0 mtu 1000; route del default; "
                      "route add default gw 10.0.2.3'; ifconfig eth9 up")
     assert done.stderr.count(b"Operation not permitted") == 5 and b"No such device" in done.stderr, done
+
+
+@pytest.mark.parametrize("text, says", [("10.0.2.15/24,10.0.2.2", "net: eth0: address 10.0.2.15/24, gateway 10.0.2.2"),
+                                        ("10.0.2.15/33", "ip=10.0.2.15/33 is not ADDRESS/BITS[,GATEWAY]; asking DHCP"),
+                                        ("10.0.2.9/24,10.0.3.2", "has a gateway that is not a neighbour; asking DHCP")],
+                         ids=["right", "wrong", "gateway"])
+def test_static_address(request, text, says):
+    """What is wrong is said, and DHCP asked: the login works."""
+    with OwnGuest("static", smp=1, image=request.config.getoption("--image"), append=f"ip={text}") as g:
+        assert says in g.console(), g.tail()
+        done = g.ssh("ifconfig eth0; route -n; cat /proc/net/pnp; ping -c 1 -W 20 10.0.2.2").stdout
+        assert b"inet addr:10.0.2.15 " in done and b" 10.0.2.2 " in done and b" 0% packet loss" in done
+        # by hand there are no name servers
+        assert (b"nameserver" in done) == ("asking" in says)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <lwip/netif.h>
 #include <lwip/priv/tcp_priv.h>
 #include <lwip/prot/tcp.h>
 
@@ -317,6 +318,78 @@ TEST(net_neighbour_is_not_there)
 	all_closed();
 }
 
+static uint32_t attached_with(const char *address)
+{
+	wire.address = address;
+	wire_start();
+	return netif_ip4_addr(netif_list)->addr;
+}
+
+TEST(net_static_address)
+{
+	static const char *const right[] = { "10.9.0.1/24", "10.9.0.1/8,10.0.0.1", "10.9.0.1/32",
+					     "10.9.0.1/31,10.9.0.0" };
+
+	CHECK_EQ(attached_with(right[test_below(ARRAY_SIZE(right))]), lwip_htonl(0x0a090001));
+}
+
+/* A program each: the stack is started once. */
+#define NO_ADDRESS(name, text)                                                                     \
+	TEST(net_static_##name)                                                                    \
+	{                                                                                          \
+		CHECK_EQ(attached_with(text), 0);                                                  \
+	}
+NO_ADDRESS(without_bits, "10.9.0.1")
+NO_ADDRESS(no_bits, "10.9.0.1/")
+NO_ADDRESS(bits_0, "10.9.0.1/0")
+NO_ADDRESS(bits_33, "10.9.0.1/33")
+NO_ADDRESS(bits_words, "10.9.0.1/24x")
+NO_ADDRESS(bits_behind_the_gateway, "10.9.0.1,10.9.0.2/24")
+NO_ADDRESS(short, "10.9.1/24")
+NO_ADDRESS(hex, "0xa.9.0.1/24")
+NO_ADDRESS(big, "10.9.0.256/24")
+NO_ADDRESS(empty, "")
+NO_ADDRESS(empty_gateway, "10.9.0.1/24,")
+NO_ADDRESS(bad_gateway, "10.9.0.1/24,10.9")
+NO_ADDRESS(two_gateways, "10.9.0.1/24,10.9.0.2,10.9.0.3")
+NO_ADDRESS(gateway_elsewhere, "10.9.0.1/24,10.8.0.1")
+NO_ADDRESS(gateway_self, "10.9.0.1/24,10.9.0.1")
+NO_ADDRESS(any, "0.0.0.0/24")
+NO_ADDRESS(loop, "127.0.0.1/8")
+NO_ADDRESS(group, "224.0.0.1/24")
+NO_ADDRESS(all, "255.255.255.255/24")
+NO_ADDRESS(network, "10.9.0.0/24")
+NO_ADDRESS(broadcast, "10.9.0.255/24")
+NO_ADDRESS(long, "10.9.0.1/24                                                              ")
+
+static uint8_t probe[42];
+
+static void keep_probe(const uint8_t *f, size_t n)
+{
+	if (n >= 42 && f[12] == 8 && f[13] == 6 && !probe[12])
+		memcpy(probe, f, sizeof(probe));
+}
+
+TEST(net_address_of_another)
+{
+	uint64_t before = net_counters.address_conflicts;
+
+	/* before the address is ours it is asked for, from no address; whoever has it answers */
+	wire.tap = keep_probe;
+	CHECK_EQ(attached_with("10.9.0.1/24"), lwip_htonl(0x0a090001));
+	CHECK(memcmp(probe + 28, "\0\0\0\0", 4) == 0 && memcmp(probe + 38, "\x0a\x09\0\1", 4) == 0);
+	memcpy(probe, probe + 6, 6);
+	probe[21] = 2;
+	memcpy(probe + 32, probe + 22, 6);
+	memcpy(probe + 22, "\2\3\3\3\3\3", 6);
+	memcpy(probe + 28, probe + 38, 4);
+	for (int i = 0; i < 3; i++) {
+		CHECK(wire_receive(probe, sizeof(probe)));
+		wire_run(1);
+	}
+	CHECK_EQ(net_counters.address_conflicts, before + 1);
+}
+
 /* A SYN to port 7 of ours, from a neighbour's address and port of that number. */
 static void strange_syn(unsigned n)
 {
@@ -583,6 +656,76 @@ TEST(net_tail_loss)
 	}
 	CHECK_EQ(wire.lost, 1);
 	close_all();
+}
+
+/* Loses the next segment whose flags are these, of those in the mask. */
+static uint8_t losing_mask, losing;
+
+static bool lose_by_flags(const uint8_t *f, size_t n)
+{
+	if (n < 54 || f[12] != 8 || f[13] != 0 || f[23] != 6 || mirror_tcp_payload(f, n) ||
+	    (f[47] & losing_mask) != losing)
+		return false;
+	wire.loses = NULL;
+	return true;
+}
+
+static void lose_next(uint8_t mask, uint8_t flags)
+{
+	losing_mask = mask;
+	losing = flags;
+	wire.loses = lose_by_flags;
+}
+
+TEST(net_last_ack_loss)
+{
+	/* the acknowledgement of the last segment is lost: that segment is sent and acknowledged again within 300 ms */
+	char buf[16];
+	unsigned ms = 0;
+
+	connect_pair();
+	for (int i = 0; i < 30; i++) {
+		CHECK_EQ(file_write_kernel(client, "x", 1), 1);
+		wire_run(60);
+		CHECK_EQ(file_read_kernel(server, buf, 16), 1);
+	}
+	CHECK_EQ(file_write_kernel(client, "y", 1), 1);
+	lose_next(TCP_SYN | TCP_FIN | TCP_RST, 0);
+	while (socket_tx_pending(client)) {
+		wire_run(1);
+		CHECK_MSG(++ms < 300, "not acknowledged after %u ms", ms);
+	}
+	CHECK_EQ(wire.lost, 1);
+	CHECK_EQ(file_read_kernel(server, buf, 16), 1);
+	CHECK_EQ(file_read_kernel(server, buf, 16), -EAGAIN);
+	close_all();
+}
+
+TEST(net_syn_loss)
+{
+	/* a SYN, or the answer to it: the next is sent a second later */
+	static const uint8_t flags[] = { TCP_SYN, TCP_SYN | TCP_ACK };
+
+	listen_on(7, 8);
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		unsigned ms = 0;
+
+		lose_next(TCP_SYN | TCP_ACK, flags[i]);
+		CHECK_EQ(socket_connect_tcp(&peer, &client), 0);
+		nonblocking(client);
+		while (!file_poll(client)) {
+			wire_run(1);
+			CHECK_MSG(++ms < 1200, "no connection after %u ms", ms);
+		}
+		CHECK_EQ(file_poll(client), POLL_OUT);
+		CHECK_EQ(wire.lost, i + 1);
+		CHECK_EQ(socket_accept(listener, &server, NULL), 0);
+		file_put(client);
+		file_put(server);
+		wire_run(100);
+	}
+	file_put(listener);
+	all_closed();
 }
 
 TEST(net_small_segments)

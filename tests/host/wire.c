@@ -84,6 +84,10 @@ static int op_transmit(struct netdev *d, const struct netdev_piece *piece, unsig
 		wire.lost++;
 		return 0;
 	}
+	if (wire.loses && wire.loses(wire.last, wire.last_len)) {
+		wire.lost++;
+		return 0;
+	}
 	memcpy(frame, wire.last, wire.last_len);
 	if (!mirror_frame(frame, wire.last_len))
 		return 0;

@@ -14,8 +14,9 @@ struct wire {
 	bool lazy;	     /* transmits come back only when the network thread runs */
 	bool mirror;	     /* what is sent comes back from the peer */
 	const char *address; /* ours, for wire_start(); NULL: by DHCP */
-	void (*tap)(const uint8_t *frame, size_t n); /* is shown what is sent */
-	unsigned drop_data;			     /* so many frames with payload are lost next */
+	void (*tap)(const uint8_t *frame, size_t n);   /* is shown what is sent */
+	bool (*loses)(const uint8_t *frame, size_t n); /* whether the mirror loses it */
+	unsigned drop_data; /* so many frames with payload are lost next */
 	uint64_t sent, lost;
 	uint8_t last[2048]; /* the last frame sent */
 	size_t last_len;
