@@ -431,10 +431,14 @@ static bool is_martian(const struct pbuf *p, struct netif *in)
 	const struct ip_hdr *ip = p->payload;
 	ip4_addr_t from, to;
 	ip6_addr_t from6;
+	s8_t own;
 
 	if (p->len >= IP6_HLEN && IP6H_V(ip6) == 6) {
 		ip6_addr_copy_from_packed(from6, ip6->src);
-		return ip6_addr_isloopback(&from6) || netif_get_ip6_addr_match(in, &from6) >= 0;
+		own = netif_get_ip6_addr_match(in, &from6);
+		/* who has had an address before us says so from there, while it is not ours yet */
+		return ip6_addr_isloopback(&from6) ||
+		       (own >= 0 && ip6_addr_isvalid(netif_ip6_addr_state(in, own)));
 	}
 	if (p->len < IP_HLEN)
 		return false;

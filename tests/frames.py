@@ -74,6 +74,16 @@ def icmp(kind, code, rest, data=b""):
     return body[:2] + struct.pack(">H", checksum(body)) + body[4:]
 
 
+def ipv6(src, dst, proto, payload, hops=255):
+    """src and dst in bytes."""
+    return struct.pack(">IHBB", 6 << 28, len(payload), proto, hops) + src + dst + payload
+
+
+def icmpv6(src, dst, kind, code, rest):
+    body = struct.pack(">BBH", kind, code, 0) + rest
+    return body[:2] + struct.pack(">H", checksum(pseudo(src, dst, ICMPV6, len(body)) + body)) + body[4:]
+
+
 class Malformed(Exception):
     """A frame that nobody should have sent."""
 

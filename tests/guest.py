@@ -164,7 +164,7 @@ class Client:
 
 class Guest(Client):
     """One guest in the background, called by a name of its own, on a port of its own. Another test run in this
-    checkout that has the name already keeps it: ours gets a number.
+    checkout that has the name already keeps it: ours gets a number. I-RUN-1: its machine is that of run-qemu.sh.
 
     with Guest("io", smp=4, image="debug") as g:
         g.ssh("true")

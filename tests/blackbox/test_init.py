@@ -14,10 +14,11 @@ PS = "ps -o pid,ppid,comm"
 
 
 class Console(terminal.Conversation):
-    """A guest whose serial console is typed at; no network."""
+    """A guest whose serial console is typed at; no network, unless the options give it one."""
 
-    def __init__(self, append="", smp=2):
-        words = qemu_words(smp=smp, drop=("-netdev", "-device"), add=["-nic", "none"])
+    def __init__(self, append="", smp=2, options=()):
+        none = {} if options else {"drop": ("-netdev", "-device"), "add": ["-nic", "none"]}
+        words = qemu_words(smp=smp, options=options, **none)
         super().__init__()
         self.process = subprocess.Popen(words + (["-append", append] if append else []), stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

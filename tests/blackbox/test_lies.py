@@ -2,6 +2,7 @@
 """A peer that lies (wire.py): in segments, in options, in fragments, in ICMP, ARP, DHCP and DNS. Each lie is an errno, a counted drop or
 nothing; the connection that it is about goes on if a stranger could have told it (RFC 5961), and all others in any case."""
 import random
+import re
 import struct
 import threading
 
@@ -388,3 +389,95 @@ def test_options_of_a_client(wired, options):
     assert got.startswith(b"SSH-2.0-"), got
     raw.send(RST)
     raw.close()
+
+
+def test_ipv6_address_that_another_has():
+    """Somebody answers for each address that the guest is about to take: it takes none, and says nothing from there. It would be
+    a mistake to drop these answers, since they come from an address that is on its way to be ours."""
+    everybody = bytes.fromhex("ff02" + "00" * 13 + "01")
+    asked, sources = threading.Event(), set()
+
+    def see(p):
+        if p.kind != frames.IPV6:
+            return
+        sources.add(p.src)
+        if p.icmp_type == 135 and not any(p.src):
+            target = p.data[4:20]
+            rest = b"\x20\0\0\0" + target + b"\2\1" + OTHER
+            answer = frames.icmpv6(target, everybody, 136, 0, rest)
+            w.send(frames.ethernet(b"\x33\x33\0\0\0\1", OTHER, frames.IPV6, frames.ipv6(target, everybody, frames.ICMPV6, answer)))
+            asked.set()
+    with wirelib.Wire() as w, w.seeing(see), w.guest("double", smp=1) as g:
+        assert asked.wait(20)
+        shown = guestlib.until("an address found to be another's", lambda: re.search(
+            r"^fe80\w+ \S+ \S+ \S+ (?!c0)(\S+) +eth0", g.ssh("cat /proc/net/if_inet6").stdout.decode(), re.M))
+        # permanent, and no more to be used
+        assert shown.group(1) == "a0"
+    assert sources == {bytes(16)}, [frames.dotted(a) for a in sources]
+
+
+# ---- DHCP and DNS
+
+NO_LEASES = [dict(address=a) for a in ("255.255.255.255", "0.0.0.0", "127.0.0.1", "224.0.0.5", "10.0.2.255")] + [dict(mask="255.255.0.255")]
+ODD_LEASES = {"mask of 0": dict(mask="0.0.0.0"), "no mask": dict(mask=None), "lease of 0 s": dict(lease=0),
+              "router elsewhere": dict(router="192.0.2.9")}
+
+
+def leased(w, name, lease):
+    w.lease = lease
+    with w.guest(name, smp=1) as g:
+        assert g.ssh("echo there").stdout == b"there\n"
+        g.check_counters()
+        return g.console()
+
+
+def test_first_offers_are_of_nothing():
+    """Servers that offer and acknowledge what no host can have, before the honest one: it is the one that is heard."""
+    with wirelib.Wire() as w:
+        def lease(p):
+            kind = {1: 2, 3: 5}.get(wirelib.dhcp_options(p.data).get(53, b"\0")[0])
+            for lie in NO_LEASES:
+                w.send_lease(p, kind, **dict(w.dhcp, **lie))
+            w.send_lease(p, kind, **w.dhcp)
+        assert f"address {GUEST}/24, gateway {GATEWAY}" in leased(w, "leases", lease)
+
+
+@pytest.mark.parametrize("lie", ODD_LEASES)
+def test_odd_lease(lie):
+    """Not what one would wish, but an address: the guest can be reached there."""
+    with wirelib.Wire() as w:
+        w.dhcp.update(ODD_LEASES[lie])
+        assert f"address {GUEST}/" in leased(w, "odd-lease", w.lease)
+
+
+ANSWERS = {
+    "another's number": lambda q, a: bytes([q[0] ^ 1]) + a[1:],
+    "a question": lambda q, a: q,
+    "cut": lambda q, a: a[:len(q) + 5],
+    "only a header": lambda q, a: a[:12],
+    "nothing": lambda q, a: b"",
+    "a name that goes round": lambda q, a: a[:len(q)] + b"\xc0" + bytes([len(q)]) + a[len(q) + 2:],
+    "counts that are not there": lambda q, a: a[:4] + b"\xff" * 8 + a[12:],
+    "a length beyond the end": lambda q, a: a[:-6] + b"\xff\xff" + a[-4:],
+    "more behind it": lambda q, a: a + bytes(1400),
+}
+
+
+def test_dns(wired):
+    """nslookup believes no lie, or ends with an error; the address that is told is the true one."""
+    w = wired.wire
+    w.names["peer.example"] = "192.0.2.77"
+    for lie, make in ANSWERS.items():
+        def see(p, make=make):
+            if p.kind == frames.IPV4 and p.proto == frames.UDP and p.dport == 53:
+                answer = wirelib.dns_answer(p.data, w.names)
+                w.send_udp(RESOLVER, 53, p.sport, make(p.data, answer))
+                # from another host, to another port
+                w.send_udp(FAR, 53, p.sport, answer[:-4] + b"\x01\x02\x03\x04")
+                w.send_udp(RESOLVER, 53, p.sport ^ 1, answer[:-4] + b"\x01\x02\x03\x04")
+                w.send_udp(RESOLVER, 53, p.sport, answer)
+                return True
+            return False
+        with w.seeing(see):
+            done = wired.ssh("nslookup peer.example")
+        assert b"1.2.3.4" not in done.stdout and done.returncode in (0, 1), (lie, done)

@@ -236,7 +236,7 @@ def test_long_command_line_word():
 
 
 def test_broken_crypto_does_not_serve():
-    """One known answer falsified: the server says which, and closes its port."""
+    """I-SSH-10. One known answer falsified: the server says which, and closes its port."""
     _, text = boot_and_read(qemu_words(add=["-append", "ssh_spoil=aes128-gcm"]), until=r"ssh: not serving")
     assert "ssh: self test of aes128-gcm failed" in text, text[-2000:]
     assert "ssh: not serving" in text, text[-2000:]
