@@ -53,7 +53,8 @@ static void arrive(struct socket *s, const struct pbuf *p, size_t skip, const ip
 	size_t size = p->tot_len - skip;
 	struct datagram *d;
 
-	if (s->rx_shut || READ_ONCE(s->rx_bytes) + size > s->opt.rx_size ||
+	/* as Linux: one goes beyond the size, so none is too long for it */
+	if (s->rx_shut || READ_ONCE(s->rx_bytes) > s->opt.rx_size ||
 	    !socket_may_hold(READ_ONCE(s->rx_bytes) + size) || !(d = kmalloc(sizeof(*d) + size))) {
 		net_counters.datagrams_dropped++;
 		return;

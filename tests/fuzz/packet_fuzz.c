@@ -303,7 +303,7 @@ static void move_datagram(struct moves *m)
 /* One in pieces: some come twice, or late, or never, and they may overlap. */
 static void move_fragments(struct moves *m)
 {
-	static uint8_t whole[34 + 8 + 9000];
+	static uint8_t whole[34 + 8 + 9002];
 	uint8_t f[FRAME_ROOM];
 	size_t n = make_datagram(m, whole + 34, 2 + word(m) % 9000);
 	unsigned many = 2 + byte(m) % 12;

@@ -451,6 +451,26 @@ TEST(net_syn_flood)
 	all_closed();
 }
 
+TEST(net_small_buffer_takes_a_datagram)
+{
+	struct socket_addr here = { .port = 5353, .addr = { 127, 0, 0, 1 } };
+	static char big[30000], back[40000];
+	struct file *f;
+
+	wire_start();
+	CHECK_EQ(socket_create(SOCKET_INET, SOCKET_DGRAM, 0, FILE_NONBLOCK, &f), 0);
+	CHECK_EQ(socket_bind(f, &here), 0);
+	CHECK_EQ(socket_connect(f, &here), 0);
+	CHECK_EQ(socket_set(f, SOCKET_RX_SIZE, 1), 0);
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(file_write_kernel(f, big, sizeof(big)), sizeof(big));
+	CHECK_EQ(file_read_kernel(f, back, sizeof(back)), sizeof(big));
+	/* the others found it full */
+	CHECK_EQ(file_read_kernel(f, back, sizeof(back)), -EAGAIN);
+	file_put(f);
+	all_closed();
+}
+
 TEST(net_address_in_use)
 {
 	struct file *second;
