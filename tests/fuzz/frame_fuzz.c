@@ -56,7 +56,7 @@ static void send_tcp(uint8_t flags, uint32_t seq, uint32_t ack, uint16_t window,
 
 /* --- moves ------------------------------------------------------------------------------------------------------- */
 
-static struct file *listener, *server, *datagrams[4];
+static struct file *listener, *server, *datagrams[8];
 
 static void move_frame(struct moves *m, bool right)
 {
@@ -102,7 +102,7 @@ static void move_handshake(void)
 static void open_datagrams(void)
 {
 	static const struct socket_addr here = { .port = OUR_PORT };
-	struct socket_addr there = { .port = THEIR_PORT };
+	struct socket_addr there = { .port = THEIR_PORT }, here6 = { .v6 = true, .port = OUR_PORT };
 
 	put32(there.addr, THEIR_IP);
 	EXPECT(socket_create(SOCKET_INET, SOCKET_DGRAM, 0, FILE_NONBLOCK, &datagrams[0]) == 0);
@@ -114,6 +114,18 @@ static void open_datagrams(void)
 			     &datagrams[2]) == 0);
 	EXPECT(socket_create(SOCKET_INET, SOCKET_RAW, SOCKET_PROTO_ICMP, FILE_NONBLOCK,
 			     &datagrams[3]) == 0);
+	/* IPv6 alone at that port, and both families at the next */
+	EXPECT(socket_create(SOCKET_INET6, SOCKET_DGRAM, 0, FILE_NONBLOCK, &datagrams[4]) == 0);
+	EXPECT(socket_set(datagrams[4], SOCKET_V6ONLY, 1) == 0);
+	EXPECT(socket_set(datagrams[4], SOCKET_TELL_HOPS, 1) == 0);
+	EXPECT(socket_bind(datagrams[4], &here6) == 0);
+	here6.port++;
+	EXPECT(socket_create(SOCKET_INET6, SOCKET_DGRAM, 0, FILE_NONBLOCK, &datagrams[5]) == 0);
+	EXPECT(socket_bind(datagrams[5], &here6) == 0);
+	EXPECT(socket_create(SOCKET_INET6, SOCKET_DGRAM, SOCKET_PROTO_ICMP6, FILE_NONBLOCK,
+			     &datagrams[6]) == 0);
+	EXPECT(socket_create(SOCKET_INET6, SOCKET_RAW, SOCKET_PROTO_ICMP6, FILE_NONBLOCK,
+			     &datagrams[7]) == 0);
 }
 
 /* Look at what is first, or take it, or send as much back. */
