@@ -177,6 +177,11 @@
 	X(syncfs) \
 	X(sysinfo) \
 	X(tgkill) \
+	X(timer_create) \
+	X(timer_delete) \
+	X(timer_getoverrun) \
+	X(timer_gettime) \
+	X(timer_settime) \
 	X(timerfd_create) \
 	X(timerfd_gettime) \
 	X(timerfd_settime) \

@@ -141,6 +141,7 @@ static void look_again(struct thread *t, void *arg)
 
 static void all_look_again(struct process *p, void *arg)
 {
+	ptimers_look_again(p);
 	process_for_each_thread(p, look_again, arg);
 }
 
@@ -343,4 +344,107 @@ int64_t sys_setitimer(const uint64_t a[6])
 	if (get_timeval(v, &now.interval) < 0 || get_timeval(v + 2, &now.left) < 0)
 		return -EINVAL;
 	return itimer(a[0], &now, a[2]);
+}
+
+/* --- timers ------------------------------------------------------------------------------------------------------------ */
+
+enum { NOTIFY_BY_SIGNAL, NOTIFY_NOT, NOTIFY_BY_LIBC, NOTIFY_THREAD = 4 };
+
+/* The ABI's struct sigevent. */
+struct event {
+	uint64_t value;
+	int32_t signo, notify, tid, unused[11];
+};
+static_assert(sizeof(struct event) == 64, "the ABI's");
+
+static int event_check(const struct event *e, struct ptimer_how *how)
+{
+	how->value = e->value;
+	if (e->notify == NOTIFY_NOT)
+		return 0;
+	if (e->notify == NOTIFY_THREAD) {
+		how->target = thread_find(e->tid);
+		if (!how->target || how->target->process != current_process())
+			return -EINVAL;
+	} else if (e->notify != NOTIFY_BY_SIGNAL && e->notify != NOTIFY_BY_LIBC) {
+		return -EINVAL;
+	}
+	how->signo = e->signo;
+	return e->signo > 0 && e->signo <= NSIG ? 0 : -EINVAL;
+}
+
+/* By a clock that a timer can go by. */
+static int timer_clock(uint64_t id, bool *wall)
+{
+	uint64_t now;
+	int err = read_clock(id, &now);
+
+	*wall = id == CLOCK_REALTIME || id == CLOCK_TAI;
+	if (err < 0 || *wall || id == CLOCK_MONOTONIC || id == CLOCK_BOOTTIME)
+		return err;
+	return -EOPNOTSUPP;
+}
+
+int64_t sys_timer_create(const uint64_t a[6])
+{
+	struct event e = { .signo = SIG_ALRM };
+	struct ptimer_how how = { .value_is_id = !a[1] };
+	int id, err;
+
+	if (a[1] && user_copy_from(&e, a[1], sizeof(e)) < 0)
+		return -EFAULT;
+	err = timer_clock(a[0], &how.wall);
+	if (err == 0)
+		err = event_check(&e, &how);
+	id = err < 0 ? err : ptimer_create(current_process(), &how);
+	if (id < 0 && how.target)
+		thread_put(how.target);
+	if (id < 0)
+		return id;
+	if (user_copy_to(a[2], &id, sizeof(id)) == 0)
+		return 0;
+	(void)ptimer_delete(current_process(), id);
+	return -EFAULT;
+}
+
+static int64_t put_timer(vaddr_t to, const struct signal_alarm *s)
+{
+	int err = time_to_user(to + offsetof(struct __kernel_itimerspec, it_interval), s->interval);
+
+	return err < 0 ? err
+		       : time_to_user(to + offsetof(struct __kernel_itimerspec, it_value), s->left);
+}
+
+int64_t sys_timer_settime(const uint64_t a[6])
+{
+	struct signal_alarm now, old;
+	int64_t err = -EINVAL;
+
+	if (a[2])
+		err = time_from_user(a[2] + offsetof(struct __kernel_itimerspec, it_interval),
+				     &now.interval);
+	if (err == 0)
+		err = time_from_user(a[2] + offsetof(struct __kernel_itimerspec, it_value),
+				     &now.left);
+	if (err == 0)
+		err = ptimer_set(current_process(), (int)a[0], &now, a[1] & TIMER_ABSTIME, &old);
+	return err == 0 && a[3] ? put_timer(a[3], &old) : err;
+}
+
+int64_t sys_timer_gettime(const uint64_t a[6])
+{
+	struct signal_alarm now;
+	int err = ptimer_set(current_process(), (int)a[0], NULL, false, &now);
+
+	return err < 0 ? err : put_timer(a[1], &now);
+}
+
+int64_t sys_timer_getoverrun(const uint64_t a[6])
+{
+	return ptimer_overrun(current_process(), (int)a[0]);
+}
+
+int64_t sys_timer_delete(const uint64_t a[6])
+{
+	return ptimer_delete(current_process(), (int)a[0]);
 }

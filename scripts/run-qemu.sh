@@ -217,8 +217,6 @@ qemu_command() {
 	[ -z "$gdb" ] || qemu+=(-gdb "tcp:127.0.0.1:$gdb" -S)
 	if [ "$mode" = console ]; then
 		qemu+=(-serial mon:stdio)
-	elif [ "$mode" = daemon ]; then
-		qemu+=(-serial stdio -chardev "pipe,id=monitor,path=${dir//,/,,}/monitor" -mon chardev=monitor)
 	else
 		qemu+=(-serial stdio -monitor none)
 	fi
@@ -257,7 +255,8 @@ start_background() {
 	: >"$dir/console" || die "cannot write to $dir: is the disk full?"
 	rm -f "$dir"/monitor.*
 	mkfifo -m 600 "$dir/monitor.in" "$dir/monitor.out" || die "cannot write to $dir"
-	nohup "${qemu[@]}" </dev/null >"$dir/console" 2>"$dir/qemu.err" &
+	nohup "${qemu[@]}" -chardev "pipe,id=monitor,path=${dir//,/,,}/monitor" -mon chardev=monitor \
+		</dev/null >"$dir/console" 2>"$dir/qemu.err" &
 	qemu_pid=$!
 	echo "$qemu_pid" >"$dir/pid"
 }

@@ -133,6 +133,7 @@ void process_zombie(struct process *p, int wait_status)
 	struct pgroup *g;
 
 	(void)timer_cancel(&p->signals.alarm);
+	ptimers_end(p);
 	job_release_orphans(p);
 	while ((c = end_step(p, wait_status, &g))) {
 		if (c->death_signal && READ_ONCE(c->state) != PROC_ZOMBIE)

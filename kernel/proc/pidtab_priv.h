@@ -38,6 +38,23 @@ void signal_tell_parent(struct process *p, int sig, int status) __requires(pidta
  * that is `gone` counts no more, as member or as parent. */
 bool pgroup_is_orphaned(const struct pgroup *g, const struct process *gone) __requires(pidtab_lock);
 
+/* A signal that waits to be taken. A timer's own is part of it, so that it can be sent in an interrupt. */
+struct signal_entry {
+	struct list_head link; /* [SIGHAND] */
+	struct signal_info info;
+	struct ptimer *timer; /* [init] NULL: allocated */
+};
+/* Post a timer's own, which is not on its way already. It drops no other signal. Dropped itself, it is not linked. */
+void signal_post_own(struct process *p, struct thread *only, struct signal_entry *e)
+	__requires(p->signals.lock);
+/* Its timer goes, and what it has sent stays. */
+void signal_disown(struct process *p, struct thread *only, struct signal_entry *e)
+	__requires(p->signals.lock);
+/* ptimer.c. The signal has been taken, or dropped: the timer goes on. */
+void ptimer_taken(struct ptimer *t);
+/* Exec, and the end: no timer is left. */
+void ptimers_end(struct process *p);
+
 /* Tests: the number tried first for the next process. Returns the one it would have been. */
 int pidtab_set_next(int pid);
 

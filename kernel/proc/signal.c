@@ -36,10 +36,6 @@
 static_assert(sizeof(struct signal_info) == 48, "the bytes of siginfo_t that mean something");
 static_assert(offsetof(struct signal_info, pid) == 16, "the ABI's");
 
-struct signal_entry {
-	struct list_head link; /* [SIGHAND] */
-	struct signal_info info;
-};
 static struct slab_cache *entry_cache; /* [init] */
 
 static const char *const names[] = {
@@ -112,12 +108,17 @@ static int status_of(int sig)
 
 /* One that is pending already says no more by coming again, but for the real-time ones. Those a program queues, and all
  * real-time ones, are bounded by the receiver's limit; what the kernel sends needs no memory. */
-static int enqueue(struct process *p, struct signal_pending *q, const struct signal_info *info)
-	__requires(p->signals.lock)
+static int enqueue(struct process *p, struct signal_pending *q, const struct signal_info *info,
+		   struct signal_entry *own) __requires(p->signals.lock)
 {
 	bool standard = info->signo < SIG_RTMIN;
 	struct signal_entry *e = NULL;
 
+	if (own) {
+		list_push_back(&own->link, &q->queue);
+		q->set |= MASK(info->signo);
+		return 0;
+	}
 	if (standard && ((q->set & MASK(info->signo)) || info->code == SIC_KERNEL)) {
 		q->set |= MASK(info->signo);
 		return 0;
@@ -131,6 +132,7 @@ static int enqueue(struct process *p, struct signal_pending *q, const struct sig
 		return -EAGAIN;
 	if (e) {
 		e->info = *info;
+		e->timer = NULL;
 		p->signals.nr_queued++;
 		list_push_back(&e->link, &q->queue);
 	}
@@ -141,6 +143,10 @@ static int enqueue(struct process *p, struct signal_pending *q, const struct sig
 static void free_entry(struct process *p, struct signal_entry *e) __requires(p->signals.lock)
 {
 	list_del(&e->link);
+	if (e->timer) {
+		ptimer_taken(e->timer);
+		return;
+	}
 	p->signals.nr_queued--;
 	if (p->signals.spare)
 		slab_free(entry_cache, e);
@@ -193,8 +199,14 @@ static int dequeue_from(struct process *p, struct signal_pending *q, sigset_t64 
 		found = e;
 		*info = e->info;
 	}
-	if (found)
+	if (found) {
+		bool own = found->timer;
+
 		free_entry(p, found);
+		/* how often it has run over since is known now */
+		if (own)
+			*info = found->info;
+	}
 	return sig;
 }
 
@@ -371,18 +383,20 @@ static bool is_dropped(struct process *p, struct thread *only, int sig) __requir
 	return t && is_ignored(p, sig);
 }
 
-static int post_locked(struct process *p, struct thread *only, const struct signal_info *info)
-	__requires(p->signals.lock)
+static int post_locked(struct process *p, struct thread *only, const struct signal_info *info,
+		       struct signal_entry *own) __requires(p->signals.lock)
 {
 	int sig = info->signo, err;
 	struct thread *t;
 
 	if (p->signals.exiting)
 		return 0;
-	if (DEFAULT_STOP & MASK(sig)) {
+	/* what is dropped is freed, and not in an interrupt */
+	if ((DEFAULT_STOP & MASK(sig)) && !own)
 		flush_all(p, MASK(SIG_CONT));
-	} else if (sig == SIG_CONT) {
-		flush_all(p, DEFAULT_STOP);
+	if (sig == SIG_CONT) {
+		if (!own)
+			flush_all(p, DEFAULT_STOP);
 		resume(p);
 	}
 	if (is_dropped(p, only, sig))
@@ -392,7 +406,7 @@ static int post_locked(struct process *p, struct thread *only, const struct sign
 		group_exit_locked(p, status_of(sig));
 		return 0;
 	}
-	err = enqueue(p, only ? &only->sig.pending : &p->signals.pending, info);
+	err = enqueue(p, only ? &only->sig.pending : &p->signals.pending, info, own);
 	if (err == 0 && t)
 		thread_notify(t, NOTIFY_SIGNAL);
 	return err;
@@ -405,9 +419,27 @@ static int post(struct process *p, struct thread *only, const struct signal_info
 
 	ASSERT(info->signo > 0 && info->signo <= NSIG);
 	f = spin_lock_irqsave(&p->signals.lock);
-	err = post_locked(p, only, info);
+	err = post_locked(p, only, info, NULL);
 	spin_unlock_irqrestore(&p->signals.lock, f);
 	return err;
+}
+
+void signal_post_own(struct process *p, struct thread *only, struct signal_entry *e)
+{
+	IGNORE(post_locked(p, only, &e->info, e));
+}
+
+void signal_disown(struct process *p, struct thread *only, struct signal_entry *e)
+{
+	struct signal_pending *q = only ? &only->sig.pending : &p->signals.pending;
+
+	if (!list_linked(&e->link))
+		return;
+	list_del(&e->link);
+	/* not as one that comes again */
+	q->set &= ~MASK(e->info.signo);
+	IGNORE(enqueue(p, q, &e->info, NULL));
+	q->set |= MASK(e->info.signo);
 }
 
 /* In an interrupt: the signal needs no memory, and stops or continues nothing. */
@@ -418,7 +450,7 @@ static void alarm_rings(struct timer *timer)
 
 	spin_lock(&p->signals.lock);
 	p->signals.alarm_rang = true;
-	IGNORE(post_locked(p, NULL, &info));
+	IGNORE(post_locked(p, NULL, &info, NULL));
 	spin_unlock(&p->signals.lock);
 }
 
@@ -596,7 +628,7 @@ bool signal_force(int sig, int code, uint64_t addr)
 	if (dies) {
 		group_exit_locked(p, status_of(sig));
 	} else {
-		IGNORE(enqueue(p, &t->sig.pending, &info));
+		IGNORE(enqueue(p, &t->sig.pending, &info, NULL));
 		recalc(p, t);
 	}
 	spin_unlock_irqrestore(&p->signals.lock, f);
@@ -791,8 +823,11 @@ void signal_action(struct process *p, int sig, const struct signal_action *act,
 
 void signal_exec(struct process *p)
 {
-	irqflags_t f = spin_lock_irqsave(&p->signals.lock);
 	sigset_t64 ignored = 0;
+	irqflags_t f;
+
+	ptimers_end(p);
+	f = spin_lock_irqsave(&p->signals.lock);
 
 	for (int i = 0; i < NSIG; i++)
 		ignored |= (uint64_t)(p->signals.action[i].handler == HANDLER_IGN) << i;
@@ -815,6 +850,7 @@ void signal_init(struct signal_state *s)
 	pending_init(&s->pending);
 	waitq_init(&s->stop_wait);
 	timer_init(&s->alarm, alarm_rings);
+	list_init(&s->ptimers);
 }
 
 void signal_thread_join(struct process *p, struct thread *t)

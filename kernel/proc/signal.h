@@ -57,14 +57,16 @@ struct signal_state {
 	int exit_code;	 /* [lock] wait status word */
 	bool unkillable; /* [init] init: what would end or stop it by default is dropped */
 	int stop_sig; /* [lock] not 0: it stops, or has; every thread sleeps when it comes to it */
-	bool stop_begun;	 /* [lock] a stop was taken, and no SIGCONT has come since */
-	bool stop_told;		 /* [lock] all have stopped and the parent knows */
-	bool cont_due;		 /* [lock] it goes on, and the parent is to be told */
-	unsigned nr_stopped;	 /* [lock] threads asleep */
-	struct waitq stop_wait;	 /* where they sleep */
-	struct timer alarm;	 /* ITIMER_REAL: sends SIGALRM */
-	uint64_t alarm_interval; /* [lock] ns; 0: once */
-	bool alarm_rang;	 /* [lock] it is armed again when that SIGALRM is taken */
+	bool stop_begun;	  /* [lock] a stop was taken, and no SIGCONT has come since */
+	bool stop_told;		  /* [lock] all have stopped and the parent knows */
+	bool cont_due;		  /* [lock] it goes on, and the parent is to be told */
+	unsigned nr_stopped;	  /* [lock] threads asleep */
+	struct waitq stop_wait;	  /* where they sleep */
+	struct timer alarm;	  /* ITIMER_REAL: sends SIGALRM */
+	uint64_t alarm_interval;  /* [lock] ns; 0: once */
+	bool alarm_rang;	  /* [lock] it is armed again when that SIGALRM is taken */
+	struct list_head ptimers; /* [lock] kernel/proc/ptimer.c's */
+	int next_ptimer;	  /* [lock] */
 	struct cpu_timer {
 		uint64_t next_ns; /* [lock] by the process's CPU time; 0: not set */
 		uint64_t interval_ns;
@@ -200,6 +202,25 @@ void signal_alarm(struct process *p, const struct signal_alarm *now, struct sign
 /* The same for the timers of CPU time. */
 void cputime_timer(struct process *p, enum cpu_timer_kind kind, const struct signal_alarm *now,
 		   struct signal_alarm *old);
+/* timer_create's. What one says: signal 0 is none; to one thread, or to any. */
+struct ptimer_how {
+	bool wall; /* its absolute times are the wall clock's */
+	bool value_is_id;
+	int signo;
+	uint64_t value;
+	struct thread *target; /* a reference, taken over on success; NULL: any */
+};
+/* Its number, -EAGAIN. Context of all: thread. */
+int ptimer_create(struct process *p, const struct ptimer_how *how) __must_check;
+/* What is left until it rings next, and its interval, go to old; set to now unless that is NULL. 0 or -EINVAL. */
+int ptimer_set(struct process *p, int id, const struct signal_alarm *now, bool absolute,
+	       struct signal_alarm *old) __must_check;
+/* How many times it rang in vain before the last signal was taken; -EINVAL. */
+int ptimer_overrun(struct process *p, int id);
+int ptimer_delete(struct process *p, int id);
+/* The wall clock was set. */
+void ptimers_look_again(struct process *p);
+
 /* RLIMIT_CPU of p has changed; a thread came to it. PIDTAB or SIGHAND held. */
 void cputime_limit_changed(struct process *p);
 void cputime_thread_joined(struct process *p, struct thread *t);

@@ -251,6 +251,117 @@ CASE(posix_timers)
 	R(syscall(SYS_timer_create, CLOCK_MONOTONIC, NULL, &id));
 }
 
+static struct itimerspec spec(long ms, long every_ms)
+{
+	return (struct itimerspec){ { every_ms / 1000, every_ms % 1000 * 1000000 },
+				    { ms / 1000, ms % 1000 * 1000000 } };
+}
+
+static int new_timer(int clock, int notify, int signo, int tid)
+{
+	struct sigevent e = { .sigev_notify = notify, .sigev_signo = signo };
+	int id = -1;
+
+	e.sigev_value.sival_int = 5;
+	((int *)&e)[4] = tid;
+	return syscall(SYS_timer_create, clock, &e, &id) < 0 ? -errno : id;
+}
+
+/* What a blocked signal says when it is taken. */
+static void take_one(int line, int signo, long ms)
+{
+	struct timespec limit = { ms / 1000, ms % 1000 * 1000000 };
+	siginfo_t si = { 0 };
+	sigset_t set;
+	int got;
+
+	sigemptyset(&set);
+	sigaddset(&set, signo);
+	got = sigtimedwait(&set, &si, &limit);
+	if (got < 0)
+		diff_say(line, "none");
+	else
+		diff_say(line, "%d code %d id %d value %d", got, si.si_code, si.si_timerid,
+			 si.si_value.sival_int);
+}
+#define TAKE(signo, ms) take_one(__LINE__, signo, ms)
+
+CASE(posix_timers_told)
+{
+	struct itimerspec t, old;
+	sigset_t all;
+	int id, other;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	/* once, and then not any more */
+	id = new_timer(CLOCK_MONOTONIC, SIGEV_SIGNAL, SIGUSR1, 0);
+	t = spec(1, 0);
+	R(syscall(SYS_timer_settime, id, 0, &t, &old));
+	Q(old.it_value.tv_sec == 0 && old.it_value.tv_nsec == 0);
+	TAKE(SIGUSR1, 20000);
+	R(syscall(SYS_timer_gettime, id, &old));
+	Q(old.it_value.tv_sec == 0 && old.it_value.tv_nsec == 0);
+	R(syscall(SYS_timer_getoverrun, id));
+	TAKE(SIGUSR1, 0);
+	/* a thread's own, by number; the wall clock */
+	other = new_timer(CLOCK_REALTIME, SIGEV_THREAD_ID, SIGRTMIN + 1, getpid());
+	say("id %d", other);
+	clock_gettime(CLOCK_REALTIME, &t.it_value);
+	R(syscall(SYS_timer_settime, other, TIMER_ABSTIME, &t, NULL));
+	TAKE(SIGRTMIN + 1, 20000);
+	/* so long ago that many were missed; one signal says so */
+	t = spec(1, 1);
+	R(syscall(SYS_timer_settime, id, 0, &t, NULL));
+	let_pass(20);
+	TAKE(SIGUSR1, 20000);
+	Q(syscall(SYS_timer_getoverrun, id) > 2);
+	R(syscall(SYS_timer_gettime, id, &old));
+	Q(old.it_interval.tv_nsec == 1000000 && old.it_value.tv_nsec > 0);
+	/* stopped with its signal on the way */
+	TAKE(SIGUSR1, 20000);
+	let_pass(5);
+	t = spec(0, 0);
+	R(syscall(SYS_timer_settime, id, 0, &t, &old));
+	TAKE(SIGUSR1, 20000);
+	TAKE(SIGUSR1, 20);
+	/* deleted with its signal on the way */
+	t = spec(1, 0);
+	R(syscall(SYS_timer_settime, id, 0, &t, NULL));
+	let_pass(20);
+	R(syscall(SYS_timer_delete, id));
+	TAKE(SIGUSR1, 20000);
+	/* ignored, and then not any more */
+	signal(SIGUSR2, SIG_IGN);
+	sigprocmask(SIG_UNBLOCK, &all, NULL);
+	id = new_timer(CLOCK_MONOTONIC, SIGEV_SIGNAL, SIGUSR2, 0);
+	t = spec(1, 1);
+	R(syscall(SYS_timer_settime, id, 0, &t, NULL));
+	let_pass(5);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	TAKE(SIGUSR2, 20000);
+	/* one that says nothing */
+	id = new_timer(CLOCK_BOOTTIME, SIGEV_NONE, 0, 0);
+	t = spec(1000000, 0);
+	R(syscall(SYS_timer_settime, id, 0, &t, NULL));
+	R(syscall(SYS_timer_gettime, id, &old));
+	Q(old.it_value.tv_sec >= 900);
+	t.it_value.tv_nsec = -1;
+	R(syscall(SYS_timer_settime, id, 0, &t, NULL));
+	R(syscall(SYS_timer_settime, id, 0, NULL, NULL));
+	R(syscall(SYS_timer_settime, id, 0, BAD, NULL));
+	R(syscall(SYS_timer_gettime, id, BAD));
+	say("%d", new_timer(CLOCK_MONOTONIC, SIGEV_THREAD_ID, SIGUSR1, 1));
+	say("%d", new_timer(CLOCK_MONOTONIC, SIGEV_SIGNAL, 0, 0));
+	say("%d", new_timer(CLOCK_MONOTONIC_RAW, SIGEV_SIGNAL, SIGUSR1, 0));
+	/* not a child's */
+	if (fork() == 0) {
+		R(syscall(SYS_timer_gettime, id, &old));
+		_exit(0);
+	}
+	wait(NULL);
+}
+
 /* ---- who one is */
 
 static void say_ids(int line)

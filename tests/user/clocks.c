@@ -288,6 +288,68 @@ static void alarms(void)
 	CHECK(wait(NULL) > 0);
 }
 
+/* --- timers ---------------------------------------------------------------------------------------------------------- */
+
+static void ignore_it(int sig)
+{
+}
+
+/* Timers that ring all the time are made, set, asked and deleted by several threads, each other's too. */
+static void *timer_work(void *seed)
+{
+	uint32_t x = (uint32_t)(uintptr_t)seed;
+
+	for (int i = 0; i < 100; i++) {
+		struct sigevent e = { .sigev_notify = i % 3 ? SIGEV_SIGNAL : 4,
+				      .sigev_signo = i % 2 ? SIGRTMIN + 1 : SIGUSR1 };
+		struct itimerspec t = { { 0, 1000000 + (x = x * 1664525 + 1013904223) % 50000000 },
+					{ 0, 1 + x % 5000 } };
+		int id = -1, flags = x >> 8 & TIMER_ABSTIME;
+
+		((int *)&e)[4] = (int)syscall(SYS_gettid);
+		CHECK(syscall(SYS_timer_create, x & 64 ? CLOCK_REALTIME : CLOCK_MONOTONIC, &e,
+			      &id) == 0);
+		CHECK(syscall(SYS_timer_settime, id, flags, &t, NULL) == 0 || errno == EINVAL);
+		(void)syscall(SYS_timer_settime, x >> 16 & 127, 0, &t, NULL);
+		(void)syscall(SYS_timer_gettime, x >> 12 & 127, &t);
+		(void)syscall(SYS_timer_getoverrun, id);
+		/* some are left for the end */
+		if (x >> 20 & 3)
+			(void)syscall(SYS_timer_delete, x >> 24 & 1 ? id : id - 1);
+	}
+	return NULL;
+}
+
+static void timers(void)
+{
+	enum { THREADS = 4 };
+	pthread_t t[THREADS];
+	sigset_t all;
+	int status;
+
+	for (int round = 0; round < 4; round++) {
+		pid_t pid = fork();
+
+		CHECK(pid >= 0);
+		if (pid == 0) {
+			signal(SIGRTMIN + 1, ignore_it);
+			signal(SIGUSR1, round & 1 ? SIG_IGN : ignore_it);
+			for (uintptr_t i = 0; i < THREADS; i++)
+				CHECK(pthread_create(&t[i], NULL, timer_work,
+						     (void *)(i + THREADS * (unsigned)round)) == 0);
+			for (int i = 0; i < THREADS; i++)
+				CHECK(pthread_join(t[i], NULL) == 0);
+			/* what is on its way would end the next program */
+			sigfillset(&all);
+			sigprocmask(SIG_BLOCK, &all, NULL);
+			if (round & 2)
+				execl("/bin/true", "true", NULL);
+			_exit(0);
+		}
+		CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	}
+}
+
 int main(void)
 {
 	shared_object();
@@ -296,5 +358,6 @@ int main(void)
 	wall_clock();
 	cpu_clocks();
 	alarms();
+	timers();
 	return 0;
 }
