@@ -68,15 +68,14 @@ static void ring(struct ptimer *t, uint64_t now) __requires(t->process->signals.
 static void rings(struct timer *timer)
 {
 	struct ptimer *t = container_of(timer, struct ptimer, timer);
-	struct signal_state *s = &t->process->signals;
 	uint64_t now = clock_now_ns();
 
-	spin_lock(&s->lock);
+	spin_lock(&t->process->signals.lock);
 	if (t->deadline_ns && !t->rang && now >= t->deadline_ns)
 		ring(t, now);
 	else if (t->deadline_ns && !t->rang)
 		timer_arm(timer, t->deadline_ns);
-	spin_unlock(&s->lock);
+	spin_unlock(&t->process->signals.lock);
 }
 
 static struct ptimer *find(struct process *p, int id) __requires(p->signals.lock)
@@ -130,8 +129,8 @@ static uint64_t time_left(const struct ptimer *t, uint64_t now)
 	return t->how.signo && !t->rang;
 }
 
-static void set_locked(struct ptimer *t, const struct signal_alarm *to, bool absolute, uint64_t now)
-	__requires(t->process->signals.lock)
+static void set_locked(struct process *p, struct ptimer *t, const struct signal_alarm *to,
+		       bool absolute, uint64_t now) __requires(p->signals.lock)
 {
 	t->rang = false;
 	t->missed = 0;
@@ -155,7 +154,7 @@ int ptimer_set(struct process *p, int id, const struct signal_alarm *now, bool a
 	if (t) {
 		*old = (struct signal_alarm){ time_left(t, time), t->interval_ns };
 		if (now)
-			set_locked(t, now, absolute, time);
+			set_locked(p, t, now, absolute, time);
 	}
 	spin_unlock_irqrestore(&p->signals.lock, f);
 	return t ? 0 : -EINVAL;

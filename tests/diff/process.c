@@ -986,17 +986,19 @@ CASE(limits)
 	R(syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, 8, NULL));
 }
 
-static int map_when_told(void *fds)
+static int map_when_told(void *arg)
 {
+	int *fds = arg;
 	char c;
 
-	close(((int *)fds)[1]);
+	close(fds[1]);
 	for (int i = 0; i < 3; i++) {
-		read(((int *)fds)[0], &c, 1);
+		read(fds[0], &c, 1);
 		void *m = mmap(NULL, 16 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			       -1, 0);
 
 		say("%s", m == MAP_FAILED ? errno_name(errno) : "mapped");
+		write(fds[3], "", 1);
 	}
 	return 0;
 }
@@ -1006,18 +1008,18 @@ CASE(limits_of_another)
 {
 	static const int kinds[] = { RLIMIT_AS, RLIMIT_DATA };
 	struct rlimit old, tight = { 8 << 20, RLIM_INFINITY };
-	int fds[2];
+	int fds[4];
 	pid_t pid;
+	char c;
 
 	R(pipe(fds));
+	pipe(fds + 2);
 	pid = start_child(map_when_told, fds);
 	for (int i = 0; i < 2; i++) {
-		until_asleep(pid);
 		R(syscall(SYS_prlimit64, pid, kinds[i], &tight, &old));
 		Q(old.rlim_cur == RLIM_INFINITY);
 		write(fds[1], "", 1);
-		let_pass(20);
-		until_asleep(pid);
+		read(fds[2], &c, 1);
 		R(syscall(SYS_prlimit64, pid, kinds[i], &old, NULL));
 	}
 	write(fds[1], "", 1);

@@ -602,7 +602,7 @@ CASE(stop_and_poll)
 	if (fork() == 0) {
 		until_asleep(me);
 		kill(me, SIGSTOP);
-		let_pass(20);
+		AWAIT(state_of(me) == 'T');
 		kill(me, SIGCONT);
 		_exit(0);
 	}
@@ -612,7 +612,7 @@ CASE(stop_and_poll)
 	if (fork() == 0) {
 		until_asleep(me);
 		kill(me, SIGSTOP);
-		let_pass(20);
+		AWAIT(state_of(me) == 'T');
 		kill(me, SIGCONT);
 		_exit(0);
 	}
