@@ -319,7 +319,7 @@ static uint16_t choose_port(void) __requires(net_core)
 {
 	for (const struct udp_pcb *u = udp_pcbs; u; u = u->next)
 		socket_port_taken(u->local_port);
-	return socket_port_free();
+	return socket_port_free(true);
 }
 
 static bool has_port(struct socket *s) __requires(net_core)

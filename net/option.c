@@ -149,15 +149,14 @@ void socket_port_taken(uint16_t port)
 		ports[(port - PORT_FIRST) / 64] |= BIT(port % 64);
 }
 
-uint16_t socket_port_free(void)
+uint16_t socket_port_free(bool unguessable)
 {
 	static unsigned last; /* [NET_CORE] */
+	unsigned first = unguessable || !last ? net_random() : last + 1;
 	uint16_t found = 0;
 
-	if (!last)
-		last = net_random();
 	for (unsigned i = 0; i < NR_PORTS && !found; i++) {
-		unsigned n = (last + 1 + i) % NR_PORTS;
+		unsigned n = (first + i) % NR_PORTS;
 
 		if (!(ports[n / 64] & BIT(n % 64))) {
 			found = (uint16_t)(PORT_FIRST + n);

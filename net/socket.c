@@ -1223,7 +1223,7 @@ static uint16_t choose_port(void) __requires(net_core)
 	for (size_t i = 0; i < NUM_TCP_PCB_LISTS; i++)
 		for (const struct tcp_pcb *pcb = *tcp_pcb_lists[i]; pcb; pcb = pcb->next)
 			socket_port_taken(pcb->local_port);
-	return socket_port_free();
+	return socket_port_free(false);
 }
 
 static int stream_bind(struct socket *s, const struct socket_addr *a) __requires(net_core)

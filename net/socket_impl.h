@@ -174,9 +174,10 @@ bool socket_may_hold(size_t own);
 /* May sockets that are closed hold that many bytes, for which nobody is charged? */
 bool socket_may_orphan(size_t bytes);
 
-/* A port to choose: tell of all that are taken, then ask. 0: there is none. */
+/* A port to choose: tell of all that are taken, then ask. 0: there is none. Unguessable: who asks a name server is answered by
+ * whoever guesses the port and 16 bits more. */
 void socket_port_taken(uint16_t port) __requires(net_core);
-uint16_t socket_port_free(void) __requires(net_core);
+uint16_t socket_port_free(bool unguessable) __requires(net_core);
 
 /* Wait for a time-out set by SO_RCVTIMEO or SO_SNDTIMEO (0: for ever) that began at start_ns. 0, -EAGAIN when it is over,
  * -ERESTARTSYS; -EINTR if the call cannot be made again with the same result. */

@@ -451,6 +451,30 @@ TEST(net_syn_flood)
 	all_closed();
 }
 
+/* The port of one UDP socket says nothing of the next one's. */
+TEST(net_udp_ports_unguessable)
+{
+	struct socket_addr here[2] = { { .v6 = false } };
+	struct file *f[2];
+	unsigned near = 0;
+
+	wire_start();
+	for (unsigned i = 0; i < 50; i++) {
+		for (unsigned k = 0; k < 2; k++) {
+			struct socket_addr any = { .v6 = false };
+
+			CHECK_EQ(socket_create(SOCKET_INET, SOCKET_DGRAM, 0, 0, &f[k]), 0);
+			CHECK_EQ(socket_bind(f[k], &any), 0);
+			CHECK_EQ(socket_name(f[k], &here[k]), 0);
+		}
+		near += here[1].port - here[0].port <= 16u;
+		file_put(f[0]);
+		file_put(f[1]);
+	}
+	CHECK(near < 5);
+	all_closed();
+}
+
 TEST(net_small_buffer_takes_a_datagram)
 {
 	struct socket_addr here = { .port = 5353, .addr = { 127, 0, 0, 1 } };
