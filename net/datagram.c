@@ -32,7 +32,8 @@
 struct datagram {
 	struct list_head link;
 	struct socket_addr from;
-	uint8_t hops; /* it had left */
+	unsigned users; /* [lock] the queue, or who has taken it, and those who look */
+	uint8_t hops;	/* it had left */
 	size_t size;
 	uint8_t data[];
 };
@@ -60,6 +61,7 @@ static void arrive(struct socket *s, const struct pbuf *p, size_t skip, const ip
 		return;
 	}
 	d->size = size;
+	d->users = 1;
 	address_from_lwip(&d->from, ip, port);
 	d->hops = ip_current_is_v6() ? IP6H_HOPLIM(ip6_current_header())
 				     : IPH_TTL(ip4_current_header());
@@ -128,7 +130,7 @@ static uint8_t on_ping(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_
 	return 0;
 }
 
-/* The oldest, or NULL; it may be put back. */
+/* The oldest, or NULL. */
 static struct datagram *take(struct socket *s)
 {
 	struct datagram *d = list_first_or_null(&s->arrived, struct datagram, link);
@@ -140,29 +142,34 @@ static struct datagram *take(struct socket *s)
 	return d;
 }
 
-static void put_back(struct socket *s, struct datagram *d)
-{
-	spin_lock(&s->lock);
-	list_push_front(&d->link, &s->arrived);
-	s->rx_bytes += cost(d);
-	spin_unlock(&s->lock);
-	/* another reader may have found nothing */
-	poll_notify(&s->source, POLL_IN);
-}
-
-/* 1 and *out, -EAGAIN, or the pending error. */
-static int next(struct socket *s, struct datagram **out)
+/* 1 and *out, for done(); -EAGAIN, or the pending error. Who only looks leaves it queued. */
+static int next(struct socket *s, struct datagram **out, bool look)
 {
 	int ret;
 
 	spin_lock(&s->lock);
 	ret = socket_take_error(s);
 	if (ret == 0) {
-		*out = take(s);
+		*out = look ? list_first_or_null(&s->arrived, struct datagram, link) : take(s);
+		if (*out && look)
+			(*out)->users++;
 		ret = *out ? 1 : -EAGAIN;
 	}
 	spin_unlock(&s->lock);
 	return ret;
+}
+
+static void done(struct socket *s, struct datagram *d)
+{
+	bool last;
+
+	spin_lock(&s->lock);
+	last = --d->users == 0;
+	spin_unlock(&s->lock);
+	if (!last)
+		return;
+	socket_charge(-(int64_t)cost(d));
+	kfree(d);
 }
 
 static bool something(struct socket *s)
@@ -186,7 +193,7 @@ static ssize_t datagram_receive(struct socket *s, struct io *io, struct socket_m
 
 	m->flags = 0;
 	m->named = false;
-	while ((ret = next(s, &d)) == -EAGAIN && wait) {
+	while ((ret = next(s, &d, asked & SOCKET_MSG_PEEK)) == -EAGAIN && wait) {
 		/* only who would wait is told of the end */
 		if (READ_ONCE(s->rx_shut))
 			return 0;
@@ -208,12 +215,7 @@ static ssize_t datagram_receive(struct socket *s, struct io *io, struct socket_m
 		m->flags = SOCKET_MSG_TRUNC;
 	if (ret >= 0 && (asked & SOCKET_MSG_TRUNC))
 		ret = (ssize_t)d->size;
-	if (asked & SOCKET_MSG_PEEK) {
-		put_back(s, d);
-	} else {
-		socket_charge(-(int64_t)cost(d));
-		kfree(d);
-	}
+	done(s, d);
 	return ret;
 }
 
@@ -635,10 +637,8 @@ static void datagram_destroy(struct socket *s)
 		raw_remove(s->raw);
 	s->pcb = NULL;
 	list_del(&s->link);
-	while ((d = take(s)) != NULL) {
-		socket_charge(-(int64_t)cost(d));
-		kfree(d);
-	}
+	while ((d = take(s)) != NULL)
+		done(s, d);
 	socket_forget(s);
 	net_unlock();
 	socket_free(s);

@@ -573,7 +573,7 @@ int socket_take_error(struct socket *s)
 	return error;
 }
 
-/* Take pbufs worth at least `want` bytes off the queue, or all. >0 and *chain; 0 end of stream; -EAGAIN; -errno, but the
+/* Take pbufs worth at least `want` bytes off the queue, or all. >0 and *chain; 0 end of stream; -EAGAIN; -EBUSY another is at it; -errno, but the
  * pending error only for the first bytes of a call. */
 static ssize_t rx_grab(struct socket *s, size_t want, bool first, struct pbuf **chain)
 {
@@ -587,7 +587,8 @@ static ssize_t rx_grab(struct socket *s, size_t want, bool first, struct pbuf **
 		goto unlock;
 	}
 	if (s->reading) {
-		ret = -EAGAIN;
+		s->read_awaited = true;
+		ret = -EBUSY;
 		goto unlock;
 	}
 	if (!s->rx_first) {
@@ -658,7 +659,8 @@ static bool rx_return(struct socket *s, struct pbuf *rest, struct pbuf *used, si
 	s->rx_held -= n * RX_COST;
 	socket_charge(-(int64_t)(n * RX_COST));
 	s->reading = false;
-	more = s->rx_bytes || s->rx_end || s->rx_shut || s->error;
+	more = s->rx_bytes || s->rx_end || s->rx_shut || s->error || s->read_awaited;
+	s->read_awaited = false;
 	spin_unlock(&s->lock);
 	/* another reader may have found the queue taken */
 	if (more)
@@ -778,6 +780,13 @@ static ssize_t stream_receive(struct socket *s, struct io *io, struct socket_mes
 		if (ret > 0) {
 			total += ret;
 			if (!all || look)
+				break;
+			continue;
+		}
+		/* what another reader or looker leaves is there for who does not wait, too; he is only copying */
+		if (ret == -EBUSY) {
+			ret = wait_event_killable(&s->source.wq, !READ_ONCE(s->reading));
+			if (ret < 0)
 				break;
 			continue;
 		}

@@ -101,6 +101,7 @@ struct socket {
 	struct pbuf *rx_used; /* [lock] read, and lwIP to be told when NET_CORE is taken next */
 	size_t rx_unopened;   /* [lock] bytes likewise */
 	bool reading;	      /* [lock] a reader has taken pbufs off and may put some back */
+	bool read_awaited;    /* [lock] another waits for that */
 	bool rx_end;	      /* [lock] the peer has sent its last */
 	bool rx_shut;	      /* [lock] nobody will read */
 	bool tx_shut;	      /* [lock] we have sent, or promised, our last */

@@ -17,6 +17,7 @@
 #include "net/net.h"
 #include "net/siphash.h"
 #include "net/socket.h"
+#include "net/socket_impl.h"
 #include "tests/host/memory_env.h"
 #include "tests/host/shim/shim.h"
 #include "tests/host/stack_env.h"
@@ -927,6 +928,43 @@ TEST(net_charged_by_cost)
 	close_all();
 	net_usage(&u);
 	CHECK_EQ(u.socket_bytes, 0);
+}
+
+/* Behind the bound of I-SOCK-4 a peer's last bytes come with its end, to a connection that lwIP is about to forget: they are
+ * there all the same. */
+static void last_bytes(void)
+{
+	static uint8_t block[20000];
+	size_t sent, got = 0;
+	ssize_t n;
+
+	connect_pair();
+	socket_charge(INT64_MAX / 2);
+	CHECK_EQ(socket_shutdown(server, SOCKET_SHUT_WR), 0);
+	/* more than it takes: the rest is lost and sent again, the last of it with the end */
+	n = file_write_kernel(client, block, 12000 + test_below(8000));
+	CHECK(n > 0);
+	sent = (size_t)n;
+	wire_run(1500);
+	file_put(client);
+	for (int i = 0; i < 100 && got < sent; i++) {
+		n = file_read_kernel(server, block, 1500);
+		CHECK(n > 0 || n == -EAGAIN);
+		got += n > 0 ? (size_t)n : 0;
+		wire_run(100 + test_below(900));
+	}
+	CHECK_EQ(got, sent);
+	CHECK_EQ(file_read_kernel(server, block, 1), 0);
+	socket_charge(-(INT64_MAX / 2));
+	file_put(server);
+	file_put(listener);
+	all_closed();
+}
+
+TEST(net_last_bytes_beyond_the_bound)
+{
+	for (int i = 0; i < 20; i++)
+		last_bytes();
 }
 
 /* Ports that are chosen are all different, and when there are no more, one that comes back is found. */

@@ -1072,6 +1072,116 @@ static void crowd(void)
 	CHECK(close(l) == 0);
 }
 
+/* --- several at one socket --------------------------------------------------------------------------------------------- */
+
+static pid_t its_tid;
+
+static void *writer(void *arg)
+{
+	static char buf[20000];
+
+	its_tid = (pid_t)syscall(SYS_gettid);
+	return (void *)send(*(int *)arg, buf, sizeof(buf), 0);
+}
+
+/* Room that SO_SNDBUF makes is room for who waits for it. */
+static void more_room(void)
+{
+	static char buf[65536];
+	int a, b;
+	pthread_t t;
+
+	pair(&a, &b);
+	set(a, SOL_SOCKET, SO_SNDBUF, 4096);
+	while (send(a, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		;
+	its_tid = 0;
+	CHECK(pthread_create(&t, NULL, writer, &a) == 0);
+	CHECK(AWAIT(__atomic_load_n(&its_tid, __ATOMIC_SEQ_CST)) && until_thread_asleep(its_tid));
+	set(a, SOL_SOCKET, SO_SNDBUF, 1 << 20);
+	CHECK(joined(t) == 20000 && close(a) == 0 && close(b) == 0);
+}
+
+static void *looks(void *arg)
+{
+	char c;
+
+	for (int i = 0; i < 3000; i++)
+		if (recv(*(int *)arg, &c, 1, MSG_PEEK | MSG_DONTWAIT) != 1)
+			return (void *)(long)errno;
+	return NULL;
+}
+
+/* Two look at the only byte, or the only datagram: it is there for both, at all times. */
+static void lookers(void)
+{
+	int a, b, u = socket(AF_INET, SOCK_DGRAM, 0);
+	char c;
+
+	CHECK(bind_to(u, at(INADDR_LOOPBACK, 0)) == 0 && send_to(u, "x", 1, name_of(u)) == 1);
+	pair(&a, &b);
+	CHECK(send(a, "x", 1, 0) == 1);
+	for (int i = 0; i < 2; i++) {
+		int *s = i ? &u : &b;
+		pthread_t t;
+
+		CHECK(AWAIT(events_of(*s) & POLLIN));
+		CHECK(pthread_create(&t, NULL, looks, s) == 0 && looks(s) == NULL &&
+		      joined(t) == 0);
+		CHECK(recv(*s, &c, 1, 0) == 1 && c == 'x');
+	}
+	CHECK(close(a) == 0 && close(b) == 0 && close(u) == 0);
+}
+
+#define ROUNDS 100
+#define MANY   65536
+
+struct reader {
+	int s;
+	size_t n;
+	pthread_barrier_t *begins;
+};
+
+/* Into fresh memory each time, so that a large copy takes long. */
+static void *reads(void *arg)
+{
+	struct reader *r = arg;
+	char *p = mmap(NULL, r->n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long failed = p == MAP_FAILED;
+
+	for (int i = 0; i < ROUNDS && !failed; i++) {
+		pthread_barrier_wait(r->begins);
+		failed = recv(r->s, p, r->n, MSG_WAITALL) != (ssize_t)r->n ||
+			 madvise(p, r->n, MADV_DONTNEED) != 0;
+		/* nothing new comes before both have their bytes, which would wake them as well */
+		pthread_barrier_wait(r->begins);
+	}
+	return (void *)failed;
+}
+
+/* One reads much, one a byte: who finds the queue in the other's hands is woken when it is put back. */
+static void readers(void)
+{
+	static char buf[MANY + 1];
+	pthread_barrier_t begins;
+	struct reader r[2];
+	pthread_t t[2];
+	int a, b;
+
+	pair(&a, &b);
+	CHECK(pthread_barrier_init(&begins, NULL, 3) == 0);
+	for (int i = 0; i < 2; i++) {
+		r[i] = (struct reader){ b, i ? 1 : MANY, &begins };
+		CHECK(pthread_create(&t[i], NULL, reads, &r[i]) == 0);
+	}
+	for (int i = 0; i < ROUNDS; i++) {
+		CHECK(send(a, buf, sizeof(buf), 0) == sizeof(buf));
+		pthread_barrier_wait(&begins);
+		pthread_barrier_wait(&begins);
+	}
+	CHECK(joined(t[0]) == 0 && joined(t[1]) == 0 && close(a) == 0 && close(b) == 0);
+}
+
 static void interruptions(void)
 {
 	for (enum call c = 0; c < CALLS; c++)
@@ -1121,6 +1231,9 @@ static const struct {
 	{ "interruptions", interruptions },
 	{ "restarted", restarted },
 	{ "under_their_feet", under_their_feet },
+	{ "more_room", more_room },
+	{ "lookers", lookers },
+	{ "readers", readers },
 	{ "sequences", sequences },
 	{ "crowd", crowd },
 };
