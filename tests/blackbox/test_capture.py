@@ -117,6 +117,40 @@ def test_acknowledgement_may_still_be_on_its_way():
     assert not t.verdict()
 
 
+def test_timeout_after_duplicates():
+    """All that is under way goes again after a timeout, though duplicates have come as well, and what was sent last."""
+    t = Talk()
+    t.open()
+    for n in range(4):
+        t.guest(ACK, 501 + n * 1000, 102, bytes(1000))
+    for _ in range(3):
+        t.peer(ACK, 102, 501)
+    t.guest(ACK, 501, 102, bytes(1000))
+    for _ in range(4):
+        t.peer(ACK, 102, 501, after=0.05)
+    t.guest(ACK, 4501, 102, bytes(1000))
+    t.guest(ACK, 501, 102, bytes(1000))
+    t.peer(ACK, 102, 4501)
+    t.guest(ACK, 4501, 102, bytes(1000))
+    assert not t.verdict()
+
+
+def test_question_about_a_window_is_no_data():
+    t = Talk()
+    t.open(options=MSS)
+    for n in range(30):
+        t.guest(ACK, 501 + n * 1000, 102, bytes(1000))
+    t.peer(ACK, 102, 30501, window=0)
+    t.guest(ACK, 30501, 102, b"c")
+    t.peer(ACK, 102, 30501, window=5000)
+    t.guest(ACK, 30501, 102, b"c" * 1000)
+    t.peer(ACK, 102, 31501, window=0)
+    t.guest(ACK, 31501, 102, b"d")
+    t.peer(ACK, 102, 31502, window=5000)
+    t.guest(ACK, 31502, 102, b"e" * 1000)
+    assert not t.verdict()
+
+
 @pytest.mark.parametrize("options, most", [(b"", 536), (b"\2\4\2\x18" + SCALE, 536), (b"\2\4\0\x40", 64), (b"\2\4\0\1", 48)])
 def test_segment_size(options, most):
     broken(f"the peer takes {most}", lambda t: t.guest(ACK, 501, 102, bytes(most + 1)), options=options)
