@@ -63,18 +63,48 @@ static void tcp_line(struct proc_text *t, unsigned n, const struct tcp_pcb *pcb,
 		    (unsigned long)(s ? s->rx_bytes : 0), 0, (unsigned long)(s ? s->ino : 0));
 }
 
-static void show_tcp_of(struct proc_text *t, bool ip6)
+/* Lines printed in one hold of NET_CORE. What comes or goes between two holds may be shown twice or not at all, as in
+ * Linux. */
+#define LINES 64
+
+/* lines() prints up to LINES of those from the from-th on. */
+static void show_lines(struct proc_text *t, bool ip6,
+		       unsigned (*lines)(struct proc_text *t, bool ip6, unsigned from))
 {
+	unsigned from = 0, n;
+
+	do {
+		net_lock();
+		n = lines(t, ip6, from);
+		net_unlock();
+		from += n;
+	} while (n == LINES && !t->err);
+}
+
+static unsigned tcp_lines(struct proc_text *t, bool ip6, unsigned from) __requires(net_core)
+{
+	const struct tcp_pcb *pcb;
 	unsigned n = 0;
 
+	for (size_t i = 0; i < NUM_TCP_PCB_LISTS; i++) {
+		for (pcb = *tcp_pcb_lists[i]; pcb; pcb = pcb->next) {
+			if (!pcb->local_port ||
+			    shown_as6(socket_of_pcb(pcb), &pcb->local_ip) != ip6)
+				continue;
+			if (n >= from)
+				tcp_line(t, n, pcb, ip6);
+			if (++n == from + LINES)
+				return LINES;
+		}
+	}
+	return n > from ? n - from : 0;
+}
+
+static void show_tcp_of(struct proc_text *t, bool ip6)
+{
 	proc_printf(t, "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt"
 		       "   uid  timeout inode\n");
-	net_lock();
-	for (size_t i = 0; i < NUM_TCP_PCB_LISTS; i++)
-		for (const struct tcp_pcb *pcb = *tcp_pcb_lists[i]; pcb; pcb = pcb->next)
-			if (pcb->local_port && shown_as6(socket_of_pcb(pcb), &pcb->local_ip) == ip6)
-				tcp_line(t, n++, pcb, ip6);
-	net_unlock();
+	show_lines(t, ip6, tcp_lines);
 }
 
 static void show_tcp(struct proc_text *t)
@@ -87,28 +117,41 @@ static void show_tcp6(struct proc_text *t)
 	show_tcp_of(t, true);
 }
 
-static void show_udp_of(struct proc_text *t, bool ip6)
+static void udp_line(struct proc_text *t, unsigned n, const struct udp_pcb *pcb, bool ip6)
+	__requires(net_core)
 {
+	const struct socket *s = socket_of_udp(pcb);
+
+	proc_printf(t, "%5u: ", n);
+	put_end(t, ip6, &pcb->local_ip, pcb->local_port);
+	put_end(t, ip6, ip_addr_isany(&pcb->remote_ip) ? IP_ANY_TYPE : &pcb->remote_ip,
+		pcb->remote_port);
+	proc_printf(t, "%02X 00000000:%08lX 00:00000000 00000000 %5d        0 %lu 2 0 0\n",
+		    pcb->flags & UDP_FLAGS_CONNECTED ? 1 : 7, (unsigned long)(s ? s->rx_bytes : 0),
+		    0, (unsigned long)(s ? s->ino : 0));
+}
+
+static unsigned udp_lines(struct proc_text *t, bool ip6, unsigned from) __requires(net_core)
+{
+	const struct udp_pcb *pcb;
 	unsigned n = 0;
 
+	for (pcb = udp_pcbs; pcb; pcb = pcb->next) {
+		if (!pcb->local_port || shown_as6(socket_of_udp(pcb), &pcb->local_ip) != ip6)
+			continue;
+		if (n >= from)
+			udp_line(t, n, pcb, ip6);
+		if (++n == from + LINES)
+			return LINES;
+	}
+	return n > from ? n - from : 0;
+}
+
+static void show_udp_of(struct proc_text *t, bool ip6)
+{
 	proc_printf(t, "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt"
 		       "   uid  timeout inode ref pointer drops\n");
-	net_lock();
-	for (const struct udp_pcb *pcb = udp_pcbs; pcb; pcb = pcb->next) {
-		const struct socket *s = socket_of_udp(pcb);
-
-		if (shown_as6(s, &pcb->local_ip) != ip6 || !pcb->local_port)
-			continue;
-		proc_printf(t, "%5u: ", n++);
-		put_end(t, ip6, &pcb->local_ip, pcb->local_port);
-		put_end(t, ip6, ip_addr_isany(&pcb->remote_ip) ? IP_ANY_TYPE : &pcb->remote_ip,
-			pcb->remote_port);
-		proc_printf(t, "%02X 00000000:%08lX 00:00000000 00000000 %5d        0 %lu 2 0 0\n",
-			    pcb->flags & UDP_FLAGS_CONNECTED ? 1 : 7,
-			    (unsigned long)(s ? s->rx_bytes : 0), 0,
-			    (unsigned long)(s ? s->ino : 0));
-	}
-	net_unlock();
+	show_lines(t, ip6, udp_lines);
 }
 
 static void show_udp(struct proc_text *t)

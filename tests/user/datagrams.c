@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <netinet/ip_icmp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -291,6 +292,30 @@ static void interrupted(void)
 	CHECK(close(s) == 0);
 }
 
+/* /proc/net/udp shows each of many sockets once, in lines that are numbered. */
+static void all_shown(void)
+{
+	enum { MANY = 200 };
+	unsigned shown[65536] = { 0 }, port, number, next = 0;
+	char line[256];
+	int s[MANY];
+	FILE *f;
+
+	for (int i = 0; i < MANY; i++)
+		s[i] = bound();
+	f = fopen("/proc/net/udp", "r");
+	CHECK(f && fgets(line, sizeof(line), f));
+	while (fgets(line, sizeof(line), f)) {
+		CHECK(sscanf(line, " %u: %*8x:%x ", &number, &port) == 2 && number == next++);
+		shown[port]++;
+	}
+	CHECK(fclose(f) == 0 && next >= MANY);
+	for (int i = 0; i < MANY; i++) {
+		CHECK(shown[ntohs(name_of(s[i]).sin_port)] == 1);
+		CHECK(close(s[i]) == 0);
+	}
+}
+
 int main(void)
 {
 	transfers();
@@ -299,6 +324,7 @@ int main(void)
 	connected();
 	shut();
 	ports();
+	all_shown();
 	pings();
 	forged();
 	raws();
