@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Connections that have sent a SYN and nothing more. lwIP keeps one for 20 s and drops SYNs while its listener's backlog is
  * full of them: who invents addresses shuts everybody out. Here the oldest gives way to the next. One that is meant is
- * complete within a round trip, so it stays out only where a whole backlog of others comes in that time, and then
- * tries again. SYN cookies need no room at all, but lwIP cannot make a connection of an acknowledgement, and they forget
+ * complete within a round trip, so it is lost only where a whole backlog of others comes in that time; then it is reset.
+ * SYN cookies need no room at all, but lwIP cannot make a connection of an acknowledgement, and they forget
  * the options. */
 #include "net/core.h"
 

@@ -639,8 +639,40 @@ static void flood_packet(uint8_t *ip, unsigned n)
 	}
 }
 
+/* A SYN to the port that player_listen() has, from a host that no route leads to and a port of that number. */
+static void syn_packet(uint8_t *ip, unsigned n)
+{
+	const uint8_t self[4] = { 10, 9, 0, 1 },
+		      stranger[4] = { 198, 18, (uint8_t)(n >> 8), (uint8_t)n };
+	ip4_addr_t from, to;
+	struct pbuf p = { .payload = ip + 20, .len = 20, .tot_len = 20 };
+	uint16_t sum;
+
+	memset(ip, 0, FLOOD_SIZE - 14);
+	ip[0] = 0x45;
+	ip[3] = 40;
+	ip[8] = 64;
+	ip[9] = 6;
+	memcpy(ip + 12, stranger, sizeof(stranger));
+	memcpy(ip + 16, self, sizeof(self));
+	sum = inet_chksum(ip, 20);
+	memcpy(ip + 10, &sum, sizeof(sum));
+	ip[20] = (uint8_t)(4 + n / 256 % 128);
+	ip[21] = (uint8_t)n;
+	ip[22] = (uint8_t)(player_peer.port >> 8);
+	ip[23] = (uint8_t)player_peer.port;
+	ip[27] = (uint8_t)n;
+	ip[32] = 0x50;
+	ip[33] = 2;
+	ip[34] = 0x20;
+	memcpy(&from.addr, ip + 12, 4);
+	memcpy(&to.addr, ip + 16, 4);
+	sum = inet_chksum_pseudo(&p, 6, 20, &from, &to);
+	memcpy(ip + 36, &sum, sizeof(sum));
+}
+
 /* Called with NET_CORE. */
-static bool flood_one(struct netif *netif, unsigned n)
+static bool flood_one(struct netif *netif, unsigned n, void (*make)(uint8_t *ip, unsigned n))
 {
 	struct pbuf *q = pbuf_alloc(PBUF_RAW_TX, FLOOD_SIZE, PBUF_RAM);
 	uint8_t *frame;
@@ -653,7 +685,7 @@ static bool flood_one(struct netif *netif, unsigned n)
 	memset(frame + 6, 2, 6);
 	frame[12] = WRAPPED >> 8;
 	frame[13] = WRAPPED & 255;
-	flood_packet(frame + 14, n);
+	make(frame + 14, n);
 	sent = netif->linkoutput(netif, q) == ERR_OK;
 	pbuf_free(q);
 	return sent;
@@ -709,7 +741,7 @@ KTEST(vnet_flood_unresolvable)
 	}
 	while (sent < many && clock_now_ns() < end) {
 		net_lock();
-		sent += flood_one((struct netif *)p->ifc, sent);
+		sent += flood_one((struct netif *)p->ifc, sent, flood_packet);
 		if (sent % 16 == 0)
 			etharp_tmr();
 		net_unlock();
@@ -730,6 +762,84 @@ KTEST(vnet_flood_unresolvable)
 	KT_CHECK(sent == many);
 	KT_CHECK(atomic_load_relaxed(&arp_requests) > 500);
 	KT_CHECK(deepest.used < deepest.size / 2);
+	stop(p);
+}
+
+static struct {
+	struct player *p;
+	uint32_t stop;	  /* [atomic] */
+	uint32_t strange; /* [atomic] SYNs so far */
+	unsigned most;	  /* connections there were at once */
+} syns;
+
+/* Those on their way, at most: fewer than a backlog, so that who means it is not overrun within a round trip. */
+#define SYNS_UNDER_WAY 8
+#define SYN_BACKLOG    64
+
+/* Each one that has arrived is in the backlog, or has driven another out of it. */
+static bool too_many_syns(unsigned n, uint64_t before)
+{
+	uint64_t gone;
+
+	net_lock();
+	gone = net_counters.embryos_dropped - before;
+	net_unlock();
+	return n > gone + SYN_BACKLOG + SYNS_UNDER_WAY;
+}
+
+static void syn_flood(void *arg)
+{
+	struct net_usage u;
+	uint64_t before;
+	unsigned n = 0;
+
+	net_lock();
+	before = net_counters.embryos_dropped;
+	net_unlock();
+	while (!atomic_load_acquire(&syns.stop)) {
+		if (too_many_syns(n, before)) {
+			nap(1);
+			continue;
+		}
+		net_lock();
+		n += flood_one((struct netif *)syns.p->ifc, n, syn_packet);
+		net_unlock();
+		atomic_store_release(&syns.strange, n);
+		model_raise(&syns.p->m, VIRTIO_ISR_QUEUE);
+		net_usage(&u);
+		syns.most = MAX(syns.most, u.tcp_active);
+	}
+}
+
+/* Strangers fill the backlog again and again; who means it gets in, and no more than a backlog of them is kept. */
+KTEST(vnet_syn_flood)
+{
+	struct player *p = start(MODERN);
+	struct crew crew = { 0 };
+	struct file *listener, *c, *s;
+	uint64_t end = crew_deadline_ms(30000);
+
+	if (!p)
+		return;
+	p->turn = unwrap_frame;
+	memset(&syns, 0, sizeof(syns));
+	syns.p = p;
+	listener = player_listen();
+	crew_add(&crew, syn_flood, NULL, ALL_CPUS);
+	while (atomic_load_acquire(&syns.strange) < 500 && clock_now_ns() < end)
+		nap(1);
+	for (int i = 0; i < 20; i++) {
+		if (!player_connect(listener, &c, &s))
+			break;
+		file_put(c);
+		file_put(s);
+	}
+	atomic_store_release(&syns.stop, 1);
+	crew_join(&crew);
+	KT_CHECK(syns.strange >= 500);
+	/* and 20 with two ends each, and what the machine has itself */
+	KT_CHECK(syns.most <= SYN_BACKLOG + 2 * 20 + 8);
+	file_put(listener);
 	stop(p);
 }
 
