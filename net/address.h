@@ -5,6 +5,7 @@
 
 #include <lwip/ip_addr.h>
 
+#include "net/core.h"
 #include "net/socket.h"
 
 struct socket;
@@ -15,8 +16,8 @@ void address_to_lwip(ip_addr_t *out, const struct socket_addr *a);
 int address_check(const struct socket_addr *a) __must_check;
 /* Where to, for a socket: no address is this machine's, as Linux has it. -EINVAL an address of one link without its scope,
  * -ENETUNREACH s does not reach such ones. NET_CORE held. */
-int address_of_peer(const struct socket *s, const struct socket_addr *a,
-		    ip_addr_t *out) __must_check;
+int address_of_peer(const struct socket *s, const struct socket_addr *a, ip_addr_t *out)
+	__requires(net_core) __must_check;
 /* As a pcb of the socket is bound to it: any of IPv6 may be any of both. */
 void address_to_bind(const struct socket *s, const struct socket_addr *a, ip_addr_t *out);
 /* What a pcb of the socket is made as, and is while it has no address. */
