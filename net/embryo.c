@@ -9,13 +9,20 @@
 #include <lwip/priv/tcp_priv.h>
 #include <lwip/prot/tcp.h>
 
+/* Nobody invents an address of ours, and of ours many may ask before the first has heard the answer: its SYN would be let
+ * in, and the connection reset. */
+static bool from_here(const struct tcp_pcb *pcb)
+{
+	return ip_addr_isloopback(&pcb->remote_ip) || ip_addr_eq(&pcb->remote_ip, &pcb->local_ip);
+}
+
 static struct tcp_pcb *oldest_of(const struct tcp_pcb_listen *listener) __requires(net_core)
 {
 	struct tcp_pcb *pcb, *oldest = NULL;
 
 	/* the newest is the first of the list, but for those that were heard of again */
 	for (pcb = tcp_active_pcbs; pcb; pcb = pcb->next) {
-		if (pcb->state == SYN_RCVD && pcb->listener == listener &&
+		if (pcb->state == SYN_RCVD && pcb->listener == listener && !from_here(pcb) &&
 		    (!oldest || (int32_t)(pcb->tmr - oldest->tmr) <= 0))
 			oldest = pcb;
 	}

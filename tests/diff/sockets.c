@@ -701,3 +701,53 @@ CASE(shut_datagrams)
 	EVENTS(a, 0);
 	R(recv(a, &c, 1, 0));
 }
+
+/* --- back-logs -------------------------------------------------------------------------------------------------------- */
+
+/* Many call at once: how many are through before anybody is accepted, and how many are accepted in the end. */
+static void call_at_once(int asked, int *through, int *taken)
+{
+	enum { N = 12 };
+	int l = socket(AF_INET, SOCK_STREAM, 0), s[N];
+	struct pollfd p;
+
+	*through = *taken = 0;
+	bind_to(l, at(INADDR_LOOPBACK, 0));
+	listen(l, asked);
+	for (int i = 0; i < N; i++) {
+		s[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		connect_to(s[i], name_of(l));
+		p = (struct pollfd){ s[i], POLLOUT, 0 };
+		/* on the loop-back at once, or not before somebody is accepted */
+		*through += poll(&p, 1, 20) == 1;
+	}
+	for (int i = 0; i < N; i++) {
+		int b = accept(l, NULL, NULL);
+
+		*taken += b >= 0;
+		close(b);
+	}
+}
+
+CASE(back_logs)
+{
+	int through, taken;
+
+	call_at_once(1, &through, &taken);
+	R(through);
+	call_at_once(4, &through, &taken);
+	R(through);
+	call_at_once(20, &through, &taken);
+	R(through);
+}
+
+/* Who finds no room asks again, and is not told otherwise. */
+CASE(full_back_log)
+{
+	int through, taken;
+
+	call_at_once(1, &through, &taken);
+	R(taken);
+	call_at_once(3, &through, &taken);
+	R(taken);
+}
