@@ -4,7 +4,8 @@
  *	micro icount [KEY]	each row once, or that one; before and after what is timed comes a marker that QEMU's log shows
  *	micro wall		each row BATCHES times
  *	micro parallel		operations a second by one and by two processes, each on a CPU of its own
- *	micro nic PORT		a stream to and from PORT of the host, each between markers; the count is of full segments
+ *	micro nic PORT		a stream to and from PORT of the host and its requests, each between markers; the count is of
+ *				full segments, or of requests
  *
  * A line is "micro KEY VALUE", the value in nanoseconds an operation, or operations a second. */
 #include <fcntl.h>
@@ -950,6 +951,21 @@ static void run_nic_receive(unsigned n)
 	}
 }
 
+static void before_nic_echo(unsigned n)
+{
+	before_nic('e', n);
+}
+
+static void run_nic_echo(unsigned n)
+{
+	ssize_t got;
+
+	while (n--) {
+		got = read(fd, bulk, 64);
+		MUST(got == 64 && write(fd, bulk, 64) == 64);
+	}
+}
+
 static void after_nic(unsigned n)
 {
 	close(fd);
@@ -977,6 +993,7 @@ static uint64_t batch(const struct row *r, unsigned n)
 static const struct row nic_rows[] = {
 	{ "nic_send", 720, run_nic_send, before_nic_send, after_nic },
 	{ "nic_receive", 720, run_nic_receive, before_nic_receive, after_nic },
+	{ "nic_echo", 200, run_nic_echo, before_nic_echo, after_nic },
 };
 
 static void run_nic(const char *port)

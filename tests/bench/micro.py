@@ -66,6 +66,7 @@ ROWS = [
     row("tcp_64k", "TCP: 64 KiB to another process", COPY),
     row("nic_send", "a stream to the host, a segment of 1,460 bytes", COPY),
     row("nic_receive", "a stream from the host, likewise", COPY),
+    row("nic_echo", "a request of the host, 64 bytes, and its answer", COPY),
 ]
 
 LOADS = {"null": "null call", "fault": "page fault", "fork": "fork, exit, wait", "pipe": "pipe ping-pong",
@@ -129,16 +130,21 @@ def run(kernel, mode):
 
 
 def serve(listener):
-    """The host's end of `micro nic`: two words say whether it takes ('s') or gives ('r'), and how many bytes."""
+    """The host's end of `micro nic`: two words say whether it takes ('s'), gives ('r') or asks ('e'), and how much."""
     while True:
         try:
             s, _ = listener.accept()
         except OSError:
             return
         with s:
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             what, left = struct.unpack("<II", s.recv(8, socket.MSG_WAITALL))
             if what == ord("r"):
                 s.sendall(bytes(left))
+            elif what == ord("e"):
+                for _ in range(left // 1460):
+                    s.sendall(bytes(64))
+                    s.recv(64, socket.MSG_WAITALL)
             else:
                 s.sendall(b"!")
                 while left:
@@ -195,7 +201,7 @@ def run_nic(kernel, folder):
             listener.close()
             os.unlink(log)
     got = re.findall(r"^micro (nic_\w+) 0.0 (\d+)\r?$", out, re.M)
-    if len(got) != 2 or len(counts) != 2:
+    if len(got) != 3 or len(counts) != 3:
         raise Failed(f"micro nic: {(out.strip().splitlines() or ['nothing printed'])[-1][-100:]}")
     return [(key, count / int(n)) for (key, n), count in zip(got, counts)]
 
