@@ -29,10 +29,10 @@ struct net_counters net_counters;
 /* The network thread sleeps here; its condition is `kicked`. */
 static struct waitq thread_wq = WAITQ_INIT(thread_wq);
 static uint32_t kicked; /* [atomic] set by irq handlers and by who makes a deadline earlier */
-/* [NET_CORE] when the thread will wake by itself; 0 while it is awake */
-static uint64_t sleeping_until;
-static uint8_t isn_key[16]; /* [NET_CORE] */
-static bool isn_key_good;   /* [NET_CORE] from the seeded generator */
+static bool sleeping;	/* [NET_CORE] the thread; it wakes by itself for the timer of */
+static struct net_timer sleeping_for; /* [NET_CORE] */
+static uint8_t isn_key[16];	      /* [NET_CORE] */
+static bool isn_key_good;	      /* [NET_CORE] from the seeded generator */
 
 /* --- what lwIP calls ------------------------------------------------------------------------------------ */
 
@@ -177,14 +177,22 @@ static void settle(void) __requires(net_core)
 	net_socket_notify_all();
 }
 
+/* Does lwIP want its timers before the thread wakes? */
+static bool timer_is_earlier(void) __requires(net_core)
+{
+	struct net_timer next = net_next_timer();
+
+	return next.set && (!sleeping_for.set || (int32_t)(next.ms - sleeping_for.ms) < 0);
+}
+
 void net_unlock(void) __no_lock_check
 {
 	bool wake;
 
 	settle();
-	wake = sleeping_until && timers_deadline() < sleeping_until;
+	wake = sleeping && timer_is_earlier();
 	if (wake) {
-		sleeping_until = 0;
+		sleeping = false;
 		net_counters.wakes++;
 	}
 	mutex_unlock(&net_core);
@@ -211,7 +219,8 @@ static bool work(uint64_t *deadline) __requires(net_core)
 	net_counters.polls++;
 	more |= net_if_arm_all();
 	*deadline = timers_deadline();
-	sleeping_until = more ? 0 : *deadline;
+	sleeping_for = net_next_timer();
+	sleeping = !more;
 	return more;
 }
 
@@ -224,7 +233,7 @@ static void net_thread(void *arg)
 		/* pairs with the release in net_kick_thread() */
 		atomic_exchange(&kicked, 0);
 		mutex_lock(&net_core);
-		sleeping_until = 0;
+		sleeping = false;
 		more = work(&deadline);
 		mutex_unlock(&net_core);
 		if (more)

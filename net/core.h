@@ -24,6 +24,13 @@ void net_unlock(void) __releases(net_core);
 /* Make the network thread look at everything soon. Any context, irq too. */
 void net_kick_thread(void);
 
+/* net/timers.c: lwIP's next timer, by its clock. */
+struct net_timer {
+	uint32_t ms;
+	bool set;
+};
+struct net_timer net_next_timer(void) __requires(net_core);
+
 /* Called by the network thread and by net_unlock(), NET_CORE held. */
 void net_if_init(void);
 /* Receive up to the budget, reclaim, mend what is broken. True: there is more. */

@@ -39,6 +39,7 @@
 #define EARLY_MAX	16
 #define ETHERNET_HEADER 14
 #define TCP_HEADERS	40
+#define LOOP_SHARED	2048 /* from this length a segment is not copied */
 
 struct interface {
 	struct netif netif; /* first */
@@ -852,25 +853,83 @@ void net_if_loop_refill(void)
 	ip4_addr_set_loopback(ip_2_ip4(&loop->ip_addr));
 }
 
-/* A copy of p to the end of the queue that netif_poll() empties. */
-static err_t loop_queue(struct netif *n, struct pbuf *p)
-{
-	struct pbuf *copy = NULL;
+/* The bytes of a segment where its sender has them. */
+struct loop_part {
+	struct pbuf_custom pc; /* first */
+	struct pbuf *of;
+};
 
-	if (n->loop_cnt_current < LWIP_LOOPBACK_MAX_PBUFS)
-		copy = pbuf_alloc(PBUF_RAW, p->tot_len, PBUF_RAM);
+static void loop_part_freed(struct pbuf *p)
+{
+	struct loop_part *l = (struct loop_part *)p;
+
+	pbuf_free(l->of);
+	mem_free(l);
+}
+
+/* The length of p's IP and TCP headers; 0: it is not TCP. */
+static u16_t tcp_heads(const struct pbuf *p)
+{
+	const uint8_t *b = p->payload;
+	bool v6 = b[0] >> 4 == 6;
+	unsigned ip = v6 ? IP6_HLEN : (b[0] & 15u) * 4;
+
+	return b[v6 ? 6 : 9] == IP_PROTO_TCP ? (u16_t)(ip + (b[ip + 12] >> 4) * 4u) : 0;
+}
+
+/* A long segment: a copy of its headers, which the receiver changes, and a reference to the rest, which nobody does. While
+ * there is one lwIP does not send the segment again. */
+static struct pbuf *loop_share(struct pbuf *p)
+{
+	u16_t heads = tcp_heads(p);
+	struct pbuf *head = pbuf_alloc(PBUF_RAW, heads, PBUF_RAM);
+	struct loop_part *l;
+
+	if (!head)
+		return NULL;
+	l = mem_malloc(sizeof(*l));
+	if (!l) {
+		pbuf_free(head);
+		return NULL;
+	}
+	memcpy(head->payload, p->payload, heads);
+	l->pc.custom_free_function = loop_part_freed;
+	l->of = p;
+	pbuf_ref(p);
+	pbuf_cat(head, pbuf_alloced_custom(PBUF_RAW, p->len - heads, PBUF_REF, &l->pc,
+					   (uint8_t *)p->payload + heads, p->len - heads));
+	return head;
+}
+
+static struct pbuf *loop_copy(struct pbuf *p)
+{
+	struct pbuf *copy = pbuf_alloc(PBUF_RAW, p->tot_len, PBUF_RAM);
+
 	if (!copy)
-		return ERR_MEM;
+		return NULL;
 	if (p->next)
 		pbuf_copy_partial(p, copy->payload, p->tot_len, 0);
 	else
 		memcpy(copy->payload, p->payload, p->len);
-	n->loop_cnt_current++;
+	return copy;
+}
+
+/* What p says, to the end of the queue that netif_poll() empties. */
+static err_t loop_queue(struct netif *n, struct pbuf *p)
+{
+	bool share = !p->next && p->len >= LOOP_SHARED && tcp_heads(p);
+	struct pbuf *in = NULL;
+
+	if (n->loop_cnt_current + 1 < LWIP_LOOPBACK_MAX_PBUFS)
+		in = share ? loop_share(p) : loop_copy(p);
+	if (!in)
+		return ERR_MEM;
 	if (n->loop_first)
-		n->loop_last->next = copy;
+		n->loop_last->next = in;
 	else
-		n->loop_first = copy;
-	n->loop_last = copy;
+		n->loop_first = in;
+	n->loop_last = share ? in->next : in;
+	n->loop_cnt_current += 1 + share;
 	return ERR_OK;
 }
 

@@ -68,18 +68,20 @@
 #define TCP_TMR_INTERVAL  35
 #define LWIP_TCP_RTO_TIME 1000
 /* one SYN a second: nobody answers a connect for so many seconds, and it fails */
-#define TCP_SYNMAXRTX	 12
-#define TCP_MSL		 5000UL
-#define TCP_MSS		 1460
+#define TCP_SYNMAXRTX 12
+#define TCP_MSL	      5000UL
+/* Of the loop-back, which has no MTU: with its heads a segment fits four pages. Frames are cut to what theirs carries. */
+#define TCP_MSS		 (16384 - 168)
 #define LWIP_WND_SCALE	 1
 #define TCP_RCV_SCALE	 3
 #define TCP_WND		 (256 * 1024)
 #define TCP_SND_BUF	 (256 * 1024)
 #define TCP_SND_QUEUELEN 1024
 /* used by lwIP's own socket layer only, and checked all the same */
-#define TCP_SNDLOWAT		   (16 * 1024)
+#define TCP_SNDLOWAT		   512
 #define TCP_SNDQUEUELOWAT	   100
-#define TCP_OVERSIZE		   TCP_MSS
+#define TCP_OVERSIZE		   1460
+#define TCP_WND_UPDATE_THRESHOLD   (4 * 1460)
 #define TCP_QUEUE_OOSEQ		   1
 #define TCP_OOSEQ_MAX_BYTES	   TCP_WND
 #define TCP_OOSEQ_MAX_PBUFS	   512

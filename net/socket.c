@@ -20,16 +20,18 @@
 
 #define SMALL_SEGMENT 512  /* at most this long: copied behind the last one */
 #define COMPACT_SIZE  2000 /* of the memory small segments are collected in */
-#define RX_COST	      2048 /* of what is queued, a frame or memory for small segments: I-SOCK-4 */
-#define TX_COST	      256  /* of a segment to be sent, besides its bytes */
-#define RX_UNOPENED   512  /* bytes read that lwIP need not be told of at once */
-#define TX_FEW	      128  /* written by way of the stack */
-#define WRITE_CHUNK   (16u * 1024)
-#define ORPHAN_POLL   200 /* slow timer ticks of 70 ms */
-#define ORPHAN_POLLS  3	  /* then a closed connection that cannot send its rest is reset */
-#define BACKLOG_MAX   255
-#define MSS_LEAST     48 /* as in Linux: what a peer may have its segments cut to */
-#define LENT	      2	 /* net_tcp_seen() */
+#define RX_COST                                                                                    \
+	2048 /* of what is queued, a frame or memory for small segments, at least: I-SOCK-4 */
+#define TX_COST	     256 /* of a segment to be sent, besides its bytes */
+#define RX_UNOPENED  512 /* bytes read that lwIP need not be told of at once */
+#define TX_FEW	     128 /* written by way of the stack */
+#define WRITE_CHUNK  ((size_t)TCP_MSS)
+#define FRAME_MSS    1460
+#define ORPHAN_POLL  200 /* slow timer ticks of 70 ms */
+#define ORPHAN_POLLS 3	 /* then a closed connection that cannot send its rest is reset */
+#define BACKLOG_MAX  255
+#define MSS_LEAST    48 /* as in Linux: what a peer may have its segments cut to */
+#define LENT	     2	/* net_tcp_seen() */
 
 static struct list_head changed_sockets = LIST_HEAD_INIT(changed_sockets); /* [NET_CORE] */
 
@@ -97,9 +99,11 @@ static void rx_append(struct socket *s, struct pbuf *p, size_t room) __requires(
 		s->rx_first = p;
 	s->rx_last = p;
 	s->rx_bytes += p->len;
-	s->rx_held += RX_COST;
+	/* until it is freed nobody else wants to know how long a packet it was */
+	p->tot_len = MAX((u16_t)RX_COST, p->len);
+	s->rx_held += p->tot_len;
 	s->rx_room = room;
-	socket_charge(RX_COST);
+	socket_charge(p->tot_len);
 }
 
 /* A single pbuf of ours again, as lwIP knows it. */
@@ -189,7 +193,7 @@ static void tell_window(struct tcp_pcb *pcb) __requires(net_core)
 {
 	uint32_t known = pcb->rcv_ann_right_edge - pcb->rcv_nxt;
 
-	if (known >= TCP_MSS || pcb->rcv_ann_wnd <= known)
+	if (known >= pcb->mss || pcb->rcv_ann_wnd <= known)
 		return;
 	tcp_ack_now(pcb);
 	(void)tcp_output(pcb);
@@ -204,6 +208,11 @@ static void rx_opened(struct socket *s, size_t n) __requires(net_core)
 	size_t withhold = whole > s->opt.rx_size ? whole - s->opt.rx_size : 0;
 	bool told = false;
 
+	/* nearly always: a few bytes of the whole window */
+	if (!(withhold | s->rx_withheld | s->rx_lent) && s->pcb && n && n <= RX_UNOPENED) {
+		tcp_recved(s->pcb, (u16_t)n);
+		return;
+	}
 	if (s->rx_withheld < withhold) {
 		take = MIN(n, withhold - s->rx_withheld);
 		s->rx_withheld += take;
@@ -214,9 +223,15 @@ static void rx_opened(struct socket *s, size_t n) __requires(net_core)
 	}
 	rx_take_back(s);
 	while (s->pcb && n) {
+		struct tcp_pcb *pcb = s->pcb;
 		size_t step = MIN(n, (size_t)0xffff);
+		u16_t mss = pcb->mss;
 
-		tcp_recved(s->pcb, (u16_t)step);
+		/* lwIP moves the window by segments; a small one would never hold one of the loop-back's */
+		pcb->mss = MIN(mss, (u16_t)FRAME_MSS);
+		tcp_recved(pcb, (u16_t)step);
+		if (s->pcb)
+			pcb->mss = mss;
 		n -= step;
 		told = true;
 	}
@@ -630,7 +645,7 @@ static bool rx_may_wait(const struct socket *s, const struct pbuf *used) __requi
 static bool rx_return(struct socket *s, struct pbuf *rest, struct pbuf *used, size_t consumed)
 {
 	bool more, due;
-	size_t n = 0;
+	size_t freed = 0;
 
 	spin_lock(&s->lock);
 	s->rx_unopened += consumed;
@@ -638,7 +653,7 @@ static bool rx_return(struct socket *s, struct pbuf *rest, struct pbuf *used, si
 	if (used) {
 		struct pbuf *last = used;
 
-		for (n = 1; last->next; n++)
+		for (freed = last->tot_len; last->next; freed += last->tot_len)
 			last = last->next;
 		last->next = s->rx_used;
 		s->rx_used = used;
@@ -656,8 +671,8 @@ static bool rx_return(struct socket *s, struct pbuf *rest, struct pbuf *used, si
 		s->rx_first = rest;
 	}
 	s->rx_bytes -= consumed;
-	s->rx_held -= n * RX_COST;
-	socket_charge(-(int64_t)(n * RX_COST));
+	s->rx_held -= freed;
+	socket_charge(-(int64_t)freed);
 	s->reading = false;
 	more = s->rx_bytes || s->rx_end || s->rx_shut || s->error || s->read_awaited;
 	s->read_awaited = false;
@@ -770,10 +785,12 @@ static ssize_t stream_receive(struct socket *s, struct io *io, struct socket_mes
 	bool all = m->flags & SOCKET_MSG_WAITALL, look = m->flags & SOCKET_MSG_PEEK;
 	/* who looks for all of it does not take what is there */
 	size_t want = all && look ? io->left : 1;
+	/* who has to wait looks once, not twice */
+	bool step = !wait || READ_ONCE(s->rx_first);
 	ssize_t total = 0, ret = 0;
 
 	do {
-		if (want == 1 || !wait || rx_waiting(s, want))
+		if (step && (want == 1 || !wait || rx_waiting(s, want)))
 			ret = rx_step(s, io, m->flags, total == 0);
 		else
 			ret = -EAGAIN;
@@ -795,6 +812,7 @@ static ssize_t stream_receive(struct socket *s, struct io *io, struct socket_mes
 		ret = socket_wait(s, rx_waiting(s, want), timeout, start);
 		if (ret < 0)
 			break;
+		step = true;
 	} while (io->left);
 	m->flags = 0;
 	m->named = false;
@@ -824,6 +842,10 @@ static ssize_t tx_push(struct socket *s, const void *data, size_t n) __requires(
 		return -EPIPE;
 	if (s->rx_unopened)
 		rx_settle(s);
+	/* I-SOCK-4: what lwIP keeps of a segment that the peer had no room for is nobody's */
+	if (n > FRAME_MSS && s->mss > FRAME_MSS && !s->pcb->unsent && !socket_may_hold(TCP_MSS))
+		s->mss = FRAME_MSS;
+again:
 	net_sum_needless = ip_addr_isloopback(&s->pcb->remote_ip);
 	s->pcb->mss = s->mss;
 	while (sent < n && err == ERR_OK) {
@@ -846,8 +868,14 @@ static ssize_t tx_push(struct socket *s, const void *data, size_t n) __requires(
 	if (sent)
 		return (ssize_t)sent;
 	/* no memory and nothing under way whose acknowledgement would wake us */
-	if (err == ERR_MEM && s->pcb && !s->pcb->unacked && !s->pcb->unsent)
-		return -ENOMEM;
+	if (err == ERR_MEM && s->pcb && !s->pcb->unacked && !s->pcb->unsent) {
+		if (s->mss <= FRAME_MSS)
+			return -ENOMEM;
+		/* pages side by side are rarer */
+		s->mss = FRAME_MSS;
+		err = ERR_OK;
+		goto again;
+	}
 	if (err == ERR_MEM) {
 		spin_lock(&s->lock);
 		s->tx_room = 0;

@@ -40,3 +40,9 @@ static void timer_give(struct sys_timeo *t)
 #define etharp_tmr net_neighbour_tmr
 #define nd6_tmr	   net_neighbour6_tmr
 #include <../core/timeouts.c>
+
+struct net_timer net_next_timer(void)
+{
+	return next_timeout ? (struct net_timer){ next_timeout->time, true }
+			    : (struct net_timer){ 0 };
+}

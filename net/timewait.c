@@ -121,16 +121,17 @@ static void see_ip4(struct pbuf *p, struct netif *in)
 {
 	bool summed = NETIF_CHECKSUM_ENABLED(in, NETIF_CHECKSUM_CHECK_IP);
 	const struct ip_hdr *ip = p->payload;
-	struct segment s = { .p = p };
 	const struct tcp_hdr *tcp;
+	struct segment s;
 
 	if (p->len < sizeof(*ip) || IPH_PROTO(ip) != IP_PROTO_TCP ||
 	    (IPH_OFFSET(ip) & PP_HTONS(IP_OFFMASK | IP_MF)))
 		return;
-	s.off = IPH_HL_BYTES(ip);
-	s.end = lwip_ntohs(IPH_LEN(ip));
-	tcp = opening(p, s.off);
-	if (!tcp || (summed && inet_chksum(ip, (uint16_t)s.off) != 0))
+	tcp = opening(p, IPH_HL_BYTES(ip));
+	if (!tcp)
+		return;
+	s = (struct segment){ .p = p, .off = IPH_HL_BYTES(ip), .end = lwip_ntohs(IPH_LEN(ip)) };
+	if (summed && inet_chksum(ip, (uint16_t)s.off) != 0)
 		return;
 	ip_addr_copy_from_ip4(s.from, ip->src);
 	ip_addr_copy_from_ip4(s.to, ip->dest);
@@ -158,7 +159,6 @@ static void see_ip6(struct pbuf *p, struct netif *in)
 
 void net_see_time_wait(struct pbuf *p, struct netif *in)
 {
-	net_assert_core();
 	old.there = false;
 	net_if_loop_accept(in, p);
 	if (!tcp_tw_pcbs || !p->len)

@@ -19,7 +19,7 @@ static const char *const names[ARRAY_SIZE(sizes)] = {
 /* page->flags of a block given out here; page->index is its size in bytes. */
 #define PAGE_KMALLOC BIT(0)
 
-#define CALLER	     ((uintptr_t)__builtin_return_address(0))
+#define CALLER	     (MM_DEBUG ? (uintptr_t)__builtin_return_address(0) : 0)
 
 void kmalloc_init(void)
 {

@@ -438,7 +438,7 @@ static inline void *alloc_from(struct slab_cache *c, uintptr_t pc)
 	return p;
 }
 
-#define CALLER ((uintptr_t)__builtin_return_address(0))
+#define CALLER (MM_DEBUG ? (uintptr_t)__builtin_return_address(0) : 0)
 
 void *slab_alloc(struct slab_cache *c)
 {

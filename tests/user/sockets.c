@@ -597,6 +597,50 @@ static void back_pressure(int size)
 	CHECK(recv(b, buf, 1, 0) == 0 && close(a) == 0 && close(b) == 0);
 }
 
+/* A buffer smaller than the segments of the loop-back: what is sent is cut to it, whether it was small from the beginning
+ * or became so. */
+static void small_buffer_of(int size)
+{
+	static unsigned char buf[262144], got[sizeof(buf)];
+	size_t sent, had;
+	int a, b;
+
+	for (size_t i = 0; i < sizeof(buf); i++)
+		buf[i] = (unsigned char)(i * 7 + i / 251);
+	for (int late = 0; late < 2; late++) {
+		int l = listener();
+
+		if (!late)
+			set(l, SOL_SOCKET, SO_RCVBUF, size);
+		a = stream();
+		CHECK(connect_to(a, name_of(l)) == 0);
+		b = accept(l, NULL, NULL);
+		CHECK(b >= 0 && close(l) == 0);
+		nonblocking(a);
+		nonblocking(b);
+		for (sent = had = 0; had < sizeof(buf);) {
+			struct pollfd p = { b, POLLIN, 0 };
+			ssize_t n = send(a, buf + sent, sizeof(buf) - sent, 0);
+
+			sent += n > 0 ? (size_t)n : 0;
+			if (late && had == 0)
+				set(b, SOL_SOCKET, SO_RCVBUF, size);
+			CHECK(poll(&p, 1, -1) == 1);
+			n = recv(b, got + had, sizeof(got) - had, 0);
+			CHECK(n > 0);
+			had += (size_t)n;
+		}
+		CHECK(memcmp(buf, got, sizeof(buf)) == 0);
+		CHECK(close(a) == 0 && close(b) == 0);
+	}
+}
+
+static void small_buffers(void)
+{
+	for (int size = 1024; size <= 65536; size *= 4)
+		small_buffer_of(size);
+}
+
 /* I-SOCK-4: very many whose peers do not read hold a part of memory between them, and each still takes some bytes. */
 static void bounded(void)
 {
@@ -1220,6 +1264,7 @@ static const struct {
 	{ "lone_bytes", lone_bytes },
 	{ "resets", resets },
 	{ "pressures", pressures },
+	{ "small_buffers", small_buffers },
 	{ "bounded", bounded },
 	{ "counted", counted },
 	{ "both_full", both_full },
