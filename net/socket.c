@@ -431,6 +431,7 @@ int net_tcp_seen(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, const struct pb
 	bool open = pcb->state >= ESTABLISHED && pcb->state < TIME_WAIT;
 	struct socket *s = open ? socket_of_pcb(pcb) : NULL;
 
+	assert_mutex_held(&net_core);
 	if (pcb->state == LISTEN && (TCPH_FLAGS(hdr) & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN)
 		net_embryo_make_room((struct tcp_pcb_listen *)pcb);
 	if (!s)
