@@ -429,9 +429,10 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
 int net_tcp_seen(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, const struct pbuf *p)
 {
 	bool open = pcb->state >= ESTABLISHED && pcb->state < TIME_WAIT;
-	struct socket *s = open ? socket_of_pcb(pcb) : NULL;
+	struct socket *s;
 
 	assert_mutex_held(&net_core);
+	s = open ? socket_of_pcb(pcb) : NULL;
 	if (pcb->state == LISTEN && (TCPH_FLAGS(hdr) & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN)
 		net_embryo_make_room((struct tcp_pcb_listen *)pcb);
 	if (!s)
