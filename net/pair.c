@@ -361,7 +361,7 @@ static void pair_destroy(struct socket *s)
 	struct socket_pair *pair = s->pair;
 	struct socket *o = other(s);
 
-	mutex_lock(&pair->lock);
+	mutex_lock(&s->pair->lock);
 	/* what was sent and nobody has read is lost, and its sender told */
 	if (!list_empty(&s->arrived) && s->kind != &pair_datagrams) {
 		spin_lock(&o->lock);
@@ -372,7 +372,7 @@ static void pair_destroy(struct socket *s)
 		drop_first(s);
 	s->state = SOCKET_GONE;
 	shut(s, s->kind != &pair_datagrams, s->kind != &pair_datagrams);
-	mutex_unlock(&pair->lock);
+	mutex_unlock(&s->pair->lock);
 	poll_notify(&o->source, ALL_EVENTS);
 	if (refcount_put(&pair->ref))
 		pair_free(pair);
