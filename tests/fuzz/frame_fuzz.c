@@ -184,6 +184,7 @@ static void begin(void)
 {
 	fuzz_begin(MIRROR_SELF);
 	fuzz_sent = on_sent;
+	fuzz_sends_raw = true;
 	next_seq = 1001;
 	next_ack = 0;
 	EXPECT(socket_listen_tcp(OUR_PORT, 4, &listener) == 0);
