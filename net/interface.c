@@ -452,7 +452,7 @@ static bool is_martian(const struct pbuf *p, struct netif *in)
 
 int net_see_packet(struct pbuf *p, struct netif *in)
 {
-	net_assert_core();
+	assert_mutex_held(&net_core);
 	if (from_wire && (is_martian(p, in) || net_lease_lies(p))) {
 		IP_STATS_INC(ip.drop);
 		pbuf_free(p);

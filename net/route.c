@@ -81,6 +81,7 @@ void route_forget(struct netif *n, struct route own[2])
 {
 	struct route *r, *next;
 
+	assert_mutex_held(&net_core);
 	list_for_each_safe (r, next, &table, link) {
 		if (r->netif == n)
 			forget(r, own);
@@ -92,6 +93,7 @@ void route_follow(struct netif *n, struct route own[2])
 	uint32_t ip = netif_ip4_addr(n)->addr, mask = netif_ip4_netmask(n)->addr;
 	uint32_t gateway = netif_ip4_gw(n)->addr;
 
+	assert_mutex_held(&net_core);
 	route_forget(n, own);
 	if (!netif_is_up(n) || !ip)
 		return;
