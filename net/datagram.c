@@ -647,8 +647,8 @@ static void datagram_destroy(struct socket *s)
 /* What all three are. */
 #define DATAGRAMS                                                                                  \
 	.connect = datagram_connect, .shutdown = datagram_shutdown, .send = datagram_send,         \
-	.receive = datagram_receive, .poll = datagram_poll, .readable = datagram_readable,         \
-	.apply = datagram_apply, .destroy = datagram_destroy
+	.receive = datagram_receive, .poll = datagram_poll, .apply = datagram_apply,               \
+	.destroy = datagram_destroy
 
 const struct socket_kind socket_udp = {
 	.name = "udp",
@@ -657,9 +657,11 @@ const struct socket_kind socket_udp = {
 	.protocol6 = SOCKET_PROTO_UDP,
 	.create = udp_create,
 	.bind = udp_bind_to,
+	.readable = datagram_readable,
 	DATAGRAMS,
 };
 
+/* What FIONREAD asks it does not know, as in Linux. */
 const struct socket_kind socket_ping = {
 	.name = "ping",
 	.type = SOCKET_DGRAM,
@@ -677,5 +679,6 @@ const struct socket_kind socket_raw = {
 	.protocol6 = SOCKET_PROTO_ICMP6,
 	.create = raw_create,
 	.bind = raw_bind_to,
+	.readable = datagram_readable,
 	DATAGRAMS,
 };
