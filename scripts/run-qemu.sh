@@ -43,12 +43,12 @@ END
 }
 
 smp=4 mem=256M mode=console name=default install=yes
-port="" cpu="" debug="" append="" root="" image="" gdb="" print="" random="" others="" wire="" capture=""
+port="" cpu="" debug="" append="" root="" image="" gdb="" print="" random="" others="" wire="" capture="" qemu_pid=""
 forwards=() keys=() puts=() disks=() command=()
 
 while [ $# -gt 0 ]; do
 	case $1 in
-	--smp | --mem | --port | --forward | --wire | --capture | --cpu | --append | --key | --root | --put | --image | --name)
+	--smp | --mem | --port | --forward | --wire | --capture | --cpu | --append | --key | --root | --put | --disk | --image | --name)
 		[ $# -ge 2 ] || die "$1 needs a value; see --help"
 		;;
 	esac

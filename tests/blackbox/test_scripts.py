@@ -311,7 +311,7 @@ def test_two_builds_in_two_folders_are_identical(tmp_path):
 
 # What --image may use: a shell, what every system has, QEMU and OpenSSH.
 PLAIN = ("bash sh env cat chmod mkdir rm mv cp tr sed grep awk wc df find sort head tail cut basename dirname readlink "
-         "mktemp sleep uname id tee nohup ssh ssh-keygen qemu-system-aarch64").split()
+         "mktemp mkfifo sleep uname id tee nohup ssh ssh-keygen qemu-system-aarch64").split()
 
 
 def tools(folder, *names, **fakes):
