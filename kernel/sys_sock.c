@@ -709,10 +709,11 @@ static int64_t set_option(struct file *f, const uint64_t a[6])
 	if ((uint32_t)a[4] < size)
 		return -EINVAL;
 	ret = user_copy_from(&v, a[3], size);
-	if (ret == 0 && (!o || o->asked_only))
-		ret = -ENOPROTOOPT;
-	if (ret == 0)
-		ret = value_of(&v, o->form, &value);
+	if (ret < 0)
+		return ret;
+	if (!o || o->asked_only)
+		return -ENOPROTOOPT;
+	ret = value_of(&v, o->form, &value);
 	return ret < 0 ? ret : socket_set(f, o->what, value);
 }
 

@@ -52,13 +52,13 @@ static void answer(struct model_buffer *b)
 	bool fits;
 
 	memcpy(&head, b->piece[0].at, sizeof(head));
-	fits = head.sector * 512 + len <= SECTORS * 512;
+	fits = head.sector * 512 + len <= SECTORS * 512 && (at || head.type == VIRTIO_BLK_T_FLUSH);
 	if (!fits || atomic_load_relaxed(&disk.manner) == ERRORS) {
 		*status = VIRTIO_BLK_S_IOERR;
 	} else {
-		if (head.type == VIRTIO_BLK_T_IN)
+		if (at && head.type == VIRTIO_BLK_T_IN)
 			memcpy(at, disk.data + head.sector * 512, len);
-		else if (head.type == VIRTIO_BLK_T_OUT)
+		else if (at && head.type == VIRTIO_BLK_T_OUT)
 			memcpy(disk.data + head.sector * 512, at, len);
 		*status = VIRTIO_BLK_S_OK;
 	}
