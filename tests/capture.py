@@ -83,7 +83,7 @@ class Checker:
     def __init__(self, mac=GUEST_MAC):
         self.mac = mac
         self.flows = {}
-        self.half = {}            # SYNs of peers that the guest has not answered: key -> Packet
+        self.half = {}            # SYNs of peers that the guest has not answered: key -> number -> Packet
         self.fragments = {}
         self.asked = {}           # echo requests to all: (ident, sequence)
         self.bad = []
@@ -183,7 +183,7 @@ class Checker:
     def to_guest(self, p, time):
         key = (p.dst, p.dport, p.src, p.sport)
         if p.flags & SYN and not p.flags & ACK:
-            self.half[key] = p
+            self.half.setdefault(key, {})[p.seq] = p
         f = self.flows.get(key)
         if f is None:
             return
@@ -246,9 +246,9 @@ class Checker:
         if p.flags & SYN and (f is None or p.seq != f.iss):
             f = self.flows[key] = Flow(p.seq)
             f.own_scale = options[3][0] if 3 in options else None
-            asked = self.half.pop(key, None)
+            asked = self.half.get(key, {}).pop(p.ack - 1 & 0xFFFFFFFF, None)
             if p.flags & ACK:
-                if asked is None or p.ack != asked.seq + 1 & 0xFFFFFFFF:
+                if asked is None:
                     self.wrong(time, "a SYN-ACK to no SYN", p)
                 else:
                     self.peer_syn(f, asked)

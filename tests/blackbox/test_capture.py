@@ -156,6 +156,15 @@ def test_segment_size(options, most):
     broken(f"the peer takes {most}", lambda t: t.guest(ACK, 501, 102, bytes(most + 1)), options=options)
 
 
+def test_answer_to_the_first_of_two_askers():
+    """Two who say to be the same peer: the guest answers one after the other, or one."""
+    t = Talk()
+    t.peer(SYN, 100, options=MSS)
+    t.peer(SYN | FIN, 7000)
+    t.guest(SYN | ACK, 500, 101, options=MSS)
+    assert not t.verdict()
+
+
 def test_reset_of_what_nobody_knows():
     def say(t):
         t.guest(SYN, 500)
