@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The log. A line is formatted on the caller's stack, then goes into the ring and to the console under LOG: so lines of
- * several CPUs stay whole and in the order of their time stamps, and nothing is formatted with the lock held. */
+ * several CPUs stay whole (I-LOG-1) and in the order of their time stamps, and nothing is formatted with the lock held. */
 #include "kernel/core/log.h"
 
 #include "kernel/core/clock.h"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A disk, seen from both sides: what the guest writes is in the host's file, and what is in the file the guest reads. PERF-007:
-who waits for a slow disk sleeps, and an error of the disk is an error of the call."""
+"""A disk, seen from both sides: what the guest writes is in the host's file, and what is in the file the guest reads (I-TEST-1).
+PERF-007: who waits for a slow disk sleeps, and an error of the disk is an error of the call."""
 import hashlib
 import os
 import re

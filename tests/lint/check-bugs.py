@@ -1,22 +1,29 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""docs/bug-classes.md: each demanded row is there once, its invariant is stated in the book, its file exists, and
-each test it names is defined: in a host or kernel test, a fuzz target, a torture or differential program, pytest or lint."""
+"""docs/bug-classes.md: each demanded row is there once, its invariant is stated in the book, its file exists, each test it
+names is defined (in a host or kernel test, a fuzz target, a torture or differential program, pytest or lint), and its last
+column names exactly the patches of tests/mutants that put it back, or says "none: " and why. Rows with neither may only
+become fewer: UNPROVED is their number. An older number stands for rows that there are.
+
+check-bugs.py --write fills in the patches, and the number here."""
 import glob
 import os
 import re
+import sys
 
 from lintlib import bad, files, finish, text_of
 
 TABLE = "docs/bug-classes.md"
-DEMANDED = """A1-13 H1-7 L1-7 L9 RC-001-005 RC-009-011 RC-013-014 MS-001-003 MS-005 PERF-001-005 REL-003 REL-005 REL-008
-ARCH-001-003 X-01-02 X-05-24 X-26-27 X-30-33 RC-012 RC-021 MS-007 RC-015 RC-016 RC-017 RC-018 RC-019 X-03 X-04
-MS-004 MS-006 L8 N1-16 REL-007 PERF-006-008 REL-001-002 REL-004 RC-006-008 RC-020 REL-006 X-28 USER-001-003 OWN-1-7""".split()
+PATCHES = "tests/mutants"
+UNPROVED = 109
+DEMANDED = """A1-13 H1-7 L1-9 RC-001-024 MS-001-007 PERF-001-008 REL-001-008 USER-001-003 ARCH-001-003 N1-16 X-01-33
+OWN-1-7""".split()
+OLDER = ["RC-001-024"]
 HANDLE = re.compile(r"^[\s>*`_-]*(I-[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)*-[0-9]+)[`*_]*\s*[:.]", re.M)
 
 
-def demanded():
-    for word in DEMANDED:
+def rows_of(words):
+    for word in words:
         stem, first, last = re.fullmatch(r"([A-Z]+-?)(\d+)(?:-(\d+))?", word).groups()
         for number in range(int(first), int(last or first) + 1):
             yield f"{stem}{number:0{len(first)}d}" if stem.endswith("-") else f"{stem}{number}"
@@ -33,17 +40,44 @@ def tests():
     return names
 
 
-stated = {h for name in files(".md", under="docs/") for h in HANDLE.findall(text_of(name))}
-known, want, seen = tests(), list(demanded()), set()
-gaps = 0
-for number, line in enumerate(text_of(TABLE).split("\n"), 1):
-    cells = [cell.strip() for cell in line.split("|")[1:-1]]
-    if len(cells) != 5 or cells[0] in ("row", "---"):
-        continue
-    row, _, handle, where, proof = cells
-    if row in seen or row not in want:
-        bad(TABLE, number, f"{row} is there twice, or nobody asks for it")
-    seen.add(row)
+def patches():
+    """The patches of each row."""
+    found = {}
+    for path in sorted(glob.glob(PATCHES + "/*.patch")):
+        row = re.search(r"^row: (.*)$", text_of(path), re.M)
+        found.setdefault(row.group(1) if row else "", []).append(os.path.basename(path)[:-len(".patch")])
+    return found
+
+
+def lines_of(text):
+    """Of each line of a table its number and cells, of other lines none."""
+    for number, line in enumerate(text.split("\n"), 1):
+        cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        yield number, line, cells if cells and not cells[0].startswith(("row", "old number", "---")) else []
+
+
+def cell_for(names):
+    return " ".join(f"`{name}`" for name in names)
+
+
+def write(back):
+    text, unproved = [], 0
+    for _, line, cells in lines_of(text_of(TABLE)):
+        if len(cells) == 6:
+            if cells[0] in back or not cells[5].startswith("none: "):
+                cells[5] = cell_for(back.get(cells[0], []))
+            unproved += not cells[5]
+            line = "| " + " | ".join(cells[:5]) + f" | {cells[5]} |".replace("|  |", "| |")
+        text.append(line)
+    with open(TABLE, "w", encoding="utf-8") as f:
+        f.write("\n".join(text))
+    own = re.sub(r"^UNPROVED = \d+$", f"UNPROVED = {unproved}", text_of("tests/lint/check-bugs.py"), flags=re.M)
+    with open("tests/lint/check-bugs.py", "w", encoding="utf-8") as f:
+        f.write(own)
+
+
+def check_row(number, cells):
+    row, _, handle, where, proof, put_back = cells
     if handle not in stated:
         bad(TABLE, number, f"{handle} is stated nowhere in docs/")
     if not os.path.exists(where.strip("`")):
@@ -54,8 +88,33 @@ for number, line in enumerate(text_of(TABLE).split("\n"), 1):
     for test in named:
         if test not in known:
             bad(TABLE, number, f"no test is called {test}")
-    gaps += "gap:" in proof
-for row in want:
-    if row not in seen:
-        bad(TABLE, 1, f"{row} is missing")
-finish(f"{len(seen)} rows, {gaps} with a gap")
+    if put_back != cell_for(back.get(row, [])) and not (row not in back and put_back.startswith("none: ")):
+        bad(TABLE, number, f"{row} is put back by {cell_for(back.get(row, [])) or 'no patch'} (--write fills it in)")
+
+
+back = patches()
+if sys.argv[1:] == ["--write"]:
+    write(back)
+    sys.exit()
+stated = {h for name in files(".md", under="docs/") for h in HANDLE.findall(text_of(name))}
+known, want, older = tests(), list(rows_of(DEMANDED)), list(rows_of(OLDER))
+seen, seen_older = set(), set()
+gaps = unproved = 0
+for number, _, cells in lines_of(text_of(TABLE)):
+    if len(cells) not in (3, 6):
+        continue
+    full = len(cells) == 6
+    if cells[0] in (seen if full else seen_older) or cells[0] not in (want if full else older):
+        bad(TABLE, number, f"{cells[0]} is there twice, or nobody asks for it")
+    (seen if full else seen_older).add(cells[0])
+    if full:
+        check_row(number, cells)
+        gaps += "gap:" in cells[4]
+        unproved += not cells[5]
+    elif not cells[2].startswith("none: ") and (not cells[2] or set(cells[2].split()) - set(want)):
+        bad(TABLE, number, f"{cells[0]} stands for no rows")
+for row in set(want) - seen | set(older) - seen_older | set(back) - set(want):
+    bad(TABLE, 1, f"{row} is missing")
+if unproved > UNPROVED:
+    bad(TABLE, 1, f"{unproved} rows have no patch and no reason, {UNPROVED} had none before")
+finish(f"{len(seen)} rows, {gaps} with a gap, {unproved} that nothing puts back")
