@@ -134,7 +134,7 @@ $(O)/obj/%.o: % $(O)/flags
 	$(Q)$(CC) $(COMMON) $(EXTRA) $(SANITIZE) $(if $(filter %.S,$<),-D__ASSEMBLER__=1) -MD -MP -c $< -o $@
 
 # Objects are rebuilt when the flags change: the file is rewritten only then.
-keep_flags = @mkdir -p $(@D); echo '$(1)' | cmp -s - $@ || echo '$(1)' >$@
+keep_flags = @mkdir -p $(@D); echo '$(subst $(CURDIR),.,$(1))' | cmp -s - $@ || echo '$(subst $(CURDIR),.,$(1))' >$@
 $(O)/flags: FORCE
 	$(call keep_flags,$(COMMON) $(OUR_FLAGS) $(SAN_FLAGS) $(LWIP_FLAGS) $(UNROLL_FLAGS) $(SODIUM_FLAGS) $(NOSAN))
 

@@ -21,7 +21,8 @@ selections (default: every ring, as long as a pull request may take)
   user           ring 3: torture programs inside the guest
   diff           ring 4: the same programs under Linux and under tern; what Linux said is kept
   blackbox       ring 5: real clients from outside
-  mutants        bugs put back by hand, each of which a test must notice (in "all", too)
+  mutants [NAME] bugs put back by hand, each of which a test must notice (in "all", too); NAME: only those
+                 whose name contains it, or of this row of docs/bug-classes.md
   traffic        many connections at once and in sequence, and mixed traffic with kills, every byte checked
   soak MINUTES   sessions, downloads, uploads and kills, for MINUTES at each CPU count (default 1)
 
@@ -39,7 +40,14 @@ size=suite rings="" filter="" install=yes build=yes minutes=""
 while [ $# -gt 0 ]; do
 	case $1 in
 	quick | all) size=$1 ;;
-	lint | host | fuzz | kernel | user | diff | blackbox | traffic | mutants) rings="$rings $1" ;;
+	lint | host | fuzz | kernel | user | diff | blackbox | traffic) rings="$rings $1" ;;
+	mutants)
+		rings="$rings mutants"
+		case ${2--} in
+		-*) ;;
+		*) filter=$2 && shift ;;
+		esac
+		;;
 	soak)
 		rings="$rings soak" minutes=1
 		if is_number "${2-}"; then

@@ -1,131 +1,228 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Bugs put back by hand: each tests/mutants/NAME.patch is one, and its head names the test that must fail with it.
+"""Bugs put back by hand: each tests/mutants/NAME.patch is one, and its head says which test must fail with it, and how.
 
     row: RC-008                            of docs/bug-classes.md
     bug: what is wrong with it
-    test: RING WORDS [; RING WORDS]        kernel, user or host, and what their run.py or ktest.py is told
+    test: RING WORDS [; RING WORDS]        what the ring's own command is told; each must fail. {seed} counts the tries
+    expect: REGEX                          what the failing test says: it fails for this reason, not for another
+    hang: yes                              only then does it count that a test comes to no end
+    tries: N                               the bug needs a schedule: up to N runs, until one fails (1 if not there)
+    see: COMMAND                           what to type in the guest to meet it (scripts/run-qemu.sh --mutant NAME)
 
 In a copy of the tree (build/mutants/tree, kept, so that only what changes is built) each test first passes as it is;
 then each patch is applied, the test must fail, and the patch is taken back. A patch that does not apply fails:
 whoever changes such a place puts the bug back there anew.
 
-tests/mutants/run.py [-k NAME] [--list]"""
+tests/mutants/run.py [-k NAME] [--part I/N] [--list] [--image NAME]
+-k: those whose name contains NAME, or whose row it is. --part: every Nth, from I on (modulo N); that the tests pass as
+they are is then the whole suite's to say. --list: print them. --image: put NAME back, and print the debug image's path."""
 import argparse
 import glob
 import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import guest  # noqa: E402  (the path above leads to it)
 
 TREE = os.path.join(guest.TOP, "build", "mutants", "tree")
-RINGS = {"kernel": "scripts/ktest.py", "user": "tests/user/run.py", "host": "tests/host/run.py"}
+PYTEST = ["env", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1", "/usr/bin/python3", "-m", "pytest", "tests/blackbox"]
+# From the cheapest on; a part takes some of each.
+RINGS = {"lint": ["tests/lint/run.sh", "--quick"], "host": ["tests/host/run.py"], "fuzz": ["tests/fuzz/run.py"],
+         "kernel": ["scripts/ktest.py"], "user": ["tests/user/run.py"], "diff": ["tests/diff/run.py"], "blackbox": PYTEST}
+# What a copy starts with, so that little is built again.
+BUILT = ("debug", "host", "obj-user", "user", "tests-user", "tests-diff", "initramfs.cpio", "tests.cpio", "ssh")
+# How the rings say that time was up.
+HANGS = re.compile(r"^.*(?:hangs: no test ended|hangs, behind|still running after|did not come up|timed out after).*$", re.M)
+# Of a test, whatever the ring thinks of it.
+LIMIT = 400
 
 
 class Mutant:
     def __init__(self, path):
         self.name, self.path = os.path.basename(path)[:-len(".patch")], path
-        head = dict(re.findall(r"^(row|bug|test): (.*)$", guest.read_file(path), re.M))
-        self.row, self.bug = head["row"], head["bug"]
+        head = dict(re.findall(r"^(\w+): (.*)$", guest.read_file(path).partition("\n--- ")[0], re.M))
+        self.row, self.bug, self.see = head["row"], head["bug"], head.get("see")
         self.tests = [shlex.split(words) for words in head["test"].split(";")]
+        self.expect, self.hang = re.compile(head["expect"], re.M), head.get("hang") == "yes"
+        self.tries = int(head.get("tries", 1))
+        self.rings = {test[0] for test in self.tests}
+        self.cost = (list(RINGS).index(self.tests[-1][0]), self.name)
 
 
-def run(*command):
-    return subprocess.run(command, cwd=TREE, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, errors="replace")
+def run(*command, limit=None):
+    """Status, and all that was said. What does not end within the limit is ended, with all that it started."""
+    with subprocess.Popen(command, cwd=TREE, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, errors="replace", start_new_session=True) as p:
+        try:
+            out, _ = p.communicate(timeout=limit)
+        except BaseException as error:
+            os.killpg(p.pid, signal.SIGTERM)
+            out, _ = p.communicate()
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            out += f"\nstill running after {limit} s: {shlex.join(command)}\n"
+        return p.returncode, out
+
+
+def copy_file(name):
+    """Only what differs: what is the same keeps its time, and is not built again. Patches leave a newer file."""
+    source, target = os.path.join(guest.TOP, name), os.path.join(TREE, name)
+    with open(source, "rb") as f:
+        data = f.read()
+    if not os.path.exists(target) or open(target, "rb").read() != data:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        shutil.copy(source, target)
 
 
 def copy_tree():
-    """Only what differs: what is the same keeps its time, and is not built again."""
+    fresh = not os.path.exists(TREE)
+    os.makedirs(os.path.join(TREE, "build"), exist_ok=True)
     names = subprocess.run(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=guest.TOP, check=True,
                            stdout=subprocess.PIPE, text=True).stdout.split("\0")
-    for name in filter(None, names):
-        source, target = os.path.join(guest.TOP, name), os.path.join(TREE, name)
-        if not os.path.exists(source):
-            continue
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        with open(source, "rb") as f:
-            data = f.read()
-        if not os.path.exists(target) or open(target, "rb").read() != data:
-            shutil.copy(source, target)
+    for name in filter(os.path.isfile, (os.path.join(guest.TOP, name) for name in names if name)):
+        name = os.path.relpath(name, guest.TOP)
+        copy_file(name)
+        if fresh:
+            shutil.copystat(os.path.join(guest.TOP, name), os.path.join(TREE, name))
+    for name in BUILT if fresh else ():
+        if os.path.exists(os.path.join(guest.TOP, "build", name)):
+            subprocess.run(["cp", "-a", os.path.join(guest.TOP, "build", name), os.path.join(TREE, "build")], check=True)
     for path in glob.glob(TREE + "/**/*.[chS]", recursive=True):
         name = os.path.relpath(path, TREE)
         if not name.startswith(("build/", "deps/")) and not os.path.exists(os.path.join(guest.TOP, name)):
             os.unlink(path)
     if not os.path.exists(os.path.join(TREE, "deps")):
-        os.symlink(os.path.join(guest.TOP, "deps"), os.path.join(TREE, "deps"))
+        os.symlink(os.path.realpath(os.path.join(guest.TOP, "deps")), os.path.join(TREE, "deps"))
 
 
 def build(rings):
-    """What the rings need; host tests build by themselves. Returns None, or what went wrong."""
-    for words in [["DEBUG=1"]] * (rings != {"host"}) + [["build/tests.cpio"]] * ("user" in rings):
-        made = run("make", "-s", *words)
-        if made.returncode:
-            return "does not build: " + " | ".join(re.findall(r".*error.*", made.stdout)[:3])
+    """What the rings need; lint, host tests and fuzz targets build by themselves. None, or what went wrong."""
+    words = ["DEBUG=1", "all"] * bool(rings & {"kernel", "user", "blackbox", "diff"})
+    words += ["build/tests.cpio"] * bool(rings & {"user", "blackbox"}) + ["diff"] * ("diff" in rings)
+    if words:
+        status, out = run("make", "-s", *words)
+        if status:
+            return "does not build: " + " | ".join(re.findall(r".*error.*", out)[:3])
     return None
 
 
-def run_tests(tests):
-    """The first failure's line, or None if all pass."""
-    for ring, *words in tests:
-        done = run(RINGS[ring], *words)
-        lines = done.stdout.splitlines()
-        wrong = [line for line in lines if line.startswith("not ok ")]
-        if done.returncode:
-            return (wrong or lines[-1:] or [f"exit status {done.returncode}"])[0]
-    return None
+def command_of(test, seed):
+    ring, *words = (word.replace("{seed}", str(seed)) for word in test)
+    if ring == "host":
+        # Not all programs are built for a test of one.
+        name = words[words.index("-k") + 1]
+        words += [p for p in sorted(glob.glob(os.path.join(TREE, "tests/host/*_test.c")))
+                  if re.search(rf"^TEST\(\w*{name}", guest.read_file(p), re.M)]
+    return RINGS[ring] + words
+
+
+def passes(test, seed=1):
+    """None if it passes as the tree is, else all it said."""
+    status, out = run(*command_of(test, seed), limit=LIMIT)
+    return out or f"exit status {status}" if status else None
+
+
+def first_failure(out):
+    lines = [line for line in out.splitlines() if line.startswith("not ok ")]
+    return (lines or out.splitlines()[-1:] or [""])[0][:200]
+
+
+def notice(mutant, test):
+    """(the line that says what was expected, tries), or what is wrong as words."""
+    for seed in range(1, mutant.tries + 1):
+        out = passes(test, seed)
+        if out:
+            break
+    else:
+        return None, f"survives ({mutant.row}: {mutant.bug}): {shlex.join(test)}"
+    text = out if mutant.hang else HANGS.sub("", out)
+    found = mutant.expect.search(text)
+    if not found:
+        with open(os.path.join(guest.TOP, "build", "mutants", mutant.name + ".log"), "w", encoding="utf-8") as log:
+            log.write(out)
+        return None, (f"its test fails, but not by {mutant.expect.pattern!r} (build/mutants/{mutant.name}.log): "
+                      + first_failure(out))
+    begin, end = text.rfind("\n", 0, found.start()) + 1, text.find("\n", found.start())
+    return text[begin:end].strip()[:200] + (f" (try {seed})" if mutant.tries > 1 else ""), None
+
+
+def apply(mutant):
+    status, out = run("patch", "-p1", "-s", "-f", "-F2", "--no-backup-if-mismatch", "-i", mutant.path)
+    return "does not apply: put that bug back anew: " + " ".join(out.split()) if status else None
 
 
 def try_mutant(mutant, sound):
     """None if its tests notice it, else what is wrong; how it was noticed is printed."""
-    rings = {test[0] for test in mutant.tests}
-    key = str(mutant.tests)
-    if key not in sound:
-        sound[key] = build(rings) or run_tests(mutant.tests)
-    if sound[key]:
-        return f"its test fails without it: {sound[key]}"
-    applied = run("patch", "-p1", "-s", "-f", "-F2", "--no-backup-if-mismatch", "-i", mutant.path)
+    for test in mutant.tests if sound is not None else ():
+        key = str(test)
+        if key not in sound:
+            wrong = build(mutant.rings) or passes(test)
+            sound[key] = wrong and first_failure(wrong)
+        if sound[key]:
+            return f"its test fails without it: {sound[key]}"
     try:
-        if applied.returncode:
-            return "does not apply: " + " ".join(applied.stdout.split())
-        wrong = build(rings)
-        if wrong:
-            return wrong
-        seen = run_tests(mutant.tests)
-        if not seen:
-            return f"survives ({mutant.row}: {mutant.bug})"
-        print(f"#   {mutant.row}: {mutant.bug}\n#   {seen[:200]}", flush=True)
+        wrong = apply(mutant) or build(mutant.rings)
+        for test in mutant.tests if not wrong else ():
+            seen, wrong = notice(mutant, test)
+            if wrong:
+                break
+            print(f"#   {seen}", flush=True)
     finally:
         copy_tree()
-    return None
+    return wrong
 
 
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("-k", metavar="NAME", default="")
+    parser.add_argument("--part", metavar="I/N")
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--image", metavar="NAME")
     args = parser.parse_args()
     mutants = [Mutant(path) for path in sorted(glob.glob(os.path.join(guest.TOP, "tests/mutants/*.patch")))]
-    mutants = [m for m in mutants if args.k in m.name or args.k == m.row]
+    mutants = sorted((m for m in mutants if args.k in m.name or args.k == m.row), key=lambda m: m.cost)
+    if args.part:
+        part, parts = (int(n) for n in args.part.split("/"))
+        mutants = mutants[part % parts::parts]
     if args.list:
-        for m in mutants:
-            print(f"{m.name}: {m.row}: {m.bug}: " + "; ".join(" ".join(test) for test in m.tests))
+        for m in sorted(mutants, key=lambda m: (m.row, m.name)):
+            print(f"{m.row:9}{m.name}: {m.bug}\n{'':9}" + "; ".join(shlex.join(test) for test in m.tests)
+                  + f": {m.expect.pattern}")
         return 0
-    os.makedirs(TREE, exist_ok=True)
     copy_tree()
-    passed = failed = 0
-    sound = {}
-    for mutant in mutants:
+    if args.image:
+        return put_back(next((m for m in mutants if m.name == args.image), None))
+    killed = failed = 0
+    sound = None if args.part else {}
+    for number, mutant in enumerate(mutants, 1):
+        print(f"# {number}/{len(mutants)} {mutant.name}: {mutant.row}: {mutant.bug}", flush=True)
+        begin = time.monotonic()
         wrong = try_mutant(mutant, sound)
-        print(f"not ok mutant {mutant.name}: {wrong}" if wrong else f"ok mutant {mutant.name}", flush=True)
-        passed, failed = passed + (not wrong), failed + bool(wrong)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed or not passed else 0
+        print((f"not ok mutant {mutant.name}: {wrong}" if wrong else f"ok mutant {mutant.name}")
+              + f" ({time.monotonic() - begin:.0f} s)", flush=True)
+        killed, failed = killed + (not wrong), failed + bool(wrong)
+    print(f"# killed {killed}/{len(mutants)}")
+    print(f"{killed} passed, {failed} failed")
+    return 1 if failed or not killed else 0
+
+
+def put_back(mutant):
+    """Leave the debug image with this bug in the copy; what to type, and what will be said, goes to stderr."""
+    wrong = "no such mutant: --list names them" if not mutant else apply(mutant) or build({"kernel"})
+    if wrong:
+        sys.exit(f"tests/mutants/run.py: {wrong}")
+    print(f"\n  {mutant.row}: {mutant.bug}", file=sys.stderr)
+    print(f"  in the guest: {mutant.see}" if mutant.see else "  watched by: scripts/test.sh mutants " + mutant.name, file=sys.stderr)
+    print(f"  our report:   {mutant.expect.pattern}", file=sys.stderr)
+    print(os.path.join(TREE, "build/debug/Image"))
+    return 0
 
 
 sys.exit(main())
