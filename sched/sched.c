@@ -104,8 +104,10 @@ static uint64_t charge_time(struct runq *rq)
 
 void runq_charge(struct runq *rq)
 {
-	uint64_t ns = charge_time(rq);
+	uint64_t ns;
 
+	DASSERT(spin_held(&rq->lock));
+	ns = charge_time(rq);
 	if (ns && rq->curr->queued)
 		(void)eevdf_charge(&rq->ready, &rq->curr->ent, ns);
 }

@@ -1343,6 +1343,22 @@ TEST(rekey_allows_only_kex_messages)
 	}
 }
 
+/* A9: an open session takes no key exchange that it has not begun, and one under way takes no channel's data. */
+TEST(session_and_key_exchange_keep_apart)
+{
+	static const uint8_t types[] = { SSH_MSG_NEWKEYS, SSH_MSG_KEX_ECDH_INIT,
+					 SSH_MSG_KEX_ECDH_REPLY };
+	struct peer *p = logged_in();
+	uint32_t chan = peer_open(p, 1, 1000, 1000);
+
+	peer_kexinit(p);
+	peer_data(p, chan, "x", 1);
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_PROTOCOL_ERROR);
+	peer_destroy(p);
+	for (size_t i = 0; i < sizeof(types); i++)
+		expect_refused(logged_in(), types[i], 20);
+}
+
 TEST(rekey_flood_is_slowed)
 {
 	struct peer *p = logged_in();

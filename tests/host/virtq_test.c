@@ -326,6 +326,8 @@ TEST(virtq_liar)
 		CHECK_EQ(virtq_submit(&vq, p, 2, byte), 0);
 		virtq_kick(&vq);
 		CHECK(model_take(&m, 0, &b));
+		/* A7: nothing of what was there before the reset */
+		CHECK(!model_take(&m, 0, &b));
 		virtq_check(&vq);
 		stop();
 	}
