@@ -17,6 +17,7 @@
 #include "fs/epoll.h"
 #include <linux/eventpoll.h>
 #include "fs/inode.h"
+#include "kernel/core/lock_order.h"
 #include "kernel/core/panic.h"
 #include "lib/errno.h"
 #include "lib/rbtree.h"
@@ -178,6 +179,8 @@ static void item_remove(struct epoll *ep, struct item *i) __requires(ep->lock)
 	/* the watch first: whoever finds the file's list without it may free the source */
 	poll_watch_remove(&i->watch);
 	rb_erase(&ep->items, &i->node);
+	if (list_linked(&i->nested_link))
+		lock_order_forget(&ep->lock);
 	list_del(&i->nested_link);
 	spin_lock(&links);
 	list_del(&i->file_link);

@@ -3,6 +3,7 @@
  * (handing over would make every contended unlock a switch). A waiter that loses waits again; each unlock that finds
  * a sleeper wakes one, so one is always on its way while the mutex is free. */
 #include "sched/mutex.h"
+#include "kernel/core/lock_order.h"
 #include "kernel/core/panic.h"
 #include "kernel/core/perturb.h"
 #include "sched/thread.h"
@@ -14,6 +15,7 @@ void mutex_init(struct mutex *m, enum lock_class cls)
 	m->owner = NULL;
 	m->cls = (uint16_t)cls;
 	waitq_init(&m->waiters);
+	lock_order_forget(m);
 }
 
 static bool mutex_take(struct mutex *m)
@@ -29,7 +31,7 @@ static void mutex_lock_checked(struct mutex *m, bool pair, uintptr_t pc)
 	if (READ_ONCE(m->owner) == current_thread())
 		BUG("mutex %s taken again by its owner %s", lock_class_name(m->cls),
 		    current_base()->name);
-	lock_check_acquire(m, m->cls, true, pair);
+	lock_check_acquire(m, m->cls, true, pair, pc);
 	perturb(PERTURB_LOCK);
 	if (!mutex_take(m))
 		wait_event(&m->waiters, mutex_take(m));
@@ -60,6 +62,7 @@ void __no_lock_check mutex_unlock(struct mutex *m)
 
 bool __no_lock_check mutex_trylock(struct mutex *m)
 {
+	lock_check_context(m->cls, true, CALLER());
 	if (!mutex_take(m))
 		return false;
 	lock_check_acquired(m, m->cls, true, true, CALLER());

@@ -44,7 +44,9 @@ void lock_stat_contended(enum lock_class cls, uint64_t wait_ns);
 /* The checker, called by spinlock.c and sched/mutex.c; nothing in the release image. tried: by trylock, recorded but
  * not ordered; pair: the second of two locks of one class taken by address (or by CPU number). */
 #ifdef DEBUG
-void lock_check_acquire(const void *lock, enum lock_class cls, bool mutex, bool pair);
+void lock_check_acquire(const void *lock, enum lock_class cls, bool mutex, bool pair, uintptr_t pc);
+/* The part of it that holds for trylock too: may a lock of this class be taken here at all? */
+void lock_check_context(enum lock_class cls, bool mutex, uintptr_t pc);
 void lock_check_acquired(const void *lock, enum lock_class cls, bool mutex, bool tried,
 			 uintptr_t pc);
 void lock_check_release(const void *lock, enum lock_class cls, bool mutex);
@@ -59,7 +61,11 @@ void lock_dump_held(void);
 /* Tests only: let go of what was taken since the stacks had these sizes; a mutex is forgotten, not unlocked. */
 void lock_drop_above(unsigned spinlocks, unsigned mutexes);
 #else
-static inline void lock_check_acquire(const void *lock, enum lock_class cls, bool mutex, bool pair)
+static inline void lock_check_acquire(const void *lock, enum lock_class cls, bool mutex, bool pair,
+				      uintptr_t pc)
+{
+}
+static inline void lock_check_context(enum lock_class cls, bool mutex, uintptr_t pc)
 {
 }
 static inline void lock_check_acquired(const void *lock, enum lock_class cls, bool mutex,

@@ -3,6 +3,7 @@
  * mutex by a thread. */
 #include "kernel/core/lock.h"
 
+#include "kernel/core/lock_order.h"
 #include "kernel/core/log.h"
 #include "kernel/core/panic.h"
 #include "kernel/core/percpu.h"
@@ -60,43 +61,70 @@ void lock_drop_above(unsigned spinlocks, unsigned mutexes)
 }
 
 /* May cls be taken while h is held? */
-static void check_order(const struct held_lock *h, const void *lock, enum lock_class cls, bool pair)
+static void check_order(const struct held_lock *h, const void *lock, enum lock_class cls, bool pair,
+			uintptr_t pc)
 {
 	if (h->lock == lock)
 		BUG("lock: %s taken twice, first at %lx", lock_class_name(cls), h->pc);
 	if (cls > h->cls)
 		return;
-	if (cls == h->cls && pair)
+	if (cls == h->cls && pair) {
+		lock_order_add(h, lock, pc);
 		return;
+	}
 	BUG("lock: %s taken while holding %s taken at %lx", lock_class_name(cls),
 	    lock_class_name(h->cls), h->pc);
 }
 
-static void check_context(enum lock_class cls, bool mutex)
+/* Where each class was first taken in an interrupt, and where with interrupts on. I-LOCK-2: one of the two is 0. */
+static uintptr_t taken_in_irq[LOCK_CLASSES];  /* [atomic] */
+static uintptr_t taken_irqs_on[LOCK_CLASSES]; /* [atomic] */
+
+/* As it is taken, and as it was seen taken; what the table of classes says of it holds too before anything was seen. */
+static void check_irq_state(enum lock_class cls, uintptr_t pc)
+{
+	const char *name = lock_class_name(cls);
+	bool irq = in_irq();
+	uintptr_t *mine = irq ? &taken_in_irq[cls] : &taken_irqs_on[cls];
+	uintptr_t other = irq ? READ_ONCE(taken_irqs_on[cls]) : READ_ONCE(taken_in_irq[cls]);
+
+	if (!irq && arch_irqs_off())
+		return;
+	if (other && irq)
+		BUG("lock: %s taken in interrupt context, and with interrupts on at %lx", name,
+		    other);
+	if (other)
+		BUG("lock: %s taken with interrupts on, and in an interrupt at %lx", name, other);
+	if (irq && classes[cls].irq == NOIRQ)
+		BUG("lock: %s taken in interrupt context", name);
+	if (!irq && classes[cls].irq == IRQ)
+		BUG("lock: %s taken with interrupts on", name);
+	if (!READ_ONCE(*mine))
+		WRITE_ONCE(*mine, pc);
+}
+
+void lock_check_context(enum lock_class cls, bool mutex, uintptr_t pc)
 {
 	ASSERT(cls < LOCK_CLASSES);
 	if ((classes[cls].kind == MUTEX) != mutex)
 		BUG("lock: class %s is of the other kind", lock_class_name(cls));
-	if (classes[cls].irq == IRQ && !arch_irqs_off())
-		BUG("lock: %s taken with interrupts on", lock_class_name(cls));
-	if (classes[cls].irq == NOIRQ && in_irq())
-		BUG("lock: %s taken in interrupt context", lock_class_name(cls));
+	check_irq_state(cls, pc);
 }
 
-void lock_check_acquire(const void *lock, enum lock_class cls, bool mutex, bool pair)
+void lock_check_acquire(const void *lock, enum lock_class cls, bool mutex, bool pair, uintptr_t pc)
 {
 	const struct held_stack *mutexes = &current_base()->mutexes;
 	irqflags_t f;
 
-	check_context(cls, mutex);
+	lock_check_context(cls, mutex, pc);
 	if (mutex)
 		lock_check_may_sleep("taking a mutex");
 	for (unsigned i = 0; i < mutexes->n; i++)
-		check_order(&mutexes->at[i], lock, cls, pair);
+		check_order(&mutexes->at[i], lock, cls, pair, pc);
 	/* irqs off: stay on this CPU while looking; a BUG ends the test or the machine anyway */
 	f = arch_irq_save();
 	for (unsigned i = 0; i < arch_cpu()->spinlocks.n; i++)
-		check_order(&arch_cpu()->spinlocks.at[i], lock, cls, pair);
+		check_order(&arch_cpu()->spinlocks.at[i], lock, cls, pair, pc);
 	arch_irq_restore(f);
 }
 

@@ -30,7 +30,7 @@ void rwspin_read_lock(struct rwspin *l) __no_lock_check
 	uint32_t *reading;
 
 	preempt_disable();
-	lock_check_acquire(l, l->writer.cls, false, false);
+	lock_check_acquire(l, l->writer.cls, false, false, CALLER);
 	reading = this_cpu_ptr(*l->reading);
 	atomic_store_relaxed(reading, 1);
 	perturb(PERTURB_LOCK);

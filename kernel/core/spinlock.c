@@ -5,6 +5,7 @@
 
 #include "kernel/core/clock.h"
 #include "kernel/core/irqs_off.h"
+#include "kernel/core/lock_order.h"
 #include "kernel/core/panic.h"
 #include "kernel/core/percpu.h"
 #include "kernel/core/perturb.h"
@@ -23,6 +24,7 @@ void spin_init(spinlock_t *l, enum lock_class cls)
 {
 	l->owner = 0;
 	l->cls = (uint16_t)cls;
+	lock_order_forget(l);
 }
 
 #define PAUSE_MAX 64
@@ -48,7 +50,7 @@ void spin_take_slowly(spinlock_t *l)
 static void take(spinlock_t *l, bool pair, uintptr_t pc)
 {
 	perturb(PERTURB_LOCK);
-	lock_check_acquire(l, l->cls, false, pair);
+	lock_check_acquire(l, l->cls, false, pair, pc);
 	if (!spin_try(l))
 		spin_take_slowly(l);
 	lock_check_acquired(l, l->cls, false, false, pc);
@@ -97,6 +99,7 @@ void spin_unlock_irqrestore(spinlock_t *l, irqflags_t f) __no_lock_check
 bool spin_trylock(spinlock_t *l) __no_lock_check
 {
 	preempt_disable();
+	lock_check_context(l->cls, false, CALLER);
 	if (!spin_try(l)) {
 		preempt_enable();
 		return false;

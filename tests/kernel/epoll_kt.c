@@ -129,6 +129,29 @@ KTEST(epoll_storm)
 	file_put(s.outer);
 }
 
+/* Which epoll's lock is the outer one is a matter of who watches whom, and may change: I-LOCK-6. */
+KTEST(epoll_turned_around)
+{
+	struct epoll_event ev[2] = { 0 };
+	struct file *ep[2], *r, *w;
+
+	KT_CHECK(pipe_create(&r, &w, FILE_NONBLOCK) == 0);
+	KT_CHECK(file_write_kernel(w, "x", 1) == 1);
+	for (int i = 0; i < 2; i++) {
+		KT_CHECK(epoll_create(&ep[i]) == 0);
+		KT_CHECK(control(ep[i], EPOLL_CTL_ADD, r, 0, EPOLLIN) == 0);
+	}
+	for (int i = 0; i < 4; i++) {
+		KT_CHECK(control(ep[i % 2], EPOLL_CTL_ADD, ep[!(i % 2)], 1, EPOLLIN) == 0);
+		KT_CHECK(wait_on(ep[i % 2], ev, 2, 0) == 2);
+		KT_CHECK(control(ep[i % 2], EPOLL_CTL_DEL, ep[!(i % 2)], 1, 0) == 0);
+	}
+	for (int i = 0; i < 2; i++)
+		file_put(ep[i]);
+	file_put(r);
+	file_put(w);
+}
+
 struct sleeper {
 	struct file *epoll;
 	int got;

@@ -5,6 +5,8 @@
 #include "kernel/core/perturb.h"
 #include "kernel/core/rwspin.h"
 #include "kernel/core/spinlock.h"
+#include "mm/vm/user_copy.h"
+#include "sched/mutex.h"
 #include "tests/kernel/crew.h"
 #include "tests/kernel/ktest.h"
 
@@ -36,6 +38,12 @@ static void take_with_irqs_on(void *unused) __no_lock_check
 	spin_lock(&irq_safe);
 }
 
+static void try_with_irqs_on(void *unused) __no_lock_check
+{
+	if (spin_trylock(&irq_safe))
+		spin_unlock(&irq_safe);
+}
+
 static void release_unheld(void *unused) __no_lock_check
 {
 	spin_unlock(&outer);
@@ -65,6 +73,7 @@ KTEST(lock_misuse)
 	kt_expect_bug(take_inverted, NULL, "FUTEX taken while holding PGCACHE");
 	kt_expect_bug(take_two_of_a_class, NULL, "FUTEX taken while holding FUTEX");
 	kt_expect_bug(take_with_irqs_on, NULL, "VIRTQ taken with interrupts on");
+	kt_expect_bug(try_with_irqs_on, NULL, "VIRTQ taken with interrupts on");
 	kt_expect_bug(release_unheld, NULL, "released by somebody who does not hold it");
 	kt_expect_bug(sleep_holding, NULL, "sleep while holding FUTEX");
 	kt_expect_bug(leave_holding, NULL, "FUTEX held: return to user mode");
@@ -152,25 +161,189 @@ KTEST(lock_readers_misuse)
 	rwspin_write_unlock(misused);
 }
 
-/* A class marked NOIRQ in interrupt context: what the checker asks is in_irq(), looked at from a timer. */
-static bool was_in_irq;
+/* Run fn in an interrupt, a timer's. */
+static void (*irq_fn)(void);
+static bool irq_fn_done;
 
-static void note_irq(struct timer *t)
+static void irq_timer(struct timer *t)
 {
-	was_in_irq = in_irq() && arch_irqs_off();
+	KT_CHECK(in_irq() && arch_irqs_off());
+	irq_fn();
+	WRITE_ONCE(irq_fn_done, true);
 }
 
-KTEST(lock_irq_context)
+static void in_interrupt(void (*fn)(void))
 {
 	struct timer t;
 
-	timer_init(&t, note_irq);
-	was_in_irq = false;
+	irq_fn = fn;
+	irq_fn_done = false;
+	timer_init(&t, irq_timer);
 	timer_arm(&t, clock_now_ns());
-	while (!READ_ONCE(was_in_irq))
+	while (!READ_ONCE(irq_fn_done))
 		arch_spin_hint();
 	timer_cancel(&t);
 	KT_CHECK(!in_irq());
+}
+
+static void take_noirq(void *unused) __no_lock_check
+{
+	spin_lock(&outer);
+}
+
+static void irq_takes(void)
+{
+	spin_lock(&irq_safe);
+	spin_unlock(&irq_safe);
+	kt_expect_bug(take_noirq, NULL,
+		      "FUTEX taken in interrupt context, and with interrupts on at");
+}
+
+/* I-LOCK-2: what was seen of a class, and not the table alone, speaks against it; each report names the other place. */
+KTEST(lock_irq_context)
+{
+	spin_lock(&outer);
+	spin_unlock(&outer);
+	in_interrupt(irq_takes);
+	kt_expect_bug(take_with_irqs_on, NULL,
+		      "VIRTQ taken with interrupts on, and in an interrupt at");
+}
+
+/* I-LOCK-6: of locks of one class, those that were nested. */
+static struct mutex ring[4];
+
+static void nest(void *pair) __no_lock_check
+{
+	struct mutex **m = pair;
+
+	mutex_lock(m[0]);
+	mutex_lock_nested(m[1]);
+	mutex_unlock(m[1]);
+	mutex_unlock(m[0]);
+}
+
+/* The harness forgets what was held when the report came; it stays locked. */
+static void let_go(struct mutex *m)
+{
+	atomic_store_release(&m->owner, NULL);
+}
+
+KTEST(lock_circle)
+{
+	static struct mutex *steps[][2] = { { &ring[0], &ring[1] },
+					    { &ring[1], &ring[2] },
+					    { &ring[2], &ring[3] } };
+	static struct mutex *back[] = { &ring[1], &ring[0] }, *around[] = { &ring[3], &ring[0] },
+			    *shortcut[] = { &ring[0], &ring[3] };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ring); i++)
+		mutex_init(&ring[i], LOCK_EPOLL);
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
+		nest(steps[i]);
+	nest(steps[0]);
+	kt_expect_bug(nest, back, "a circle of EPOLL");
+	let_go(&ring[1]);
+	kt_expect_bug(nest, around, "a circle of EPOLL");
+	let_go(&ring[3]);
+	nest(shortcut);
+	/* a lock that begins anew has no past, and nothing led through it */
+	mutex_init(&ring[1], LOCK_EPOLL);
+	mutex_init(&ring[0], LOCK_EPOLL);
+	nest(back);
+	nest(around);
+	for (size_t i = 0; i < ARRAY_SIZE(ring); i++)
+		mutex_init(&ring[i], LOCK_EPOLL);
+}
+
+/* More pairs than are remembered: the oldest go, and those that are left are still held against what comes. */
+KTEST(lock_circle_of_many)
+{
+	static struct mutex many[600];
+	static struct mutex *pair[2];
+	unsigned n = ARRAY_SIZE(many);
+
+	for (unsigned i = 0; i < n; i++)
+		mutex_init(&many[i], LOCK_EPOLL);
+	for (unsigned i = 0; i + 1 < n; i++)
+		nest((struct mutex *[]){ &many[i], &many[i + 1] });
+	pair[0] = &many[n - 1];
+	pair[1] = &many[n - 100];
+	kt_expect_bug(nest, pair, "a circle of EPOLL");
+	let_go(pair[0]);
+	for (unsigned i = 0; i < n; i++)
+		mutex_init(&many[i], LOCK_EPOLL);
+}
+
+/* I-LOCK-5: whatever may sleep says so, wherever it may not, also when it would find nothing to wait for. */
+static struct mutex free_mutex = MUTEX_INIT(free_mutex, EPOLL);
+static struct waitq nobody = WAITQ_INIT(nobody);
+
+static void do_mutex(void *unused) __no_lock_check
+{
+	mutex_lock(&free_mutex);
+}
+
+static void do_wait(void *unused)
+{
+	wait_event(&nobody, true);
+}
+
+static void do_sleep(void *unused)
+{
+	KT_CHECK(sleep_until(0, WAIT_UNINTERRUPTIBLE) == 0);
+}
+
+static void do_yield(void *unused)
+{
+	sched_yield();
+}
+
+static void do_resched(void *unused)
+{
+	cond_resched();
+}
+
+static void do_exit(void *unused)
+{
+	thread_exit();
+}
+
+static void do_user_copy(void *unused)
+{
+	char c;
+
+	KT_CHECK(user_copy_from(&c, USER_MIN, 1) != 0);
+}
+
+static void (*const sleepers[])(void *) = { do_mutex,	do_wait, do_sleep,    do_yield,
+					    do_resched, do_exit, do_user_copy };
+
+static void each_sleeper(const char *text)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(sleepers); i++)
+		kt_expect_bug(sleepers[i], NULL, text);
+}
+
+static void sleep_in_interrupt(void)
+{
+	each_sleeper("sleep with interrupts off");
+}
+
+KTEST(lock_sleep_in_atomic)
+{
+	irqflags_t f;
+
+	spin_lock(&outer);
+	each_sleeper("sleep while holding FUTEX");
+	spin_unlock(&outer);
+	preempt_disable();
+	each_sleeper("sleep with preemption off");
+	preempt_enable();
+	f = arch_irq_save();
+	each_sleeper("sleep with interrupts off");
+	arch_irq_restore(f);
+	in_interrupt(sleep_in_interrupt);
+	KT_CHECK(!mutex_held(&free_mutex) && list_empty(&nobody.sleepers));
 }
 
 /* X-24, I-LOCK-4: the interrupt state after an unlock is the caller's, however contended; X-15: the lock excludes. */
