@@ -43,9 +43,8 @@ void net_if_loop_refill(void) __requires(net_core);
 /* Is the packet an answer of a DHCP server that must not be believed? (net/lease.c). It is counted. */
 struct pbuf;
 bool net_lease_lies(const struct pbuf *p) __requires(net_core);
-/* A SYN has come for a listener: it has room for it (net/embryo.c). */
-struct tcp_pcb_listen;
-void net_embryo_make_room(struct tcp_pcb_listen *listener) __requires(net_core);
+/* One more SYN is let in: there is room for it (net/embryo.c). */
+void net_embryo_make_room(void) __requires(net_core);
 /* lwIP's timers for ARP and neighbour discovery, and what comes with them (net/neighbour.c). */
 void net_neighbour_tmr(void);
 void net_neighbour6_tmr(void);

@@ -78,18 +78,18 @@
 #define TCP_SND_BUF	 (256 * 1024)
 #define TCP_SND_QUEUELEN 1024
 /* used by lwIP's own socket layer only, and checked all the same */
-#define TCP_SNDLOWAT		   512
-#define TCP_SNDQUEUELOWAT	   100
-#define TCP_OVERSIZE		   1460
-#define TCP_WND_UPDATE_THRESHOLD   (4 * 1460)
-#define TCP_QUEUE_OOSEQ		   1
-#define TCP_OOSEQ_MAX_BYTES	   TCP_WND
-#define TCP_OOSEQ_MAX_PBUFS	   512
-#define LWIP_TCP_SACK_OUT	   1
-#define LWIP_TCP_KEEPALIVE	   1
-#define TCP_LISTEN_BACKLOG	   1
-#define TCP_DEFAULT_LISTEN_BACKLOG 255
-#define SO_REUSE		   1
+#define TCP_SNDLOWAT		 512
+#define TCP_SNDQUEUELOWAT	 100
+#define TCP_OVERSIZE		 1460
+#define TCP_WND_UPDATE_THRESHOLD (4 * 1460)
+#define TCP_QUEUE_OOSEQ		 1
+#define TCP_OOSEQ_MAX_BYTES	 TCP_WND
+#define TCP_OOSEQ_MAX_PBUFS	 512
+#define LWIP_TCP_SACK_OUT	 1
+#define LWIP_TCP_KEEPALIVE	 1
+/* it counts to 255, and a SYN like a connection: net/embryo.c */
+#define TCP_LISTEN_BACKLOG 0
+#define SO_REUSE	   1
 #define LWIP_HOOK_TCP_ISN(local_ip, local_port, remote_ip, remote_port)                            \
 	net_isn_above_old(net_tcp_isn((local_ip), sizeof(*(local_ip)), (local_port), (remote_ip),  \
 				      (remote_port)),                                              \

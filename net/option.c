@@ -28,6 +28,7 @@
 #define LOOP_MTU	65536
 #define MEMORY_PART	32 /* I-SOCK-4: what sockets hold is one part in so many of memory */
 #define SHARE_MOST	(16u * 1024)
+#define BACKLOG_MAX	4096u /* as in Linux */
 #define SHARE_LEAST	(2u * SOCKET_LOWAT)
 /* What programs' sockets themselves may be of memory: with two least shares each, an eighth of it. */
 #define SOCKETS_PART (8 * 2 * SHARE_LEAST / sizeof(struct socket))
@@ -131,6 +132,13 @@ bool socket_may_hold(size_t own)
 	return own < SHARE_LEAST || room() > 0 || own < socket_share();
 }
 
+unsigned socket_backlog_of(unsigned asked)
+{
+	size_t most = (size_t)charge_limit / 2 / sizeof(struct socket);
+
+	return (unsigned)MIN(MIN(asked, BACKLOG_MAX), most);
+}
+
 bool socket_may_orphan(size_t bytes)
 {
 	return bytes < SHARE_LEAST || room() > (int64_t)bytes || bytes < socket_share();
@@ -223,7 +231,8 @@ static uint64_t socket_held(const struct file *f)
 	size_t n = s->kind == &socket_stream ? READ_ONCE(s->rx_held) + READ_ONCE(s->tx_held)
 					     : READ_ONCE(s->rx_bytes) + READ_ONCE(s->tx_pending);
 
-	return n / PAGE_SIZE;
+	/* those that wait to be accepted with what each may hold; they cannot be asked here */
+	return (n + READ_ONCE(s->nr_backlog) * SHARE_LEAST) / PAGE_SIZE;
 }
 
 static void socket_release(struct file *f)

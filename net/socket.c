@@ -29,9 +29,8 @@
 #define FRAME_MSS    1460
 #define ORPHAN_POLL  200 /* slow timer ticks of 70 ms */
 #define ORPHAN_POLLS 3	 /* then a closed connection that cannot send its rest is reset */
-#define BACKLOG_MAX  255
-#define MSS_LEAST    48 /* as in Linux: what a peer may have its segments cut to */
-#define LENT	     2	/* net_tcp_seen() */
+#define MSS_LEAST    48	 /* as in Linux: what a peer may have its segments cut to */
+#define LENT	     2	 /* net_tcp_seen() */
 
 static struct list_head changed_sockets = LIST_HEAD_INIT(changed_sockets); /* [NET_CORE] */
 
@@ -423,6 +422,28 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
 	return ERR_OK;
 }
 
+static bool backlog_full(const struct tcp_pcb_listen *listener) __requires(net_core)
+{
+	const struct socket *s = listener ? socket_of_pcb((const struct tcp_pcb *)listener) : NULL;
+
+	/* as in Linux: one more than was asked for */
+	return s && READ_ONCE(s->nr_backlog) > s->backlog_most;
+}
+
+/* As in Linux: a listener whose back-log is full hears no SYN, nor the acknowledgement that would complete a connection; who
+ * sent it asks again. */
+static bool may_arrive(const struct tcp_pcb *pcb, unsigned flags) __requires(net_core)
+{
+	if (pcb->state == SYN_RCVD)
+		return (flags & TCP_RST) || !(flags & TCP_ACK) || !backlog_full(pcb->listener);
+	if (pcb->state != LISTEN || (flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
+		return true;
+	if (backlog_full((const struct tcp_pcb_listen *)pcb))
+		return false;
+	net_embryo_make_room();
+	return true;
+}
+
 /* An empty segment that stands at the end of a shut window, or one behind it, for lwIP counts its probe as sent, has nothing
  * outside of the window. Yet lwIP answers it; so two ends that are both full would answer each other for ever. A window of
  * two, lent for the time it is looked at, takes it in; it is back before bytes are counted, so that none comes beyond. */
@@ -432,9 +453,9 @@ int net_tcp_seen(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, const struct pb
 	struct socket *s;
 
 	assert_mutex_held(&net_core);
+	if (!may_arrive(pcb, TCPH_FLAGS(hdr)))
+		return ERR_MEM;
 	s = open ? socket_of_pcb(pcb) : NULL;
-	if (pcb->state == LISTEN && (TCPH_FLAGS(hdr) & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN)
-		net_embryo_make_room((struct tcp_pcb_listen *)pcb);
 	if (!s)
 		return ERR_OK;
 	if (s->lingering)
@@ -532,14 +553,10 @@ static err_t on_accepted(void *arg, struct tcp_pcb *pcb, err_t err)
 	/* no memory in lwIP: the peer was refused, the listener goes on */
 	if (!pcb || err != ERR_OK || !listener)
 		return ERR_VAL;
-	/* lwIP no longer counts those that died while they waited */
-	if (READ_ONCE(listener->nr_backlog) >= listener->backlog_most)
-		return ERR_MEM;
 	s = socket_alloc(&socket_stream, listener->v6, SOCKET_CONNECTING);
 	if (!s)
 		return ERR_MEM;
 	net_time_waits_trim();
-	tcp_backlog_delayed(pcb);
 	attach(s, pcb);
 	s->opt = listener->opt;
 	opened(s);
@@ -1297,11 +1314,11 @@ static int listen_locked(struct socket *s, unsigned backlog) __requires(net_core
 
 	if (port_taken(s->pcb, &s->pcb->local_ip, s->pcb->local_port, true))
 		return -EADDRINUSE;
-	listening = tcp_listen_with_backlog_and_err(s->pcb, (u8_t)backlog, &err);
+	listening = tcp_listen_with_backlog_and_err(s->pcb, 1, &err);
 	if (!listening)
 		return socket_error_of(err);
 	s->pcb = listening;
-	s->backlog_most = backlog;
+	s->backlog_most = socket_backlog_of(backlog);
 	tcp_arg(listening, s);
 	tcp_accept(listening, on_accepted);
 	spin_lock(&s->lock);
@@ -1444,7 +1461,7 @@ int socket_listen_tcp(uint16_t port, unsigned backlog, struct file **out)
 	struct socket *s;
 	int ret;
 
-	if (!port || !backlog || backlog > BACKLOG_MAX)
+	if (!port)
 		return -EINVAL;
 	s = socket_alloc(&socket_stream, true, SOCKET_FRESH);
 	if (!s)
@@ -1468,11 +1485,9 @@ int socket_listen(struct file *f, unsigned backlog)
 		return -ENOTSOCK;
 	if (s->kind != &socket_stream)
 		return -EOPNOTSUPP;
-	backlog = backlog < 1 ? 1 : MIN(backlog, (unsigned)BACKLOG_MAX);
 	net_lock();
 	if (s->state == SOCKET_LISTENING) {
-		s->backlog_most = backlog;
-		tcp_backlog_set(s->pcb, (u8_t)backlog);
+		s->backlog_most = socket_backlog_of(backlog);
 	} else if (s->state != SOCKET_FRESH) {
 		ret = -EINVAL;
 	} else {
@@ -1517,10 +1532,6 @@ int socket_accept(struct file *listener, struct file **out, struct socket_addr *
 	f->priv = s;
 	f->source = &s->source;
 	*out = f;
-	net_lock();
-	if (s->pcb)
-		tcp_backlog_accepted(s->pcb);
-	net_unlock();
 	if (peer)
 		*peer = s->peer;
 	return 0;

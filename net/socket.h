@@ -39,7 +39,7 @@ struct socket_addr {
 void socket_addr_format(char *buf, size_t size, const struct socket_addr *a);
 
 /* Listen on port on every address of the machine, now and later (so before the lease is there). backlog: connections
- * kept waiting for socket_accept(), 1 to 255. 0 and *out (one reference, O_NONBLOCK clear); -EADDRINUSE, -ENOMEM,
+ * kept waiting for socket_accept(), as socket_listen() says. 0 and *out (one reference, O_NONBLOCK clear); -EADDRINUSE, -ENOMEM,
  * -EINVAL. */
 int socket_listen_tcp(uint16_t port, unsigned backlog, struct file **out) __must_check;
 /* Take the oldest waiting connection. Never waits: -EAGAIN if there is none. peer may be NULL. A connection that
@@ -101,8 +101,8 @@ bool socket_is_local(struct file *f); /* one of such a pair */
 /* -EINVAL bound already, an address of one link without its scope, or IPv4's where it is not reached; -ENODEV no such
  * scope; -EADDRNOTAVAIL not ours; -EADDRINUSE. The port of ICMP is its identifier. */
 int socket_bind(struct file *f, const struct socket_addr *a) __must_check;
-/* Streams: take connections from now on, backlog of them (1 to 255 is kept to) before the first is accepted. -EINVAL
- * connected, -EADDRINUSE, -EOPNOTSUPP not a stream. */
+/* Streams: take connections from now on, as in Linux one more than backlog of them before the first is accepted, and 4097 at
+ * most. -EINVAL connected, -EADDRINUSE, -EOPNOTSUPP not a stream. */
 int socket_listen(struct file *f, unsigned backlog) __must_check;
 /* As socket_accept(), but waits for one. -EINVAL no listener (any more), -EOPNOTSUPP not a stream. */
 int socket_accept_wait(struct file *listener, struct file **out,

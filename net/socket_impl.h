@@ -116,7 +116,7 @@ struct socket {
 	struct list_head link; /* [listener's lock] in its backlog; of datagrams: [NET_CORE] all */
 	struct list_head backlog; /* [lock] of a listener: sockets nobody has accepted */
 	unsigned nr_backlog;	  /* [lock] those, the dead among them too */
-	unsigned backlog_most;	  /* [NET_CORE] */
+	unsigned backlog_most;	  /* [NET_CORE] as asked: one more is kept */
 	struct list_head arrived; /* [lock] struct datagram */
 	uint32_t blocked
 		[SOCKET_FILTER_WORDS]; /* [NET_CORE] ICMPv6 types a raw socket does not see */
@@ -172,6 +172,8 @@ int64_t socket_charged(void);
 size_t socket_share(void);
 /* May a socket that holds `own` bytes hold more? */
 bool socket_may_hold(size_t own);
+/* The back-log that a listener gets which asks for so much. */
+unsigned socket_backlog_of(unsigned asked);
 /* May sockets that are closed hold that many bytes, for which nobody is charged? */
 bool socket_may_orphan(size_t bytes);
 

@@ -704,14 +704,15 @@ CASE(shut_datagrams)
 
 /* --- back-logs -------------------------------------------------------------------------------------------------------- */
 
-/* Many call at once: how many are through before anybody is accepted, and how many are accepted in the end. */
+/* Many call at once: how many are through before anybody is accepted, and, if that is asked, how many are accepted in the
+ * end. */
 static void call_at_once(int asked, int *through, int *taken)
 {
 	enum { N = 12 };
 	int l = socket(AF_INET, SOCK_STREAM, 0), s[N];
 	struct pollfd p;
 
-	*through = *taken = 0;
+	*through = 0;
 	bind_to(l, at(INADDR_LOOPBACK, 0));
 	listen(l, asked);
 	for (int i = 0; i < N; i++) {
@@ -721,7 +722,7 @@ static void call_at_once(int asked, int *through, int *taken)
 		/* on the loop-back at once, or not before somebody is accepted */
 		*through += poll(&p, 1, 20) == 1;
 	}
-	for (int i = 0; i < N; i++) {
+	for (int i = 0; taken && i < N; i++) {
 		int b = accept(l, NULL, NULL);
 
 		*taken += b >= 0;
@@ -731,23 +732,43 @@ static void call_at_once(int asked, int *through, int *taken)
 
 CASE(back_logs)
 {
-	int through, taken;
+	int through;
 
-	call_at_once(1, &through, &taken);
+	call_at_once(0, &through, NULL);
 	R(through);
-	call_at_once(4, &through, &taken);
+	call_at_once(1, &through, NULL);
 	R(through);
-	call_at_once(20, &through, &taken);
+	call_at_once(4, &through, NULL);
+	R(through);
+	call_at_once(20, &through, NULL);
+	R(through);
+	call_at_once(-1, &through, NULL);
+	R(through);
+}
+
+/* Hundreds, one after the other. */
+CASE(long_back_log)
+{
+	enum { N = 400 };
+	int l = socket(AF_INET, SOCK_STREAM, 0), s, through = 0;
+
+	bind_to(l, at(INADDR_LOOPBACK, 0));
+	listen(l, N - 1);
+	for (int i = 0; i < N; i++) {
+		s = socket(AF_INET, SOCK_STREAM, 0);
+		through += connect_to(s, name_of(l)) == 0;
+	}
 	R(through);
 }
 
 /* Who finds no room asks again, and is not told otherwise. */
 CASE(full_back_log)
 {
-	int through, taken;
+	int through, taken = 0;
 
 	call_at_once(1, &through, &taken);
 	R(taken);
+	taken = 0;
 	call_at_once(3, &through, &taken);
 	R(taken);
 }

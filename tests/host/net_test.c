@@ -401,11 +401,12 @@ static void strange_syn(unsigned n)
 	memset(f + 6, 2, 6);
 	f[12] = 8;
 	memcpy(f + 14, "\x45\0\0\x28\0\0\0\0\x40\6\0\0\x0a\x09\0\0\x0a\x09\0\1", 20);
-	f[29] = (uint8_t)(10 + n % 200);
+	/* few enough that ARP keeps up */
+	f[29] = (uint8_t)(10 + n % 16);
 	sum = (uint16_t)~naive_sum(f + 14, 20);
 	memcpy(f + 24, &sum, 2);
-	f[34] = (uint8_t)(4 + n % 60);
-	f[35] = (uint8_t)(n / 200);
+	f[34] = (uint8_t)(4 + n % 250);
+	f[35] = (uint8_t)(n / 250);
 	f[37] = 7;
 	f[41] = (uint8_t)n;
 	f[46] = 0x50;
@@ -425,17 +426,18 @@ TEST(net_syn_flood)
 	struct net_usage u;
 	unsigned n = 0;
 
-	/* strangers fill the backlog, and go on while good clients come: each is in before its SYN's first retry */
-	listen_on(7, 8);
+	/* strangers, many more than the backlog, and they go on while good clients come: each is in before its SYN's first retry */
+	listen_on(7, 1);
 	while (n < 1000)
 		strange_syn(n++);
 	net_usage(&u);
-	CHECK_EQ(u.tcp_active, 8);
+	CHECK_EQ(u.tcp_active, 512);
 	for (int i = 0; i < 20; i++) {
 		CHECK_EQ(socket_connect_tcp(&peer, &client), 0);
 		nonblocking(client);
 		for (unsigned ms = 0; ms < 900 && file_poll(client) == 0; ms++) {
-			strange_syn(n++);
+			for (int k = 0; k < 4; k++)
+				strange_syn(n++);
 			wire_run(1);
 		}
 		CHECK_EQ(file_poll(client), POLL_OUT);
@@ -503,8 +505,6 @@ TEST(net_address_in_use)
 	listen_on(7, 1);
 	CHECK_EQ(socket_listen_tcp(7, 1, &second), -EADDRINUSE);
 	CHECK_EQ(socket_listen_tcp(0, 1, &second), -EINVAL);
-	CHECK_EQ(socket_listen_tcp(8, 0, &second), -EINVAL);
-	CHECK_EQ(socket_listen_tcp(8, 256, &second), -EINVAL);
 	file_put(listener);
 	CHECK_EQ(socket_listen_tcp(7, 1, &listener), 0);
 	file_put(listener);
@@ -525,7 +525,8 @@ TEST(net_backlog)
 	}
 	for (int i = 0; i < 8; i++)
 		open += (file_poll(c[i]) & POLL_OUT) != 0;
-	CHECK_EQ(open, 3);
+	/* as in Linux: one more */
+	CHECK_EQ(open, 4);
 	/* room again: the others come as their SYNs are sent again */
 	for (int ms = 0; ms < 20000 && accepted < 8; ms++) {
 		if (socket_accept(listener, &s[accepted], NULL) == 0)
@@ -535,6 +536,36 @@ TEST(net_backlog)
 	CHECK_EQ(accepted, 8);
 	for (int i = 0; i < 8; i++) {
 		CHECK(file_poll(c[i]) & POLL_OUT);
+		file_put(c[i]);
+		file_put(s[i]);
+	}
+	file_put(listener);
+	all_closed();
+}
+
+/* All SYNs are in before the first connection is complete: what the backlog has no room for is not reset, but asks again. */
+TEST(net_backlog_at_once)
+{
+	struct file *c[8], *s[8];
+	unsigned accepted = 0;
+
+	listen_on(7, 1);
+	for (int i = 0; i < 8; i++) {
+		CHECK_EQ(socket_connect_tcp(&peer, &c[i]), 0);
+		nonblocking(c[i]);
+	}
+	wire_run(100);
+	for (int ms = 0; ms < 30000 && accepted < 8; ms++) {
+		if (socket_accept(listener, &s[accepted], NULL) == 0) {
+			CHECK_EQ(socket_accept(listener, &s[accepted + 1], NULL), 0);
+			CHECK_EQ(socket_accept(listener, &s[accepted + 2], NULL), -EAGAIN);
+			accepted += 2;
+		}
+		wire_run(500);
+	}
+	CHECK_EQ(accepted, 8);
+	for (int i = 0; i < 8; i++) {
+		CHECK_EQ(file_poll(c[i]), POLL_OUT);
 		file_put(c[i]);
 		file_put(s[i]);
 	}
