@@ -414,7 +414,7 @@ static void realloc_freed(void *p)
 /* Freed by another CPU, at any moment: the next use finds it. */
 struct race {
 	void *p;
-	uint32_t go; /* [atomic] */
+	uint32_t go, freed; /* [atomic] */
 };
 
 static void free_other(void *arg)
@@ -424,16 +424,20 @@ static void free_other(void *arg)
 	while (!atomic_load_acquire(&r->go))
 		arch_spin_hint();
 	kfree(r->p);
+	atomic_store_release(&r->freed, 1);
 }
 
 static void realloc_raced(void *arg)
 {
 	struct race *r = arg;
 	uint64_t end = crew_hang_deadline();
+	unsigned after = 0;
 
 	atomic_store_release(&r->go, 1);
-	while (clock_now_ns() < end)
+	while (after < 10 && clock_now_ns() < end) {
+		after += atomic_load_acquire(&r->freed);
 		r->p = krealloc(r->p, 300 + clock_now_ns() % 80);
+	}
 }
 
 /* Also when the magazine is full and something must go: the oldest do. */
@@ -483,7 +487,7 @@ KTEST(realloc_against_free)
 {
 	for (uint64_t i = 0; i < 5 * kt_scale(); i++) {
 		struct crew crew = { 0 };
-		struct race race = { kmalloc(380), 0 };
+		struct race race = { kmalloc(380), 0, 0 };
 
 		crew_add(&crew, free_other, &race, BIT(cpu_count() - 1));
 		kt_expect_bug(realloc_raced, &race, "used after its free");
