@@ -120,16 +120,29 @@ static int64_t room(void)
 	return charge_limit - socket_charged();
 }
 
-size_t socket_share(void)
+/* What each may hold when all hold more than they may. */
+static size_t share(void)
 {
 	size_t each = (size_t)charge_limit / (socket_count() + 1);
 
 	return each < SHARE_LEAST ? SHARE_LEAST : MIN(each, SHARE_MOST);
 }
 
+size_t socket_may_take(size_t own)
+{
+	int64_t all = room();
+	size_t mine;
+
+	if (all >= (int64_t)SHARE_MOST)
+		return (size_t)all;
+	mine = share();
+	mine = own < mine ? mine - own : 0;
+	return all > (int64_t)mine ? (size_t)all : mine;
+}
+
 bool socket_may_hold(size_t own)
 {
-	return own < SHARE_LEAST || room() > 0 || own < socket_share();
+	return own < SHARE_LEAST || socket_may_take(own);
 }
 
 unsigned socket_backlog_of(unsigned asked)
@@ -141,7 +154,7 @@ unsigned socket_backlog_of(unsigned asked)
 
 bool socket_may_orphan(size_t bytes)
 {
-	return bytes < SHARE_LEAST || room() > (int64_t)bytes || bytes < socket_share();
+	return bytes < SHARE_LEAST || room() > (int64_t)bytes || bytes < share();
 }
 
 /* --- ports --------------------------------------------------------------------------------------------------------- */

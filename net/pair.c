@@ -116,10 +116,13 @@ static int wait_room(struct socket *s, size_t size, bool wait, uint64_t start)
 /* Queue the next piece. Its bytes. */
 static ssize_t give(struct socket *s, struct io *io) __requires(s->pair->lock)
 {
-	size_t n = s->kind == &pair_stream ? MIN(io->left, (size_t)CHUNK_MAX) : io->left;
-	struct chunk *c = kmalloc(sizeof(*c) + n);
+	size_t n = io->left;
+	struct chunk *c;
 	ssize_t ret;
 
+	if (s->kind == &pair_stream)
+		n = MIN(MIN(n, (size_t)CHUNK_MAX), socket_may_take(s->tx_pending));
+	c = kmalloc(sizeof(*c) + n);
 	if (!c)
 		return -ENOBUFS;
 	ret = n ? io_copy_from(io, c->data, n) : 0;
@@ -260,16 +263,10 @@ static ssize_t take_bytes(struct socket *s, struct io *io, bool peek) __requires
 	return done;
 }
 
-/* Readers of little leave a sender alone who has room anyway. */
-static bool may_sleep(const struct socket *s)
-{
-	return s->tx_pending >= MIN(socket_share(), s->opt.tx_size / 4);
-}
-
 static ssize_t pair_receive(struct socket *s, struct io *io, struct socket_message *m, bool wait)
 {
 	uint64_t start = READ_ONCE(s->opt.rx_timeout_ns) ? clock_now_ns() : 0;
-	bool stream = s->kind == &pair_stream, peek = m->flags & SOCKET_MSG_PEEK, notify;
+	bool stream = s->kind == &pair_stream, peek = m->flags & SOCKET_MSG_PEEK;
 	bool all = stream && (m->flags & SOCKET_MSG_WAITALL) && !peek;
 	unsigned asked = m->flags;
 	ssize_t done = 0, n;
@@ -279,11 +276,11 @@ static ssize_t pair_receive(struct socket *s, struct io *io, struct socket_messa
 	do {
 		mutex_lock(&s->pair->lock);
 		n = wait_bytes(s, wait, start);
-		notify = n > 0 && may_sleep(other(s));
 		if (n > 0)
 			n = stream ? take_bytes(s, io, peek) : take_record(s, io, m, asked);
 		mutex_unlock(&s->pair->lock);
-		if (notify)
+		/* always: what a sender sleeps for (SO_SNDBUF, all sockets' share) may have changed since */
+		if (n >= 0 && !peek)
 			poll_notify(&other(s)->source, POLL_OUT);
 		if (n > 0)
 			done += n;
@@ -383,9 +380,10 @@ static int pair_connect(struct socket *s, const struct socket_addr *to, bool wai
 	return -EISCONN;
 }
 
-/* Nothing but us looks at the settings. */
+/* Nothing but us looks at the settings; who waits for room may have it now. */
 static void pair_apply(struct socket *s)
 {
+	poll_notify(&s->source, POLL_OUT);
 }
 
 #define PAIR_KIND(text, number)                                                                    \

@@ -272,8 +272,7 @@ static void refresh_tx(struct socket *s) __requires(net_core)
 	bool was_full = s->tx_room < SOCKET_LOWAT;
 
 	/* I-SOCK-4 */
-	if (!socket_may_hold(held))
-		most = MIN(most, pending + (held < socket_share() ? socket_share() - held : 0));
+	most = MIN(most, pending + socket_may_take(held));
 	/* each byte may cost a pbuf of its own: stop before lwIP's count of them does */
 	if (tcp_sndqueuelen(pcb) + 8 >= TCP_SND_QUEUELEN || pending >= most)
 		room = 0;
@@ -861,7 +860,14 @@ static ssize_t tx_push(struct socket *s, const void *data, size_t n) __requires(
 		return -EPIPE;
 	if (s->rx_unopened)
 		rx_settle(s);
-	/* I-SOCK-4: what lwIP keeps of a segment that the peer had no room for is nobody's */
+	/* I-SOCK-4: others may have taken since what there was room for */
+	if (n > FRAME_MSS && socket_may_take(tx_cost(s->pcb)) < n) {
+		refresh_tx(s);
+		n = MIN(n, s->tx_room);
+		if (!n)
+			return -EAGAIN;
+	}
+	/* what lwIP keeps of a segment that the peer had no room for is nobody's */
 	if (n > FRAME_MSS && s->mss > FRAME_MSS && !s->pcb->unsent && !socket_may_hold(TCP_MSS))
 		s->mss = FRAME_MSS;
 again:

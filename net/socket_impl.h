@@ -168,9 +168,9 @@ unsigned socket_count(void);
 /* I-SOCK-4: bytes that came or go, queued anywhere, changed by that many. Any context. */
 void socket_charge(int64_t bytes);
 int64_t socket_charged(void);
-/* What each may hold when all hold more than they may. */
-size_t socket_share(void);
-/* May a socket that holds `own` bytes hold more? */
+/* How much more a socket that holds `own` may hold: what is left for all, or of its share when there is less. */
+size_t socket_may_take(size_t own);
+/* May it hold more? */
 bool socket_may_hold(size_t own);
 /* The back-log that a listener gets which asks for so much. */
 unsigned socket_backlog_of(unsigned asked);

@@ -199,6 +199,27 @@ static void full_queue(void)
 	}
 }
 
+/* A sender asleep before a full queue that is made longer. */
+static void longer_queue(void)
+{
+	static char block[4096];
+	int small = 4096, big = 100000, status;
+	pid_t pid;
+
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0);
+	CHECK(setsockopt(s[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)) == 0);
+	while (send(s[0], block, sizeof(block), MSG_DONTWAIT) > 0)
+		;
+	CHECK(errno == EAGAIN);
+	pid = fork();
+	if (pid == 0)
+		_exit(write(s[0], block, sizeof(block)) != sizeof(block));
+	CHECK(until_asleep(pid));
+	CHECK(setsockopt(s[0], SOL_SOCKET, SO_SNDBUF, &big, sizeof(big)) == 0);
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	CHECK(close(s[0]) == 0 && close(s[1]) == 0);
+}
+
 /* SIGPIPE is for streams. */
 static void signals(void)
 {
@@ -248,6 +269,7 @@ int main(void)
 	records(SOCK_DGRAM);
 	ping_pong();
 	full_queue();
+	longer_queue();
 	signals();
 	unread();
 	return 0;
