@@ -22,7 +22,8 @@ export LC_ALL := C
 
 VARIANT := $(if $(DEBUG),$(if $(filter address,$(SAN)),asan,debug),release)
 # With WERROR=1 (lint, CI) objects lie apart, so that the two kinds of build do not undo each other.
-O := build/$(VARIANT)$(if $(WERROR),-werror)
+B := build$(if $(WERROR),/werror)
+O := $B/$(VARIANT)
 
 FLOORS := lib arch/aarch64 kernel/core drivers/chip mm/phys sched drivers drivers/virtio mm/vm kernel/proc fs \
 	  drivers/tty net kernel ssh ssh/server $(if $(DEBUG),tests/kernel)
@@ -178,7 +179,7 @@ $(O)/Image: $(O)/tern.elf
 # ---- user programs: user/NAME.c, or all of user/NAME/, with user/lib become build/user/NAME ---------------------
 
 M	:= deps/musl-dev/usr/lib/aarch64-linux-musl
-U	:= build/user
+U	:= $B/user
 USER_CFLAGS  := -std=gnu11 -O2 -g -nostdinc -fno-pie -fno-asynchronous-unwind-tables -ffunction-sections \
 		-fdata-sections -mno-outline-atomics "-ffile-prefix-map=$(CURDIR)=." -D_GNU_SOURCE -I. -Wall -Wextra \
 		-Wno-unused-parameter -Wshadow -Wvla -Wwrite-strings $(if $(WERROR),-Werror) \
@@ -193,16 +194,16 @@ USER_NAMES   := $(sort $(basename $(notdir $(wildcard user/*.c))) \
 		$(filter-out lib,$(patsubst user/%/,%,$(dir $(wildcard user/*/*.c)))))
 TEST_NAMES   := $(sort $(basename $(notdir $(wildcard tests/user/*.c))))
 user_sources  = $(call sources,user/$(1)) $(wildcard user/$(1).c) user/lib/say.c
-user_objs     = $(patsubst %,build/obj-user/%.o,$(1))
+user_objs     = $(patsubst %,$B/obj-user/%.o,$(1))
 # sink needs SHA-256: BearSSL's.
 SINK_LIBS    := deps/bearssl/src/hash/sha2small.c deps/bearssl/src/codec/dec32be.c deps/bearssl/src/codec/enc32be.c
 
-build/obj-user/%.o: % build/obj-user/flags
+$B/obj-user/%.o: % $B/obj-user/flags
 	$(call say,USERCC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(USER_CFLAGS) $(if $(filter deps/bearssl/%,$<),$(BEARSSL_FLAGS)) -MD -MP -c $< -o $@
 
-build/obj-user/flags: FORCE
+$B/obj-user/flags: FORCE
 	$(call keep_flags,$(USER_CFLAGS) $(USER_LDFLAGS))
 
 link_user = $(CC) $(USER_LDFLAGS) $(3) $M/crt1.o $M/crti.o $(1) $(USER_LIBS) -o $(2)
@@ -216,34 +217,34 @@ $U/$(1): $(call user_objs,$(call user_sources,$(1)) $(if $(filter sink,$(1)),$(S
 endef
 $(foreach n,$(USER_NAMES),$(eval $(call user_program,$(n))))
 
-build/tests-user/%: build/obj-user/tests/user/%.c.o build/obj-user/user/lib/say.c.o
+$B/tests-user/%: $B/obj-user/tests/user/%.c.o $B/obj-user/user/lib/say.c.o
 	$(call say,USERLD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(call link_user,$(filter %.o,$^),$@)
 
 # The programs of the differential ring, which run under tern and under Linux.
-build/tests-diff/%: build/obj-user/tests/diff/%.c.o build/obj-user/tests/diff/lib/diff.c.o
+$B/tests-diff/%: $B/obj-user/tests/diff/%.c.o $B/obj-user/tests/diff/lib/diff.c.o
 	$(call say,USERLD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(call link_user,$(filter %.o,$^),$@)
 
-build/tests-diff/%: tests/diff/%.sh tests/diff/lib/diff.sh
+$B/tests-diff/%: tests/diff/%.sh tests/diff/lib/diff.sh
 	@mkdir -p $(@D)
 	$(Q)cat $^ >$@ && chmod +x $@
 
 # stdcheck's heap must not care where bss ends: the layouts of seeds/001, and one that is not aligned.
 STDCHECK_LAYOUTS := 401000 402000 402008
-STDCHECK_BINS	 := $(patsubst %,build/tests-user/stdcheck-%,$(STDCHECK_LAYOUTS))
-$(STDCHECK_BINS): build/tests-user/stdcheck-%: $(call user_objs,$(call user_sources,stdcheck))
+STDCHECK_BINS	 := $(patsubst %,$B/tests-user/stdcheck-%,$(STDCHECK_LAYOUTS))
+$(STDCHECK_BINS): $B/tests-user/stdcheck-%: $(call user_objs,$(call user_sources,stdcheck))
 	$(call say,USERLD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(call link_user,$^,$@,$(LAYOUT))
 $(STDCHECK_BINS): LAYOUT = -Wl,-Ttext-segment=0x3f0000 -Wl,--section-start=.bss=0x$*
 
--include $(wildcard build/obj-user/*/*.d build/obj-user/*/*/*.d build/obj-user/*/*/*/*.d build/obj-user/*/*/*/*/*.d)
+-include $(wildcard $B/obj-user/*/*.d $B/obj-user/*/*/*.d $B/obj-user/*/*/*/*.d $B/obj-user/*/*/*/*/*.d)
 
 # Programs of the bench, for both kernels.
-build/bench/%: build/obj-user/tests/bench/%.c.o build/obj-user/user/lib/say.c.o
+$B/bench/%: $B/obj-user/tests/bench/%.c.o $B/obj-user/user/lib/say.c.o
 	$(call say,USERLD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(call link_user,$(filter %.o,$^),$@)
@@ -251,32 +252,32 @@ build/bench/%: build/obj-user/tests/bench/%.c.o build/obj-user/user/lib/say.c.o
 # ---- the built-in files: the skeleton user/root, BusyBox and our programs in /bin ------------------------------
 
 USER_BINS := $(addprefix $U/,$(USER_NAMES))
-DIFF_BINS := $(patsubst tests/diff/%,build/tests-diff/%,$(basename $(wildcard tests/diff/*.c tests/diff/*.sh)))
-TEST_BINS := $(addprefix build/tests-user/,$(TEST_NAMES)) $(STDCHECK_BINS)
+DIFF_BINS := $(patsubst tests/diff/%,$B/tests-diff/%,$(basename $(wildcard tests/diff/*.c tests/diff/*.sh)))
+TEST_BINS := $(addprefix $B/tests-user/,$(TEST_NAMES)) $(STDCHECK_BINS)
 
 BUSYBOX	  := deps/busybox-static/bin/busybox
 
-build/initramfs.cpio: $(USER_BINS) $(BUSYBOX) $(shell find user/root -type f 2>/dev/null | sort) user/root.list scripts/mkcpio.py
+$B/initramfs.cpio: $(USER_BINS) $(BUSYBOX) $(shell find user/root -type f 2>/dev/null | sort) user/root.list scripts/mkcpio.py
 	$(call say,CPIO,$@)
 	$(Q)$(PYTHON) scripts/mkcpio.py --strip $(STRIP) --list user/root.list --tree user/root --busybox $(BUSYBOX) -o $@ \
 		$(foreach b,$(USER_BINS),/bin/$(notdir $(b))=$(b))
 
 # Laid over the built-in files by test runs: the torture programs in /tests.
-build/tests.cpio: $(TEST_BINS) scripts/mkcpio.py
+$B/tests.cpio: $(TEST_BINS) scripts/mkcpio.py
 	$(call say,CPIO,$@)
 	$(Q)$(PYTHON) scripts/mkcpio.py --strip $(STRIP) -o $@ $(foreach b,$(TEST_BINS),/tests/$(notdir $(b))=$(b))
 
-$(O)/obj/initramfs.o: build/initramfs.cpio
+$(O)/obj/initramfs.o: $B/initramfs.cpio
 	@mkdir -p $(@D)
 	$(Q)printf '%s\n' '.section .initramfs, "a"' '.balign 4096' '.global initramfs_start, initramfs_end' \
-		'initramfs_start: .incbin "build/initramfs.cpio"' 'initramfs_end:' '.balign 4096' >$(O)/initramfs.S
+		'initramfs_start: .incbin "$B/initramfs.cpio"' 'initramfs_end:' '.balign 4096' >$(O)/initramfs.S
 	$(Q)$(CC) -c $(O)/initramfs.S -o $@
 
 # ---- everything else --------------------------------------------------------------------------------
 
 # Compile everything, link nothing.
 objs: $(OBJS)
-user: build/initramfs.cpio build/tests.cpio
+user: $B/initramfs.cpio $B/tests.cpio
 diff: $(DIFF_BINS)
 run:
 	scripts/run-qemu.sh
@@ -290,7 +291,7 @@ lint:
 	tests/lint/run.sh
 analyze: build/compile_commands.json
 	tests/lint/analyze.sh
-bench: $(O)/Image build/bench/control build/bench/micro build/bench/net
+bench: $(O)/Image $B/bench/control $B/bench/micro $B/bench/net
 	tests/bench/run.py $(BENCH)
 stats:
 	@$(PYTHON) scripts/stats.py --debug-only '$(DEBUG_ONLY) $(SAN_ONLY)' $(FLOORS) tests/kernel

@@ -24,7 +24,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(TOP, "tests"))
 import guest  # noqa: E402  (the path above leads to it)
 
-LINE = re.compile(r"^(?:\[\s*\d+\.\d+\] )?ktest: (.*?)\s*$")
+LINE = re.compile(r"^(?:\[\s*(\d+\.\d+)\] )?ktest: (.*?)\s*$")
 
 
 def known_tests(image):
@@ -72,9 +72,9 @@ class Run:
                 into.append(line)
                 found = LINE.match(line)
                 if found and self.args.verbose:
-                    print("    " + found.group(1), flush=True)
-                if found and found.group(1).startswith(("ok ", "not ok ")):
-                    finished.add(found.group(1))
+                    print("    " + found.group(2), flush=True)
+                if found and found.group(2).startswith(("ok ", "not ok ")):
+                    finished.add(found.group(2))
 
         threads = [threading.Thread(target=drain, args=pair, daemon=True)
                    for pair in ((qemu.stdout, lines), (qemu.stderr, errors))]
@@ -120,15 +120,18 @@ class Run:
     def judge(self, status):
         """Print a line for each test; return (passed, failed)."""
         passed, failed, plan, end = [], {}, None, None
+        times, now = {}, 0.0  # by the guest's clock
         for line in self.console.splitlines():
             found = LINE.match(line)
             if not found:
                 continue
-            text = found.group(1)
+            text = found.group(2)
+            before, now = now, float(found.group(1) or now)
             if text.startswith("plan "):
                 plan = int(text.split()[1])
             elif text.startswith("ok "):
                 passed.append(text.split()[1])
+                times[passed[-1]] = now - before
             elif text.startswith("not ok "):
                 name, _, why = text[len("not ok "):].partition(": ")
                 failed.setdefault(name.rstrip(":"), []).append(why)
@@ -159,7 +162,7 @@ class Run:
         if bad_lines:
             wrong.append("forbidden: " + "; ".join(bad_lines[:5]))
         for name in passed:
-            print(f"ok kernel[{self.label}] {name}")
+            print(f"ok kernel[{self.label}] {name} ({times[name]:.1f} s)")
         for name, reasons in failed.items():
             print(f"not ok kernel[{self.label}] {name}: {'; '.join(reasons[:8])}")
         if wrong:

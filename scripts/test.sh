@@ -99,7 +99,7 @@ if [ $build = yes ]; then
 fi
 make_keys
 
-passed=0 failed=0 failures=()
+passed=0 failed=0 failures=() beside=""
 COUNTS='^[0-9]+ passed, [0-9]+ failed$'
 
 # run_ring NAME: shows its lines as they come, and counts them.
@@ -111,23 +111,34 @@ run_ring() {
 	count_ring "$1" "$status" $((SECONDS - begin))
 }
 
-# run_beside NAME...: these rings one after the other, in the background, for show_beside.
+# run_beside NAME...: these rings one after the other, in the background, for show_ended.
 run_beside() {
 	local name begin
 	for name in "$@"; do
 		begin=$SECONDS
 		"ring_$name" >"build/test/$name.log" 2>&1
-		echo "$? $((SECONDS - begin))" >"build/test/$name.end"
+		echo "$? $((SECONDS - begin))" >"build/test/$name.part"
+		mv "build/test/$name.part" "build/test/$name.end"
 	done
 }
 
-# show_beside NAME: the lines of a ring that ran in the background, and count them.
-show_beside() {
-	local status=1 took=0
-	say "== $1"
-	grep -vE "$COUNTS" "build/test/$1.log"
-	[ ! -r "build/test/$1.end" ] || read -r status took <"build/test/$1.end"
-	count_ring "$1" "$status" "$took"
+# show_ended: the lines of those rings that have ended in the background since the last time, and count them.
+show_ended() {
+	local name status took
+	for name in $beside; do
+		[ -r "build/test/$name.end" ] || continue
+		read -r status took <"build/test/$name.end"
+		rm "build/test/$name.end"
+		say "== $name"
+		grep -vE "$COUNTS" "build/test/$name.log"
+		count_ring "$name" "$status" "$took"
+	done
+}
+
+# longest LOG: the tests that took longest, where they say it.
+longest() {
+	sed -nE 's/^ok (.{1,70}).* \(([0-9]+\.[0-9]) s\)$/\2 s \1/p' "$1" | sort -rn | head -n 3 | paste -s -d ';' - |
+		sed 's/^./, longest &/; s/;/; /g'
 }
 
 # count_ring NAME STATUS SECONDS: counts the lines in its log, and adds a failure of its own if the command failed
@@ -146,7 +157,7 @@ count_ring() {
 	done < <(grep -E '^not ok ' "$log" | cut -c 1-160)
 	passed=$((passed + good))
 	failed=$((failed + bad))
-	say "   $name: $good passed, $bad failed, $3 s"
+	say "   $name: $good passed, $bad failed, $3 s$(longest "$log")"
 }
 
 # The seed of this commit.
@@ -247,42 +258,60 @@ ring_soak() {
 	"$PYTHON" tests/soak.py --minutes "${minutes:-0.25}"
 }
 
-# What needs no guest runs beside what does, when there is little time: behind it, since a guest that gets no CPU looks
-# like one that hangs, and as a group of processes that Ctrl-C ends.
-beside=""
-if [ $size = quick ]; then
-	for ring in $rings; do
-		case $ring in
-		lint | host | fuzz) beside="$beside $ring" && rm -f "build/test/$ring.end" ;;
+# Rings run side by side, those of a lane one after the other: most guests wait for most of their time. The lane that needs
+# no guest has the CPU that the others leave, since a guest that gets none looks like one that hangs. Before a release
+# nothing is in a hurry. The first lane is shown as it runs, of the others each ring when it has ended.
+case $size in
+quick) all_lanes=("kernel blackbox" "lint host fuzz") ;;
+suite) all_lanes=("kernel user" "diff blackbox traffic soak" "lint host fuzz mutants") ;;
+all) all_lanes=("$rings") ;;
+esac
+lanes=()
+for lane in "${all_lanes[@]}"; do
+	chosen=""
+	for ring in $lane; do
+		case " $rings " in
+		*" $ring "*) ;;
+		*) continue ;;
 		esac
+		case $ring in
+		soak | traffic) [ -z "$filter" ] || continue ;;
+		esac
+		chosen="$chosen $ring" && rm -f "build/test/$ring.end"
 	done
-fi
-if [ -n "$beside" ]; then
+	[ -z "$chosen" ] || lanes+=("$chosen")
+done
+
+# Each lane in the background is a group of processes that Ctrl-C ends.
+pids=()
+end_lanes() {
+	local pid
+	for pid in ${pids[@]+"${pids[@]}"}; do
+		kill -TERM -- "-$pid" 2>/dev/null
+	done
+}
+trap end_lanes EXIT
+trap 'exit 130' INT TERM HUP
+for lane in "${lanes[@]:1}"; do
+	beside="$beside $lane"
 	set -m
 	# shellcheck disable=SC2086  # words
-	run_beside $beside </dev/null &
-	beside_pid=$!
+	run_beside $lane </dev/null &
+	pids+=($!)
 	set +m
-	renice -n 10 -g "$beside_pid" >/dev/null 2>&1
-	trap 'kill -TERM -- "-$beside_pid" 2>/dev/null' EXIT
-	trap 'exit 130' INT TERM HUP
-fi
-for ring in $rings; do
-	case " $beside " in
-	*" $ring "*) continue ;;
+	case $lane in
+	*lint* | *host* | *fuzz* | *mutants*) renice -n 10 -g $! >/dev/null 2>&1 ;;
 	esac
-	case $ring in
-	soak | traffic) [ -z "$filter" ] || continue ;;
-	esac
-	run_ring $ring
 done
-if [ -n "$beside" ]; then
-	wait "$beside_pid"
-	trap - EXIT
-	for ring in $beside; do
-		show_beside "$ring"
-	done
-fi
+for ring in ${lanes[0]-}; do
+	run_ring "$ring"
+	show_ended
+done
+for pid in ${pids[@]+"${pids[@]}"}; do
+	wait "$pid"
+	show_ended
+done
+pids=()
 
 if [ ${#failures[@]} -gt 0 ]; then
 	say "== failed"

@@ -15,6 +15,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, ".."))
@@ -162,8 +163,10 @@ def under_tern(areas, only, smp, image, host):
     g = guestlib.Guest("diff", smp=smp, image=image, options=options)
     try:
         for area in areas:
+            begin = time.monotonic()
             try:
                 compare(count, g, host, area, only)
+                print(f"# {area}: {time.monotonic() - begin:.1f} s", flush=True)
             except (AssertionError, subprocess.TimeoutExpired) as error:
                 first, _, rest = str(error).partition("\n")
                 count.test(f"diff {area}", first)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* One test may take this long; a hang is a failure. */
@@ -95,11 +96,19 @@ static bool run_here(struct test_case *t)
 	return true;
 }
 
-static bool report(struct test_case *t, bool passed)
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static bool report(struct test_case *t, bool passed, double begun)
 {
 	if (!t->known_gap) {
 		if (passed)
-			printf("ok %s\n", t->name);
+			printf("ok %s (%.1f s)\n", t->name, now() - begun);
 		return passed;
 	}
 	if (passed)
@@ -110,7 +119,7 @@ static bool report(struct test_case *t, bool passed)
 	return !passed;
 }
 
-static bool run_in_child(struct test_case *t)
+static bool run_in_child(struct test_case *t, double begun)
 {
 	int status;
 	pid_t pid;
@@ -128,9 +137,9 @@ static bool run_in_child(struct test_case *t)
 	while (waitpid(pid, &status, 0) < 0)
 		;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return report(t, true);
+		return report(t, true, begun);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == FAILED_STATUS)
-		return report(t, false);
+		return report(t, false, begun);
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
 		printf("not ok %s: still running after %d s (TEST_SEED=%llu)\n", t->name,
 		       TIME_LIMIT_S * test_scale, (unsigned long long)test_seed);
@@ -155,9 +164,11 @@ int main(int argc, char **argv)
 	if (test_scale < 1)
 		test_scale = 1;
 	for (struct test_case *t = tests; t; t = t->next) {
+		double begun = now();
+
 		if (!strstr(t->name, filter))
 			continue;
-		if (!(fork_each ? run_in_child(t) : report(t, run_here(t))))
+		if (!(fork_each ? run_in_child(t, begun) : report(t, run_here(t), begun)))
 			good = false;
 	}
 	return good ? 0 : 1;

@@ -4,7 +4,7 @@
 cd "$(dirname "$0")/../.." || exit 1
 status=0
 for debug in "" 1; do
-	if ! out=$(make -s -k WERROR=1 ${debug:+DEBUG=1} all build/tests.cpio 2>&1); then
+	if ! out=$(make -s -k WERROR=1 ${debug:+DEBUG=1} all user 2>&1); then
 		printf '%s\n' "$out" | grep -vE '^  [A-Z]+	'
 		status=1
 	fi

@@ -14,6 +14,7 @@ import glob
 import os
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import guest as guestlib  # noqa: E402  (the path above leads to it)
@@ -74,6 +75,7 @@ def main():
         g = guestlib.Guest(f"user-{smp}{other}".replace(",", "-").replace("=", "-"), smp=int(smp), image=args.image,
                            mem=args.mem, append=args.append)
         for name in names:
+            begin = time.monotonic()
             try:
                 if not g.alive():
                     g.start()
@@ -83,7 +85,7 @@ def main():
             except (AssertionError, subprocess.TimeoutExpired) as error:
                 why = str(error).strip()
             if why is None:
-                print(f"ok user[smp={smp}{other}] {name}", flush=True)
+                print(f"ok user[smp={smp}{other}] {name} ({time.monotonic() - begin:.1f} s)", flush=True)
                 passed += 1
                 continue
             first, _, rest = why.partition("\n")
