@@ -46,6 +46,8 @@ def test_help_and_print():
     assert "gic-version=3" in done.stdout
     assert "127.0.0.1:8080-:80" in done.stdout
     assert "0.0.0.0" not in done.stdout and "tcp::" not in done.stdout
+    # N13: with or without a port asked for
+    assert "virtio-net-device" in run(RUN, "--print", *IMAGE).stdout
 
 
 def test_a_taken_port_names_a_free_one():

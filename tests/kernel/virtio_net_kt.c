@@ -1011,6 +1011,42 @@ KTEST(vnet_refused_is_sent_when_there_is_room)
 	stop(p);
 }
 
+/* N4: whose ring was full is told by an interrupt that there is room, though nothing is received. */
+KTEST(vnet_room_is_told)
+{
+	struct player *p = start(MODERN);
+	struct file *listener, *client, *server;
+	uint64_t end = crew_hang_deadline(), polls, told;
+	char buf[8];
+
+	if (!p)
+		return;
+	listener = player_listen();
+	if (!player_connect(listener, &client, &server))
+		return;
+	fill_ring(p, client);
+	atomic_store_relaxed(&p->silent, 1);
+	/* until the network's thread, which the segment's timer wakes, has asked for it */
+	polls = READ_ONCE(net_counters.polls);
+	while (READ_ONCE(net_counters.polls) == polls && clock_now_ns() < end)
+		nap(1);
+	net_lock();
+	net_unlock();
+	told = atomic_load_relaxed(&p->v->nd.interrupts);
+	atomic_store_relaxed(&p->hold_tx, 0);
+	player_poke(p);
+	while (atomic_load_relaxed(&p->v->nd.interrupts) == told && clock_now_ns() < end)
+		nap(1);
+	KT_CHECK(atomic_load_relaxed(&p->v->nd.interrupts) > told);
+	atomic_store_relaxed(&p->silent, 0);
+	player_poke(p);
+	KT_CHECK(file_read_kernel(server, buf, sizeof(buf)) == 7);
+	file_put(client);
+	file_put(server);
+	file_put(listener);
+	stop(p);
+}
+
 /* I-NET-1: lwIP's memory without the lock. */
 static void allocate_unlocked(void *arg)
 {

@@ -5,7 +5,8 @@
     row: RC-008                            of docs/bug-classes.md
     bug: what is wrong with it
     test: RING WORDS [; RING WORDS]        what the ring's own command is told; each must fail. {seed} counts the tries
-    expect: REGEX                          what the failing test says: it fails for this reason, not for another
+    expect: REGEX                          what the failing test says: it fails for this reason, not for another; all it said is
+                                           left in build/mutants/NAME.log
     hang: yes                              only then does it count that a test comes to no end
     tries: N                               the bug needs a schedule: up to N runs, until one fails (1 if not there)
     see: COMMAND                           what to type in the guest to meet it (scripts/run-qemu.sh --mutant NAME)
@@ -142,15 +143,16 @@ def notice(mutant, test):
             break
     else:
         return None, f"survives ({mutant.row}: {mutant.bug}): {shlex.join(test)}"
+    with open(os.path.join(guest.TOP, "build", "mutants", mutant.name + ".log"), "w", encoding="utf-8") as log:
+        log.write(out)
     text = out if mutant.hang else HANGS.sub("", out)
     found = mutant.expect.search(text)
     if not found:
-        with open(os.path.join(guest.TOP, "build", "mutants", mutant.name + ".log"), "w", encoding="utf-8") as log:
-            log.write(out)
         return None, (f"its test fails, but not by {mutant.expect.pattern!r} (build/mutants/{mutant.name}.log): "
                       + first_failure(out))
-    begin, end = text.rfind("\n", 0, found.start()) + 1, text.find("\n", found.start())
-    return text[begin:end].strip()[:200] + (f" (try {seed})" if mutant.tries > 1 else ""), None
+    begin, end = text.rfind("\n", 0, found.start()) + 1, text.find("\n", found.end())
+    return (text[max(begin, found.end() - 100):end].strip()[:200]
+            + (f" (try {seed})" if mutant.tries > 1 else "")), None
 
 
 def apply(mutant):
