@@ -3,6 +3,10 @@
 #include "lib/string.h"
 #include "tests/host/test.h"
 
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/mman.h>
+
 TEST(str_copy_cuts_and_ends)
 {
 	char buf[4];
@@ -28,6 +32,33 @@ TEST(secure_equal_finds_each_difference)
 		b[i] = a[i];
 	}
 	CHECK(secure_equal(a, b, 0));
+}
+
+static sigjmp_buf beyond;
+
+static void went_beyond(int sig)
+{
+	siglongjmp(beyond, sig);
+}
+
+/* I-SSH-11: it goes on to the last byte, wherever the first difference is: here that byte is not there. */
+TEST(secure_equal_looks_at_all)
+{
+	unsigned char *page =
+		mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char other[32] = { 1 };
+	struct sigaction was, sa = { .sa_handler = went_beyond };
+	volatile bool fell = false;
+
+	CHECK(page != MAP_FAILED && mprotect(page + 4096, 4096, PROT_NONE) == 0);
+	sigaction(SIGSEGV, &sa, &was);
+	if (sigsetjmp(beyond, 1) == 0)
+		(void)secure_equal(page + 4096 - 31, other, sizeof(other));
+	else
+		fell = true;
+	sigaction(SIGSEGV, &was, NULL);
+	CHECK(fell);
+	munmap(page, 8192);
 }
 
 TEST(secure_zero_zeroes_only_its_bytes)

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """What the disassembly proves. In the linked kernel, no function but those of arch/aarch64/fpsimd.S touches a
 vector register, so a thread's own survive in place; in vectors.o nothing addresses writable file-scope
-data, so that no state is shared between CPUs there; no MMIO access is made by an instruction that a
+data, so that no state is shared between CPUs there; a spinlock is taken by a load with acquire and left by a store with
+release; no MMIO access is made by an instruction that a
 hypervisor cannot decode (write-back or pair), since mmio.h's accessors are single plain loads and stores."""
 import os
 import re
@@ -33,7 +34,9 @@ def check_vectors(out):
         if os.path.exists(f"{out}/obj/arch/aarch64/{name}.o"):
             allowed |= functions_of(f"{out}/obj/arch/aarch64/{name}.o")
     function, count = "?", 0
-    for line in disassemble(elf, "--no-show-raw-insn"):
+    lines = disassemble(elf, "--no-show-raw-insn")
+    check_ordered(out, "\n".join(lines))
+    for line in lines:
         found = FUNCTION.match(line)
         if found:
             function = found.group(1)
@@ -46,6 +49,13 @@ def check_vectors(out):
         if not HARMLESS.match(parts[1].strip()) and VECTOR.search(operands) and function not in allowed:
             bad(elf, function, f"uses a vector register: {parts[1]} {operands}")
     return count
+
+
+def check_ordered(out, lines):
+    """X-15: what is done under a lock is seen by who takes it next."""
+    for name, wanted in (("spin_take_slowly", r"\t(ldaxr|casal?|swpal?)\t"), ("spin_unlock", r"\tstlr\t")):
+        if f"<{name}>:" in lines and not re.search(rf"<{name}>:\n(?:.+\n)*?.*{wanted}", lines):
+            bad(f"{out}/tern.elf", name, "orders nothing: no acquire, or no release")
 
 
 def check_vectors_object(out):

@@ -104,8 +104,8 @@ def copy_tree():
 
 
 def build(rings):
-    """What the rings need; lint, host tests and fuzz targets build by themselves. None, or what went wrong."""
-    words = ["DEBUG=1", "all"] * bool(rings & {"kernel", "user", "blackbox", "diff"})
+    """What the rings need; host tests and fuzz targets build by themselves. None, or what went wrong."""
+    words = ["DEBUG=1", "all"] * bool(rings & {"lint", "kernel", "user", "blackbox", "diff"})
     words += ["build/tests.cpio"] * bool(rings & {"user", "blackbox"}) + ["diff"] * ("diff" in rings)
     if words:
         status, out = run("make", "-s", *words)
