@@ -29,6 +29,8 @@ terminal; Ctrl-A X ends it. Log in from another one:  ssh -F build/ssh/config te
   --disk FILE[,...]  a disk, /dev/vda in the guest, with FILE's bytes; may be repeated (vdb, ...). After
                      the commas, options of QEMU's -drive, as readonly=on
   --image FILE       boot this image: needs only qemu and ssh
+  --mutant NAME      the debug image with a bug put back (tests/mutants/NAME.patch): says what to type to
+                     meet it, and what the kernel then reports. tests/mutants/run.py --list names them
   --daemon           boot in the background; return when login works. QEMU's monitor reads
                      build/run/NAME/monitor.in ("set_link net0 off" pulls the guest's cable)
   --stop             stop what --daemon started
@@ -43,12 +45,12 @@ END
 }
 
 smp=4 mem=256M mode=console name=default install=yes
-port="" cpu="" debug="" append="" root="" image="" gdb="" print="" random="" others="" wire="" capture="" qemu_pid=""
+port="" cpu="" debug="" append="" root="" image="" mutant="" gdb="" print="" random="" others="" wire="" capture="" qemu_pid=""
 forwards=() keys=() puts=() disks=() command=()
 
 while [ $# -gt 0 ]; do
 	case $1 in
-	--smp | --mem | --port | --forward | --wire | --capture | --cpu | --append | --key | --root | --put | --disk | --image | --name)
+	--smp | --mem | --port | --forward | --wire | --capture | --cpu | --append | --key | --root | --put | --disk | --image | --mutant | --name)
 		[ $# -ge 2 ] || die "$1 needs a value; see --help"
 		;;
 	esac
@@ -68,6 +70,7 @@ while [ $# -gt 0 ]; do
 	--put) puts+=("$2") && shift ;;
 	--disk) disks+=("$2") && shift ;;
 	--image) image=$2 && shift ;;
+	--mutant) mutant=$2 && shift ;;
 	--name) name=$2 && shift ;;
 	--daemon) mode=daemon ;;
 	--stop) mode=stop ;;
@@ -441,6 +444,10 @@ fi
 for f in ${forwards[@]+"${forwards[@]}"}; do
 	! port_busy "${f%%:*}" || die "port ${f%%:*} is taken: try --forward $(free_port "${f%%:*}"):${f#*:}"
 done
+if [ -n "$mutant" ]; then
+	set_up "$install" debug --tests
+	image=$("$TOP/tests/mutants/run.py" --image "$mutant") || die "no image with that bug: see above"
+fi
 if [ -z "$image" ]; then
 	set_up "$install" "$debug"
 	image=$(image_path "$debug")

@@ -135,6 +135,11 @@ def test_boot_waits_for_nothing():
     assert took and float(took.group(1)) < BOOT_S, text[-2000:]
 
 
+def test_a_network_card_unasked():
+    """N13: also where nobody asks for a port."""
+    assert "virtio-net-device,netdev=net0" in qemu_words()
+
+
 def test_no_network_device_is_said():
     words = qemu_words(drop=("-netdev", "-device"), add=["-nic", "none"])
     _, text = boot_and_read(words, until=r"no NIC found")

@@ -46,8 +46,16 @@ def test_help_and_print():
     assert "gic-version=3" in done.stdout
     assert "127.0.0.1:8080-:80" in done.stdout
     assert "0.0.0.0" not in done.stdout and "tcp::" not in done.stdout
-    # N13: with or without a port asked for
-    assert "virtio-net-device" in run(RUN, "--print", *IMAGE).stdout
+
+
+def test_mutant_is_booted_and_reported():
+    """A bug put back in a copy: what it is, what to type, and the report. The first interrupt of the network meets this one."""
+    done = run(RUN, "--mutant", "handler_allocates", "--", "true", timeout=600)
+    assert done.returncode == 125, done.stderr
+    for text in ("A12: the network's interrupt allocates", "in the guest:", "our report:", "PANIC: BUG: slab: allocation in irq context"):
+        assert text in done.stderr, done.stderr
+    done = run(RUN, "--mutant", "no_such_bug", "--", "true")
+    assert done.returncode == 125 and "no mutant is called no_such_bug" in done.stderr
 
 
 def test_a_taken_port_names_a_free_one():

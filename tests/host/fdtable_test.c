@@ -187,6 +187,13 @@ TEST(fdtable_random_against_model)
 		}
 		CHECK_EQ(fdtable_count(t), open);
 	}
+	/* RC-020: a number beyond the table is nobody's, though its remainder be open */
+	for (unsigned i = 0; i < 200; i++) {
+		unsigned fd = (unsigned)test_below(ARRAY_SIZE(model));
+
+		CHECK(!fdtable_lookup(t, (int)(fd + (16384u << test_below(16)))));
+		CHECK(!fdtable_lookup(t, -1 - (int)fd));
+	}
 	fdtable_put(t);
 	CHECK_EQ(env_objects, 0);
 }

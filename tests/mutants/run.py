@@ -19,6 +19,7 @@ tests/mutants/run.py [-k NAME] [--part I/N] [--list] [--image NAME]
 -k: those whose name contains NAME, or whose row it is. --part: every Nth, from I on (modulo N); that the tests pass as
 they are is then the whole suite's to say. --list: print them. --image: put NAME back, and print the debug image's path."""
 import argparse
+import fcntl
 import glob
 import os
 import re
@@ -32,7 +33,8 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import guest  # noqa: E402  (the path above leads to it)
 
-TREE = os.path.join(guest.TOP, "build", "mutants", "tree")
+# The copy; one of its own for what somebody boots.
+TREE = os.path.join(guest.TOP, "build", "mutants", "boot" if "--image" in sys.argv else "tree")
 PYTEST = ["env", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1", "/usr/bin/python3", "-m", "pytest", "tests/blackbox"]
 # From the cheapest on; a part takes some of each.
 RINGS = {"lint": ["tests/lint/run.sh", "--quick"], "host": ["tests/host/run.py"], "fuzz": ["tests/fuzz/run.py"],
@@ -198,9 +200,14 @@ def main():
             print(f"{m.row:9}{m.name}: {m.bug}\n{'':9}" + "; ".join(shlex.join(test) for test in m.tests)
                   + f": {m.expect.pattern}")
         return 0
+    os.makedirs(os.path.dirname(TREE), exist_ok=True)
+    with open(TREE + ".lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return put_back(mutants, args.image) if args.image else try_all(mutants, args)
+
+
+def try_all(mutants, args):
     copy_tree()
-    if args.image:
-        return put_back(next((m for m in mutants if m.name == args.image), None))
     killed = failed = 0
     sound = None if args.part else {}
     for number, mutant in enumerate(mutants, 1):
@@ -215,13 +222,16 @@ def main():
     return 1 if failed or not killed else 0
 
 
-def put_back(mutant):
+def put_back(mutants, name):
     """Leave the debug image with this bug in the copy; what to type, and what will be said, goes to stderr."""
-    wrong = "no such mutant: --list names them" if not mutant else apply(mutant) or build({"kernel"})
+    mutant = next((m for m in mutants if m.name == name), None)
+    if mutant:
+        copy_tree()
+    wrong = apply(mutant) or build({"kernel"}) if mutant else f"no mutant is called {name}: tests/mutants/run.py --list names them"
     if wrong:
-        sys.exit(f"tests/mutants/run.py: {wrong}")
+        sys.exit(wrong)
     print(f"\n  {mutant.row}: {mutant.bug}", file=sys.stderr)
-    print(f"  in the guest: {mutant.see}" if mutant.see else "  watched by: scripts/test.sh mutants " + mutant.name, file=sys.stderr)
+    print(f"  in the guest: {mutant.see}" if mutant.see else f"  noticed by:   scripts/test.sh mutants {name}", file=sys.stderr)
     print(f"  our report:   {mutant.expect.pattern}", file=sys.stderr)
     print(os.path.join(TREE, "build/debug/Image"))
     return 0
