@@ -128,6 +128,7 @@ static void vblk_reset(struct blockdev *d)
 		ret = virtq_restart(&v->vq);
 	if (ret == 0) {
 		virtio_driver_ok(v->dev);
+		virtq_open(&v->vq);
 		virtq_arm(&v->vq, 1);
 		atomic_add_relaxed(&d->resets, 1);
 	} else {

@@ -191,6 +191,8 @@ static int vnet_reset(struct netdev *d, void (*gone)(void *cookie, bool transmit
 		return ret;
 	}
 	virtio_driver_ok(v->dev);
+	virtq_open(&v->rx);
+	virtq_open(&v->tx);
 	read_link(v);
 	atomic_add_relaxed(&v->nd.resets, 1);
 	return 0;

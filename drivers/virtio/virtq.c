@@ -78,7 +78,6 @@ static void clear(struct virtq *vq)
 	vq->last_used = 0;
 	vq->free_head = 0;
 	vq->nr_free = vq->num;
-	vq->failed = false;
 	vq->event_idx = virtio_has(vq->dev, VIRTIO_RING_F_EVENT_IDX);
 }
 
@@ -143,8 +142,17 @@ int virtq_restart(struct virtq *vq)
 	irqflags_t f = spin_lock_irqsave(&vq->lock);
 
 	clear(vq);
+	vq->failed = true;
 	spin_unlock_irqrestore(&vq->lock, f);
 	return enable(vq);
+}
+
+void virtq_open(struct virtq *vq)
+{
+	irqflags_t f = spin_lock_irqsave(&vq->lock);
+
+	vq->failed = false;
+	spin_unlock_irqrestore(&vq->lock, f);
 }
 
 static void fail_locked(struct virtq *vq, const char *why) __requires(vq->lock)
@@ -324,7 +332,7 @@ void *virtq_take_back(struct virtq *vq)
 	irqflags_t f = spin_lock_irqsave(&vq->lock);
 	void *cookie = NULL;
 
-	/* the queue is dead until virtq_restart(): nothing is taken from or put on its rings */
+	/* the queue is dead until virtq_open(): nothing is taken from or put on its rings */
 	vq->failed = true;
 	for (unsigned i = 0; i < vq->num && vq->in_flight && !cookie; i++) {
 		if (vq->slots[i].pieces)

@@ -65,7 +65,7 @@ struct virtq {
 	uint16_t free_head;	   /* [lock] of the list through slots[].next */
 	uint16_t nr_free;	   /* [lock] descriptors */
 	uint16_t in_flight;	   /* [lock] buffers submitted and not collected */
-	bool failed;		   /* [lock] */
+	bool failed;		   /* [lock] refuses: broken, or not open again */
 	uint64_t progress_ns;	   /* [lock] when a buffer last came back, or the first went out */
 	uint64_t submitted;	   /* [lock] counts since creation */
 	uint64_t collected;	   /* [lock] */
@@ -79,8 +79,12 @@ int virtq_create(struct virtq *vq, struct virtio_device *dev, unsigned index,
 		 unsigned most) __must_check;
 /* The device has been reset. Buffers still in flight must have been taken out. */
 void virtq_destroy(struct virtq *vq);
-/* After a reset and a new negotiation: the same rings, empty, enabled again. Nothing may be in flight. */
+/* After a reset and a new negotiation: the same rings, empty, enabled again, and refusing as a broken queue does until
+ * virtq_open(): a device that is not LIVE yet hears no notification, so what was published then would wait for ever, and with
+ * EVENT_IDX all behind it. Nothing may be in flight. */
 int virtq_restart(struct virtq *vq) __must_check;
+/* The device is LIVE again. */
+void virtq_open(struct virtq *vq);
 
 /* All below: Context: any but irq, unless said otherwise. Locks: VIRTQ inside. */
 

@@ -321,7 +321,9 @@ TEST(virtq_liar)
 		CHECK_EQ(back, 2);
 		CHECK_EQ(virtio_begin(&m.dev, 0, 0), 0);
 		CHECK_EQ(virtq_restart(&vq), 0);
+		CHECK_EQ(virtq_submit(&vq, p, 2, byte), -EIO);
 		virtio_driver_ok(&m.dev);
+		virtq_open(&vq);
 		CHECK(!virtio_is_broken(&m.dev));
 		CHECK_EQ(virtq_submit(&vq, p, 2, byte), 0);
 		virtq_kick(&vq);

@@ -2,6 +2,7 @@
 /* The disk driver on a disk made of code: answers in any order, none at all, errors and lies. PERF-007, I-BLOCK-1. */
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ids.h>
+#include <linux/virtio_ring.h>
 
 #include "arch/aarch64/arch.h"
 #include "drivers/virtio/virtio_blk.h"
@@ -110,7 +111,8 @@ static bool plug_in(void)
 	waitq_init(&disk.wq);
 	disk.seed = kt_seed() | 1;
 	disk.data = kzalloc(SECTORS * 512);
-	model_init(&disk.m, VIRTIO_ID_BLOCK, BIT(VIRTIO_BLK_F_FLUSH), 64);
+	model_init(&disk.m, VIRTIO_ID_BLOCK, BIT(VIRTIO_BLK_F_FLUSH) | BIT(VIRTIO_RING_F_EVENT_IDX),
+		   64);
 	memcpy(disk.m.config, &c, MIN(sizeof(c), sizeof(disk.m.config)));
 	disk.m.on_notify = on_notify;
 	disk.m.interrupt = on_interrupt;
@@ -249,6 +251,35 @@ KTEST(vblk_silent_device)
 		disk.v->bd.limit_ns = BLOCK_LIMIT_NS;
 		one_read(&ret[0]);
 		KT_CHECK(ret[0] == 0);
+	}
+	unplug();
+}
+
+/* As another CPU would between the queue and the device's start. */
+static void ask_early(struct model *m, unsigned queue)
+{
+	KT_CHECK(disk.v->bd.ops->submit(&disk.v->bd, m->owner) == -EIO);
+}
+
+/* Who asks while the device is started again is refused: it would not hear of that, nor of all that comes behind. */
+KTEST(vblk_reset_refuses_until_it_serves)
+{
+	int ret = 0;
+
+	if (plug_in()) {
+		struct job *early = job_new();
+
+		early->r.op = BLOCK_FLUSH;
+		disk.m.owner = &early->r;
+		disk.m.on_enable = ask_early;
+		atomic_store_relaxed(&disk.manner, LIES);
+		one_read(&ret);
+		KT_CHECK(ret == -EIO);
+		one_read(&ret);
+		KT_CHECK(ret == 0);
+		KT_CHECK(atomic_load_relaxed(&disk.v->bd.resets) == 1);
+		disk.m.on_enable = NULL;
+		job_free(early);
 	}
 	unplug();
 }

@@ -95,6 +95,8 @@ static int queue_enable(struct virtio_device *d, unsigned index, unsigned num, p
 	q->used = phys_to_virt(used);
 	q->enabled = true;
 	spin_unlock(&m->lock);
+	if (m->on_enable)
+		m->on_enable(m, index);
 	return 0;
 }
 
@@ -103,7 +105,8 @@ static void notify(struct virtio_device *d, unsigned index)
 	struct model *m = of(d);
 
 	atomic_fetch_add(&m->notifies, 1);
-	if (m->on_notify)
+	/* one that is not told to begin yet hears nothing */
+	if (m->on_notify && (READ_ONCE(m->status) & VIRTIO_CONFIG_S_DRIVER_OK))
 		m->on_notify(m, index);
 }
 

@@ -55,6 +55,8 @@ struct model {
 	/* irqs off: what the interrupt line does */
 	void (*interrupt)(void *arg);
 	void *interrupt_arg;
+	/* a queue is there, and the driver's last word is not: what others do at that moment; may be NULL */
+	void (*on_enable)(struct model *m, unsigned queue);
 	/* a notification came: wakes the device's thread; may be NULL */
 	void (*on_notify)(struct model *m, unsigned queue);
 	void *owner;
