@@ -230,18 +230,19 @@ static bool is_from(const struct socket *s, const struct packet_ends *sent) __re
 	ip_addr_t local;
 
 	address_to_lwip(&local, &s->local);
-	return s->state == SOCKET_OPEN && s->udp->local_port == sent->local_port &&
-	       s->udp->remote_port == sent->remote_port &&
-	       ip_addr_eq(&s->udp->remote_ip, &sent->remote) &&
+	return s->udp->local_port == sent->local_port &&
+	       (s->state == SOCKET_OPEN ? s->udp->remote_port == sent->remote_port &&
+						  ip_addr_eq(&s->udp->remote_ip, &sent->remote)
+					: s->opt.tell_errors) &&
 	       (ip_addr_isany(&local) || ip_addr_zoneless_eq(&local, &sent->local));
 }
 
-void socket_udp_failed(const struct packet_ends *sent, int error)
+void socket_udp_failed(const struct packet_ends *sent, int error, bool soft)
 {
 	for (struct udp_pcb *u = udp_pcbs; u; u = u->next) {
 		struct socket *s = socket_of_udp(u);
 
-		if (!s || !is_from(s, sent))
+		if (!s || !is_from(s, sent) || (soft && !s->opt.tell_errors))
 			continue;
 		spin_lock(&s->lock);
 		s->error = error;

@@ -55,6 +55,13 @@ static int error6_of(const struct icmp_hdr *icmp)
 	}
 }
 
+/* That there is no way now is no end for datagrams, as in Linux. */
+static bool is_soft(const struct icmp_hdr *icmp, int error)
+{
+	return (error == -ENETUNREACH || error == -EHOSTUNREACH) &&
+	       (ip_current_is_v6() || icmp->code <= ICMP_DUR_HOST);
+}
+
 /* Whose packet is quoted at `at`: that IP header's protocol and addresses. 0, or where what follows it is. */
 static size_t quoted_head(const struct pbuf *p, size_t at, uint8_t *proto, struct packet_ends *ends)
 {
@@ -99,14 +106,10 @@ static uint8_t on_icmp(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_
 	at = quoted_head(p, at + sizeof(icmp), &proto, &sent);
 	if (!at || pbuf_copy_partial(p, &q, sizeof(q), (u16_t)at) != sizeof(q))
 		return 0;
-	/* as Linux: that there is no way for it now is no end for datagrams */
-	if (ip_current_is_v6() && proto == IP_PROTO_UDP &&
-	    (error == -ENETUNREACH || error == -EHOSTUNREACH))
-		return 0;
 	sent.local_port = lwip_ntohs(q.src);
 	sent.remote_port = lwip_ntohs(q.dest);
 	if (proto == IP_PROTO_UDP)
-		socket_udp_failed(&sent, error);
+		socket_udp_failed(&sent, error, is_soft(&icmp, error));
 	else if (proto == IP_PROTO_TCP)
 		socket_tcp_failed(&sent, lwip_ntohl(q.seqno), error);
 	return 0;

@@ -530,6 +530,11 @@ static int set_locked(struct socket *s, enum socket_option what, int64_t value) 
 	case SOCKET_TELL_HOPS_OLD:
 		o->tell = on ? o->tell | BIT(what) : o->tell & ~BIT(what);
 		break;
+	case SOCKET_TELL_ERRORS:
+		if (s->kind != &socket_udp)
+			return -ENOPROTOOPT;
+		o->tell_errors = on;
+		break;
 	case SOCKET_CHECKSUM:
 		if (s->kind != &socket_raw || !s->v6)
 			return -ENOPROTOOPT;
@@ -673,6 +678,9 @@ int socket_get(struct file *f, enum socket_option what, int64_t *value)
 	case SOCKET_TELL_HOPS_OLD:
 		*value = (o->tell & BIT(what)) != 0;
 		return 0;
+	case SOCKET_TELL_ERRORS:
+		*value = o->tell_errors;
+		return s->kind == &socket_udp ? 0 : -ENOPROTOOPT;
 	case SOCKET_CHECKSUM:
 		if (s->kind != &socket_raw || !s->v6)
 			return -ENOPROTOOPT;

@@ -156,6 +156,7 @@ enum socket_option {
 	SOCKET_V6ONLY,	  /* -EINVAL once there is a port */
 	SOCKET_TELL_HOPS, /* datagrams: with each; the other is the same by its old name */
 	SOCKET_TELL_HOPS_OLD,
+	SOCKET_TELL_ERRORS, /* UDP: unreachable for now, and of what an unconnected one sent, too; there is no queue of them */
 	SOCKET_CHECKSUM, /* raw IPv6: where the sum is put, -1: it is not */
 	SOCKET_MTU,	 /* asked, of the way to the peer: -ENOTCONN */
 };

@@ -68,7 +68,7 @@ struct socket_settings {
 	bool reuse, keepalive, nodelay, broadcast;
 	bool linger; /* close waits linger_s; for none: it resets */
 	uint32_t linger_s;
-	bool v6only;
+	bool v6only, tell_errors;
 	unsigned tell;			       /* BIT(SOCKET_TELL_...) */
 	uint8_t ttl;			       /* 0: the usual */
 	size_t rx_size, tx_size;	       /* bytes queued at most */
@@ -136,7 +136,8 @@ struct packet_ends {
 	ip_addr_t local, remote;
 	uint16_t local_port, remote_port;
 };
-void socket_udp_failed(const struct packet_ends *sent, int error) __requires(net_core);
+/* soft: the way may come back. */
+void socket_udp_failed(const struct packet_ends *sent, int error, bool soft) __requires(net_core);
 void socket_tcp_failed(const struct packet_ends *sent, uint32_t seqno, int error)
 	__requires(net_core);
 /* All that are being made to there. */

@@ -249,3 +249,28 @@ CASE(inherited)
 	R(getsockopt(b, SOL_SOCKET, SO_LINGER, &l, &len));
 	R(l.l_onoff);
 }
+
+/* --- what C libraries' resolvers ask for ------------------------------------------------------------------------------ */
+
+/* Of port 1 nobody hears. Errors are told also of what was sent without a connection. */
+CASE(told_of_errors)
+{
+	struct sockaddr_in dead = { .sin_family = AF_INET, .sin_port = htons(1) };
+	char b;
+
+	dead.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	for (int i = 0; i < 4; i++) {
+		int s = socket(AF_INET, SOCK_DGRAM, 0), told = i & 1, value = 7;
+		socklen_t len = sizeof(value);
+
+		R(setsockopt(s, IPPROTO_IP, IP_RECVERR, &told, sizeof(told)));
+		R(getsockopt(s, IPPROTO_IP, IP_RECVERR, &value, &len));
+		say("%d of %d", value, (int)len);
+		if (i & 2)
+			R(connect(s, (void *)&dead, sizeof(dead)));
+		R(sendto(s, "a", 1, 0, i & 2 ? NULL : (void *)&dead, i & 2 ? 0 : sizeof(dead)));
+		R(recv(s, &b, 1, MSG_DONTWAIT));
+		R(recv(s, &b, 1, MSG_DONTWAIT));
+		close(s);
+	}
+}
