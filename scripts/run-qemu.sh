@@ -31,8 +31,9 @@ terminal; Ctrl-A X ends it. Log in from another one:  ssh -F build/ssh/config te
   --image FILE       boot this image: needs only qemu and ssh
   --mutant NAME      the debug image with a bug put back (tests/mutants/NAME.patch): says what to type to
                      meet it, and what the kernel then reports. tests/mutants/run.py --list names them
-  --daemon           boot in the background; return when login works. QEMU's monitor reads
-                     build/run/NAME/monitor.in ("set_link net0 off" pulls the guest's cable)
+  --daemon           boot in the background; return when login works. The serial console is
+                     build/run/NAME/console and reads console.in; QEMU's monitor reads monitor.in
+                     ("set_link net0 off" pulls the guest's cable)
   --stop             stop what --daemon started
   --name NAME        a name for --daemon and --stop, to have several guests side by side
   --gdb              wait for gdb on a port of 127.0.0.1
@@ -256,10 +257,10 @@ end_qemu() {
 # Start QEMU with its console in $dir/console, in the background. Sets qemu_pid.
 start_background() {
 	: >"$dir/console" || die "cannot write to $dir: is the disk full?"
-	rm -f "$dir"/monitor.*
-	mkfifo -m 600 "$dir/monitor.in" "$dir/monitor.out" || die "cannot write to $dir"
+	rm -f "$dir"/monitor.* "$dir/console.in"
+	mkfifo -m 600 "$dir/console.in" "$dir/monitor.in" "$dir/monitor.out" || die "cannot write to $dir"
 	nohup "${qemu[@]}" -chardev "pipe,id=monitor,path=${dir//,/,,}/monitor" -mon chardev=monitor \
-		</dev/null >"$dir/console" 2>"$dir/qemu.err" &
+		<>"$dir/console.in" >"$dir/console" 2>"$dir/qemu.err" &
 	qemu_pid=$!
 	echo "$qemu_pid" >"$dir/pid"
 }

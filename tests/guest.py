@@ -146,11 +146,11 @@ class Client:
         kwargs.setdefault("stderr", subprocess.PIPE)
         return subprocess.Popen(self.ssh_command(*command, options=options), **kwargs)
 
-    def wait_for_foreground(self, name):
+    def wait_for_foreground(self, name, state=r"\S"):
         """Wait until a program of this name has the foreground of its terminal: what is typed there is its own."""
         def there():
             lines = self.ssh("cat /proc/[0-9]*/stat 2>/dev/null").stdout.decode()
-            return re.search(rf"^\d+ \({name}\) \S \S+ (\S+) \S+ \S+ \1 ", lines, re.M)
+            return re.search(rf"^\d+ \({name}\) {state} \S+ (\S+) \S+ \S+ \1 ", lines, re.M)
         until(f"{name} in the foreground", there)
 
     def master(self, path):
@@ -252,13 +252,19 @@ class Guest(Client):
         state = read_file(f"/proc/{pid}/stat").rpartition(")")[2].split()
         return bool(pid and state and state[0] != "Z")
 
-    def monitor(self, command):
-        """Have QEMU's monitor do something, as "set_link net0 off"."""
-        fd = os.open(os.path.join(self.folder, "monitor.in"), os.O_RDWR)
+    def put(self, file, text):
+        fd = os.open(os.path.join(self.folder, file), os.O_RDWR)
         try:
-            os.write(fd, command.encode() + b"\n")
+            os.write(fd, text.encode())
         finally:
             os.close(fd)
+
+    def monitor(self, command):
+        """Have QEMU's monitor do something, as "set_link net0 off"."""
+        self.put("monitor.in", command + "\n")
+
+    def type_at_console(self, text):
+        self.put("console.in", text)
 
     def console(self):
         return read_file(os.path.join(self.folder, "console"))

@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import guest as guestlib  # noqa: E402  (the path above leads to it)
 import hosted  # noqa: E402
+import terminal  # noqa: E402
 import wire as wirelib  # noqa: E402
 
 # For a single test: one that hangs fails, and the others have their turn. The long ones build and soak.
@@ -132,6 +133,17 @@ def wired(request):
         g.stop()
         g.wire.close()
     g.check_counters()
+
+
+@pytest.fixture(params=["ssh", "console"])
+def typed(request, wired):
+    """Somebody at a shell of the wired guest, typed.guest: over SSH, and at the serial console."""
+    place = (terminal.SerialConsole(wired) if request.param == "console" else
+             terminal.Terminal(*wired.ssh_command(options=["-tt"])))
+    with place as t:
+        t.expect(r"tern:\S+# ")
+        t.guest = wired
+        yield t
 
 
 @pytest.fixture(autouse=True)

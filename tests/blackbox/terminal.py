@@ -7,6 +7,8 @@ import select
 import signal
 import time
 
+import guest as guestlib
+
 
 class Conversation:
     """Somebody who prints. A subclass has receive(seconds): what has come, nothing at the end; or TimeoutError."""
@@ -78,3 +80,32 @@ class Terminal(Conversation):
         if self.status is None:
             os.kill(self.pid, signal.SIGHUP)
             self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+class SerialConsole(Conversation):
+    """The shell on a guest's serial console, which goes on when we leave: its prompt is asked for."""
+
+    def __init__(self, guest):
+        super().__init__("")
+        self.guest = guest
+        self.read = len(guest.console())
+        self.type("\x03")
+
+    def type(self, text):
+        self.guest.type_at_console(text)
+
+    def receive(self, seconds):
+        """The kernel's own lines come among the others whenever they like."""
+        deadline = time.monotonic() + seconds
+        guestlib.until("the console", lambda: len(self.guest.console()) > self.read or time.monotonic() > deadline, seconds + 20)
+        text = self.guest.console()[self.read:]
+        if not text:
+            raise TimeoutError
+        self.read += len(text)
+        return text.replace("\r", "")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass

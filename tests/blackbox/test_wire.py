@@ -15,7 +15,6 @@ import frames
 import guest as guestlib
 import wire as wirelib
 from frames import RST, SYN
-from test_init import Console
 from test_machine import boot_and_read, qemu_words
 from test_sockets import serving
 from wire import FAR, GATEWAY, RESOLVER, SILENT, Faults, Raw
@@ -59,15 +58,6 @@ def answered(text):
     return text.count("1 packets received, 0% packet loss") == 2 and "192.0.2.77" in text and "at your service" in text
 
 
-@pytest.mark.quick
-@pytest.mark.parametrize("shell", ["sh -c '%s'", "sh -c \"sh -c 'setsid sh -c \\\"%s\\\"; true'; true\""], ids=["child", "grandchild"])
-def test_asked_by_a_shell(wired, shell):
-    wired.wire.names["peer.example"] = "192.0.2.77"
-    port = wired.wire.serve(page(b"at your service\n"))
-    text = wired.ssh(shell % (ASKS % port)).stdout.decode()
-    assert answered(text), text
-
-
 def test_asked_by_the_first_process():
     with wirelib.Wire() as w:
         w.names["peer.example"] = "192.0.2.77"
@@ -76,20 +66,6 @@ def test_asked_by_the_first_process():
         _, text = boot_and_read(words, until=r"run ended")
     assert answered(text), text[-2000:]
     assert not guestlib.forbidden_lines(text)
-
-
-def test_asked_at_the_console():
-    with wirelib.Wire() as w, Console(options=["--wire", w.path]) as c:
-        w.names["peer.example"] = "192.0.2.77"
-        port = w.serve(page(b"at your service\n"))
-        c.expect(rb"net: eth0: address")
-        c.type(b"\r")
-        c.expect(rb"tern:~# ")
-        c.type((ASKS % port + "; echo the e''nd\r").encode())
-        text = c.seen.decode()
-        while "the end" not in text:
-            text += c.expect(rb"[^\n]*\n").group(0).decode()
-    assert answered(text), text[-2000:]
 
 
 @pytest.mark.parametrize("user", ["root", "nobody"])
