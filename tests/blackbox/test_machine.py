@@ -120,7 +120,7 @@ def test_boots_at_any_speed(shift):
     words = ["tcg,thread=single" if w.startswith("tcg") else w for w in qemu_words(smp=4)]
     words += ["-icount", f"shift={shift},sleep=off", "-append", "run='hello 2 0; exit 9'"]
     status, text = boot_and_read(words)
-    assert status == 9 and "hello (2/2)" in text, text[-2000:]
+    assert status == 9 and "hello (2/2)" in text and "4 of 4 cpus up" in text, text[-2000:]
     assert not guestlib.forbidden_lines(text)
 
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Interrupts, calls between CPUs, timers. Rows, L5, L9. */
+/* Interrupts, calls between CPUs, timers. Rows, L5, L9. */
 #include "kernel/core/clock.h"
 #include "kernel/core/irq.h"
 #include "kernel/core/irqs_off.h"
@@ -57,6 +57,20 @@ KTEST(irq_registration)
 	KT_CHECK(irq_register(machine.timer_irq, IRQ_LEVEL, nothing, NULL, "x") == -EBUSY);
 	KT_CHECK(irq_register(irq_chip()->nr_irqs, IRQ_LEVEL, nothing, NULL, "x") == -EINVAL);
 	KT_CHECK(irq_register(1u << 31, IRQ_LEVEL, nothing, NULL, "x") == -EINVAL);
+}
+
+/* what the tree says, edge or level, is in the controller; GICD_ICFGR has two bits an interrupt. */
+KTEST(irq_triggers)
+{
+	unsigned irq = irq_chip()->nr_irqs - 1;
+	const char *config = (const char *)device_map(machine.gic.dist) + 0xc00 + irq / 16 * 4;
+	uint32_t edge = 2U << irq % 16 * 2;
+
+	irq_chip()->enable(irq, IRQ_EDGE);
+	KT_CHECK(mmio_read32(config) & edge);
+	irq_chip()->enable(irq, IRQ_LEVEL);
+	KT_CHECK(!(mmio_read32(config) & edge));
+	irq_chip()->disable(irq);
 }
 
 /* --- calls to all other CPUs, from all CPUs at once -------------------------------------------------------- */
