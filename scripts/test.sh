@@ -21,7 +21,8 @@ selections (default: every ring, as long as a pull request may take)
   user           ring 3: torture programs inside the guest
   diff           ring 4: the same programs under Linux and under tern; what Linux said is kept
   blackbox       ring 5: real clients from outside
-  mutants [NAME] bugs put back by hand, each of which a test must notice (in "all", too); NAME: only those
+  mutants [NAME] bugs put back by hand, each of which a test must notice; NAME: only those. Where no ring is named,
+                 a tenth of them, by the commit
                  whose name contains it, or of this row of docs/bug-classes.md
   traffic        many connections at once and in sequence, and mixed traffic with kills, every byte checked
   soak MINUTES   sessions, downloads, uploads and kills, for MINUTES at each CPU count (default 1)
@@ -36,7 +37,7 @@ Full output of each ring: build/test/RING.log. What rotates (seeds, sizes) follo
 END
 }
 
-size=suite rings="" filter="" install=yes build=yes minutes=""
+size=suite rings="" filter="" install=yes build=yes minutes="" tenth=""
 while [ $# -gt 0 ]; do
 	case $1 in
 	quick | all) size=$1 ;;
@@ -68,9 +69,9 @@ while [ $# -gt 0 ]; do
 	shift
 done
 if [ -z "$rings" ]; then
-	rings="lint host fuzz kernel user diff blackbox traffic soak"
+	rings="lint host fuzz kernel user diff blackbox traffic soak mutants"
 	[ $size != quick ] || rings="lint host fuzz kernel blackbox"
-	[ $size != all ] || rings="$rings mutants"
+	[ $size != suite ] || tenth=yes
 fi
 
 cd "$TOP" || exit 1
@@ -99,7 +100,7 @@ if [ $build = yes ]; then
 fi
 make_keys
 
-passed=0 failed=0 failures=() beside=""
+passed=0 failed=0 failures=() beside="" behind=""
 COUNTS='^[0-9]+ passed, [0-9]+ failed$'
 
 # run_ring NAME: shows its lines as they come, and counts them.
@@ -114,6 +115,7 @@ run_ring() {
 # run_beside NAME...: these rings one after the other, in the background, for show_ended.
 run_beside() {
 	local name begin
+	behind="nice -n 10"
 	for name in "$@"; do
 		begin=$SECONDS
 		"ring_$name" >"build/test/$name.log" 2>&1
@@ -173,14 +175,14 @@ changed=""
 
 ring_lint() {
 	if [ $size = quick ]; then
-		tests/lint/run.sh --quick -k "$filter"
+		$behind tests/lint/run.sh --quick -k "$filter"
 	else
-		tests/lint/run.sh -k "$filter"
+		$behind tests/lint/run.sh -k "$filter"
 	fi
 }
 
 ring_host() {
-	"$PYTHON" tests/host/run.py -k "$filter" --seed $seed --scale $scale $changed
+	$behind "$PYTHON" tests/host/run.py -k "$filter" --seed $seed --scale $scale $changed
 }
 
 ring_fuzz() {
@@ -242,7 +244,7 @@ ring_diff() {
 }
 
 ring_mutants() {
-	"$PYTHON" tests/mutants/run.py -k "$filter"
+	"$PYTHON" tests/mutants/run.py -k "$filter" ${tenth:+--part "$seed/10"}
 }
 
 # Longer than a minute of mixed traffic is asked for by hand: tests/traffic.py --minutes 30.
@@ -258,9 +260,9 @@ ring_soak() {
 	"$PYTHON" tests/soak.py --minutes "${minutes:-0.25}"
 }
 
-# Rings run side by side, those of a lane one after the other: most guests wait for most of their time. The lane that needs
-# no guest has the CPU that the others leave, since a guest that gets none looks like one that hangs. Before a release
-# nothing is in a hurry. The first lane is shown as it runs, of the others each ring when it has ended.
+# Rings run side by side, those of a lane one after the other: most guests wait for most of their time. What needs no guest
+# stays behind and has the CPU that the others leave, since a guest that gets none looks like one that hangs. Before a
+# release nothing is in a hurry. The first lane is shown as it runs, of the others each ring when it has ended.
 case $size in
 quick) all_lanes=("kernel blackbox" "lint host fuzz") ;;
 suite) all_lanes=("kernel user" "diff blackbox traffic soak" "lint host fuzz mutants") ;;
@@ -276,6 +278,7 @@ for lane in "${all_lanes[@]}"; do
 		esac
 		case $ring in
 		soak | traffic) [ -z "$filter" ] || continue ;;
+		mutants) [ -z "$filter" ] || [ -z "$tenth" ] || continue ;;
 		esac
 		chosen="$chosen $ring" && rm -f "build/test/$ring.end"
 	done
@@ -299,9 +302,6 @@ for lane in "${lanes[@]:1}"; do
 	run_beside $lane </dev/null &
 	pids+=($!)
 	set +m
-	case $lane in
-	*lint* | *host* | *fuzz* | *mutants*) renice -n 10 -g $! >/dev/null 2>&1 ;;
-	esac
 done
 for ring in ${lanes[0]-}; do
 	run_ring "$ring"
