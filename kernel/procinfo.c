@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* What /proc tells of the machine and the scheduler: interrupts, cpuinfo, uptime, stat, loadavg, version, cmdline, and
- * /proc/tern/{motd,lockstat,sched,syscalls,threads,net}. */
+ * /proc/tern/{motd,sched,syscalls,threads,net}. */
 #include "kernel/procinfo.h"
 #include "fs/vfs.h"
 #include "kernel/core/clock.h"
 #include "kernel/core/irq.h"
-#include "kernel/core/lock.h"
 #include "kernel/core/log.h"
 #include "kernel/core/machine.h"
 #include "kernel/core/percpu.h"
@@ -235,18 +234,6 @@ static void show_net(struct proc_text *t)
 	net_report(net_line, t);
 }
 
-static void show_lockstat(struct proc_text *t)
-{
-	proc_printf(t, "class contended max_wait_us\n");
-	for (unsigned i = 0; i < LOCK_CLASSES; i++) {
-		struct lock_stat s;
-
-		lock_stat_get((enum lock_class)i, &s);
-		proc_printf(t, "%s %lu %lu\n", lock_class_name((enum lock_class)i),
-			    (unsigned long)s.contended, (unsigned long)(s.max_wait_ns / NS_PER_US));
-	}
-}
-
 static uint64_t booted_ns; /* [init] */
 
 /* What the shell of a login says first. */
@@ -279,23 +266,17 @@ void procinfo_init(void)
 		const char *path;
 		void (*show)(struct proc_text *t);
 	} entries[] = {
-		{ "interrupts", show_interrupts },
-		{ "cpuinfo", show_cpuinfo },
-		{ "uptime", show_uptime },
-		{ "tern/sched", show_sched },
-		{ "tern/threads", show_threads },
-		{ "tern/syscalls", show_syscalls },
-		{ "tern/lockstat", show_lockstat },
-		{ "tern/net", show_net },
-		{ "tern/motd", show_motd },
-		{ "version", show_version },
-		{ "stat", show_stat },
-		{ "loadavg", show_loadavg },
-		{ "cmdline", show_cmdline },
+		{ "interrupts", show_interrupts }, { "cpuinfo", show_cpuinfo },
+		{ "uptime", show_uptime },	   { "tern/sched", show_sched },
+		{ "tern/threads", show_threads },  { "tern/syscalls", show_syscalls },
+		{ "tern/net", show_net },	   { "tern/motd", show_motd },
+		{ "version", show_version },	   { "stat", show_stat },
+		{ "loadavg", show_loadavg },	   { "cmdline", show_cmdline },
 	};
 
 	booted_ns = clock_now_ns();
 	procpid_init();
+	lockstat_init();
 
 	for (size_t i = 0; i < ARRAY_SIZE(entries); i++)
 		if (procfs_register(entries[i].path, entries[i].show) < 0)

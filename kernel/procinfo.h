@@ -6,5 +6,13 @@
 void procinfo_init(void);
 /* boot: /proc/PID and its like (kernel/procpid.c). */
 void procpid_init(void);
+/* boot: /proc/tern/lockstat (kernel/lockstat_check.c). */
+#ifdef DEBUG
+void lockstat_init(void);
+#else
+static inline void lockstat_init(void)
+{
+}
+#endif
 
 #endif

@@ -4,6 +4,7 @@
  * a sleeper wakes one, so one is always on its way while the mutex is free. */
 #include "sched/mutex.h"
 #include "kernel/core/lock_order.h"
+#include "kernel/core/lock_stat.h"
 #include "kernel/core/panic.h"
 #include "kernel/core/perturb.h"
 #include "sched/thread.h"
@@ -33,8 +34,12 @@ static void mutex_lock_checked(struct mutex *m, bool pair, uintptr_t pc)
 		    current_base()->name);
 	lock_check_acquire(m, m->cls, true, pair, pc);
 	perturb(PERTURB_LOCK);
-	if (!mutex_take(m))
+	if (!mutex_take(m)) {
+		uint64_t start = lock_stat_now();
+
 		wait_event(&m->waiters, mutex_take(m));
+		lock_stat_waited(m->cls, start, pc);
+	}
 	lock_check_acquired(m, m->cls, true, false, pc);
 }
 

@@ -165,6 +165,9 @@ class Run:
             print(f"ok kernel[{self.label}] {name} ({times[name]:.1f} s)")
         for name, reasons in failed.items():
             print(f"not ok kernel[{self.label}] {name}: {'; '.join(reasons[:8])}")
+        found = re.search(r"ktest: (longest time with interrupts off: .*)", self.console)
+        if found and self.label == "icount":
+            print(f"   kernel[{self.label}] {found.group(1).strip()}")
         if wrong:
             print(f"not ok kernel[{self.label}] run: {'; '.join(wrong)}")
             tail = self.console.splitlines()

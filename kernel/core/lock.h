@@ -21,6 +21,7 @@ struct held_lock {
 	bool tried;			/* taken by trylock: recorded, not ordered */
 	void (*drop)(const void *lock); /* lets it go, in a test; NULL: a spinlock */
 	uintptr_t pc;			/* who took it */
+	uint64_t since;			/* the counter then */
 };
 
 #define HELD_MAX 16
@@ -33,14 +34,6 @@ struct held_stack {
 
 const char *lock_class_name(enum lock_class cls);
 
-/* How often a class was waited for, and the longest wait. Counted where a lock was not free at once. */
-struct lock_stat {
-	uint64_t contended;
-	uint64_t max_wait_ns;
-};
-void lock_stat_get(enum lock_class cls, struct lock_stat *out);
-void lock_stat_contended(enum lock_class cls, uint64_t wait_ns);
-
 /* The checker, called by spinlock.c and sched/mutex.c; nothing in the release image. tried: by trylock, recorded but
  * not ordered; pair: the second of two locks of one class taken by address (or by CPU number). */
 #ifdef DEBUG
@@ -50,6 +43,8 @@ void lock_check_context(enum lock_class cls, bool mutex, uintptr_t pc);
 void lock_check_acquired(const void *lock, enum lock_class cls, bool mutex, bool tried,
 			 uintptr_t pc);
 void lock_check_release(const void *lock, enum lock_class cls, bool mutex);
+/* Where a class has been taken so far: "irq" in interrupts, "on" with them on, "off" neither. */
+const char *lock_seen_in(enum lock_class cls);
 /* What was taken last is not let go as a spinlock is. */
 void lock_check_drop_by(void (*drop)(const void *lock));
 /* No lock at all may be held: before a return to user mode, and where a thread exits. */

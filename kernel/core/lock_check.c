@@ -4,6 +4,7 @@
 #include "kernel/core/lock.h"
 
 #include "kernel/core/lock_order.h"
+#include "kernel/core/lock_stat.h"
 #include "kernel/core/log.h"
 #include "kernel/core/panic.h"
 #include "kernel/core/percpu.h"
@@ -103,6 +104,11 @@ static void check_irq_state(enum lock_class cls, uintptr_t pc)
 		WRITE_ONCE(*mine, pc);
 }
 
+const char *lock_seen_in(enum lock_class cls)
+{
+	return READ_ONCE(taken_in_irq[cls]) ? "irq" : READ_ONCE(taken_irqs_on[cls]) ? "on" : "off";
+}
+
 void lock_check_context(enum lock_class cls, bool mutex, uintptr_t pc)
 {
 	ASSERT(cls < LOCK_CLASSES);
@@ -137,7 +143,8 @@ void lock_check_acquired(const void *lock, enum lock_class cls, bool mutex, bool
 
 	if (s->n == HELD_MAX)
 		BUG("lock: more than %d held", HELD_MAX);
-	s->at[s->n] = (struct held_lock){ lock, cls, tried, NULL, pc };
+	s->at[s->n] = (struct held_lock){ lock, cls, tried, NULL, pc, 0 };
+	lock_stat_taken(&s->at[s->n]);
 	s->n++;
 	if (!in_irq())
 		current_base()->locks_taken |= BIT(cls);
@@ -163,6 +170,7 @@ void lock_check_release(const void *lock, enum lock_class cls, bool mutex)
 		i--;
 	if (i == 0)
 		BUG("lock: %s released by somebody who does not hold it", lock_class_name(cls));
+	lock_stat_let_go(&s->at[i - 1]);
 	for (; i < s->n; i++)
 		s->at[i - 1] = s->at[i];
 	s->n--;

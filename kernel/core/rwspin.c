@@ -3,7 +3,7 @@
  * the other. I-RW-1: while `writing` is set and the writer has looked at every CPU, no CPU's word is set. */
 #include "kernel/core/rwspin.h"
 
-#include "kernel/core/clock.h"
+#include "kernel/core/lock_stat.h"
 #include "kernel/core/panic.h"
 #include "kernel/core/perturb.h"
 
@@ -57,15 +57,16 @@ void rwspin_read_unlock(struct rwspin *l) __no_lock_check
 	preempt_enable();
 }
 
-static void wait_for_reader(struct rwspin *l, const struct cpu *c, const uint32_t *reading)
+static void wait_for_reader(struct rwspin *l, const struct cpu *c, const uint32_t *reading,
+			    uintptr_t pc)
 {
-	uint64_t start = clock_now_ns();
+	uint64_t start = lock_stat_now();
 
 	if (c == this_cpu())
 		BUG("lock: %s taken for writing by its reader", lock_class_name(l->writer.cls));
 	while (atomic_load_acquire(reading))
 		arch_spin_hint();
-	lock_stat_contended(l->writer.cls, clock_now_ns() - start);
+	lock_stat_waited(l->writer.cls, start, pc);
 }
 
 void rwspin_write_lock(struct rwspin *l) __no_lock_check
@@ -82,7 +83,7 @@ void rwspin_write_lock(struct rwspin *l) __no_lock_check
 	for_each_cpu (c) {
 		reading = per_cpu_ptr(*l->reading, c);
 		if (unlikely(atomic_load_acquire(reading)))
-			wait_for_reader(l, c, reading);
+			wait_for_reader(l, c, reading, CALLER);
 	}
 }
 

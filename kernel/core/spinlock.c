@@ -3,9 +3,9 @@
  * it; no queue, since with fewer host cores than CPUs a queue waits for whoever is not running. */
 #include "kernel/core/spinlock.h"
 
-#include "kernel/core/clock.h"
 #include "kernel/core/irqs_off.h"
 #include "kernel/core/lock_order.h"
+#include "kernel/core/lock_stat.h"
 #include "kernel/core/panic.h"
 #include "kernel/core/percpu.h"
 #include "kernel/core/perturb.h"
@@ -31,7 +31,6 @@ void spin_init(spinlock_t *l, enum lock_class cls)
 
 void spin_take_slowly(spinlock_t *l)
 {
-	uint64_t start = clock_now_ns();
 	unsigned pause = 1;
 
 	if (READ_ONCE(l->owner) == this_cpu()->id + 1)
@@ -43,7 +42,6 @@ void spin_take_slowly(spinlock_t *l)
 			pause = MIN(pause * 2, (unsigned)PAUSE_MAX);
 		}
 	} while (!spin_try(l));
-	lock_stat_contended(l->cls, clock_now_ns() - start);
 }
 
 /* Preemption is off. */
@@ -51,8 +49,12 @@ static void take(spinlock_t *l, bool pair, uintptr_t pc)
 {
 	perturb(PERTURB_LOCK);
 	lock_check_acquire(l, l->cls, false, pair, pc);
-	if (!spin_try(l))
+	if (!spin_try(l)) {
+		uint64_t start = lock_stat_now();
+
 		spin_take_slowly(l);
+		lock_stat_waited(l->cls, start, pc);
+	}
 	lock_check_acquired(l, l->cls, false, false, pc);
 }
 

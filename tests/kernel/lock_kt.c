@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The lock checker: each misuse ends in its report; and spinlocks do exclude. Rows RC-011, X-15, X-24, X-26, ARCH-003. */
+#include "fs/vfs.h"
+#include "kernel/core/lock_stat.h"
 #include "kernel/core/panic.h"
 #include "kernel/core/percpu.h"
 #include "kernel/core/perturb.h"
 #include "kernel/core/rwspin.h"
 #include "kernel/core/spinlock.h"
+#include "lib/string.h"
+#include "mm/phys/slab.h"
 #include "mm/vm/user_copy.h"
 #include "sched/mutex.h"
 #include "tests/kernel/crew.h"
@@ -433,4 +437,100 @@ KTEST(lock_trylock)
 {
 	KT_CHECK(only_the_first_try_takes());
 	KT_CHECK(current_base()->preempt_depth == 0);
+}
+
+/* --- statistics ------------------------------------------------------------------------------------------------- */
+
+static spinlock_t timed = SPINLOCK_INIT(LOADAVG);
+
+static __noinline void hold_for(uint64_t ns)
+{
+	spin_lock(&timed);
+	clock_spin_ns(ns);
+	spin_unlock(&timed);
+}
+
+/* Where the longest was is told of the longest alone: hold until ours is. */
+KTEST(lock_stat_hold)
+{
+	struct lock_stat before, after;
+	const char *at = "";
+	uint64_t ns = 200 * NS_PER_US;
+	size_t offset;
+
+	for (int tries = 0; tries < 5 && strcmp(at, "hold_for") != 0; tries++, ns *= 4) {
+		lock_stat_get(LOCK_LOADAVG, &before);
+		hold_for(ns);
+		lock_stat_get(LOCK_LOADAVG, &after);
+		KT_CHECK(after.count > before.count);
+		/* a count of the counter may be lost to rounding on each CPU */
+		KT_CHECK(after.hold + NS_PER_US >= before.hold + ns);
+		KT_CHECK(after.hold_max + NS_PER_US >= ns);
+		at = symbol_of(after.hold_max_at, &offset);
+	}
+	KT_CHECK(strcmp(at, "hold_for") == 0);
+}
+
+static struct mutex awaited;
+
+static void waiter_fn(void *unused)
+{
+	mutex_lock(&awaited);
+	mutex_unlock(&awaited);
+}
+
+/* One that waits for a mutex has waited for as long as it was made to. */
+KTEST(lock_stat_wait)
+{
+	struct lock_stat before, after;
+	const char *at = "";
+	uint64_t ns = 200 * NS_PER_US;
+	size_t offset;
+
+	mutex_init(&awaited, LOCK_TIMERFDS);
+	for (int tries = 0; tries < 5 && strcmp(at, "waiter_fn") != 0; tries++, ns *= 4) {
+		struct thread *t = thread_create("waiter", waiter_fn, NULL, KSTACK_SIZE);
+
+		lock_stat_get(LOCK_TIMERFDS, &before);
+		mutex_lock(&awaited);
+		thread_start(t);
+		crew_await_asleep(t);
+		clock_spin_ns(ns);
+		mutex_unlock(&awaited);
+		thread_join(t);
+		thread_put(t);
+		lock_stat_get(LOCK_TIMERFDS, &after);
+		KT_CHECK(after.contended == before.contended + 1);
+		KT_CHECK(after.wait + NS_PER_US >= before.wait + ns);
+		at = symbol_of(after.wait_max_at, &offset);
+	}
+	KT_CHECK(strcmp(at, "waiter_fn") == 0);
+}
+
+static bool has_line(const char *text, const char *start)
+{
+	while (text && strncmp(text, start, strlen(start)) != 0) {
+		text = strchr(text, '\n');
+		text += text != NULL;
+	}
+	return text;
+}
+
+/* Each class, and each CPU, has a line in the file. */
+KTEST(lock_stat_file)
+{
+	struct vfs_context ctx = { .root = vfs_root() };
+	enum { SIZE = 16384 };
+	char *text = kzalloc(SIZE);
+	struct file *f;
+
+	ctx.cwd = ctx.root;
+	KT_CHECK(text && vfs_open(&ctx, NULL, "/proc/tern/lockstat", FILE_RDONLY, 0, &f) == 0);
+	KT_CHECK(file_read_kernel(f, text, SIZE - 1) > 0);
+	for (unsigned i = 0; i < LOCK_CLASSES; i++)
+		KT_CHECK(has_line(text, lock_class_name((enum lock_class)i)));
+	KT_CHECK(has_line(text, "cpu0 "));
+	file_put(f);
+	kfree(text);
+	dentry_put(ctx.root);
 }

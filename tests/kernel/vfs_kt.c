@@ -3,6 +3,7 @@
 #include "fs/dcache.h"
 #include "fs/tmpfs.h"
 #include "fs/vfs.h"
+#include "kernel/core/lock_stat.h"
 #include "kernel/core/log.h"
 #include "kernel/core/panic.h"
 #include "lib/errno.h"
