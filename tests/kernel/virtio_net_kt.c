@@ -586,6 +586,47 @@ KTEST(vnet_receive_buffer_is_the_stacks)
 	stop(p);
 }
 
+/* N8: nobody is in the stack and no timer is due, and what has come is looked at all the same. */
+KTEST(icount_frame_wakes_the_stack)
+{
+	struct player *p = start(MODERN);
+	uint64_t begin, worst = 0;
+	struct netif *netif;
+	struct pbuf *q;
+	uint32_t seen;
+
+	if (!p)
+		return;
+	netif = (struct netif *)p->ifc;
+	memset(&taker, 0, sizeof(taker));
+	taker.tag = 0xcafe;
+	net_lock();
+	netif->input = take_frame;
+	net_unlock();
+	for (unsigned i = 0; i < 20; i++) {
+		nap(10);
+		seen = atomic_load_relaxed(&taker.seen);
+		net_lock();
+		q = send_frame(p, 100, i);
+		net_unlock();
+		begin = clock_now_ns();
+		while (atomic_load_relaxed(&taker.seen) == seen &&
+		       clock_now_ns() < begin + NS_PER_S)
+			(void)!sleep_until(clock_now_ns() + 50 * NS_PER_US, WAIT_UNINTERRUPTIBLE);
+		worst = MAX(worst, clock_now_ns() - begin);
+		net_lock();
+		if (q)
+			pbuf_free(q);
+		net_unlock();
+	}
+	net_lock();
+	netif->input = ethernet_input;
+	net_unlock();
+	log_info("ktest: a frame was taken after %lu ns at most", worst);
+	KT_CHECK(worst < 5 * NS_PER_MS);
+	stop(p);
+}
+
 /* --- how deep the stack goes ----------------------------------------------------------------------------------- */
 
 #define WRAPPED	   0x88b5 /* a frame of the test's own: what it carries comes back as IP */

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """What the disassembly proves. In the linked kernel, no function but those of arch/aarch64/fpsimd.S touches a
-vector register, so a thread's own survive in place; in vectors.o nothing addresses writable file-scope
+vector register, so a thread's own survive in place; in vectors.o nothing addresses file-scope
 data, so that no state is shared between CPUs there; a spinlock is taken by a load with acquire and left by a store with
 release; no MMIO access is made by an instruction that a
 hypervisor cannot decode (write-back or pair), since mmio.h's accessors are single plain loads and stores."""
@@ -63,8 +63,9 @@ def check_vectors_object(out):
     if not os.path.exists(path):
         return
     for line in disassemble(path, "-r"):
-        if re.search(r"R_AARCH64_\S+\s+\.(data|bss)", line):
-            bad(path, 0, f"addresses writable data: {line.split()[-1]}")
+        # nothing but calls: what else it needs, it finds by a register (L2)
+        if re.search(r"R_AARCH64_(?!CALL26|JUMP26|CONDBR19|TSTBR14)", line):
+            bad(path, 0, f"addresses data: {line.split()[-1]}")
 
 
 total = 0
