@@ -39,7 +39,6 @@
 #define FAMILY_INET    2
 #define HARDWARE_ETHER 1
 #define HARDWARE_LOOP  772
-#define LOOP_MTU       65535 /* lwIP has none for it */
 #define MTU_MIN	       68
 
 /* struct ifreq and struct ifconf of the ABI, whose headers want a C library's. */
@@ -74,7 +73,7 @@ static void put_inet(struct request *r, uint32_t ip)
 static int16_t flags_of(const struct netif *n, bool loop)
 {
 	return (int16_t)((netif_is_up(n) ? IFF_UP : 0) |
-			 (loop || netif_is_link_up(n) ? IFF_RUNNING : 0) |
+			 (netif_is_up(n) && (loop || netif_is_link_up(n)) ? IFF_RUNNING : 0) |
 			 (loop ? IFF_LOOPBACK : IFF_BROADCAST | IFF_MULTICAST));
 }
 
@@ -102,7 +101,7 @@ static int answer(struct netif *n, unsigned cmd, struct request *r) __requires(n
 		r->value = 0;
 		return 0;
 	case SIOCGIFMTU:
-		r->value = n->mtu ? n->mtu : LOOP_MTU;
+		r->value = n->mtu ? n->mtu : NET_LOOP_MTU;
 		return 0;
 	case SIOCGIFINDEX:
 		r->value = netif_get_index(n);
@@ -128,17 +127,15 @@ static int64_t list_all(vaddr_t arg)
 		return ret;
 	memset(r, 0, sizeof(r));
 	net_lock();
-	NETIF_FOREACH(n)
-	{
-		if (ip4_addr_isany(netif_ip4_addr(n)) || count == ARRAY_SIZE(r))
+	for (uint8_t i = 1; i <= ARRAY_SIZE(r); i++) {
+		n = netif_get_by_index(i);
+		if (!n || ip4_addr_isany(netif_ip4_addr(n)))
 			continue;
 		net_if_name(n, r[count].name);
 		put_inet(&r[count++], netif_ip4_addr(n)->addr);
 	}
 	net_unlock();
-	if (l.len < 0)
-		return -EINVAL;
-	fit = l.at ? MIN(count, (size_t)l.len / sizeof(r[0])) : count;
+	fit = l.at ? MIN(count, (size_t)MAX(l.len, 0) / sizeof(r[0])) : count;
 	l.len = (int32_t)(fit * sizeof(r[0]));
 	if (l.at && fit)
 		ret = user_copy_to(l.at, r, fit * sizeof(r[0]));

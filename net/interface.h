@@ -25,6 +25,7 @@ struct netif;
 void net_if_name(const struct netif *n, char name[NET_NAME_MAX]);
 struct netif *net_if_called(const char *name); /* NULL: none is. NET_CORE held. */
 struct netif *net_if_loop(void);
+#define NET_LOOP_MTU 65536 /* lwIP has none for it */
 /* net/lease.c: may a machine have that address in a network of that mask? */
 bool net_address_usable(struct ip4_addr ip, struct ip4_addr mask);
 /* What its device can carry. */

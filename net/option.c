@@ -25,7 +25,6 @@
 #define STREAM_BUFFER	(256u * 1024) /* TCP_WND and TCP_SND_BUF */
 #define DATAGRAM_BUFFER (208u * 1024)
 #define SIZE_MIN	2048u
-#define LOOP_MTU	65536
 #define MEMORY_PART	32 /* I-SOCK-4: what sockets hold is one part in so many of memory */
 #define SHARE_MOST	(16u * 1024)
 #define BACKLOG_MAX	4096u /* as in Linux */
@@ -606,9 +605,8 @@ static int mtu_of(struct socket *s, int64_t *value) __requires(net_core)
 	n = ip_route(IP_ANY_TYPE, &ip);
 	if (!n)
 		return -ENETUNREACH;
-	/* lwIP has none for the loop-back */
 	if (!n->mtu)
-		*value = LOOP_MTU;
+		*value = NET_LOOP_MTU;
 	else
 		*value = s->peer.v6 ? nd6_get_destination_mtu(ip_2_ip6(&ip), n) : n->mtu;
 	return 0;

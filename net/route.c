@@ -209,9 +209,9 @@ int64_t route_ioctl(bool adding, vaddr_t arg)
 	struct request q;
 	int64_t ret;
 
-	if (!caller_is_root())
-		return -EPERM;
 	ret = user_copy_from(&q, arg, sizeof(q));
+	if (ret == 0 && !caller_is_root())
+		return -EPERM;
 	if (ret == 0 && q.name)
 		ret = user_copy_string(name, q.name, sizeof(name));
 	if (ret < 0)
@@ -221,7 +221,7 @@ int64_t route_ioctl(bool adding, vaddr_t arg)
 		return -ENOMEM;
 	ret = understand(&q, r);
 	net_lock();
-	if (ret == 0 && name[0]) {
+	if (ret == 0 && q.name) {
 		r->netif = net_if_called(name);
 		ret = r->netif ? 0 : -ENODEV;
 	}
