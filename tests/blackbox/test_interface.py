@@ -5,6 +5,8 @@ import re
 import pytest
 
 from guest import Guest, let_pass, until
+from test_ipv6 import announced, serving6
+from test_sockets import echo
 
 
 class OwnGuest(Guest):
@@ -48,6 +50,46 @@ def test_sessions_survive_ten_seconds_without_a_cable(guest, cable):
         assert p.stdout.readline() == b"typed into the dark\n"
         assert b"UP BROADCAST RUNNING" in p.stdout.readline()
         assert p.wait(60) == 0
+
+
+def addresses6(guest):
+    return sorted(guest.ssh("cat /proc/net/if_inet6").stdout.decode().splitlines())
+
+
+def test_ipv6_outlives_a_pulled_cable(guest, cable):
+    """The addresses are there again, by autoconfiguration; the connection there was goes on, and new ones are made."""
+    announced(guest)
+    before = addresses6(guest)
+    with serving6(echo) as port, guest.popen(f"nc {f'fec0::2 {port}' if port else '::1 22'}; ping6 -c 1 -W 20 fec0::2; "
+                                             "ping6 -c 1 -W 20 fe80::2%eth0; nc fec0::2 1; nc ::1 22 </dev/null") as p:
+        if port:
+            p.stdin.write(b"before\n")
+            p.stdin.flush()
+            assert p.stdout.readline() == b"before\n"
+        cable("off")
+        if port:
+            p.stdin.write(b"typed into the dark\n")
+            p.stdin.flush()
+        let_pass(0.5)
+        cable("on")
+        announced(guest)
+        until(lambda: f"{before}; there is {addresses6(guest)}", lambda: addresses6(guest) == before)
+        if port:
+            assert p.stdout.readline() == b"typed into the dark\n"
+        out, err = p.communicate(timeout=60)
+    assert out.count(b" 0% packet loss") == 2 and b"refused" in err and b"SSH-2.0-" in out, (out, err)
+
+
+def test_ipv6_of_an_interface_down_and_up(guest):
+    """The router is asked anew, and what it announces is the network again."""
+    announced(guest)
+    before = addresses6(guest)
+    done = guest.ssh("ifconfig eth0 down; ping6 -c 1 fec0::2; ping6 -c 1 -W 20 ::1 >/dev/null && echo loop; ifconfig eth0 up")
+    assert done.stdout.endswith(b"loop\n") and b"unreachable" in done.stderr, done
+    until("an answer by IPv6", lambda: b" 0% packet loss" in guest.ssh("ping6 -c 1 -W 20 fec0::2").stdout)
+    assert addresses6(guest) == before
+    done = guest.ssh("ping6 -c 1 -W 20 fe80::2%eth0; nc fec0::2 1")
+    assert b" 0% packet loss" in done.stdout and b"refused" in done.stderr, done
 
 
 def test_a_pulled_cable_is_shown(guest, cable):

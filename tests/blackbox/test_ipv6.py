@@ -4,57 +4,40 @@ wget, nc and httpd with either family, what ifconfig, route and netstat show, an
 import contextlib
 import hashlib
 import os
-import socket
-import threading
 
 import pytest
 
 from guest import until
+from test_sockets import http, serving
 
 # On the link, and nobody.
 NOBODY = "fec0::77"
 
 
-@pytest.fixture
-def addressed(guest):
-    """A guest whose address has been announced and found to be its own alone: not tentative (0x40)."""
-    def announced():
+def announced(guest):
+    """Wait until its address has been announced and found to be its own alone: not tentative (0x40)."""
+    def there():
         lines = guest.ssh("cat /proc/net/if_inet6").stdout.decode().splitlines()
         return [line for line in lines if line.startswith("fec0") and not int(line.split()[4], 16) & 0x40]
 
-    until("an address by autoconfiguration", announced)
+    until("an address by autoconfiguration", there)
+
+
+@pytest.fixture
+def addressed(guest):
+    announced(guest)
     return guest
 
 
 @contextlib.contextmanager
-def serving(body):
-    """A web server on this host's ::1, and its port; None if the host has no ::1."""
-    listener = socket.socket(socket.AF_INET6)
-    try:
-        listener.bind(("::1", 0))
-    except OSError:
-        listener.close()
-        yield None
-        return
-    listener.listen(8)
-
-    def run():
-        with contextlib.suppress(OSError):
-            while True:
-                s, _ = listener.accept()
-                with s, contextlib.suppress(OSError):
-                    while b"\r\n\r\n" not in s.recv(4096):
-                        pass
-                    s.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join(20)
+def serving6(serve):
+    """A peer on this host's ::1, fec0::2 in the guest, and its port; None if the host has no ::1."""
+    with contextlib.ExitStack() as stack:
+        try:
+            port = stack.enter_context(serving(serve, "::1"))
+        except OSError:
+            port = None
+        yield port
 
 
 @pytest.mark.quick
@@ -66,7 +49,7 @@ def test_ping6(addressed):
 
 def test_wget_from_this_host(addressed):
     body = os.urandom(1_000_000)
-    with serving(body) as port:
+    with serving6(http(body)) as port:
         done = addressed.ssh(f"wget -q -O - http://[fec0::2]:{port or 1}/ | sha256sum")
     if port is None:
         body = b""

@@ -12,10 +12,10 @@ import pytest
 
 
 @contextlib.contextmanager
-def serving(serve):
+def serving(serve, address="127.0.0.1"):
     """A peer that calls serve(socket) for each connection, one after the other, and its port."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
+    listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    listener.bind((address, 0))
     listener.listen(64)
 
     def run():
@@ -60,13 +60,13 @@ def test_wget_from_this_host(guest):
     assert done.stdout.split()[0].decode() == hashlib.sha256(body).hexdigest()
 
 
+def echo(s):
+    while part := s.recv(65536):
+        s.sendall(part)
+
+
 def test_nc_both_ways(guest):
     data = os.urandom(200_000)
-
-    def echo(s):
-        while part := s.recv(65536):
-            s.sendall(part)
-
     with serving(echo) as port:
         done = guest.ssh(f"nc 10.0.2.2 {port} | head -c {len(data)}", data=data)
     assert done.stdout == data
