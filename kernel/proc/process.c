@@ -622,11 +622,14 @@ void process_add_thread(struct process *p, struct thread *t)
 int process_survive(struct process *p)
 {
 	struct thread *self = current_thread(), *t;
+	irqflags_t f;
 	int err = 0;
 
 	if (READ_ONCE(p->nr_threads) == 1 && self->tid == p->pid)
 		return 0;
 	spin_lock(&pidtab_lock);
+	/* all of them at once: none sees another's end and faults before it is told itself */
+	f = spin_lock_irqsave(&p->signals.lock);
 	if (p->signals.exiting || p->survivor)
 		err = -EAGAIN;
 	else
@@ -634,6 +637,7 @@ int process_survive(struct process *p)
 	list_for_each (t, &p->threads, process_link)
 		if (err == 0 && t != self)
 			thread_notify(t, NOTIFY_KILL);
+	spin_unlock_irqrestore(&p->signals.lock, f);
 	spin_unlock(&pidtab_lock);
 	if (err == 0)
 		err = wait_event_killable(&p->child_wait, READ_ONCE(p->nr_threads) == 1);

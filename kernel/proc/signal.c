@@ -622,6 +622,11 @@ bool signal_force(int sig, int code, uint64_t addr)
 	irqflags_t f = spin_lock_irqsave(&p->signals.lock);
 	bool dies;
 
+	/* one that has been told to die, by exec for one, no longer decides about the process */
+	if (p->signals.exiting || thread_killed(t)) {
+		spin_unlock_irqrestore(&p->signals.lock, f);
+		return false;
+	}
 	if (a->handler == HANDLER_IGN || (t->sig_blocked & MASK(sig)))
 		*a = (struct signal_action){ .handler = HANDLER_DFL };
 	dies = a->handler == HANDLER_DFL;

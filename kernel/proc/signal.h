@@ -155,7 +155,7 @@ void signal_group_exit(struct process *p, int status);
 /* What it was decided to end with. */
 int signal_exit_status(struct process *p);
 /* The current thread did something wrong at addr: sig, blocked or ignored or not, before it does anything else. True: no
- * handler takes it and the process ends. */
+ * handler takes it and the process ends. False too for one that was told to die: it says nothing of the process any more. */
 bool signal_force(int sig, int code, uint64_t addr);
 
 /* --- the current thread -------------------------------------------------------------------------------------------- */

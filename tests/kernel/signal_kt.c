@@ -182,6 +182,41 @@ KTEST(signal_versus_exit)
 	subject_end();
 }
 
+/* --- a thread that exec ends faults on its way ------------------------------------------------------------------------- */
+
+static void faults_late(void *unused)
+{
+	join();
+	while (!thread_killed(current_thread()))
+		sched_yield();
+	KT_CHECK(!signal_force(SIG_SEGV, SIC_KERNEL, 0));
+	leave();
+}
+
+static void survives(void *unused)
+{
+	join();
+	while (READ_ONCE(subject->nr_threads) < 2)
+		sched_yield();
+	KT_CHECK(process_survive(subject) == 0);
+	leave();
+}
+
+/* It no longer decides what becomes of the process: exec goes on. */
+KTEST(signal_of_one_told_to_die)
+{
+	static struct crew crew;
+
+	crew.n = 0;
+	if (!subject_create())
+		return;
+	crew_add(&crew, faults_late, NULL, ALL_CPUS);
+	crew_add(&crew, survives, NULL, ALL_CPUS);
+	crew_join(&crew);
+	KT_CHECK(!subject->signals.exiting);
+	subject_end();
+}
+
 /* --- alarms ring in interrupts ------------------------------------------------------------------------------------------------ */
 
 static void hears_alarms(void *unused)
