@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* ICMP errors, of both families: the sender of what could not be delivered hears why. Each quotes the head of that packet; a connection
- * that is being made fails at once, if the number quoted is one it sent, and a connected UDP socket has an error pending.
- * Others are told nothing, as in Linux: an established connection goes on trying. */
+ * that is being made fails at once, if the number quoted is one it sent, and a connected UDP socket has an error pending if it
+ * is one that cannot pass. Others are told nothing, as in Linux: an established connection goes on trying. */
 #include "net/socket_impl.h"
 
 #include <lwip/icmp.h>
@@ -19,47 +19,73 @@ struct quoted {
 	uint32_t seqno; /* TCP */
 } __packed;
 
-static int error_of(const struct icmp_hdr *icmp)
+/* What Linux makes of a code; what does not end it, because there may be a way later, only those datagram sockets are told
+ * that ask for it. */
+struct verdict {
+	int error;
+	bool ends;
+};
+
+static const struct verdict unreachable[] = {
+	[ICMP_DUR_NET] = { ENETUNREACH, false },
+	[ICMP_DUR_HOST] = { EHOSTUNREACH, false },
+	[ICMP_DUR_PROTO] = { ENOPROTOOPT, true },
+	[ICMP_DUR_PORT] = { ECONNREFUSED, true },
+	[ICMP_DUR_FRAG] = { EMSGSIZE, true },
+	[ICMP_DUR_SR] = { EOPNOTSUPP, false },
+	/* unknown net and host, isolated, forbidden, none for such a service, filtered, precedence */
+	{ ENETUNREACH, true },
+	{ EHOSTDOWN, true },
+	{ ENONET, true },
+	{ ENETUNREACH, true },
+	{ EHOSTUNREACH, true },
+	{ ENETUNREACH, false },
+	{ EHOSTUNREACH, false },
+	{ EHOSTUNREACH, true },
+	{ EHOSTUNREACH, true },
+	{ EHOSTUNREACH, true },
+};
+
+static const struct verdict unreachable6[] = {
+	[ICMP6_DUR_NO_ROUTE] = { ENETUNREACH, false },
+	[ICMP6_DUR_PROHIBITED] = { EACCES, true },
+	[ICMP6_DUR_SCOPE] = { EHOSTUNREACH, false },
+	[ICMP6_DUR_ADDRESS] = { EHOSTUNREACH, false },
+	[ICMP6_DUR_PORT] = { ECONNREFUSED, true },
+	[ICMP6_DUR_POLICY] = { EACCES, true },
+	[ICMP6_DUR_REJECT_ROUTE] = { EACCES, true },
+};
+
+static struct verdict verdict_of(const struct icmp_hdr *icmp)
 {
-	if (icmp->type != ICMP_DUR)
-		return 0;
-	switch (icmp->code) {
-	case ICMP_DUR_NET:
-		return -ENETUNREACH;
-	case ICMP_DUR_PROTO:
-		return -ENOPROTOOPT;
-	case ICMP_DUR_PORT:
-		return -ECONNREFUSED;
-	case ICMP_DUR_FRAG:
-		return -EMSGSIZE;
-	default:
-		return -EHOSTUNREACH;
+	switch (icmp->type) {
+	case ICMP_DUR:
+		if (icmp->code < ARRAY_SIZE(unreachable))
+			return unreachable[icmp->code];
+		break;
+	case ICMP_TE:
+		return (struct verdict){ EHOSTUNREACH, false };
+	case ICMP_PP:
+		return (struct verdict){ EPROTO, true };
 	}
+	return (struct verdict){ 0, false };
 }
 
-static int error6_of(const struct icmp_hdr *icmp)
+static struct verdict verdict6_of(const struct icmp_hdr *icmp)
 {
-	if (icmp->type != ICMP6_TYPE_DUR)
-		return 0;
-	switch (icmp->code) {
-	case ICMP6_DUR_NO_ROUTE:
-		return -ENETUNREACH;
-	case ICMP6_DUR_PORT:
-		return -ECONNREFUSED;
-	case ICMP6_DUR_PROHIBITED:
-	case ICMP6_DUR_POLICY:
-	case ICMP6_DUR_REJECT_ROUTE:
-		return -EACCES;
-	default:
-		return -EHOSTUNREACH;
+	switch (icmp->type) {
+	case ICMP6_TYPE_DUR:
+		if (icmp->code < ARRAY_SIZE(unreachable6))
+			return unreachable6[icmp->code];
+		return (struct verdict){ EPROTO, true };
+	case ICMP6_TYPE_PTB:
+		return (struct verdict){ EMSGSIZE, true };
+	case ICMP6_TYPE_TE:
+		return (struct verdict){ EHOSTUNREACH, false };
+	case ICMP6_TYPE_PP:
+		return (struct verdict){ EPROTO, true };
 	}
-}
-
-/* That there is no way now is no end for datagrams, as in Linux. */
-static bool is_soft(const struct icmp_hdr *icmp, int error)
-{
-	return (error == -ENETUNREACH || error == -EHOSTUNREACH) &&
-	       (ip_current_is_v6() || icmp->code <= ICMP_DUR_HOST);
+	return (struct verdict){ 0, false };
 }
 
 /* Whose packet is quoted at `at`: that IP header's protocol and addresses. 0, or where what follows it is. */
@@ -94,14 +120,14 @@ static uint8_t on_icmp(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_
 	struct icmp_hdr icmp;
 	struct quoted q;
 	struct packet_ends sent;
+	struct verdict v;
 	uint8_t proto;
-	int error;
 
 	assert_mutex_held(&net_core);
 	if (pbuf_copy_partial(p, &icmp, sizeof(icmp), (u16_t)at) != sizeof(icmp))
 		return 0;
-	error = ip_current_is_v6() ? error6_of(&icmp) : error_of(&icmp);
-	if (!error || !socket_sum_right(p, at))
+	v = ip_current_is_v6() ? verdict6_of(&icmp) : verdict_of(&icmp);
+	if (!v.error || !socket_sum_right(p, at))
 		return 0;
 	at = quoted_head(p, at + sizeof(icmp), &proto, &sent);
 	if (!at || pbuf_copy_partial(p, &q, sizeof(q), (u16_t)at) != sizeof(q))
@@ -109,9 +135,10 @@ static uint8_t on_icmp(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_
 	sent.local_port = lwip_ntohs(q.src);
 	sent.remote_port = lwip_ntohs(q.dest);
 	if (proto == IP_PROTO_UDP)
-		socket_udp_failed(&sent, error, is_soft(&icmp, error));
-	else if (proto == IP_PROTO_TCP)
-		socket_tcp_failed(&sent, lwip_ntohl(q.seqno), error);
+		socket_udp_failed(&sent, -v.error, !v.ends);
+	/* a smaller segment may arrive */
+	else if (proto == IP_PROTO_TCP && v.error != EMSGSIZE)
+		socket_tcp_failed(&sent, lwip_ntohl(q.seqno), -v.error);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <lwip/icmp.h>
 #include <lwip/netif.h>
 #include <lwip/priv/tcp_priv.h>
 #include <lwip/prot/tcp.h>
@@ -421,6 +422,71 @@ static void strange_syn(unsigned n)
 	wire_settle();
 }
 
+/* An ICMP error about the SYN of the only connection. */
+static void icmp_about_syn(uint8_t type, uint8_t code)
+{
+	const struct tcp_pcb *pcb = tcp_active_pcbs;
+	uint32_t seqno = lwip_htonl(pcb->snd_nxt - 1);
+	uint16_t ports[2] = { lwip_htons(pcb->local_port), lwip_htons(pcb->remote_port) }, sum;
+	uint8_t f[70] = { 0 };
+
+	memcpy(f, wire.nd.mac, 6);
+	memset(f + 6, 2, 6);
+	f[12] = 8;
+	memcpy(f + 14, "\x45\0\0\x38\0\0\0\0\x40\1\0\0\x0a\x09\0\x63\x0a\x09\0\1", 20);
+	sum = (uint16_t)~naive_sum(f + 14, 20);
+	memcpy(f + 24, &sum, 2);
+	f[34] = type;
+	f[35] = code;
+	memcpy(f + 42, "\x45\0\0\x2c\0\0\0\0\x40\6\0\0", 12);
+	memcpy(f + 54, &pcb->local_ip, 4);
+	memcpy(f + 58, &pcb->remote_ip, 4);
+	memcpy(f + 62, ports, 4);
+	memcpy(f + 66, &seqno, 4);
+	sum = (uint16_t)~naive_sum(f + 34, 36);
+	memcpy(f + 36, &sum, 2);
+	CHECK(wire_receive(f, sizeof(f)));
+	wire_settle();
+}
+
+/* Which errors end a connection that is being made, and as what. */
+TEST(net_icmp_ends_a_connect)
+{
+	static const struct {
+		uint8_t type, code;
+		int error; /* 0: it goes on */
+	} cases[] = { { ICMP_DUR, 0, -ENETUNREACH },
+		      { ICMP_DUR, 1, -EHOSTUNREACH },
+		      { ICMP_DUR, 2, -ENOPROTOOPT },
+		      { ICMP_DUR, 3, -ECONNREFUSED },
+		      { ICMP_DUR, 4, 0 },
+		      { ICMP_DUR, 13, -EHOSTUNREACH },
+		      { ICMP_DUR, 16, 0 },
+		      { 4, 0, 0 },
+		      { ICMP_TE, 0, -EHOSTUNREACH },
+		      { ICMP_PP, 0, -EPROTO } };
+	int error;
+	char c;
+
+	wire_start();
+	/* who is asked is known */
+	(void)failing_connect(&error);
+	wire.mirror = false;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		CHECK_EQ(socket_connect_tcp(&peer, &client), 0);
+		nonblocking(client);
+		wire_run(10);
+		icmp_about_syn(cases[i].type, cases[i].code);
+		CHECK_MSG(!(file_poll(client) & POLL_ERR) == !cases[i].error, "type %d, code %d",
+			  cases[i].type, cases[i].code);
+		if (cases[i].error)
+			CHECK_EQ(file_read_kernel(client, &c, 1), cases[i].error);
+		file_put(client);
+	}
+	wire.mirror = true;
+	all_closed();
+}
+
 TEST(net_syn_flood)
 {
 	struct net_usage u;
@@ -800,6 +866,46 @@ TEST(net_syn_loss)
 		file_put(server);
 		wire_run(100);
 	}
+	file_put(listener);
+	all_closed();
+}
+
+static void send_byte(bool more)
+{
+	struct socket_message m = { .flags = more ? SOCKET_MSG_MORE : 0 };
+	struct io io;
+
+	io_init_kernel(&io, "x", 1);
+	CHECK_EQ(socket_send(client, &io, &m), 1);
+}
+
+/* What is said to be followed waits for that, but not for long. */
+TEST(net_more_to_follow)
+{
+	uint64_t before;
+	char in[8];
+
+	connect_pair();
+	CHECK_EQ(socket_set_nodelay(client, true), 0);
+	wire_run(500);
+	before = net_counters.tx_frames;
+	send_byte(true);
+	send_byte(true);
+	CHECK_EQ(net_counters.tx_frames, before);
+	send_byte(false);
+	CHECK_EQ(net_counters.tx_frames, before + 1);
+	wire_run(20);
+	CHECK_EQ(file_read_kernel(server, in, sizeof(in)), 3);
+	send_byte(true);
+	wire_run(200);
+	CHECK_EQ(file_read_kernel(server, in, sizeof(in)), 1);
+	/* and what is closed goes at once */
+	send_byte(true);
+	file_put(client);
+	wire_run(20);
+	CHECK_EQ(file_read_kernel(server, in, sizeof(in)), 1);
+	CHECK_EQ(file_read_kernel(server, in, sizeof(in)), 0);
+	file_put(server);
 	file_put(listener);
 	all_closed();
 }
