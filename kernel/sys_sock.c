@@ -27,12 +27,18 @@
 #define SOCK_TYPE	 0xfu
 #define SOCK_NONBLOCK	 O_NONBLOCK
 #define SOCK_CLOEXEC	 O_CLOEXEC
+#define MSG_OOB		 0x1u
 #define MSG_PEEK	 0x2u
+#define MSG_DONTROUTE	 0x4u
 #define MSG_CTRUNC	 0x8u
 #define MSG_TRUNC	 0x20u
 #define MSG_DONTWAIT	 0x40u
+#define MSG_EOR		 0x80u
 #define MSG_WAITALL	 0x100u
+#define MSG_CONFIRM	 0x800u
+#define MSG_ERRQUEUE	 0x2000u
 #define MSG_NOSIGNAL	 0x4000u
+#define MSG_MORE	 0x8000u
 #define MSG_CMSG_CLOEXEC 0x40000000u /* there is nothing it could be about */
 #define MESSAGES_MAX	 1024
 #define ADDRESS_MAX	 128
@@ -321,7 +327,9 @@ static int64_t accept_with(struct file *f, const uint64_t a[6])
 
 /* --- bytes ----------------------------------------------------------------------------------------------------------- */
 
-#define SEND_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL)
+#define SEND_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR | MSG_CONFIRM)
+/* of a stream Linux does not look at that it is not to be routed */
+#define STREAM_FLAGS (MSG_DONTROUTE | MSG_MORE)
 #define RECEIVE_FLAGS                                                                              \
 	(MSG_DONTWAIT | MSG_NOSIGNAL | MSG_PEEK | MSG_TRUNC | MSG_WAITALL | MSG_CMSG_CLOEXEC)
 
@@ -330,6 +338,7 @@ static unsigned message_flags(unsigned flags)
 	return (flags & MSG_PEEK ? SOCKET_MSG_PEEK : 0) |
 	       (flags & MSG_TRUNC ? SOCKET_MSG_TRUNC : 0) |
 	       (flags & MSG_WAITALL ? SOCKET_MSG_WAITALL : 0) |
+	       (flags & MSG_MORE ? SOCKET_MSG_MORE : 0) |
 	       (flags & MSG_DONTWAIT ? SOCKET_MSG_DONTWAIT : 0);
 }
 
@@ -341,7 +350,7 @@ static int64_t send_io(struct file *f, struct io *io, unsigned flags, const stru
 
 	if (ret < 0)
 		return ret;
-	if (flags & ~SEND_FLAGS)
+	if (flags & ~(SEND_FLAGS | (type == SOCKET_STREAM ? STREAM_FLAGS : 0)))
 		return -EOPNOTSUPP;
 	if (name && is_inet6(f) && name->family == AF_UNSPEC)
 		name = NULL;
@@ -381,10 +390,17 @@ static int64_t send_to(struct file *f, const uint64_t a[6])
 
 static int64_t receive_io(struct file *f, struct io *io, unsigned flags, struct socket_message *m)
 {
+	int64_t type, ret = socket_get(f, SOCKET_TYPE, &type);
+
 	*m = (struct socket_message){ .flags = message_flags(flags) };
-	if (flags & ~RECEIVE_FLAGS)
-		return socket_is(f) ? -EOPNOTSUPP : -ENOTSOCK;
-	return socket_receive(f, io, m);
+	if (ret < 0)
+		return ret;
+	/* no errors are kept apart, and nothing is urgent */
+	if ((flags & MSG_ERRQUEUE) && !socket_is_local(f))
+		return -EAGAIN;
+	if ((flags & MSG_OOB) && type == SOCKET_STREAM)
+		return -EINVAL;
+	return flags & ~RECEIVE_FLAGS ? -EOPNOTSUPP : socket_receive(f, io, m);
 }
 
 static int64_t receive_from(struct file *f, const uint64_t a[6])

@@ -35,6 +35,7 @@
 static struct list_head changed_sockets = LIST_HEAD_INIT(changed_sockets); /* [NET_CORE] */
 
 static void linger_look(struct socket *s) __requires(net_core);
+static void stop_listening(struct socket *s) __requires(net_core);
 
 /* --- helpers --------------------------------------------------------------------------------------------------- */
 
@@ -582,7 +583,7 @@ static uint32_t stream_poll(struct socket *s)
 	}
 	if (s->state == SOCKET_FRESH)
 		events |= POLL_OUT | POLL_HUP;
-	if (s->rx_bytes || s->rx_end || s->rx_shut || s->error)
+	if (s->rx_bytes || s->rx_end || s->rx_shut)
 		events |= POLL_IN;
 	if (s->rx_end || s->rx_shut)
 		events |= POLL_RDHUP;
@@ -617,6 +618,8 @@ static ssize_t rx_grab(struct socket *s, size_t want, bool first, struct pbuf **
 	spin_lock(&s->lock);
 	if (s->state == SOCKET_LISTENING || s->state == SOCKET_FRESH) {
 		ret = s->error ? socket_take_error(s) : -ENOTCONN;
+		if (ret == -ENOTCONN && s->rx_shut && s->state == SOCKET_FRESH)
+			ret = 0;
 		goto unlock;
 	}
 	if (s->reading) {
@@ -851,7 +854,7 @@ static err_t tx_write(struct tcp_pcb *pcb, const void *data, size_t *n, bool mor
 }
 
 /* Give n bytes of kernel memory to lwIP. Bytes taken, -EAGAIN none now, -EPIPE, -ENOMEM. */
-static ssize_t tx_push(struct socket *s, const void *data, size_t n) __requires(net_core)
+static ssize_t tx_push(struct socket *s, const void *data, size_t n, bool more) __requires(net_core)
 {
 	size_t sent = 0;
 	err_t err = ERR_OK;
@@ -886,7 +889,9 @@ again:
 	net_sum_needless = false;
 	if (err != ERR_OK && err != ERR_MEM && !sent)
 		return socket_error_of(err) == -ENOTCONN ? -EPIPE : socket_error_of(err);
-	(void)tcp_output(s->pcb);
+	/* what does not fill a segment goes with what is said to follow, or when lwIP looks next, in 70 ms */
+	if (!more || sent < n || !s->pcb->unsent || s->pcb->unsent->next)
+		(void)tcp_output(s->pcb);
 	/* an error found while sending may have freed it */
 	if (s->pcb)
 		refresh_tx(s);
@@ -910,7 +915,7 @@ again:
 }
 
 /* One step of a write: as much as lwIP takes now. Bytes, -EAGAIN, -errno. */
-static ssize_t tx_step(struct socket *s, struct io *io, size_t room)
+static ssize_t tx_step(struct socket *s, struct io *io, size_t room, bool more)
 {
 	struct io before = *io;
 	size_t want = MIN(io->left, room);
@@ -931,7 +936,7 @@ static ssize_t tx_step(struct socket *s, struct io *io, size_t room)
 		goto free;
 	}
 	net_lock();
-	ret = tx_push(s, buf, (size_t)n);
+	ret = tx_push(s, buf, (size_t)n, more);
 	net_unlock();
 	if (ret != n) {
 		*io = before;
@@ -945,7 +950,7 @@ free:
 }
 
 /* Kernel memory needs no copy of its own before the lock. */
-static ssize_t tx_step_kernel(struct socket *s, struct io *io, size_t room)
+static ssize_t tx_step_kernel(struct socket *s, struct io *io, size_t room, bool more)
 {
 	size_t want;
 	ssize_t ret;
@@ -957,7 +962,7 @@ static ssize_t tx_step_kernel(struct socket *s, struct io *io, size_t room)
 	want = MIN(io->cur.len, room);
 	want = MIN(want, (size_t)WRITE_CHUNK * 4);
 	net_lock();
-	ret = tx_push(s, (const void *)io->cur.base, want);
+	ret = tx_push(s, (const void *)io->cur.base, want, more);
 	net_unlock();
 	if (ret > 0)
 		io_skip(io, (size_t)ret);
@@ -1002,16 +1007,16 @@ static ssize_t send_nothing(struct socket *s)
 static ssize_t stream_send(struct socket *s, struct io *io, struct socket_message *m, bool wait)
 {
 	uint64_t timeout = READ_ONCE(s->opt.tx_timeout_ns), start = timeout ? clock_now_ns() : 0;
+	bool more = m->flags & SOCKET_MSG_MORE;
 	ssize_t total = 0, ret = 0;
 
-	(void)m;
 	if (!io->left)
 		return send_nothing(s);
 	while (io->left) {
 		ret = tx_state(s);
 		if (ret > 0)
-			ret = io->user ? tx_step(s, io, (size_t)ret)
-				       : tx_step_kernel(s, io, (size_t)ret);
+			ret = io->user ? tx_step(s, io, (size_t)ret, more)
+				       : tx_step_kernel(s, io, (size_t)ret, more);
 		if (ret > 0) {
 			total += ret;
 			continue;
@@ -1389,21 +1394,70 @@ static int connect_begin(struct socket *s, const struct socket_addr *to) __requi
 	return ret;
 }
 
-/* The last: it is made, or why not, and then it may begin anew. */
-static int connect_end(struct socket *s) __requires(net_core)
+/* As new, but for its settings, its name if that was asked for, and an error that nobody has been told. -EBUSY: somebody copies
+ * what was queued, and wakes who waits. */
+static int make_fresh(struct socket *s) __requires(net_core)
 {
-	int ret = 0;
+	struct pbuf *queued, *used;
+	size_t held;
 
 	spin_lock(&s->lock);
-	if (s->connecting && s->state == SOCKET_GONE && !s->peer.port) {
-		ret = socket_take_error(s);
-		ret = ret ? ret : -ECONNABORTED;
-		s->state = SOCKET_FRESH;
-		s->rx_end = s->rx_shut = s->tx_shut = false;
-		if (!s->bound)
-			socket_unname(s);
-	} else if (s->state != SOCKET_OPEN) {
-		/* another has heard of it, or it was made and has ended since */
+	if (s->reading) {
+		s->read_awaited = true;
+		spin_unlock(&s->lock);
+		return -EBUSY;
+	}
+	queued = s->rx_first;
+	used = s->rx_used;
+	held = s->rx_held + s->tx_held;
+	s->rx_first = s->rx_last = s->rx_used = NULL;
+	s->rx_bytes = s->rx_room = s->rx_held = s->rx_unopened = 0;
+	s->tx_room = s->tx_pending = s->tx_held = 0;
+	s->rx_end = s->rx_shut = s->tx_shut = s->connecting = false;
+	s->state = SOCKET_FRESH;
+	memset(&s->peer, 0, sizeof(s->peer));
+	if (!s->bound)
+		socket_unname(s);
+	spin_unlock(&s->lock);
+	socket_charge(-(int64_t)held);
+	rx_free_chain(queued);
+	rx_free_chain(used);
+	return 0;
+}
+
+/* Who asks for AF_UNSPEC, or shuts what is not made yet. The peer is told, and so is the next call. */
+static int disconnect_locked(struct socket *s) __requires(net_core)
+{
+	bool ends = s->pcb && s->pcb->state >= SYN_SENT && s->pcb->state <= CLOSE_WAIT;
+	int ret;
+
+	if (s->state == SOCKET_LISTENING) {
+		stop_listening(s);
+		return 0;
+	}
+	ret = make_fresh(s);
+	if (ret < 0)
+		return ret;
+	if (s->pcb && s->pcb->state != CLOSED)
+		abort_pcb(s);
+	spin_lock(&s->lock);
+	s->error = ends ? -ECONNRESET : s->error;
+	spin_unlock(&s->lock);
+	socket_announce(s, POLL_IN | POLL_OUT | POLL_HUP | POLL_ERR);
+	return 0;
+}
+
+/* The last: it is made, or why not, and then it may begin anew. -EBUSY as above. */
+static int connect_end(struct socket *s) __requires(net_core)
+{
+	bool over = s->connecting && s->state == SOCKET_GONE;
+	int ret = over ? make_fresh(s) : 0;
+
+	if (ret < 0)
+		return ret;
+	spin_lock(&s->lock);
+	if (s->state != SOCKET_OPEN) {
+		/* or another has heard of it, or it was made and has ended since */
 		ret = socket_take_error(s);
 		ret = ret ? ret : -ECONNABORTED;
 	}
@@ -1417,13 +1471,27 @@ static bool connect_over(struct socket *s)
 	return READ_ONCE(s->state) != SOCKET_CONNECTING;
 }
 
+/* With NET_CORE, and again as long as a reader copies. */
+static int when_unread(struct socket *s, int (*fn)(struct socket *s))
+{
+	int ret;
+
+	do {
+		net_lock();
+		ret = fn(s);
+		net_unlock();
+	} while (ret == -EBUSY &&
+		 (ret = wait_event_killable(&s->source.wq, !READ_ONCE(s->reading))) == 0);
+	return ret;
+}
+
 static int stream_connect(struct socket *s, const struct socket_addr *to, bool wait)
 {
 	uint64_t timeout = READ_ONCE(s->opt.tx_timeout_ns), start = timeout ? clock_now_ns() : 0;
 	int begun, ret;
 
 	if (!to)
-		return -EAFNOSUPPORT;
+		return when_unread(s, disconnect_locked);
 	net_lock();
 	begun = connect_begin(s, to);
 	net_unlock();
@@ -1437,10 +1505,7 @@ static int stream_connect(struct socket *s, const struct socket_addr *to, bool w
 	ret = socket_wait(s, connect_over(s), timeout, start);
 	if (ret < 0)
 		return ret == -EAGAIN ? (begun ? begun : -EINPROGRESS) : ret;
-	net_lock();
-	ret = connect_end(s);
-	net_unlock();
-	return ret;
+	return when_unread(s, connect_end);
 }
 
 /* --- the contract of net/socket.h ----------------------------------------------------------------------------------------------- */
@@ -1648,12 +1713,17 @@ static int stream_shutdown(struct socket *s, int how) __requires(net_core)
 			stop_listening(s);
 		return 0;
 	}
-	if (s->state == SOCKET_CONNECTING) {
-		abort_connection(s);
-		return 0;
-	}
-	if (!s->pcb || s->state != SOCKET_OPEN)
+	if (s->state == SOCKET_CONNECTING)
+		return disconnect_locked(s);
+	if (!s->pcb || s->state != SOCKET_OPEN) {
+		/* as Linux: it counts all the same */
+		spin_lock(&s->lock);
+		s->rx_shut |= how != SOCKET_SHUT_WR;
+		s->tx_shut |= how != SOCKET_SHUT_RD;
+		spin_unlock(&s->lock);
+		socket_announce(s, POLL_IN | POLL_RDHUP | POLL_HUP);
 		return -ENOTCONN;
+	}
 	if (how != SOCKET_SHUT_WR) {
 		spin_lock(&s->lock);
 		s->rx_shut = true;

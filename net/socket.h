@@ -109,7 +109,8 @@ int socket_accept_wait(struct file *listener, struct file **out,
 		       struct socket_addr *peer) __must_check;
 /* Connect and wait for it. Without waiting -EINPROGRESS, and -EALREADY if it had begun before; a signal leaves it under
  * way. Later calls tell the end, once; then -EISCONN, or it begins anew. -ECONNREFUSED, -ETIMEDOUT, -EHOSTUNREACH,
- * -ENETUNREACH, -EADDRNOTAVAIL. Datagrams: only remembers the peer, or, `to` NULL, forgets it. */
+ * -ENETUNREACH, -EADDRNOTAVAIL. `to` NULL: a connection is reset, and may be begun anew. Datagrams: only remembers the peer,
+ * or forgets it. */
 int socket_connect(struct file *f, const struct socket_addr *to) __must_check;
 int socket_peer(struct file *f, struct socket_addr *out) __must_check; /* -ENOTCONN */
 /* As socket_local(), of any socket: 0.0.0.0 and port 0 as long as there is none. */
@@ -119,6 +120,7 @@ int socket_name(struct file *f, struct socket_addr *out) __must_check;
 #define SOCKET_MSG_PEEK	    BIT(0) /* leave them queued */
 #define SOCKET_MSG_WAITALL  BIT(1) /* a stream: not before all are there, or no more will come */
 #define SOCKET_MSG_DONTWAIT BIT(2)
+#define SOCKET_MSG_MORE	    BIT(4) /* sent: more is to follow at once */
 #define SOCKET_MSG_TRUNC                                                                           \
 	BIT(3) /* asked: a datagram's true length, a stream: drop the bytes; told: was longer */
 struct socket_message {

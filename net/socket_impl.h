@@ -4,12 +4,12 @@
  *
  * States of a stream, all moves under NET_CORE and SOCK:
  *   FRESH      -> LISTENING   socket_listen()
- *   LISTENING  -> FRESH       socket_shutdown()
+ *   LISTENING, CONNECTING -> FRESH  socket_shutdown()
  *   FRESH      -> CONNECTING  socket_connect(), on_accepted()
  *   CONNECTING -> OPEN        opened(): network thread or loop-back
  *   CONNECTING -> GONE        on_error(): refused, unreachable, timed out
  *   OPEN       -> GONE        on_error(), end of both sides: lwIP has let go of the pcb
- *   GONE       -> FRESH       socket_connect() tells why a connection was never made
+ *   any        -> FRESH       socket_connect() tells why there is no connection, or is told to have none
  * A FRESH stream has a pcb when it is bound. The pcb is ours to name until it is NULL: lwIP frees it with an error
  * callback, or quietly at the end of TIME_WAIT, which is why we let go as soon as both ends have been closed
  * (I-SOCK-2). A socket of datagrams is FRESH, or OPEN once it is connected, and has a pcb at all times.

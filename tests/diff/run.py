@@ -3,7 +3,7 @@
 """The differential ring: what the programs tests/diff/AREA.c print under tern is what they print under Linux.
 
 tests/diff/run.py [-k AREA[/CASE]] [--smp 4] [--image debug|asan|release]     run under tern, compare
-tests/diff/run.py --record [-k AREA]       run under Debian's kernel, write tests/diff/expected/AREA
+tests/diff/run.py --record [-k AREA[/CASE]] run under Debian's kernel, write tests/diff/expected/AREA, or the case's part of it
 tests/diff/run.py --again [-k AREA]        run under Debian's kernel, compare with what was written
 
 A case is a test. tests/diff/gaps lists the cases in which tern is known to differ, a reason each; one that has
@@ -179,20 +179,25 @@ def under_tern(areas, only, smp, image, host):
 
 # ---- under Linux
 
-def run_on_linux(g, host, area):
-    """Its output without source lines. It runs twice, to see that what it prints repeats."""
+def run_on_linux(g, host, area, only):
+    """Its output without source lines. It runs twice, to see that what it prints repeats. Of one case: that of the others
+    is what was written."""
     rounds = []
     for _ in range(2):
-        cases, ended = parse(g.ssh(host.words(), f"{FOLDER}/{area}", timeout=SECONDS).decode(errors="replace"))
+        words = [f"{FOLDER}/{area}"] + ([only] if only else [])
+        cases, ended = parse(g.ssh(host.words(), *words, timeout=SECONDS).decode(errors="replace"))
         if not ended:
             raise guests.Failed("the program did not come to its end")
+        if only:
+            known = read_expected(area) | cases
+            cases = {case: known[case] for case in source_cases(area) if case in known}
         rounds.append([line for case, lines in cases.items() for line in [f"== {case}"] + words_of(lines)])
     if rounds[0] != rounds[1]:
         raise guests.Failed("two runs differ:\n" + "\n".join(difflib.unified_diff(*rounds, lineterm="")))
     return rounds[0]
 
 
-def under_linux(areas, write, host):
+def under_linux(areas, only, write, host):
     """Run under Debian's kernel; write what comes out, or compare it with what was written."""
     count = Count()
     kernel = guests.linux("debian")
@@ -214,7 +219,7 @@ def under_linux(areas, write, host):
         for area in areas:
             name = f"diff {area} under {version}"
             try:
-                lines = run_on_linux(g, host, area)
+                lines = run_on_linux(g, host, area, only)
             except guests.Failed as error:
                 count.test(name, str(error))
                 continue
@@ -248,7 +253,7 @@ def main():
         subprocess.run(["make", "-s", "build/bench/control", "build/bench/net"], cwd=guestlib.TOP, check=True)
         try:
             with peer.Peer() as host:
-                return under_linux(areas, args.record, host)
+                return under_linux(areas, only or None, args.record, host)
         except guests.Failed as error:
             sys.exit(f"diff: {error}")
     with peer.Peer() as host:

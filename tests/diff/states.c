@@ -478,11 +478,11 @@ static void in_state(void (*make)(void), const char *odd)
 		in_state(name, odd);                                                               \
 	}
 
-STATE(fresh, " shutdown ")
-STATE(bound, " shutdown ")
+STATE(fresh, "")
+STATE(bound, "")
 STATE(listening, "")
 STATE(listening_and_called, "")
-STATE(connecting, " shutdown ")
+STATE(connecting, "")
 STATE(refused, " bind_to ")
 STATE(open_pair, "")
 STATE(open_with_bytes, "")
@@ -493,8 +493,8 @@ STATE(shut_both, "")
 STATE(peer_shut, "")
 STATE(both_shut, " bind_to ")
 STATE(peer_gone, "")
-STATE(was_reset, " bind_to connect_to ")
-STATE(reset_and_told, " bind_to connect_to ")
+STATE(was_reset, " bind_to ")
+STATE(reset_and_told, " bind_to ")
 STATE(udp_fresh, "")
 STATE(udp_bound, "")
 STATE(udp_with_two, " recv ")
@@ -505,7 +505,7 @@ STATE(ping, " message ")
 STATE(ping_answered, " message ")
 STATE(raw, " kind_of_name sendto ")
 
-/* --- in which tern differs: tests/diff/gaps ------------------------------------------------------------------------- */
+/* --- not connected any more ------------------------------------------------------------------------------------------ */
 
 CASE(disconnected)
 {
@@ -515,9 +515,75 @@ CASE(disconnected)
 	R(kind_of_name(getpeername));
 }
 
+static void connected_anew(const char *name, void (*make)(void))
+{
+	begin(make);
+	say("%s:", name);
+	R(without_a_peer());
+	say("%s", event_names(events_of(s)));
+	R(take(0));
+	R(take(0));
+	R(give(0));
+	R(connect_to(s, name_of(l)));
+	AWAIT(events_of(s) & POLLOUT);
+	say("%s", event_names(events_of(s)));
+	R(option(SOL_SOCKET, SO_ERROR));
+	R(connect_to(s, name_of(l)));
+	R(give(0));
+	R(without_a_peer());
+	R(connect_to(s, nobody));
+	AWAIT(events_of(s) & POLLERR);
+	R(connect_to(s, nobody));
+	end_all();
+}
+
+CASE(connected_again)
+{
+	connected_anew("fresh", fresh);
+	connected_anew("refused", refused);
+	connected_anew("connecting", connecting);
+	connected_anew("open", open_pair);
+	connected_anew("with bytes", open_with_bytes);
+	connected_anew("shut to write", shut_to_write);
+	connected_anew("shut to read", shut_to_read);
+	connected_anew("shut both", shut_both);
+	connected_anew("peer shut", peer_shut);
+	connected_anew("peer gone", peer_gone);
+	connected_anew("both shut", both_shut);
+	connected_anew("reset", was_reset);
+	connected_anew("reset and told", reset_and_told);
+	connected_anew("called", listening_and_called);
+}
+
+/* A shutdown that fails counts all the same. */
+CASE(shut_before)
+{
+	begin(fresh);
+	R(shutdown(s, SHUT_RD));
+	R(take(0));
+	R(give(0));
+	R(shutdown(s, SHUT_WR));
+	say("%s", event_names(events_of(s)));
+	R(give(0));
+	R(without_a_peer());
+	say("%s", event_names(events_of(s)));
+	R(take(0));
+}
+
+/* How the other end hears of it. */
+CASE(disconnected_peer)
+{
+	begin(open_with_bytes);
+	R(send(other, "more", 4, 0));
+	R(without_a_peer());
+	AWAIT(events_of(other) & POLLERR);
+	say("%s", event_names(events_of(other)));
+	R(option(SOL_SOCKET, SO_ERROR));
+}
+
 CASE(flags)
 {
-	static const int flags[] = { MSG_OOB, MSG_MORE, MSG_DONTROUTE, MSG_CONFIRM, MSG_EOR };
+	static const int flags[] = { MSG_MORE, MSG_DONTROUTE, MSG_CONFIRM, MSG_EOR };
 
 	begin(open_pair);
 	for (unsigned i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
@@ -526,7 +592,21 @@ CASE(flags)
 	R(take(MSG_ERRQUEUE));
 }
 
-/* A shutdown that fails counts all the same, and what is over can be bound and connected anew. */
+/* --- in which tern differs: tests/diff/gaps ------------------------------------------------------------------------- */
+
+CASE(urgent)
+{
+	begin(open_pair);
+	R(give(MSG_OOB));
+}
+
+CASE(bound_after_the_end)
+{
+	begin(was_reset);
+	R(bind_to(s, any()));
+}
+
+/* A shutdown that fails counts all the same, and what is over can be connected and bound anew. */
 CASE(after_the_end)
 {
 	begin(fresh);
