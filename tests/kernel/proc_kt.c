@@ -493,6 +493,36 @@ KTEST(ends_race)
 	KT_CHECK(process_count() == before);
 }
 
+static void leave_orphans(void *unused)
+{
+	for (unsigned i = 0; i < 30; i++) {
+		struct process *low = figure("low", NULL), *child = child_of(low);
+
+		figure_end(low);
+		figure_end(child);
+	}
+}
+
+/* OWN-3: who takes over all orphans ends while there come more, none of them its own: it has no child when it is over. */
+KTEST(init_ends_race)
+{
+	unsigned before = process_count();
+
+	for (uint64_t round = 0; round < 10 * kt_scale(); round++) {
+		struct process *init = process_get(figure("init", NULL));
+		struct crew crew = { 0 };
+
+		process_set_init(init);
+		for (unsigned i = 0; i < 3; i++)
+			crew_add(&crew, leave_orphans, NULL, ALL_CPUS);
+		crew_add(&crew, end_fn, init, ALL_CPUS);
+		crew_join(&crew);
+		KT_CHECK(list_empty(&init->children));
+		process_put(init);
+	}
+	KT_CHECK(process_count() == before);
+}
+
 /* --- no memory, at each step in turn ---------------------------------------------------------------------------------- */
 
 /* The account after the test says that nothing of a half-made process was left. */
