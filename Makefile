@@ -4,6 +4,7 @@
 #   make                         build/release/Image
 #   make DEBUG=1                 build/debug/Image: checks, poison, in-kernel tests
 #   make DEBUG=1 SAN=address     build/asan/Image: the same under KASAN and UBSan
+#   make DEBUG=1 SAN=thread      build/tsan/Image: the same with a detector of data races
 #   make V=1                     show the commands
 #
 # A source file is found by the folder it lies in; nothing is listed here but the folders and the
@@ -20,7 +21,7 @@ export LC_ALL := C
 
 # ---- what is built ------------------------------------------------------------------------------
 
-VARIANT := $(if $(DEBUG),$(if $(filter address,$(SAN)),asan,debug),release)
+VARIANT := $(if $(DEBUG),$(or $(if $(filter address,$(SAN)),asan),$(if $(filter thread,$(SAN)),tsan),debug),release)
 # With WERROR=1 (lint, CI) objects lie apart, so that the two kinds of build do not undo each other.
 B := build$(if $(WERROR),/werror)
 O := $B/$(VARIANT)
@@ -30,8 +31,9 @@ FLOORS := lib arch/aarch64 kernel/core drivers/chip mm/phys sched drivers driver
 sources = $(sort $(wildcard $(addsuffix /*.c,$(1)) $(addsuffix /*.S,$(1))))
 # Files that only debug images have, and only the sanitizer's: no line of them is in the release image.
 DEBUG_ONLY := %_check.c kernel/core/perturb.c kernel/core/irqs_off.c
-SAN_ONLY   := kernel/core/kasan.c kernel/core/ubsan.c arch/aarch64/early_shadow.c
-OURS   := $(filter-out $(if $(DEBUG),,$(DEBUG_ONLY)) $(if $(filter asan,$(VARIANT)),,$(SAN_ONLY)),$(call sources,$(FLOORS)))
+SAN_ONLY   := $(if $(filter asan,$(VARIANT)),,kernel/core/kasan.c kernel/core/ubsan.c arch/aarch64/early_shadow.c) \
+	      $(if $(filter tsan,$(VARIANT)),,kernel/core/kcsan.c)
+OURS   := $(filter-out $(if $(DEBUG),,$(DEBUG_ONLY)) $(SAN_ONLY),$(call sources,$(FLOORS)))
 
 # ---- the pinned sources: fetched when deps.lock says something else than what is unpacked -----------
 
@@ -79,20 +81,26 @@ say	 = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,@echo "  $(1)	$(2)")
 
 # Shadow of address a is at (a >> 3) + KASAN_OFFSET: the 64 GiB from 0xffffffd000000000 on.
 KASAN_OFFSET := 0xdfffffe000000000
-SAN_FLAGS := $(if $(filter asan,$(VARIANT)),-fsanitize=kernel-address -fasan-shadow-offset=$(KASAN_OFFSET) \
-	     --param asan-instrumentation-with-call-threshold=0 --param asan-stack=1 --param asan-globals=1 \
-	     -fsanitize=undefined -Wno-frame-larger-than)
+SAN_FLAGS_asan := -fsanitize=kernel-address -fasan-shadow-offset=$(KASAN_OFFSET) \
+		  --param asan-instrumentation-with-call-threshold=0 --param asan-stack=1 --param asan-globals=1 \
+		  -fsanitize=undefined -Wno-frame-larger-than
+# Copies are calls of lib/string.c, which says what it touches: the compiler says nothing of those it makes itself.
+SAN_FLAGS_tsan := -fsanitize=thread --param tsan-distinguish-volatile=1 --param tsan-instrument-func-entry-exit=0 \
+		  -fno-builtin-memcpy -fno-builtin-memmove -fno-builtin-memset -Wno-frame-larger-than -Wno-tsan
+SAN_FLAGS := $(SAN_FLAGS_$(VARIANT))
 # What must run before the shadow is mapped, or is the sanitizer itself, is built without it; so is the
-# third-party crypto, which would be too slow to log in with.
+# third-party crypto, which would be too slow to log in with. The detector of races prints by way of the log, so it must
+# find none where a lock is half taken.
 NOSAN	  := arch/aarch64/boot% arch/aarch64/early% kernel/core/kasan% kernel/core/ubsan% lib/string% \
-	     $(BEARSSL) $(SODIUM) $(LIBFDT)
+	     $(if $(filter tsan,$(VARIANT)),kernel/core/kcsan.c kernel/core/spinlock% kernel/core/lock% kernel/core/rwspin% \
+	     kernel/core/perturb% kernel/core/irqs_off%) $(BEARSSL) $(SODIUM) $(LIBFDT)
 
 # Paths in debug information and __FILE__ are relative to this folder: two checkouts give the same bytes.
 COMMON := -std=gnu11 -O2 -g -ffreestanding -nostdinc -fno-pie -mcpu=cortex-a53 -mgeneral-regs-only -mstrict-align \
 	  -mno-outline-atomics -fno-common -fno-strict-aliasing -fno-delete-null-pointer-checks -fno-omit-frame-pointer \
 	  -fno-asynchronous-unwind-tables -fstack-protector-strong -ffunction-sections -fdata-sections \
 	  "-ffile-prefix-map=$(CURDIR)=." $(INCLUDES) $(if $(DEBUG),-DDEBUG=1) \
-	  $(if $(filter asan,$(VARIANT)),-DSAN_ADDRESS=1)
+	  $(if $(filter asan,$(VARIANT)),-DSAN_ADDRESS=1) $(if $(filter tsan,$(VARIANT)),-DSAN_THREAD=1)
 STRICT := -Wall -Wextra -Wno-unused-parameter -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wundef -Wvla \
 	  -Wwrite-strings -Wimplicit-fallthrough -Wframe-larger-than=1024 $(if $(WERROR),-Werror)
 # Copies and clearings of a few bytes are instructions, not calls: a call costs an emulator more than they do.
@@ -311,6 +319,7 @@ help:
 		'make               build/release/Image' \
 		'make DEBUG=1       build/debug/Image: every check on, in-kernel tests' \
 		'make DEBUG=1 SAN=address   build/asan/Image: the same under KASAN and UBSan' \
+		'make DEBUG=1 SAN=thread    build/tsan/Image: the same with a detector of data races' \
 		'make objs          compile everything, link nothing' \
 		'make user          user programs and the cpio archives' \
 		'make diff          the programs of the differential ring' \

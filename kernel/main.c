@@ -10,6 +10,7 @@
 #include "kernel/core/clock.h"
 #include "kernel/core/irq.h"
 #include "kernel/core/kasan.h"
+#include "kernel/core/kcsan.h"
 #include "kernel/core/log.h"
 #include "kernel/core/machine.h"
 #include "kernel/core/panic.h"
@@ -135,6 +136,7 @@ void kernel_main(paddr_t tree)
 	start_chips();
 	perturb_init();
 	start_cpus(); /* the others: idle at once */
+	kcsan_start();
 	need(thread_spawn("boot", boot_thread_main, NULL), "the boot thread");
 	sched_start(); /* CPU 0 becomes idle, and runs what it finds */
 }

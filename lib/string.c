@@ -3,22 +3,12 @@
  * must not be compiled into calls of themselves: the Makefile gives this file -fno-builtin. Word-wide; the kernel has
  * no SIMD registers to use. */
 #include "lib/string.h"
+#include "lib/sanitize.h"
 
 #ifndef HOSTED
 typedef uint64_t __attribute__((may_alias, aligned(1))) word_t;
 
 #define WORD sizeof(word_t)
-
-/* The address sanitizer's way in: the compiler checks no access of this file, which is used before there is a shadow. */
-#ifdef SAN_ADDRESS
-void __asan_loadN_noabort(uintptr_t p, size_t n);
-void __asan_storeN_noabort(uintptr_t p, size_t n);
-#define READS(p, n)  __asan_loadN_noabort((uintptr_t)(p), n)
-#define WRITES(p, n) __asan_storeN_noabort((uintptr_t)(p), n)
-#else
-#define READS(p, n)  ((void)0)
-#define WRITES(p, n) ((void)0)
-#endif
 
 static bool same_alignment(const void *a, const void *b)
 {
@@ -47,8 +37,8 @@ void *memcpy(void *dst, const void *src, size_t n)
 	uint8_t *d = dst;
 	const uint8_t *s = src;
 
-	READS(src, n);
-	WRITES(dst, n);
+	SAN_READS(src, n);
+	SAN_WRITES(dst, n);
 	for (; n >= 8 * WORD; n -= 8 * WORD, d += 8 * WORD, s += 8 * WORD) {
 		copy_four(d, s);
 		copy_four(d + 4 * WORD, s + 4 * WORD);
@@ -102,8 +92,8 @@ void *memmove(void *dst, const void *src, size_t n)
 {
 	if ((uintptr_t)dst - (uintptr_t)src >= n)
 		return memcpy(dst, src, n);
-	READS(src, n);
-	WRITES(dst, n);
+	SAN_READS(src, n);
+	SAN_WRITES(dst, n);
 	copy_backward(dst, src, n);
 	return dst;
 }
@@ -120,7 +110,7 @@ void *memset(void *dst, int c, size_t n)
 	uint8_t *d = dst;
 	word_t w = 0x0101010101010101UL * (uint8_t)c;
 
-	WRITES(dst, n);
+	SAN_WRITES(dst, n);
 	for (; n > 0 && !IS_ALIGNED((uintptr_t)d, WORD); n--)
 		*d++ = (uint8_t)c;
 	for (; n >= 8 * WORD; n -= 8 * WORD) {
@@ -148,8 +138,8 @@ int memcmp(const void *a, const void *b, size_t n)
 {
 	const uint8_t *x = a, *y = b;
 
-	READS(a, n);
-	READS(b, n);
+	SAN_READS(a, n);
+	SAN_READS(b, n);
 	for (; n >= WORD; n -= WORD, x += WORD, y += WORD)
 		if (*(const word_t *)x != *(const word_t *)y)
 			return compare_words(*(const word_t *)x, *(const word_t *)y);
@@ -185,7 +175,7 @@ size_t strlen(const char *s)
 
 	while (s[n])
 		n++;
-	READS(s, n + 1);
+	SAN_READS(s, n + 1);
 	return n;
 }
 

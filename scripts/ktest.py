@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Ring 2: run the in-kernel tests of the debug image and judge them.
 
-scripts/ktest.py [-k NAME] [--smp 1,2,4,8] [--mem SIZE] [--seeds N | --perturb SEED] [--image debug|asan]
+scripts/ktest.py [-k NAME] [--smp 1,2,4,8] [--mem SIZE] [--seeds N | --perturb SEED] [--image debug|asan|tsan]
                  [--cpu MODEL] [--gic 2|3] [--scale N] [--append TEXT] [--qemu "OPTIONS"] [--seconds N] [--verbose]
 
 Tests called icount_* run once, on one CPU whose clock counts instructions: the host's load is not in their times.
@@ -24,6 +24,8 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(TOP, "tests"))
 import guest  # noqa: E402  (the path above leads to it)
 
+# Tests of a sanitizer are in its image alone.
+OF_IMAGE = {"kasan_kt.c": "asan", "kcsan_kt.c": "tsan"}
 LINE = re.compile(r"^(?:\[\s*(\d+\.\d+)\] )?ktest: (.*?)\s*$")
 
 
@@ -31,7 +33,7 @@ def known_tests(image):
     """The names that the sources define; what runs is held against this."""
     names = []
     for path in sorted(glob.glob(os.path.join(TOP, "tests/kernel/*.c"))):
-        if image != "asan" and path.endswith("/kasan_kt.c"):
+        if OF_IMAGE.get(os.path.basename(path), image) != image:
             continue
         names += re.findall(r"^KTEST\((\w+)\)", guest.read_file(path), re.M)
     # Those end the machine or take long: tests/blackbox/test_panic.py and test_packets.py run them.

@@ -17,7 +17,7 @@ import capture
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 QEMU = os.environ.get("QEMU", "qemu-system-aarch64")
-IMAGES = {name: os.path.join(TOP, "build", name, "Image") for name in ("release", "debug", "asan")}
+IMAGES = {name: os.path.join(TOP, "build", name, "Image") for name in ("release", "debug", "asan", "tsan")}
 
 # What no run may print, unless the line says "expected: ".
 FORBIDDEN = re.compile(

@@ -114,6 +114,8 @@ void arch_set_psci_conduit(bool smc)
 
 int64_t arch_psci_call(uint64_t fn, uint64_t a1, uint64_t a2, uint64_t a3)
 {
+	/* read first: a sanitizer's call at the read would take the registers */
+	enum conduit how = conduit;
 	register uint64_t x0 __asm__("x0") = fn;
 	register uint64_t x1 __asm__("x1") = a1;
 	register uint64_t x2 __asm__("x2") = a2;
@@ -126,7 +128,7 @@ int64_t arch_psci_call(uint64_t fn, uint64_t a1, uint64_t a2, uint64_t a3)
 			     :                                                                     \
 			     : "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13",     \
 			       "x14", "x15", "x16", "x17", "memory")
-	switch (conduit) {
+	switch (how) {
 	case CONDUIT_HVC:
 		CALL("hvc");
 		break;

@@ -19,6 +19,9 @@ struct thread_base {
 	struct held_stack mutexes; /* [self] */
 	uint64_t locks_taken;	   /* [self] a bit for each class, outside interrupts; for tests */
 #endif
+#ifdef SAN_THREAD
+	int races_ignored; /* [self] inside data_race() */
+#endif
 	struct arch_jump_buf *expect; /* [self] a test expects a BUG: where to go on */
 	int expect_depth;	      /* [self] and the irq depth at which it waits */
 };

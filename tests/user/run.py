@@ -7,7 +7,7 @@ Programs whose head says "helper" or that only serve other tests are listed in H
 Programs find the scale in SCALE. The storm is given a seed, and --storm seconds on 4 CPUs; --seed repeats one.
 --part N: only every Nth program, another set for each seed.
 
-tests/user/run.py [-k NAME] [--smp 1,4] [--image debug|asan] [--mem SIZE] [--append TEXT]
+tests/user/run.py [-k NAME] [--smp 1,4] [--image debug|asan|tsan] [--mem SIZE] [--append TEXT]
                   [--seed N] [--scale N] [--storm SECONDS] [--part N]"""
 import argparse
 import glob
@@ -29,7 +29,7 @@ def run_one(g, args, name):
     """Returns None or what went wrong."""
     for round_number in range(2):
         before = g.account()
-        words, limit = f"SCALE={args.scale} /tests/{name}", LIMIT * (4 if args.image == "asan" else 1)
+        words, limit = f"SCALE={args.scale} /tests/{name}", LIMIT * (4 if args.image in ("asan", "tsan") else 1)
         if name == "storm":
             # the first one fills what is filled but once
             seconds = args.storm if round_number and g.smp >= 4 else min(args.storm, SHORT_STORM)

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* What touches memory where the compiler does not see it (lib/string.c, copies to and from programs) says so to the
+ * sanitizer of the image, if it has one. */
+#ifndef TERN_LIB_SANITIZE_H
+#define TERN_LIB_SANITIZE_H
+
+#include "lib/types.h"
+
+#if defined(SAN_ADDRESS)
+void __asan_loadN_noabort(uintptr_t p, size_t n);
+void __asan_storeN_noabort(uintptr_t p, size_t n);
+#define SAN_READS(p, n)	 __asan_loadN_noabort((uintptr_t)(p), n)
+#define SAN_WRITES(p, n) __asan_storeN_noabort((uintptr_t)(p), n)
+#elif defined(SAN_THREAD)
+void __tsan_read_range(uintptr_t p, size_t n);
+void __tsan_write_range(uintptr_t p, size_t n);
+#define SAN_READS(p, n)	 __tsan_read_range((uintptr_t)(p), n)
+#define SAN_WRITES(p, n) __tsan_write_range((uintptr_t)(p), n)
+#else
+#define SAN_READS(p, n)	 ((void)0)
+#define SAN_WRITES(p, n) ((void)0)
+#endif
+
+#endif
