@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Doubly linked circular lists, the links embedded in the elements. An unlinked link points at itself,
- * so linked or not can be asked, and a second removal is harmless. The caller locks. */
+ * so linked or not can be asked, and a second removal is harmless. The caller locks; but whether a list is empty may be looked
+ * at without the lock, by READ_ONCE(head->next), so that word is never stored plainly. */
 #ifndef TERN_LIB_LIST_H
 #define TERN_LIB_LIST_H
 
@@ -18,7 +19,7 @@ struct list_head {
 
 static inline void list_init(struct list_head *l)
 {
-	l->next = l;
+	WRITE_ONCE(l->next, l);
 	l->prev = l;
 }
 
@@ -36,10 +37,10 @@ static inline bool list_linked(const struct list_head *l)
 static inline void list_insert_between(struct list_head *l, struct list_head *prev,
 				       struct list_head *next)
 {
-	l->next = next;
+	WRITE_ONCE(l->next, next);
 	l->prev = prev;
 	next->prev = l;
-	prev->next = l;
+	WRITE_ONCE(prev->next, l);
 }
 
 static inline void list_push_front(struct list_head *l, struct list_head *head)
@@ -55,7 +56,7 @@ static inline void list_push_back(struct list_head *l, struct list_head *head)
 static inline void list_del(struct list_head *l)
 {
 	l->next->prev = l->prev;
-	l->prev->next = l->next;
+	WRITE_ONCE(l->prev->next, l->next);
 	list_init(l);
 }
 
@@ -65,8 +66,8 @@ static inline void list_splice_back(struct list_head *from, struct list_head *to
 	if (list_empty(from))
 		return;
 	from->next->prev = to->prev;
-	to->prev->next = from->next;
-	from->prev->next = to;
+	WRITE_ONCE(to->prev->next, from->next);
+	WRITE_ONCE(from->prev->next, to);
 	to->prev = from->prev;
 	list_init(from);
 }

@@ -92,7 +92,8 @@ static void queue_link(struct eevdf *q, struct eevdf_entity *e)
 {
 	q->weight += e->weight;
 	q->excess += (int64_t)e->weight * vdiff(e->vruntime, q->base);
-	q->nr++;
+	/* read by nr_ready() without the lock, to choose a CPU */
+	WRITE_ONCE(q->nr, q->nr + 1);
 	queue_normalise(q);
 	rb_insert(&q->tree, &e->node, deadline_less);
 }
@@ -102,7 +103,7 @@ static void queue_unlink(struct eevdf *q, struct eevdf_entity *e)
 	rb_erase(&q->tree, &e->node);
 	q->weight -= e->weight;
 	q->excess -= (int64_t)e->weight * vdiff(e->vruntime, q->base);
-	q->nr--;
+	WRITE_ONCE(q->nr, q->nr - 1); /* as in queue_link() */
 	queue_normalise(q);
 }
 

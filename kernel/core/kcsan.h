@@ -23,12 +23,10 @@ void kcsan_ignore(int step);
 	})
 
 /* Tests: every how many plain accesses one is watched, on average (0: what it was at boot), and the bytes whose races
- * are expected: they are printed as such, and counted. NULL: none. */
+ * are expected: they are printed as such, and counted if both sides were seen. NULL: none. */
 void kcsan_watch_every(unsigned n);
 void kcsan_expect(const void *p, size_t n);
 unsigned kcsan_expected(void);
-/* Races reported that no test expected. */
-unsigned kcsan_found(void);
 #else
 static inline void kcsan_start(void)
 {
