@@ -85,7 +85,7 @@ static void hash_insert(struct dentry *d) __requires(dcache_lock)
 {
 	list_push_front(&d->hash_link, bucket_of(d->hash));
 	d->hashed = true;
-	dcache.nr_hashed++;
+	WRITE_ONCE(dcache.nr_hashed, dcache.nr_hashed + 1);
 	for (int n = 0; n < MOVED_AT_ONCE && dcache.bigger && dcache.moved < dcache.nr_buckets; n++)
 		hash_move_bucket();
 }
@@ -94,22 +94,22 @@ static void hash_remove(struct dentry *d) __requires(dcache_lock)
 {
 	list_del(&d->hash_link);
 	d->hashed = false;
-	dcache.nr_hashed--;
+	WRITE_ONCE(dcache.nr_hashed, dcache.nr_hashed - 1);
 }
 
 /* Begin to grow, with memory that is got without the lock, or end it. What is to be freed, b or the old buckets. */
 static struct list_head *hash_change(struct list_head *b) __requires(dcache_lock)
 {
 	if (b && !dcache.bigger) {
-		dcache.bigger = b;
+		WRITE_ONCE(dcache.bigger, b);
 		return NULL;
 	}
 	if (b || dcache.moved < dcache.nr_buckets)
 		return b;
 	b = dcache.bucket;
 	dcache.bucket = dcache.bigger;
-	dcache.bigger = NULL;
-	dcache.moved = 0;
+	WRITE_ONCE(dcache.bigger, NULL);
+	WRITE_ONCE(dcache.moved, 0);
 	dcache.nr_buckets *= GROWTH;
 	WRITE_ONCE(dcache.grow_at, dcache.nr_buckets * BUCKET_FULL);
 	return b;
@@ -294,7 +294,7 @@ int dentry_link_locked(struct dentry *d, struct inode *inode)
 	d->cookie = parent->next_cookie++;
 	d->pinned = true;
 	hold(d);
-	d->sb->names++;
+	WRITE_ONCE(d->sb->names, d->sb->names + 1);
 	hash_insert(d);
 	rb_insert(&parent->children, &d->child_node, cookie_less);
 	return 0;
@@ -306,8 +306,8 @@ void dentry_unlink_locked(struct dentry *d)
 	hash_remove(d);
 	rb_erase(&d->parent->children, &d->child_node);
 	d->pinned = false;
-	d->dead = true;
-	d->sb->names--;
+	WRITE_ONCE(d->dead, true);
+	WRITE_ONCE(d->sb->names, d->sb->names - 1);
 }
 
 /* Inline names are copied, allocated ones change hands. */
@@ -367,7 +367,7 @@ static struct dentry *take_leaf(struct dentry *root, struct dentry **at)
 	*at = d->parent;
 	rwspin_write_lock(&dcache_lock);
 	dentry_unlink_locked(d);
-	d->inode->nlink = 0;
+	WRITE_ONCE(d->inode->nlink, 0);
 	rwspin_write_unlock(&dcache_lock);
 	return d;
 }
@@ -457,7 +457,7 @@ void dentry_remove(struct dentry *dir, const char *name, size_t len)
 	d = dcache_find_locked(dir, name, len);
 	if (d) {
 		dentry_unlink_locked(d);
-		d->inode->nlink = 0;
+		WRITE_ONCE(d->inode->nlink, 0);
 	}
 	rwspin_write_unlock(&dcache_lock);
 	if (d)

@@ -42,7 +42,7 @@ int pipe_dentry(struct file *f, struct dentry **out)
 		return -ENOMEM;
 	}
 	d->inode = i;
-	d->dead = true;
+	WRITE_ONCE(d->dead, true);
 	*out = d;
 	return 0;
 }

@@ -842,7 +842,7 @@ int tmpfs_memfd_create(const char *name, bool sealable, const struct vfs_cred *c
 		goto put_inode;
 	}
 	d->inode = i;
-	d->dead = true;
+	WRITE_ONCE(d->dead, true);
 	(*out)->dentry = d;
 	(*out)->inode = i;
 	(*out)->uses = inode_use(i, 1) == 0;

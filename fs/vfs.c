@@ -189,7 +189,7 @@ static int link_new(struct dentry *d, struct inode *i)
 	rwspin_write_lock(&dcache_lock);
 	err = full_locked(d->sb) ? -ENOSPC : dentry_link_locked(d, i);
 	if (!err && is_dir(i))
-		d->parent->inode->nlink++;
+		WRITE_ONCE(d->parent->inode->nlink, d->parent->inode->nlink + 1);
 	rwspin_write_unlock(&dcache_lock);
 	return err;
 }
@@ -273,7 +273,7 @@ static int create_unnamed(const struct vfs_context *ctx, struct dentry *dir, uin
 	if (err)
 		return err;
 	set_owner(ctx, dir->inode, i);
-	i->nlink = 0;
+	WRITE_ONCE(i->nlink, 0);
 	i->linkable = !(flags & VFS_O_EXCL);
 	*out = dentry_create(dir, name,
 			     fmt_print(name, sizeof(name), "#%lu", (unsigned long)i->ino));
@@ -402,7 +402,7 @@ static int link_existing(const struct vfs_context *ctx, struct walk *w, struct i
 					    : dentry_link_locked(d, i);
 	if (!err) {
 		inode_get(i);
-		i->nlink++;
+		WRITE_ONCE(i->nlink, i->nlink + 1);
 		i->linkable = false;
 	}
 	rwspin_write_unlock(&dcache_lock);
@@ -470,10 +470,10 @@ static int may_remove_locked(const struct vfs_context *ctx, const struct dentry 
 static void remove_locked(struct dentry *d) __requires(dcache_lock)
 {
 	dentry_unlink_locked(d);
-	d->inode->nlink--;
+	WRITE_ONCE(d->inode->nlink, d->inode->nlink - 1);
 	if (is_dir(d->inode)) {
-		d->inode->nlink--;
-		d->parent->inode->nlink--;
+		WRITE_ONCE(d->inode->nlink, d->inode->nlink - 1);
+		WRITE_ONCE(d->parent->inode->nlink, d->parent->inode->nlink - 1);
 	}
 }
 
@@ -607,8 +607,8 @@ static void rename_change_locked(const struct walk *from, const struct walk *to,
 
 	if (t && !exchange)
 		remove_locked(t);
-	from->parent->inode->nlink -= (uint32_t)dirs;
-	to->parent->inode->nlink += (uint32_t)dirs;
+	WRITE_ONCE(from->parent->inode->nlink, from->parent->inode->nlink - (uint32_t)dirs);
+	WRITE_ONCE(to->parent->inode->nlink, to->parent->inode->nlink + (uint32_t)dirs);
 	if (exchange)
 		dentry_exchange_locked(d, t);
 	else

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernel/context.h"
 #include "fs/fdtable.h"
+#include "kernel/proc/lifecycle.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
 #include "mm/phys/slab.h"
@@ -270,12 +271,12 @@ uint64_t process_peak_pages(struct process *p)
 		vm_stats(space, &stats);
 		vm_space_put(space);
 	}
-	return MAX(p->dead.max_pages, stats.peak_resident);
+	return MAX(READ_ONCE(p->dead.max_pages), stats.peak_resident);
 }
 
 void process_keep_peak(struct process *p)
 {
-	p->dead.max_pages = process_peak_pages(p);
+	process_set_peak(p, process_peak_pages(p));
 }
 
 /* --- memory, vfork ------------------------------------------------------------------------------------------------ */

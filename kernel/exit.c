@@ -91,7 +91,7 @@ void exit_current(int wait_status)
 		process_keep_peak(p);
 		process_release(p);
 		vfork_release(p);
-		usage_add_thread(&p->dead, t);
+		process_count_last(p, t);
 		/* what ended it as a whole, else what its last thread said */
 		process_zombie(p, p->signals.exiting ? signal_exit_status(p) : wait_status);
 	}

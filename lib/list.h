@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Doubly linked circular lists, the links embedded in the elements. An unlinked link points at itself,
- * so linked or not can be asked, and a second removal is harmless. The caller locks; but whether a list is empty may be looked
- * at without the lock, by READ_ONCE(head->next), so that word is never stored plainly. */
+ * so linked or not can be asked, and a second removal is harmless. The caller locks; whether a list is empty may be looked
+ * at without: that word is read and stored whole. */
 #ifndef TERN_LIB_LIST_H
 #define TERN_LIB_LIST_H
 
@@ -25,13 +25,13 @@ static inline void list_init(struct list_head *l)
 
 static inline bool list_empty(const struct list_head *l)
 {
-	return l->next == l;
+	return READ_ONCE(l->next) == l;
 }
 
 /* Is this link on some list? Only for links set up by list_init() or list_del(). */
 static inline bool list_linked(const struct list_head *l)
 {
-	return l->next != l;
+	return READ_ONCE(l->next) != l;
 }
 
 static inline void list_insert_between(struct list_head *l, struct list_head *prev,

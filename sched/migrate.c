@@ -65,7 +65,7 @@ static bool __no_lock_check steal_from(struct runq *victim, struct runq *rq)
 	t = steal_choose(victim, rq);
 	if (t) {
 		runq_dequeue(victim, t, 0);
-		t->rq = rq;
+		WRITE_ONCE(t->rq, rq);
 		runq_enqueue_here(rq, t);
 		rq->steals++;
 	}
@@ -101,7 +101,7 @@ void __no_lock_check thread_push_away(struct thread *t)
 	}
 	ASSERT(t->moving && !t->queued && t->rq == src);
 	t->moving = false;
-	t->rq = dst;
+	WRITE_ONCE(t->rq, dst);
 	runq_charge(dst);
 	kick = runq_enqueue(dst, t);
 	runq_unlock_two(src, dst);
@@ -129,7 +129,7 @@ int __no_lock_check thread_set_affinity(struct thread *t, cpumask_t mask)
 	if (!(mask & online_cpus()))
 		return -EINVAL;
 	rq = runq_lock_of(t, &f);
-	t->affinity = mask;
+	WRITE_ONCE(t->affinity, mask);
 	if (!(mask & BIT(rq->cpu))) {
 		if (rq->curr == t) {
 			kick = !atomic_exchange(&rq->c->need_resched, 1) && rq != this_runq();

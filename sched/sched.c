@@ -95,7 +95,7 @@ static uint64_t charge_time(struct runq *rq)
 		return 0;
 	ns = now - t->exec_start_ns;
 	t->exec_start_ns = now;
-	t->runtime_ns += ns;
+	WRITE_ONCE(t->runtime_ns, t->runtime_ns + ns);
 	t->unshared_ns += ns;
 	if (t == rq->idle)
 		rq->idle_ns += ns;
@@ -192,7 +192,7 @@ int runq_enqueue(struct runq *rq, struct thread *t)
 
 	DASSERT(spin_held(&rq->lock) && t->rq == rq && !t->queued && !t->moving);
 	ASSERT(t->magic == THREAD_MAGIC && !atomic_load_acquire(&t->on_cpu));
-	t->queued = true;
+	WRITE_ONCE(t->queued, true);
 	eevdf_add(&rq->ready, &t->ent);
 	/* this bit changes under our lock; the word is everybody's */
 	if (READ_ONCE(sched_idle_cpus) & BIT(rq->cpu))
@@ -224,7 +224,7 @@ void runq_dequeue(struct runq *rq, struct thread *t, uint64_t ns)
 {
 	DASSERT(spin_held(&rq->lock) && t->rq == rq && t->queued);
 	eevdf_remove(&rq->ready, &t->ent, ns);
-	t->queued = false;
+	WRITE_ONCE(t->queued, false);
 }
 
 void sched_kick(int cpu)
@@ -298,7 +298,7 @@ static void switch_to(struct runq *rq, struct thread *prev, struct thread *next)
 {
 	ASSERT(next->magic == THREAD_MAGIC && !atomic_load_acquire(&next->on_cpu));
 	rq->switches++;
-	next->switches++;
+	WRITE_ONCE(next->switches, next->switches + 1);
 	next->exec_start_ns = rq->picked_ns = prev->exec_start_ns;
 	WRITE_ONCE(next->on_cpu, 1);
 	rq->curr = next;
@@ -318,9 +318,9 @@ static void put_prev(struct runq *rq, struct thread *prev, enum leave leave, uin
 	bool blocked = leave == LEAVE_IF_BLOCKED && prev->state == THREAD_BLOCKED;
 
 	if (leave == LEAVE_FOR_EVER)
-		prev->state = THREAD_DEAD;
+		WRITE_ONCE(prev->state, THREAD_DEAD);
 	else if (prev->state == THREAD_RUNNING)
-		prev->state = THREAD_READY;
+		WRITE_ONCE(prev->state, THREAD_READY);
 	if (prev == rq->idle)
 		return;
 	if (blocked || leave == LEAVE_FOR_EVER) {
@@ -369,7 +369,7 @@ static void __no_lock_check schedule(enum leave leave)
 	runq_share_out(rq);
 	next = pick_next(rq);
 	if (next->state == THREAD_READY)
-		next->state = THREAD_RUNNING;
+		WRITE_ONCE(next->state, THREAD_RUNNING);
 	if (next != rq->idle)
 		rq->slice_end_ns = slice_end(prev, next);
 	slice_arm(rq);
@@ -456,13 +456,13 @@ bool __no_lock_check thread_wake_locked(struct thread *t, cpumask_t *kicks)
 			break;
 		runq_unlock_two(src, dst);
 	}
-	t->state = THREAD_READY;
+	WRITE_ONCE(t->state, THREAD_READY);
 	if (!t->queued && !t->moving) {
 		runq_charge(src);
 		eevdf_settle(&src->ready, &t->ent);
 		if (dst != src)
 			runq_charge(dst);
-		t->rq = dst;
+		WRITE_ONCE(t->rq, dst);
 		kick = runq_enqueue(dst, t);
 	}
 	runq_unlock_two(src, dst);

@@ -139,7 +139,7 @@ struct thread *thread_create(const char *name, void (*entry)(void *), void *arg,
 	t->arg = arg;
 	arch_thread_init(&t->arch, (void *)t->stack.hi, thread_main, t);
 	f = arch_irq_save();
-	t->rq = this_runq();
+	WRITE_ONCE(t->rq, this_runq());
 	arch_irq_restore(f);
 	return t;
 put:
@@ -165,8 +165,8 @@ void __no_lock_check thread_start(struct thread *t)
 		runq_unlock_two(src, dst);
 	}
 	ASSERT(t->state == THREAD_NEW && t->rq == src);
-	t->rq = dst;
-	t->state = THREAD_READY;
+	WRITE_ONCE(t->rq, dst);
+	WRITE_ONCE(t->state, THREAD_READY);
 	runq_charge(dst);
 	kick = runq_enqueue(dst, t);
 	runq_unlock_two(src, dst);

@@ -51,8 +51,8 @@ void wait_prepare(struct waitq *wq, struct wait_entry *e, enum wait_mode mode)
 	spin_lock(&t->lock);
 	ASSERT(t->state == THREAD_RUNNING);
 	t->waiting_on = wq;
-	t->wait_mode = mode;
-	t->state = THREAD_BLOCKED;
+	WRITE_ONCE(t->wait_mode, mode);
+	WRITE_ONCE(t->state, THREAD_BLOCKED);
 	spin_unlock(&t->lock);
 	spin_unlock_irqrestore(&wq->lock, f);
 	/* The link before the test of the condition: pairs with the fence in waitq_has_sleepers(). */
@@ -72,7 +72,7 @@ void wait_finish(struct wait_entry *e)
 	if (t->waiting_on != wq)
 		BUG("%s was asleep on %p and finds %p", t->name, (void *)wq, (void *)t->waiting_on);
 	t->waiting_on = NULL;
-	t->state = THREAD_RUNNING;
+	WRITE_ONCE(t->state, THREAD_RUNNING);
 	spin_unlock(&t->lock);
 	spin_unlock_irqrestore(&wq->lock, f);
 }
@@ -146,10 +146,10 @@ static __noinline struct wait_entry *let_irqs_in(struct waitq *wq, struct wait_e
 	bool left;
 
 	list_insert_between(&mark.link, &last->link, last->link.next);
-	wq->pausing++;
+	WRITE_ONCE(wq->pausing, wq->pausing + 1);
 	spin_unlock_irqrestore(&wq->lock, *f);
 	*f = spin_lock_irqsave(&wq->lock);
-	wq->pausing--;
+	WRITE_ONCE(wq->pausing, wq->pausing - 1);
 	left = list_linked(&mark.link) && mark.link.prev != &wq->sleepers;
 	last = list_entry(mark.link.prev, struct wait_entry, link);
 	list_del(&mark.link);

@@ -287,7 +287,7 @@ static int64_t type_byte(struct tty *t, uint64_t arg)
 static int64_t set_exclusive(struct tty *t, bool on)
 {
 	mutex_lock(&t->lock);
-	t->exclusive = on;
+	WRITE_ONCE(t->exclusive, on);
 	mutex_unlock(&t->lock);
 	return 0;
 }

@@ -242,9 +242,9 @@ static int64_t set_switch(struct tty *t, unsigned cmd, uint64_t arg)
 		return err;
 	mutex_lock(&t->lock);
 	if (cmd == TIOCSPTLCK)
-		t->locked = v != 0;
+		WRITE_ONCE(t->locked, v != 0);
 	else
-		t->packet = v != 0;
+		WRITE_ONCE(t->packet, v != 0);
 	t->packet_status &= t->packet ? 0xff : 0;
 	mutex_unlock(&t->lock);
 	return 0;
@@ -346,7 +346,7 @@ static int create_master(uint32_t flags, bool locked, struct file **out)
 		return -ENOMEM;
 	t->pty = true;
 	t->serial = atomic_fetch_add(&serials, 1) + 1;
-	t->locked = locked;
+	WRITE_ONCE(t->locked, locked);
 	err = number_take(t);
 	if (err < 0)
 		goto put;

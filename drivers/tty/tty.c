@@ -460,7 +460,7 @@ static void slave_gone(struct tty *t)
 {
 	mutex_lock(&t->lock);
 	t->slaves--;
-	t->exclusive &= t->slaves > 0;
+	WRITE_ONCE(t->exclusive, t->exclusive & (t->slaves > 0));
 	tty_update(t, 0, POLL_HUP);
 	mutex_unlock(&t->lock);
 }

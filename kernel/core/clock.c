@@ -140,7 +140,7 @@ static void queue_insert(struct timer_queue *q, struct timer *t, uint64_t deadli
 	if (t->armed)
 		rb_erase(&q->tree, &t->node);
 	t->deadline_ns = deadline_ns;
-	t->armed = true;
+	WRITE_ONCE(t->armed, true);
 	rb_insert(&q->tree, &t->node, timer_less);
 	/* While callbacks run, the loop in timer_interrupt() programs at its end. */
 	if (!q->running)
@@ -178,7 +178,7 @@ static bool arm_elsewhere(struct timer *t, uint64_t deadline_ns) __no_lock_check
 		done = true;
 	} else if (t->armed) {
 		rb_erase(&q->tree, &t->node);
-		t->armed = false;
+		WRITE_ONCE(t->armed, false);
 		WRITE_ONCE(t->queue, NULL);
 	}
 	spin_unlock_irqrestore(&q->lock, f);
@@ -221,7 +221,7 @@ bool timer_cancel(struct timer *t) __no_lock_check
 		DASSERT(!(runs && q->cpu == arch_cpu()->id));
 		if (t->armed) {
 			rb_erase(&q->tree, &t->node);
-			t->armed = false;
+			WRITE_ONCE(t->armed, false);
 			was_armed = true;
 		}
 		if (!runs)
@@ -245,7 +245,7 @@ bool timer_armed(struct timer *t)
 static void run_one(struct timer_queue *q, struct timer *t) __no_lock_check
 {
 	rb_erase(&q->tree, &t->node);
-	t->armed = false;
+	WRITE_ONCE(t->armed, false);
 	WRITE_ONCE(q->running, t);
 	spin_unlock(&q->lock);
 	t->fn(t);

@@ -86,7 +86,7 @@ void trap_irq(struct trap_frame *f)
 	c->irq_depth++;
 	irq = chip->ack(&token);
 	if (irq >= 0) {
-		c->irq_count++;
+		WRITE_ONCE(c->irq_count, c->irq_count + 1);
 		dispatch(irq);
 		chip->eoi(token);
 		if (irq >= SPI_FIRST)

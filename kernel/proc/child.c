@@ -40,6 +40,21 @@ void usage_add_thread(struct usage *to, struct thread *t)
 	usage_add(to, &u);
 }
 
+void process_count_last(struct process *p, struct thread *t)
+{
+	/* somebody may be asking */
+	spin_lock(&pidtab_lock);
+	usage_add_thread(&p->dead, t);
+	spin_unlock(&pidtab_lock);
+}
+
+void process_set_peak(struct process *p, uint64_t pages)
+{
+	spin_lock(&pidtab_lock);
+	WRITE_ONCE(p->dead.max_pages, pages);
+	spin_unlock(&pidtab_lock);
+}
+
 void process_usage(struct process *p, bool children, struct usage *out)
 {
 	struct thread *t;
@@ -105,7 +120,7 @@ static void become_zombie(struct process *p, int wait_status) __requires(pidtab_
 		init_process = NULL;
 	p->wait_status = wait_status;
 	p->dead.min_faults = p->min_faults;
-	p->state = PROC_ZOMBIE;
+	WRITE_ONCE(p->state, PROC_ZOMBIE);
 	signal_tell_parent(p, p->exit_signal, wait_status);
 }
 

@@ -47,6 +47,10 @@ bool process_zombie_status(struct process *p, int *status);
 
 /* Accounts: what thread t used, added; what p used, all threads, or its children that were waited for. */
 void usage_add_thread(struct usage *to, struct thread *t);
+/* t, the last, is counted with those that have ended; it takes no more part. */
+void process_count_last(struct process *p, struct thread *t);
+/* The most pages that a memory it no longer has held. */
+void process_set_peak(struct process *p, uint64_t pages);
 void process_usage(struct process *p, bool children, struct usage *out);
 
 /* wait: a child of the type and id of waitid(2) that has something to tell of what options ask for. Told once, a

@@ -465,7 +465,7 @@ int session_take_tty(struct session *s, struct tty *tty)
 	g = find_group_locked(s->id);
 	if (!s->tty && g && g->session == s) {
 		s->tty = tty;
-		s->foreground = g->id;
+		WRITE_ONCE(s->foreground, g->id);
 		err = 0;
 	}
 	spin_unlock(&pidtab_lock);
@@ -494,7 +494,7 @@ struct tty *session_drop_tty(struct session *s, const struct tty *only)
 		s->tty = NULL;
 	}
 	if (!only)
-		s->foreground = 0;
+		WRITE_ONCE(s->foreground, 0);
 	spin_unlock(&pidtab_lock);
 	return tty;
 }
@@ -511,7 +511,7 @@ int session_set_foreground(struct session *s, int pgid)
 	else if (g->session != s || !s->tty)
 		err = -EPERM;
 	else
-		s->foreground = pgid;
+		WRITE_ONCE(s->foreground, pgid);
 	spin_unlock(&pidtab_lock);
 	return err;
 }
@@ -609,7 +609,7 @@ void process_add_thread(struct process *p, struct thread *t)
 {
 	process_get(p);
 	spin_lock(&pidtab_lock);
-	t->process = p;
+	WRITE_ONCE(t->process, p);
 	t->tid = p->nr_threads ? next_id() : p->pid;
 	list_push_back(&t->tid_link, bucket(by_tid, t->tid));
 	signal_thread_join(p, t);
@@ -792,7 +792,7 @@ bool process_remove_thread(struct process *p, struct thread *t)
 	spin_lock(&pidtab_lock);
 	signal_thread_leave(p, t);
 	list_del(&t->tid_link);
-	t->process = NULL;
+	WRITE_ONCE(t->process, NULL);
 	last = p->nr_threads == 0;
 	alone = p->survivor && p->nr_threads == 1;
 	if (!last)

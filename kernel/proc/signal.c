@@ -76,7 +76,7 @@ static void group_exit_locked(struct process *p, int status) __requires(p->signa
 
 	if (p->signals.exiting)
 		return;
-	p->signals.exiting = true;
+	WRITE_ONCE(p->signals.exiting, true);
 	p->signals.exit_code = status;
 	list_for_each (t, &p->threads, process_link)
 		thread_notify(t, NOTIFY_KILL);
@@ -116,11 +116,11 @@ static int enqueue(struct process *p, struct signal_pending *q, const struct sig
 
 	if (own) {
 		list_push_back(&own->link, &q->queue);
-		q->set |= MASK(info->signo);
+		WRITE_ONCE(q->set, q->set | MASK(info->signo));
 		return 0;
 	}
 	if (standard && ((q->set & MASK(info->signo)) || info->code == SIC_KERNEL)) {
-		q->set |= MASK(info->signo);
+		WRITE_ONCE(q->set, q->set | MASK(info->signo));
 		return 0;
 	}
 	if ((standard && info->code >= 0) ||
@@ -136,7 +136,7 @@ static int enqueue(struct process *p, struct signal_pending *q, const struct sig
 		p->signals.nr_queued++;
 		list_push_back(&e->link, &q->queue);
 	}
-	q->set |= MASK(info->signo);
+	WRITE_ONCE(q->set, q->set | MASK(info->signo));
 	return 0;
 }
 
@@ -161,7 +161,7 @@ static void flush(struct process *p, struct signal_pending *q, sigset_t64 which)
 
 	if (!(q->set & which))
 		return;
-	q->set &= ~which;
+	WRITE_ONCE(q->set, q->set & ~which);
 	list_for_each_safe (e, next, &q->queue, link)
 		if (MASK(e->info.signo) & which)
 			free_entry(p, e);
@@ -188,12 +188,12 @@ static int dequeue_from(struct process *p, struct signal_pending *q, sigset_t64 
 		return 0;
 	sig = __builtin_ctzl(now) + 1;
 	*info = (struct signal_info){ .signo = sig, .code = SIC_KERNEL };
-	q->set &= ~MASK(sig);
+	WRITE_ONCE(q->set, q->set & ~MASK(sig));
 	list_for_each_safe (e, next, &q->queue, link) {
 		if (e->info.signo != sig)
 			continue;
 		if (found) {
-			q->set |= MASK(sig);
+			WRITE_ONCE(q->set, q->set | MASK(sig));
 			break;
 		}
 		found = e;
@@ -268,7 +268,7 @@ static void set_mask_locked(struct process *p, struct thread *t, sigset_t64 mask
 {
 	sigset_t64 newly = mask & ~t->sig_blocked;
 
-	t->sig_blocked = mask & ~UNBLOCKABLE;
+	WRITE_ONCE(t->sig_blocked, mask & ~UNBLOCKABLE);
 	recalc(p, t);
 	retarget(p, t, newly);
 }
@@ -437,9 +437,9 @@ void signal_disown(struct process *p, struct thread *only, struct signal_entry *
 		return;
 	list_del(&e->link);
 	/* not as one that comes again */
-	q->set &= ~MASK(e->info.signo);
+	WRITE_ONCE(q->set, q->set & ~MASK(e->info.signo));
 	IGNORE(enqueue(p, q, &e->info, NULL));
-	q->set |= MASK(e->info.signo);
+	WRITE_ONCE(q->set, q->set | MASK(e->info.signo));
 }
 
 /* In an interrupt: the signal needs no memory, and stops or continues nothing. */
@@ -670,7 +670,7 @@ static void stop_here(struct process *p, struct thread *t)
 	spin_lock(&pidtab_lock);
 	f = spin_lock_irqsave(&p->signals.lock);
 	if (p->signals.stop_sig && !p->signals.exiting && !thread_killed(t)) {
-		t->sig.stopped = true;
+		WRITE_ONCE(t->sig.stopped, true);
 		p->signals.nr_stopped++;
 	}
 	spin_unlock_irqrestore(&p->signals.lock, f);
@@ -864,7 +864,7 @@ void signal_thread_join(struct process *p, struct thread *t)
 
 	pending_init(&t->sig.pending);
 	list_push_back(&t->process_link, &p->threads);
-	p->nr_threads++;
+	WRITE_ONCE(p->nr_threads, p->nr_threads + 1);
 	/* what its process has been told it has been told */
 	if (p->signals.exiting)
 		thread_notify(t, NOTIFY_KILL);

@@ -50,7 +50,7 @@ struct page *buddy_take(unsigned order)
 		push(&p[1UL << k], k);
 	}
 	p->order = (uint8_t)order;
-	buddy.nr_free -= 1UL << order;
+	WRITE_ONCE(buddy.nr_free, buddy.nr_free - (1UL << order));
 	return p;
 }
 
@@ -58,7 +58,7 @@ void buddy_add(struct page *p, unsigned order)
 {
 	assert_held(&buddy.lock);
 	p->flags = 0;
-	buddy.nr_free += 1UL << order;
+	WRITE_ONCE(buddy.nr_free, buddy.nr_free + (1UL << order));
 	push(p, order);
 }
 
@@ -83,7 +83,7 @@ void buddy_give(struct page *p, unsigned order)
 	assert_held(&buddy.lock);
 	ASSERT(p->owner != PAGE_FREE);
 	DASSERT(IS_ALIGNED(frame, 1UL << order));
-	buddy.nr_free += 1UL << order;
+	WRITE_ONCE(buddy.nr_free, buddy.nr_free + (1UL << order));
 	for (; order < PAGE_ORDER_MAX; order++) {
 		struct page *b = buddy_free_buddy(r, frame, order);
 

@@ -86,7 +86,7 @@ static __noinline bool add_table(struct pgtable *pt, pte_t *e, unsigned level)
 	if (!p)
 		return false;
 	p->index = level + 1;
-	pt->tables++;
+	WRITE_ONCE(pt->tables, pt->tables + 1);
 	list_push_back(&p->link, &frame_page(pt->root)->link);
 	/* the zeroes of the table are seen before the entry: pte_set() */
 	pte_set(e, arch_pte_table(frame_phys(p)));
@@ -177,7 +177,7 @@ static void prune_table(pte_t *table, unsigned level, vaddr_t va, vaddr_t end,
 				pte_set(e, 0);
 				list_del(&page->link);
 				list_push_back(&page->link, p->unlinked);
-				p->pt->tables--;
+				WRITE_ONCE(p->pt->tables, p->pt->tables - 1);
 			}
 		}
 		va = next;

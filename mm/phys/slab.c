@@ -207,7 +207,7 @@ static void slabs_give(struct slab_cache *c, void *const *objects, unsigned n,
 		} else {
 			list_del(&s->link);
 			list_push_back(&s->link, excess);
-			c->nr_slabs--;
+			WRITE_ONCE(c->nr_slabs, c->nr_slabs - 1);
 		}
 	}
 	c->nr_out -= n;
@@ -265,7 +265,7 @@ static unsigned cache_take(struct slab_cache *c, void **out, unsigned n)
 	f = spin_lock_irqsave(&c->lock);
 	list_push_front(&s->link, &c->empty);
 	c->nr_empty++;
-	c->nr_slabs++;
+	WRITE_ONCE(c->nr_slabs, c->nr_slabs + 1);
 	got = slabs_take(c, out, n);
 	spin_unlock_irqrestore(&c->lock, f);
 	ASSERT(got > 0);
@@ -524,7 +524,7 @@ static size_t cache_reap(struct slab_cache *c)
 	irqflags_t f = spin_lock_irqsave(&c->lock);
 
 	list_splice_back(&c->empty, &excess);
-	c->nr_slabs -= c->nr_empty;
+	WRITE_ONCE(c->nr_slabs, c->nr_slabs - c->nr_empty);
 	c->nr_empty = 0;
 	spin_unlock_irqrestore(&c->lock, f);
 	return pages + drop_slabs(c, &excess);

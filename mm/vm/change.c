@@ -162,7 +162,7 @@ int vm_lock_all(struct vm_space *s, bool now, bool future, uint64_t limit)
 		mutex_unlock(&s->lock);
 		return -ENOMEM;
 	}
-	s->map_flags = future ? VM_LOCKED : 0;
+	WRITE_ONCE(s->map_flags, future ? VM_LOCKED : 0);
 	for (struct vm_region *r = region_find(s, 0); r; r = region_next(r)) {
 		region_set_prot(s, r, now ? r->prot | VM_LOCKED : r->prot & ~VM_LOCKED);
 		r = region_merge(s, r);

@@ -178,7 +178,7 @@ void region_insert(struct vm_space *s, struct vm_region *r)
 	assert_mutex_held(&s->lock);
 	rb_insert(&s->regions, &r->node, less);
 	check_neighbours(r);
-	s->nr_regions++;
+	WRITE_ONCE(s->nr_regions, s->nr_regions + 1);
 	account(s, r, pages_of(r));
 	link_mapping(s, r);
 }
@@ -187,7 +187,7 @@ void region_remove(struct vm_space *s, struct vm_region *r)
 {
 	assert_mutex_held(&s->lock);
 	rb_erase(&s->regions, &r->node);
-	s->nr_regions--;
+	WRITE_ONCE(s->nr_regions, s->nr_regions - 1);
 	account(s, r, -pages_of(r));
 	unlink_mapping(r);
 }
@@ -199,7 +199,7 @@ struct vm_region *regions_remove_all(struct vm_space *s)
 	for (r = region_find(s, 0); r; r = region_next(r)) {
 		account(s, r, -pages_of(r));
 		unlink_mapping(r);
-		s->nr_regions--;
+		WRITE_ONCE(s->nr_regions, s->nr_regions - 1);
 		r->dead_next = all;
 		all = r;
 	}

@@ -36,7 +36,7 @@ static inline unsigned page_is_anon(const struct page *p)
 /* So many pages more (or less), anonymous ones among them, have an entry. */
 static inline void space_account(struct vm_space *s, int64_t pages, int64_t anon)
 {
-	s->pages += (uint64_t)pages;
+	WRITE_ONCE(s->pages, s->pages + (uint64_t)pages);
 	s->anon_pages += (uint64_t)anon;
 	s->peak_pages = MAX(s->peak_pages, s->pages);
 }
