@@ -698,9 +698,9 @@ static bool rx_return(struct socket *s, struct pbuf *rest, struct pbuf *used, si
 	more = s->rx_bytes || s->rx_end || s->rx_shut || s->error || s->read_awaited;
 	s->read_awaited = false;
 	spin_unlock(&s->lock);
-	/* another reader may have found the queue taken */
+	/* another reader may have found the queue taken; who watches is told of what comes, not of what is left */
 	if (more)
-		poll_notify(&s->source, POLL_IN);
+		wake_all(&s->source.wq);
 	return due;
 }
 
@@ -1455,6 +1455,8 @@ static int connect_end(struct socket *s) __requires(net_core)
 
 	if (ret < 0)
 		return ret;
+	if (over)
+		socket_announce(s, POLL_OUT | POLL_HUP);
 	spin_lock(&s->lock);
 	if (s->state != SOCKET_OPEN) {
 		/* or another has heard of it, or it was made and has ended since */
