@@ -250,7 +250,7 @@ ring_mutants() {
 # Longer than a minute of mixed traffic is asked for by hand: tests/traffic.py --minutes 30.
 ring_traffic() {
 	if [ $size = all ]; then
-		"$PYTHON" tests/traffic.py --at-once 1000 --sequence 10000 --minutes 1
+		"$PYTHON" tests/traffic.py --at-once 1000 --sequence 10000 --bulk 1000 --minutes 1
 	else
 		"$PYTHON" tests/traffic.py --at-once 200 --sequence 200 --minutes 0.3
 	fi

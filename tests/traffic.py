@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Many connections, and mixed traffic, to and from one guest on the debug image, every byte checked.
 
-tests/traffic.py [--at-once N] [--sequence N] [--minutes M] [--seed N] [--smp 4] [--image debug] [--append TEXT]
+tests/traffic.py [--at-once N] [--sequence N] [--bulk MB] [--minutes M] [--seed N] [--smp 4] [--image debug] [--append TEXT]
   --at-once N    N TCP connections from this host at once, by way of QEMU's forwarded port, to an echo server in the guest
   --sequence N   N connections one after the other, some of them ended by a reset
+  --bulk MB      so many MB to a peer here that sends each byte back, on one connection
   --minutes M    mixed traffic: SSH sessions, bulk TCP both ways, wget, httpd, ping, UDP, loop-back, storms of connections
                  and resets, and programs killed anywhere, with a schedule perturbed by the seed
 After each part pages, slabs, sockets and connections are back where they were, and what the network delivered and dropped
@@ -229,6 +230,23 @@ def sequence(machine, n, seed):
     return f"{n} in sequence"
 
 
+def bulk(machine, megabytes, seed):
+    """N6: what was sent and received gives its memory back. An hour is for a slow host."""
+    to = f"10.0.2.2 {machine.peer.echo.server_address[1]}"
+    client = machine.guest.popen(f"{HELPER} stream {to} {megabytes * 1_000_000} {seed & 0xffff}", stdin=subprocess.DEVNULL)
+    begin = said = time.monotonic()
+    while client.poll() is None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            client.wait(1)
+        if time.monotonic() - said > 30:
+            said = time.monotonic()
+            progress(f"{machine.counters()['rx_frames']} frames received after {said - begin:.0f} s")
+        assert time.monotonic() - begin < 3600, "no end"
+    out, err = client.communicate()
+    assert client.returncode == 0, f"status {client.returncode}: {out[-300:]!r} {err[-300:]!r}"
+    return f"{megabytes} MB each way in {time.monotonic() - begin:.0f} s"
+
+
 # ---- mixed traffic
 
 class Mixed(soak.Slice):
@@ -340,6 +358,7 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--at-once", type=int, default=0)
     parser.add_argument("--sequence", type=int, default=0)
+    parser.add_argument("--bulk", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=0)
     parser.add_argument("--seed", type=int, default=guestlib.commit_number() & 0xffffff)
     parser.add_argument("--smp", type=int, default=4)
@@ -347,7 +366,8 @@ def main():
     parser.add_argument("--append", default="")
     args = parser.parse_args()
     parts = [(name, run, amount) for name, run, amount in (
-        ("at-once", at_once, args.at_once), ("sequence", sequence, args.sequence), ("mixed", mixed, args.minutes)) if amount]
+        ("at-once", at_once, args.at_once), ("sequence", sequence, args.sequence), ("bulk", bulk, args.bulk),
+        ("mixed", mixed, args.minutes)) if amount]
     passed = failed = 0
     with Peer(args.seed) as peer:
         for name, run, amount in parts:
