@@ -26,6 +26,7 @@
 #include "kernel/syscall.h"
 #include "kernel/vdso.h"
 #include "kernel/version.h"
+#include "kernel/watchdog.h"
 #include "mm/phys/asid.h"
 #include "mm/phys/kstack.h"
 #include "mm/phys/page.h"
@@ -64,7 +65,8 @@ static void boot_thread_main(void *arg)
 	need(vfs_init(), "root file system"); /* built-in files, then the initrd over them */
 	need(tty_init(), "terminals");
 	procinfo_init(); /* /proc */
-	virtio_init();	 /* network, entropy, disks */
+	need(watchdog_init(), "watchdog");
+	virtio_init(); /* network, entropy, disks */
 	need(blockfile_init(), "nodes of disks");
 	want(net_procfs_init(), "/proc/net");
 	want(net_init(), "network");

@@ -98,8 +98,10 @@ struct thread {
 		unshared_ns; /* [runq] part of it of which is not known yet how much was in user mode */
 	uint64_t user_ns; /* [runq] part of it in user mode */
 	int64_t user_owed; /* [runq] counted in user mode and not in user_ns yet, or the other way round */
-	bool in_user;	   /* [runq] it spent most of what was charged last there */
-	uint64_t watch_ns; /* [runq] NOTIFY_CPU when runtime_ns comes to this; 0: never */
+	bool in_user;		/* [runq] it spent most of what was charged last there */
+	uint64_t hung_switches; /* [registry] the watchdog's: switches at its last look */
+	unsigned hung_ticks;	/* [registry] for how many looks it has slept, and not killable */
+	uint64_t watch_ns;	/* [runq] NOTIFY_CPU when runtime_ns comes to this; 0: never */
 
 	struct waitq exit_wq;	    /* woken when it is dead and off its CPU */
 	struct list_head dead_link; /* [runq] waiting to be reaped */
@@ -153,6 +155,8 @@ void thread_watch_cpu(uint64_t ns);
 
 /* Where t sleeps: in the function outside of sched/ that waits, behind its call. 0: it does not sleep. Context: any but irq. */
 uintptr_t thread_sleeps_at(struct thread *t);
+/* Its backtrace, innermost first, up to room addresses. How many; 0: it does not sleep. Context: any but irq. */
+unsigned thread_trace(struct thread *t, uintptr_t *pc, unsigned room);
 
 int thread_set_nice(struct thread *t, int nice) __must_check;
 /* -EINVAL if no online CPU is in the mask. Moves it if it runs elsewhere. */

@@ -236,27 +236,45 @@ void wait_look_again(struct thread *t)
 	preempt_enable();
 }
 
-static bool is_scheduler(uintptr_t pc, void *last)
+struct trace {
+	uintptr_t *pc;
+	unsigned n, room;
+};
+
+static bool trace_add(uintptr_t pc, void *arg)
 {
-	*(uintptr_t *)last = pc;
-	return pc >= (uintptr_t)sched_text_start && pc < (uintptr_t)sched_text_end;
+	struct trace *trace = arg;
+
+	trace->pc[trace->n++] = pc;
+	return trace->n < trace->room;
 }
 
-uintptr_t __no_lock_check thread_sleeps_at(struct thread *t)
+unsigned __no_lock_check thread_trace(struct thread *t, uintptr_t *pc, unsigned room)
 {
+	struct trace trace = { pc, 0, room };
 	irqflags_t f = spin_lock_irqsave(&t->lock), unused;
 	struct runq *rq = runq_lock_of(t, &unused);
 	/* off its CPU, and on nobody's queue: nothing but a wake-up, under t->lock, lets it run and use its stack */
 	bool asleep = t->state == THREAD_BLOCKED && !t->queued && !t->moving &&
 		      !atomic_load_acquire(&t->on_cpu);
-	uintptr_t at = 0;
 
 	spin_unlock(&rq->lock);
 	if (asleep)
-		arch_backtrace(arch_thread_fp(&t->arch), t->stack.lo, t->stack.hi, is_scheduler,
-			       &at);
+		arch_backtrace(arch_thread_fp(&t->arch), t->stack.lo, t->stack.hi, trace_add,
+			       &trace);
 	spin_unlock_irqrestore(&t->lock, f);
-	return at;
+	return trace.n;
+}
+
+uintptr_t thread_sleeps_at(struct thread *t)
+{
+	uintptr_t pc[16];
+	unsigned n = thread_trace(t, pc, ARRAY_SIZE(pc)), i = 0;
+
+	while (i + 1 < n && pc[i] >= (uintptr_t)sched_text_start &&
+	       pc[i] < (uintptr_t)sched_text_end)
+		i++;
+	return n ? pc[i] : 0;
 }
 
 int sleep_until(uint64_t deadline_ns, enum wait_mode mode)

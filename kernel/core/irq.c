@@ -84,6 +84,7 @@ void trap_irq(struct trap_frame *f)
 
 	irqs_off_begin(f->spsr);
 	c->irq_depth++;
+	WRITE_ONCE(c->irq_pc, f->elr);
 	irq = chip->ack(&token);
 	if (irq >= 0) {
 		WRITE_ONCE(c->irq_count, c->irq_count + 1);

@@ -51,6 +51,9 @@ void lock_check_drop_by(void (*drop)(const void *lock));
 void lock_check_none_held(const char *where);
 /* Sleeping is forbidden here if a spinlock is held, preemption is off or an interrupt is being served. */
 void lock_check_may_sleep(const char *where);
+/* Up to room of the mutexes that a thread holds; how many it holds. Of a thread that runs it is a guess. */
+struct thread_base;
+unsigned lock_held_by(const struct thread_base *t, struct held_lock *out, unsigned room);
 /* Print what each CPU and the current thread hold. Any context, panic included. */
 void lock_dump_held(void);
 /* Tests only: let go of what was taken since the stacks had these sizes; a mutex is forgotten, not unlocked. */
@@ -78,6 +81,12 @@ static inline void lock_check_none_held(const char *where)
 }
 static inline void lock_dump_held(void)
 {
+}
+struct thread_base;
+static inline unsigned lock_held_by(const struct thread_base *t, struct held_lock *out,
+				    unsigned room)
+{
+	return 0;
 }
 #endif
 

@@ -46,6 +46,15 @@ void lock_dump_held(void)
 	dump_stack(&current_base()->mutexes, "thread", (unsigned)current_base()->id);
 }
 
+unsigned lock_held_by(const struct thread_base *t, struct held_lock *out, unsigned room)
+{
+	unsigned n = MIN(READ_ONCE(t->mutexes.n), (unsigned)HELD_MAX);
+
+	for (unsigned i = 0; i < MIN(n, room); i++)
+		out[i] = t->mutexes.at[i];
+	return n;
+}
+
 void lock_drop_above(unsigned spinlocks, unsigned mutexes)
 {
 	struct held_stack *s = &arch_cpu()->spinlocks;

@@ -26,6 +26,7 @@ struct cpu {
 		*boot_thread;	     /* [init] what this CPU starts on; becomes its idle thread */
 	uint64_t scratch[2];	     /* [cpu] vectors.S: stack-overflow check */
 	uint64_t irq_count;	     /* [cpu] interrupts served */
+	uintptr_t irq_pc;	     /* [cpu] what the last one interrupted */
 	uint64_t irqs_off_since;     /* [cpu] debug images: counter when irqs went off for an irq */
 	uint64_t irqs_off_max;	     /* [cpu] longest seen, counter units */
 	uintptr_t irqs_off_end;	     /* [cpu] where that span ended */
