@@ -133,6 +133,8 @@ static void report(const struct trap_frame *f, const char *text)
 
 	log_panic_mode();
 	irq_stop_others();
+	/* what stands between the two marks scripts/symbolize.py reads */
+	log_warn("core: ---- panic report ----");
 	log_warn("PANIC: %s", text);
 	log_warn("core: on cpu %u, thread %d %s, preempt depth %d, irq depth %d", arch_cpu()->id,
 		 t->id, t->name, t->preempt_depth, arch_cpu()->irq_depth);
@@ -143,6 +145,7 @@ static void report(const struct trap_frame *f, const char *text)
 		lock_dump_held();
 		print_threads();
 	}
+	log_warn("core: ---- end of report ----");
 	arch_machine_exit(EXIT_FAILURE);
 }
 

@@ -35,3 +35,26 @@ def test_panic(name, once, also, smp):
     assert len(re.findall("PANIC", text)) == 1, text[-3000:]
     for pattern in also:
         assert re.search(pattern, text), f"{pattern}\n{text[-3000:]}"
+    assert re.search(r"core: ---- panic report ----.*PANIC: .*core: ---- end of report ----", text, re.S), text[-3000:]
+
+
+def test_report_in_lines(tmp_path):
+    """scripts/symbolize.py names the line that panicked, from a file and from standard input; without a report it fails."""
+    source = guestlib.read_file(os.path.join(guestlib.TOP, "tests/kernel/die_kt.c"))
+    line = source[:source.index('panic("on purpose')].count("\n") + 1
+    log = tmp_path / "console.log"
+    with open(log, "wb") as f:
+        subprocess.run(
+            [guestlib.QEMU, "-M", "virt", "-cpu", "cortex-a76", "-m", "128M", "-nographic", "-nic", "none", "-semihosting",
+             "-kernel", guestlib.IMAGES["debug"], "-append", "test=die_panic"],
+            stdin=subprocess.DEVNULL, stdout=f, stderr=subprocess.STDOUT, timeout=240, check=False)
+    script = os.path.join(guestlib.TOP, "scripts/symbolize.py")
+    for words, text in (([str(log)], None), ([], log.read_bytes())):
+        done = subprocess.run([script] + words, input=text, stdout=subprocess.PIPE, check=True)
+        out = done.stdout.decode()
+        assert f"kt_die_panic tests/kernel/die_kt.c:{line}\n" in out, out
+        assert "build/debug/tern.elf: " in out and "PANIC: on purpose, number 42" in out and "mm: " not in out, out
+        # and where the lock was taken that it holds
+        assert re.search(rf"holds PGCACHE.*\n +kt_die_panic tests/kernel/die_kt.c:{line - 1}\n", out), out
+    done = subprocess.run([script], input=b"nothing here\n", stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 1 and b"no line says" in done.stderr
