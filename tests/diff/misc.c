@@ -233,8 +233,7 @@ CASE(posix_timers)
 	R(syscall(SYS_timer_gettime, id, &now));
 	say("%ld %ld", (long)now.it_value.tv_sec, (long)now.it_value.tv_nsec);
 	R(syscall(SYS_timer_settime, id, 0, &t, NULL));
-	for (int i = 0; i < 1000 && fired < 3; i++)
-		let_pass(1);
+	AWAIT(fired >= 3);
 	Q(fired >= 3);
 	R(syscall(SYS_timer_getoverrun, id) >= 0);
 	R(syscall(SYS_timer_delete, id));
@@ -286,6 +285,13 @@ static void take_one(int line, int signo, long ms)
 }
 #define TAKE(signo, ms) take_one(__LINE__, signo, ms)
 
+static bool is_pending(int signo)
+{
+	sigset_t set;
+
+	return sigpending(&set) == 0 && sigismember(&set, signo) == 1;
+}
+
 CASE(posix_timers_told)
 {
 	struct itimerspec t, old;
@@ -320,7 +326,7 @@ CASE(posix_timers_told)
 	Q(old.it_interval.tv_nsec == 1000000 && old.it_value.tv_nsec > 0);
 	/* stopped with its signal on the way */
 	TAKE(SIGUSR1, 20000);
-	let_pass(5);
+	AWAIT(is_pending(SIGUSR1));
 	t = spec(0, 0);
 	R(syscall(SYS_timer_settime, id, 0, &t, &old));
 	TAKE(SIGUSR1, 20000);
@@ -328,7 +334,7 @@ CASE(posix_timers_told)
 	/* deleted with its signal on the way */
 	t = spec(1, 0);
 	R(syscall(SYS_timer_settime, id, 0, &t, NULL));
-	let_pass(20);
+	AWAIT(is_pending(SIGUSR1));
 	R(syscall(SYS_timer_delete, id));
 	TAKE(SIGUSR1, 20000);
 	/* ignored, and then not any more */

@@ -45,7 +45,7 @@ static void say_read(int line, const char *which, int fd, int ms)
 	struct pollfd f = { fd, POLLIN, 0 };
 	ssize_t n;
 
-	let_pass(15);
+	settle();
 	if (poll(&f, 1, ms) == 0) {
 		diff_say(line, "%s: nothing", which);
 		return;
@@ -452,11 +452,8 @@ CASE(foreground)
 	on(SIGQUIT, count_signal);
 	on(SIGTSTP, count_signal);
 	type("\003");
-	let_pass(20);
 	type("\034");
-	let_pass(20);
 	type("\032");
-	let_pass(20);
 	say("INT %d QUIT %d TSTP %d", caught[SIGINT], caught[SIGQUIT], caught[SIGTSTP]);
 	FROM(master);
 	/* what was typed before is gone, unless NOFLSH */
@@ -615,14 +612,14 @@ CASE(window)
 		return;
 	on(SIGWINCH, count_signal);
 	R(ioctl(master, TIOCSWINSZ, &w));
-	let_pass(20);
+	settle();
 	say("WINCH %d", caught[SIGWINCH]);
 	R(ioctl(master, TIOCSWINSZ, &w));
-	let_pass(20);
+	settle();
 	say("WINCH %d", caught[SIGWINCH]);
 	w.ws_col = 30;
 	R(ioctl(slave, TIOCSWINSZ, &w));
-	let_pass(20);
+	settle();
 	say("WINCH %d", caught[SIGWINCH]);
 }
 
@@ -648,7 +645,7 @@ CASE(hang_up)
 	POLLED(slave);
 	POLLED(master);
 	R(close(master));
-	let_pass(20);
+	settle();
 	say("HUP %d CONT %d", caught[SIGHUP], caught[SIGCONT]);
 	POLLED(slave);
 	R(read(slave, &c, 1));

@@ -564,10 +564,7 @@ CASE(robust)
 		until_asleep(getppid());
 		kill(getpid(), SIGKILL);
 	}
-	while (pthread_mutex_trylock(r) == 0) {
-		pthread_mutex_unlock(r);
-		let_pass(1);
-	}
+	AWAIT(pthread_mutex_trylock(r) != 0 || pthread_mutex_unlock(r) != 0);
 	say("%s", errno_name(pthread_mutex_lock(r)));
 	REAP(pid);
 }
@@ -580,6 +577,12 @@ static void *sleep_for_ever(void *arg)
 	for (;;)
 		pause();
 	return NULL;
+}
+
+static void *tell_and_sleep(void *tid)
+{
+	__atomic_store_n((pid_t *)tid, (pid_t)syscall(SYS_gettid), __ATOMIC_RELEASE);
+	return sleep_for_ever(NULL);
 }
 
 static void *exits(void *arg)
@@ -796,11 +799,13 @@ CASE(shares)
 
 CASE(cancel)
 {
+	pid_t tid = 0;
 	pthread_t t;
 	void *got;
 
-	pthread_create(&t, NULL, sleep_for_ever, NULL);
-	let_pass(10);
+	pthread_create(&t, NULL, tell_and_sleep, &tid);
+	AWAIT(__atomic_load_n(&tid, __ATOMIC_ACQUIRE));
+	until_thread_asleep(tid);
 	R(pthread_cancel(t));
 	R(pthread_join(t, &got));
 	Q(got == PTHREAD_CANCELED);

@@ -50,7 +50,7 @@ static void show_read(int line, const char *what, int fd, size_t n)
 	size_t at = 0;
 	ssize_t got;
 
-	let_pass(30);
+	settle();
 	got = read(fd, buf, n);
 	if (got < 0) {
 		diff_say(line, "read %s: %s", what, errno_name(errno));
@@ -68,8 +68,7 @@ static void show_poll(int line, const char *what, int fd)
 	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT | POLLPRI };
 	int n;
 
-	/* Linux passes bytes on in a worker of its own */
-	let_pass(30);
+	settle();
 	n = poll(&p, 1, 0);
 
 	diff_say(line, "poll %s: %d%s%s%s%s%s", what, n, p.revents & POLLIN ? " in" : "",
@@ -590,7 +589,7 @@ CASE(hang_up)
 	type("pending\n");
 	POLL(slave);
 	R(close(master));
-	let_pass(30);
+	settle();
 	show_caught(SIGHUP);
 	show_caught(SIGCONT);
 	POLL(slave);
@@ -870,7 +869,7 @@ CASE(queues)
 	open_pair(O_NOCTTY);
 	change(slave, 0, ECHO);
 	R(write(slave, "out", 3));
-	let_pass(30);
+	settle();
 	R(ioctl(master, FIONREAD, &n));
 	say("master may read %d", n);
 	type("in\n");

@@ -279,8 +279,7 @@ static void shared(void)
 	set_timer(ITIMER_PROF, 50000);
 	for (int i = 0; i < 3; i++)
 		CHECK(pthread_create(&t[i], NULL, computing, &stop) == 0);
-	while (rung[SIGPROF] < 4)
-		let_pass(10);
+	CHECK(AWAIT(rung[SIGPROF] >= 4));
 	atomic_store(&stop, true);
 	for (int i = 0; i < 3; i++)
 		CHECK(pthread_join(t[i], NULL) == 0);

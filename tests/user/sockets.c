@@ -1027,13 +1027,27 @@ static void restarted(void)
 }
 
 static int shared;
+static pid_t thread;
 
 static void *in_thread(void *arg)
 {
+	__atomic_store_n(&thread, (pid_t)syscall(SYS_gettid), __ATOMIC_RELEASE);
 	long ret = *(int *)arg == ACCEPT ? accept(shared, NULL, NULL)
 					 : recv(shared, &(char){ 0 }, 1, 0);
 
 	return (void *)(ret < 0 ? -(long)errno : ret);
+}
+
+/* A thread that waits in accept or recv. */
+static pthread_t waiting(int *which)
+{
+	pthread_t t;
+
+	thread = 0;
+	CHECK(pthread_create(&t, NULL, in_thread, which) == 0);
+	CHECK(AWAIT(__atomic_load_n(&thread, __ATOMIC_ACQUIRE)));
+	CHECK(until_thread_asleep(thread));
+	return t;
 }
 
 static long joined(pthread_t t)
@@ -1051,23 +1065,19 @@ static void under_their_feet(void)
 	pthread_t t;
 
 	shared = listener();
-	CHECK(pthread_create(&t, NULL, in_thread, &which) == 0);
-	let_pass(10);
+	t = waiting(&which);
 	CHECK(shutdown(shared, SHUT_RDWR) == 0 && joined(t) == -EINVAL && close(shared) == 0);
 	which = RECV;
 	pair(&shared, &b);
-	CHECK(pthread_create(&t, NULL, in_thread, &which) == 0);
-	let_pass(10);
+	t = waiting(&which);
 	CHECK(shutdown(shared, SHUT_RD) == 0 && joined(t) == 0);
 	CHECK(close(shared) == 0 && close(b) == 0);
 	pair(&shared, &b);
-	CHECK(pthread_create(&t, NULL, in_thread, &which) == 0);
-	let_pass(10);
+	t = waiting(&which);
 	reset(b);
 	CHECK(joined(t) == -ECONNRESET && close(shared) == 0);
 	pair(&shared, &b);
-	CHECK(pthread_create(&t, NULL, in_thread, &which) == 0);
-	let_pass(10);
+	t = waiting(&which);
 	CHECK(close(shared) == 0 && send(b, "x", 1, 0) == 1 && joined(t) == 1 && close(b) == 0);
 }
 

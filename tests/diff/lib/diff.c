@@ -307,6 +307,13 @@ static void run_case(int i)
 	kill(-pid, SIGKILL);
 }
 
+void settle(void)
+{
+	const char *ms = getenv("SETTLE_MS");
+
+	let_pass(ms ? atoi(ms) : 0);
+}
+
 __attribute__((weak)) int diff_exec(int argc, char **argv)
 {
 	(void)argc;

@@ -78,6 +78,10 @@ void diff_reap(int line, pid_t pid);
 
 int64_t now_ns(clockid_t clock);
 
+/* Linux passes a terminal's bytes and signals on in a worker of its own, and tells nobody when: its run gives it time. Under
+ * tern all that has been done when the call returns, so there it is looked for at once. */
+void settle(void);
+
 /* The whole of a small file, or "" ; static room. */
 const char *slurp(const char *path);
 void put_file(const char *path, const char *text, mode_t mode);

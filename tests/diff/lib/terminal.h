@@ -46,8 +46,7 @@ static inline void type(const char *text)
 {
 	if (write(master, text, strlen(text)) != (ssize_t)strlen(text))
 		say("not typed: %s", text);
-	/* Linux hands it over in a worker of its own, tern at once */
-	let_pass(20);
+	settle();
 }
 
 #endif
