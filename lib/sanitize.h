@@ -7,10 +7,11 @@
 #include "lib/types.h"
 
 #if defined(SAN_ADDRESS)
-void __asan_loadN_noabort(uintptr_t p, size_t n);
-void __asan_storeN_noabort(uintptr_t p, size_t n);
-#define SAN_READS(p, n)	 __asan_loadN_noabort((uintptr_t)(p), n)
-#define SAN_WRITES(p, n) __asan_storeN_noabort((uintptr_t)(p), n)
+/* with the types the compiler gives them */
+void __asan_loadN_noabort(void *p, long n);
+void __asan_storeN_noabort(void *p, long n);
+#define SAN_READS(p, n)	 __asan_loadN_noabort((void *)(uintptr_t)(p), (long)(n))
+#define SAN_WRITES(p, n) __asan_storeN_noabort((void *)(uintptr_t)(p), (long)(n))
 #elif defined(SAN_THREAD)
 void __tsan_read_range(uintptr_t p, size_t n);
 void __tsan_write_range(uintptr_t p, size_t n);

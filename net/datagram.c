@@ -70,7 +70,7 @@ static void arrive(struct socket *s, const struct pbuf *p, size_t skip, const ip
 	socket_charge((int64_t)cost(d));
 	spin_lock(&s->lock);
 	list_push_back(&d->link, &s->arrived);
-	s->rx_bytes += cost(d);
+	WRITE_ONCE(s->rx_bytes, s->rx_bytes + cost(d));
 	spin_unlock(&s->lock);
 	socket_announce(s, POLL_IN);
 }
@@ -137,7 +137,7 @@ static struct datagram *take(struct socket *s)
 
 	if (d) {
 		list_del(&d->link);
-		s->rx_bytes -= cost(d);
+		WRITE_ONCE(s->rx_bytes, s->rx_bytes - cost(d));
 	}
 	return d;
 }
@@ -245,7 +245,7 @@ void socket_udp_failed(const struct packet_ends *sent, int error, bool soft)
 		if (!s || !is_from(s, sent) || (soft && !s->opt.tell_errors))
 			continue;
 		spin_lock(&s->lock);
-		s->error = error;
+		WRITE_ONCE(s->error, error);
 		spin_unlock(&s->lock);
 		socket_announce(s, POLL_IN | POLL_OUT | POLL_ERR);
 		return;
@@ -518,7 +518,7 @@ static int connect_locked(struct socket *s, const struct socket_addr *to) __requ
 		s->local.port = s->udp->local_port;
 	if (!s->bound)
 		address_from_lwip(&s->local, source, s->local.port);
-	s->state = SOCKET_OPEN;
+	WRITE_ONCE(s->state, SOCKET_OPEN);
 	spin_unlock(&s->lock);
 	return 0;
 }
@@ -541,7 +541,7 @@ static void disconnect_locked(struct socket *s) __requires(net_core)
 		socket_unname(s);
 		s->local.port = id;
 	}
-	s->state = SOCKET_FRESH;
+	WRITE_ONCE(s->state, SOCKET_FRESH);
 	spin_unlock(&s->lock);
 }
 
@@ -562,8 +562,8 @@ static int datagram_connect(struct socket *s, const struct socket_addr *to, bool
 static int datagram_shutdown(struct socket *s, int how) __requires(net_core)
 {
 	spin_lock(&s->lock);
-	s->rx_shut |= how != SOCKET_SHUT_WR;
-	s->tx_shut |= how != SOCKET_SHUT_RD;
+	WRITE_ONCE(s->rx_shut, s->rx_shut | (how != SOCKET_SHUT_WR));
+	WRITE_ONCE(s->tx_shut, s->tx_shut | (how != SOCKET_SHUT_RD));
 	spin_unlock(&s->lock);
 	socket_announce(s, POLL_IN | POLL_RDHUP | POLL_HUP);
 	return s->state == SOCKET_OPEN ? 0 : -ENOTCONN;

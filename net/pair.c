@@ -81,7 +81,7 @@ static int refused(struct socket *s, size_t size) __requires(s->pair->lock)
 static void forget_peer(struct socket *s) __requires(s->pair->lock)
 {
 	spin_lock(&s->lock);
-	s->state = SOCKET_FRESH;
+	WRITE_ONCE(s->state, SOCKET_FRESH);
 	spin_unlock(&s->lock);
 }
 
@@ -362,12 +362,12 @@ static void pair_destroy(struct socket *s)
 	/* what was sent and nobody has read is lost, and its sender told */
 	if (!list_empty(&s->arrived) && s->kind != &pair_datagrams) {
 		spin_lock(&o->lock);
-		o->error = -ECONNRESET;
+		WRITE_ONCE(o->error, -ECONNRESET);
 		spin_unlock(&o->lock);
 	}
 	while (!list_empty(&s->arrived))
 		drop_first(s);
-	s->state = SOCKET_GONE;
+	WRITE_ONCE(s->state, SOCKET_GONE);
 	shut(s, s->kind != &pair_datagrams, s->kind != &pair_datagrams);
 	mutex_unlock(&s->pair->lock);
 	poll_notify(&o->source, ALL_EVENTS);

@@ -96,12 +96,12 @@ static void rx_append(struct socket *s, struct pbuf *p, size_t room) __requires(
 	if (s->rx_first)
 		s->rx_last->next = p;
 	else
-		s->rx_first = p;
+		WRITE_ONCE(s->rx_first, p);
 	s->rx_last = p;
-	s->rx_bytes += p->len;
+	WRITE_ONCE(s->rx_bytes, s->rx_bytes + p->len);
 	/* until it is freed nobody else wants to know how long a packet it was */
 	p->tot_len = MAX((u16_t)RX_COST, p->len);
-	s->rx_held += p->tot_len;
+	WRITE_ONCE(s->rx_held, s->rx_held + p->tot_len);
 	s->rx_room = room;
 	socket_charge(p->tot_len);
 }
@@ -133,7 +133,7 @@ static bool rx_squeeze(struct socket *s, struct pbuf *p)
 	if (s->rx_first && s->rx_room >= p->len) {
 		memcpy((uint8_t *)s->rx_last->payload + s->rx_last->len, p->payload, p->len);
 		s->rx_last->len += p->len;
-		s->rx_bytes += p->len;
+		WRITE_ONCE(s->rx_bytes, s->rx_bytes + p->len);
 		s->rx_room -= p->len;
 		done = true;
 	}
@@ -280,10 +280,10 @@ static void refresh_tx(struct socket *s) __requires(net_core)
 	else
 		room = MIN(room, most - pending);
 	socket_charge((int64_t)held - (int64_t)s->tx_held);
-	s->tx_held = held;
+	WRITE_ONCE(s->tx_held, held);
 	spin_lock(&s->lock);
 	s->tx_room = s->tx_shut ? 0 : room;
-	s->tx_pending = pending;
+	WRITE_ONCE(s->tx_pending, pending);
 	spin_unlock(&s->lock);
 	if (was_full && s->tx_room >= SOCKET_LOWAT)
 		socket_announce(s, POLL_OUT);
@@ -336,13 +336,13 @@ static struct tcp_pcb *orphan(struct socket *s) __requires(net_core)
 static void became_gone(struct socket *s, int error) __requires(net_core)
 {
 	socket_charge(-(int64_t)s->tx_held);
-	s->tx_held = 0;
+	WRITE_ONCE(s->tx_held, 0);
 	spin_lock(&s->lock);
-	s->state = SOCKET_GONE;
-	s->error = error;
-	s->rx_end = true;
+	WRITE_ONCE(s->state, SOCKET_GONE);
+	WRITE_ONCE(s->error, error);
+	WRITE_ONCE(s->rx_end, true);
 	s->tx_room = 0;
-	s->tx_pending = 0;
+	WRITE_ONCE(s->tx_pending, 0);
 	spin_unlock(&s->lock);
 	socket_announce(s, POLL_IN | POLL_OUT | POLL_RDHUP | POLL_HUP | (error ? POLL_ERR : 0));
 }
@@ -374,7 +374,7 @@ static void on_end(struct socket *s) __requires(net_core)
 	bool both;
 
 	spin_lock(&s->lock);
-	s->rx_end = true;
+	WRITE_ONCE(s->rx_end, true);
 	both = s->tx_shut;
 	spin_unlock(&s->lock);
 	socket_announce(s, POLL_IN | POLL_RDHUP);
@@ -529,7 +529,7 @@ static void opened(struct socket *s) __requires(net_core)
 	spin_lock(&s->lock);
 	s->peer = peer;
 	s->local = local;
-	s->state = SOCKET_OPEN;
+	WRITE_ONCE(s->state, SOCKET_OPEN);
 	spin_unlock(&s->lock);
 	refresh_tx(s);
 }
@@ -563,7 +563,7 @@ static err_t on_accepted(void *arg, struct tcp_pcb *pcb, err_t err)
 	stream_apply(s);
 	spin_lock(&listener->lock);
 	list_push_back(&s->link, &listener->backlog);
-	listener->nr_backlog++;
+	WRITE_ONCE(listener->nr_backlog, listener->nr_backlog + 1);
 	spin_unlock(&listener->lock);
 	socket_announce(listener, POLL_IN);
 	return ERR_OK;
@@ -603,7 +603,7 @@ int socket_take_error(struct socket *s)
 {
 	int error = s->error;
 
-	s->error = 0;
+	WRITE_ONCE(s->error, 0);
 	return error;
 }
 
@@ -641,13 +641,13 @@ static ssize_t rx_grab(struct socket *s, size_t want, bool first, struct pbuf **
 		n += last->len;
 	}
 	*chain = s->rx_first;
-	s->rx_first = last->next;
+	WRITE_ONCE(s->rx_first, last->next);
 	last->next = NULL;
 	if (!s->rx_first) {
 		s->rx_last = NULL;
 		s->rx_room = 0;
 	}
-	s->reading = true;
+	WRITE_ONCE(s->reading, true);
 	ret = (ssize_t)n;
 unlock:
 	spin_unlock(&s->lock);
@@ -689,12 +689,12 @@ static bool rx_return(struct socket *s, struct pbuf *rest, struct pbuf *used, si
 			s->rx_last = last;
 			s->rx_room = 0;
 		}
-		s->rx_first = rest;
+		WRITE_ONCE(s->rx_first, rest);
 	}
-	s->rx_bytes -= consumed;
-	s->rx_held -= freed;
+	WRITE_ONCE(s->rx_bytes, s->rx_bytes - consumed);
+	WRITE_ONCE(s->rx_held, s->rx_held - freed);
 	socket_charge(-(int64_t)freed);
-	s->reading = false;
+	WRITE_ONCE(s->reading, false);
 	more = s->rx_bytes || s->rx_end || s->rx_shut || s->error || s->read_awaited;
 	s->read_awaited = false;
 	spin_unlock(&s->lock);
@@ -1087,7 +1087,7 @@ static struct socket *backlog_take(struct socket *listener)
 	s = list_first_or_null(&listener->backlog, struct socket, link);
 	if (s) {
 		list_del(&s->link);
-		listener->nr_backlog--;
+		WRITE_ONCE(listener->nr_backlog, listener->nr_backlog - 1);
 	}
 	spin_unlock(&listener->lock);
 	return s;
@@ -1098,9 +1098,13 @@ void socket_forget(struct socket *s)
 	list_del(&s->changed);
 	rx_free_chain(s->rx_first);
 	rx_free_chain(s->rx_used);
-	s->rx_first = s->rx_used = NULL;
+	WRITE_ONCE(s->rx_first, NULL);
+	s->rx_used = NULL;
 	socket_charge(-(int64_t)(s->rx_held + s->tx_held));
-	s->rx_bytes = s->tx_pending = s->rx_held = s->tx_held = 0;
+	WRITE_ONCE(s->rx_bytes, 0);
+	WRITE_ONCE(s->tx_pending, 0);
+	WRITE_ONCE(s->rx_held, 0);
+	WRITE_ONCE(s->tx_held, 0);
 }
 
 static void drop_backlog(struct socket *s) __requires(net_core)
@@ -1120,7 +1124,7 @@ static bool shut_tx(struct socket *s)
 
 	spin_lock(&s->lock);
 	first = !s->tx_shut;
-	s->tx_shut = true;
+	WRITE_ONCE(s->tx_shut, true);
 	s->tx_room = 0;
 	spin_unlock(&s->lock);
 	return first;
@@ -1147,7 +1151,8 @@ static void linger(struct socket *s)
 	rx_settle(s);
 	if (s->opt.linger_s && s->state == SOCKET_OPEN && s->pcb && !s->rx_bytes &&
 	    !s->pcb->refused_data && !caller_is_ending()) {
-		s->lingering = s->rx_shut = true;
+		WRITE_ONCE(s->lingering, true);
+		WRITE_ONCE(s->rx_shut, true);
 		if (shut_tx(s))
 			(void)tcp_shutdown(s->pcb, 0, 1);
 		linger_look(s);
@@ -1333,7 +1338,7 @@ static int listen_locked(struct socket *s, unsigned backlog) __requires(net_core
 	tcp_arg(listening, s);
 	tcp_accept(listening, on_accepted);
 	spin_lock(&s->lock);
-	s->state = SOCKET_LISTENING;
+	WRITE_ONCE(s->state, SOCKET_LISTENING);
 	spin_unlock(&s->lock);
 	return 0;
 }
@@ -1372,8 +1377,8 @@ static int connect_locked(struct socket *s, const struct socket_addr *to) __requ
 		return err == ERR_USE ? -EADDRNOTAVAIL : socket_error_of(err);
 	}
 	spin_lock(&s->lock);
-	s->state = SOCKET_CONNECTING;
-	s->error = 0;
+	WRITE_ONCE(s->state, SOCKET_CONNECTING);
+	WRITE_ONCE(s->error, 0);
 	address_from_lwip(&s->local, &s->pcb->local_ip, s->pcb->local_port);
 	spin_unlock(&s->lock);
 	return 0;
@@ -1410,11 +1415,19 @@ static int make_fresh(struct socket *s) __requires(net_core)
 	queued = s->rx_first;
 	used = s->rx_used;
 	held = s->rx_held + s->tx_held;
-	s->rx_first = s->rx_last = s->rx_used = NULL;
-	s->rx_bytes = s->rx_room = s->rx_held = s->rx_unopened = 0;
+	WRITE_ONCE(s->rx_first, NULL);
+	s->rx_last = NULL;
+	s->rx_used = NULL;
+	WRITE_ONCE(s->rx_bytes, 0);
+	s->rx_room = 0;
+	WRITE_ONCE(s->rx_held, 0);
+	s->rx_unopened = 0;
 	s->tx_room = s->tx_pending = s->tx_held = 0;
-	s->rx_end = s->rx_shut = s->tx_shut = s->connecting = false;
-	s->state = SOCKET_FRESH;
+	WRITE_ONCE(s->rx_end, false);
+	WRITE_ONCE(s->rx_shut, false);
+	WRITE_ONCE(s->tx_shut, false);
+	s->connecting = false;
+	WRITE_ONCE(s->state, SOCKET_FRESH);
 	memset(&s->peer, 0, sizeof(s->peer));
 	if (!s->bound)
 		socket_unname(s);
@@ -1441,7 +1454,7 @@ static int disconnect_locked(struct socket *s) __requires(net_core)
 	if (s->pcb && s->pcb->state != CLOSED)
 		abort_pcb(s);
 	spin_lock(&s->lock);
-	s->error = ends ? -ECONNRESET : s->error;
+	WRITE_ONCE(s->error, ends ? -ECONNRESET : s->error);
 	spin_unlock(&s->lock);
 	socket_announce(s, POLL_IN | POLL_OUT | POLL_HUP | POLL_ERR);
 	return 0;
@@ -1687,7 +1700,7 @@ static void stop_listening(struct socket *s) __requires(net_core)
 	close_pcb(s);
 	drop_backlog(s);
 	spin_lock(&s->lock);
-	s->state = SOCKET_FRESH;
+	WRITE_ONCE(s->state, SOCKET_FRESH);
 	if (!s->bound)
 		socket_unname(s);
 	spin_unlock(&s->lock);
@@ -1720,15 +1733,15 @@ static int stream_shutdown(struct socket *s, int how) __requires(net_core)
 	if (!s->pcb || s->state != SOCKET_OPEN) {
 		/* as Linux: it counts all the same */
 		spin_lock(&s->lock);
-		s->rx_shut |= how != SOCKET_SHUT_WR;
-		s->tx_shut |= how != SOCKET_SHUT_RD;
+		WRITE_ONCE(s->rx_shut, s->rx_shut | (how != SOCKET_SHUT_WR));
+		WRITE_ONCE(s->tx_shut, s->tx_shut | (how != SOCKET_SHUT_RD));
 		spin_unlock(&s->lock);
 		socket_announce(s, POLL_IN | POLL_RDHUP | POLL_HUP);
 		return -ENOTCONN;
 	}
 	if (how != SOCKET_SHUT_WR) {
 		spin_lock(&s->lock);
-		s->rx_shut = true;
+		WRITE_ONCE(s->rx_shut, true);
 		spin_unlock(&s->lock);
 		socket_announce(s, POLL_IN | POLL_RDHUP | POLL_HUP);
 	}

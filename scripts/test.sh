@@ -97,6 +97,7 @@ if [ $build = yes ]; then
 	case $size$rings in
 	all* | *user*) make -s DEBUG=1 SAN=address >&2 || die "the sanitizer image does not build: see above" ;;
 	esac
+	[ $size != all ] || make -s DEBUG=1 SAN=thread >&2 || die "the race detector's image does not build: see above"
 fi
 make_keys
 
@@ -206,6 +207,7 @@ ring_kernel() {
 		"${k[@]}" --smp 4 --gic 3
 		"${k[@]}" --smp 4 --qemu '-global virtio-mmio.force-legacy=true'
 		"${k[@]}" --smp 4 --image asan --seconds 180
+		"${k[@]}" --smp 4 --image tsan --seconds 300
 		;;
 	esac
 }
@@ -226,6 +228,7 @@ ring_user() {
 	if [ $size = all ]; then
 		"${k[@]}" --scale 10 --storm 1200 || status=1
 		"${k[@]}" --smp 4 --image asan || status=1
+		"${k[@]}" --smp 4 --image tsan || status=1
 		"${k[@]}" --smp 4 --mem 24M || status=1
 		"${k[@]}" --smp 4 --append asid_bits=4 || status=1
 	else
