@@ -456,7 +456,8 @@ static ssize_t read_one(struct conn *c, size_t n, unsigned flags)
 {
 	static uint8_t buf[65536];
 	struct socket_message msg = { .flags = flags };
-	bool ready = file_poll(c->file) & POLL_IN;
+	/* of what was disconnected an error is told, though there is no end to read */
+	bool ready = file_poll(c->file) & (POLL_IN | POLL_ERR);
 	bool only_count = flags & SOCKET_MSG_TRUNC, look = flags & SOCKET_MSG_PEEK;
 	struct io io;
 	ssize_t ret;
