@@ -30,7 +30,7 @@ FLOORS := lib arch/aarch64 kernel/core drivers/chip mm/phys sched drivers driver
 	  drivers/tty net kernel ssh ssh/server $(if $(DEBUG),tests/kernel)
 sources = $(sort $(wildcard $(addsuffix /*.c,$(1)) $(addsuffix /*.S,$(1))))
 # Files that only debug images have, and only the sanitizer's: no line of them is in the release image.
-DEBUG_ONLY := %_check.c kernel/core/perturb.c kernel/core/irqs_off.c
+DEBUG_ONLY := %_check.c kernel/core/perturb.c sched/choose_perturbed.c kernel/core/irqs_off.c
 SAN_ONLY   := $(if $(filter asan,$(VARIANT)),,kernel/core/kasan.c kernel/core/ubsan.c arch/aarch64/early_shadow.c) \
 	      $(if $(filter tsan,$(VARIANT)),,kernel/core/kcsan.c)
 OURS   := $(filter-out $(if $(DEBUG),,$(DEBUG_ONLY)) $(SAN_ONLY),$(call sources,$(FLOORS)))

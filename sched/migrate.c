@@ -93,7 +93,7 @@ void __no_lock_check thread_push_away(struct thread *t)
 	int kick;
 
 	for (;;) {
-		dst = runq_select(READ_ONCE(t->affinity), src, true);
+		dst = perturbed_target(t, runq_select(READ_ONCE(t->affinity), src, true));
 		runq_lock_two(src, dst);
 		if (t->affinity & BIT(dst->cpu))
 			break;

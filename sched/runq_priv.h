@@ -127,9 +127,33 @@ static inline void switch_window(void)
 	if (ns)
 		clock_spin_ns(ns);
 }
+
+/* perturb= (choose_perturbed.c). Context: irqs off. Who runs here instead of next; rq->lock held. */
+struct thread *perturbed_next(struct runq *rq, struct thread *next);
+/* The current thread gives way of itself. */
+void perturbed_yield(void);
+/* Whether t, which was current here, is to go to another CPU. rq->lock held. */
+bool perturbed_move(const struct runq *rq, const struct thread *t);
+/* The queue that t goes to instead of target. */
+struct runq *perturbed_target(const struct thread *t, struct runq *target);
 #else
 static inline void switch_window(void)
 {
+}
+static inline struct thread *perturbed_next(struct runq *rq, struct thread *next)
+{
+	return next;
+}
+static inline void perturbed_yield(void)
+{
+}
+static inline bool perturbed_move(const struct runq *rq, const struct thread *t)
+{
+	return false;
+}
+static inline struct runq *perturbed_target(const struct thread *t, struct runq *target)
+{
+	return target;
 }
 #endif
 

@@ -325,7 +325,7 @@ static void put_prev(struct runq *rq, struct thread *prev, enum leave leave, uin
 		return;
 	if (blocked || leave == LEAVE_FOR_EVER) {
 		runq_dequeue(rq, prev, ns);
-	} else if (!(prev->affinity & BIT(rq->cpu))) {
+	} else if (!(prev->affinity & BIT(rq->cpu)) || perturbed_move(rq, prev)) {
 		runq_dequeue(rq, prev, ns);
 		prev->moving = true;
 	} else if (leave == LEAVE_YIELD) {
@@ -367,7 +367,7 @@ static void __no_lock_check schedule(enum leave leave)
 	WRITE_ONCE(rq->c->need_resched, 0);
 	put_prev(rq, prev, leave, charge_time(rq));
 	runq_share_out(rq);
-	next = pick_next(rq);
+	next = perturbed_next(rq, pick_next(rq));
 	if (next->state == THREAD_READY)
 		WRITE_ONCE(next->state, THREAD_RUNNING);
 	if (next != rq->idle)
@@ -401,6 +401,7 @@ void sched_yield(void)
 
 	might_sleep();
 	f = arch_irq_save();
+	perturbed_yield();
 	schedule(LEAVE_YIELD);
 	irq_restore_resched(f);
 }
@@ -450,7 +451,9 @@ bool __no_lock_check thread_wake_locked(struct thread *t, cpumask_t *kicks)
 		return false;
 	for (;;) {
 		src = READ_ONCE(t->rq);
-		dst = READ_ONCE(t->queued) ? src : runq_select(READ_ONCE(t->affinity), src, false);
+		dst = READ_ONCE(t->queued) ? src
+					   : perturbed_target(t, runq_select(READ_ONCE(t->affinity),
+									     src, false));
 		runq_lock_two(src, dst);
 		if (t->rq == src && (t->queued || t->moving || (t->affinity & BIT(dst->cpu))))
 			break;

@@ -36,6 +36,10 @@ terminal; Ctrl-A X ends it. Log in from another one:  ssh -F build/ssh/config te
                      ("set_link net0 off" pulls the guest's cable)
   --stop             stop what --daemon started
   --name NAME        a name for --daemon and --stop, to have several guests side by side
+  --replay SEED      a machine that repeats itself: its clock counts instructions, it has no network and
+                     takes its randomness from SEED, as do the schedules of a debug image. SEED is
+                     also A..B or pct:A..B:D, for tests (scripts/explore.sh says which). With --gdb and
+                     any --smp, too
   --gdb              wait for gdb on a port of 127.0.0.1
   --no-install       install nothing: list what is missing and stop
   --print            show the QEMU command and exit
@@ -46,12 +50,12 @@ END
 }
 
 smp=4 mem=256M mode=console name=default install=yes
-port="" cpu="" debug="" append="" root="" image="" mutant="" gdb="" print="" random="" others="" wire="" capture="" qemu_pid=""
+port="" cpu="" debug="" append="" root="" image="" mutant="" replay="" gdb="" print="" random="" others="" wire="" capture="" qemu_pid=""
 forwards=() keys=() puts=() disks=() command=()
 
 while [ $# -gt 0 ]; do
 	case $1 in
-	--smp | --mem | --port | --forward | --wire | --capture | --cpu | --append | --key | --root | --put | --disk | --image | --mutant | --name)
+	--smp | --mem | --port | --forward | --wire | --capture | --cpu | --append | --key | --root | --put | --disk | --image | --mutant | --name | --replay)
 		[ $# -ge 2 ] || die "$1 needs a value; see --help"
 		;;
 	esac
@@ -72,6 +76,7 @@ while [ $# -gt 0 ]; do
 	--disk) disks+=("$2") && shift ;;
 	--image) image=$2 && shift ;;
 	--mutant) mutant=$2 && shift ;;
+	--replay) replay=$2 && shift ;;
 	--name) name=$2 && shift ;;
 	--daemon) mode=daemon ;;
 	--stop) mode=stop ;;
@@ -125,6 +130,16 @@ check_options() {
 	done
 	[ -z "$root" ] || [ -d "$root" ] || die "--root $root: no such folder"
 	[ -z "$image" ] || [ -r "$image" ] || die "--image $image: no such file"
+}
+
+# What --replay takes, and what it cannot go with: all that comes from outside comes when it comes.
+check_replay() {
+	replay_seed=${replay#pct:}
+	replay_seed=${replay_seed%%[.:]*}
+	is_number "$replay_seed" && [ "$replay_seed" -ge 1 ] || die "--replay $replay: SEED, A..B or pct:A..B[:D], from 1 on"
+	[ "$mode" = console ] || die "--replay: no network, so no login: what is to run is said by --append run=... or test=..."
+	[ -z "$wire$capture" ] && [ ${#forwards[@]} -eq 0 ] || die "--replay: no network"
+	append="perturb=$replay${append:+ }$append"
 }
 
 check_port() {
@@ -201,12 +216,17 @@ qemu_command() {
 	fi
 	# shellcheck disable=SC2054  # the commas are QEMU's
 	qemu=("$QEMU" -M "virt,gic-version=$gic" -cpu "$cpu" -accel "$accel" -smp "$smp" -m "$mem"
-		-kernel "$image" -initrd "$dir/overlay.cpio"
+		-kernel "$image"
 		-global virtio-mmio.force-legacy=false
-		-netdev "$net" -device virtio-net-device,netdev=net0
-		-device virtio-rng-device
 		-semihosting-config enable=on,target=native
 		-display none -no-reboot)
+	# shellcheck disable=SC2054
+	if [ -n "$replay" ]; then
+		qemu+=(-icount "shift=0,sleep=off" -seed "$replay_seed" -rtc "base=2026-01-01,clock=vm" -nic none)
+	else
+		qemu+=(-netdev "$net" -device virtio-net-device,netdev=net0 -device virtio-rng-device)
+	fi
+	[ -n "$replay" ] && [ -z "$root" ] && [ ${#puts[@]} -eq 0 ] || qemu+=(-initrd "$dir/overlay.cpio")
 	# QEMU fills its slots from the last one down, and the guest counts them up
 	for ((n = ${#disks[@]}; n > 0; n--)); do
 		qemu+=(-drive "if=none,id=disk$n,format=raw,file=${disks[n - 1]}"
@@ -331,7 +351,11 @@ END
 }
 
 run_console() {
-	login_help "$config"
+	if [ -z "$replay" ]; then
+		login_help "$config"
+	elif [ -n "$gdb" ]; then
+		say "  debugger:   gdb-multiarch -x scripts/tern-gdb.py -ex 'target remote 127.0.0.1:$gdb' ${image%/Image}/tern.elf"
+	fi
 	say "  leave:      Ctrl-A X"
 	say ""
 	"${qemu[@]}" 2> >(tee "$dir/qemu.err" >&2)
@@ -403,6 +427,7 @@ run_command() {
 }
 
 check_options
+[ -z "$replay" ] || check_replay
 if [ $mode = stop ]; then
 	dir=$TOP/build/run/$name
 	stop_daemon
@@ -424,6 +449,10 @@ command)
 	;;
 esac
 choose_accel
+if [ -n "$replay" ]; then
+	accel=tcg,thread=single
+	[ "$cpu" != host ] || cpu=cortex-a76
+fi
 if [ -n "$gdb" ]; then
 	gdb=$(free_port 1234)
 fi

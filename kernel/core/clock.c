@@ -278,6 +278,15 @@ void timer_interrupt(void)
 	spin_unlock(&q->lock);
 }
 
+void clock_interrupt_by(uint64_t deadline_ns)
+{
+	const struct timer_queue *q = per_cpu_ptr(timer_queue, arch_cpu());
+
+	assert_irqs_off();
+	if (event && deadline_ns < q->programmed)
+		event->set_next(deadline_ns);
+}
+
 void clock_set_event_device(const struct clock_event_ops *ops)
 {
 	event = ops;

@@ -63,6 +63,8 @@ struct clock_event_ops {
 void clock_set_event_device(const struct clock_event_ops *ops);
 /* The device's interrupt handler calls this: runs what is due. irq context. */
 void timer_interrupt(void);
+/* For tests: the timer's interrupt comes to this CPU by then, though nothing is due. Context: irqs off. */
+void clock_interrupt_by(uint64_t deadline_ns);
 /* On each CPU as it comes up. */
 void clock_cpu_init(void);
 

@@ -18,6 +18,8 @@ struct thread_base {
 #ifdef DEBUG
 	struct held_stack mutexes; /* [self] */
 	uint64_t locks_taken;	   /* [self] a bit for each class, outside interrupts; for tests */
+	uint32_t perturb_generation; /* [runq] perturb.c */
+	uint32_t perturb_priority;   /* [runq] */
 #endif
 #ifdef SAN_THREAD
 	int races_ignored; /* [self] inside data_race() */

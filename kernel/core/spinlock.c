@@ -35,6 +35,7 @@ void spin_take_slowly(spinlock_t *l)
 
 	if (READ_ONCE(l->owner) == this_cpu()->id + 1)
 		BUG("lock: %s taken twice on one cpu", lock_class_name(l->cls));
+	perturb_spins(true);
 	do {
 		while (READ_ONCE(l->owner)) {
 			for (unsigned i = 0; i < pause; i++)
@@ -42,6 +43,7 @@ void spin_take_slowly(spinlock_t *l)
 			pause = MIN(pause * 2, (unsigned)PAUSE_MAX);
 		}
 	} while (!spin_try(l));
+	perturb_spins(false);
 }
 
 /* Preemption is off. */

@@ -10,6 +10,7 @@
 #include "kernel/core/machine.h"
 #include "kernel/core/panic.h"
 #include "kernel/core/percpu.h"
+#include "kernel/core/perturb.h"
 #include "kernel/core/random.h"
 #include "lib/atomic.h"
 #include "lib/fmt.h"
@@ -80,7 +81,7 @@ void kt_expect_bug(void (*fn)(void *), void *arg, const char *text)
 
 uint64_t kt_seed(void)
 {
-	return cmdline_u64("seed", random_u32() | 1);
+	return cmdline_u64("seed", random_u32() | 1) + perturb_seed();
 }
 
 uint64_t kt_scale(void)
@@ -186,9 +187,47 @@ static bool run_one(const struct ktest *t)
 			kt_fail(__FILE__, __LINE__, what);
 		}
 	}
-	if (!failed)
-		log_info("ktest: ok %s", t->name);
 	return !failed;
+}
+
+/* Of the clock: under QEMU's -icount, where nobody waits for a host, more than any test takes with a perturbed schedule. */
+#define HANG_NS (60 * NS_PER_S)
+
+static void hangs(struct timer *unused)
+{
+	panic("ktest: %s hangs, perturbed by seed %lu", running->name, perturb_seed());
+}
+
+static bool run_with_seed(const struct ktest *t, uint64_t seed)
+{
+	static struct timer limit;
+	bool ok;
+
+	if (seed)
+		log_info("ktest: seed %lu", seed);
+	timer_init(&limit, hangs);
+	timer_arm(&limit, clock_now_ns() + HANG_NS);
+	perturb_begin(seed);
+	ok = run_one(t);
+	perturb_end();
+	(void)timer_cancel(&limit);
+	return ok;
+}
+
+/* Once, or by perturb=A..B once undisturbed, which fills caches and counts steps, and then with each seed until one fails. */
+static bool run_all_seeds(const struct ktest *t)
+{
+	uint64_t seed, last;
+	bool ok;
+
+	if (!perturb_seeds(&seed, &last))
+		return run_one(t);
+	for (ok = run_with_seed(t, 0); ok && seed <= last; seed++) {
+		ok = run_with_seed(t, seed);
+		if (!ok)
+			log_info("ktest: fails with seed %lu", seed);
+	}
+	return ok;
 }
 
 void ktest_run_all(const char *names)
@@ -201,8 +240,10 @@ void ktest_run_all(const char *names)
 		plan += wanted(names, t->name);
 	log_info("ktest: plan %u", plan);
 	for (const struct ktest *t = ktests_start; t < ktests_end; t++) {
-		if (wanted(names, t->name))
-			passed += run_one(t);
+		if (wanted(names, t->name) && run_all_seeds(t)) {
+			log_info("ktest: ok %s", t->name);
+			passed++;
+		}
 	}
 	where = symbol_of(irqs_off_longest_end(), &offset);
 	log_info("ktest: longest time with interrupts off: %lu ns, to %s+%zu",

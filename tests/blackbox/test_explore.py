@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""Schedules by a seed, and their replay. Issue 5, items 5 and 9."""
+import re
+import shlex
+import subprocess
+
+import pytest
+
+import guest as guestlib
+
+TOP = guestlib.TOP
+RUN = f"{TOP}/scripts/run-qemu.sh"
+TESTS = "test=wait_storm,vm_fault_race seed=1"
+# What a program may read of chance and of time, and several at once.
+SCRIPT = ("run='head -c 16 /dev/urandom | od -x; date; for i in 1 2 3; do hello 4 $i & done; wait; cat /proc/uptime /proc/tern/threads; "
+          "echo $$ done'")
+
+
+def start(seeds, smp, append):
+    words = subprocess.run([RUN, "--image", guestlib.IMAGES["debug"], "--replay", seeds, "--smp", str(smp), "--append", append,
+                            "--print"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return subprocess.Popen(shlex.split(words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def consoles(smp, append, *seeds):
+    """What each of these runs prints."""
+    running = [start(s, smp, append) for s in seeds]
+    try:
+        return [qemu.communicate(timeout=600)[0] for qemu in running]
+    finally:
+        for qemu in running:
+            qemu.kill()
+
+
+@pytest.mark.parametrize("mode,smp", [("", 1), ("", 2), ("", 4), ("pct:", 1), ("pct:", 2)])
+def test_a_run_is_a_function_of_its_seed(mode, smp):
+    one, again, other = consoles(smp, TESTS, f"{mode}3..4", f"{mode}3..4", f"{mode}5..6")
+    assert b"ktest: end 2 passed, 0 failed" in one, one[-2000:]
+    assert one == again
+    assert [line.split(b"]")[0] for line in one.splitlines()] != [line.split(b"]")[0] for line in other.splitlines()]
+
+
+@pytest.mark.parametrize("smp", [1, 2, 4])
+def test_a_script_is_a_function_of_its_seed(smp):
+    one, again, other = consoles(smp, SCRIPT, "3", "3", "4")
+    assert re.search(rb"^\d+ done", one, re.M) and not guestlib.forbidden_lines(one.decode(errors="replace")), one[-2000:]
+    assert one == again
+    assert one != other
+
+
+def test_a_failing_seed_is_named_and_comes_again():
+    """die_panic fails with each seed: the first is named, its log kept, and what is to be typed fails too."""
+    done = subprocess.run([f"{TOP}/scripts/explore.sh", "--test", "die_panic", "--seeds", "7..9", "--smp", "2"], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600)
+    assert done.returncode == 1, done.stdout
+    assert re.search(r"^not ok explore die_panic smp=2 seed \d+: .*PANIC", done.stdout, re.M), done.stdout
+    log = re.search(r"log: +(\S+)", done.stdout).group(1)
+    again = re.search(r"again: (.*)", done.stdout).group(1)
+    assert "PANIC" in guestlib.read_file(f"{TOP}/{log}")
+    words = subprocess.run(shlex.split(again) + ["--print"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    done = subprocess.run(shlex.split(words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600)
+    assert done.stdout.decode(errors="replace").splitlines() == guestlib.read_file(f"{TOP}/{log}").splitlines()
+
+
+def test_explore_says_what_it_wants():
+    script = f"{TOP}/scripts/explore.sh"
+    text = subprocess.run([script, "--help"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    assert set(re.findall(r'add_argument\("(--[\w-]+)"', guestlib.read_file(f"{TOP}/scripts/explore.py"))) <= set(
+        re.findall(r"--[\w-]+", text)) | {"--help"}
+    done = subprocess.run([script, "--seeds", "9..1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert done.returncode != 0 and "--seeds 9..1" in done.stderr
+    done = subprocess.run([RUN, "--replay", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 125 and "--replay 0" in done.stderr
