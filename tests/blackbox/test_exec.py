@@ -276,9 +276,9 @@ def test_seven_stream_beside_a_stalled_reader(guest, window, seconds):
 
 
 def test_regcheck_beside_load(guest):
-    """Registers survive interrupts and switches: bug-classes H1."""
+    """Registers survive interrupts and switches, H1, L4, X-05: six a CPU, so that they are switched away from in the midst."""
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        jobs = [pool.submit(guest.ssh, "regcheck", timeout=120) for _ in range(2)]
+        jobs = [pool.submit(guest.ssh, "regcheck", "2", str(3 * guest.smp), timeout=120) for _ in range(2)]
         jobs += [pool.submit(guest.ssh, "hello", "2000", "0", timeout=120) for _ in range(2)]
         for job in jobs:
             done = job.result()
