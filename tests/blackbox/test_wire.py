@@ -106,6 +106,21 @@ def test_both_ways_at_once(wired):
     wired.wait_for_account(before)
 
 
+def test_a_closed_window_does_not_stop_the_other_direction(wired):
+    """N7: what is received is acknowledged by a segment that the peer looks at: within its window, not behind a probe."""
+    raw = Raw(wired.wire)
+    with wired.popen(f"nc {GATEWAY} {raw.port} </dev/zero") as nc:
+        raw.accept(window=0)
+        first = raw.receive(lambda p: p.data)
+        assert len(first.data) == 1
+        for _ in range(3):
+            raw.send(data=b"x" * 100, ack=first.seq, window=0)
+            assert raw.receive(lambda p: p.ack == raw.next).seq == first.seq
+        raw.send(RST)
+        assert nc.wait(20) == 1
+    raw.close()
+
+
 def test_sent_and_received_memory_comes_back(guest):
     """N6: many times what buffers there are, through QEMU's own network. A thousand times as much: tests/traffic.py --bulk."""
     size = 10_000_000
