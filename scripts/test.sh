@@ -299,7 +299,7 @@ end_lanes() {
 }
 trap end_lanes EXIT
 trap 'exit 130' INT TERM HUP
-for lane in "${lanes[@]:1}"; do
+for lane in ${lanes[@]+"${lanes[@]:1}"}; do
 	beside="$beside $lane"
 	set -m
 	# shellcheck disable=SC2086  # words
