@@ -23,21 +23,27 @@ void vfork_release(struct process *p)
 struct belongings {
 	struct fdtable *files;
 	struct fs_state *fs;
-	struct vm_space *space;
 	struct file *exe;
 };
 
 static void take_belongings(struct process *p, void *arg)
 {
-	*(struct belongings *)arg = (struct belongings){ p->files, p->fs, p->space, p->exe };
+	*(struct belongings *)arg = (struct belongings){ p->files, p->fs, p->exe };
 	p->files = NULL;
 	p->fs = NULL;
-	p->space = NULL;
 	p->exe = NULL;
+}
+
+/* Last: who has no space has given all its memory back, or is about to (kill_largest() in oom.c). */
+static void take_space(struct process *p, void *arg)
+{
+	*(struct vm_space **)arg = p->space;
+	p->space = NULL;
 }
 
 void process_release(struct process *p)
 {
+	struct vm_space *space;
 	struct belongings b;
 
 	process_inspect(p, take_belongings, &b);
@@ -47,8 +53,9 @@ void process_release(struct process *p)
 		fs_state_put(b.fs);
 	if (b.exe)
 		file_put(b.exe);
-	if (b.space)
-		vm_space_put(b.space);
+	process_inspect(p, take_space, &space);
+	if (space)
+		vm_space_put(space);
 	oom_process_gone(p);
 }
 
