@@ -61,7 +61,7 @@ def test_ipv6_outlives_a_pulled_cable(guest, cable):
     announced(guest)
     before = addresses6(guest)
     with serving6(echo) as port, guest.popen(f"nc {f'fec0::2 {port}' if port else '::1 22'}; ping6 -c 1 -W 20 fec0::2; "
-                                             "ping6 -c 1 -W 20 fe80::2%eth0; nc fec0::2 1; nc ::1 22 </dev/null") as p:
+                                             "ping6 -c 1 -W 20 fe80::2%eth0; nc fec0::2 1") as p:
         if port:
             p.stdin.write(b"before\n")
             p.stdin.flush()
@@ -77,7 +77,7 @@ def test_ipv6_outlives_a_pulled_cable(guest, cable):
         if port:
             assert p.stdout.readline() == b"typed into the dark\n"
         out, err = p.communicate(timeout=60)
-    assert out.count(b" 0% packet loss") == 2 and b"refused" in err and b"SSH-2.0-" in out, (out, err)
+    assert out.count(b" 0% packet loss") == 2 and b"refused" in err, (out, err)
 
 
 def test_ipv6_of_an_interface_down_and_up(guest):
