@@ -22,6 +22,7 @@
 #include "kernel/layout.h"
 #include "kernel/proc/lifecycle.h"
 #include "kernel/procinfo.h"
+#include "kernel/machine_report.h"
 #include "kernel/seed.h"
 #include "kernel/syscall.h"
 #include "kernel/vdso.h"
@@ -66,6 +67,8 @@ static void boot_thread_main(void *arg)
 	need(tty_init(), "terminals");
 	procinfo_init(); /* /proc */
 	need(watchdog_init(), "watchdog");
+	want(machine_report_init(), "/proc/tern/report");
+	pl011_set_break(machine_report_to_log);
 	virtio_init(); /* network, entropy, disks */
 	need(blockfile_init(), "nodes of disks");
 	want(net_procfs_init(), "/proc/net");

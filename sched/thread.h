@@ -157,6 +157,10 @@ void thread_watch_cpu(uint64_t ns);
 uintptr_t thread_sleeps_at(struct thread *t);
 /* Its backtrace, innermost first, up to room addresses. How many; 0: it does not sleep. Context: any but irq. */
 unsigned thread_trace(struct thread *t, uintptr_t *pc, unsigned room);
+/* The same for who is called by thread_for_each(), without a lock: nonsense if it is woken meanwhile. */
+unsigned thread_trace_guess(const struct thread *t, uintptr_t *pc, unsigned room);
+/* The CPU it is on or was on last, and whether it wants it. A hint. */
+void thread_place(const struct thread *t, unsigned *cpu, bool *queued);
 
 int thread_set_nice(struct thread *t, int nice) __must_check;
 /* -EINVAL if no online CPU is in the mask. Moves it if it runs elsewhere. */

@@ -266,6 +266,25 @@ unsigned __no_lock_check thread_trace(struct thread *t, uintptr_t *pc, unsigned 
 	return trace.n;
 }
 
+/* Its stack goes only when it is off the registry, and the walk reads nothing outside of that. */
+unsigned thread_trace_guess(const struct thread *t, uintptr_t *pc, unsigned room)
+{
+	struct trace trace = { pc, 0, room };
+
+	if (READ_ONCE(t->state) == THREAD_BLOCKED && !atomic_load_acquire(&t->on_cpu))
+		arch_backtrace(arch_thread_fp(&t->arch), t->stack.lo, t->stack.hi, trace_add,
+			       &trace);
+	return trace.n;
+}
+
+void thread_place(const struct thread *t, unsigned *cpu, bool *queued)
+{
+	const struct runq *rq = READ_ONCE(t->rq);
+
+	*cpu = rq ? rq->cpu : 0;
+	*queued = READ_ONCE(t->queued);
+}
+
 uintptr_t thread_sleeps_at(struct thread *t)
 {
 	uintptr_t pc[16];

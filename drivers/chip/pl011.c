@@ -6,9 +6,11 @@
 #include "kernel/core/irq.h"
 #include "kernel/core/log.h"
 #include "kernel/core/machine.h"
+#include "lib/atomic.h"
 #include "lib/errno.h"
 
 #define DR	0x00
+#define DR_BE	BIT(10) /* no byte: a BREAK */
 #define FR	0x18
 #define FR_RXFE BIT(4)
 #define FR_TXFF BIT(5)
@@ -35,6 +37,7 @@ static struct {
 	char *base;			  /* [init] */
 	void (*rx)(uint8_t c, void *arg); /* [init] */
 	void *rx_arg;			  /* [init] */
+	void (*brk)(void);		  /* [atomic] NULL: nobody asks */
 } uart;
 
 static void put(char c)
@@ -76,6 +79,16 @@ static bool have_byte(void)
 	return !(mmio_read32(uart.base + FR) & FR_RXFE);
 }
 
+static void receive(uint32_t word)
+{
+	void (*brk)(void) = atomic_load_acquire(&uart.brk);
+
+	if (!(word & DR_BE))
+		uart.rx((uint8_t)word, uart.rx_arg);
+	else if (brk)
+		brk();
+}
+
 static void pl011_interrupt(void *unused)
 {
 	unsigned n = 0;
@@ -86,11 +99,16 @@ static void pl011_interrupt(void *unused)
 		for (; have_byte(); n++) {
 			if (n == RX_BUDGET)
 				return;
-			uart.rx((uint8_t)mmio_read32(uart.base + DR), uart.rx_arg);
+			receive(mmio_read32(uart.base + DR));
 		}
 		mmio_write32(uart.base + ICR, INT_RX | INT_RT);
 		/* one that came before that would not be told of again */
 	} while (have_byte());
+}
+
+void pl011_set_break(void (*fn)(void))
+{
+	atomic_store_release(&uart.brk, fn);
 }
 
 int pl011_set_rx(void (*fn)(uint8_t c, void *arg), void *arg)

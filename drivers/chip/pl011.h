@@ -9,6 +9,8 @@
 bool pl011_init(void);
 
 /* Give each byte received to fn, in irq context. 0, or -ENODEV, or what irq_register() says. Once. */
+/* And of each BREAK this, in irq context. The emulator sends one at Ctrl-A B. Once, before or after. */
+void pl011_set_break(void (*fn)(void));
 int pl011_set_rx(void (*fn)(uint8_t c, void *arg), void *arg) __must_check;
 
 #endif

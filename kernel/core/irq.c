@@ -3,6 +3,7 @@
 #include "kernel/core/irq.h"
 
 #include "arch/aarch64/arch.h"
+#include "kernel/core/cpu_trace.h"
 #include "kernel/core/irqs_off.h"
 #include "kernel/core/panic.h"
 #include "kernel/core/percpu.h"
@@ -113,6 +114,11 @@ void irq_send_resched(unsigned cpu)
 	chip->send_sgi(SGI_RESCHED, cpu);
 }
 
+void irq_send_trace(unsigned cpu)
+{
+	chip->send_sgi(SGI_TRACE, cpu);
+}
+
 /* --- calls to all others -------------------------------------------------------------------------------- */
 
 static struct {
@@ -192,6 +198,7 @@ static const struct {
 	[SGI_RESCHED] = { answer_resched, "resched" },
 	[SGI_CALL] = { answer_call, "call" },
 	[SGI_STOP] = { answer_stop, "stop" },
+	[SGI_TRACE] = { cpu_trace_answer, "trace" },
 };
 
 void irq_init(void)

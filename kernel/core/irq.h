@@ -23,7 +23,7 @@ struct irq_chip {
 };
 
 /* The software interrupts. */
-enum { SGI_RESCHED = 0, SGI_CALL = 1, SGI_STOP = 2, SGI_MAX = 16 };
+enum { SGI_RESCHED = 0, SGI_CALL = 1, SGI_STOP = 2, SGI_TRACE = 3, SGI_MAX = 16 };
 
 /* Runs in irq context, irqs off. May not sleep nor allocate: acknowledge the device and wake somebody. */
 typedef void (*irq_handler_t)(void *arg);
@@ -43,6 +43,9 @@ void irq_cpu_init(void);
 
 /* Make a CPU run its scheduler (SGI_RESCHED); its handler sets nothing: need_resched is set before. */
 void irq_send_resched(unsigned cpu);
+
+/* Make a CPU look at itself (SGI_TRACE): cpu_trace.c. */
+void irq_send_trace(unsigned cpu);
 
 /* Run fn(arg) in irq context on every other online CPU and wait for all. Context: irqs on, no spinlock held. */
 void cpus_call(void (*fn)(void *), void *arg);
