@@ -2,6 +2,7 @@
 """Schedules by a seed, and their replay. Issue 5, items 5 and 9."""
 import re
 import shlex
+import socket
 import subprocess
 
 import pytest
@@ -60,6 +61,39 @@ def test_a_failing_seed_is_named_and_comes_again():
     words = subprocess.run(shlex.split(again) + ["--print"], stdout=subprocess.PIPE, text=True, check=True).stdout
     done = subprocess.run(shlex.split(words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600)
     assert done.stdout.decode(errors="replace").splitlines() == guestlib.read_file(f"{TOP}/{log}").splitlines()
+
+
+def test_the_debugger_shows_a_replay():
+    """All CPUs stand where the seed brings them, and the commands of tern-gdb.py tell queues, locks, regions."""
+    port = guestlib.free_port()
+    words = subprocess.run([RUN, "--image", guestlib.IMAGES["debug"], "--replay", "3", "--smp", "2", "--append", "run='hello 2 1'",
+                            "--print"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    qemu = subprocess.Popen([*shlex.split(words), "-gdb", f"tcp:127.0.0.1:{port}", "-S"], stdin=subprocess.DEVNULL,
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        guestlib.until("the debugger's port", lambda: listens(port))
+        commands = [f"target remote 127.0.0.1:{port}", "hbreak region_find", "ignore 1 40", "continue", "info threads", "runqueues",
+                    "locks", "regions s", "threads"]
+        words = [word for command in commands for word in ("-ex", command)]
+        text = subprocess.run(["gdb-multiarch", "-batch", "-nx", "-x", f"{TOP}/scripts/tern-gdb.py", *words,
+                               f"{TOP}/build/debug/tern.elf"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=300).stdout
+    finally:
+        qemu.kill()
+        qemu.wait()
+    assert "CPU#0" in text and "CPU#1" in text, text[-3000:]
+    assert re.search(r"^cpu 0: runs \w.*\n(?: .*\n)*cpu 1: runs \w", text, re.M), text[-3000:]
+    assert re.search(r"^cpu 1: \d+ held$", text, re.M), text[-3000:]
+    assert re.search(r"^0x[0-9a-f]+-0x[0-9a-f]+ prot 0x[0-9a-f]+ backing", text, re.M), text[-3000:]
+
+
+def listens(port):
+    with socket.socket() as s:
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
 
 
 def test_explore_says_what_it_wants():
