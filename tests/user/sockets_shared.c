@@ -145,9 +145,18 @@ static void *wait_there(void *arg)
 	return NULL;
 }
 
-/* A shutdown, or the peer's reset, wakes each of them, and tells each that it is over. */
-static void all_wake(enum call call, bool by_reset)
+enum end { BY_SHUTDOWN, BY_RESET, BY_DISCONNECT };
+
+static void disconnect(int s)
 {
+	CHECK(connect(s, &(struct sockaddr){ .sa_family = AF_UNSPEC }, sizeof(struct sockaddr)) ==
+	      0);
+}
+
+/* A shutdown, the peer's reset, or that it is to have no peer, wakes each of them, and tells each that it is over. */
+static void all_wake(enum call call, enum end how)
+{
+	bool by_reset = how == BY_RESET;
 	struct waiter w[THREADS] = { 0 };
 	int other, s = socket_for(call, &other);
 
@@ -161,6 +170,8 @@ static void all_wake(enum call call, bool by_reset)
 	if (by_reset) {
 		reset(other);
 		other = -1;
+	} else if (how == BY_DISCONNECT) {
+		disconnect(s);
 	} else {
 		/* of a datagram socket it says that it has no peer, and does it */
 		(void)!shutdown(s, SHUT_RDWR);
@@ -172,7 +183,8 @@ static void all_wake(enum call call, bool by_reset)
 		else if (call == POLL || call == EPOLL || call == SELECT)
 			CHECK(w[i].result == 1);
 		else if (call == RECV || call == UDP_RECV)
-			CHECK(w[i].result == 0 || (by_reset && w[i].error == ECONNRESET));
+			CHECK(w[i].result == 0 || (how && w[i].error == ECONNRESET) ||
+			      (how == BY_DISCONNECT && w[i].error == ENOTCONN));
 		else
 			CHECK(w[i].result == -1 &&
 			      (w[i].error == EPIPE || w[i].error == ECONNRESET));
@@ -184,9 +196,11 @@ static void all_are_told(void)
 {
 	signal(SIGPIPE, SIG_IGN);
 	for (enum call c = 0; c < CALLS; c++) {
-		all_wake(c, false);
+		all_wake(c, BY_SHUTDOWN);
 		if (c != ACCEPT && c != UDP_RECV)
-			all_wake(c, true);
+			all_wake(c, BY_RESET);
+		if (c != UDP_RECV)
+			all_wake(c, BY_DISCONNECT);
 	}
 }
 
