@@ -166,7 +166,8 @@ count_ring() {
 # The seed of this commit.
 seed=$((0x$(git rev-parse --short=7 HEAD 2>/dev/null || echo 1)))
 
-fuzz_seconds=5
+# By the clock, and beside other rings.
+fuzz_seconds=8
 [ $size != quick ] || fuzz_seconds=0
 [ $size != all ] || fuzz_seconds=60
 scale=1
