@@ -54,7 +54,8 @@ def echo(c):
 def test_asked_by_the_first_process():
     """N15, too: the server at home is asked as soon as it listens."""
     greeted = 'nc %s 22 -e sh -c "head -n 1 >/dev/console"'
-    asks = (f"ping -c 1 {GATEWAY}; ping -c 1 {FAR}; nslookup peer.example; wget -q -O - http://peer.example:%d/; "
+    # there is no network before there is an address
+    asks = (f"until ping -c 1 {GATEWAY}; do :; done; ping -c 1 {FAR}; nslookup peer.example; wget -q -O - http://peer.example:%d/; "
             f"until {greeted % '127.0.0.1'} 2>/dev/null; do :; done; {greeted % '::1'}")
     with wirelib.Wire() as w:
         w.names["peer.example"] = "192.0.2.77"
