@@ -5,6 +5,7 @@
 
 #include "kernel/core/panic.h"
 #include "lib/errno.h"
+#include "lib/sanitize.h"
 #include "lib/string.h"
 #include "sched/thread.h"
 
@@ -16,12 +17,14 @@ static inline bool may_copy(vaddr_t addr, size_t n)
 int user_copy_from(void *dst, vaddr_t src, size_t n)
 {
 	might_sleep();
+	SAN_WRITES(dst, n);
 	return may_copy(src, n) && arch_copy_from_user(dst, src, n) == 0 ? 0 : -EFAULT;
 }
 
 int user_copy_to(vaddr_t dst, const void *src, size_t n)
 {
 	might_sleep();
+	SAN_READS(src, n);
 	return may_copy(dst, n) && arch_copy_to_user(dst, src, n) == 0 ? 0 : -EFAULT;
 }
 
@@ -77,6 +80,7 @@ int user_copy_from_nofault(void *dst, vaddr_t src, size_t n)
 	bool before = t->nofault;
 	int err;
 
+	SAN_WRITES(dst, n);
 	t->nofault = true;
 	err = may_copy(src, n) && arch_copy_from_user(dst, src, n) == 0 ? 0 : -EFAULT;
 	t->nofault = before;
