@@ -92,6 +92,7 @@ int ptimer_create(struct process *p, const struct ptimer_how *how)
 {
 	struct ptimer *t = kzalloc(sizeof(*t));
 	irqflags_t f;
+	int id;
 
 	if (!t)
 		return -EAGAIN;
@@ -108,14 +109,15 @@ int ptimer_create(struct process *p, const struct ptimer_how *how)
 	}
 	p->signals.nr_queued++;
 	do
-		t->id = p->signals.next_ptimer++ & INT32_MAX;
-	while (find(p, t->id));
-	t->entry.info =
-		(struct signal_info){ .signo = how->signo, .code = SIC_TIMER, .pid = t->id };
-	t->entry.info.value = how->value_is_id ? (uint64_t)t->id : how->value;
+		id = p->signals.next_ptimer++ & INT32_MAX;
+	while (find(p, id));
+	t->id = id;
+	t->entry.info = (struct signal_info){ .signo = how->signo, .code = SIC_TIMER, .pid = id };
+	t->entry.info.value = how->value_is_id ? (uint64_t)id : how->value;
 	list_push_back(&t->link, &p->signals.ptimers);
 	spin_unlock_irqrestore(&p->signals.lock, f);
-	return t->id;
+	/* another thread may have guessed the number, and deleted it */
+	return id;
 }
 
 static uint64_t time_left(const struct ptimer *t, uint64_t now)
