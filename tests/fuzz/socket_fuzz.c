@@ -37,6 +37,7 @@ struct slot {
 	enum kind kind;
 	bool v6;
 	bool shut;	 /* datagrams: then readable, and yet EAGAIN, as in Linux */
+	bool begun;	 /* a stream's connection, of which connect has not told that it is made */
 	size_t put, got; /* of a stream */
 };
 
@@ -165,7 +166,7 @@ static void move_create(struct moves *m)
 static void move_name(struct moves *m, struct slot *s)
 {
 	uint8_t what = byte(m);
-	struct socket_addr a = choose(m);
+	struct socket_addr a = choose(m), *to = what & 64 ? NULL : &a;
 	int ret;
 
 	switch (what % 4) {
@@ -176,9 +177,11 @@ static void move_name(struct moves *m, struct slot *s)
 		(void)fine("listen", s, socket_listen(s->file, what >> 2));
 		break;
 	case 2:
-		ret = (int)fine("connect", s, socket_connect(s->file, what & 64 ? NULL : &a));
-		if (s->kind == STREAM && (ret == 0 || ret == -EINPROGRESS))
+		ret = (int)fine("connect", s, socket_connect(s->file, to));
+		if (s->kind == STREAM && (ret == -EINPROGRESS || (ret == 0 && !(to && s->begun))))
 			s->put = s->got = 0;
+		if (ret == 0 || ret == -EINPROGRESS)
+			s->begun = ret < 0;
 		break;
 	default:
 		(void)fine("name", s, socket_name(s->file, &a));

@@ -522,15 +522,19 @@ KTEST(lock_stat_file)
 	struct vfs_context ctx = { .root = vfs_root() };
 	enum { SIZE = 16384 };
 	char *text = kzalloc(SIZE);
-	struct file *f;
+	struct file *f = NULL;
 
 	ctx.cwd = ctx.root;
-	KT_CHECK(text && vfs_open(&ctx, NULL, "/proc/tern/lockstat", FILE_RDONLY, 0, &f) == 0);
+	if (!text || vfs_open(&ctx, NULL, "/proc/tern/lockstat", FILE_RDONLY, 0, &f) < 0) {
+		kt_fail(__FILE__, __LINE__, "not to be opened");
+		goto out;
+	}
 	KT_CHECK(file_read_kernel(f, text, SIZE - 1) > 0);
 	for (unsigned i = 0; i < LOCK_CLASSES; i++)
 		KT_CHECK(has_line(text, lock_class_name((enum lock_class)i)));
 	KT_CHECK(has_line(text, "cpu0 "));
 	file_put(f);
+out:
 	kfree(text);
 	dentry_put(ctx.root);
 }
