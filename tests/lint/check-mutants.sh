@@ -4,7 +4,7 @@
 cd "$(dirname "$0")/../.." || exit 1
 bad=0
 for f in tests/mutants/*.patch; do
-	patch -p1 --dry-run --force --silent <"$f" >/dev/null || {
+	patch -p1 --dry-run --force --silent -F0 <"$f" >/dev/null || {
 		echo "$f does not apply: put that bug back anew"
 		bad=1
 	}

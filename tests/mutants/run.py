@@ -158,7 +158,7 @@ def notice(mutant, test):
 
 
 def apply(mutant):
-    status, out = run("patch", "-p1", "-s", "-f", "-F2", "--no-backup-if-mismatch", "-i", mutant.path)
+    status, out = run("patch", "-p1", "-s", "-f", "-F0", "--no-backup-if-mismatch", "-i", mutant.path)
     return "does not apply: put that bug back anew: " + " ".join(out.split()) if status else None
 
 
