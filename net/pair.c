@@ -120,8 +120,10 @@ static ssize_t give(struct socket *s, struct io *io) __requires(s->pair->lock)
 	struct chunk *c;
 	ssize_t ret;
 
+	/* others may have taken all there was since there was room: a little, for none would be the end */
 	if (s->kind == &pair_stream)
-		n = MIN(MIN(n, (size_t)CHUNK_MAX), socket_may_take(s->tx_pending));
+		n = MIN(MIN(n, (size_t)CHUNK_MAX),
+			MAX(socket_may_take(s->tx_pending), (size_t)SOCKET_LOWAT));
 	c = kmalloc(sizeof(*c) + n);
 	if (!c)
 		return -ENOBUFS;
@@ -266,7 +268,7 @@ static ssize_t take_bytes(struct socket *s, struct io *io, bool peek) __requires
 static ssize_t pair_receive(struct socket *s, struct io *io, struct socket_message *m, bool wait)
 {
 	uint64_t start = READ_ONCE(s->opt.rx_timeout_ns) ? clock_now_ns() : 0;
-	bool stream = s->kind == &pair_stream, peek = m->flags & SOCKET_MSG_PEEK;
+	bool stream = s->kind == &pair_stream, peek = m->flags & SOCKET_MSG_PEEK, had;
 	bool all = stream && (m->flags & SOCKET_MSG_WAITALL) && !peek;
 	unsigned asked = m->flags;
 	ssize_t done = 0, n;
@@ -276,11 +278,12 @@ static ssize_t pair_receive(struct socket *s, struct io *io, struct socket_messa
 	do {
 		mutex_lock(&s->pair->lock);
 		n = wait_bytes(s, wait, start);
-		if (n > 0)
+		had = n > 0;
+		if (had)
 			n = stream ? take_bytes(s, io, peek) : take_record(s, io, m, asked);
 		mutex_unlock(&s->pair->lock);
-		/* always: what a sender sleeps for (SO_SNDBUF, all sockets' share) may have changed since */
-		if (n >= 0 && !peek)
+		/* always, for a record is gone even if it could not be copied: what a sender sleeps for (SO_SNDBUF, all sockets' share) may have changed since */
+		if (had && !peek)
 			poll_notify(&other(s)->source, POLL_OUT);
 		if (n > 0)
 			done += n;

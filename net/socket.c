@@ -853,13 +853,21 @@ static err_t tx_write(struct tcp_pcb *pcb, const void *data, size_t *n, bool mor
 	return err;
 }
 
+/* A call of send: it is for the connection there was when it began. */
+struct tx_call {
+	unsigned life;
+	bool more;
+};
+
 /* Give n bytes of kernel memory to lwIP. Bytes taken, -EAGAIN none now, -EPIPE, -ENOMEM. */
-static ssize_t tx_push(struct socket *s, const void *data, size_t n, bool more) __requires(net_core)
+static ssize_t tx_push(struct socket *s, const struct tx_call *call, const void *data, size_t n)
+	__requires(net_core)
 {
 	size_t sent = 0;
 	err_t err = ERR_OK;
 
-	if (!s->pcb || s->tx_shut)
+	/* since it was looked at without NET_CORE the socket may have been disconnected, and listen, or connect anew */
+	if (s->state != SOCKET_OPEN || s->life != call->life || !s->pcb || s->tx_shut)
 		return -EPIPE;
 	if (s->rx_unopened)
 		rx_settle(s);
@@ -890,7 +898,7 @@ again:
 	if (err != ERR_OK && err != ERR_MEM && !sent)
 		return socket_error_of(err) == -ENOTCONN ? -EPIPE : socket_error_of(err);
 	/* what does not fill a segment goes with what is said to follow, or when lwIP looks next, in 70 ms */
-	if (!more || sent < n || !s->pcb->unsent || s->pcb->unsent->next)
+	if (!call->more || sent < n || !s->pcb->unsent || s->pcb->unsent->next)
 		(void)tcp_output(s->pcb);
 	/* an error found while sending may have freed it */
 	if (s->pcb)
@@ -915,7 +923,7 @@ again:
 }
 
 /* One step of a write: as much as lwIP takes now. Bytes, -EAGAIN, -errno. */
-static ssize_t tx_step(struct socket *s, struct io *io, size_t room, bool more)
+static ssize_t tx_step(struct socket *s, const struct tx_call *call, struct io *io, size_t room)
 {
 	struct io before = *io;
 	size_t want = MIN(io->left, room);
@@ -936,7 +944,7 @@ static ssize_t tx_step(struct socket *s, struct io *io, size_t room, bool more)
 		goto free;
 	}
 	net_lock();
-	ret = tx_push(s, buf, (size_t)n, more);
+	ret = tx_push(s, call, buf, (size_t)n);
 	net_unlock();
 	if (ret != n) {
 		*io = before;
@@ -950,7 +958,8 @@ free:
 }
 
 /* Kernel memory needs no copy of its own before the lock. */
-static ssize_t tx_step_kernel(struct socket *s, struct io *io, size_t room, bool more)
+static ssize_t tx_step_kernel(struct socket *s, const struct tx_call *call, struct io *io,
+			      size_t room)
 {
 	size_t want;
 	ssize_t ret;
@@ -962,7 +971,7 @@ static ssize_t tx_step_kernel(struct socket *s, struct io *io, size_t room, bool
 	want = MIN(io->cur.len, room);
 	want = MIN(want, (size_t)WRITE_CHUNK * 4);
 	net_lock();
-	ret = tx_push(s, (const void *)io->cur.base, want, more);
+	ret = tx_push(s, call, (const void *)io->cur.base, want);
 	net_unlock();
 	if (ret > 0)
 		io_skip(io, (size_t)ret);
@@ -970,14 +979,15 @@ static ssize_t tx_step_kernel(struct socket *s, struct io *io, size_t room, bool
 }
 
 /* What may be written now: >0, -EAGAIN, -EPIPE or the pending error. */
-static ssize_t tx_state(struct socket *s)
+static ssize_t tx_state(struct socket *s, unsigned life)
 {
 	ssize_t ret;
 
 	spin_lock(&s->lock);
 	if (s->error)
 		ret = socket_take_error(s);
-	else if ((s->state != SOCKET_OPEN && s->state != SOCKET_CONNECTING) || s->tx_shut)
+	else if ((s->state != SOCKET_OPEN && s->state != SOCKET_CONNECTING) || s->tx_shut ||
+		 s->life != life)
 		ret = -EPIPE;
 	else
 		ret = s->tx_room ? (ssize_t)s->tx_room : -EAGAIN;
@@ -999,7 +1009,7 @@ static bool tx_waiting(struct socket *s)
 /* An error where a byte would be one. */
 static ssize_t send_nothing(struct socket *s)
 {
-	ssize_t ret = tx_state(s);
+	ssize_t ret = tx_state(s, READ_ONCE(s->life));
 
 	return ret > 0 || (ret == -EAGAIN && READ_ONCE(s->state) == SOCKET_OPEN) ? 0 : ret;
 }
@@ -1007,16 +1017,16 @@ static ssize_t send_nothing(struct socket *s)
 static ssize_t stream_send(struct socket *s, struct io *io, struct socket_message *m, bool wait)
 {
 	uint64_t timeout = READ_ONCE(s->opt.tx_timeout_ns), start = timeout ? clock_now_ns() : 0;
-	bool more = m->flags & SOCKET_MSG_MORE;
+	struct tx_call call = { READ_ONCE(s->life), m->flags & SOCKET_MSG_MORE };
 	ssize_t total = 0, ret = 0;
 
 	if (!io->left)
 		return send_nothing(s);
 	while (io->left) {
-		ret = tx_state(s);
+		ret = tx_state(s, call.life);
 		if (ret > 0)
-			ret = io->user ? tx_step(s, io, (size_t)ret, more)
-				       : tx_step_kernel(s, io, (size_t)ret, more);
+			ret = io->user ? tx_step(s, &call, io, (size_t)ret)
+				       : tx_step_kernel(s, &call, io, (size_t)ret);
 		if (ret > 0) {
 			total += ret;
 			continue;
@@ -1427,6 +1437,7 @@ static int make_fresh(struct socket *s) __requires(net_core)
 	WRITE_ONCE(s->rx_shut, false);
 	WRITE_ONCE(s->tx_shut, false);
 	s->connecting = false;
+	WRITE_ONCE(s->life, s->life + 1);
 	WRITE_ONCE(s->state, SOCKET_FRESH);
 	memset(&s->peer, 0, sizeof(s->peer));
 	if (!s->bound)
@@ -1476,7 +1487,9 @@ static int connect_end(struct socket *s) __requires(net_core)
 		ret = socket_take_error(s);
 		ret = ret ? ret : -ECONNABORTED;
 	}
-	s->connecting = false;
+	/* it may be another's by now */
+	if (s->state != SOCKET_CONNECTING)
+		s->connecting = false;
 	spin_unlock(&s->lock);
 	return ret;
 }

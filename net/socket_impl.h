@@ -91,6 +91,7 @@ struct socket {
 	int error;		 /* [lock] taken by the next read or write */
 	bool bound;		 /* [NET_CORE] local was asked for */
 	bool connecting;	 /* [lock] socket_connect() has not told the end of it yet */
+	unsigned life;		 /* [lock] connections it has let go of, to be made anew */
 	struct socket_settings opt;
 	struct pbuf *rx_first; /* [lock] queued bytes, linked by ->next, one pbuf each */
 	struct pbuf *rx_last;  /* [lock] */

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/epoll.h>
@@ -415,6 +416,54 @@ static void replaced(void)
 	CHECK(close(s) == 0 && close(l) == 0);
 }
 
+/* --- a writer, and a socket that is disconnected, listens and connects anew under it --------------------------------- */
+
+static int lives;
+static int lives_over;
+
+static void *write_on(void *arg)
+{
+	static char block[2][30000];
+
+	while (!__atomic_load_n(&lives_over, __ATOMIC_RELAXED))
+		(void)!send(lives, block[(long)arg], sizeof(block[0]), MSG_DONTWAIT | MSG_NOSIGNAL);
+	return NULL;
+}
+
+/* What a write began with is not what it ends with: it is for that connection or for none. */
+static void written_across_lives(void)
+{
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+	int port, l = listener(&port), s;
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = (in_port_t)port,
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	pthread_t t[2];
+
+	lives_over = 0;
+	lives = socket(AF_INET, SOCK_STREAM, 0);
+	CHECK(lives >= 0);
+	for (long i = 0; i < 2; i++)
+		CHECK(pthread_create(&t[i], NULL, write_on, (void *)i) == 0);
+	for (int i = 0; i < 300; i++) {
+		/* what the one before has left is told once, to whom it may be */
+		if (connect(lives, (struct sockaddr *)&a, sizeof(a)) == 0) {
+			s = accept(l, NULL, NULL);
+			CHECK(s >= 0 && close(s) == 0);
+		}
+		CHECK(connect(lives, &none, sizeof(none)) == 0);
+		if (i % 2) {
+			CHECK(listen(lives, 1) == 0);
+			sched_yield();
+			CHECK(connect(lives, &none, sizeof(none)) == 0);
+		}
+	}
+	__atomic_store_n(&lives_over, 1, __ATOMIC_RELAXED);
+	for (int i = 0; i < 2; i++)
+		CHECK(pthread_join(t[i], NULL) == 0);
+	CHECK(close(lives) == 0 && close(l) == 0);
+}
+
 /* --- a child has it too ------------------------------------------------------------------------------------------------ */
 
 static void shared_with_a_child(void)
@@ -461,6 +510,7 @@ int main(void)
 	accepted_once();
 	bytes_once();
 	replaced();
+	written_across_lives();
 	shared_with_a_child();
 	return 0;
 }
