@@ -198,7 +198,7 @@ ring_kernel() {
 	suite)
 		"${k[@]}" --smp 1,2,4,8
 		"${k[@]}" --smp 4,8 --seeds 1
-		[ -n "$filter" ] || scripts/explore.sh --seeds $((seed % 999999 + 1)) --keep-going
+		[ -n "$filter" ] || scripts/explore.sh --seeds $((seed % 999999 + 1)) --smp 1 --keep-going
 		;;
 	all)
 		"${k[@]}" --smp 1,2,3,4,8

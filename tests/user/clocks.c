@@ -302,7 +302,8 @@ static void *timer_work(void *seed)
 	for (int i = 0; i < 100; i++) {
 		struct sigevent e = { .sigev_notify = i % 3 ? SIGEV_SIGNAL : 4,
 				      .sigev_signo = i % 2 ? SIGRTMIN + 1 : SIGUSR1 };
-		struct itimerspec t = { { 0, 1000000 + (x = x * 1664525 + 1013904223) % 50000000 },
+		struct itimerspec t = { { 0,
+					  10000000 + (x = x * 1664525 + 1013904223) % 100000000 },
 					{ 0, 1 + x % 5000 } };
 		int id = -1, flags = x >> 8 & TIMER_ABSTIME;
 
