@@ -30,7 +30,7 @@ FLOORS := lib arch/aarch64 kernel/core drivers/chip mm/phys sched drivers driver
 	  drivers/tty net kernel ssh ssh/server $(if $(DEBUG),tests/kernel)
 sources = $(sort $(wildcard $(addsuffix /*.c,$(1)) $(addsuffix /*.S,$(1))))
 # Files that only debug images have, and only the sanitizer's: no line of them is in the release image.
-DEBUG_ONLY := %_check.c kernel/core/perturb.c sched/choose_perturbed.c kernel/core/irqs_off.c
+DEBUG_ONLY := %_check.c kernel/core/perturb.c kernel/core/fault.c drivers/virtio/virtio_fault.c sched/choose_perturbed.c kernel/core/irqs_off.c
 SAN_ONLY   := $(if $(filter asan,$(VARIANT)),,kernel/core/kasan.c kernel/core/ubsan.c arch/aarch64/early_shadow.c) \
 	      $(if $(filter tsan,$(VARIANT)),,kernel/core/kcsan.c)
 OURS   := $(filter-out $(if $(DEBUG),,$(DEBUG_ONLY)) $(SAN_ONLY),$(call sources,$(FLOORS)))
@@ -48,7 +48,7 @@ endif
 # ---- third-party sources, of which --gc-sections keeps what is called ----------------------------
 
 # net/timers.c, net/route.c and net/neighbour.c contain three of lwIP's files.
-LWIP	:= $(if $(wildcard net/lwipopts.h),$(sort $(filter-out %/timeouts.c %/ip4.c %/etharp.c,$(wildcard deps/lwip/src/core/*.c deps/lwip/src/core/ipv4/*.c deps/lwip/src/core/ipv6/*.c) \
+LWIP	:= $(if $(wildcard net/lwipopts.h),$(sort $(filter-out %/timeouts.c %/ip4.c %/etharp.c %/nd6.c,$(wildcard deps/lwip/src/core/*.c deps/lwip/src/core/ipv4/*.c deps/lwip/src/core/ipv6/*.c) \
 	   deps/lwip/src/netif/ethernet.c)))
 BEARSSL := $(filter-out %_x86ni.c %_x86ni_cbcdec.c %_x86ni_cbcenc.c %_x86ni_ctr.c %_x86ni_ctrcbc.c %pclmul.c %sse2.c \
 	   %pwr8.c %sysrng.c $(foreach p,_pwr8_ _i15 _m15 i15_ _m31_i15,$(wildcard deps/bearssl/src/*/*$(p)*.c)), \
@@ -299,6 +299,8 @@ lint:
 	tests/lint/run.sh
 analyze: build/compile_commands.json
 	tests/lint/analyze.sh
+coverage:
+	scripts/coverage.py
 bench: $(O)/Image $B/bench/control $B/bench/micro $B/bench/net
 	tests/bench/run.py $(BENCH)
 stats:
@@ -330,6 +332,7 @@ help:
 		'make lint          rules of the house, warnings as errors' \
 		'make analyze       static analysis' \
 		'make bench         measure against Linux' \
+		'make coverage      lines that the hosted and the in-kernel ring reach' \
 		'make stats         code lines of each floor and of the spine' \
 		'make fmt           format our sources' \
 		'make clean         remove build/, but no key' \
@@ -337,4 +340,4 @@ help:
 		'Settings: V=1 shows commands, WERROR=1 makes warnings errors.'
 
 FORCE:
-.PHONY: all objs user diff run test host fuzz lint analyze bench stats fmt clean help FORCE
+.PHONY: all objs user diff run test host fuzz lint analyze bench coverage stats fmt clean help FORCE

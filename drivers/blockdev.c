@@ -5,6 +5,7 @@
 #include "lib/errno.h"
 #include "lib/fmt.h"
 #include "mm/phys/slab.h"
+#include "sched/thread.h"
 
 /* [init] filled while drivers are probed, by one thread */
 static struct list_head disks = LIST_HEAD_INIT(disks);
@@ -27,6 +28,7 @@ void blockdev_init(struct blockdev *d)
 	mutex_init(&d->reset_lock, LOCK_BLOCKRESET);
 	waitq_init(&d->wq);
 	d->limit_ns = BLOCK_LIMIT_NS;
+	d->look_ns = BLOCK_LOOK_NS;
 }
 
 void blockdev_register(struct blockdev *d)
@@ -60,10 +62,9 @@ void block_finish(struct blockdev *d, struct block_request *r, int error)
 /* Sleep until cond; meanwhile a device that does not answer is reset, which makes cond true. */
 #define wait_or_reset(d, cond)                                                                     \
 	do {                                                                                       \
-		int waited =                                                                       \
-			wait_event_mode(&(d)->wq, (cond) || (d)->ops->broken(d),                   \
-					WAIT_UNINTERRUPTIBLE, clock_now_ns() + (d)->limit_ns);     \
-		(void)waited;                                                                      \
+		if (wait_event_mode(&(d)->wq, (cond) || (d)->ops->broken(d), WAIT_BOUNDED,         \
+				    clock_now_ns() + MIN((d)->limit_ns, (d)->look_ns)) < 0)        \
+			(d)->ops->look(d);                                                         \
 		if (!(cond) && (d)->ops->broken(d))                                                \
 			(d)->ops->reset(d);                                                        \
 	} while (!(cond))
@@ -72,6 +73,7 @@ int blockdev_do(struct blockdev *d, struct block_request *r)
 {
 	int ret;
 
+	WRITE_ONCE(current_thread()->bounded_since, clock_now_ns());
 	do {
 		uint32_t finished = atomic_load_relaxed(&d->finished);
 

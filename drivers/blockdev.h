@@ -6,6 +6,8 @@
  * returns: it returns no sooner, so it is not killable; instead, a device that gives nothing back for limit_ns is
  * reset, and everything it had ends with -EIO.
  *
+ * An interrupt may get lost: who waits looks for himself each second.
+ *
  *   I-BLOCK-1  a request ends exactly once: by the device's answer, or by the reset that takes its memory back. */
 #ifndef TERN_DRIVERS_BLOCKDEV_H
 #define TERN_DRIVERS_BLOCKDEV_H
@@ -18,6 +20,7 @@
 
 #define BLOCK_SECTOR   512u
 #define BLOCK_LIMIT_NS (30 * NS_PER_S)
+#define BLOCK_LOOK_NS  NS_PER_S
 
 enum block_op { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH };
 
@@ -42,6 +45,8 @@ struct blockdev_ops {
 	/* Give a request to the device; block_finish() comes later, from irq context. 0, -ENOBUFS (no room: try when one has
 	 * come back), -EIO (broken, or dead). */
 	int (*submit)(struct blockdev *d, struct block_request *r);
+	/* Finish what is done, though nothing told of it. Context: thread. */
+	void (*look)(struct blockdev *d);
 	/* Does it need reset()? Also true when nothing has come back for limit_ns. */
 	bool (*broken)(struct blockdev *d);
 	/* Every request out ends with -EIO and the device starts anew, or stays dead. Context: thread. */
@@ -59,6 +64,7 @@ struct blockdev {
 	bool read_only;			/* [init] */
 	bool flushes;			/* [init] has a cache of its own */
 	uint64_t limit_ns;		/* [init] */
+	uint64_t look_ns;		/* [init] who waits looks as often whether it came untold */
 	struct mutex write_lock;	/* BLOCK: a write that has to read first is one step */
 	struct mutex reset_lock;	/* BLOCKRESET */
 	struct waitq wq;		/* who waits for a request or for room */

@@ -70,6 +70,8 @@ struct netdev {
 	uint32_t resets;     /* [atomic] */
 	uint64_t interrupts; /* [atomic] */
 	uint64_t spurious;   /* [atomic] interrupts with nothing to acknowledge */
+	uint64_t
+		unheard; /* [atomic] times frames were found that an interrupt should have told of */
 	/* The stack's: irq context, may only wake somebody. */
 	void (*event)(void *arg); /* [init] by netdev_open() */
 	void *event_arg;

@@ -85,6 +85,7 @@ static int inode_chmod(struct inode *i, const struct vfs_cred *cred, uint32_t mo
 
 /* -1: leave it. Others than root may only give their files to a group of theirs. */
 static int inode_chown(struct inode *i, const struct vfs_cred *cred, uint32_t uid, uint32_t gid)
+	__requires(i->lock)
 {
 	bool owned = cred->uid == i->uid;
 	bool may_uid = uid == UINT32_MAX || (owned && uid == i->uid);

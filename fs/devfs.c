@@ -316,6 +316,7 @@ static int add_link(const char *name, const char *target)
 int devfs_init(struct dentry *root)
 {
 	struct superblock *shm;
+	struct dentry *pts;
 	int err = tmpfs_make("devtmpfs", "mode=0755", &devfs_sb);
 
 	if (!err) {
@@ -330,7 +331,11 @@ int devfs_init(struct dentry *root)
 	for (size_t k = 0; k < ARRAY_SIZE(links) && !err; k++)
 		err = add_link(links[k][0], links[k][1]);
 	if (!err)
-		err = tmpfs_make("tmpfs", NULL, &shm);
+		err = dentry_make_path(devfs_sb->root, "pts", 3, make_dir, NULL, &pts);
+	if (err)
+		return err;
+	dentry_put(pts);
+	err = tmpfs_make("tmpfs", NULL, &shm);
 	if (err)
 		return err;
 	err = superblock_attach(devfs_sb->root, "shm", shm);

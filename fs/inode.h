@@ -188,9 +188,10 @@ int vfs_dir_open(struct inode *i, uint32_t flags, struct file **out);
 void inode_accessed(struct file *f);
 void inode_accessed_now(struct inode *i);
 /* Contents changed through f, under INODE: times, and set-id bits if it was opened without privilege. */
-void inode_written(struct file *f);
+void inode_written(struct file *f) __requires(f->inode->lock);
 /* Take away what a change of owner or contents must take away. INODE held. */
-void inode_drop_suid(struct inode *i);
+void inode_drop_suid(struct inode *i) __requires(i->lock);
+
 int inode_truncate(struct inode *i, const struct vfs_cred *cred, uint64_t size) __must_check;
 void superblock_stat(struct superblock *sb, struct kstatfs *st);
 

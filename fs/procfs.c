@@ -81,7 +81,22 @@ static ssize_t text_read(struct file *f, struct io *io, off_t *pos)
 
 static ssize_t text_write(struct file *f, struct io *io, off_t *pos)
 {
-	return -EIO;
+	const struct proc_text *t = f->priv;
+	size_t n = io->left;
+	char line[PROC_LINE + 1];
+	ssize_t got;
+	int err;
+
+	if (!t->set)
+		return -EIO;
+	if (!n || n > PROC_LINE)
+		return -EINVAL;
+	got = io_copy_from(io, line, n);
+	if (got < 0)
+		return got;
+	line[got - (line[got - 1] == '\n')] = '\0';
+	err = t->set(line);
+	return err < 0 ? err : got;
 }
 
 static off_t text_seek(struct file *f, off_t offset, int whence)
@@ -197,24 +212,36 @@ static void show_registered(struct proc_text *t, void *arg)
 	show(t);
 }
 
-static int register_text(struct dentry *root, const char *path, uint32_t mode,
-			 void (*show)(struct proc_text *t, void *arg), void *arg)
+/* i's reference moves in, or goes. */
+static int register_inode(struct dentry *root, const char *path, struct inode *i)
 {
 	const char *slash = strrchr(path, '/');
 	const char *name = slash ? slash + 1 : path;
 	struct dentry *dir;
-	struct inode *i;
 	int err;
 
+	if (!i)
+		return -ENOMEM;
 	err = dentry_make_path(root, path, (size_t)(name - path), make_dir, root->inode->sb, &dir);
+	if (!err) {
+		err = dentry_add(dir, name, strlen(name), i, NULL);
+		dentry_put(dir);
+	}
 	if (err)
-		return err;
-	i = text_inode(root->inode->sb, mode, show, arg, NULL);
-	err = i ? dentry_add(dir, name, strlen(name), i, NULL) : -ENOMEM;
-	dentry_put(dir);
-	if (err && i)
 		inode_put(i);
 	return err;
+}
+
+static int register_text(struct dentry *root, const char *path, uint32_t mode,
+			 void (*show)(struct proc_text *t, void *arg), void *arg)
+{
+	return register_inode(root, path, text_inode(root->inode->sb, mode, show, arg, NULL));
+}
+
+int procfs_register_file(const char *path, uint32_t mode, const struct inode_ops *ops)
+{
+	return register_inode(procfs_sb.root, path,
+			      inode_create(&procfs_sb, ops, S_IFREG | mode, NULL));
 }
 
 int procfs_register(const char *path, void (*show)(struct proc_text *t))

@@ -11,6 +11,9 @@ int procfs_register_basic(void) __must_check; /* boot: what fs/ itself shows (fs
 /* As procfs_register(), for root's eyes. */
 int procfs_register_private(const char *path, void (*show)(struct proc_text *t)) __must_check;
 
+/* A file with operations of its own. */
+int procfs_register_file(const char *path, uint32_t mode, const struct inode_ops *ops) __must_check;
+
 /* What /proc/mounts shows. */
 void procfs_show_mounts(struct proc_text *t);
 

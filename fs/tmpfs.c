@@ -413,7 +413,7 @@ static ssize_t tmpfs_write(struct file *f, struct io *io, off_t *pos)
 	struct inode *i = f->inode;
 	ssize_t done = 0, n = 0;
 
-	mutex_lock(&i->lock);
+	mutex_lock(&f->inode->lock);
 	if (READ_ONCE(f->flags) & FILE_APPEND)
 		*pos = (off_t)i->size;
 	if (io->left > (uint64_t)(INT64_MAX - *pos))
@@ -430,7 +430,7 @@ static ssize_t tmpfs_write(struct file *f, struct io *io, off_t *pos)
 	show_replaced(i, &r);
 	if (done > 0)
 		inode_written(f);
-	mutex_unlock(&i->lock);
+	mutex_unlock(&f->inode->lock);
 	return done > 0 ? done : n;
 }
 
@@ -579,7 +579,7 @@ static int tmpfs_allocate(struct file *f, int mode, off_t off, off_t len)
 	uint64_t end = (uint64_t)off + (uint64_t)len;
 	int err;
 
-	mutex_lock(&i->lock);
+	mutex_lock(&f->inode->lock);
 	if (mode & FALLOC_PUNCH_HOLE)
 		err = sealed(i, 0) ? -EPERM : punch_hole(i, (uint64_t)off, end);
 	else
@@ -589,7 +589,7 @@ static int tmpfs_allocate(struct file *f, int mode, off_t off, off_t len)
 			WRITE_ONCE(i->size, end);
 		inode_written(f);
 	}
-	mutex_unlock(&i->lock);
+	mutex_unlock(&f->inode->lock);
 	return err;
 }
 

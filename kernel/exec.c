@@ -43,49 +43,89 @@ static size_t args_room(const struct exec_args *a, unsigned n)
 	return used < a->room ? a->room - used : 0;
 }
 
-static int args_reserve(struct exec_args *a, size_t n)
+static char *args_at(const struct exec_args *a, size_t at)
 {
-	size_t cap = a->cap ? a->cap : 1024;
-	char *bigger;
+	return a->piece[at / PAGE_SIZE] + at % PAGE_SIZE;
+}
 
-	while (cap - a->len < n)
-		cap *= 2;
-	if (cap == a->cap)
+/* How many bytes from there on lie side by side. */
+static size_t args_run(const struct exec_args *a, size_t at, size_t end)
+{
+	return MIN(end - at, PAGE_SIZE - at % PAGE_SIZE);
+}
+
+/* Let there be a byte behind what there is. */
+static int args_reserve(struct exec_args *a)
+{
+	if (a->len < a->nr * PAGE_SIZE)
 		return 0;
-	bigger = krealloc(a->buf, cap);
-	if (!bigger)
+	if (a->nr == a->max) {
+		unsigned max = a->max ? 2 * a->max : 8;
+		char **more = krealloc(a->piece, max * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		a->piece = more;
+		a->max = max;
+	}
+	a->piece[a->nr] = kmalloc(PAGE_SIZE);
+	if (!a->piece[a->nr])
 		return -ENOMEM;
-	a->buf = bigger;
-	a->cap = cap;
+	a->nr++;
 	return 0;
+}
+
+static int args_append(struct exec_args *a, const char *s, size_t n)
+{
+	size_t end = a->len + n;
+
+	while (a->len < end) {
+		size_t k = args_run(a, a->len, end);
+		int err = args_reserve(a);
+
+		if (err < 0)
+			return err;
+		memcpy(args_at(a, a->len), s, k);
+		a->len += k;
+		s += k;
+	}
+	return 0;
+}
+
+static size_t args_strlen(const struct exec_args *a, size_t at)
+{
+	const char *from, *zero;
+	size_t end = at, run;
+
+	do {
+		run = args_run(a, end, a->len);
+		from = args_at(a, end);
+		zero = memchr(from, 0, run);
+		end += zero ? (size_t)(zero - from) : run;
+	} while (!zero);
+	return end - at;
 }
 
 int exec_args_add(struct exec_args *a, const char *s, unsigned *count)
 {
 	size_t n = strlen(s) + 1;
-	int err = n > MIN(EXEC_STRING_MAX, args_room(a, 1)) ? -E2BIG : args_reserve(a, n);
+	int err = n > MIN(EXEC_STRING_MAX, args_room(a, 1)) ? -E2BIG : args_append(a, s, n);
 
-	if (err < 0)
-		return err;
-	memcpy(a->buf + a->len, s, n);
-	a->len += n;
-	(*count)++;
-	return 0;
+	if (err == 0)
+		(*count)++;
+	return err;
 }
 
-/* The string is copied piece by piece, so that a short one needs no large buffer. */
 int exec_args_add_user(struct exec_args *a, vaddr_t s, unsigned *count)
 {
-	size_t end = a->len + MIN(EXEC_STRING_MAX, args_room(a, 1)), start = a->len, chunk = 256;
+	size_t end = a->len + MIN(EXEC_STRING_MAX, args_room(a, 1)), start = a->len;
 
 	while (a->len < end) {
-		size_t n = MIN(chunk, end - a->len);
-		ssize_t got;
-		int err = args_reserve(a, n);
+		size_t n = args_run(a, a->len, end);
+		ssize_t got = args_reserve(a);
 
-		if (err < 0)
-			return err;
-		got = user_copy_string(a->buf + a->len, s, n);
+		if (got == 0)
+			got = user_copy_string(args_at(a, a->len), s, n);
 		if (got >= 0) {
 			a->len += (size_t)got + 1;
 			(*count)++;
@@ -93,11 +133,8 @@ int exec_args_add_user(struct exec_args *a, vaddr_t s, unsigned *count)
 		}
 		if (got != -ENAMETOOLONG)
 			return (int)got;
-		if (n < 2)
-			break;
-		a->len += n - 1;
-		s += n - 1;
-		chunk = MIN(chunk * 2, (size_t)32768);
+		a->len += n;
+		s += n;
 	}
 	a->len = start;
 	return -E2BIG;
@@ -106,33 +143,31 @@ int exec_args_add_user(struct exec_args *a, vaddr_t s, unsigned *count)
 /* n words take the place of the first. */
 static int args_replace_first(struct exec_args *a, const char *const *word, unsigned n)
 {
-	size_t old = strlen(a->buf) + 1, new = 0;
-	char *to;
-	int err;
+	struct exec_args b = { .room = a->room };
+	size_t at = args_strlen(a, 0) + 1;
+	int err = 0;
 
-	for (unsigned i = 0; i < n; i++)
-		new += strlen(word[i]) + 1;
-	if (new > args_room(a, n) + old)
-		return -E2BIG;
-	err = args_reserve(a, new);
-	if (err < 0)
-		return err;
-	memmove(a->buf + new, a->buf + old, a->len - old);
-	to = a->buf;
-	for (unsigned i = 0; i < n; i++) {
-		size_t len = strlen(word[i]) + 1;
-
-		memcpy(to, word[i], len);
-		to += len;
+	for (unsigned i = 0; err == 0 && i < n; i++)
+		err = exec_args_add(&b, word[i], &b.argc);
+	b.argc += a->argc - 1;
+	b.envc = a->envc;
+	if (err == 0 && a->len - at > args_room(&b, 0))
+		err = -E2BIG;
+	for (size_t k; err == 0 && at < a->len; at += k) {
+		k = args_run(a, at, a->len);
+		err = args_append(&b, args_at(a, at), k);
 	}
-	a->len += new - old;
-	a->argc += n - 1;
-	return 0;
+	exec_args_free(err == 0 ? a : &b);
+	if (err == 0)
+		*a = b;
+	return err;
 }
 
 void exec_args_free(struct exec_args *a)
 {
-	kfree(a->buf);
+	for (unsigned i = 0; i < a->nr; i++)
+		kfree(a->piece[i]);
+	kfree(a->piece);
 	*a = (struct exec_args){ 0 };
 }
 
@@ -234,16 +269,72 @@ static void at_random(uint8_t out[RANDOM_SIZE])
 	}
 }
 
-/* Pointers to the strings, in order, each list closed by a NULL. Returns the next free word. */
-static uint64_t *put_pointers(uint64_t *w, const char *buf, unsigned count, vaddr_t base,
-			      size_t *at)
+/* What is written one after the other into a space that nobody runs in yet. */
+struct writer {
+	struct vm_space *space;
+	vaddr_t at; /* where buf's first byte goes */
+	size_t n;
+	int err;
+	char buf[2000] __aligned(8);
+};
+
+static void flush(struct writer *w)
+{
+	if (w->n > 0 && w->err == 0)
+		w->err = vm_write(w->space, w->at, w->buf, w->n);
+	w->at += w->n;
+	w->n = 0;
+}
+
+static void put(struct writer *w, const void *from, size_t n)
+{
+	while (n > 0) {
+		size_t k = MIN(n, sizeof(w->buf) - w->n);
+
+		memcpy(w->buf + w->n, from, k);
+		w->n += k;
+		from = (const char *)from + k;
+		n -= k;
+		if (w->n == sizeof(w->buf))
+			flush(w);
+	}
+}
+
+/* Words only before it: there is room for a whole one, or none. */
+static void put_word(struct writer *w, uint64_t value)
+{
+	*(uint64_t *)(w->buf + w->n) = value;
+	w->n += sizeof(value);
+	if (w->n == sizeof(w->buf))
+		flush(w);
+}
+
+static void put_zeros_to(struct writer *w, vaddr_t to)
+{
+	static const char zeros[16];
+
+	put(w, zeros, to - (w->at + w->n));
+}
+
+/* Pointers to the strings, in order, closed by a NULL. */
+static void put_pointers(struct writer *w, const struct exec_args *args, unsigned count,
+			 vaddr_t base, size_t *at)
 {
 	for (unsigned i = 0; i < count; i++) {
-		*w++ = base + *at;
-		*at += strlen(buf + *at) + 1;
+		put_word(w, base + *at);
+		*at += args_strlen(args, *at) + 1;
 	}
-	*w++ = 0;
-	return w;
+	put_word(w, 0);
+}
+
+static void put_strings(struct writer *w, const struct exec_args *args)
+{
+	size_t k;
+
+	for (size_t at = 0; at < args->len; at += k) {
+		k = args_run(args, at, args->len);
+		put(w, args_at(args, at), k);
+	}
 }
 
 /* Build argc, argv, envp and the vector, with what else lies below the strings, and write everything. *sp gets the initial stack pointer. */
@@ -251,12 +342,14 @@ static int write_stack(struct vm_space *space, vaddr_t top, const struct exec_ar
 		       struct aux *aux, const char *execfn, vaddr_t *sp)
 {
 	static const char platform[] = "aarch64";
-	vaddr_t strings = top - args->len, fn, plat, rnd, start;
+	struct writer *w = kmalloc(sizeof(*w));
+	vaddr_t strings = top - args->len, fn, plat, rnd;
 	size_t n_words, at = 0, fn_len = strlen(execfn) + 1;
-	char *block;
-	uint64_t *w;
+	uint8_t random[RANDOM_SIZE];
 	int err;
 
+	if (!w)
+		return -ENOMEM;
 	fn = strings - fn_len;
 	plat = fn - sizeof(platform);
 	rnd = ALIGN_DOWN(plat - RANDOM_SIZE, 16);
@@ -265,27 +358,28 @@ static int write_stack(struct vm_space *space, vaddr_t top, const struct exec_ar
 	aux_add(aux, AT_PLATFORM, plat);
 	aux_add(aux, AT_NULL, 0);
 	n_words = 1 + args->argc + 1 + args->envc + 1 + 2 * (size_t)aux->n;
-	start = ALIGN_DOWN(rnd - n_words * 8, 16);
-	/* all that lies below the strings */
-	block = kzalloc(strings - start);
-	if (!block)
-		return -ENOMEM;
-	w = (uint64_t *)block;
-	*w++ = args->argc;
-	w = put_pointers(w, args->buf, args->argc, strings, &at);
+	*sp = ALIGN_DOWN(rnd - n_words * 8, 16);
+	w->space = space;
+	w->at = *sp;
+	w->n = 0;
+	w->err = 0;
+	put_word(w, args->argc);
+	put_pointers(w, args, args->argc, strings, &at);
 	space->arg_start = strings;
 	space->arg_end = strings + at;
 	space->env_end = strings + args->len;
-	w = put_pointers(w, args->buf, args->envc, strings, &at);
-	memcpy(w, aux->pair, 16 * (size_t)aux->n);
-	at_random((uint8_t *)block + (rnd - start));
-	memcpy(block + (plat - start), platform, sizeof(platform));
-	memcpy(block + (fn - start), execfn, fn_len);
-	err = vm_write(space, start, block, strings - start);
-	if (err == 0)
-		err = vm_write(space, strings, args->buf, args->len);
-	kfree(block);
-	*sp = start;
+	put_pointers(w, args, args->envc, strings, &at);
+	put(w, aux->pair, 16 * (size_t)aux->n);
+	put_zeros_to(w, rnd);
+	at_random(random);
+	put(w, random, sizeof(random));
+	put_zeros_to(w, plat);
+	put(w, platform, sizeof(platform));
+	put(w, execfn, fn_len);
+	put_strings(w, args);
+	flush(w);
+	err = w->err;
+	kfree(w);
 	return err;
 }
 

@@ -10,11 +10,13 @@
 #define EXEC_STRING_MAX (128UL << 10) /* one argument, as Linux */
 #define EXEC_ARGS_MAX	(6UL << 20)   /* all of them, as Linux: or a quarter of the stack limit */
 
-/* Arguments and environment: NUL-terminated strings one after the other, argv first. */
+/* Arguments and environment: NUL-terminated strings one after the other, argv first, in pieces of a page: memory may be free
+ * in pieces only. */
 struct exec_args {
-	char *buf;
-	size_t len, cap;
-	size_t room; /* for the strings and the pointers to them */
+	char **piece;
+	size_t len;
+	unsigned nr, max; /* pieces; room for so many */
+	size_t room;	  /* for the strings and the pointers to them */
 	unsigned argc, envc;
 };
 

@@ -94,13 +94,16 @@ void exit_current(int wait_status)
 	space_switch(NULL);
 	fs_copy_destroy(t);
 	if (process_remove_thread(p, t)) {
+		/* what ended it as a whole, else what its last thread said: final before anything of it goes, whoever chooses it
+		 * while that lasts; and nothing in its files keeps it, though no signal can reach it any more */
+		signal_group_exit(p, wait_status);
+		thread_notify(t, NOTIFY_KILL);
 		leave_session(p);
 		process_keep_peak(p);
 		process_release(p);
 		vfork_release(p);
 		process_count_last(p, t);
-		/* what ended it as a whole, else what its last thread said */
-		process_zombie(p, p->signals.exiting ? signal_exit_status(p) : wait_status);
+		process_zombie(p, signal_exit_status(p));
 	}
 	process_put(p);
 	thread_exit();

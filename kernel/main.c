@@ -8,6 +8,7 @@
 #include "drivers/virtio/virtio.h"
 #include "fs/vfs.h"
 #include "kernel/core/clock.h"
+#include "kernel/core/fault.h"
 #include "kernel/core/irq.h"
 #include "kernel/core/kasan.h"
 #include "kernel/core/kcsan.h"
@@ -25,6 +26,7 @@
 #include "kernel/machine_report.h"
 #include "kernel/seed.h"
 #include "kernel/syscall.h"
+#include "kernel/tracefile.h"
 #include "kernel/vdso.h"
 #include "kernel/version.h"
 #include "kernel/watchdog.h"
@@ -67,17 +69,21 @@ static void boot_thread_main(void *arg)
 	need(tty_init(), "terminals");
 	procinfo_init(); /* /proc */
 	need(watchdog_init(), "watchdog");
+	virtio_init(); /* network, entropy, disks */
 	want(machine_report_init(), "/proc/tern/report");
 	pl011_set_break(machine_report_to_log);
-	virtio_init(); /* network, entropy, disks */
+	want(tracefile_init(), "/proc/tern/trace");
 	need(blockfile_init(), "nodes of disks");
 	want(net_procfs_init(), "/proc/net");
 	want(net_init(), "network");
 	log_info("tern: up after %lu us", (unsigned long)(clock_now_ns() / NS_PER_US));
-	if (tests)
+	if (tests) {
+		fault_start();
 		ktest_run_all(tests);
+	}
 	init_start(); /* pid 1, or run= */
 	want(ssh_server_start(), "ssh server");
+	fault_start();
 	init_wait();
 }
 
@@ -140,6 +146,8 @@ void kernel_main(paddr_t tree)
 	ASSERT(arch_kernel_map_is_safe()); /* nothing both writable and executable */
 	start_chips();
 	perturb_init();
+	fault_init();
+	trace_boot();
 	start_cpus(); /* the others: idle at once */
 	kcsan_start();
 	need(thread_spawn("boot", boot_thread_main, NULL), "the boot thread");

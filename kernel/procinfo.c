@@ -158,59 +158,29 @@ struct thread_row {
 	uint64_t runtime_ns, switches;
 };
 
-struct thread_rows {
-	struct thread_row *row;
-	unsigned n, room;
-};
-
-static const char *state_name(enum thread_state s)
+static void thread_row_fill(struct thread *th, unsigned i, void *arg)
 {
-	static const char *const names[] = {
-		[THREAD_NEW] = "new",	      [THREAD_READY] = "ready",
-		[THREAD_RUNNING] = "running", [THREAD_BLOCKED] = "blocked",
-		[THREAD_DEAD] = "dead",
-	};
+	struct thread_row *r = (struct thread_row *)arg + i;
 
-	return names[s];
-}
-
-static void thread_row_add(struct thread *th, void *arg)
-{
-	struct thread_rows *rows = arg;
-
-	if (rows->n < rows->room) {
-		struct thread_row *r = &rows->row[rows->n];
-
-		*r = (struct thread_row){ .id = th->base.id,
-					  .state = state_name(READ_ONCE(th->state)),
-					  .runtime_ns = READ_ONCE(th->runtime_ns),
-					  .switches = READ_ONCE(th->switches) };
-		str_copy(r->name, th->base.name, sizeof(r->name));
-	}
-	rows->n++;
+	*r = (struct thread_row){ .id = th->base.id,
+				  .state = thread_state_name(READ_ONCE(th->state)),
+				  .runtime_ns = READ_ONCE(th->runtime_ns),
+				  .switches = READ_ONCE(th->switches) };
+	str_copy(r->name, th->base.name, sizeof(r->name));
 }
 
 static void show_threads(struct proc_text *t)
 {
-	struct thread_rows rows = { 0 };
+	struct thread_row row[12];
+	unsigned n;
 
-	do {
-		kfree(rows.row);
-		rows.room = rows.n + 16;
-		rows.n = 0;
-		rows.row = kcalloc(rows.room, sizeof(*rows.row));
-		if (!rows.row) {
-			t->err = -ENOMEM;
-			return;
-		}
-		thread_for_each(thread_row_add, &rows);
-	} while (rows.n > rows.room);
 	proc_printf(t, "id name state runtime_ms switches\n");
-	for (unsigned i = 0; i < rows.n; i++)
-		proc_printf(t, "%d %s %s %lu %lu\n", rows.row[i].id, rows.row[i].name,
-			    rows.row[i].state, (unsigned long)(rows.row[i].runtime_ns / NS_PER_MS),
-			    (unsigned long)rows.row[i].switches);
-	kfree(rows.row);
+	for (int last = 0; (n = thread_batch(last, ARRAY_SIZE(row), thread_row_fill, row)) > 0;
+	     last = row[n - 1].id)
+		for (unsigned i = 0; i < n; i++)
+			proc_printf(t, "%d %s %s %lu %lu\n", row[i].id, row[i].name, row[i].state,
+				    (unsigned long)(row[i].runtime_ns / NS_PER_MS),
+				    (unsigned long)row[i].switches);
 }
 
 static void syscall_line(unsigned nr, const char *program, uint64_t count, void *arg)
@@ -277,6 +247,7 @@ void procinfo_init(void)
 	booted_ns = clock_now_ns();
 	procpid_init();
 	lockstat_init();
+	faults_init();
 
 	for (size_t i = 0; i < ARRAY_SIZE(entries); i++)
 		if (procfs_register(entries[i].path, entries[i].show) < 0)

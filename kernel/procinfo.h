@@ -6,11 +6,15 @@
 void procinfo_init(void);
 /* boot: /proc/PID and its like (kernel/procpid.c). */
 void procpid_init(void);
-/* boot: /proc/tern/lockstat (kernel/lockstat_check.c). */
+/* boot: /proc/tern/lockstat and /proc/tern/faults (kernel/lockstat_check.c, kernel/fault_check.c). */
 #ifdef DEBUG
 void lockstat_init(void);
+void faults_init(void);
 #else
 static inline void lockstat_init(void)
+{
+}
+static inline void faults_init(void)
 {
 }
 #endif

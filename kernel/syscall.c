@@ -4,6 +4,7 @@
 #include <asm/unistd.h>
 #include "kernel/core/lock.h"
 #include "kernel/core/panic.h"
+#include "kernel/core/trace.h"
 #include "kernel/proc/process.h"
 #include "kernel/sys_priv.h"
 #include "kernel/trap.h"
@@ -117,9 +118,20 @@ inline bool syscall_dispatch(struct trap_frame *f)
 	return true;
 }
 
+static __noinline bool dispatch_traced(struct trap_frame *f)
+{
+	uint64_t nr = f->x[8];
+	bool plain;
+
+	trace_event(TRACE_CALL_IN, nr, f->x[0]);
+	plain = syscall_dispatch(f);
+	trace_event(TRACE_CALL_OUT, nr, f->x[0]);
+	return plain;
+}
+
 bool syscall_enter(struct trap_frame *f)
 {
-	bool plain = syscall_dispatch(f);
+	bool plain = trace_on(TRACE_CALL_IN) ? dispatch_traced(f) : syscall_dispatch(f);
 
 	arch_irq_disable();
 	if (likely(plain && !trap_work_due())) {

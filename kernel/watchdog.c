@@ -26,6 +26,7 @@ static uint64_t limit;			 /* [atomic] ns; 0: off */
 static uint32_t changed;		 /* [atomic] limit is another */
 static void (*hook)(const char *text);	 /* [atomic] */
 static struct waitq wq = WAITQ_INIT(wq); /* the thread's */
+static uint64_t looks;			 /* [atomic] that thread's */
 
 static void __printf(1, 2) tell(const char *fmt, ...)
 {
@@ -76,9 +77,10 @@ static struct cpu *buddy_of(const struct cpu *c)
 static void check_buddy(struct watch *w, const struct cpu *c)
 {
 	const struct cpu *b = buddy_of(c);
-	const struct thread_base *t;
+	char thread[16] = "that is gone";
 	uint64_t beats;
 	const char *name;
+	int id = 0;
 	size_t offset;
 
 	if (!b)
@@ -91,10 +93,10 @@ static void check_buddy(struct watch *w, const struct cpu *c)
 	}
 	if (++w->buddy_still != WATCHDOG_TICKS)
 		return;
-	t = (const struct thread_base *)READ_ONCE(b->current);
+	IGNORE(thread_identify(READ_ONCE(b->current), &id, thread));
 	name = symbol_of(READ_ONCE(b->irq_pc), &offset);
 	tell("cpu %u takes no timer interrupt: thread %d %s, last interrupted at %lx %s+0x%zx",
-	     b->id, t->id, t->name, READ_ONCE(b->irq_pc), name, offset);
+	     b->id, id, thread, READ_ONCE(b->irq_pc), name, offset);
 	lock_dump_held();
 }
 
@@ -129,29 +131,46 @@ static void start_here(void *unused)
 
 /* --- threads ---------------------------------------------------------------------------------------------------- */
 
-static bool may_hang(const struct thread *t)
+static bool may_hang(const struct thread *t, enum wait_mode mode)
 {
-	return READ_ONCE(t->state) == THREAD_BLOCKED &&
-	       READ_ONCE(t->wait_mode) == WAIT_UNINTERRUPTIBLE &&
+	return READ_ONCE(t->state) == THREAD_BLOCKED && READ_ONCE(t->wait_mode) == mode &&
 	       (t->process || lock_held_by(&t->base, NULL, 0));
+}
+
+struct look {
+	struct thread *found;
+	uint64_t last_ns; /* the look before */
+	bool bounded;
+};
+
+/* Under the registry's lock. Somebody has waited since the last look for a device, say, which is given its time: who waits for
+ * what he holds waits as long. It may have woken meanwhile, to look itself. */
+static void look_for_bounded(struct thread *t, void *arg)
+{
+	struct look *look = arg;
+
+	if (may_hang(t, WAIT_BOUNDED) && READ_ONCE(t->bounded_since) <= look->last_ns)
+		look->bounded = true;
 }
 
 /* Under the registry's lock. Of those found at one look one is told of; the others keep their count for the next. */
 static void look_at(struct thread *t, void *arg)
 {
-	struct thread **found = arg;
+	struct look *look = arg;
 	uint64_t switches = READ_ONCE(t->switches);
 
-	if (!may_hang(t) || switches != t->hung_switches) {
+	if (!may_hang(t, WAIT_UNINTERRUPTIBLE) || switches != t->hung_switches) {
 		t->hung_switches = switches;
 		t->hung_ticks = 0;
 		return;
 	}
+	if (look->bounded)
+		return;
 	if (t->hung_ticks < WATCHDOG_TICKS && ++t->hung_ticks < WATCHDOG_TICKS)
 		return;
-	if (t->hung_ticks == WATCHDOG_TICKS && !*found && refcount_get(&t->ref)) {
+	if (t->hung_ticks == WATCHDOG_TICKS && !look->found && refcount_get(&t->ref)) {
 		t->hung_ticks++;
-		*found = t;
+		look->found = t;
 	}
 }
 
@@ -181,16 +200,18 @@ static void watch_threads(void *unused)
 {
 	for (;;) {
 		uint64_t ns = READ_ONCE(limit);
-		uint64_t next = ns ? clock_now_ns() + ns / WATCHDOG_TICKS : DEADLINE_NEVER;
-		struct thread *found = NULL;
+		struct look look = { .last_ns = clock_now_ns() };
+		uint64_t next = ns ? look.last_ns + ns / WATCHDOG_TICKS : DEADLINE_NEVER;
 
 		if (wait_event_mode(&wq, atomic_exchange(&changed, 0), WAIT_UNINTERRUPTIBLE,
 				    next) != -ETIMEDOUT)
 			continue;
-		thread_for_each(look_at, &found);
-		if (found) {
-			tell_of_thread(found);
-			thread_put(found);
+		thread_for_each(look_for_bounded, &look);
+		thread_for_each(look_at, &look);
+		WRITE_ONCE(looks, looks + 1);
+		if (look.found) {
+			tell_of_thread(look.found);
+			thread_put(look.found);
 		}
 	}
 }
@@ -225,6 +246,11 @@ void watchdog_set_hook(void (*fn)(const char *text))
 uint64_t watchdog_beats(unsigned cpu)
 {
 	return READ_ONCE(per_cpu_ptr(watches, cpu_get(cpu))->beats);
+}
+
+uint64_t watchdog_looks(void)
+{
+	return READ_ONCE(looks);
 }
 
 int watchdog_init(void)

@@ -23,5 +23,7 @@ void watchdog_set(uint64_t limit_ns);
 void watchdog_set_hook(void (*hook)(const char *text));
 /* How many ticks this CPU has had. */
 uint64_t watchdog_beats(unsigned cpu);
+/* How often has the thread looked? */
+uint64_t watchdog_looks(void);
 
 #endif

@@ -13,10 +13,10 @@ void __asan_storeN_noabort(void *p, long n);
 #define SAN_READS(p, n)	 __asan_loadN_noabort((void *)(uintptr_t)(p), (long)(n))
 #define SAN_WRITES(p, n) __asan_storeN_noabort((void *)(uintptr_t)(p), (long)(n))
 #elif defined(SAN_THREAD)
-void __tsan_read_range(uintptr_t p, size_t n);
-void __tsan_write_range(uintptr_t p, size_t n);
-#define SAN_READS(p, n)	 __tsan_read_range((uintptr_t)(p), n)
-#define SAN_WRITES(p, n) __tsan_write_range((uintptr_t)(p), n)
+void __tsan_read_range(void *p, long n);
+void __tsan_write_range(void *p, long n);
+#define SAN_READS(p, n)	 __tsan_read_range((void *)(uintptr_t)(p), (long)(n))
+#define SAN_WRITES(p, n) __tsan_write_range((void *)(uintptr_t)(p), (long)(n))
 #else
 #define SAN_READS(p, n)	 ((void)0)
 #define SAN_WRITES(p, n) ((void)0)

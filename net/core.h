@@ -32,7 +32,7 @@ struct net_timer {
 struct net_timer net_next_timer(void) __requires(net_core);
 
 /* Called by the network thread and by net_unlock(), NET_CORE held. */
-void net_if_init(void);
+void net_if_init(void) __requires(net_core);
 /* Receive up to the budget, reclaim, mend what is broken. True: there is more. */
 bool net_if_poll_all(void) __requires(net_core);
 /* Ask for interrupts. True: there is work already. */
@@ -46,8 +46,8 @@ bool net_lease_lies(const struct pbuf *p) __requires(net_core);
 /* One more SYN is let in: there is room for it (net/embryo.c). */
 void net_embryo_make_room(void) __requires(net_core);
 /* lwIP's timers for ARP and neighbour discovery, and what comes with them (net/neighbour.c). */
-void net_neighbour_tmr(void);
-void net_neighbour6_tmr(void);
+void net_neighbour_tmr(void) __requires(net_core);
+void net_neighbour6_tmr(void) __requires(net_core);
 /* Announce the readiness that lwIP's callbacks changed. */
 void net_socket_notify_all(void) __requires(net_core);
 

@@ -38,7 +38,7 @@ struct datagram {
 	uint8_t data[];
 };
 
-static struct list_head pings = LIST_HEAD_INIT(pings); /* [NET_CORE] */
+static struct list_head raws = LIST_HEAD_INIT(raws); /* [NET_CORE] ping and raw sockets */
 
 /* --- receiving ------------------------------------------------------------------------------------------------------- */
 
@@ -224,32 +224,46 @@ struct socket *socket_of_udp(const struct udp_pcb *pcb)
 	return pcb->recv == on_udp ? pcb->recv_arg : NULL;
 }
 
-/* Could the packet be one of the socket's? It names an address of ours once it is connected. */
-static bool is_from(const struct socket *s, const struct packet_ends *sent) __requires(net_core)
+/* How near is what the socket sends to the packet? 0: that is another's; the connected one is the nearest. */
+static unsigned nearness(const struct socket *s, const struct packet_ends *sent)
+	__requires(net_core)
 {
 	ip_addr_t local;
 
+	/* it names an address of ours once it is connected */
 	address_to_lwip(&local, &s->local);
-	return s->udp->local_port == sent->local_port &&
-	       (s->state == SOCKET_OPEN ? s->udp->remote_port == sent->remote_port &&
-						  ip_addr_eq(&s->udp->remote_ip, &sent->remote)
-					: s->opt.tell_errors) &&
-	       (ip_addr_isany(&local) || ip_addr_zoneless_eq(&local, &sent->local));
+	if (s->udp->local_port != sent->local_port ||
+	    !IP_ADDR_PCB_VERSION_MATCH(s->udp, &sent->remote) ||
+	    !(ip_addr_isany(&local) || ip_addr_zoneless_eq(&local, &sent->local)))
+		return 0;
+	if (s->state != SOCKET_OPEN)
+		return ip_addr_isany(&local) ? 1 : 2;
+	return s->udp->remote_port == sent->remote_port &&
+			       ip_addr_eq(&s->udp->remote_ip, &sent->remote)
+		       ? 3
+		       : 0;
 }
 
 void socket_udp_failed(const struct packet_ends *sent, int error, bool soft)
 {
-	for (struct udp_pcb *u = udp_pcbs; u; u = u->next) {
-		struct socket *s = socket_of_udp(u);
+	struct socket *s = NULL;
+	unsigned best = 0;
 
-		if (!s || !is_from(s, sent) || (soft && !s->opt.tell_errors))
-			continue;
-		spin_lock(&s->lock);
-		WRITE_ONCE(s->error, error);
-		spin_unlock(&s->lock);
-		socket_announce(s, POLL_IN | POLL_OUT | POLL_ERR);
-		return;
+	for (struct udp_pcb *u = udp_pcbs; u; u = u->next) {
+		struct socket *one = socket_of_udp(u);
+		unsigned near = one ? nearness(one, sent) : 0;
+
+		if (near > best) {
+			best = near;
+			s = one;
+		}
 	}
+	if (!s || !(s->opt.tell_errors || (s->state == SOCKET_OPEN && !soft)))
+		return;
+	spin_lock(&s->lock);
+	WRITE_ONCE(s->error, error);
+	spin_unlock(&s->lock);
+	socket_announce(s, POLL_IN | POLL_OUT | POLL_ERR);
 }
 
 /* --- sending --------------------------------------------------------------------------------------------------------- */
@@ -266,9 +280,22 @@ static struct socket *ping_of(bool v6, uint16_t id) __requires(net_core)
 {
 	struct socket *s;
 
-	list_for_each (s, &pings, link) {
-		if (s->v6 == v6 && s->local.port == id)
+	list_for_each (s, &raws, link) {
+		if (s->kind == &socket_ping && s->v6 == v6 && s->local.port == id)
 			return s;
+	}
+	return NULL;
+}
+
+struct socket *socket_next_raw(const struct socket *s, bool v6)
+{
+	struct list_head *link = s ? s->link.next : raws.next;
+
+	for (; link != &raws; link = link->next) {
+		struct socket *next = container_of(link, struct socket, link);
+
+		if (next->kind == &socket_raw && next->v6 == v6)
+			return next;
 	}
 	return NULL;
 }
@@ -456,6 +483,7 @@ static int raw_create(struct socket *s) __requires(net_core)
 	s->raw->chksum_reqd = s->v6;
 	s->raw->chksum_offset = s->v6 ? SUM_AT : 0;
 	raw_recv(s->raw, s->kind == &socket_ping ? on_ping : on_raw, s);
+	list_push_back(&s->link, &raws);
 	return 0;
 }
 
@@ -493,6 +521,9 @@ static int raw_bind_to(struct socket *s, const struct socket_addr *a) __requires
 	return 0;
 }
 
+/* The address asked for, in the pcb of either kind; any: none was. */
+#define local_of(s) (((const struct ip_pcb *)(s)->raw)->local_ip)
+
 /* The peer is remembered, and our address of the way there. */
 static int connect_locked(struct socket *s, const struct socket_addr *to) __requires(net_core)
 {
@@ -516,7 +547,7 @@ static int connect_locked(struct socket *s, const struct socket_addr *to) __requ
 	address_from_lwip(&s->peer, &ip, to->port);
 	if (s->kind == &socket_udp)
 		s->local.port = s->udp->local_port;
-	if (!s->bound)
+	if (ip_addr_isany(&local_of(s)))
 		address_from_lwip(&s->local, source, s->local.port);
 	WRITE_ONCE(s->state, SOCKET_OPEN);
 	spin_unlock(&s->lock);
@@ -535,7 +566,9 @@ static void disconnect_locked(struct socket *s) __requires(net_core)
 	}
 	spin_lock(&s->lock);
 	memset(&s->peer, 0, sizeof(s->peer));
-	if (!s->bound) {
+	if (s->bound) {
+		address_from_lwip(&s->local, &local_of(s), s->local.port);
+	} else {
 		uint16_t id = s->kind == &socket_udp ? 0 : s->local.port;
 
 		socket_unname(s);
@@ -618,15 +651,6 @@ static void datagram_apply(struct socket *s) __requires(net_core)
 		ip_reset_option(s->udp, SOF_REUSEADDR);
 }
 
-static int ping_create(struct socket *s) __requires(net_core)
-{
-	int ret = raw_create(s);
-
-	if (ret == 0)
-		list_push_back(&s->link, &pings);
-	return ret;
-}
-
 static void datagram_destroy(struct socket *s)
 {
 	struct datagram *d;
@@ -668,7 +692,7 @@ const struct socket_kind socket_ping = {
 	.type = SOCKET_DGRAM,
 	.protocol = SOCKET_PROTO_ICMP,
 	.protocol6 = SOCKET_PROTO_ICMP6,
-	.create = ping_create,
+	.create = raw_create,
 	.bind = raw_bind_to,
 	DATAGRAMS,
 };

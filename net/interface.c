@@ -17,6 +17,7 @@
 #include "drivers/virtio/pci.h"
 #include "kernel/core/clock.h"
 #include "kernel/core/log.h"
+#include "kernel/core/trace.h"
 #include "kernel/core/machine.h"
 #include "kernel/core/panic.h"
 #include "lib/atomic.h"
@@ -275,6 +276,7 @@ static void rx_frame(struct interface *i, const struct netdev_frame *f)
 	ASSERT(b->ifc == i && !b->with_stack && i->posted > 0);
 	i->posted--;
 	net_counters.rx_frames++;
+	trace(TRACE_RX, f->len, 0);
 	if (f->len < ETHERNET_HEADER || f->len > FRAME_MAX ||
 	    f->len < least_length(b->data + i->rx_pad + f->offset))
 		return rx_discard(b, &net_counters.rx_bad);
@@ -381,6 +383,7 @@ static err_t tx_submit(struct interface *i, struct pbuf *p)
 	}
 	pbuf_ref(p);
 	net_counters.tx_frames++;
+	trace(TRACE_TX, p->tot_len - i->dev->tx_headroom, 0);
 	i->traffic.tx_frames++;
 	i->traffic.tx_bytes += p->tot_len - i->dev->tx_headroom;
 	i->kick = true;
@@ -601,7 +604,7 @@ static void say_ipv4(struct netif *n)
 }
 
 /* Taken down or up by ifconfig. */
-static void follow_state(struct netif *n, bool up)
+static void follow_state(struct netif *n, bool up) __requires(net_core)
 {
 	struct interface *i = (struct interface *)n;
 
@@ -617,6 +620,7 @@ static void changed(struct netif *n, netif_nsc_reason_t reason,
 {
 	bool there = !ip4_addr_isany_val(*netif_ip4_addr(n));
 
+	assert_mutex_held(&net_core);
 	if (n->linkoutput != tx_frame)
 		return;
 	/* told of before it is down */
@@ -960,6 +964,7 @@ static void start(struct netdev *d, void *arg)
 	bool given = cmdline_get("ip", text, sizeof(text)) != -ENOENT;
 	struct interface *i;
 
+	assert_mutex_held(&net_core);
 	log_info("net: %s: virtio-net over %s, %02x:%02x:%02x:%02x:%02x:%02x", d->name, d->driver,
 		 d->mac[0], d->mac[1], d->mac[2], d->mac[3], d->mac[4], d->mac[5]);
 	i = net_if_attach(d, given ? text : NULL);

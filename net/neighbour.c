@@ -12,8 +12,13 @@
 #include "lib/errno.h"
 #include "net/socket_impl.h"
 
-/* The table is etharp.c's own. */
+static void *queue_entry(memp_t kind);
+
+/* The tables are lwIP's own files'. */
 #include <../core/ipv4/etharp.c>
+#define memp_malloc queue_entry
+#include <../core/ipv6/nd6.c>
+#undef memp_malloc
 
 #define GIVE_UP 3 /* rounds of etharp_tmr(), a second each */
 
@@ -69,6 +74,16 @@ static void unresolved(const ip6_addr_t *neighbour) __requires(net_core)
 		ip_addr_copy_from_ip6(to, destination_cache[i].destination_addr);
 		socket_tcp_unreached(&to, -EHOSTUNREACH);
 	}
+}
+
+/* lwIP counts an entry of the queue that it was refused, too, until it believes that the queue is full. */
+static void *queue_entry(memp_t kind)
+{
+	void *entry = memp_malloc(kind);
+
+	if (!entry && kind == MEMP_ND6_QUEUE)
+		nd6_queue_size--;
+	return entry;
 }
 
 void net_neighbour6_tmr(void)

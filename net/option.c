@@ -191,16 +191,18 @@ uint16_t socket_port_free(bool unguessable)
 
 static ssize_t socket_read(struct file *f, struct io *io, off_t *pos)
 {
+	struct socket *s = f->priv;
 	struct socket_message m = { 0 };
 
-	return io->left ? socket_receive(f, io, &m) : 0;
+	return io->left ? s->kind->receive(s, io, &m, !file_nonblocking(f)) : 0;
 }
 
 static ssize_t socket_write(struct file *f, struct io *io, off_t *pos)
 {
+	struct socket *s = f->priv;
 	struct socket_message m = { 0 };
 
-	return socket_send(f, io, &m);
+	return s->kind->send(s, io, &m, !file_nonblocking(f));
 }
 
 static uint32_t socket_poll(struct file *f)

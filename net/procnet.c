@@ -8,10 +8,12 @@
 #include <lwip/netif.h>
 #include <lwip/priv/nd6_priv.h>
 #include <lwip/priv/tcp_priv.h>
+#include <lwip/raw.h>
 #include <lwip/udp.h>
 
 #include "fs/vfs.h"
 #include "lib/string.h"
+#include "net/address.h"
 #include "net/interface.h"
 #include "net/net.h"
 #include "net/route.h"
@@ -60,7 +62,8 @@ static void tcp_line(struct proc_text *t, unsigned n, const struct tcp_pcb *pcb,
 		put_end(t, ip6, &pcb->remote_ip, pcb->remote_port);
 	proc_printf(t, "%02X %08lX:%08lX 00:00000000 00000000 %5d        0 %lu 1\n",
 		    linux_state[pcb->state], (unsigned long)(s ? s->tx_pending : 0),
-		    (unsigned long)(s ? s->rx_bytes : 0), 0, (unsigned long)(s ? s->ino : 0));
+		    (unsigned long)(s ? READ_ONCE(s->rx_bytes) : 0), 0,
+		    (unsigned long)(s ? s->ino : 0));
 }
 
 /* Lines printed in one hold of NET_CORE. What comes or goes between two holds may be shown twice or not at all, as in
@@ -117,18 +120,20 @@ static void show_tcp6(struct proc_text *t)
 	show_tcp_of(t, true);
 }
 
-static void udp_line(struct proc_text *t, unsigned n, const struct udp_pcb *pcb, bool ip6)
-	__requires(net_core)
+/* One of datagrams. pcb: it begins as each of lwIP's; s: NULL: lwIP's own; a connected one has an address of ours. */
+static void put_datagrams(struct proc_text *t, const struct ip_pcb *pcb, const struct socket *s,
+			  bool ip6, unsigned local_port, unsigned remote_port) __requires(net_core)
 {
-	const struct socket *s = socket_of_udp(pcb);
+	bool connected = s ? s->state == SOCKET_OPEN : !ip_addr_isany(&pcb->remote_ip);
+	ip_addr_t local = pcb->local_ip;
 
-	proc_printf(t, "%5u: ", n);
-	put_end(t, ip6, &pcb->local_ip, pcb->local_port);
-	put_end(t, ip6, ip_addr_isany(&pcb->remote_ip) ? IP_ANY_TYPE : &pcb->remote_ip,
-		pcb->remote_port);
+	if (connected && s)
+		address_to_lwip(&local, &s->local);
+	put_end(t, ip6, &local, local_port);
+	put_end(t, ip6, connected ? &pcb->remote_ip : IP_ANY_TYPE, connected ? remote_port : 0);
 	proc_printf(t, "%02X 00000000:%08lX 00:00000000 00000000 %5d        0 %lu 2 0 0\n",
-		    pcb->flags & UDP_FLAGS_CONNECTED ? 1 : 7, (unsigned long)(s ? s->rx_bytes : 0),
-		    0, (unsigned long)(s ? s->ino : 0));
+		    connected ? 1 : 7, (unsigned long)(s ? READ_ONCE(s->rx_bytes) : 0), 0,
+		    (unsigned long)(s ? s->ino : 0));
 }
 
 static unsigned udp_lines(struct proc_text *t, bool ip6, unsigned from) __requires(net_core)
@@ -139,29 +144,66 @@ static unsigned udp_lines(struct proc_text *t, bool ip6, unsigned from) __requir
 	for (pcb = udp_pcbs; pcb; pcb = pcb->next) {
 		if (!pcb->local_port || shown_as6(socket_of_udp(pcb), &pcb->local_ip) != ip6)
 			continue;
-		if (n >= from)
-			udp_line(t, n, pcb, ip6);
+		if (n >= from) {
+			proc_printf(t, "%5u: ", n);
+			put_datagrams(t, (const struct ip_pcb *)pcb, socket_of_udp(pcb), ip6,
+				      pcb->local_port, pcb->remote_port);
+		}
 		if (++n == from + LINES)
 			return LINES;
 	}
 	return n > from ? n - from : 0;
 }
 
-static void show_udp_of(struct proc_text *t, bool ip6)
+/* In place of a port they have a protocol. */
+static unsigned raw_lines(struct proc_text *t, bool ip6, unsigned from) __requires(net_core)
+{
+	const struct socket *s = NULL;
+	unsigned n = 0;
+
+	while ((s = socket_next_raw(s, ip6)) != NULL && n < from + LINES) {
+		if (n >= from) {
+			proc_printf(t, "%4u: ", n);
+			put_datagrams(t, (const struct ip_pcb *)s->raw, s, ip6, s->raw->protocol,
+				      0);
+		}
+		n++;
+	}
+	return n > from ? n - from : 0;
+}
+
+static void show_datagrams(struct proc_text *t, bool ip6,
+			   unsigned (*lines)(struct proc_text *t, bool ip6, unsigned from))
 {
 	proc_printf(t, "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt"
 		       "   uid  timeout inode ref pointer drops\n");
-	show_lines(t, ip6, udp_lines);
+	show_lines(t, ip6, lines);
 }
 
 static void show_udp(struct proc_text *t)
 {
-	show_udp_of(t, false);
+	show_datagrams(t, false, udp_lines);
 }
 
 static void show_udp6(struct proc_text *t)
 {
-	show_udp_of(t, true);
+	show_datagrams(t, true, udp_lines);
+}
+
+static void show_raw(struct proc_text *t)
+{
+	show_datagrams(t, false, raw_lines);
+}
+
+static void show_raw6(struct proc_text *t)
+{
+	show_datagrams(t, true, raw_lines);
+}
+
+/* There are pairs alone, which have no names. */
+static void show_unix(struct proc_text *t)
+{
+	proc_printf(t, "Num       RefCount Protocol Flags    Type St Inode Path\n");
 }
 
 /* --- the way out ------------------------------------------------------------------------------------------------------ */
@@ -181,7 +223,7 @@ static void put_ip6(struct proc_text *t, const ip6_addr_t *ip)
 #define IF6_TENTATIVE  0x40
 #define IF6_DEPRECATED 0x20
 
-static void if_inet6_line(struct proc_text *t, struct netif *n, int8_t i)
+static void if_inet6_line(struct proc_text *t, struct netif *n, int8_t i) __requires(net_core)
 {
 	const ip6_addr_t *ip = netif_ip6_addr(n, i);
 	uint8_t state = netif_ip6_addr_state(n, i);
@@ -218,7 +260,7 @@ static void show_if_inet6(struct proc_text *t)
 
 /* by: NULL: on the link itself. */
 static void route6_line(struct proc_text *t, struct netif *n, const ip6_addr_t *to, unsigned bits,
-			const ip6_addr_t *by)
+			const ip6_addr_t *by) __requires(net_core)
 {
 	char name[NET_NAME_MAX];
 
@@ -331,9 +373,11 @@ int net_procfs_init(void)
 	} entries[] = {
 		{ "net/tcp", show_tcp },	   { "net/tcp6", show_tcp6 },
 		{ "net/udp6", show_udp6 },	   { "net/udp", show_udp },
-		{ "net/route", route_show },	   { "net/arp", show_arp },
-		{ "net/pnp", show_pnp },	   { "net/dev", show_dev },
-		{ "net/if_inet6", show_if_inet6 }, { "net/ipv6_route", show_route6 },
+		{ "net/raw", show_raw },	   { "net/raw6", show_raw6 },
+		{ "net/unix", show_unix },	   { "net/route", route_show },
+		{ "net/arp", show_arp },	   { "net/pnp", show_pnp },
+		{ "net/dev", show_dev },	   { "net/if_inet6", show_if_inet6 },
+		{ "net/ipv6_route", show_route6 },
 	};
 	int err = 0;
 

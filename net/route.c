@@ -34,7 +34,7 @@ const struct route *route_find(uint32_t to, const struct netif *n)
 }
 
 /* What lwIP asks. NULL: there is no way there. */
-struct netif *net_route(const ip4_addr_t *to)
+struct netif *net_route(const ip4_addr_t *to) __requires(net_core)
 {
 	const struct route *r;
 	struct netif *n;

@@ -7,6 +7,7 @@
 #define TERN_NET_ROUTE_H
 
 #include "lib/list.h"
+#include "net/core.h"
 
 struct netif;
 struct proc_text;
@@ -25,9 +26,9 @@ struct route {
 const struct route *route_find(uint32_t to, const struct netif *n);
 
 /* Forget all routes by n, whose own are in own[]. */
-void route_forget(struct netif *n, struct route own[2]);
+void route_forget(struct netif *n, struct route own[2]) __requires(net_core);
 /* And, if it is up and has an address, own[0] is its network again, and own[1] leads to its gateway. */
-void route_follow(struct netif *n, struct route own[2]);
+void route_follow(struct netif *n, struct route own[2]) __requires(net_core);
 
 /* The ioctls SIOCADDRT and SIOCDELRT. Takes NET_CORE. 0, -EPERM, -EFAULT, -EINVAL, -EAFNOSUPPORT, -ENODEV, -ENETDOWN,
  * -ENETUNREACH (no such gateway on a link), -EEXIST, -ESRCH, -ENOMEM. */

@@ -102,7 +102,7 @@ static void rx_append(struct socket *s, struct pbuf *p, size_t room) __requires(
 	/* until it is freed nobody else wants to know how long a packet it was */
 	p->tot_len = MAX((u16_t)RX_COST, p->len);
 	WRITE_ONCE(s->rx_held, s->rx_held + p->tot_len);
-	s->rx_room = room;
+	WRITE_ONCE(s->rx_room, room);
 	socket_charge(p->tot_len);
 }
 
@@ -129,12 +129,15 @@ static bool rx_squeeze(struct socket *s, struct pbuf *p)
 {
 	bool done = false;
 
+	/* without the lock: readers only take it away */
+	if (READ_ONCE(s->rx_room) < p->len)
+		return false;
 	spin_lock(&s->lock);
 	if (s->rx_first && s->rx_room >= p->len) {
 		memcpy((uint8_t *)s->rx_last->payload + s->rx_last->len, p->payload, p->len);
 		s->rx_last->len += p->len;
 		WRITE_ONCE(s->rx_bytes, s->rx_bytes + p->len);
-		s->rx_room -= p->len;
+		WRITE_ONCE(s->rx_room, s->rx_room - p->len);
 		done = true;
 	}
 	spin_unlock(&s->lock);
@@ -164,8 +167,9 @@ static void rx_queue_one(struct socket *s, struct pbuf *p) __requires(net_core)
 			return;
 		}
 		/* what came over the loop-back alone lies in memory of its own size */
-		q = rx_is_light(p) && !s->rx_first ? NULL
-						   : pbuf_alloc(PBUF_RAW, COMPACT_SIZE, PBUF_RAM);
+		q = rx_is_light(p) && !READ_ONCE(s->rx_first)
+			    ? NULL
+			    : pbuf_alloc(PBUF_RAW, COMPACT_SIZE, PBUF_RAM);
 		if (q) {
 			memcpy(q->payload, p->payload, p->len);
 			room = COMPACT_SIZE - p->len;
@@ -281,10 +285,8 @@ static void refresh_tx(struct socket *s) __requires(net_core)
 		room = MIN(room, most - pending);
 	socket_charge((int64_t)held - (int64_t)s->tx_held);
 	WRITE_ONCE(s->tx_held, held);
-	spin_lock(&s->lock);
-	s->tx_room = s->tx_shut ? 0 : room;
+	WRITE_ONCE(s->tx_room, s->tx_shut ? 0 : room);
 	WRITE_ONCE(s->tx_pending, pending);
-	spin_unlock(&s->lock);
 	if (was_full && s->tx_room >= SOCKET_LOWAT)
 		socket_announce(s, POLL_OUT);
 }
@@ -341,7 +343,7 @@ static void became_gone(struct socket *s, int error) __requires(net_core)
 	WRITE_ONCE(s->state, SOCKET_GONE);
 	WRITE_ONCE(s->error, error);
 	WRITE_ONCE(s->rx_end, true);
-	s->tx_room = 0;
+	WRITE_ONCE(s->tx_room, 0);
 	WRITE_ONCE(s->tx_pending, 0);
 	spin_unlock(&s->lock);
 	socket_announce(s, POLL_IN | POLL_OUT | POLL_RDHUP | POLL_HUP | (error ? POLL_ERR : 0));
@@ -408,7 +410,7 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
 	}
 	/* I-SOCK-4: lwIP keeps it, takes no more, and asks again at its next tick. But not what came with the peer's last
 	 * (the state says so): it may forget such a connection, and what it keeps, without asking */
-	if (pcb->state < CLOSE_WAIT && !socket_may_hold(s->rx_held))
+	if (pcb->state < CLOSE_WAIT && !socket_may_hold(READ_ONCE(s->rx_held)))
 		return ERR_MEM;
 	while (p) {
 		struct pbuf *next = p->next;
@@ -587,7 +589,7 @@ static uint32_t stream_poll(struct socket *s)
 		events |= POLL_IN;
 	if (s->rx_end || s->rx_shut)
 		events |= POLL_RDHUP;
-	if (s->tx_room >= SOCKET_LOWAT || s->error || s->state == SOCKET_GONE ||
+	if (READ_ONCE(s->tx_room) >= SOCKET_LOWAT || s->error || s->state == SOCKET_GONE ||
 	    (s->tx_shut && s->state == SOCKET_OPEN))
 		events |= POLL_OUT;
 	if (s->error)
@@ -607,15 +609,26 @@ int socket_take_error(struct socket *s)
 	return error;
 }
 
+/* A call of recv: it is of the connection there was when it began. */
+struct rx_call {
+	unsigned life, flags;
+	size_t total; /* read so far */
+};
+
 /* Take pbufs worth at least `want` bytes off the queue, or all. >0 and *chain; 0 end of stream; -EAGAIN; -EBUSY another is at it; -errno, but the
  * pending error only for the first bytes of a call. */
-static ssize_t rx_grab(struct socket *s, size_t want, bool first, struct pbuf **chain)
+static ssize_t rx_grab(struct socket *s, const struct rx_call *call, size_t want,
+		       struct pbuf **chain)
 {
 	struct pbuf *last;
 	size_t n;
 	ssize_t ret;
 
 	spin_lock(&s->lock);
+	if (s->life != call->life) {
+		ret = -EPIPE;
+		goto unlock;
+	}
 	if (s->state == SOCKET_LISTENING || s->state == SOCKET_FRESH) {
 		ret = s->error ? socket_take_error(s) : -ENOTCONN;
 		if (ret == -ENOTCONN && s->rx_shut && s->state == SOCKET_FRESH)
@@ -629,7 +642,7 @@ static ssize_t rx_grab(struct socket *s, size_t want, bool first, struct pbuf **
 	}
 	if (!s->rx_first) {
 		if (s->error)
-			ret = first ? socket_take_error(s) : 0;
+			ret = call->total ? 0 : socket_take_error(s);
 		else
 			ret = s->rx_end || s->rx_shut ? 0 : -EAGAIN;
 		goto unlock;
@@ -645,7 +658,7 @@ static ssize_t rx_grab(struct socket *s, size_t want, bool first, struct pbuf **
 	last->next = NULL;
 	if (!s->rx_first) {
 		s->rx_last = NULL;
-		s->rx_room = 0;
+		WRITE_ONCE(s->rx_room, 0);
 	}
 	WRITE_ONCE(s->reading, true);
 	ret = (ssize_t)n;
@@ -687,7 +700,7 @@ static bool rx_return(struct socket *s, struct pbuf *rest, struct pbuf *used, si
 		last->next = s->rx_first;
 		if (!s->rx_first) {
 			s->rx_last = last;
-			s->rx_room = 0;
+			WRITE_ONCE(s->rx_room, 0);
 		}
 		WRITE_ONCE(s->rx_first, rest);
 	}
@@ -771,27 +784,25 @@ static ssize_t rx_look(struct io *io, const struct pbuf *p, unsigned flags)
 	return total ? total : n;
 }
 
-static bool rx_waiting(struct socket *s, size_t want)
+/* Is it worth a look? Without the lock: rx_grab() has it, and who changes one of these wakes. */
+static bool rx_waiting(struct socket *s, const struct rx_call *call, size_t want)
 {
-	bool go;
-
-	spin_lock(&s->lock);
-	go = !s->reading && ((s->rx_first && s->rx_bytes >= want) || s->rx_end || s->rx_shut ||
-			     s->error || s->state <= SOCKET_LISTENING);
-	spin_unlock(&s->lock);
-	return go;
+	return !READ_ONCE(s->reading) &&
+	       ((READ_ONCE(s->rx_first) && READ_ONCE(s->rx_bytes) >= want) ||
+		READ_ONCE(s->rx_end) || READ_ONCE(s->rx_shut) || READ_ONCE(s->error) ||
+		READ_ONCE(s->state) <= SOCKET_LISTENING || READ_ONCE(s->life) != call->life);
 }
 
 /* What is queued now, or what rx_grab() says. */
-static ssize_t rx_step(struct socket *s, struct io *io, unsigned flags, bool first)
+static ssize_t rx_step(struct socket *s, const struct rx_call *call, struct io *io)
 {
-	bool look = flags & SOCKET_MSG_PEEK;
+	bool look = call->flags & SOCKET_MSG_PEEK;
 	struct pbuf *chain = NULL, *used = NULL;
-	ssize_t ret = rx_grab(s, io->left, first, &chain);
+	ssize_t ret = rx_grab(s, call, io->left, &chain);
 
 	if (ret <= 0)
 		return ret;
-	ret = look ? rx_look(io, chain, flags) : rx_copy(io, &chain, &used, flags);
+	ret = look ? rx_look(io, chain, call->flags) : rx_copy(io, &chain, &used, call->flags);
 	if (rx_return(s, chain, used, ret > 0 && !look ? (size_t)ret : 0)) {
 		net_lock();
 		rx_settle(s);
@@ -803,20 +814,21 @@ static ssize_t rx_step(struct socket *s, struct io *io, unsigned flags, bool fir
 static ssize_t stream_receive(struct socket *s, struct io *io, struct socket_message *m, bool wait)
 {
 	uint64_t timeout = READ_ONCE(s->opt.rx_timeout_ns), start = timeout ? clock_now_ns() : 0;
+	struct rx_call call = { READ_ONCE(s->life), m->flags, 0 };
 	bool all = m->flags & SOCKET_MSG_WAITALL, look = m->flags & SOCKET_MSG_PEEK;
 	/* who looks for all of it does not take what is there */
 	size_t want = all && look ? io->left : 1;
 	/* who has to wait looks once, not twice */
 	bool step = !wait || READ_ONCE(s->rx_first);
-	ssize_t total = 0, ret = 0;
+	ssize_t ret = 0;
 
 	do {
-		if (step && (want == 1 || !wait || rx_waiting(s, want)))
-			ret = rx_step(s, io, m->flags, total == 0);
+		if (step && (want == 1 || !wait || rx_waiting(s, &call, want)))
+			ret = rx_step(s, &call, io);
 		else
 			ret = -EAGAIN;
 		if (ret > 0) {
-			total += ret;
+			call.total += (size_t)ret;
 			if (!all || look)
 				break;
 			continue;
@@ -830,14 +842,14 @@ static ssize_t stream_receive(struct socket *s, struct io *io, struct socket_mes
 		}
 		if (ret != -EAGAIN || !wait)
 			break;
-		ret = socket_wait(s, rx_waiting(s, want), timeout, start);
+		ret = socket_wait(s, rx_waiting(s, &call, want), timeout, start);
 		if (ret < 0)
 			break;
 		step = true;
 	} while (io->left);
 	m->flags = 0;
 	m->named = false;
-	return total ? total : ret;
+	return call.total ? (ssize_t)call.total : ret;
 }
 
 /* All of *n bytes, or as many as lwIP has room for: a peer that wants tiny segments, or has a tiny window, uses up lwIP's
@@ -914,11 +926,8 @@ again:
 		err = ERR_OK;
 		goto again;
 	}
-	if (err == ERR_MEM) {
-		spin_lock(&s->lock);
-		s->tx_room = 0;
-		spin_unlock(&s->lock);
-	}
+	if (err == ERR_MEM)
+		WRITE_ONCE(s->tx_room, 0);
 	return -EAGAIN;
 }
 
@@ -978,38 +987,50 @@ static ssize_t tx_step_kernel(struct socket *s, const struct tx_call *call, stru
 	return ret;
 }
 
-/* What may be written now: >0, -EAGAIN, -EPIPE or the pending error. */
-static ssize_t tx_state(struct socket *s, unsigned life)
+/* Why nothing more can be written in this life: the pending error, which is taken if no byte went before, or -EPIPE. 0: it can. */
+static ssize_t tx_ended(struct socket *s, unsigned life, bool first)
 {
-	ssize_t ret;
+	ssize_t ret = 0;
 
 	spin_lock(&s->lock);
-	if (s->error)
-		ret = socket_take_error(s);
-	else if ((s->state != SOCKET_OPEN && s->state != SOCKET_CONNECTING) || s->tx_shut ||
-		 s->life != life)
+	if (s->life != life)
 		ret = -EPIPE;
-	else
-		ret = s->tx_room ? (ssize_t)s->tx_room : -EAGAIN;
+	else if (s->error)
+		ret = first ? socket_take_error(s) : s->error;
+	else if ((s->state != SOCKET_OPEN && s->state != SOCKET_CONNECTING) || s->tx_shut)
+		ret = -EPIPE;
 	spin_unlock(&s->lock);
 	return ret;
 }
 
-static bool tx_waiting(struct socket *s)
+/* What may be written now: >0, -EAGAIN, -EPIPE or the pending error. */
+static ssize_t tx_state(struct socket *s, unsigned life, bool first)
 {
-	bool go;
+	size_t room = READ_ONCE(s->tx_room);
+	ssize_t ret;
 
-	spin_lock(&s->lock);
-	go = s->tx_room >= SOCKET_LOWAT || s->error || s->tx_shut ||
-	     (s->state != SOCKET_OPEN && s->state != SOCKET_CONNECTING);
-	spin_unlock(&s->lock);
-	return go;
+	/* whatever ends it leaves no room; tx_push() asks again */
+	if (room && READ_ONCE(s->life) == life && !READ_ONCE(s->error))
+		return (ssize_t)room;
+	ret = tx_ended(s, life, first);
+	if (ret < 0)
+		return ret;
+	return room ? (ssize_t)room : -EAGAIN;
+}
+
+static bool tx_waiting(struct socket *s, unsigned life)
+{
+	enum socket_state state = READ_ONCE(s->state);
+
+	return READ_ONCE(s->tx_room) >= SOCKET_LOWAT || READ_ONCE(s->error) ||
+	       READ_ONCE(s->tx_shut) || (state != SOCKET_OPEN && state != SOCKET_CONNECTING) ||
+	       READ_ONCE(s->life) != life;
 }
 
 /* An error where a byte would be one. */
 static ssize_t send_nothing(struct socket *s)
 {
-	ssize_t ret = tx_state(s, READ_ONCE(s->life));
+	ssize_t ret = tx_state(s, READ_ONCE(s->life), true);
 
 	return ret > 0 || (ret == -EAGAIN && READ_ONCE(s->state) == SOCKET_OPEN) ? 0 : ret;
 }
@@ -1023,17 +1044,21 @@ static ssize_t stream_send(struct socket *s, struct io *io, struct socket_messag
 	if (!io->left)
 		return send_nothing(s);
 	while (io->left) {
-		ret = tx_state(s, call.life);
-		if (ret > 0)
+		ret = tx_state(s, call.life, !total);
+		if (ret > 0) {
 			ret = io->user ? tx_step(s, &call, io, (size_t)ret)
 				       : tx_step_kernel(s, &call, io, (size_t)ret);
+			/* it has ended since it was looked at: by an error, perhaps */
+			if (ret == -EPIPE)
+				ret = tx_ended(s, call.life, !total) ?: -EPIPE;
+		}
 		if (ret > 0) {
 			total += ret;
 			continue;
 		}
 		if (ret != -EAGAIN || !wait)
 			break;
-		ret = socket_wait(s, tx_waiting(s), timeout, start);
+		ret = socket_wait(s, tx_waiting(s, call.life), timeout, start);
 		if (ret < 0)
 			break;
 	}
@@ -1128,16 +1153,15 @@ static void drop_backlog(struct socket *s) __requires(net_core)
 	}
 }
 
-static bool shut_tx(struct socket *s)
+/* s has a pcb, whose state says whether the peer has been told: it may have been shut when there was no peer. */
+static void shut_tx(struct socket *s) __requires(net_core)
 {
-	bool first;
-
 	spin_lock(&s->lock);
-	first = !s->tx_shut;
 	WRITE_ONCE(s->tx_shut, true);
-	s->tx_room = 0;
+	WRITE_ONCE(s->tx_room, 0);
 	spin_unlock(&s->lock);
-	return first;
+	/* without memory for it now, lwIP's timer tries again */
+	(void)tcp_shutdown(s->pcb, 0, 1);
 }
 
 /* Has the peer acknowledged all, the end too, or is the connection gone? */
@@ -1163,8 +1187,7 @@ static void linger(struct socket *s)
 	    !s->pcb->refused_data && !caller_is_ending()) {
 		WRITE_ONCE(s->lingering, true);
 		WRITE_ONCE(s->rx_shut, true);
-		if (shut_tx(s))
-			(void)tcp_shutdown(s->pcb, 0, 1);
+		shut_tx(s);
 		linger_look(s);
 	}
 	net_unlock();
@@ -1429,10 +1452,12 @@ static int make_fresh(struct socket *s) __requires(net_core)
 	s->rx_last = NULL;
 	s->rx_used = NULL;
 	WRITE_ONCE(s->rx_bytes, 0);
-	s->rx_room = 0;
+	WRITE_ONCE(s->rx_room, 0);
 	WRITE_ONCE(s->rx_held, 0);
 	s->rx_unopened = 0;
-	s->tx_room = s->tx_pending = s->tx_held = 0;
+	WRITE_ONCE(s->tx_room, 0);
+	WRITE_ONCE(s->tx_pending, 0);
+	WRITE_ONCE(s->tx_held, 0);
 	WRITE_ONCE(s->rx_end, false);
 	WRITE_ONCE(s->rx_shut, false);
 	WRITE_ONCE(s->tx_shut, false);
@@ -1758,9 +1783,8 @@ static int stream_shutdown(struct socket *s, int how) __requires(net_core)
 		spin_unlock(&s->lock);
 		socket_announce(s, POLL_IN | POLL_RDHUP | POLL_HUP);
 	}
-	if (how != SOCKET_SHUT_RD && shut_tx(s)) {
-		/* without memory for it now, lwIP's timer tries again */
-		(void)tcp_shutdown(s->pcb, 0, 1);
+	if (how != SOCKET_SHUT_RD) {
+		shut_tx(s);
 		socket_announce(s, POLL_OUT | POLL_HUP);
 	}
 	return 0;

@@ -107,14 +107,15 @@ struct socket {
 	bool rx_shut;	      /* [lock] nobody will read */
 	bool tx_shut;	      /* [lock] we have sent, or promised, our last */
 	bool aborting;	      /* [NET_CORE] the error is our own doing */
-	bool lingering;	   /* [NET_CORE] for writing: close waits for the peer's acknowledgements */
-	uint16_t mss;	   /* [NET_CORE] what segments are cut to, once it is open */
-	size_t tx_room;	   /* [lock] what lwIP would take */
-	size_t tx_pending; /* [lock] written, not acknowledged */
-	size_t rx_held;	   /* [lock] of a stream: what the bytes queued cost; I-SOCK-4 */
-	size_t tx_held;	   /* [NET_CORE] likewise those written */
+	bool lingering; /* [NET_CORE] for writing: close waits for the peer's acknowledgements */
+	uint16_t mss;	/* [NET_CORE] what segments are cut to, once it is open */
+	size_t tx_room; /* [NET_CORE] for writing: what lwIP would take; none unless it is open */
+	size_t tx_pending; /* [NET_CORE] for writing, of a pair [its lock]: written, not acknowledged */
+	size_t rx_held; /* [lock] of a stream: what the bytes queued cost; I-SOCK-4 */
+	size_t tx_held; /* [NET_CORE] likewise those written */
 	struct socket_addr peer, local; /* [lock] */
-	struct list_head link; /* [listener's lock] in its backlog; of datagrams: [NET_CORE] all */
+	struct list_head
+		link; /* [listener's lock] in its backlog; of raw and ping sockets: [NET_CORE] all */
 	struct list_head backlog; /* [lock] of a listener: sockets nobody has accepted */
 	unsigned nr_backlog;	  /* [lock] those, the dead among them too */
 	unsigned backlog_most;	  /* [NET_CORE] as asked: one more is kept */
@@ -128,6 +129,8 @@ struct socket {
 /* The socket whose pcb it is, or NULL. */
 struct socket *socket_of_pcb(const struct tcp_pcb *pcb) __requires(net_core);
 struct socket *socket_of_udp(const struct udp_pcb *pcb) __requires(net_core);
+/* The raw sockets of a family, one after the other: from NULL to NULL. */
+struct socket *socket_next_raw(const struct socket *s, bool v6) __requires(net_core);
 
 /* --- net/icmp.c, and whom it tells that what they sent did not arrive; error < 0 --------------------------------- */
 

@@ -29,7 +29,7 @@ static struct {
 } old;
 
 uint32_t net_isn_above_old(uint32_t isn, const void *remote_ip, uint16_t local_port,
-			   uint16_t remote_port)
+			   uint16_t remote_port) __requires(net_core)
 {
 	const ip_addr_t *ip = remote_ip;
 
@@ -117,20 +117,12 @@ static const struct tcp_hdr *opening(const struct pbuf *p, size_t off)
 	return (TCPH_FLAGS(tcp) & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN ? tcp : NULL;
 }
 
-static void see_ip4(struct pbuf *p, struct netif *in)
+static __noinline void see_opening4(struct pbuf *p, const struct tcp_hdr *tcp, struct netif *in)
 {
 	bool summed = NETIF_CHECKSUM_ENABLED(in, NETIF_CHECKSUM_CHECK_IP);
 	const struct ip_hdr *ip = p->payload;
-	const struct tcp_hdr *tcp;
-	struct segment s;
+	struct segment s = { .p = p, .off = IPH_HL_BYTES(ip), .end = lwip_ntohs(IPH_LEN(ip)) };
 
-	if (p->len < sizeof(*ip) || IPH_PROTO(ip) != IP_PROTO_TCP ||
-	    (IPH_OFFSET(ip) & PP_HTONS(IP_OFFMASK | IP_MF)))
-		return;
-	tcp = opening(p, IPH_HL_BYTES(ip));
-	if (!tcp)
-		return;
-	s = (struct segment){ .p = p, .off = IPH_HL_BYTES(ip), .end = lwip_ntohs(IPH_LEN(ip)) };
 	if (summed && inet_chksum(ip, (uint16_t)s.off) != 0)
 		return;
 	ip_addr_copy_from_ip4(s.from, ip->src);
@@ -138,7 +130,20 @@ static void see_ip4(struct pbuf *p, struct netif *in)
 	end_time_wait(&s, tcp, in);
 }
 
-static void see_ip6(struct pbuf *p, struct netif *in)
+static void see_ip4(struct pbuf *p, struct netif *in)
+{
+	const struct ip_hdr *ip = p->payload;
+	const struct tcp_hdr *tcp;
+
+	if (p->len < sizeof(*ip) || IPH_PROTO(ip) != IP_PROTO_TCP ||
+	    (IPH_OFFSET(ip) & PP_HTONS(IP_OFFMASK | IP_MF)))
+		return;
+	tcp = opening(p, IPH_HL_BYTES(ip));
+	if (tcp)
+		see_opening4(p, tcp, in);
+}
+
+static __noinline void see_ip6(struct pbuf *p, struct netif *in)
 {
 	const struct ip6_hdr *ip = p->payload;
 	struct segment s = { .p = p, .off = sizeof(*ip) };
@@ -157,7 +162,7 @@ static void see_ip6(struct pbuf *p, struct netif *in)
 	end_time_wait(&s, tcp, in);
 }
 
-void net_see_time_wait(struct pbuf *p, struct netif *in)
+void net_see_time_wait(struct pbuf *p, struct netif *in) __requires(net_core)
 {
 	old.there = false;
 	net_if_loop_accept(in, p);

@@ -37,7 +37,7 @@ struct thread *perturbed_next(struct runq *rq, struct thread *next)
 		next = drawn_thread(rq);
 	else if (next != rq->idle && mode == PERTURB_PCT)
 		next = highest_thread(rq);
-	if (mode == PERTURB_PCT)
+	if (mode != PERTURB_OFF)
 		perturb_runs(next == rq->idle ? NULL : &next->base);
 	return next;
 }

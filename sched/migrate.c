@@ -57,7 +57,7 @@ static struct thread *steal_choose(struct runq *victim, const struct runq *thief
 	return NULL;
 }
 
-static bool __no_lock_check steal_from(struct runq *victim, struct runq *rq)
+static bool steal_from(struct runq *victim, struct runq *rq)
 {
 	struct thread *t;
 

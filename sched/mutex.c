@@ -7,6 +7,7 @@
 #include "kernel/core/lock_stat.h"
 #include "kernel/core/panic.h"
 #include "kernel/core/perturb.h"
+#include "kernel/core/trace.h"
 #include "sched/thread.h"
 
 #define CALLER() ((uintptr_t)__builtin_return_address(0))
@@ -26,6 +27,16 @@ static bool mutex_take(struct mutex *m)
 	return atomic_compare_exchange(&m->owner, &none, current_thread());
 }
 
+static void __noinline take_slowly(struct mutex *m, uintptr_t pc)
+{
+	uint64_t start = lock_stat_now();
+
+	trace(TRACE_LOCK_WAIT, m->cls, pc);
+	wait_event(&m->waiters, mutex_take(m));
+	trace(TRACE_LOCK_GOT, m->cls, pc);
+	lock_stat_waited(m->cls, start, pc);
+}
+
 static void mutex_lock_checked(struct mutex *m, bool pair, uintptr_t pc)
 {
 	might_sleep();
@@ -34,12 +45,8 @@ static void mutex_lock_checked(struct mutex *m, bool pair, uintptr_t pc)
 		    current_base()->name);
 	lock_check_acquire(m, m->cls, true, pair, pc);
 	perturb(PERTURB_LOCK);
-	if (!mutex_take(m)) {
-		uint64_t start = lock_stat_now();
-
-		wait_event(&m->waiters, mutex_take(m));
-		lock_stat_waited(m->cls, start, pc);
-	}
+	if (!mutex_take(m))
+		take_slowly(m, pc);
 	lock_check_acquired(m, m->cls, true, false, pc);
 }
 

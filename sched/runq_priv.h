@@ -54,31 +54,31 @@ struct runq *runq_of_cpu(unsigned cpu);
 struct runq *this_runq(void);
 
 /* Both, in the one order all use; the same one is taken once. irqs off. */
-void runq_lock_two(struct runq *a, struct runq *b);
-void runq_unlock_two(struct runq *a, struct runq *b);
+void runq_lock_two(struct runq *a, struct runq *b) __acquires(a->lock, b->lock);
+void runq_unlock_two(struct runq *a, struct runq *b) __releases(a->lock, b->lock);
 /* The queue t belongs to, locked. */
 struct runq *runq_lock_of(struct thread *t, irqflags_t *f);
 
 /* No CPU needs to be told. */
 #define KICK_NONE (-1)
 /* Charge rq's current thread up to now. rq->lock held. */
-void runq_charge(struct runq *rq);
+void runq_charge(struct runq *rq) __requires(rq->lock);
 /* Of what rq's current thread was charged and that has not been shared out, find how much was in user mode. rq's CPU has counted
  * it; another, which asks meanwhile, supposes that the thread goes on as it did, and the next count makes up for it: so both
  * parts only grow, and both come right (I-SCHED-7). rq->lock held. */
-void runq_share_out(struct runq *rq);
+void runq_share_out(struct runq *rq) __requires(rq->lock);
 /* Put t, not queued, t->rq == rq, into the tree; rq's current thread is charged up to now. Returns the CPU to tell by
  * sched_kick() once unlocked. */
-int runq_enqueue(struct runq *rq, struct thread *t) __must_check;
+int runq_enqueue(struct runq *rq, struct thread *t) __requires(rq->lock) __must_check;
 /* The same for this CPU's own queue: nobody else need be told. */
-static inline void runq_enqueue_here(struct runq *rq, struct thread *t)
+static inline void runq_enqueue_here(struct runq *rq, struct thread *t) __requires(rq->lock)
 {
 	int kick = runq_enqueue(rq, t);
 
 	DASSERT(kick == KICK_NONE);
 }
 /* t has run for ns since it was charged last. */
-void runq_dequeue(struct runq *rq, struct thread *t, uint64_t ns);
+void runq_dequeue(struct runq *rq, struct thread *t, uint64_t ns) __requires(rq->lock);
 void sched_kick(int cpu);
 /* Restore, and honour a reschedule that came up while interrupts were off. */
 static inline void irq_restore_resched(irqflags_t f)
@@ -93,7 +93,8 @@ void sched_kick_stealer(const struct runq *rq, cpumask_t mask);
 /* BLOCKED -> READY, and onto a queue. False if t was not BLOCKED. t->lock held, irqs off. The CPUs that must look are
  * added to *kicks: the caller interrupts them when it has dropped its locks, which the woken thread takes first of
  * all, and before it may be switched away from. */
-bool thread_wake_locked(struct thread *t, cpumask_t *kicks);
+bool thread_wake_locked(struct thread *t, cpumask_t *kicks) __requires(t->lock);
+
 void sched_kick_all(cpumask_t cpus);
 /* Switch away if still BLOCKED. Context: thread. */
 void sched_block(void);
@@ -129,11 +130,11 @@ static inline void switch_window(void)
 }
 
 /* perturb= (choose_perturbed.c). Context: irqs off. Who runs here instead of next; rq->lock held. */
-struct thread *perturbed_next(struct runq *rq, struct thread *next);
+struct thread *perturbed_next(struct runq *rq, struct thread *next) __requires(rq->lock);
 /* The current thread gives way of itself. */
 void perturbed_yield(void);
 /* Whether t, which was current here, is to go to another CPU. rq->lock held. */
-bool perturbed_move(const struct runq *rq, const struct thread *t);
+bool perturbed_move(const struct runq *rq, const struct thread *t) __requires(rq->lock);
 /* The queue that t goes to instead of target. */
 struct runq *perturbed_target(const struct thread *t, struct runq *target);
 #else

@@ -8,6 +8,8 @@
 #include "sched/runq_priv.h"
 #include "kernel/core/irq.h"
 #include "kernel/core/perturb.h"
+#include "kernel/core/trace.h"
+#include "lib/string.h"
 #include "mm/phys/slab.h"
 
 static DEFINE_PER_CPU(struct runq, runqs);
@@ -304,6 +306,8 @@ static void switch_to(struct runq *rq, struct thread *prev, struct thread *next)
 	rq->curr = next;
 	if (unlikely(next->watch_ns))
 		watch_arm(rq, next);
+	trace(TRACE_SWITCH, (uint32_t)next->base.id | (uint64_t)prev->state << 32,
+	      *(const uint64_t *)next->name);
 	perturb(PERTURB_SWITCH);
 	switch_window();
 	if (next->space)
@@ -314,11 +318,13 @@ static void switch_to(struct runq *rq, struct thread *prev, struct thread *next)
 
 /* prev has run for ns more. Take it out of the tree if it does not want, or may not have, this CPU any more. */
 static void put_prev(struct runq *rq, struct thread *prev, enum leave leave, uint64_t ns)
+	__requires(rq->lock)
 {
 	bool blocked = leave == LEAVE_IF_BLOCKED && prev->state == THREAD_BLOCKED;
 
+	/* release: on_cpu was stored before. Pairs with the acquire in thread_join() */
 	if (leave == LEAVE_FOR_EVER)
-		WRITE_ONCE(prev->state, THREAD_DEAD);
+		atomic_store_release(&prev->state, THREAD_DEAD);
 	else if (prev->state == THREAD_RUNNING)
 		WRITE_ONCE(prev->state, THREAD_READY);
 	if (prev == rq->idle)
@@ -459,6 +465,8 @@ bool __no_lock_check thread_wake_locked(struct thread *t, cpumask_t *kicks)
 			break;
 		runq_unlock_two(src, dst);
 	}
+	trace(TRACE_WAKE, (uint32_t)t->base.id | (uint64_t)dst->cpu << 32,
+	      (uintptr_t)t->waiting_on);
 	WRITE_ONCE(t->state, THREAD_READY);
 	if (!t->queued && !t->moving) {
 		runq_charge(src);
@@ -579,4 +587,26 @@ void sched_stats(unsigned cpu, struct sched_cpu_stats *out)
 		.nr_ready = rq->ready.nr,
 	};
 	spin_unlock_irqrestore(&rq->lock, f);
+}
+
+unsigned sched_queue(unsigned cpu, struct sched_wants *out, unsigned room)
+{
+	struct runq *rq = runq_of_cpu(cpu);
+	irqflags_t f = spin_lock_irqsave(&rq->lock);
+	struct rb_node *node = rb_first(&rq->ready.tree);
+	unsigned n;
+
+	for (n = 0; node && n < room; n++, node = rb_next(node)) {
+		const struct thread *t = rb_entry(node, struct thread, ent.node);
+
+		out[n] = (struct sched_wants){
+			.id = t->base.id,
+			.runs = t == rq->curr,
+			.eligible = (int64_t)(t->ent.vruntime - rq->ready.base) <= 0,
+			.deadline_ns = (int64_t)(t->ent.deadline - rq->ready.base),
+		};
+		str_copy(out[n].name, t->name, sizeof(out[n].name));
+	}
+	spin_unlock_irqrestore(&rq->lock, f);
+	return n;
 }

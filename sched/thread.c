@@ -60,6 +60,53 @@ void thread_for_each(void (*fn)(struct thread *t, void *arg), void *arg)
 	spin_unlock_irqrestore(&registry_lock, f);
 }
 
+/* They stand in the registry in the order of their ids. */
+unsigned thread_batch(int after, unsigned most, void (*fn)(struct thread *t, unsigned i, void *arg),
+		      void *arg)
+{
+	irqflags_t f = spin_lock_irqsave(&registry_lock);
+	struct thread *t;
+	unsigned n = 0;
+
+	list_for_each (t, &registry, all_link) {
+		if (n == most)
+			break;
+		if (t->base.id > after)
+			fn(t, n++, arg);
+	}
+	spin_unlock_irqrestore(&registry_lock, f);
+	return n;
+}
+
+bool thread_identify(const struct thread *which, int *id, char name[16])
+{
+	struct thread *t;
+	bool found = false;
+
+	if (!spin_trylock(&registry_lock))
+		return false;
+	list_for_each (t, &registry, all_link) {
+		if (t != which)
+			continue;
+		*id = t->base.id;
+		str_copy(name, t->name, sizeof(t->name));
+		found = true;
+	}
+	spin_unlock(&registry_lock);
+	return found;
+}
+
+const char *thread_state_name(enum thread_state s)
+{
+	static const char *const names[] = {
+		[THREAD_NEW] = "new",	      [THREAD_READY] = "ready",
+		[THREAD_RUNNING] = "running", [THREAD_BLOCKED] = "blocked",
+		[THREAD_DEAD] = "dead",
+	};
+
+	return names[s];
+}
+
 struct thread *thread_alloc(const char *name)
 {
 	struct thread *t = slab_zalloc(thread_cache);
@@ -222,8 +269,9 @@ uint64_t __no_lock_check thread_cpu_ns(struct thread *t, uint64_t *user_ns)
 
 void thread_join(struct thread *t)
 {
-	wait_event(&t->exit_wq,
-		   READ_ONCE(t->state) == THREAD_DEAD && !atomic_load_acquire(&t->on_cpu));
+	/* acquire: what we see of on_cpu is not older than its end. Pairs with the release in put_prev() */
+	wait_event(&t->exit_wq, atomic_load_acquire(&t->state) == THREAD_DEAD &&
+					!atomic_load_acquire(&t->on_cpu));
 }
 
 void runq_reap(struct runq *rq)

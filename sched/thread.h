@@ -98,7 +98,9 @@ struct thread {
 		unshared_ns; /* [runq] part of it of which is not known yet how much was in user mode */
 	uint64_t user_ns; /* [runq] part of it in user mode */
 	int64_t user_owed; /* [runq] counted in user mode and not in user_ns yet, or the other way round */
-	bool in_user;		/* [runq] it spent most of what was charged last there */
+	bool in_user; /* [runq] it spent most of what was charged last there */
+	uint64_t
+		bounded_since; /* [self] WAIT_BOUNDED: since when, however often it looked meanwhile */
 	uint64_t hung_switches; /* [registry] the watchdog's: switches at its last look */
 	unsigned hung_ticks;	/* [registry] for how many looks it has slept, and not killable */
 	uint64_t watch_ns;	/* [runq] NOTIFY_CPU when runtime_ns comes to this; 0: never */
@@ -108,9 +110,9 @@ struct thread {
 	void (*on_free)(
 		struct thread
 			*t); /* [init] the owner's hook when the last reference goes; may be NULL */
-	struct list_head all_link; /* [registry] every thread, for reports */
-	char name[16];		   /* [self] what base.name points at */
-	uint32_t magic;		   /* [init] THREAD_MAGIC while it lives (A11) */
+	struct list_head all_link;  /* [registry] every thread, for reports */
+	char name[16] __aligned(8); /* [self] what base.name points at */
+	uint32_t magic;		    /* [init] THREAD_MAGIC while it lives (A11) */
 };
 
 static inline struct thread *current_thread(void)
@@ -167,6 +169,13 @@ int thread_set_nice(struct thread *t, int nice) __must_check;
 int thread_set_affinity(struct thread *t, cpumask_t mask) __must_check;
 /* Call fn for each thread, under the registry lock: format, do not sleep. */
 void thread_for_each(void (*fn)(struct thread *t, void *arg), void *arg);
+/* The same for at most `most` whose id is above `after`, in its order, i counted from 0: for reports, which need not hold all of
+ * them at once. How many there were. */
+unsigned thread_batch(int after, unsigned most, void (*fn)(struct thread *t, unsigned i, void *arg),
+		      void *arg);
+/* Whom did this point at? False: it is gone, or the registry is in use. Context: any, irqs off. */
+bool thread_identify(const struct thread *t, int *id, char name[16]) __must_check;
+const char *thread_state_name(enum thread_state s);
 
 /* --- the scheduler ------------------------------------------------------------------------------------------------ */
 
@@ -189,5 +198,15 @@ struct sched_cpu_stats {
 	unsigned nr_ready;
 };
 void sched_stats(unsigned cpu, struct sched_cpu_stats *out);
+
+/* Who wants a CPU: in the order of their deadlines. Of those that may have it now (eligible) the first runs. */
+struct sched_wants {
+	int id;
+	char name[16];
+	bool runs, eligible;
+	int64_t deadline_ns; /* from the queue's virtual time on */
+};
+/* Up to room of them; how many. */
+unsigned sched_queue(unsigned cpu, struct sched_wants *out, unsigned room);
 
 #endif

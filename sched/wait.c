@@ -82,7 +82,7 @@ static int wait_ended(const struct thread *t, enum wait_mode mode)
 {
 	uint32_t notify = atomic_load_acquire(&t->notify);
 
-	if (mode == WAIT_UNINTERRUPTIBLE)
+	if (mode <= WAIT_UNINTERRUPTIBLE)
 		return 0;
 	if (notify & NOTIFY_KILL)
 		return -EINTR;

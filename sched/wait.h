@@ -34,6 +34,7 @@ struct waitq {
 
 /* What may end the wait besides a wake-up. */
 enum wait_mode {
+	WAIT_BOUNDED, /* nothing: its deadline is what something outside may take, and somebody then sees to it */
 	WAIT_UNINTERRUPTIBLE, /* nothing: bounded waits only */
 	WAIT_KILLABLE,	      /* a fatal signal: -EINTR */
 	WAIT_INTERRUPTIBLE,   /* any signal not blocked nor ignored: -ERESTARTSYS */
@@ -57,6 +58,8 @@ static inline void waitq_check_idle(const struct waitq *wq)
 /* Wake the oldest n sleepers that are still asleep (0: all that sleep as it begins). Call after the state change.
  * I-WAIT-2: the queue outlives the call, unless it never has but one sleeper: then the sleeper may free it when it has been
  * woken, for the call's last touch is to release the lock, which the sleeper takes before it leaves.
+ * Who counts as woken may just have found its condition true by itself: where several wait for one of several things, whoever
+ * has taken one wakes another if there is more (mutex_unlock() and epoll_wait() do).
  * Context: any; interrupts are let in now and then, if they were on. Locks: takes WAITQ, THREAD, RUNQ; the caller holds
  * none of these. Returns how many were woken. */
 unsigned waitq_wake(struct waitq *wq, unsigned n);

@@ -12,7 +12,7 @@ scripts/run-qemu.sh --replay, by the line that is printed, runs a failing one ag
   --seeds A..B      the seeds (1..50)
   --test NAMES      names of tests, as in tests/kernel/ (default: those about concurrency)
   --mode            random: all is drawn (default); pct: random priorities and D changes of them
-  --smp LIST        CPUs, by turns (1,2)
+  --smp LIST        CPUs: by turns, from test to test and from boot to boot (1,2)
   --mutant NAME     with that bug put back (tests/mutants/), against its own test: how many seeds until it is noticed
   --depth D         of pct: how many changes (3)
   --batch N         seeds for each boot (10)
@@ -95,10 +95,12 @@ class Batch:
                 except subprocess.TimeoutExpired:
                     pass
         finally:
-            if qemu.poll() is None:
+            killed = qemu.poll() is None
+            if killed:
                 qemu.kill()
             qemu.wait()
-            reader.join(5)
+            # after an end of its own the pipe ends too
+            reader.join(5 if killed else None)
         return "".join(lines), status
 
     def explore(self):
@@ -153,10 +155,10 @@ def show(text, end="\n"):
 def batches(args):
     """In the order in which seeds are counted."""
     first, last = args.range
-    smps = itertools.cycle(args.smp.split(","))
+    smps = args.smp.split(",")
     for low in itertools.count(first, args.batch) if args.forever else range(first, last + 1, args.batch):
-        for test in args.test:
-            yield Batch(args, test, next(smps), low, low + args.batch - 1 if args.forever else min(low + args.batch - 1, last))
+        for n, test in enumerate(args.test):
+            yield Batch(args, test, smps[(low // args.batch + n) % len(smps)], low, low + args.batch - 1 if args.forever else min(low + args.batch - 1, last))
 
 
 def explore(args):
@@ -193,11 +195,12 @@ def explore(args):
     return ran, killed, failures, ran / ((time.monotonic() - begin) / 60)
 
 
-def mutant_image(name):
-    """The debug image with this bug, and the in-kernel test that must fail."""
+def mutant_image(name, tests):
+    """The debug image with this bug, and what must fail: tests, or else its own in-kernel test."""
     head = guest.read_file(os.path.join(TOP, f"tests/mutants/{name}.patch"))
-    tests = re.findall(r"kernel [^;\n]*-k (\w+)", re.search(r"^test: (.*)$", head, re.M).group(1)) if head else []
-    if not tests:
+    own = re.search(r"^test: .*?kernel [^;\n]*-k (\w+)", head, re.M)
+    tests = tests or ([own.group(1)] if own else [])
+    if not head or not tests:
         sys.exit(f"explore.sh: {name}: no mutant of that name whose test is in the kernel: --test names one")
     done = subprocess.run([os.path.join(TOP, "tests/mutants/run.py"), "--image", name], stdout=subprocess.PIPE, text=True)
     if done.returncode:
@@ -205,7 +208,7 @@ def mutant_image(name):
     os.makedirs(FOLDER, exist_ok=True)
     image = os.path.join(FOLDER, f"Image-{name}")
     shutil.copy(done.stdout.splitlines()[-1], image)
-    return image, tests[:1]
+    return image, tests
 
 
 def main():
@@ -232,8 +235,7 @@ def main():
         parser.error(f"--seeds {args.seeds}: A..B, from 1 on")
     args.test = args.test.split(",") if args.test else None
     if args.mutant:
-        args.image, own = mutant_image(args.mutant)
-        args.test = args.test or own
+        args.image, args.test = mutant_image(args.mutant, args.test)
     args.test = args.test or CONCURRENCY
     if not os.path.exists(args.image):
         sys.exit(f"explore.sh: {args.image} is missing: run make DEBUG=1")

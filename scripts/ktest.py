@@ -3,8 +3,9 @@
 """Ring 2: run the in-kernel tests of the debug image and judge them.
 
 scripts/ktest.py [-k NAME] [--smp 1,2,4,8] [--mem SIZE] [--seeds N | --perturb SEED] [--image debug|asan|tsan]
-                 [--cpu MODEL] [--gic 2|3] [--scale N] [--append TEXT] [--qemu "OPTIONS"] [--seconds N] [--part N] [--verbose]
+                 [--cpu MODEL] [--accel tcg|kvm|hvf] [--gic 2|3] [--scale N] [--append TEXT] [--qemu "OPTIONS"] [--seconds N] [--part N] [--verbose]
 
+-k NAME[,NAME...]: only tests whose name contains one of these.
 --part N: only every Nth test, others with each commit.
 Tests called icount_* run once, on one CPU whose clock counts instructions: the host's load is not in their times.
 
@@ -27,6 +28,7 @@ import guest  # noqa: E402  (the path above leads to it)
 
 # Tests of a sanitizer are in its image alone.
 OF_IMAGE = {"kasan_kt.c": "asan", "kcsan_kt.c": "tsan"}
+NO_TESTS = 5  # the exit status, as pytest's
 LINE = re.compile(r"^(?:\[\s*(\d+\.\d+)\] )?ktest: (.*?)\s*$")
 
 
@@ -47,15 +49,18 @@ class Run:
     def __init__(self, args, smp, perturb, names, icount=False):
         self.args, self.smp, self.names = args, smp, names
         self.label = "icount" if icount else f"smp={smp}" + (f",perturb={perturb}" if perturb else "")
+        self.label += f",{args.image}" if args.image != "debug" else ""
         words = f"test={','.join(names) if args.k or icount or args.part > 1 else 'all'}"
         accel = "tcg,thread=single -icount shift=0,sleep=off" if icount else "tcg,thread=multi"
         words += f" seed={guest.commit_number() % 1000000 + 1}"
         words += f" perturb={perturb}" if perturb else ""
         words += f" scale={args.scale}" if args.scale > 1 else ""
         words += f" {args.append}" if args.append else ""
-        gic = args.gic or (3 if smp > 8 else 2)
+        cpu, gic = args.cpu, args.gic or (3 if smp > 8 else 2)
+        if args.accel != "tcg":
+            accel, cpu, gic = args.accel, "host", "host" if args.accel == "kvm" else gic
         self.command = [
-            guest.QEMU, "-M", f"virt,gic-version={gic}", "-cpu", args.cpu,
+            guest.QEMU, "-M", f"virt,gic-version={gic}", "-cpu", cpu,
             "-accel", *accel.split(), "-smp", str(smp), "-m", args.mem, "-kernel",
             guest.IMAGES[args.image], "-global", "virtio-mmio.force-legacy=false", "-netdev", "user,id=net0",
             "-device", "virtio-net-device,netdev=net0", "-device", "virtio-rng-device",
@@ -102,11 +107,13 @@ class Run:
                 except AssertionError as error:
                     errors.append(str(error))
         finally:
-            if qemu.poll() is None:
+            killed = qemu.poll() is None
+            if killed:
                 qemu.kill()
             qemu.wait()
+            # after an end of its own the pipes end too
             for t in threads:
-                t.join(2)
+                t.join(2 if killed else None)
             self.console, self.errors = "".join(lines), "".join(errors)
         return status
 
@@ -191,6 +198,7 @@ def main():
     parser.add_argument("--perturb", type=int)
     parser.add_argument("--image", choices=guest.IMAGES, default="debug")
     parser.add_argument("--cpu", default="cortex-a76")
+    parser.add_argument("--accel", choices=("tcg", "kvm", "hvf"), default="tcg")
     parser.add_argument("--gic", type=int)
     parser.add_argument("--append", default="")
     parser.add_argument("--scale", type=int, default=1)
@@ -200,14 +208,15 @@ def main():
     parser.add_argument("--verbose", action="store_true")
     args = parser.parse_args()
     names = [n for i, n in enumerate(known_tests(args.image))
-             if args.k in n and (i + guest.commit_number()) % args.part == 0]
+             if any(k in n for k in args.k.split(",")) and (i + guest.commit_number()) % args.part == 0]
     counting = [n for n in names if n.startswith("icount_")]
     names = [n for n in names if n not in counting]
     first = guest.commit_number() % 1000000
     seeds = [args.perturb] if args.perturb is not None else [0] if not args.seeds else [
         first + i + 1 for i in range(args.seeds)]
     runs = [Run(args, int(smp), seed, names) for smp in args.smp.split(",") for seed in seeds if names]
-    if counting and seeds == [0]:
+    # a sanitizer's calls are instructions, too
+    if counting and args.image == "debug" and seeds == [0]:
         runs.insert(0, Run(args, 1, 0, counting, icount=True))
     passed = failed = 0
     if not os.path.exists(guest.IMAGES[args.image]):
@@ -217,7 +226,7 @@ def main():
         good, bad = run.judge(run.go())
         passed, failed = passed + good, failed + bad
     print(f"{passed} passed, {failed} failed")
-    return 1 if failed or not passed else 0
+    return 1 if failed else 0 if passed else NO_TESTS
 
 
 sys.exit(main())

@@ -24,10 +24,12 @@ have() {
 	command -v "$1" >/dev/null 2>&1
 }
 
+# is_number TEXT [DIGITS]: of at most 6 digits, or so many.
 is_number() {
 	case $1 in
-	'' | *[!0-9]* | ???????*) return 1 ;;
+	'' | *[!0-9]*) return 1 ;;
 	esac
+	[ ${#1} -le "${2:-6}" ]
 }
 
 # await SECONDS COMMAND...: for a state that nobody tells of, asks again until the command succeeds; fails when time is up.
@@ -42,6 +44,14 @@ await() {
 
 has_ended() {
 	! kill -0 "$1" 2>/dev/null
+}
+
+# host_accel: kvm or hvf where the host's CPU can be the guest's, else nothing.
+host_accel() {
+	case $(uname -s)/$(uname -m) in
+	Linux/aarch64 | Linux/arm64) [ ! -w /dev/kvm ] || echo kvm ;;
+	Darwin/arm64) echo hvf ;;
+	esac
 }
 
 # need_tool COMMAND PACKAGE

@@ -5,6 +5,9 @@ import os
 import re
 import sys
 
+if sys.argv[1:2] == ["--help"]:
+    sys.exit(print(__doc__))
+
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DEF = os.path.join(TOP, "kernel/core/lock_ranks.def")
 ROW = re.compile(r'^LOCK_CLASS\(\s*(\w+)\s*,\s*(MUTEX|SPIN)\s*,\s*(IRQ|NOIRQ)\s*,\s*"([^"]*)"\s*,'

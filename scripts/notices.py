@@ -8,6 +8,9 @@
 import os
 import sys
 
+if sys.argv[1:2] == ["--help"]:
+    sys.exit(print(__doc__))
+
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 

@@ -130,16 +130,31 @@ check_options() {
 	done
 	[ -z "$root" ] || [ -d "$root" ] || die "--root $root: no such folder"
 	[ -z "$image" ] || [ -r "$image" ] || die "--image $image: no such file"
+	[ -z "$image" ] || [ -z "$mutant" ] || die "--mutant boots an image of its own: leave out --image"
 }
 
 # What --replay takes, and what it cannot go with: all that comes from outside comes when it comes.
 check_replay() {
 	replay_seed=${replay#pct:}
 	replay_seed=${replay_seed%%[.:]*}
-	is_number "$replay_seed" && [ "$replay_seed" -ge 1 ] || die "--replay $replay: SEED, A..B or pct:A..B[:D], from 1 on"
+	is_number "$replay_seed" 18 && [ "$replay_seed" -ge 1 ] || die "--replay $replay: SEED, A..B or pct:A..B[:D], from 1 on"
 	[ "$mode" = console ] || die "--replay: no network, so no login: what is to run is said by --append run=... or test=..."
 	[ -z "$wire$capture" ] && [ ${#forwards[@]} -eq 0 ] || die "--replay: no network"
 	append="perturb=$replay${append:+ }$append"
+}
+
+# Whether another guest has the name or the ports.
+check_free() {
+	local f
+	if [ $mode != command ] && daemon_pid >/dev/null; then
+		die "a guest called $name is running already: scripts/run-qemu.sh --stop ends it, --name X starts another"
+	fi
+	if [ -z "$wire" ] && port_busy "$port"; then
+		die "port $port is taken: try --port $(free_port $((port + 1)))"
+	fi
+	for f in ${forwards[@]+"${forwards[@]}"}; do
+		! port_busy "${f%%:*}" || die "port ${f%%:*} is taken: try --forward $(free_port "${f%%:*}"):${f#*:}"
+	done
 }
 
 check_port() {
@@ -184,21 +199,14 @@ write_overlay() {
 
 # KVM or HVF where the host's CPU is the guest's, else emulation with one thread per CPU.
 choose_accel() {
-	accel=tcg,thread=multi
-	case $(uname -s)/$(uname -m) in
-	Linux/aarch64 | Linux/arm64)
-		[ ! -w /dev/kvm ] || [ -n "$cpu" ] || accel=kvm
-		;;
-	Darwin/arm64)
-		[ -n "$cpu" ] || accel=hvf
-		;;
-	esac
+	accel=""
+	[ -n "$cpu" ] || accel=$(host_accel)
 	case $accel in
 	kvm | hvf)
 		cpu=host
 		say "note: untried: $accel is asked for because this is an arm64 host, and tern was never run on one"
 		;;
-	*) cpu=${cpu:-cortex-a76} ;;
+	*) accel=tcg,thread=multi cpu=${cpu:-cortex-a76} ;;
 	esac
 }
 
@@ -250,7 +258,7 @@ qemu_command() {
 # tells on Linux, where ps need not be installed.
 daemon_pid() {
 	local pid
-	pid=$(cat "$dir/pid" 2>/dev/null) && is_number "$pid" || return 1
+	pid=$(cat "$dir/pid" 2>/dev/null) && is_number "$pid" 10 || return 1
 	if [ -r "/proc/$pid/cmdline" ]; then
 		tr '\0' ' ' <"/proc/$pid/cmdline"
 	else
@@ -450,6 +458,7 @@ command)
 esac
 choose_accel
 if [ -n "$replay" ]; then
+	dir=$TOP/build/run/replay.$$
 	accel=tcg,thread=single
 	[ "$cpu" != host ] || cpu=cortex-a76
 fi
@@ -457,6 +466,11 @@ if [ -n "$gdb" ]; then
 	gdb=$(free_port 1234)
 fi
 
+[ -n "$print$replay" ] || check_free
+if [ -n "$mutant" ]; then
+	set_up "$install" debug --tests
+	image=$("$TOP/tests/mutants/run.py" --image "$mutant") || die "no image with that bug: see above"
+fi
 if [ -n "$print" ]; then
 	[ -n "$image" ] || image=$(image_path "$debug")
 	qemu_command
@@ -465,19 +479,6 @@ if [ -n "$print" ]; then
 	exit 0
 fi
 
-if [ $mode != command ] && daemon_pid >/dev/null; then
-	die "a guest called $name is running already: scripts/run-qemu.sh --stop ends it, --name X starts another"
-fi
-if [ -z "$wire" ] && port_busy "$port"; then
-	die "port $port is taken: try --port $(free_port $((port + 1)))"
-fi
-for f in ${forwards[@]+"${forwards[@]}"}; do
-	! port_busy "${f%%:*}" || die "port ${f%%:*} is taken: try --forward $(free_port "${f%%:*}"):${f#*:}"
-done
-if [ -n "$mutant" ]; then
-	set_up "$install" debug --tests
-	image=$("$TOP/tests/mutants/run.py" --image "$mutant") || die "no image with that bug: see above"
-fi
 if [ -z "$image" ]; then
 	set_up "$install" "$debug"
 	image=$(image_path "$debug")
@@ -489,8 +490,12 @@ make_keys
 mkdir -p "$dir" || die "cannot write to $dir"
 chmod 700 "$dir"
 write_overlay "$dir/overlay.cpio"
-write_ssh_config "$config" "$port"
 qemu_command
+if [ -n "$replay" ]; then
+	trap 'rm -rf "$dir"' EXIT
+else
+	write_ssh_config "$config" "$port"
+fi
 case $mode in
 console) run_console ;;
 daemon) run_daemon ;;

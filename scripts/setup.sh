@@ -34,6 +34,8 @@ needed()
 	clang-tidy clang-tidy analyses the kernel
 	llvm llvm-objdump reads addresses in reports of the sanitizers
 	libc6-dev - is what hosted tests are built on
+	relacy-dev - is a second opinion on the models of memory order
+	libstdc++-12-dev - is what relacy is built on
 	python3-pytest - runs the black-box tests
 	python3-paramiko - is one of the SSH clients tested with
 	dropbear-bin dbclient is another

@@ -11,6 +11,9 @@ import os
 import re
 import sys
 
+if sys.argv[1:2] == ["--help"]:
+    sys.exit(print(__doc__))
+
 LIMIT, SPINE_LIMIT = 25000, 4000
 NOT_KERNEL = ("tests/kernel",)
 

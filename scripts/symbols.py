@@ -15,6 +15,9 @@ In section .ksyms, which the linker script must place behind all code:
 """
 import sys
 
+if sys.argv[1:2] == ["--help"]:
+    sys.exit(print(__doc__))
+
 
 def read_functions(lines):
     """(address, name) of each function, one name an address, ascending."""

@@ -95,8 +95,10 @@ The differential ring (`docs/11b-testing.md`) compares what they do with Linux.
 
 
 def main():
-    numbered, done, missing = numbers(), implemented(), notes()
     word = sys.argv[1] if len(sys.argv) > 1 else ""
+    if word == "--help":
+        return print(__doc__)
+    numbered, done, missing = numbers(), implemented(), notes()
     if word == "--check":
         return check(numbered, done, missing)
     if word == "--table":

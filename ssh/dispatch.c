@@ -103,6 +103,8 @@ int ssh_dispatch(struct ssh_conn *c, struct bytes payload, uint32_t seq)
 	const struct row *row;
 	bool known = false;
 
+	if (c->ops->message)
+		c->ops->message(c->host, false, type, payload.n);
 	if (ssh_kex_drops_guess(c, type))
 		return 0;
 	row = breaks_strict_kex(c, type, phase) ? NULL : find_row(type, phase, &known);

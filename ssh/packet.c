@@ -155,6 +155,8 @@ static int packet_seal(struct ssh_conn *c, size_t n)
 
 	if (err)
 		return err;
+	if (c->ops->message)
+		c->ops->message(c->host, true, p[HEADER_BYTES], n);
 	store_be32(p, (uint32_t)(len - 4));
 	p[4] = (uint8_t)padding;
 	k->cipher->seal(k, c->out.seq, p, len);

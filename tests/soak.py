@@ -90,6 +90,7 @@ class Slice:
         try:
             if command[0] in ("hello", "flood") and not p.stdout.read(10):
                 return f"{command[0]} to be killed gave nothing: {p.stderr.read()[-200:]!r}"
+            # killed at any time
             guestlib.let_pass(rng.random())
         finally:
             p.kill()
@@ -114,6 +115,7 @@ class Slice:
                 else:
                     self.done[kind] += 1
             if kind in ("short", "killed"):
+                # the load: others come between
                 guestlib.let_pass(0.2)
 
     def go(self):

@@ -3,6 +3,8 @@
 #include "drivers/chip/pl011.h"
 
 #include "arch/aarch64/arch.h"
+#include "kernel/core/clock.h"
+#include "kernel/core/fault.h"
 #include "kernel/core/irq.h"
 #include "kernel/core/log.h"
 #include "kernel/core/machine.h"
@@ -40,8 +42,12 @@ static struct {
 	void (*brk)(void);		  /* [atomic] NULL: nobody asks */
 } uart;
 
+#define FULL_NS (2 * NS_PER_MS)
+
 static void put(char c)
 {
+	if (fault_hits(FAULT_CONSOLE_FULL))
+		clock_spin_ns(fault_draw(FAULT_CONSOLE_FULL, FULL_NS));
 	while (mmio_read32(uart.base + FR) & FR_TXFF)
 		arch_spin_hint();
 	mmio_write32(uart.base + DR, (uint8_t)c);

@@ -85,6 +85,7 @@ void tty_update(struct tty *t, uint32_t slave_fresh, uint32_t master_fresh) __re
 size_t tty_type(struct tty *t, const uint8_t *p, size_t n) __requires(t->lock);
 /* Take processed output. lock held. */
 size_t tty_take_output(struct tty *t, uint8_t *dst, size_t n) __requires(t->lock);
+
 static inline uint32_t tty_out_used(const struct tty *t)
 {
 	return t->out_tail - t->out_head;

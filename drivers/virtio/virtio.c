@@ -19,6 +19,7 @@ int virtio_begin(struct virtio_device *d, uint64_t wanted, uint64_t needed)
 	uint64_t offered;
 	uint8_t status = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER;
 
+	virtio_fault_begin(d);
 	d->ops->set_status(d, VIRTIO_CONFIG_S_ACKNOWLEDGE);
 	d->ops->set_status(d, status);
 	offered = d->ops->offered(d);
@@ -67,7 +68,7 @@ bool virtio_is_broken(const struct virtio_device *d)
 
 void virtio_check_status(struct virtio_device *d)
 {
-	if (!(d->ops->get_status(d) & VIRTIO_CONFIG_S_NEEDS_RESET))
+	if (!(d->ops->get_status(d) & VIRTIO_CONFIG_S_NEEDS_RESET) && !virtio_fault_needs_reset(d))
 		return;
 	atomic_store_relaxed(&d->why, "it asks for a reset");
 	/* pairs with the acquire in virtio_is_broken() */
@@ -85,6 +86,9 @@ void virtio_config(struct virtio_device *d, unsigned off, void *buf, unsigned le
 	}
 	log_warn("virtio: %s: configuration does not hold still", d->name);
 }
+
+/* [init] while the devices are probed, by one thread */
+static struct list_head driven = LIST_HEAD_INIT(driven);
 
 /* What each kind of device is called, who drives it, and for those without a driver what to use instead. */
 static const struct kind {
@@ -122,8 +126,10 @@ static void start_driver(struct virtio_device *d)
 		return;
 	}
 	ret = k->probe(d);
-	if (ret == 0)
+	if (ret == 0) {
+		list_push_back(&d->link, &driven);
 		return;
+	}
 	log_warn("virtio: %s: the %s device did not start: error %d", d->name, k->name, -ret);
 	kfree(d);
 }
@@ -145,6 +151,14 @@ static void probe_slot(const struct machine_device *slot, void *arg)
 	return;
 free:
 	kfree(d);
+}
+
+void virtio_for_each(void (*fn)(struct virtio_device *d, void *arg), void *arg)
+{
+	struct virtio_device *d;
+
+	list_for_each (d, &driven, link)
+		fn(d, arg);
 }
 
 void virtio_init(void)

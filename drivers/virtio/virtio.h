@@ -10,9 +10,15 @@
 #ifndef TERN_DRIVERS_VIRTIO_VIRTIO_H
 #define TERN_DRIVERS_VIRTIO_VIRTIO_H
 
+#include "lib/list.h"
+#include "drivers/virtio/virtio_fault.h"
 #include "lib/types.h"
 
 struct virtio_device;
+struct virtq;
+
+/* Queues that a driver of ours has of one device. */
+#define VIRTIO_QUEUES	  2
 
 #define VIRTIO_ISR_QUEUE  BIT(0)
 #define VIRTIO_ISR_CONFIG BIT(1)
@@ -31,7 +37,7 @@ struct virtio_transport_ops {
 	int (*queue_enable)(struct virtio_device *d, unsigned index, unsigned num, paddr_t desc,
 			    paddr_t avail, paddr_t used);
 	void (*notify)(struct virtio_device *d, unsigned index);
-	/* Read the interrupt status once and acknowledge it: VIRTIO_ISR_*. irq context. */
+	/* Read the interrupt status once and acknowledge it: VIRTIO_ISR_*. Drivers call virtio_ack(). */
 	uint32_t (*ack)(struct virtio_device *d);
 };
 
@@ -45,6 +51,9 @@ struct virtio_device {
 	uint64_t features;			/* [driver] agreed on */
 	uint32_t broken; /* [atomic] set by virtq_fail(), cleared by virtio_reset() */
 	const char *why; /* [atomic] what was wrong, for the report */
+	struct virtio_fault fault;
+	struct virtq *queue[VIRTIO_QUEUES]; /* [init] by index, for the report; NULL: none */
+	struct list_head link;		    /* [init] of those that are driven */
 };
 
 /* RESET -> NEGOTIATED with those of `wanted` (and VERSION_1, EVENT_IDX, ANY_LAYOUT) that are offered.
@@ -59,6 +68,11 @@ void virtio_reset(struct virtio_device *d);
 bool virtio_is_broken(const struct virtio_device *d);
 /* After a VIRTIO_ISR_CONFIG interrupt: look for NEEDS_RESET in the status byte. Context: thread. */
 void virtio_check_status(struct virtio_device *d);
+/* Read the interrupt status once and acknowledge it: VIRTIO_ISR_*. Context: any. */
+static inline uint32_t virtio_ack(struct virtio_device *d)
+{
+	return virtio_fault_ack(d, d->ops->ack(d));
+}
 static inline bool virtio_has(const struct virtio_device *d, unsigned feature_bit)
 {
 	return d->features & BIT(feature_bit);
@@ -68,6 +82,9 @@ void virtio_config(struct virtio_device *d, unsigned off, void *buf, unsigned le
 
 /* boot, in a thread: look at every virtio,mmio slot and start the drivers of what is there. */
 void virtio_init(void);
+
+/* Those that have a driver, in order of discovery. */
+void virtio_for_each(void (*fn)(struct virtio_device *d, void *arg), void *arg);
 
 /* The drivers, by kind. 0, or -errno: the device is left failed. */
 int virtio_net_probe(struct virtio_device *d) __must_check;

@@ -66,13 +66,12 @@ static int error_of(uint8_t status)
 }
 
 /* Everything that is done, until nothing is and an interrupt will tell of the next. */
-void virtio_blk_interrupt(void *arg)
+static void take_done(struct virtio_blk *v)
 {
-	struct virtio_blk *v = arg;
 	struct virtq_done done[16];
 	unsigned n;
 
-	if (v->dev->ops->ack(v->dev) & VIRTIO_ISR_CONFIG)
+	if (virtio_ack(v->dev) & VIRTIO_ISR_CONFIG)
 		atomic_store_relaxed(&v->config_changed, 1);
 	do {
 		while ((n = virtq_collect(&v->vq, done, ARRAY_SIZE(done))) > 0) {
@@ -86,6 +85,16 @@ void virtio_blk_interrupt(void *arg)
 	/* who waits for a broken device is to see it */
 	if (virtio_is_broken(v->dev) || atomic_load_relaxed(&v->config_changed))
 		wake_all(&v->bd.wq);
+}
+
+void virtio_blk_interrupt(void *arg)
+{
+	take_done(arg);
+}
+
+static void vblk_look(struct blockdev *d)
+{
+	take_done(of(d));
 }
 
 static bool vblk_broken(struct blockdev *d)
@@ -142,6 +151,7 @@ static void vblk_reset(struct blockdev *d)
 
 static const struct blockdev_ops vblk_ops = {
 	.submit = vblk_submit,
+	.look = vblk_look,
 	.broken = vblk_broken,
 	.reset = vblk_reset,
 };

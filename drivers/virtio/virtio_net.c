@@ -76,6 +76,17 @@ static unsigned vnet_reclaim(struct netdev *d, void **cookie, unsigned max)
 	return n;
 }
 
+/* N7: read and acknowledge once. What there was to tell. */
+static uint32_t hear(struct virtio_net *v)
+{
+	uint32_t status = virtio_ack(v->dev);
+
+	atomic_store_relaxed(&v->told, 1);
+	if (status & VIRTIO_ISR_CONFIG)
+		atomic_store_relaxed(&v->config_changed, 1);
+	return status;
+}
+
 static unsigned vnet_receive(struct netdev *d, struct netdev_frame *frame, unsigned max)
 {
 	struct virtio_net *v = of(d);
@@ -89,18 +100,26 @@ static unsigned vnet_receive(struct netdev *d, struct netdev_frame *frame, unsig
 		else
 			virtq_fail(&v->rx, "it received a frame shorter than its own header");
 	}
+	/* I-IRQ-3: nobody told of them, and as long as nobody acknowledges that, nobody will */
+	if (n && !atomic_load_relaxed(&v->told) && hear(v))
+		atomic_add_relaxed(&v->nd.unheard, 1);
 	return n;
 }
 
 static bool vnet_arm(struct netdev *d, bool tx_room)
 {
 	struct virtio_net *v = of(d);
-	bool there = virtq_arm(&v->rx, 1);
+	bool there;
 
+	atomic_store_relaxed(&v->told, 0);
+	there = virtq_arm(&v->rx, 1);
 	/* a full ring: one interrupt when a quarter of what is out has come back (net.md 2.10, 1 and 8) */
 	if (tx_room)
 		there |= virtq_arm(&v->tx, MAX(1u, virtq_in_flight(&v->tx) / 4));
-	return there;
+	if (there)
+		atomic_store_relaxed(&v->told, 1);
+	/* heard of while frames were received, and the handler was late: service() has not seen it */
+	return there || atomic_load_relaxed(&v->config_changed);
 }
 
 static void vnet_disarm(struct netdev *d)
@@ -116,7 +135,8 @@ static void read_link(struct virtio_net *v)
 	if (virtio_has(v->dev, VIRTIO_NET_F_STATUS))
 		virtio_config(v->dev, offsetof(struct virtio_net_config, status), &status,
 			      sizeof(status));
-	atomic_store_relaxed(&v->nd.link_up, (status & VIRTIO_NET_S_LINK_UP) != 0);
+	atomic_store_relaxed(&v->nd.link_up,
+			     (status & VIRTIO_NET_S_LINK_UP) && !virtio_fault_link_down(v->dev));
 }
 
 static void vnet_service(struct netdev *d)
@@ -211,11 +231,11 @@ static const struct netdev_ops vnet_ops = {
 	.reset = vnet_reset,
 };
 
-/* N7: read and acknowledge once; the stack then looks at both queues, whichever raised it. */
+/* N7: the stack then looks at both queues, whichever raised it. */
 void virtio_net_interrupt(void *arg)
 {
 	struct virtio_net *v = arg;
-	uint32_t status = v->dev->ops->ack(v->dev);
+	uint32_t status = hear(v);
 	void (*event)(void *) = atomic_load_acquire(&v->nd.event);
 
 	atomic_add_relaxed(&v->nd.interrupts, 1);
@@ -223,8 +243,6 @@ void virtio_net_interrupt(void *arg)
 		atomic_add_relaxed(&v->nd.spurious, 1);
 		return;
 	}
-	if (status & VIRTIO_ISR_CONFIG)
-		atomic_store_relaxed(&v->config_changed, 1);
 	if (event)
 		event(v->nd.event_arg);
 }

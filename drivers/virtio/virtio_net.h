@@ -14,6 +14,7 @@ struct virtio_net {
 	bool own_header;	 /* [init] the header needs a descriptor of its own (old devices) */
 	void *zeros;		 /* [init] a header of zeros, which many transmits share */
 	uint32_t config_changed; /* [atomic] the interrupt handler saw VIRTIO_ISR_CONFIG */
+	uint32_t told;		 /* [atomic] an interrupt has come since we asked for one */
 	uint32_t alive;		 /* [atomic] 0 after a reset that failed */
 };
 

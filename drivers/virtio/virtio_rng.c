@@ -31,7 +31,7 @@ static void interrupt(void *arg)
 	struct virtio_rng *r = arg;
 	struct virtq_done done;
 
-	r->dev->ops->ack(r->dev);
+	virtio_ack(r->dev);
 	if (!virtq_collect(&r->vq, &done, 1))
 		return;
 	random_add(r->buffer, done.len, done.len * 8);

@@ -66,6 +66,12 @@ static uint16_t mask(const struct virtq *vq, uint16_t i)
 	return i & (vq->num - 1);
 }
 
+/* Up to where the device has used what it was given, as far as it is seen. */
+static uint16_t used_index(struct virtq *vq) __requires(vq->lock)
+{
+	return virtq_fault_used(vq, READ_ONCE(vq->used->idx));
+}
+
 /* Empty rings and a full free list. The queue is not the device's. */
 static void clear(struct virtq *vq)
 {
@@ -76,6 +82,7 @@ static void clear(struct virtq *vq)
 	vq->shadow = 0;
 	vq->published = 0;
 	vq->last_used = 0;
+	vq->fault = (struct virtq_fault){};
 	vq->free_head = 0;
 	vq->nr_free = vq->num;
 	vq->event_idx = virtio_has(vq->dev, VIRTIO_RING_F_EVENT_IDX);
@@ -119,6 +126,8 @@ int virtq_create(struct virtq *vq, struct virtio_device *dev, unsigned index, un
 	ret = enable(vq);
 	if (ret < 0)
 		goto free_pages;
+	ASSERT(index < VIRTIO_QUEUES);
+	dev->queue[index] = vq;
 	return 0;
 
 free_pages:
@@ -131,6 +140,7 @@ free_slots:
 void virtq_destroy(struct virtq *vq)
 {
 	ASSERT(vq->in_flight == 0);
+	vq->dev->queue[vq->index] = NULL;
 	page_put(vq->pages);
 	kfree(vq->slots);
 	vq->pages = NULL;
@@ -307,7 +317,7 @@ static bool take_used(struct virtq *vq, struct virtq_done *done) __requires(vq->
 unsigned virtq_collect(struct virtq *vq, struct virtq_done *done, unsigned max)
 {
 	irqflags_t f = spin_lock_irqsave(&vq->lock);
-	uint16_t ready = (uint16_t)(READ_ONCE(vq->used->idx) - vq->last_used);
+	uint16_t ready = (uint16_t)(used_index(vq) - vq->last_used);
 	unsigned n = 0;
 
 	if (vq->failed || !ready)
@@ -318,6 +328,7 @@ unsigned virtq_collect(struct virtq *vq, struct virtq_done *done, unsigned max)
 	}
 	/* the index before the entries; pairs with the device's barrier before it stores used.idx */
 	arch_dma_rmb();
+	virtq_fault_ring(vq, ready);
 	while (n < max && n < ready && take_used(vq, &done[n]))
 		n++;
 	if (n)
@@ -355,7 +366,7 @@ bool virtq_arm(struct virtq *vq, unsigned after)
 		WRITE_ONCE(vq->avail->flags, 0);
 	/* our wish before its index; pairs with the device's barrier between used.idx and its test of our wish */
 	arch_dma_mb();
-	there = (uint16_t)(READ_ONCE(vq->used->idx) - vq->last_used) >= (vq->event_idx ? after : 1);
+	there = (uint16_t)(used_index(vq) - vq->last_used) >= (vq->event_idx ? after : 1);
 unlock:
 	spin_unlock_irqrestore(&vq->lock, f);
 	return there;
@@ -375,7 +386,7 @@ void virtq_disarm(struct virtq *vq)
 bool virtq_stalled(struct virtq *vq, uint64_t limit_ns)
 {
 	irqflags_t f = spin_lock_irqsave(&vq->lock);
-	bool stalled = vq->in_flight && !vq->failed && READ_ONCE(vq->used->idx) == vq->last_used &&
+	bool stalled = vq->in_flight && !vq->failed && used_index(vq) == vq->last_used &&
 		       clock_now_ns() > vq->progress_ns + limit_ns;
 
 	spin_unlock_irqrestore(&vq->lock, f);
@@ -389,4 +400,28 @@ unsigned virtq_in_flight(struct virtq *vq)
 
 	spin_unlock_irqrestore(&vq->lock, f);
 	return n;
+}
+
+void virtq_look(struct virtq *vq, struct virtq_view *out)
+{
+	irqflags_t f;
+
+	memset(out, 0, sizeof(*out));
+	f = spin_lock_irqsave(&vq->lock);
+	out->num = vq->num;
+	out->nr_free = vq->nr_free;
+	out->in_flight = vq->in_flight;
+	out->shadow = vq->shadow;
+	out->published = vq->published;
+	out->used = used_index(vq);
+	out->last_used = vq->last_used;
+	out->failed = vq->failed;
+	out->submitted = vq->submitted;
+	out->collected = vq->collected;
+	out->notifies = vq->notifies;
+	out->full = vq->full;
+	for (unsigned i = 0; i < vq->num; i++)
+		if (vq->slots[i].pieces)
+			out->heads[i / 64] |= BIT(i % 64);
+	spin_unlock_irqrestore(&vq->lock, f);
 }

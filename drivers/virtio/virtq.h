@@ -71,6 +71,7 @@ struct virtq {
 	uint64_t collected;	   /* [lock] */
 	uint64_t notifies;	   /* [lock] */
 	uint64_t full;		   /* [lock] submits refused for want of descriptors */
+	struct virtq_fault fault;  /* [lock] */
 };
 
 /* Lay out and enable queue `index` with at most `most` descriptors. 0, -ENOENT (no such queue), -ENOMEM, -EBUSY.
@@ -110,7 +111,34 @@ void virtq_fail(struct virtq *vq, const char *why);
 /* Buffers are in flight and none has come back since `since_ns` before now. */
 bool virtq_stalled(struct virtq *vq, uint64_t limit_ns);
 unsigned virtq_in_flight(struct virtq *vq);
+/* The queue at one moment, for reports. */
+struct virtq_view {
+	uint16_t num, nr_free, in_flight;
+	uint16_t shadow,
+		published; /* avail.idx with what is not published yet, and as the device sees it */
+	uint16_t used, last_used; /* used.idx, and up to where it was taken */
+	bool failed;
+	uint64_t submitted, collected, notifies, full;
+	uint64_t heads[VIRTQ_MAX /
+		       64]; /* a bit for each descriptor that begins a buffer in flight */
+};
+void virtq_look(struct virtq *vq, struct virtq_view *out);
 /* Debug images: I-VIRTQ-1 and -2; a BUG if broken. Any queue at any time. */
 void virtq_check(struct virtq *vq);
+
+#ifdef DEBUG
+/* virtio_fault.c. The used index was read as idx: what of it is seen. */
+uint16_t virtq_fault_used(struct virtq *vq, uint16_t idx) __requires(vq->lock);
+/* These many used entries are to be taken: in another order, or a lie. */
+void virtq_fault_ring(struct virtq *vq, uint16_t ready) __requires(vq->lock);
+#else
+static inline uint16_t virtq_fault_used(struct virtq *vq, uint16_t idx) __requires(vq->lock)
+{
+	return idx;
+}
+static inline void virtq_fault_ring(struct virtq *vq, uint16_t ready) __requires(vq->lock)
+{
+}
+#endif
 
 #endif

@@ -31,6 +31,8 @@ const void *clock_page(void);
 void clock_init(void);
 /* The counter's value at which clock_now_ns() has reached ns. */
 uint64_t clock_ns_to_counter(uint64_t ns);
+/* clock_now_ns() at this value of the counter. */
+uint64_t clock_of_counter(uint64_t count);
 /* A span of the counter in ns. */
 uint64_t clock_counter_to_ns(uint64_t count);
 

@@ -4,12 +4,14 @@
 
 #include "arch/aarch64/arch.h"
 #include "kernel/core/cpu_trace.h"
+#include "kernel/core/fault.h"
 #include "kernel/core/irqs_off.h"
 #include "kernel/core/panic.h"
 #include "kernel/core/percpu.h"
 #include "kernel/core/perturb.h"
 #include "kernel/core/random.h"
 #include "kernel/core/clock.h"
+#include "kernel/core/trace.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
 
@@ -61,6 +63,17 @@ int irq_register(unsigned irq, enum irq_trigger trigger, irq_handler_t fn, void 
 	return 0;
 }
 
+/* Of a device: as if its line were shared. */
+static void run_all(void)
+{
+	for (unsigned i = SPI_FIRST; i < chip->nr_irqs; i++) {
+		irq_handler_t fn = atomic_load_acquire(&lines[i].fn);
+
+		if (fn)
+			fn(lines[i].arg);
+	}
+}
+
 static void dispatch(int irq)
 {
 	struct irq_line *l = &lines[irq];
@@ -73,7 +86,24 @@ static void dispatch(int irq)
 		return;
 	}
 	atomic_add_relaxed(&l->count, 1);
+	if (irq < SPI_FIRST) {
+		fn(l->arg);
+		return;
+	}
+	if (fault_hits(FAULT_IRQ_LOST))
+		return;
 	fn(l->arg);
+	if (fault_hits(FAULT_IRQ_SPURIOUS))
+		fn(l->arg);
+	if (fault_hits(FAULT_IRQ_SHARED))
+		run_all();
+}
+
+static __noinline void dispatch_traced(int irq)
+{
+	trace_event(TRACE_IRQ_IN, (uint64_t)irq, 0);
+	dispatch(irq);
+	trace_event(TRACE_IRQ_OUT, (uint64_t)irq, 0);
 }
 
 /* Interrupts stay off until the return; a spurious one is dropped without an end-of-interrupt. */
@@ -89,7 +119,10 @@ void trap_irq(struct trap_frame *f)
 	irq = chip->ack(&token);
 	if (irq >= 0) {
 		WRITE_ONCE(c->irq_count, c->irq_count + 1);
-		dispatch(irq);
+		if (trace_on(TRACE_IRQ_IN))
+			dispatch_traced(irq);
+		else
+			dispatch(irq);
 		chip->eoi(token);
 		if (irq >= SPI_FIRST)
 			random_add_interrupt((unsigned)irq);

@@ -130,16 +130,13 @@ static void check(uintptr_t p, size_t n, bool write, uintptr_t pc)
 		check(p, n, write, CALLER);                                                        \
 	}
 
-CHECKER(load, 1, false)
-CHECKER(load, 2, false)
-CHECKER(load, 4, false)
-CHECKER(load, 8, false)
-CHECKER(load, 16, false)
-CHECKER(store, 1, true)
-CHECKER(store, 2, true)
-CHECKER(store, 4, true)
-CHECKER(store, 8, true)
-CHECKER(store, 16, true)
+#define CHECKERS(n) CHECKER(load, n, false) CHECKER(store, n, true)
+
+CHECKERS(1)
+CHECKERS(2)
+CHECKERS(4)
+CHECKERS(8)
+CHECKERS(16)
 
 void __asan_loadN_noabort(uintptr_t p, size_t n);
 void __asan_storeN_noabort(uintptr_t p, size_t n);

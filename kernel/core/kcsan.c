@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The runtime of the race detector: what the compiler calls before each access and instead of each atomic operation. Of
- * the plain accesses one in some thousands is watched: its address goes into a table that every access looks into, and
- * its CPU stands still for some microseconds, interrupts off. An access of another CPU that meets it in the table is the
- * other side of a race, and leaves its backtrace; a value that has changed when nobody was met had a writer that is not
- * instrumented. Whoever holds a lock that keeps the others out meets nobody, so nothing need be known of locks. Not
- * instrumented itself. */
+ * the plain accesses few are watched: the address goes into a table that every access looks into, and the CPU stands still
+ * for some microseconds, interrupts off. Each place in the code is counted by itself: its first access is watched, then ever
+ * fewer, so that what runs seldom is watched as often as can be, and what runs all the time costs little. An access of
+ * another CPU that meets it in the table is the other side of a race, and leaves its backtrace; a value that has changed when
+ * nobody was met had a writer that is not instrumented. Whoever holds a lock that keeps the others out meets nobody, so
+ * nothing need be known of locks. Not instrumented itself. */
 #include "kernel/core/kcsan.h"
 
 #include "kernel/core/log.h"
@@ -15,9 +16,12 @@
 
 #define WATCHES                                                                                    \
 	64 /* accesses that may be watched at a time; two whose slot is one wait for another day */
-#define FRAMES	  14  /* of each side's backtrace */
-#define KNOWN	  256 /* pairs of places reported; each but once */
-#define EVERY	  500 /* plain accesses from one that is watched to the next, on average */
+#define FRAMES 14  /* of each side's backtrace */
+#define KNOWN  256 /* pairs of places reported; each but once */
+#define EVERY                                                                                      \
+	2000 /* plain accesses of a place from one that is watched to the next, on average, at most */
+#define EVERY_MAX 32767UL
+#define PLACES	  65536
 #define DELAY_NS  20000
 #define IN_IRQ_NS 4000
 #define NAME_SIZE 24
@@ -44,7 +48,6 @@ struct side {
 };
 
 struct sampler {
-	int64_t left; /* [cpu] plain accesses until one is watched; approximate: a thread may move while it counts */
 	uint64_t x; /* [cpu] */
 	bool busy;  /* [cpu] in here: nothing is watched or met */
 };
@@ -66,6 +69,12 @@ static struct {
 static unsigned nr_known;		   /* [reporting] */
 static uintptr_t expected_lo, expected_hi; /* [atomic] */
 static unsigned nr_expected;		   /* [atomic] */
+
+/* A place, or several of one hash. [approximate: CPUs count over each other] */
+static struct {
+	uint16_t left;	/* plain accesses until one is watched */
+	uint16_t every; /* from the last to that, on average */
+} places[PLACES];
 
 static uint64_t *slot_of(uintptr_t p)
 {
@@ -283,7 +292,6 @@ static void __noinline sample(uintptr_t p, size_t n, enum kind kind, uintptr_t p
 	irqflags_t f = arch_irq_save();
 	struct sampler *s = per_cpu_ptr(sampler, arch_cpu());
 
-	s->left = (int64_t)(draw(s) % (2UL * READ_ONCE(every))) + 1;
 	if (!s->busy && !current_base()->races_ignored && p >= KERNEL_SPACE_BASE &&
 	    !log_is_out_of_reach()) {
 		s->busy = true;
@@ -291,6 +299,31 @@ static void __noinline sample(uintptr_t p, size_t n, enum kind kind, uintptr_t p
 		s->busy = false;
 	}
 	arch_irq_restore(f);
+}
+
+static void __noinline count_anew(unsigned place)
+{
+	irqflags_t f = arch_irq_save();
+	uint64_t n = MIN(READ_ONCE(places[place].every) + 1U, READ_ONCE(every));
+
+	WRITE_ONCE(places[place].every, (uint16_t)n);
+	WRITE_ONCE(places[place].left,
+		   (uint16_t)(draw(per_cpu_ptr(sampler, arch_cpu())) % (2 * n)));
+	arch_irq_restore(f);
+}
+
+/* Is this access of the place one that is watched? */
+static inline bool is_due(uintptr_t pc)
+{
+	unsigned place = (pc / 4 ^ pc / 4 / PLACES) % PLACES;
+	uint16_t left = READ_ONCE(places[place].left);
+
+	if (likely(left)) {
+		WRITE_ONCE(places[place].left, (uint16_t)(left - 1));
+		return false;
+	}
+	count_anew(place);
+	return true;
 }
 
 /* One access within a granule, or what lies in it of a longer one. */
@@ -308,22 +341,28 @@ static inline void touched(uintptr_t p, size_t n, enum kind kind, uintptr_t pc)
 	if (!READ_ONCE(on))
 		return;
 	look(p, n, kind, pc);
-	if (!(kind & MARKED) && unlikely(--per_cpu_ptr(sampler, arch_cpu())->left <= 0))
+	if (!(kind & MARKED) && unlikely(is_due(pc)))
 		sample(p, n, kind, pc);
 }
 
 static void touched_range(uintptr_t p, size_t n, enum kind kind, uintptr_t pc)
 {
+	uintptr_t first;
+	size_t nr;
+
 	if (!READ_ONCE(on) || !n)
 		return;
-	/* each slot once is enough */
-	for (size_t i = 0; i < WATCHES; i++) {
-		uint64_t seen = READ_ONCE(slots[i]);
+	/* of a long one each slot once is enough */
+	first = p / GRANULE;
+	nr = (p + n - 1) / GRANULE - first + 1;
+	for (size_t i = 0; i < MIN(nr, (size_t)WATCHES); i++) {
+		uint64_t *slot = nr > WATCHES ? &slots[i] : slot_of((first + i) * GRANULE);
+		uint64_t seen = READ_ONCE(*slot);
 
 		if (unlikely(seen) && races(seen, p, n, kind))
-			meet(&slots[i], seen, p, n, kind, pc);
+			meet(slot, seen, p, n, kind, pc);
 	}
-	if (unlikely(--per_cpu_ptr(sampler, arch_cpu())->left <= 0))
+	if (unlikely(is_due(pc)))
 		sample(p, n, kind, pc);
 }
 
@@ -360,21 +399,18 @@ void __tsan_init(void)
 		touched_range(p, n, kind, CALLER);                                                 \
 	}
 
-#define BOTH(what, n) what(read, n, READ) what(write, n, WRITE)
+#define UNALIGNED(name, n, kind) WIDE(unaligned_##name, n, kind)
+#define BOTH(what, n)		 what(read, n, READ) what(write, n, WRITE)
 
 BOTH(PLAIN, 1)
 BOTH(PLAIN, 2)
 BOTH(PLAIN, 4)
 BOTH(PLAIN, 8)
 BOTH(WIDE, 16)
-WIDE(unaligned_read, 2, READ)
-WIDE(unaligned_read, 4, READ)
-WIDE(unaligned_read, 8, READ)
-WIDE(unaligned_read, 16, READ)
-WIDE(unaligned_write, 2, WRITE)
-WIDE(unaligned_write, 4, WRITE)
-WIDE(unaligned_write, 8, WRITE)
-WIDE(unaligned_write, 16, WRITE)
+BOTH(UNALIGNED, 2)
+BOTH(UNALIGNED, 4)
+BOTH(UNALIGNED, 8)
+BOTH(UNALIGNED, 16)
 RANGE(read_range, READ)
 RANGE(write_range, WRITE)
 
@@ -469,17 +505,16 @@ void kcsan_start(void)
 {
 	struct cpu *c;
 
-	at_boot = (unsigned)MAX(cmdline_u64("races", EVERY), 1UL);
+	at_boot = (unsigned)MIN(MAX(cmdline_u64("races", EVERY), 1UL), EVERY_MAX);
 	kcsan_watch_every(0);
 	for_each_cpu (c) {
 		struct sampler *s = per_cpu_ptr(sampler, c);
 
 		s->x = (c->id + 1) * 0x9e3779b97f4a7c15UL ^ arch_counter();
-		s->left = at_boot;
 	}
 	counts_per_us = arch_counter_hz() / 1000000;
 	if (cpu_count() > 1)
 		WRITE_ONCE(on, true);
-	log_info("core: race detector %s, one plain access in %u watched",
+	log_info("core: race detector %s, one plain access of a place in %u watched, at first all",
 		 cpu_count() > 1 ? "on" : "idle on one cpu", at_boot);
 }

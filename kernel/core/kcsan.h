@@ -22,7 +22,7 @@ void kcsan_ignore(int step);
 		raced_value;                                                                       \
 	})
 
-/* Tests: every how many plain accesses one is watched, on average (0: what it was at boot), and the bytes whose races
+/* Tests: every how many plain accesses of a place one is watched at least, on average (0: what it was at boot), and the bytes whose races
  * are expected: they are printed as such, and counted if both sides were seen. NULL: none. */
 void kcsan_watch_every(unsigned n);
 void kcsan_expect(const void *p, size_t n);

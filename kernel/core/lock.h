@@ -37,6 +37,7 @@ const char *lock_class_name(enum lock_class cls);
 /* The checker, called by spinlock.c and sched/mutex.c; nothing in the release image. tried: by trylock, recorded but
  * not ordered; pair: the second of two locks of one class taken by address (or by CPU number). */
 #ifdef DEBUG
+#define LOCKS_KNOWN true
 void lock_check_acquire(const void *lock, enum lock_class cls, bool mutex, bool pair, uintptr_t pc);
 /* The part of it that holds for trylock too: may a lock of this class be taken here at all? */
 void lock_check_context(enum lock_class cls, bool mutex, uintptr_t pc);
@@ -59,6 +60,7 @@ void lock_dump_held(void);
 /* Tests only: let go of what was taken since the stacks had these sizes; a mutex is forgotten, not unlocked. */
 void lock_drop_above(unsigned spinlocks, unsigned mutexes);
 #else
+#define LOCKS_KNOWN false
 static inline void lock_check_acquire(const void *lock, enum lock_class cls, bool mutex, bool pair,
 				      uintptr_t pc)
 {

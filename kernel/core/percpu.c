@@ -4,6 +4,7 @@
 #include "kernel/core/percpu.h"
 
 #include "kernel/core/clock.h"
+#include "kernel/core/fault.h"
 #include "kernel/core/irq.h"
 #include "kernel/core/log.h"
 #include "kernel/core/machine.h"
@@ -103,6 +104,8 @@ void cpu_secondary_start(void)
 	arch_leave_identity_map();
 	irq_cpu_init();
 	clock_cpu_init();
+	if (fault_hits(FAULT_CPU_LATE))
+		clock_spin_ns(fault_draw(FAULT_CPU_LATE, 3 * CPU_START_LIMIT_NS / 2));
 	/* Pairs with the acquire in start_one(): what we did is seen by who uses this CPU. */
 	atomic_store_release(&c->online, 1);
 	secondary_entry();

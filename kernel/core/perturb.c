@@ -6,10 +6,11 @@
  * 1/(n k^(d-1)) at least. A step is a point. On one CPU the scheduler's choice makes it so. With more, a CPU waits at each
  * point while one with a higher thread runs: exactly so under QEMU's -icount, where a `yield` lets the next CPU go on until it gives
  * way itself; for a moment only where CPUs are truly parallel. A wait is bounded, since who is waited for may itself wait for us in a
- * way that cannot be seen here. */
+ * way that cannot be seen here: in vain, it puts that one behind all. */
 #include "kernel/core/perturb.h"
 #include "arch/aarch64/sysreg.h"
 #include "kernel/core/clock.h"
+#include "kernel/core/irq.h"
 #include "kernel/core/log.h"
 #include "kernel/core/machine.h"
 #include "kernel/core/percpu.h"
@@ -25,15 +26,17 @@
 /* A timer interrupt comes within, ns: as many instructions under -icount. */
 #define SOON_MAX 4096
 
-/* Under -icount a CPU goes on until it gives way or any CPU's timer fires, and tests wait for each other without a `yield`. So each
- * CPU keeps its physical timer, whose interrupt nobody takes, running for at most so many counts. */
-#define TURN_MAX    256
-#define CNTP_ENABLE 1
-#define CNTP_MASKED 2
+/* Under -icount a CPU goes on until it gives way or any CPU's timer fires; and setting a timer gives way, too. So a CPU that comes to no
+ * point would take whole slices of the clock, and another, woken only by its slice's end and giving way as it sets the next, none. Hence
+ * each CPU that has a thread keeps its physical timer running, for at most so many counts from a point, and again as long from its
+ * interrupt. */
+#define TURN_MAX	   256
+#define CNTP_ENABLE	   1
+#define PHYSICAL_TIMER_IRQ 30 /* BSA 1.0, 3.8: PPI 14 */
 
-#define DEPTH_MAX   8
-#define WAIT_TURNS  64
-#define WAIT_LOOPS  64
+#define DEPTH_MAX	   8
+#define WAIT_TURNS	   64
+#define WAIT_LOOPS	   64
 
 /* Priorities: as threads come, behind a change, and behind all. */
 #define PRIORITY_NEW	 0x80000000u
@@ -58,9 +61,11 @@ static uint32_t last_priority;	    /* [atomic] */
 struct perturb_cpu {
 	uint32_t generation; /* [cpu] what x was made for */
 	uint64_t x;	     /* [cpu] */
-	uint32_t runs;	     /* [atomic] PCT: priority of the thread here; 0: idle */
+	uint32_t runs;	     /* [atomic] priority of the thread here; 0: idle */
 	uint32_t spins;	     /* [atomic] */
 	uint64_t turn_end;   /* [cpu] counter */
+	uint32_t overdue;    /* [atomic] PCT: another has waited in vain */
+	bool waits;	     /* [cpu] PCT: at a point, for higher ones */
 	bool moves;	     /* [cpu] */
 	bool change_due;     /* [cpu] PCT: at the next interrupt */
 };
@@ -104,18 +109,40 @@ uint64_t perturb_draw(void)
 	return c->x * 0x2545f4914f6cdd1dUL >> 16;
 }
 
-/* irqs off. */
-static void take_turns(void)
+/* irqs off. PCT: the thread here goes behind all others if one of them has waited for it in vain. */
+static void let_others(void)
 {
 	struct perturb_cpu *c = here();
-	uint64_t now = arch_counter(), turn;
 
-	if (now < c->turn_end)
+	if (!READ_ONCE(c->overdue))
 		return;
-	turn = 1 + perturb_draw() % TURN_MAX;
-	c->turn_end = now + turn;
+	WRITE_ONCE(c->overdue, 0);
+	if (!c->runs || perturb_mode() != PERTURB_PCT)
+		return;
+	perturb_last(current_base());
+	WRITE_ONCE(c->runs, current_base()->perturb_priority);
+	WRITE_ONCE(this_cpu()->need_resched, 1);
+}
+
+/* irqs off. */
+static void begin_turn(uint64_t least)
+{
+	struct perturb_cpu *c = here();
+	uint64_t turn = least + 1 + perturb_draw() % TURN_MAX;
+
+	c->turn_end = arch_counter() + turn;
 	sysreg_write(cntp_tval_el0, turn);
-	sysreg_write(cntp_ctl_el0, CNTP_ENABLE | CNTP_MASKED);
+	sysreg_write(cntp_ctl_el0, CNTP_ENABLE);
+}
+
+static void turn_over(void *unused)
+{
+	if (perturb_mode() == PERTURB_OFF || !here()->runs) {
+		sysreg_write(cntp_ctl_el0, 0);
+		return;
+	}
+	begin_turn(TURN_MAX);
+	let_others();
 }
 
 /* --- what is asked for ------------------------------------------------------------------------------------- */
@@ -164,6 +191,8 @@ void perturb_init(void)
 		log_info("core: schedules perturbed from seed %lu", whole);
 		asked.first = 0;
 		perturb_begin(whole);
+	} else if (irq_register(PHYSICAL_TIMER_IRQ, IRQ_LEVEL, turn_over, NULL, "turn") < 0) {
+		log_warn("core: no timer for turns");
 	}
 }
 
@@ -177,6 +206,7 @@ bool perturb_seeds(uint64_t *first, uint64_t *last)
 void perturb_begin(uint64_t s)
 {
 	uint64_t x = mix(s), total = READ_ONCE(steps_taken);
+	irqflags_t f;
 
 	WRITE_ONCE(mode, PERTURB_OFF);
 	WRITE_ONCE(seed, s);
@@ -189,6 +219,9 @@ void perturb_begin(uint64_t s)
 	WRITE_ONCE(last_priority, PRIORITY_CHANGED);
 	/* Pairs with the acquire in draw(). */
 	atomic_store_release(&generation, generation + 1);
+	f = arch_irq_save();
+	perturb_runs(current_base());
+	arch_irq_restore(f);
 	atomic_store_release(&mode, !s ? PERTURB_COUNT : asked.pct ? PERTURB_PCT : PERTURB_RANDOM);
 }
 
@@ -282,6 +315,7 @@ void perturb_last(struct thread_base *t)
 void perturb_runs(struct thread_base *t)
 {
 	WRITE_ONCE(here()->runs, t ? perturb_priority(t) : 0);
+	here()->waits = false;
 }
 
 void perturb_spins(bool spins)
@@ -301,18 +335,23 @@ static void change_here(void)
 	WRITE_ONCE(this_cpu()->need_resched, 1);
 }
 
-static bool higher_elsewhere(void)
+/* Whether there is a CPU with a higher thread; if in_vain each is told that it keeps others waiting. */
+static bool higher_elsewhere(bool in_vain)
 {
 	uint32_t mine = here()->runs;
+	bool found = false;
 	struct cpu *c;
 
 	for_each_cpu (c) {
 		struct perturb_cpu *other = per_cpu_ptr(perturb_cpu, c);
 
-		if (READ_ONCE(other->runs) > mine && !READ_ONCE(other->spins))
-			return true;
+		if (READ_ONCE(other->runs) <= mine || READ_ONCE(other->spins))
+			continue;
+		found = true;
+		if (in_vain)
+			WRITE_ONCE(other->overdue, 1);
 	}
-	return false;
+	return found;
 }
 
 /* irqs off. Whether to wait for CPUs with higher threads. */
@@ -337,21 +376,24 @@ static bool by_priority(enum perturb_point p)
 	}
 	if (p == PERTURB_WAKE || p == PERTURB_PUBLISH)
 		WRITE_ONCE(this_cpu()->need_resched, 1);
-	return c->runs != 0 && higher_elsewhere();
+	let_others();
+	return !c->waits && c->runs != 0 && higher_elsewhere(false);
 }
 
 static void wait_for_higher(void)
 {
 	bool wait = true;
 
-	for (unsigned i = 0; i < WAIT_TURNS && wait; i++) {
-		irqflags_t f;
+	for (unsigned i = 0; wait; i++) {
+		irqflags_t f = arch_irq_save();
 
-		arch_spin_hint();
-		dawdle(WAIT_LOOPS);
-		f = arch_irq_save();
-		wait = higher_elsewhere();
+		wait = higher_elsewhere(i == WAIT_TURNS) && i < WAIT_TURNS;
+		here()->waits = wait;
 		arch_irq_restore(f);
+		if (wait) {
+			arch_spin_hint();
+			dawdle(WAIT_LOOPS);
+		}
 	}
 }
 
@@ -367,8 +409,8 @@ void perturb(enum perturb_point p)
 	if (likely(m == PERTURB_OFF))
 		return;
 	f = arch_irq_save();
-	if (asked.first && cpu_count() > 1)
-		take_turns();
+	if (asked.first && cpu_count() > 1 && here()->runs && arch_counter() >= here()->turn_end)
+		begin_turn(0);
 	if (m == PERTURB_RANDOM)
 		loops = at_random(p, &pass);
 	else if (m == PERTURB_PCT)

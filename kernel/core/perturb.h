@@ -43,7 +43,7 @@ uint64_t perturb_seed(void);
 /* For the scheduler. Context: irqs off. */
 enum perturb_mode perturb_mode(void);
 uint64_t perturb_draw(void);
-/* PCT: the thread's priority; the highest runs. */
+/* The thread's priority; by PCT the highest runs. */
 uint32_t perturb_priority(struct thread_base *t);
 /* PCT: behind all others. */
 void perturb_last(struct thread_base *t);

@@ -9,6 +9,7 @@
 #include "kernel/core/panic.h"
 #include "kernel/core/percpu.h"
 #include "kernel/core/perturb.h"
+#include "kernel/core/trace.h"
 #include "lib/atomic.h"
 
 #define CALLER ((uintptr_t)__builtin_return_address(0))
@@ -32,7 +33,9 @@ void spin_init(spinlock_t *l, enum lock_class cls)
 void spin_take_slowly(spinlock_t *l)
 {
 	unsigned pause = 1;
+	uintptr_t pc = CALLER;
 
+	trace(TRACE_LOCK_WAIT, l->cls, pc);
 	if (READ_ONCE(l->owner) == this_cpu()->id + 1)
 		BUG("lock: %s taken twice on one cpu", lock_class_name(l->cls));
 	perturb_spins(true);
@@ -44,6 +47,7 @@ void spin_take_slowly(spinlock_t *l)
 		}
 	} while (!spin_try(l));
 	perturb_spins(false);
+	trace(TRACE_LOCK_GOT, l->cls, pc);
 }
 
 /* Preemption is off. */

@@ -130,7 +130,8 @@ bool caller_is_ending(void)
 {
 	const struct process *p = current_process();
 
-	return p && READ_ONCE(p->signals.exiting);
+	/* its last thread has left it by then */
+	return p ? READ_ONCE(p->signals.exiting) : thread_killed(current_thread());
 }
 
 struct process *process_get(struct process *p)

@@ -114,7 +114,7 @@ static inline struct process *current_process(void)
 
 /* Does the caller work for root, or is it the kernel? */
 bool caller_is_root(void);
-/* Does its process end? False of a kernel thread. */
+/* Does its process end, or has ended? False of a kernel thread. */
 bool caller_is_ending(void);
 
 struct process *process_get(struct process *p);

@@ -414,13 +414,23 @@ static int post_locked(struct process *p, struct thread *only, const struct sign
 
 static int post(struct process *p, struct thread *only, const struct signal_info *info)
 {
+	struct signal_entry *e = NULL;
 	irqflags_t f;
 	int err;
 
 	ASSERT(info->signo > 0 && info->signo <= NSIG);
+	/* an allocation takes long, with interrupts off */
+	if (info->code != SIC_KERNEL && !READ_ONCE(p->signals.spare))
+		e = slab_alloc(entry_cache);
 	f = spin_lock_irqsave(&p->signals.lock);
+	if (!p->signals.spare) {
+		p->signals.spare = e;
+		e = NULL;
+	}
 	err = post_locked(p, only, info, NULL);
 	spin_unlock_irqrestore(&p->signals.lock, f);
+	if (e)
+		slab_free(entry_cache, e);
 	return err;
 }
 

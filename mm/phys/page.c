@@ -8,6 +8,7 @@
  * when asked, so the equality is a check of the allocator and not its definition (REL-005). */
 #include "mm/phys/page_priv.h"
 
+#include "kernel/core/fault.h"
 #include "kernel/core/log.h"
 #include "lib/string.h"
 
@@ -463,7 +464,7 @@ struct page *page_alloc(unsigned order, unsigned flags)
 
 	alloc_check_context();
 	ASSERT(order <= PAGE_ORDER_MAX);
-	if (alloc_should_fail())
+	if (fault_hits(FAULT_ALLOC))
 		return NULL;
 
 	struct page *p = may_take(flags) ? take_block(order, owner) : NULL;

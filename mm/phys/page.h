@@ -106,7 +106,7 @@ struct shrinker {
 void shrinker_register(struct shrinker *s);
 
 /* Debug images, for tests: fail the n-th allocation from now (1: the next); 0 turns it off. Counts pages and slab
- * objects. */
+ * objects. At random: fault=alloc:N (kernel/core/fault.h). */
 void alloc_fail_after(uint64_t n);
 
 #endif

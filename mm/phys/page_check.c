@@ -1,25 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Pages in debug images: what free ones hold, allocations that fail on request, and the free lists as they should be. */
+/* Pages in debug images: what free ones hold, and the free lists as they should be. */
 #include "mm/phys/page_priv.h"
 
+#include "kernel/core/fault.h"
 #include "kernel/core/kasan.h"
 #include "lib/string.h"
 
-static uint64_t fail_after; /* [atomic] */
-
 void alloc_fail_after(uint64_t n)
 {
-	__atomic_store_n(&fail_after, n, __ATOMIC_RELAXED);
-}
-
-bool alloc_should_fail(void)
-{
-	uint64_t n = READ_ONCE(fail_after);
-
-	while (n > 0)
-		if (atomic_compare_exchange(&fail_after, &n, n - 1))
-			return n == 1;
-	return false;
+	fault_after(FAULT_ALLOC, n);
 }
 
 static void check_poison(const struct page *p, unsigned order)

@@ -60,8 +60,6 @@ void alloc_check_context(void);
 /* page_check.c: the block is about to go out (flags are page_alloc()'s), or has come in. */
 void page_check_out(struct page *p, unsigned order, unsigned flags);
 void page_check_in(struct page *p, unsigned order);
-/* Is this the allocation that alloc_fail_after() asked to fail? */
-bool alloc_should_fail(void);
 /* Check lists, counts and that no two free buddies are unmerged. Tests. */
 void buddy_check(void);
 #else
@@ -71,10 +69,6 @@ static inline void page_check_out(struct page *p, unsigned order, unsigned flags
 }
 static inline void page_check_in(struct page *p, unsigned order)
 {
-}
-static inline bool alloc_should_fail(void)
-{
-	return false;
 }
 #endif
 

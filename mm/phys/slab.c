@@ -10,6 +10,7 @@
  * I-SLAB-2: a slab is on full iff nr_used is all, on empty iff it is 0, else on partial. */
 #include "mm/phys/slab_priv.h"
 
+#include "kernel/core/fault.h"
 #include "lib/string.h"
 
 #define SLAB_ORDER_MAX 3
@@ -304,9 +305,9 @@ static void add_magazines(struct slab_cache *c)
 }
 
 /* irqs off. NULL: this cache has none, early in the boot or for want of memory. */
-static struct magazine *this_magazine(const struct slab_cache *c)
+static struct magazine *this_magazine(const struct slab_cache *c, const struct cpu *cpu)
 {
-	return atomic_load_acquire(&c->magazines) ? magazine_of(c, this_cpu()->id) : NULL;
+	return atomic_load_acquire(&c->magazines) ? magazine_of(c, cpu->id) : NULL;
 }
 
 /* Debug images keep what was given back from being given out at once, and then give out the oldest, so that whoever still
@@ -330,10 +331,11 @@ static void *magazine_pop(struct magazine *m) __requires(m->lock)
 static inline void *magazine_take(struct slab_cache *c, unsigned keep)
 {
 	irqflags_t f = arch_irq_save();
-	struct magazine *m = this_magazine(c);
+	const struct cpu *cpu = this_cpu();
+	struct magazine *m = this_magazine(c, cpu);
 	void *p = NULL;
 
-	if (this_cpu()->irq_depth > 0)
+	if (cpu->irq_depth > 0)
 		BUG("slab: allocation in irq context");
 	if (m) {
 		spin_lock(&m->lock);
@@ -350,10 +352,11 @@ static inline __attribute__((always_inline)) unsigned magazine_put(struct slab_c
 								   void *const *objects, unsigned n)
 {
 	irqflags_t f = arch_irq_save();
-	struct magazine *m = this_magazine(c);
+	const struct cpu *cpu = this_cpu();
+	struct magazine *m = this_magazine(c, cpu);
 	unsigned put = 0;
 
-	if (this_cpu()->irq_depth > 0)
+	if (cpu->irq_depth > 0)
 		BUG("slab: free in irq context");
 	if (m) {
 		spin_lock(&m->lock);
@@ -407,7 +410,7 @@ static __noinline void give_slowly(struct slab_cache *c, void *p)
 	}
 
 	irqflags_t f = arch_irq_save();
-	struct magazine *m = this_magazine(c);
+	struct magazine *m = this_magazine(c, this_cpu());
 
 	arch_irq_restore(f);
 
@@ -426,7 +429,7 @@ static inline void *alloc_from(struct slab_cache *c, uintptr_t pc)
 	/* that this is no interrupt, magazine_take() checks */
 	if (unlikely(current_base()->alloc_forbidden))
 		alloc_check_context();
-	if (alloc_should_fail())
+	if (fault_hits(FAULT_ALLOC))
 		return NULL;
 
 	void *p = magazine_take(c, quarantine(c));

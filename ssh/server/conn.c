@@ -6,6 +6,7 @@
  * large one is given back. */
 #include "kernel/core/log.h"
 #include "kernel/core/random.h"
+#include "kernel/core/trace.h"
 #include "lib/errno.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
@@ -52,11 +53,17 @@ static void conn_log(void *host, enum ssh_log level, const char *text, struct by
 		 (const char *)about.p);
 }
 
+static void conn_message(void *host, bool out, uint8_t type, size_t n)
+{
+	trace(out ? TRACE_SSH_OUT : TRACE_SSH_IN, type, n);
+}
+
 static const struct ssh_host_ops conn_ops = {
 	.alloc = conn_alloc,
 	.free = conn_free,
 	.random = conn_random,
 	.log = conn_log,
+	.message = conn_message,
 	.key_check = server_key_check,
 	.auth_failed = server_auth_failed,
 	.auth_done = server_auth_done,

@@ -2,6 +2,7 @@
 /* The listener, the list of connections, and the bound on those that are not logged in. All limits are global: behind
  * a forwarded port every client has one address. */
 #include "ssh/server/server.h"
+#include "kernel/core/clock.h"
 #include "kernel/core/log.h"
 #include "kernel/core/machine.h"
 #include "kernel/core/random.h"
@@ -22,6 +23,7 @@
 #define LOG_BURST	20
 #define LOG_EACH_NS	(100 * NS_PER_MS)
 #define BACKLOG		128
+#define AGAIN_NS	(100 * NS_PER_MS)
 /* Newcomers at once: each costs about this much until it is logged in, and all together a quarter of memory. */
 #define NEWCOMER_BYTES (128 * 1024)
 #define NEWCOMERS_MAX  256u
@@ -245,16 +247,19 @@ static void check_authorized_keys(void)
 	kfree(text);
 }
 
-static void accept_all(unsigned *number)
+/* I-SSH-12: when to look again untold: for want of memory one may be left, of which nobody tells a second time. */
+static uint64_t accept_all(unsigned *number)
 {
 	struct socket_addr peer;
 	struct file *sock;
+	int err;
 
-	while (socket_accept(listener, &sock, &peer) == 0)
+	while ((err = socket_accept(listener, &sock, &peer)) == 0)
 		if (server_conn_start(sock, &peer, ++*number)) {
 			atomic_add_relaxed(&refused, 1);
 			log_warn("ssh: connection %u refused: out of memory", *number);
 		}
+	return err == -ENOMEM ? clock_now_ns() + AGAIN_NS : DEADLINE_NEVER;
 }
 
 /* Wrong crypto is worse than none: it would give keys away, or let anybody in. Beside the boot, for it takes some
@@ -291,6 +296,7 @@ static void listen_thread(void *arg)
 	struct poll_watch watch;
 	unsigned number = 0;
 	uint32_t events;
+	int err;
 
 	if (random_wait() || load_host_key()) {
 		log_warn("ssh: no host key: not serving");
@@ -303,8 +309,8 @@ static void listen_thread(void *arg)
 	while (atomic_load_acquire(&crypto) != CRYPTO_BROKEN) {
 		while (poller_next(&poller, &events))
 			;
-		accept_all(&number);
-		if (poller_wait(&poller, WAIT_KILLABLE, DEADLINE_NEVER))
+		err = poller_wait(&poller, WAIT_KILLABLE, accept_all(&number));
+		if (err && err != -ETIMEDOUT)
 			break;
 	}
 	poll_watch_remove(&watch);

@@ -240,6 +240,7 @@ def test_slow_reader_loses_nothing(guest):
         if not piece:
             break
         got += piece
+        # a reader slower than the writer is the test
         guestlib.let_pass(0.05)
     assert p.wait(30) == 0
     assert bytes(got) == flood_bytes(3000000, 5)
@@ -304,6 +305,7 @@ def test_all_cpus_run_user_threads(guest):
     guest.wait_for_threads("burn", guest.smp * 2)
     begin, before = idle_ms(guest)
     assert len(before) == guest.smp
+    # the time of which the CPUs' share is taken
     guestlib.let_pass(1)
     end, after = idle_ms(guest)
     for p in burns:

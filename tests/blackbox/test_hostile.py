@@ -85,6 +85,7 @@ def test_identification_byte_by_byte(guest, key):
     with raw(guest) as r:
         for byte in r.version + b"\r\n":
             r.send_bytes(bytes([byte]))
+            # a segment for each byte: else TCP puts them together
             guestlib.let_pass(0.002)
         r.read_version()
         r.exchange_kexinit()
@@ -466,6 +467,7 @@ def test_small_window_is_obeyed(guest, key):
             for _ in range(20):
                 r.send(bytes([sshraw.GLOBAL_REQUEST]) + string("no-such@tern") + b"\1")
                 assert collect(r, lambda _, kind: kind == sshraw.REQUEST_FAILURE)[0] == b""
+                # in which more than the window allows could come
                 guestlib.let_pass(0.02)
             r.send(bytes([sshraw.WINDOW_ADJUST]) + u32(channel) + u32(5))
 

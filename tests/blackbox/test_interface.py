@@ -44,6 +44,7 @@ def test_sessions_survive_ten_seconds_without_a_cable(guest, cable):
         cable("off")
         p.stdin.write(b"typed into the dark\n")
         p.stdin.flush()
+        # so long is the cable out
         let_pass(10)
         cable("on")
         assert p.stdout.readline() == b"said in the dark\n"
@@ -70,6 +71,7 @@ def test_ipv6_outlives_a_pulled_cable(guest, cable):
         if port:
             p.stdin.write(b"typed into the dark\n")
             p.stdin.flush()
+        # so long is the cable out
         let_pass(0.5)
         cable("on")
         announced(guest)
@@ -97,6 +99,7 @@ def test_a_pulled_cable_is_shown(guest, cable):
                      "127.0.0.1 >/dev/null && echo loop; while ! ifconfig eth0 | grep RUNNING; do :; done") as p:
         assert p.stdout.readline() == b"ready\n"
         cable("off")
+        # so long is the cable out
         let_pass(0.5)
         cable("on")
         assert p.stdout.readline() == b"it was down\n"

@@ -31,6 +31,8 @@ def run(*words, **kwargs):
                                    ["--port", "70000"], ["--forward", "80"], ["--image", "/no/such"], ["--key", "/no/such"],
                                    ["--root", "/no/such"], ["--nonsense"], ["--smp"], ["--"], ["--name", "a/b"],
                                    ["--wire", "/no/such"], ["--capture", "a,b", *IMAGE],
+                                   ["--mutant", "handler_allocates", *IMAGE, "--print"],
+                                   ["--replay", "x", *IMAGE], ["--replay", "0", *IMAGE], ["--replay", "1" * 19, *IMAGE],
                                    ["--put", "/no/such", *IMAGE, "--daemon", "--name", "putfails", "--port", "0"]])
 def test_wrong_option_is_an_error_of_one_line(words):
     done = run(RUN, *words)
@@ -54,6 +56,8 @@ def test_mutant_is_booted_and_reported():
     assert done.returncode == 125, done.stderr
     for text in ("A12: the network's interrupt allocates", "in the guest:", "our report:", "PANIC: BUG: slab: allocation in irq context"):
         assert text in done.stderr, done.stderr
+    done = run(RUN, "--mutant", "handler_allocates", "--print", timeout=600)
+    assert done.returncode == 0 and f"-kernel {TOP}/build/mutants/boot/" in done.stdout, done.stdout + done.stderr
     done = run(RUN, "--mutant", "no_such_bug", "--", "true")
     assert done.returncode == 125 and "no mutant is called no_such_bug" in done.stderr
 
@@ -283,6 +287,123 @@ def test_one_run_of_the_tests_at_a_time(scripts_only):
     for p in (early, late[0]):
         out, err = p.communicate("go\n", timeout=60)
         assert out.splitlines()[-1] == "1 passed, 0 failed", heads[p] + err
+
+
+@pytest.fixture
+def rings(scripts_only):
+    """test.sh with rings that are these commands: rings(words, lint=..., kernel=...) runs it."""
+    places = {"lint": "tests/lint/run.sh", "host": "tests/host/run.py", "kernel": "scripts/ktest.py", "user": "tests/user/run.py",
+              "fuzz": "tests/fuzz/run.py", "diff": "tests/diff/run.py", "explore": "scripts/explore.sh", "weak": "scripts/weak.py"}
+
+    def go(words, env=None, **commands):
+        for name, command in commands.items():
+            file = scripts_only / places[name]
+            file.parent.mkdir(parents=True, exist_ok=True)
+            python = f"import subprocess, sys\nsys.exit(subprocess.run({command!r}, shell=True).returncode)"
+            file.write_text(f"#!/bin/sh\n{command}\n" if file.suffix == ".sh" else python)
+            file.chmod(0o755)
+        return run(scripts_only / "scripts/test.sh", *words, "--no-build", env=dict(os.environ, **(env or {})))
+
+    return go
+
+
+def test_a_lane_that_dies_fails_its_rings(rings):
+    done = rings(["kernel", "lint", "host"], kernel="echo ok kernel_one", explore="echo ok explored", host="echo ok host_one",
+                 lint="echo ok lint_one; printf 'half a line'; kill -9 $PPID")
+    assert done.returncode == 1 and done.stdout.splitlines()[-1] == "6 passed, 2 failed", done.stdout + done.stderr
+    for name in ("lint", "host"):
+        assert f"not ok {name}: its lane died before it ended\n" in done.stderr, done.stderr
+
+
+def test_a_part_of_a_ring_that_fails_without_a_test_is_a_failure(rings):
+    part = "if mkdir once; then echo ok kernel_one; exit 3; fi; echo ok kernel_two"
+    done = rings(["kernel"], kernel=part, explore="echo ok explored")
+    assert done.returncode == 1 and done.stdout.splitlines()[-1] == "5 passed, 1 failed", done.stdout + done.stderr
+    assert "kernel: exit status 1" in done.stderr
+    done = rings(["kernel", "-k", "two"], kernel="exit 5")
+    assert done.returncode == 1 and done.stdout.splitlines()[-1] == "0 passed, 0 failed", done.stdout + done.stderr
+    done = rings(["kernel", "-k", "two"], kernel="if mkdir twice; then exit 5; fi; echo ok kernel_two")
+    assert done.returncode == 0 and done.stdout.splitlines()[-1] == "1 passed, 0 failed", done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("ring", ["lint", "host", "fuzz", "user", "diff"])
+def test_a_ring_may_have_no_test_of_that_name_but_not_break(rings, ring):
+    words = ["kernel", ring, "-k", "two"]
+    done = rings(words, kernel="echo ok kernel_two", **{ring: "exit 5"})
+    assert done.returncode == 0 and done.stdout.splitlines()[-1].endswith(" passed, 0 failed"), done.stdout + done.stderr
+    done = rings(words, **{ring: "exit 2"})
+    assert done.returncode == 1 and done.stdout.splitlines()[-1].endswith(" passed, 1 failed"), done.stdout + done.stderr
+    assert f"{ring}: exit status" in done.stderr
+    done = rings([ring], **{ring: "exit 5"})
+    assert done.returncode == 1 and f"{ring}: exit status" in done.stderr, done.stdout + done.stderr
+
+
+def test_no_test_of_that_name_has_a_status_of_its_own():
+    """scripts/test.sh -k tells a ring without such a test from one that breaks by it."""
+    for command in ("tests/lint/run.sh", "tests/host/run.py tests/host/rbtree_test.c", "tests/fuzz/run.py", "tests/user/run.py",
+                    "tests/diff/run.py"):
+        done = run(*f"{TOP}/{command} -k no_such_test".split())
+        assert done.returncode == 5 and done.stdout.splitlines()[-1] == "0 passed, 0 failed", command + done.stdout + done.stderr
+
+
+def test_quick_runs_any_ring_that_is_named(rings):
+    """The user ring has three parts."""
+    done = rings(["quick", "user", "lint"], user="echo ok user_one", lint="echo ok lint_one")
+    assert done.returncode == 0 and done.stdout.splitlines()[-1] == "4 passed, 0 failed", done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("system, machine, status", [("Linux", "x86_64", 77), ("Darwin", "arm64", 0)])
+def test_weak_is_for_arm64_hosts(tmp_path, rings, system, machine, status):
+    """On any other one line says why, and nothing is built."""
+    path = tools(tmp_path / "bin", uname=f"[ $1 = -s ] && echo {system} || echo {machine}")["PATH"]
+    done = rings(["weak"], {"PATH": f"{path}:{os.environ['PATH']}"}, weak="echo ok weak_storms")
+    assert done.returncode == status, done.stderr
+    if status:
+        one_line(done, "weak: this host cannot help: its CPU is x86_64", "arm64 host with KVM or HVF", status=77)
+    else:
+        assert done.stdout.splitlines() == ["ok weak_storms", "1 passed, 0 failed"]
+
+
+def test_weak_wants_weak_outcomes_first():
+    """Where the order is that of x86 it says that it proves nothing; here the storms run all the same, to try the script."""
+    done = run(f"{TOP}/scripts/weak.py", "--accel", "tcg", "--seconds", "1", "--scale", "1", "--smp", "2", timeout=600)
+    block = done.stdout[done.stdout.index("-----BEGIN TERN WEAK-----"):]
+    if os.uname().machine != "x86_64":
+        return
+    assert done.returncode == 1 and block.splitlines()[-2].startswith("not ok weak_litmus: nobody saw"), done.stdout
+    assert re.search(r"^litmus .*MP 0 of 16384, MP ordered 0 of 16384", block, re.M), block
+    assert re.search(r"^storms \d+ s, 1 boots of 2 CPUs, \d+ tests passed; failures: 1$", block, re.M), done.stdout
+
+
+def test_coverage_names_the_lines_that_ran(tmp_path):
+    """Those of the wait queue when its storm runs, and none of a door nobody knocked at."""
+    (tmp_path / "lines.json").write_text('{"host": {"fs/file.c": {"1": true, "2": false}}}')
+    done = run(f"{TOP}/scripts/coverage.py", "--ring", "kernel", "-k", "wait_storm", "--out", tmp_path, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^fs +1 of +2 .*%", done.stdout, re.M), "the other ring's result is gone: " + done.stdout
+    for floor, reached in (("sched", True), ("net", True), ("ssh", False)):
+        assert re.search(rf"^{floor} +- +{'[1-9]' if reached else '0 of'}", done.stdout, re.M), done.stdout
+    text = run(f"{TOP}/scripts/coverage.py", "--unreached", "sched/wait.c", "--out", tmp_path).stdout
+    missed = {n for a, b in re.findall(r"(\d+)(?:-(\d+))?(?=,|$)", text.split("not reached: ")[1]) for n in range(int(a), int(b or a) + 1)}
+    lines = guestlib.read_file(f"{TOP}/sched/wait.c").splitlines()
+    assert missed and not missed & {n for n, line in enumerate(lines, 1) if "woken += thread_wake_locked(t, &kicks);" in line}
+    assert missed & {n for n, line in enumerate(lines, 1) if "thread_trace(" in line}, text
+
+
+def test_coverage_of_a_ring_that_fails_is_a_failure(tmp_path):
+    done = run(f"{TOP}/scripts/coverage.py", "--ring", "kernel", "-k", "no_such_test", "--out", tmp_path, timeout=600)
+    assert done.returncode == 1 and "scripts/ktest.py" in done.stderr, done.stdout + done.stderr
+
+
+def test_replay_asks_for_no_port(tmp_path):
+    """It has no network: neither a taken port nor a guest called default is in its way. A seed may have many digits."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        done = run(RUN, "--replay", "20261122123", "--port", s.getsockname()[1], "--image", guestlib.IMAGES["debug"], "--smp", "1",
+                   "--append", "run='echo it $((6 * 7)) ran'")
+    assert "it 42 ran" in done.stdout and "-seed" not in done.stderr, done.stdout[-2000:] + done.stderr
+    assert "-seed 20261122123" in run(RUN, "--replay", "20261122123", *IMAGE, "--print").stdout
 
 
 def test_words_changed_in_the_lock_fetch_nothing(tmp_path):
@@ -517,6 +638,17 @@ def test_every_option_is_in_the_help():
         assert done.returncode == 0 and options, script
         for option in options:
             assert re.search(rf"(?<![\w-]){option}(?![\w-])", done.stdout), f"{script} {option}"
+
+
+def test_every_script_says_what_it_does():
+    """And with --help does nothing else."""
+    for folder, names in {"scripts": None, "tests": ["soak.py", "traffic.py"], "tests/lint": ["run.sh"], "tests/host": ["run.py"],
+                          "tests/fuzz": ["run.py"], "tests/user": ["run.py"], "tests/diff": ["run.py"], "tests/mutants": ["run.py"],
+                          "tests/bench": ["run.py"]}.items():
+        for name in names or sorted(set(os.listdir(f"{TOP}/{folder}")) - {"apt.sh", "lib.sh", "tern-gdb.py", "__pycache__"}):
+            program = ["bash" if name.endswith(".sh") else sys.executable, f"{TOP}/{folder}/{name}"]
+            done = run(*program, "--help", timeout=60)
+            assert (done.returncode, done.stderr) == (0, "") and name.split(".")[0] in done.stdout, f"{folder}/{name}: {done.stdout}"
 
 
 def test_make_help_lists_every_goal():

@@ -1,35 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Each edge that epoll tells of a connection: a step, then every EPOLLET event it made. */
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include "tests/diff/lib/diff.h"
+#include "tests/diff/lib/inet.h"
 
 static int ep, l, s, other;
-
-static struct sockaddr_in name_of(int fd)
-{
-	struct sockaddr_in a = { 0 };
-	socklen_t len = sizeof(a);
-
-	getsockname(fd, (struct sockaddr *)&a, &len);
-	return a;
-}
-
-static int connect_to(int fd, struct sockaddr_in a)
-{
-	return connect(fd, (struct sockaddr *)&a, sizeof(a));
-}
-
-static int events_of(int fd)
-{
-	struct pollfd p = { fd, POLLIN | POLLOUT | POLLRDHUP | POLLPRI, 0 };
-
-	poll(&p, 1, 0);
-	return p.revents;
-}
 
 static void print(int line, const char *step, uint32_t e)
 {

@@ -1,20 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* ICMP errors, as root can forge them: which of them UDP sockets are told, and as what. */
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <netinet/ip_icmp.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include "tests/diff/lib/diff.h"
-
-static struct sockaddr_in name_of(int fd)
-{
-	struct sockaddr_in a = { 0 };
-	socklen_t len = sizeof(a);
-
-	getsockname(fd, (struct sockaddr *)&a, &len);
-	return a;
-}
+#include "tests/diff/lib/inet.h"
 
 static int bound(void)
 {
@@ -138,4 +125,49 @@ CASE(two_at_once)
 	forge(ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, name_of(a), name_of(b));
 	forge(ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, name_of(a), name_of(b));
 	TOLD("two", 2, a, b);
+}
+
+static int told_of_all(int domain, uint16_t port)
+{
+	int s = socket(domain, SOCK_DGRAM, 0), one = 1;
+	struct sockaddr_in6 a = { .sin6_family = (sa_family_t)domain, .sin6_port = port };
+
+	setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	setsockopt(s, IPPROTO_IP, IP_RECVERR, &one, sizeof(one));
+	setsockopt(s, IPPROTO_IPV6, IPV6_RECVERR, &one, sizeof(one));
+	setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	bind(s, (struct sockaddr *)&a, domain == AF_INET ? 16 : sizeof(a));
+	return s;
+}
+
+static void say_error(int line, const char *who, int s)
+{
+	int error = -1;
+
+	getsockopt(s, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){ sizeof(error) });
+	diff_say(line, "%s: %s", who, error ? errno_name(error) : "nothing");
+}
+
+/* One port of several: the error is for whose datagram it was. */
+CASE(whose)
+{
+	int b = bound(), c, any, v6;
+	struct sockaddr_in to = name_of(b), me;
+
+	c = told_of_all(AF_INET, 0);
+	me = name_of(c);
+	me.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	v6 = told_of_all(AF_INET6, me.sin_port);
+	forge(ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, me, to);
+	say_error(__LINE__, "IPv6 alone", v6);
+	say_error(__LINE__, "IPv4", c);
+	connect(c, (struct sockaddr *)&to, sizeof(to));
+	any = told_of_all(AF_INET, me.sin_port);
+	forge(ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, me, to);
+	say_error(__LINE__, "not connected", any);
+	say_error(__LINE__, "connected", c);
+	to.sin_port ^= 0x100;
+	forge(ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, me, to);
+	say_error(__LINE__, "connected to another", c);
+	say_error(__LINE__, "not connected", any);
 }

@@ -41,6 +41,7 @@ CASE(clocks)
 	Q(now_ns(CLOCK_REALTIME) > 1500000000LL * 1000000000);
 	int64_t a = now_ns(CLOCK_MONOTONIC);
 
+	/* what the clock must show */
 	let_pass(5);
 	Q(now_ns(CLOCK_MONOTONIC) - a >= 5000000);
 	R(syscall(SYS_clock_getres, CLOCK_MONOTONIC, &t));
@@ -139,6 +140,7 @@ CASE(wall_steps)
 		let_pass(50);
 		R(waitpid(pid, NULL, WNOHANG));
 		step(-1000);
+		/* in which it must not end */
 		let_pass(50);
 		R(waitpid(pid, NULL, WNOHANG));
 		step(2000);
@@ -164,6 +166,7 @@ static bool sleep_costs_nothing(void)
 {
 	int64_t cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID);
 
+	/* what must cost no CPU time */
 	let_pass(50);
 	return now_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu < 30000000;
 }
@@ -343,6 +346,7 @@ CASE(posix_timers_told)
 	id = new_timer(CLOCK_MONOTONIC, SIGEV_SIGNAL, SIGUSR2, 0);
 	t = spec(1, 1);
 	R(syscall(SYS_timer_settime, id, 0, &t, NULL));
+	/* so often does it go off unheard */
 	let_pass(5);
 	sigprocmask(SIG_BLOCK, &all, NULL);
 	TAKE(SIGUSR2, 20000);

@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Sockets to a peer on the host, tests/diff/peer.py, the same for both kernels: what each call says, its errno, and how
  * ready the socket is while a connection is made, refused, half closed, reset, held up and let go. */
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <netinet/ip_icmp.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
-#include "tests/diff/lib/diff.h"
+#include "tests/diff/lib/inet.h"
 
 enum { COMMAND, REFUSING, ECHO };
 
@@ -24,11 +20,6 @@ static struct sockaddr_in peer(int which)
 				     .sin_addr.s_addr = htonl(0x0a000202) };
 }
 
-static long connect_to(int s, struct sockaddr_in a)
-{
-	return connect(s, (struct sockaddr *)&a, sizeof(a));
-}
-
 /* A connection whose peer does what the words say. */
 static int asked(const char *words)
 {
@@ -37,14 +28,6 @@ static int asked(const char *words)
 	if (connect_to(s, peer(COMMAND)) < 0 || send(s, words, strlen(words), 0) < 0)
 		say("no peer: %s", errno_name(errno));
 	return s;
-}
-
-static int events_of(int s)
-{
-	struct pollfd p = { s, POLLIN | POLLOUT | POLLRDHUP | POLLPRI, 0 };
-
-	poll(&p, 1, 0);
-	return p.revents;
 }
 
 /* What poll says once it says all of `wanted`. */

@@ -438,6 +438,7 @@ CASE(timerfd)
 	say("%lu", v);
 	t = (struct itimerspec){ { 0, 5000000 }, { 0, 1 } };
 	R(timerfd_settime(fd, 0, &t, NULL));
+	/* it expires before anybody asks */
 	let_pass(30);
 	EVENTS(fd);
 	R(read(fd, &v, 8));

@@ -462,6 +462,7 @@ static void interrupt_parent(int sig)
 	if (handled)
 		AWAIT(*handled != before);
 	else
+		/* in which what is ignored could wake it */
 		let_pass(50);
 	until_asleep(getppid());
 }
@@ -583,6 +584,7 @@ CASE(no_interruption)
 		kill(me, SIGSTOP);
 		until_asleep(me);
 		kill(me, SIGCONT);
+		/* in which the call could end without the byte */
 		let_pass(20);
 		if (write(p[1], "x", 1) != 1)
 			_exit(1);
@@ -1177,6 +1179,7 @@ CASE(cpu_timers)
 	compute_ms(30);
 	R(count);
 	R(setitimer(ITIMER_PROF, &it, NULL));
+	/* sleep, which none of these timers counts */
 	let_pass(250);
 	Q(count == 0);
 	while (count < 3)

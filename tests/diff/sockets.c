@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Sockets over loop-back: results, errnos and readiness of each call in each state. */
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
-#include "tests/diff/lib/diff.h"
+#include "tests/diff/lib/inet.h"
 
 /* What poll says once it says all of `wanted`. */
 static void say_events(int line, int fd, short wanted)
@@ -23,32 +20,6 @@ static void say_events(int line, int fd, short wanted)
 		 f.revents & POLLERR ? " ERR" : "");
 }
 #define EVENTS(fd, wanted) say_events(__LINE__, fd, wanted)
-
-static struct sockaddr_in at(uint32_t ip, int port)
-{
-	return (struct sockaddr_in){ .sin_family = AF_INET,
-				     .sin_port = htons((uint16_t)port),
-				     .sin_addr.s_addr = htonl(ip) };
-}
-
-static struct sockaddr_in name_of(int s)
-{
-	struct sockaddr_in a = { 0 };
-	socklen_t len = sizeof(a);
-
-	getsockname(s, (struct sockaddr *)&a, &len);
-	return a;
-}
-
-static int bind_to(int s, struct sockaddr_in a)
-{
-	return bind(s, (struct sockaddr *)&a, sizeof(a));
-}
-
-static int connect_to(int s, struct sockaddr_in a)
-{
-	return connect(s, (struct sockaddr *)&a, sizeof(a));
-}
 
 static int listener(void)
 {
@@ -771,4 +742,49 @@ CASE(full_back_log)
 	taken = 0;
 	call_at_once(3, &through, &taken);
 	R(taken);
+}
+
+/* The line of a socket in a file of /proc/net: its ends, of which the ports are this one's and its peer's, state and queues. */
+static void shown(int line, const char *file, int s, unsigned own, unsigned peer)
+{
+	char text[300], local[40], remote[40], queues[40];
+	unsigned local_port, remote_port, state;
+	FILE *f = fopen(file, "r");
+	struct stat st;
+	unsigned long ino;
+
+	fstat(s, &st);
+	while (f && fgets(text, sizeof(text), f)) {
+		if (sscanf(text, "%*u: %39[^:]:%x %39[^:]:%x %x %39s %*s %*s %*u %*u %lu", local,
+			   &local_port, remote, &remote_port, &state, queues, &ino) == 7 &&
+		    ino == st.st_ino)
+			diff_say(line, "%s %s%s %s%s %x %s", file, local,
+				 local_port == own ? "" : " another port", remote,
+				 remote_port == peer ? "" : " another port", state, queues);
+	}
+	if (f)
+		fclose(f);
+}
+
+CASE(shown_datagrams)
+{
+	int s = socket(AF_INET, SOCK_DGRAM, 0), r = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+	int r6 = socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6);
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+	unsigned port;
+
+	port = ntohs(nobody().sin_port);
+	bind_to(s, at(INADDR_ANY, (int)port));
+	shown(__LINE__, "/proc/net/udp", s, port, 0);
+	connect_to(s, at(INADDR_LOOPBACK, 9));
+	shown(__LINE__, "/proc/net/udp", s, port, 9);
+	Q(name_of(s).sin_addr.s_addr == htonl(INADDR_LOOPBACK));
+	R(connect(s, &none, sizeof(none)));
+	shown(__LINE__, "/proc/net/udp", s, port, 0);
+	Q(name_of(s).sin_addr.s_addr == 0 && name_of(s).sin_port == htons((uint16_t)port));
+	shown(__LINE__, "/proc/net/raw", r, IPPROTO_ICMP, 0);
+	shown(__LINE__, "/proc/net/raw6", r6, IPPROTO_ICMPV6, 0);
+	connect_to(r, at(INADDR_LOOPBACK, 9));
+	shown(__LINE__, "/proc/net/raw", r, IPPROTO_ICMP, 0);
+	say("%s", slurp("/proc/net/unix")[0] == 'N' ? "unix sockets" : "no unix sockets");
 }

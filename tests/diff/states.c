@@ -1,58 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* Every call on a socket in every state it can be in over loop-back, one at a time, and how ready it is before and after:
  * by poll, and by epoll of each kind. Whoever would wait says EAGAIN. */
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <netinet/ip_icmp.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
-#include "tests/diff/lib/diff.h"
+#include "tests/diff/lib/inet.h"
 
 /* What each case finds: the socket itself, its other end, who listens, and a port of nobody. */
 static int s, other, l;
 static struct sockaddr_in nobody;
 
-static struct sockaddr_in at(uint32_t ip, int port)
-{
-	return (struct sockaddr_in){ .sin_family = AF_INET,
-				     .sin_port = htons((uint16_t)port),
-				     .sin_addr.s_addr = htonl(ip) };
-}
-
-static struct sockaddr_in name_of(int fd)
-{
-	struct sockaddr_in a = { 0 };
-	socklen_t len = sizeof(a);
-
-	getsockname(fd, (struct sockaddr *)&a, &len);
-	return a;
-}
-
-static long bind_to(int fd, struct sockaddr_in a)
-{
-	return bind(fd, (struct sockaddr *)&a, sizeof(a));
-}
-
-static long connect_to(int fd, struct sockaddr_in a)
-{
-	return connect(fd, (struct sockaddr *)&a, sizeof(a));
-}
-
 static long send_to(int fd, struct sockaddr_in a)
 {
 	return sendto(fd, "to", 2, MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&a, sizeof(a));
-}
-
-static int events_of(int fd)
-{
-	struct pollfd p = { fd, POLLIN | POLLOUT | POLLRDHUP | POLLPRI, 0 };
-
-	poll(&p, 1, 0);
-	return p.revents;
 }
 
 static const char *event_names(int e)
@@ -567,6 +529,57 @@ CASE(shut_before)
 	R(give(0));
 	R(without_a_peer());
 	say("%s", event_names(events_of(s)));
+	R(take(0));
+}
+
+/* It counts for the connection that is made then, too; but what has not been told of its end yet can be. */
+CASE(shut_and_connected)
+{
+	static const int ways[] = { SHUT_RD, SHUT_WR, SHUT_RDWR };
+
+	for (unsigned i = 0; i < 3; i++) {
+		begin(fresh);
+		R(shutdown(s, ways[i]));
+		R(connect_to(s, name_of(l)));
+		AWAIT(events_of(s) & POLLOUT);
+		other = accept(l, NULL, NULL);
+		R(connect_to(s, name_of(l)));
+		say("%s", event_names(events_of(s)));
+		R(give(0));
+		R(take(0));
+		AWAIT(ways[i] != SHUT_RD || events_of(other) & POLLIN);
+		R(recv(other, &(char){ 0 }, 1, MSG_DONTWAIT));
+		R(shutdown(s, SHUT_WR));
+		AWAIT(events_of(other) & POLLRDHUP);
+		say("%s,", event_names(events_of(other)));
+		say("%s", event_names(events_of(s)));
+		R(shutdown(s, SHUT_WR));
+		end_all();
+	}
+}
+
+static int reader(void *arg)
+{
+	fcntl(s, F_SETFL, 0);
+	return take(0) < 0 ? errno : 0;
+}
+
+/* Who sleeps in a read of a connection that another lets go of does not read what the next one brings. */
+CASE(read_across_the_end)
+{
+	pid_t pid;
+
+	begin(open_pair);
+	pid = start_child(reader, NULL);
+	until_asleep(pid);
+	fcntl(s, F_SETFL, O_NONBLOCK);
+	R(without_a_peer());
+	connect_to(s, name_of(l));
+	other = accept(l, NULL, NULL);
+	send(other, "next", 4, 0);
+	REAP(pid);
+	AWAIT(events_of(s) & POLLIN);
+	R(option(SOL_SOCKET, SO_ERROR));
 	R(take(0));
 }
 

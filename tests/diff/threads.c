@@ -634,6 +634,7 @@ CASE(ends)
 static void *late(void *arg)
 {
 	(void)arg;
+	/* ends after the other thread, as good as always */
 	let_pass(30);
 	return NULL;
 }
@@ -764,6 +765,7 @@ CASE(stop_all)
 	Q(waitpid(pid, &status, WUNTRACED) == pid);
 	STATUS(status);
 	before = *n;
+	/* in which a stopped one could count */
 	let_pass(30);
 	Q(*n == before);
 	R(kill(pid, SIGCONT));

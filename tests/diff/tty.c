@@ -813,6 +813,7 @@ static void timed(int line, size_t n)
 static int type_later(void *arg)
 {
 	until_asleep(getppid());
+	/* so that the wait is seen to have taken time */
 	let_pass(600);
 	write(master, arg, strlen(arg));
 	return 0;

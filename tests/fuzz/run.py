@@ -73,7 +73,7 @@ def main():
     if args.build_only and failed == 0:
         return 0
     print(f"{passed} passed, {failed} failed")
-    return 1 if failed or not passed else 0
+    return 1 if failed else 0 if passed else hostbuild.NO_TESTS
 
 
 sys.exit(main())

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <lwip/icmp.h>
+#include <lwip/nd6.h>
 #include <lwip/netif.h>
 #include <lwip/priv/tcp_priv.h>
 #include <lwip/prot/tcp.h>
@@ -1211,6 +1212,30 @@ TEST(net_receive_memory)
 	env_fail_in = 0;
 	wire_run(2000);
 	CHECK(socket_rx_queued(server) > 0);
+	close_all();
+}
+
+TEST(net_neighbour6_queue_without_memory)
+{
+	/* what had no memory to wait for its neighbour takes no place from what comes later */
+	ip6_addr_t to = { .addr = { PP_HTONL(0xfe800000), 0, 0, 0 } };
+	const u8_t *hw;
+	struct pbuf *p;
+	err_t err;
+
+	connect_pair();
+	net_lock();
+	p = pbuf_alloc(PBUF_LINK, 100, PBUF_RAM);
+	CHECK(p);
+	for (unsigned i = 0; i <= 2 * MEMP_NUM_ND6_QUEUE; i++) {
+		to.addr[3] = lwip_htonl(1 + i % 3);
+		env_fail_all = i < 2 * MEMP_NUM_ND6_QUEUE;
+		err = nd6_get_next_hop_addr_or_queue(netif_list, p, &to, &hw);
+		CHECK(env_fail_all ? err != ERR_OK : err == ERR_OK && !hw);
+	}
+	pbuf_free(p);
+	net_unlock();
+	wire_run(20000);
 	close_all();
 }
 

@@ -1735,10 +1735,10 @@ TEST(dev_nodes_below_a_mount)
 TEST(dev_nodes_need_a_directory)
 {
 	begin();
-	make_file("/dev/pts", "");
-	CHECK_EQ(devfs_add("pts/0", S_IFCHR | 0620, 0x8800, open_seven, (void *)7), -ENOTDIR);
-	devfs_remove("pts/0");
-	CHECK_EQ(vfs_unlink(&root, NULL, "/dev/pts", false), 0);
+	make_file("/dev/nodes", "");
+	CHECK_EQ(devfs_add("nodes/0", S_IFCHR | 0620, 0x8800, open_seven, (void *)7), -ENOTDIR);
+	devfs_remove("nodes/0");
+	CHECK_EQ(vfs_unlink(&root, NULL, "/dev/nodes", false), 0);
 	end_clean();
 }
 

@@ -4,13 +4,17 @@
 #include "tests/kernel/ktest.h"
 #include <linux/resource.h>
 #include <linux/wait.h>
+#include "fs/fdtable.h"
+#include "kernel/context.h"
 #include "kernel/core/panic.h"
+#include "kernel/exit.h"
 #include "kernel/proc/lifecycle.h"
 #include "kernel/proc/pidtab_priv.h"
 #include "kernel/spawn.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/phys/page.h"
+#include "mm/phys/slab.h"
 #include "mm/vm/space.h"
 #include "tests/kernel/crew.h"
 
@@ -379,6 +383,39 @@ KTEST(thread_numbers)
 	figure_end(p);
 }
 
+/* --- what a process ended of ---------------------------------------------------------------------------------------------- */
+
+/* Whoever chooses it while its files are put, as the killer of the largest, comes too late. */
+static void kill_meanwhile(struct file *f)
+{
+	signal_group_exit(f->priv, SIG_KILL);
+	KT_CHECK(thread_killed(current_thread()));
+}
+
+static const struct file_ops last_ops = { .name = "last", .release = kill_meanwhile };
+
+static void end_itself(void *arg)
+{
+	struct process *p = arg;
+
+	process_add_thread(p, current_thread());
+	space_switch(p->space);
+	exit_current(7 << 8);
+}
+
+KTEST(killed_after_its_end)
+{
+	struct process *p = figure("ends", NULL);
+	struct file *f = file_create(&last_ops, FILE_RDWR, NULL, p);
+
+	p->files = fdtable_create();
+	p->space = vm_space_create();
+	KT_CHECK(f && p->files && p->space);
+	KT_CHECK(fdtable_install(p->files, f, 0, false, 16) == 0);
+	KT_CHECK(thread_spawn("ends", end_itself, p) == 0);
+	end_of(p, 7 << 8);
+}
+
 /* --- parents and children ------------------------------------------------------------------------------------------------- */
 
 static struct process *child_of(struct process *parent)
@@ -552,4 +589,65 @@ KTEST(spawn_without_memory)
 			break;
 	}
 	KT_CHECK(refused > 5);
+}
+
+/* --- memory in small pieces --------------------------------------------------------------------------------------------- */
+
+/* What is free lies in blocks of that order at most; and so many of them are. */
+enum { SCATTER_ORDER = 3, SCATTERED = 512 };
+
+static void give_back(struct list_head *blocks)
+{
+	while (!list_empty(blocks)) {
+		struct page *b = list_first(blocks, struct page, link);
+
+		list_del(&b->link);
+		page_put(b);
+	}
+}
+
+static void scatter(struct list_head *held)
+{
+	struct list_head gaps = LIST_HEAD_INIT(gaps);
+	struct page *b;
+
+	for (unsigned i = 0; i < 2 * SCATTERED; i++) {
+		b = page_alloc(SCATTER_ORDER, 0);
+		KT_CHECK(b);
+		if (b)
+			list_push_back(&b->link, i % 2 ? held : &gaps);
+	}
+	for (unsigned order = PAGE_ORDER_MAX; order > SCATTER_ORDER; order--)
+		while ((b = page_alloc(order, 0)))
+			list_push_back(&b->link, held);
+	give_back(&gaps);
+}
+
+/* Arguments as long as there are find room wherever there is any. */
+KTEST(spawn_scattered)
+{
+	enum { LONG = 100000, WORDS = 14 };
+	char *word = kmalloc(LONG + 1);
+	const char *argv[WORDS + 2] = { "/bin/echo" };
+	const struct spawn_args args = { .path = argv[0], .argv = argv };
+	struct list_head held = LIST_HEAD_INIT(held);
+	struct process *p;
+	int err;
+
+	if (!word) {
+		kt_fail(__FILE__, __LINE__, "no memory");
+		return;
+	}
+	memset(word, 'w', LONG);
+	word[LONG] = 0;
+	for (unsigned i = 1; i <= WORDS; i++)
+		argv[i] = word;
+	scatter(&held);
+	err = process_spawn(&args, &p);
+	KT_CHECK(err == 0);
+	/* it has nowhere to write to */
+	if (err == 0)
+		end_of(p, 1 << 8);
+	give_back(&held);
+	kfree(word);
 }

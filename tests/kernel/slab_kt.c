@@ -423,7 +423,7 @@ static void free_other(void *arg)
 
 	while (!atomic_load_acquire(&r->go))
 		arch_spin_hint();
-	kfree(r->p);
+	kfree(READ_ONCE(r->p));
 	atomic_store_release(&r->freed, 1);
 }
 
@@ -436,7 +436,7 @@ static void realloc_raced(void *arg)
 	atomic_store_release(&r->go, 1);
 	while (after < 10 && clock_now_ns() < end) {
 		after += atomic_load_acquire(&r->freed);
-		r->p = krealloc(r->p, 300 + clock_now_ns() % 80);
+		WRITE_ONCE(r->p, krealloc(READ_ONCE(r->p), 300 + clock_now_ns() % 80));
 	}
 }
 

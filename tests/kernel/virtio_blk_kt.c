@@ -8,6 +8,7 @@
 #include "drivers/virtio/virtio_blk.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
+#include "kernel/watchdog.h"
 #include "lib/string.h"
 #include "mm/phys/page.h"
 #include "mm/phys/slab.h"
@@ -251,6 +252,83 @@ KTEST(vblk_silent_device)
 		disk.v->bd.limit_ns = BLOCK_LIMIT_NS;
 		one_read(&ret[0]);
 		KT_CHECK(ret[0] == 0);
+	}
+	unplug();
+}
+
+static void unheard(void *arg)
+{
+}
+
+/* I-IRQ-3: no interrupt tells of the answer; who waits for it looks, before the disk has had the time to be given up. */
+KTEST(vblk_unheard)
+{
+	int ret = -1;
+
+	if (plug_in()) {
+		disk.m.interrupt = unheard;
+		one_read(&ret);
+		KT_CHECK(ret == 0 && !atomic_load_relaxed(&disk.v->bd.resets));
+	}
+	unplug();
+}
+
+static struct mutex writing, reading;
+static uint32_t alarms; /* [atomic] */
+
+/* Of threads: a CPU may well get no turn of the host's. */
+static void note_alarm(const char *text)
+{
+	if (strncmp(text, "thread ", 7) == 0)
+		atomic_fetch_add(&alarms, 1);
+}
+
+static void locked_read(void *arg)
+{
+	mutex_lock(&reading);
+	one_read(arg);
+	mutex_unlock(&reading);
+}
+
+static void lock_and_wait(void *arg)
+{
+	mutex_lock(&writing);
+	locked_read(arg);
+	mutex_unlock(&writing);
+}
+
+/* I-WATCH-2: a disk is given its time; who waits for it, and who waits for those, is no alarm meanwhile. Who waits for it wakes
+ * more often than the watchdog looks, as with a second and six. */
+KTEST(vblk_silent_device_is_no_hang)
+{
+	uint64_t limit = crew_hang_deadline(), before = watchdog_limit(), looks;
+	struct crew c = { 0 };
+	int ret[2];
+
+	mutex_init(&writing, LOCK_INODE);
+	mutex_init(&reading, LOCK_BLOCK);
+	if (plug_in()) {
+		disk.v->bd.look_ns = 2 * NS_PER_MS;
+		atomic_store_relaxed(&disk.manner, SILENT);
+		crew_add(&c, locked_read, &ret[0], UINT64_MAX);
+		crew_await_asleep(c.thread[0]);
+		crew_add(&c, lock_and_wait, &ret[1], UINT64_MAX);
+		crew_await_asleep(c.thread[1]);
+		alarms = 0;
+		watchdog_set_hook(note_alarm);
+		watchdog_set(100 * NS_PER_MS);
+		looks = watchdog_looks() + 3 * WATCHDOG_TICKS;
+		while (watchdog_looks() < looks && clock_now_ns() < limit)
+			IGNORE(sleep_until(crew_deadline_ms(1), WAIT_UNINTERRUPTIBLE));
+		KT_CHECK(watchdog_looks() >= looks && !atomic_load_relaxed(&alarms));
+		watchdog_set(before);
+		watchdog_set_hook(NULL);
+		disk.v->bd.look_ns = BLOCK_LOOK_NS;
+		virtq_fail(&disk.v->vq, "the test has seen enough");
+		atomic_store_relaxed(&disk.manner, HONEST);
+		wake_all(&disk.v->bd.wq);
+		crew_join(&c);
+		KT_CHECK(ret[0] == -EIO && ret[1] == 0);
 	}
 	unplug();
 }

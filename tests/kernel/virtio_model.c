@@ -211,6 +211,7 @@ static bool take_locked(struct model *m, unsigned queue, struct model_buffer *b)
 	arch_dma_rmb();
 	memset(b, 0, sizeof(*b));
 	b->queue = queue;
+	b->resets = m->resets;
 	b->id = READ_ONCE(avail->ring[q->last_avail & (q->num - 1)]);
 	if (b->id >= q->num || q->out[b->id])
 		return complain(m, "head out of range or already out"), false;
@@ -247,13 +248,19 @@ static void used_locked(struct model *m, struct model_queue *q, uint32_t id, uin
 	WRITE_ONCE(used->idx, q->used_idx);
 }
 
+bool model_holds(const struct model *m, const struct model_buffer *b)
+{
+	const struct model_queue *q = &m->queue[b->queue];
+
+	return live(m, q) && b->resets == m->resets && q->out[b->id];
+}
+
 bool model_write(struct model *m, const struct model_buffer *b, const void *data, uint32_t n)
 {
-	struct model_queue *q = &m->queue[b->queue];
 	bool ours;
 
 	spin_lock(&m->lock);
-	ours = live(m, q) && q->out[b->id] && b->piece[0].len >= n;
+	ours = model_holds(m, b) && b->piece[0].len >= n;
 	if (ours)
 		memcpy(b->piece[0].at, data, n);
 	spin_unlock(&m->lock);
@@ -266,7 +273,7 @@ void model_used(struct model *m, const struct model_buffer *b, uint32_t len)
 
 	spin_lock(&m->lock);
 	/* a reset may have come between */
-	if (live(m, q) && q->out[b->id]) {
+	if (model_holds(m, b)) {
 		q->out[b->id] = false;
 		q->nr_out--;
 		used_locked(m, q, b->id, len);

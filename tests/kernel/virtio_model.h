@@ -16,6 +16,7 @@
 struct model_buffer {
 	unsigned queue;
 	uint16_t id;
+	uint64_t resets; /* of the device, when it was taken */
 	unsigned nr;
 	struct {
 		uint8_t *at;
@@ -47,10 +48,10 @@ struct model {
 	uint32_t generation;
 	unsigned queue_size; /* offered, per queue */
 	struct model_queue queue[MODEL_QUEUES];
-	uint32_t isr;	     /* [atomic] */
-	uint64_t notifies;   /* [atomic] */
-	uint64_t interrupts; /* [atomic] */
-	uint64_t resets;
+	uint32_t isr;	       /* [atomic] */
+	uint64_t notifies;     /* [atomic] */
+	uint64_t interrupts;   /* [atomic] */
+	uint64_t resets;       /* [lock] */
 	const char *complaint; /* first thing the driver did wrong */
 	/* irqs off: what the interrupt line does */
 	void (*interrupt)(void *arg);
@@ -66,7 +67,10 @@ void model_init(struct model *m, unsigned kind, uint64_t offered, unsigned queue
 
 /* The next available buffer of a queue. False: there is none (or no live device). */
 bool model_take(struct model *m, unsigned queue, struct model_buffer *b);
-/* Copy n bytes into a buffer's first piece, unless a reset has taken it back: then its memory may be another's. */
+/* Is it still the device's? A reset has taken it back otherwise, and its memory may be another's: whoever reads or writes
+ * there has held the lock since before asking. Requires m->lock. */
+bool model_holds(const struct model *m, const struct model_buffer *b);
+/* Copy n bytes into a buffer's first piece, if it is the device's. */
 bool model_write(struct model *m, const struct model_buffer *b, const void *data, uint32_t n);
 /* Put it on the used ring: visible at once, no interrupt. len: bytes it says it wrote. */
 void model_used(struct model *m, const struct model_buffer *b, uint32_t len);

@@ -1019,21 +1019,47 @@ static void fill_ring(struct player *p, struct file *out)
 	KT_CHECK(net_counters.tx_full > full);
 }
 
+/* A player whose ring is full, and a connection whose segment was refused. */
+struct full {
+	struct player *p;
+	struct file *listener, *client, *server;
+};
+
+static bool start_full(struct full *f)
+{
+	f->p = start(MODERN);
+	if (!f->p)
+		return false;
+	f->listener = player_listen();
+	if (!player_connect(f->listener, &f->client, &f->server))
+		return false;
+	fill_ring(f->p, f->client);
+	return true;
+}
+
+/* The segment comes. */
+static void end_full(struct full *f)
+{
+	char buf[8];
+
+	KT_CHECK(file_read_kernel(f->server, buf, sizeof(buf)) == 7);
+	file_put(f->client);
+	file_put(f->server);
+	file_put(f->listener);
+	stop(f->p);
+}
+
 /* What was refused for want of room goes when there is room again. NET_CORE is held all the while, so no timer of
  * TCP's can be what sends it. */
 KTEST(vnet_refused_is_sent_when_there_is_room)
 {
-	struct player *p = start(MODERN);
-	struct file *listener, *client, *server;
+	struct full f;
+	struct player *p;
 	uint64_t end = crew_hang_deadline(), frames;
-	char buf[8];
 
-	if (!p)
+	if (!start_full(&f))
 		return;
-	listener = player_listen();
-	if (!player_connect(listener, &client, &server))
-		return;
-	fill_ring(p, client);
+	p = f.p;
 	net_lock();
 	frames = READ_ONCE(p->frames);
 	atomic_store_relaxed(&p->hold_tx, 0);
@@ -1045,27 +1071,19 @@ KTEST(vnet_refused_is_sent_when_there_is_room)
 		nap(1);
 	KT_CHECK(READ_ONCE(p->frames) > frames);
 	net_unlock();
-	KT_CHECK(file_read_kernel(server, buf, sizeof(buf)) == 7);
-	file_put(client);
-	file_put(server);
-	file_put(listener);
-	stop(p);
+	end_full(&f);
 }
 
 /* N4: whose ring was full is told by an interrupt that there is room, though nothing is received. */
 KTEST(vnet_room_is_told)
 {
-	struct player *p = start(MODERN);
-	struct file *listener, *client, *server;
+	struct full f;
+	struct player *p;
 	uint64_t end = crew_hang_deadline(), polls, told;
-	char buf[8];
 
-	if (!p)
+	if (!start_full(&f))
 		return;
-	listener = player_listen();
-	if (!player_connect(listener, &client, &server))
-		return;
-	fill_ring(p, client);
+	p = f.p;
 	atomic_store_relaxed(&p->silent, 1);
 	/* until the network's thread, which the segment's timer wakes, has asked for it */
 	polls = READ_ONCE(net_counters.polls);
@@ -1081,11 +1099,7 @@ KTEST(vnet_room_is_told)
 	KT_CHECK(atomic_load_relaxed(&p->v->nd.interrupts) > told);
 	atomic_store_relaxed(&p->silent, 0);
 	player_poke(p);
-	KT_CHECK(file_read_kernel(server, buf, sizeof(buf)) == 7);
-	file_put(client);
-	file_put(server);
-	file_put(listener);
-	stop(p);
+	end_full(&f);
 }
 
 /* I-NET-1: lwIP's memory without the lock. */

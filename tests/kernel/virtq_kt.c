@@ -283,3 +283,26 @@ KTEST(vq_zero_length)
 	kt_expect_bug(submit_nothing, s, "len != 0");
 	storm_end(s);
 }
+
+/* What a report shows of a queue: some buffers out, one of them not published, one come back. */
+KTEST(vq_look)
+{
+	struct storm *s = storm_start(0, 8);
+	struct virtq_piece pair[2];
+	struct virtq_view v;
+
+	if (!s)
+		return;
+	pair[0] = (struct virtq_piece){ virt_to_phys(&s->requests[0]), 8, false };
+	pair[1] = (struct virtq_piece){ virt_to_phys(&s->requests[1]), 8, true };
+	(void)told(s, 1);
+	serve(s);
+	(void)told(s, 1);
+	KT_CHECK(virtq_submit(&s->vq, pair, 2, s) == 0);
+	virtq_look(&s->vq, &v);
+	KT_CHECK(v.num == 8 && v.nr_free == 5 && v.in_flight == 2 && !v.failed);
+	KT_CHECK(v.shadow == 3 && v.published == 2 && v.used == 1 && v.last_used == 1);
+	KT_CHECK(v.submitted == 3 && v.collected == 1 && __builtin_popcountl(v.heads[0]) == 2);
+	KT_CHECK(s->m.dev.queue[0] == &s->vq);
+	storm_end(s);
+}

@@ -489,7 +489,7 @@ KTEST(space_nth_failure)
 
 	for (unsigned n = 1; failed && n < 100; n++) {
 		struct vm_space *s;
-		uint64_t v = 5;
+		uint64_t v[2] = { 5 };
 		vaddr_t at;
 
 		failed = true;
@@ -498,10 +498,9 @@ KTEST(space_nth_failure)
 		if (s) {
 			space_switch(s);
 			s->brk_start = s->brk = 0x100000;
-			if (vm_brk(s, 0x200000) == 0x200000 &&
-			    user_copy_to(0x100ff8, &v, 16) == 0 &&
+			if (vm_brk(s, 0x200000) == 0x200000 && user_copy_to(0x100ff8, v, 16) == 0 &&
 			    vm_map(s, 0, 3 * PAGE_SIZE, RW, NULL, 0, &at) == 0 &&
-			    user_copy_to(at, &v, 8) == 0)
+			    user_copy_to(at, v, 8) == 0)
 				failed = vm_unmap(s, at + PAGE_SIZE, PAGE_SIZE) < 0;
 			alloc_fail_after(0);
 			vm_check(s);

@@ -62,23 +62,31 @@ static bool lucky(struct player *p, uint32_t *permille)
 	return crew_random(&p->seed) % 1000 < atomic_load_relaxed(permille);
 }
 
-static void put_on_wire(struct player *p, const struct model_buffer *b)
+/* A copy of what was taken, as far as it fits, and the sum of it: the reset that takes it back waits for that. False: it
+ * has been taken back. */
+static bool read_frame(struct player *p, struct held *h, struct player_frame *f)
 {
-	struct player_frame *f;
-	size_t n;
+	bool ours;
 
-	if (atomic_load_relaxed(&p->silent) || p->on_wire == WIRE_MAX)
-		return;
-	f = kmalloc(sizeof(*f));
+	spin_lock(&p->m.lock);
+	ours = model_holds(&p->m, &h->b);
+	if (ours)
+		h->sum = sum_of(&h->b);
+	if (ours && f)
+		f->n = gather(&h->b, f->data, FRAME_ROOM);
+	spin_unlock(&p->m.lock);
+	return ours;
+}
+
+static void put_on_wire(struct player *p, struct player_frame *f)
+{
 	if (!f)
 		return;
-	n = gather(b, f->data, FRAME_ROOM);
-	if (n <= HEADER || lucky(p, &p->lose) || !p->turn(f->data + HEADER, n - HEADER)) {
+	if (f->n <= HEADER || lucky(p, &p->lose) || !p->turn(f->data + HEADER, f->n - HEADER)) {
 		p->lost++;
 		kfree(f);
 		return;
 	}
-	f->n = n;
 	f->next = NULL;
 	*p->last = f;
 	p->last = &f->next;
@@ -88,28 +96,34 @@ static void put_on_wire(struct player *p, const struct model_buffer *b)
 static void complete(struct player *p, unsigned i)
 {
 	struct held *h = &p->held[i];
-	uint32_t sum = sum_of(&h->b);
 
-	/* what is the device's must not have changed; a reset gave it back, also one since the sum began */
-	if (h->resets == atomic_load_relaxed(&p->m.resets) && sum != h->sum)
+	/* what is the device's must not have changed */
+	spin_lock(&p->m.lock);
+	if (model_holds(&p->m, &h->b) && sum_of(&h->b) != h->sum)
 		p->changed++;
+	spin_unlock(&p->m.lock);
 	model_used(&p->m, &h->b, 0);
-	*h = p->held[--p->nr_held];
+	/* tests look at the number, and at that of frames */
+	WRITE_ONCE(p->nr_held, p->nr_held - 1);
+	*h = p->held[p->nr_held];
 }
 
 static bool play_tx(struct player *p)
 {
-	uint64_t resets = p->m.resets;
 	bool any = false;
 
 	while (p->nr_held < PLAYER_HELD && model_take(&p->m, QUEUE_TX, &p->held[p->nr_held].b)) {
-		struct held *h = &p->held[p->nr_held++];
+		bool deaf = atomic_load_relaxed(&p->silent) || p->on_wire == WIRE_MAX;
+		struct player_frame *f = deaf ? NULL : kmalloc(sizeof(*f));
 
-		p->frames++;
-		h->resets = resets;
-		h->sum = sum_of(&h->b);
-		put_on_wire(p, &h->b);
 		any = true;
+		if (!read_frame(p, &p->held[p->nr_held], f)) {
+			kfree(f);
+			continue;
+		}
+		WRITE_ONCE(p->frames, p->frames + 1);
+		WRITE_ONCE(p->nr_held, p->nr_held + 1);
+		put_on_wire(p, f);
 	}
 	if (atomic_load_relaxed(&p->hold_tx))
 		return any;

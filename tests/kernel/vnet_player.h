@@ -38,7 +38,6 @@ struct player {
 	struct held {
 		struct model_buffer b;
 		uint32_t sum;
-		uint64_t resets; /* of the device, when it was taken */
 	} held[PLAYER_HELD];
 	unsigned nr_held;
 	struct player_frame *first, **last; /* the wire */

@@ -37,6 +37,9 @@ def check_waits(name, text):
             bad(name, number, "time.sleep: use until() or let_pass() of tests/guest.py")
         if re.search(r"\busleep\([^)]", line) and name.endswith(".c"):
             bad(name, number, "usleep: use AWAIT() or let_pass() of tests/user/await.h, in tests/host a wait's other side")
+        above = text.split("\n")[max(0, number - 5):number]
+        if re.match(r"\s+([\w:.= ,]*\W)?let_pass(_us)?\([^)]", line) and not re.search(r'/\*|\*/|#|"""', "\n".join(above)):
+            bad(name, number, "let_pass: a word above it why time itself must pass")
 
 
 def check_c(name, code):

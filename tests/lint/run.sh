@@ -5,6 +5,10 @@
 # --quick leaves out check-warnings, which builds everything once more, and of the slower checks those that
 # have passed with the very files that are there now.
 set -u
+if [ "${1-}" = --help ]; then
+	sed -n '3,6s/^# //p' "$0"
+	exit 0
+fi
 cd "$(dirname "$0")/../.." || exit 1
 filter="" quick=""
 if [ "${1-}" = --quick ]; then
@@ -60,4 +64,6 @@ for check in tests/lint/check-*; do
 	fi
 done
 echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+[ "$failed" -eq 0 ] || exit 1
+# none of that name: as pytest
+[ "$passed" -gt 0 ] || exit 5

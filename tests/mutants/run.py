@@ -33,6 +33,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import guest  # noqa: E402  (the path above leads to it)
 
+NO_TESTS = 5  # the exit status of a run without any, as pytest's
 # The copy; one of its own for what somebody boots.
 TREE = os.path.join(guest.TOP, "build", "mutants", "boot" if "--image" in sys.argv else "tree")
 PYTEST = ["env", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1", "/usr/bin/python3", "-m", "pytest", "tests/blackbox"]
@@ -40,7 +41,7 @@ PYTEST = ["env", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1", "/usr/bin/python3", "-m", "
 RINGS = {"lint": ["tests/lint/run.sh", "--quick"], "host": ["tests/host/run.py"], "fuzz": ["tests/fuzz/run.py"],
          "kernel": ["scripts/ktest.py"], "user": ["tests/user/run.py"], "diff": ["tests/diff/run.py"], "blackbox": PYTEST}
 # What a copy starts with, so that little is built again.
-BUILT = ("debug", "host", "obj-user", "user", "tests-user", "tests-diff", "initramfs.cpio", "tests.cpio", "ssh")
+BUILT = ("debug", "asan", "tsan", "host", "obj-user", "user", "tests-user", "tests-diff", "initramfs.cpio", "tests.cpio", "ssh")
 # How the rings say that time was up.
 HANGS = re.compile(r"^.*(?:hangs: no test ended|hangs, behind|still running after|did not come up|timed out after).*$", re.M)
 # Of a test, whatever the ring thinks of it.
@@ -56,6 +57,7 @@ class Mutant:
         self.expect, self.hang = re.compile(head["expect"], re.M), head.get("hang") == "yes"
         self.tries = int(head.get("tries", 1))
         self.rings = {test[0] for test in self.tests}
+        self.images = {after for test in self.tests for word, after in zip(test, test[1:]) if word == "--image"}
         self.cost = (list(RINGS).index(self.tests[-1][0]), self.name)
 
 
@@ -105,11 +107,12 @@ def copy_tree():
         os.symlink(os.path.realpath(os.path.join(guest.TOP, "deps")), os.path.join(TREE, "deps"))
 
 
-def build(rings):
-    """What the rings need; host tests and fuzz targets build by themselves. None, or what went wrong."""
-    words = ["DEBUG=1", "all"] * bool(rings & {"lint", "kernel", "user", "blackbox", "diff"})
-    words += ["build/tests.cpio"] * bool(rings & {"user", "blackbox"}) + ["diff"] * ("diff" in rings)
-    if words:
+def build(rings, images):
+    """What the rings need, and images by name; host tests and fuzz targets build by themselves. None, or what went wrong."""
+    wanted = [["SAN=" + {"asan": "address", "tsan": "thread"}[image], "DEBUG=1", "all"] for image in sorted(images)]
+    wanted += [["DEBUG=1", "all"]] * bool(not images and rings & {"lint", "kernel", "user", "blackbox", "diff"})
+    wanted += [["build/tests.cpio"]] * bool(rings & {"user", "blackbox"}) + [["diff"]] * ("diff" in rings)
+    for words in wanted:
         status, out = run("make", "-s", *words)
         if status:
             return "does not build: " + " | ".join(re.findall(r".*error.*", out)[:3])
@@ -121,7 +124,7 @@ def command_of(test, seed):
     if ring == "host":
         # Not all programs are built for a test of one.
         name = words[words.index("-k") + 1]
-        words += [p for p in sorted(glob.glob(os.path.join(TREE, "tests/host/*_test.c")))
+        words += [p for p in sorted(glob.glob(os.path.join(TREE, "tests/*/*_test.c")))
                   if re.search(rf"^TEST\(\w*{name}", guest.read_file(p), re.M)]
     return RINGS[ring] + words
 
@@ -167,12 +170,12 @@ def try_mutant(mutant, sound):
     for test in mutant.tests if sound is not None else ():
         key = str(test)
         if key not in sound:
-            wrong = build(mutant.rings) or passes(test)
+            wrong = build(mutant.rings, mutant.images) or passes(test)
             sound[key] = wrong and first_failure(wrong)
         if sound[key]:
             return f"its test fails without it: {sound[key]}"
     try:
-        wrong = apply(mutant) or build(mutant.rings)
+        wrong = apply(mutant) or build(mutant.rings, mutant.images)
         for test in mutant.tests if not wrong else ():
             seen, wrong = notice(mutant, test)
             if wrong:
@@ -219,7 +222,7 @@ def try_all(mutants, args):
         killed, failed = killed + (not wrong), failed + bool(wrong)
     print(f"# killed {killed}/{len(mutants)}")
     print(f"{killed} passed, {failed} failed")
-    return 1 if failed or not killed else 0
+    return 1 if failed else 0 if killed else NO_TESTS
 
 
 def put_back(mutants, name):
@@ -227,7 +230,7 @@ def put_back(mutants, name):
     mutant = next((m for m in mutants if m.name == name), None)
     if mutant:
         copy_tree()
-    wrong = apply(mutant) or build({"kernel"}) if mutant else f"no mutant is called {name}: tests/mutants/run.py --list names them"
+    wrong = apply(mutant) or build({"kernel"}, ()) if mutant else f"no mutant is called {name}: tests/mutants/run.py --list names them"
     if wrong:
         sys.exit(wrong)
     print(f"\n  {mutant.row}: {mutant.bug}", file=sys.stderr)

@@ -348,7 +348,10 @@ static void devices(void)
 {
 	char buf[100];
 	int fd = open("/dev/full", O_RDWR);
+	struct stat st;
 
+	/* before there is a terminal */
+	CHECK(stat("/dev/pts", &st) == 0 && S_ISDIR(st.st_mode));
 	CHECK(fd >= 0);
 	CHECK_ERRNO(write(fd, "x", 1), ENOSPC);
 	CHECK(read(fd, buf, sizeof(buf)) == sizeof(buf) && buf[0] == 0 && buf[99] == 0);

@@ -234,6 +234,7 @@ static void group_kill(int rounds)
 		}
 		close(fds[1]);
 		CHECK(read(fds[0], &(char){ 0 }, 1) == 1);
+		/* killed anywhere in it */
 		let_pass_us(i * 173 % 5000);
 		CHECK(kill(-pid, SIGKILL) == 0);
 		p.fd = fds[0];

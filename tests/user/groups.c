@@ -79,6 +79,7 @@ static void dispositions(void)
 	pid = start("sleep", 0, 0, 0);
 	CHECK(signal(SIGTERM, SIG_DFL) == SIG_IGN);
 	CHECK(kill(pid, SIGTERM) == 0);
+	/* in which it could die */
 	let_pass(20);
 	CHECK(waitpid(pid, NULL, WNOHANG) == 0);
 	CHECK(kill(pid, SIGKILL) == 0);

@@ -65,6 +65,7 @@ int main(int argc, char **argv)
 
 		CHECK(posix_spawn(&pid, argv[0], NULL, NULL, args, env) == 0);
 		x = x * 6364136223846793005UL + 1442695040888963407UL;
+		/* killed anywhere in its life */
 		let_pass_us((long)(x >> 33) % 3000);
 		CHECK(kill(pid, s) == 0);
 		status = wait_for(pid);

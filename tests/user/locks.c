@@ -239,6 +239,7 @@ static bool stands_still(pid_t pid)
 
 	CHECK(clock_getcpuclockid(pid, &clock) == 0);
 	CHECK(clock_gettime(clock, &before) == 0);
+	/* in which who waits could use the CPU */
 	let_pass(300);
 	CHECK(clock_gettime(clock, &after) == 0);
 	return after.tv_sec == before.tv_sec && after.tv_nsec == before.tv_nsec;

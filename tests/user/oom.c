@@ -71,6 +71,7 @@ static void live_small(int fd)
 		more[3 * PAGE] = 1;
 		if (m[at] != (uint32_t)at * 7 || more[0] != 0 || munmap(more, 4 * PAGE) < 0)
 			_exit(1);
+		/* the load: in no hurry, for as long as the others eat */
 		let_pass(1);
 	}
 	_exit(0);

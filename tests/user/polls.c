@@ -255,6 +255,7 @@ static void mixed_sets_sleep(void)
 		}
 		CHECK(until_asleep(pid));
 		before = switches_of(pid);
+		/* in which it could be woken for nothing */
 		let_pass(200);
 		CHECK(state_of(pid) == 'S' && switches_of(pid) == before);
 		byte_in();

@@ -174,6 +174,7 @@ static void stops(void)
 		if (pid == 0)
 			exec_again(kinds[round % 2]);
 		for (int i = 0; i < 12; i++) {
+			/* stopped anywhere */
 			let_pass_us((long)(rnd(&x) % 2000));
 			CHECK(kill(pid, i % 3 ? SIGSTOP : SIGTSTP) == 0);
 			/* one in our own group, which is not orphaned, or SIGSTOP */
@@ -212,6 +213,7 @@ static void stopped_ends(void)
 	CHECK(kill(pid, SIGSTOP) == 0 && waitpid(pid, &status, WUNTRACED) == pid &&
 	      WIFSTOPPED(status));
 	CHECK(kill(pid, SIGTERM) == 0);
+	/* in which a stopped process could die */
 	let_pass(20);
 	CHECK(waitpid(pid, &status, WNOHANG) == 0);
 	CHECK(kill(pid, SIGCONT) == 0);
@@ -261,6 +263,7 @@ static void parents(void)
 	kill(pid, SIGSTOP);
 	CHECK(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
 	kill(pid, SIGCONT);
+	/* in which a third signal could come */
 	let_pass(10);
 	CHECK(child_count == 2);
 	kill(pid, SIGABRT);

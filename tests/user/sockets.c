@@ -754,13 +754,15 @@ static void listeners_shown(void)
 
 static const struct linger_case {
 	int seconds, bytes;
-	bool reads, signalled, ends;
+	bool reads, signalled;
+	long end_by; /* the call; 0: close */
 } linger_cases[] = {
-	{ 1000, 400000, true, false, false }, /* until the reader has taken all */
-	{ 1, 400000, false, false, false },   /* until the time is over */
-	{ 1000, 400000, false, true, false }, /* until a signal comes */
-	{ 1000, 1000, false, false, false },  /* the peer has room: it acknowledges at once */
-	{ 1000, 400000, false, false, true }, /* a program that ends does not wait */
+	{ 1000, 400000, true, false, 0 }, /* until the reader has taken all */
+	{ 1, 400000, false, false, 0 },	  /* until the time is over */
+	{ 1000, 400000, false, true, 0 }, /* until a signal comes */
+	{ 1000, 1000, false, false, 0 },  /* the peer has room: it acknowledges at once */
+	{ 1000, 400000, false, false, SYS_exit_group }, /* a program that ends does not wait */
+	{ 1000, 400000, false, false, SYS_exit }, /* nor if it is the end of its last thread */
 };
 
 static void on_usr1(int sig)
@@ -800,9 +802,8 @@ static void lingers(const struct linger_case *c)
 	if (pid == 0) {
 		CHECK(sigaction(SIGUSR1, &sa, NULL) == 0);
 		CHECK(send(a, buf, (size_t)c->bytes, 0) == c->bytes);
-		if (!c->ends)
-			CHECK(close(a) == 0);
-		exit(0);
+		CHECK(c->end_by || close(a) == 0);
+		syscall(c->end_by ?: SYS_exit_group, 0);
 	}
 	if (c->reads || c->signalled)
 		CHECK(until_asleep(pid) && waitpid(pid, &status, WNOHANG) == 0);

@@ -184,8 +184,10 @@ static void all_wake(enum call call, enum end how)
 		else if (call == POLL || call == EPOLL || call == SELECT)
 			CHECK(w[i].result == 1);
 		else if (call == RECV || call == UDP_RECV)
-			CHECK(w[i].result == 0 || (how && w[i].error == ECONNRESET) ||
-			      (how == BY_DISCONNECT && w[i].error == ENOTCONN));
+			/* of a disconnect none is told what was for another */
+			CHECK(how == BY_DISCONNECT
+				      ? w[i].result == -1 && w[i].error == EPIPE
+				      : w[i].result == 0 || (how && w[i].error == ECONNRESET));
 		else
 			CHECK(w[i].result == -1 &&
 			      (w[i].error == EPIPE || w[i].error == ECONNRESET));

@@ -618,6 +618,7 @@ static void storm(uint64_t seed, double seconds, int null)
 	for (int i = 0; i < WORKERS; i++)
 		shared->pids[i] = start_worker(i, null, seeds[i] = next(&r));
 	while (now() < end) {
+		/* the load: how often the first process looks */
 		let_pass(50);
 		for (int i = 0; i < WORKERS; i++) {
 			uint64_t made = __atomic_load_n(&shared->made[i], __ATOMIC_RELAXED);

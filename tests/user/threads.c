@@ -260,12 +260,12 @@ static void *exec_here(void *arg)
 
 	snprintf(number, sizeof(number), "%d", getpid());
 	if (arg) {
-		go++;
+		__atomic_fetch_add(&go, 1, __ATOMIC_RELAXED);
 		while (go < 3)
 			;
 	}
 	execv(self, args);
-	return NULL;
+	_exit(5);
 }
 
 /* The number of threads and the process's number after exec from a thread: 1, and as before. */
@@ -335,7 +335,8 @@ static void *exec_slowly(void *arg)
 	for (int i = 3; i < 17; i++)
 		args[i] = arg;
 	execv(self, args);
-	return NULL;
+	/* behind it is the parent's part */
+	_exit(5);
 }
 
 /* A stop that comes while exec ends the other threads: they go all the same, and what is left stands still. */
@@ -358,6 +359,7 @@ static void stopped_execs(int rounds)
 			exec_slowly(words);
 		}
 		CHECK(clock_getcpuclockid(pid, &clock) == 0);
+		/* stopped anywhere */
 		let_pass_us(500 + i % 20 * 400);
 		CHECK(kill(pid, SIGSTOP) == 0);
 		CHECK(waitpid(pid, &status, WUNTRACED) == pid);
@@ -395,6 +397,7 @@ static void races(int rounds)
 		if (pid == 0) {
 			start(breed, 0);
 			start(breed, 0);
+			/* at any moment of their births */
 			let_pass_us(i % 7 * 300);
 			if (i % 3 == 0)
 				exec_here(NULL);

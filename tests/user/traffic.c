@@ -309,6 +309,7 @@ static int killed(char **words)
 		execvp(words[2], words + 2);
 		exit(127);
 	}
+	/* killed when the caller says */
 	let_pass(atoi(words[0]));
 	CHECK(kill(pid, SIGKILL) == 0);
 	CHECK(AWAIT((gone = waitpid(pid, &status, WNOHANG)) != 0) && gone == pid);

@@ -103,6 +103,7 @@ static void time_outs(void)
 		start(&t[i], wait_a_little, i);
 	for (int i = 0; i < posted; i++) {
 		CHECK(sem_post(&sem) == 0);
+		/* posted in a trickle, so that waits time out too */
 		let_pass_us(100);
 	}
 	for (int i = 0; i < 4; i++)
@@ -159,10 +160,12 @@ static void robust(void)
 		CHECK(pid >= 0);
 		if (pid == 0) {
 			CHECK(pthread_mutex_lock(m) == 0);
+			/* dies with and without somebody who waits */
 			let_pass_us(i % 2 ? 2000 : 0);
 			_exit(0);
 		}
 		if (i % 2)
+			/* dies with and without somebody who waits */
 			let_pass(1);
 		status = pthread_mutex_lock(m);
 		if (status == EOWNERDEAD)

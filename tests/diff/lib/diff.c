@@ -295,6 +295,7 @@ static void run_case(int i)
 		return;
 	}
 	while ((got = waitpid(pid, &status, WNOHANG)) == 0 && now_ns(CLOCK_MONOTONIC) < deadline)
+		/* nobody tells of a child by a deadline */
 		let_pass(1);
 	if (got == 0) {
 		diff_say(__LINE__, "still running after %d s", CASE_SECONDS);
@@ -311,6 +312,7 @@ void settle(void)
 {
 	const char *ms = getenv("SETTLE_MS");
 
+	/* what Linux does in workers of its own, nobody tells of */
 	let_pass(ms ? atoi(ms) : 0);
 }
 

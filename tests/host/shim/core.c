@@ -6,6 +6,7 @@
 #include "kernel/core/clock.h"
 #include "kernel/core/log.h"
 #include "kernel/core/machine.h"
+#include "kernel/core/fault.h"
 #include "kernel/core/perturb.h"
 #include "kernel/core/spinlock.h"
 #include "lib/atomic.h"
@@ -357,6 +358,23 @@ void assert_spin_held(const spinlock_t *l) __no_lock_check
 void perturb(enum perturb_point p)
 {
 	(void)p;
+}
+
+static uint64_t fault_in[FAULT_SITES];
+
+void fault_after(enum fault_site s, uint64_t n)
+{
+	__atomic_store_n(&fault_in[s], n, __ATOMIC_RELAXED);
+}
+
+bool fault_hits(enum fault_site s)
+{
+	uint64_t n = READ_ONCE(fault_in[s]);
+
+	while (n > 0)
+		if (atomic_compare_exchange(&fault_in[s], &n, n - 1))
+			return n == 1;
+	return false;
 }
 
 /* --- the rest --------------------------------------------------------------------------------------------------- */
