@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -333,24 +334,39 @@ static void no_numbers(void)
 }
 
 /* The number that accept will give is nobody's while it waits. */
+struct accepting {
+	int listener;
+	pid_t tid;
+	sem_t begun;
+};
+
 static void *accepts(void *arg)
 {
-	return (void *)(long)accept(*(int *)arg, NULL, NULL);
+	struct accepting *a = arg;
+
+	a->tid = (pid_t)syscall(SYS_gettid);
+	CHECK(sem_post(&a->begun) == 0);
+	return (void *)(long)accept(a->listener, NULL, NULL);
 }
 
 static void numbers_kept(void)
 {
-	int l = listener(), a = stream(), spare;
+	int l = listener(), a = stream(), status;
+	struct accepting by = { .listener = l };
+	char state[40];
+	pid_t watcher;
 	pthread_t t;
 	void *got;
 
-	CHECK(pthread_create(&t, NULL, accepts, &l) == 0);
-	/* until the lowest free number is taken */
-	CHECK(AWAIT(({
-		spare = dup(l);
-		CHECK(spare >= 0 && close(spare) == 0);
-		spare == a + 2;
-	})));
+	CHECK(sem_init(&by.begun, 0, 0) == 0 && pthread_create(&t, NULL, accepts, &by) == 0);
+	CHECK(sem_wait(&by.begun) == 0);
+	/* another process looks: a file opened here would have the lowest number while accept wants it */
+	snprintf(state, sizeof(state), "/proc/%d/task/%%d/stat", getpid());
+	watcher = fork();
+	CHECK(watcher >= 0);
+	if (watcher == 0)
+		_exit(!until_asleep_in(state, by.tid));
+	CHECK(waitpid(watcher, &status, 0) == watcher && status == 0);
 	/* not by the C library, which tries again and again */
 	CHECK_ERRNO(syscall(SYS_dup3, l, a + 1, 0), EBUSY);
 	CHECK_ERRNO(fcntl(a + 1, F_GETFD), EBADF);
