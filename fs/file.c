@@ -15,11 +15,9 @@ static struct slab_cache *file_cache; /* [init] */
 struct slab_cache *fs_cache(const char *name, size_t size, unsigned part)
 {
 	struct slab_cache *c = slab_create(name, size, 0);
-	struct page_stats s;
 
-	page_stats(&s);
 	if (c)
-		slab_bound(c, s.total / part, caller_is_root);
+		slab_bound(c, pages_usable() / part, caller_is_root);
 	return c;
 }
 

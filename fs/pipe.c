@@ -368,12 +368,9 @@ static const struct file_ops pipe_both_ops = {
 static bool may_hold(uint64_t more)
 {
 	static uint64_t most; /* [atomic] pages */
-	struct page_stats s;
 
-	if (!READ_ONCE(most)) {
-		page_stats(&s);
-		WRITE_ONCE(most, s.total / MEMORY_PART);
-	}
+	if (!READ_ONCE(most))
+		WRITE_ONCE(most, pages_usable() / MEMORY_PART);
 	return READ_ONCE(nr_pages) + more / PAGE_SIZE <= most || caller_is_root();
 }
 

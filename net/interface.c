@@ -976,14 +976,11 @@ static void start(struct netdev *d, void *arg)
 
 void net_if_init(void)
 {
-	struct page_stats stats;
-
 	/* the only one so far */
 	loop = netif_list;
 	NETIF_SET_CHECKSUM_CTRL(loop, NETIF_CHECKSUM_ENABLE_ALL & ~LOOP_UNSUMMED);
 	netif_ip6_addr_set_state(loop, 0, IP6_ADDR_PREFERRED);
-	page_stats(&stats);
-	rx_limit = (unsigned)(stats.total * PAGE_SIZE / 8 / sizeof(struct rx_buffer));
+	rx_limit = (unsigned)(pages_usable() * PAGE_SIZE / 8 / sizeof(struct rx_buffer));
 	rx_cache = slab_create("net_rx", sizeof(struct rx_buffer), 64);
 	if (!rx_cache) {
 		log_warn("net: no memory for receive buffers");

@@ -105,10 +105,7 @@ int64_t socket_charged(void)
 
 int socket_init(void)
 {
-	struct page_stats stats;
-
-	page_stats(&stats);
-	charge_limit = (int64_t)(stats.total * PAGE_SIZE / MEMORY_PART);
+	charge_limit = (int64_t)(pages_usable() * PAGE_SIZE / MEMORY_PART);
 	if (!socket_cache)
 		socket_cache = fs_cache("socket", sizeof(struct socket), SOCKETS_PART);
 	return socket_cache ? 0 : -ENOMEM;

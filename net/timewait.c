@@ -53,12 +53,9 @@ void net_time_waits_trim(void)
 {
 	static unsigned most; /* [NET_CORE] */
 	struct tcp_pcb *pcb = tcp_tw_pcbs;
-	struct page_stats stats;
 
-	if (!most) {
-		page_stats(&stats);
-		most = (unsigned)MIN(stats.total * PAGE_SIZE / 256 / sizeof(*pcb), 8192UL);
-	}
+	if (!most)
+		most = (unsigned)MIN(pages_usable() * PAGE_SIZE / 256 / sizeof(*pcb), 8192UL);
 	/* the newest are first */
 	for (unsigned n = 1; pcb && n < most; n++)
 		pcb = pcb->next;

@@ -34,7 +34,6 @@ static uint64_t many;			     /* [init] the limit where nobody has set one */
 
 void process_init(void)
 {
-	struct page_stats stats;
 
 	for (unsigned i = 0; i < BUCKETS; i++) {
 		list_init(&by_pid[i]);
@@ -43,8 +42,7 @@ void process_init(void)
 		list_init(&by_session[i]);
 	}
 	list_init(&all_processes);
-	page_stats(&stats);
-	many = MAX(stats.total / MANY_OF_PAGES, MANY_LEAST);
+	many = MAX(pages_usable() / MANY_OF_PAGES, MANY_LEAST);
 	process_cache = slab_create("process", sizeof(struct process), 16);
 	ASSERT(process_cache != NULL);
 	signal_cache_init();

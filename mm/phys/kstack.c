@@ -328,7 +328,7 @@ void kstack_init(void)
 		if (err)
 			panic("kstack: no memory at boot");
 		/* at most one part in 64 of RAM */
-		classes[i].keep = (unsigned)MIN(stats.total / 64 / (classes[i].size / PAGE_SIZE),
+		classes[i].keep = (unsigned)MIN(pages_usable() / 64 / (classes[i].size / PAGE_SIZE),
 						(uint64_t)KEEP_MAX);
 	}
 	shrinker.shrink = shrink;

@@ -93,6 +93,15 @@ struct page_stats {
 	uint64_t free_blocks[PAGE_ORDER_MAX + 1];
 };
 void page_stats(struct page_stats *out);
+/* What there is to have a share of, in pages: RAM without what the image, its tables and a sanitizer's shadow took at boot. As
+ * sysinfo(2) tells it. */
+static inline uint64_t pages_usable(void)
+{
+	struct page_stats s;
+
+	page_stats(&s);
+	return s.total - s.reserved;
+}
 
 /* Give all CPU-cached pages back to the buddy (tests, reclaim). Context: thread. */
 void pages_drain_caches(void);

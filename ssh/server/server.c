@@ -321,14 +321,12 @@ static void listen_thread(void *arg)
 int ssh_server_start(void)
 {
 	uint64_t port = cmdline_u64("ssh_port", 22);
-	struct page_stats pages;
 	char word[8];
 	int err;
 
 	if (cmdline_get("ssh", word, sizeof(word)) == 0 && strcmp(word, "off") == 0)
 		return 0;
-	page_stats(&pages);
-	newcomers_max = (unsigned)(pages.total * PAGE_SIZE / 4 / NEWCOMER_BYTES);
+	newcomers_max = (unsigned)(pages_usable() * PAGE_SIZE / 4 / NEWCOMER_BYTES);
 	newcomers_max = MIN(MAX(newcomers_max, NEWCOMERS_MIN), NEWCOMERS_MAX);
 	err = report_init();
 	if (!err)

@@ -38,8 +38,8 @@ def run_one(g, args, name):
             limit += seconds
         try:
             done = g.ssh(words, timeout=limit)
-        except subprocess.TimeoutExpired:
-            return f"still running after {limit} s: {words}"
+        except subprocess.TimeoutExpired as hang:
+            return f"still running after {limit} s: {words}\n" + (hang.stdout or b"").decode(errors="replace")[-500:]
         if done.returncode != 0:
             text = (done.stdout + done.stderr).decode(errors="replace").strip().splitlines()
             return f"status {done.returncode}: {words}: " + " | ".join(text[-5:])
