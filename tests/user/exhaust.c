@@ -137,8 +137,8 @@ static void polled_by_users(void)
 		/* none outlives a failed check: they would hold its standard output */
 		if (pid[n] == 0)
 			_exit(prctl(PR_SET_PDEATHSIG, SIGKILL) || setgid(100) || setuid(1000) ? 99
-			      : poll(set, SET, -1) < 0	  ? errno
-							  : 0);
+			      : poll(set, SET, -1) < 0 ? errno
+						       : 0);
 		CHECK(until_asleep(pid[n]));
 		refused = waitpid(pid[n], &status, WNOHANG) == pid[n];
 	}
