@@ -3,6 +3,7 @@
  * to 4, the data, padding to 4. Offsets are from the start of the archive file, so the padding follows them. */
 #include "lib/cpio.h"
 #include "lib/errno.h"
+#include "lib/fmt.h"
 #include "lib/string.h"
 
 enum { HEADER = 110, NAME_LIMIT = 4096 };
@@ -32,17 +33,6 @@ void cpio_init(struct cpio *c, const void *start, size_t len)
 	c->at = 0;
 }
 
-static int hex_digit(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static bool parse_header(const uint8_t *p, uint32_t field[FIELDS])
 {
 	if (memcmp(p, "070701", 6) != 0 && memcmp(p, "070702", 6) != 0)
@@ -51,7 +41,7 @@ static bool parse_header(const uint8_t *p, uint32_t field[FIELDS])
 	for (int i = 0; i < FIELDS; i++) {
 		field[i] = 0;
 		for (int k = 0; k < 8; k++) {
-			int digit = hex_digit(*p++);
+			int digit = hex_digit((char)*p++);
 
 			if (digit < 0)
 				return false;

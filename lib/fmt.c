@@ -213,7 +213,7 @@ size_t fmt_print(char *buf, size_t size, const char *fmt, ...)
 	return n;
 }
 
-static int digit_value(char c)
+int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -221,7 +221,7 @@ static int digit_value(char c)
 		return c - 'a' + 10;
 	if (c >= 'A' && c <= 'F')
 		return c - 'A' + 10;
-	return 99;
+	return -1;
 }
 
 int parse_u64(const char *s, uint64_t *out)
@@ -236,7 +236,7 @@ int parse_u64(const char *s, uint64_t *out)
 	if (!*s)
 		return -EINVAL;
 	for (; *s; s++) {
-		unsigned d = (unsigned)digit_value(*s);
+		unsigned d = (unsigned)hex_digit(*s);
 
 		if (d >= base)
 			return -EINVAL;

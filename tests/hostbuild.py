@@ -48,18 +48,23 @@ def find_clang():
     sys.exit("tests: clang is missing: install the package clang")
 
 
+def with_lists(words):
+    """The words, with those of the file in the place of each @FILE."""
+    for word in words:
+        if word.startswith("@"):
+            with open(os.path.join(TOP, word[1:]), encoding="utf-8") as f:
+                yield from with_lists(f.read().split())
+        else:
+            yield word
+
+
 def header_words(path, key):
     """The words after "key:" in the comment at the head of the file, which may run over lines."""
     with open(os.path.join(TOP, path), encoding="utf-8") as f:
         head = f.read(4096)
     words = []
     for match in re.finditer(r"/\*\s*" + key + r":(.*?)\*/", head, re.S):
-        for word in match.group(1).replace("*\n", "\n").split():
-            if word.startswith("@"):
-                with open(os.path.join(TOP, word[1:]), encoding="utf-8") as f:
-                    words += f.read().split()
-            else:
-                words.append(word)
+        words += with_lists(match.group(1).replace("*\n", "\n").split())
     return words
 
 

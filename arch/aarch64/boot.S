@@ -199,6 +199,18 @@ boot_vectors:
 /* --- in the kernel's half ---------------------------------------------------------------------------- */
 
 	.text
+/* The CPU whose struct is at \cpu, on the stack of its first thread. x1 is lost. */
+	.macro become_cpu cpu
+	msr	tpidr_el1, \cpu
+	ldr	x1, [\cpu, #CPU_BOOT_THREAD]
+	msr	sp_el0, x1
+	ldr	x1, [x1, #BASE_STACK_HI]
+	mov	sp, x1
+	mov	x29, xzr
+	mov	x30, xzr
+	isb
+	.endm
+
 /* x21: physical address of the device tree. Clear bss, become CPU 0, and go to C. */
 FUNC(boot_high)
 	adrp	x0, vectors
@@ -213,14 +225,7 @@ FUNC(boot_high)
 	b.lo	1b
 	adrp	x0, boot_cpu
 	add	x0, x0, :lo12:boot_cpu
-	msr	tpidr_el1, x0
-	ldr	x1, [x0, #CPU_BOOT_THREAD]
-	msr	sp_el0, x1
-	ldr	x1, [x1, #BASE_STACK_HI]
-	mov	sp, x1
-	mov	x29, xzr
-	mov	x30, xzr
-	isb
+	become_cpu x0
 	mov	x0, x21
 	b	kernel_main
 END(boot_high)
@@ -229,14 +234,7 @@ FUNC(boot_secondary_high)
 	adrp	x0, vectors
 	add	x0, x0, :lo12:vectors
 	msr	vbar_el1, x0
-	msr	tpidr_el1, x21
-	ldr	x1, [x21, #CPU_BOOT_THREAD]
-	msr	sp_el0, x1
-	ldr	x1, [x1, #BASE_STACK_HI]
-	mov	sp, x1
-	mov	x29, xzr
-	mov	x30, xzr
-	isb
+	become_cpu x21
 	b	cpu_secondary_start
 END(boot_secondary_high)
 

@@ -28,6 +28,21 @@
 	ex_entry 27b, \to
 	.endm
 
+/* Both copies number their accesses alike: 5 is the byte loop, 15 its access, 4 the end. */
+	.macro copy_entries
+	user_words_entries 5b
+	ex_entry 10b, 5b
+	ex_entry 11b, 5b
+	ex_entry 12b, 5b
+	ex_entry 13b, 5b
+	ex_entry 17b, 5b
+	ex_entry 18b, 5b
+	ex_entry 14b, 5b
+	ex_entry 15b, 4b
+	ex_entry 16b, 5b
+	ex_entry 19b, 5b
+	.endm
+
 /* size_t arch_copy_from_user(void *dst x0, vaddr_t src x1, size_t n x2): bytes not copied. */
 FUNC(arch_copy_from_user)
 	cmp	x2, #64
@@ -79,17 +94,7 @@ FUNC(arch_copy_from_user)
 	b	5b
 4:	mov	x0, x2
 	ret
-	user_words_entries 5b
-	ex_entry 10b, 5b
-	ex_entry 11b, 5b
-	ex_entry 12b, 5b
-	ex_entry 13b, 5b
-	ex_entry 17b, 5b
-	ex_entry 18b, 5b
-	ex_entry 14b, 5b
-	ex_entry 15b, 4b
-	ex_entry 16b, 5b
-	ex_entry 19b, 5b
+	copy_entries
 END(arch_copy_from_user)
 
 /* size_t arch_copy_to_user(vaddr_t dst x0, const void *src x1, size_t n x2): bytes not copied. */
@@ -150,17 +155,7 @@ FUNC(arch_copy_to_user)
 	b	5b
 4:	mov	x0, x2
 	ret
-	user_words_entries 5b
-	ex_entry 10b, 5b
-	ex_entry 11b, 5b
-	ex_entry 12b, 5b
-	ex_entry 13b, 5b
-	ex_entry 17b, 5b
-	ex_entry 18b, 5b
-	ex_entry 14b, 5b
-	ex_entry 15b, 4b
-	ex_entry 16b, 5b
-	ex_entry 19b, 5b
+	copy_entries
 END(arch_copy_to_user)
 
 /* size_t arch_zero_user(vaddr_t dst x0, size_t n x1): bytes not zeroed. */

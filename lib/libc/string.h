@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* <string.h> for third-party files in the kernel. Self-contained: lib/types.h has macros they also name. */
+/* <string.h> for third-party files in the kernel, and the part of lib/string.h that is theirs. Self-contained: lib/types.h has
+ * macros they also name. */
 #ifndef TERN_LIB_LIBC_STRING_H
 #define TERN_LIB_LIBC_STRING_H
 

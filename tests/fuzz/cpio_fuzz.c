@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: lib/cpio.c */
+/* sources: lib/cpio.c lib/fmt.c */
 #include "lib/cpio.h"
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* sources: mm/phys/boot.c mm/phys/buddy.c mm/phys/page.c mm/phys/page_check.c mm/phys/slab.c mm/phys/slab_check.c mm/phys/kmalloc.c */
-/* sources: mm/phys/asid.c tests/host/shim/core.c tests/host/shim/arch.c */
+/* sources: mm/phys/asid.c @tests/host/shim.sources */
 /* ASIDs against a model of the TLBs: each CPU caches (number, page) -> what the table said when it ran, until a flush
  * takes it away. A CPU must never see another space's value, nor one that was replaced before a flush returned. */
 #include "tests/host/shim/shim.h"

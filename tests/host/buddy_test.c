@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* sources: mm/phys/boot.c mm/phys/buddy.c mm/phys/page.c mm/phys/page_check.c */
-/* sources: tests/host/shim/core.c tests/host/shim/arch.c */
+/* sources: @tests/host/shim.sources */
 /* Boot memory and the page allocator against naive models: a byte a frame says who has it. */
 #include "tests/host/shim/shim.h"
 #include "tests/host/test.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: kernel/core/cmdline.c lib/fmt.c tests/host/shim/core.c tests/host/shim/arch.c */
+/* sources: kernel/core/cmdline.c lib/fmt.c @tests/host/shim.sources */
 #include "tests/host/test.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: fs/epoll.c fs/pipe.c fs/file.c sched/poll.c tests/host/fs_nonames.c lib/rbtree.c tests/host/memory_env.c tests/host/fs_env.c */
+/* sources: fs/epoll.c fs/pipe.c fs/file.c sched/poll.c tests/host/fs_nonames.c lib/rbtree.c @tests/host/fs_env.sources */
 #include "fs/epoll.h"
 #include "fs/pipe.h"
 #include "lib/errno.h"

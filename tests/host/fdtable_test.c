@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: fs/fdtable.c fs/file.c tests/host/fs_nonames.c tests/host/memory_env.c tests/host/fs_env.c */
+/* sources: fs/fdtable.c fs/file.c tests/host/fs_nonames.c @tests/host/fs_env.sources */
 #include "fs/fdtable.h"
 #include "lib/errno.h"
 #include "mm/phys/page.h"

@@ -28,18 +28,11 @@
 __thread int env_signal;
 uint64_t env_notifies;
 uint64_t env_written;
-static __thread char env_self;
 static pthread_mutex_t env_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t env_cond = PTHREAD_COND_INITIALIZER;
 
-void bug(const char *file, int line, const char *fmt, ...)
+void shim_bug(const char *file, int line, const char *text)
 {
-	char text[200];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
 	test_fail(file, line, "BUG: %s", text);
 }
 
@@ -47,36 +40,9 @@ void might_sleep(void)
 {
 }
 
-static void env_log(const char *fmt, va_list ap)
-{
-	(void)fmt;
-	(void)ap;
-}
-
-void log_info(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	env_log(fmt, ap);
-	va_end(ap);
-}
-
-void log_warn(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	env_log(fmt, ap);
-	va_end(ap);
-}
-
 uint64_t clock_now_ns(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+	return arch_counter();
 }
 
 uint64_t clock_wall_ns(void)
@@ -92,12 +58,6 @@ uint32_t random_u32(void)
 }
 
 /* --- locks -------------------------------------------------------------------------------------------------- */
-
-void spin_init(spinlock_t *l, enum lock_class cls)
-{
-	l->owner = 0;
-	l->cls = (uint16_t)cls;
-}
 
 void spin_lock(spinlock_t *l) __no_lock_check
 {
@@ -164,57 +124,9 @@ void rwspin_write_unlock(struct rwspin *l) __no_lock_check
 	pthread_rwlock_unlock(&env_rwspin);
 }
 
-void mutex_init(struct mutex *m, enum lock_class cls)
-{
-	m->owner = NULL;
-	m->cls = (uint16_t)cls;
-	waitq_init(&m->waiters);
-}
-
-void mutex_lock(struct mutex *m) __no_lock_check
-{
-	struct thread *self = (struct thread *)&env_self, *none = NULL;
-
-	if (READ_ONCE(m->owner) == self)
-		test_fail(__FILE__, __LINE__, "a mutex is taken twice");
-	while (!atomic_compare_exchange(&m->owner, &none, self)) {
-		none = NULL;
-		sched_yield();
-	}
-}
-
-void mutex_unlock(struct mutex *m) __no_lock_check
-{
-	if (m->owner != (struct thread *)&env_self)
-		test_fail(__FILE__, __LINE__, "a mutex of another thread is released");
-	__atomic_store_n(&m->owner, NULL, __ATOMIC_SEQ_CST);
-}
-
-bool mutex_held(const struct mutex *m)
-{
-	return READ_ONCE(m->owner) == (struct thread *)&env_self;
-}
-
-void assert_mutex_held(const struct mutex *m) __no_lock_check
-{
-	if (!mutex_held(m))
-		test_fail(__FILE__, __LINE__, "a mutex is not held");
-}
-
 void lock_order_forget(const void *lock)
 {
 	(void)lock;
-}
-
-void mutex_lock_nested(struct mutex *m) __no_lock_check
-{
-	mutex_lock(m);
-}
-
-void mutex_lock_pair(struct mutex *a, struct mutex *b) __no_lock_check
-{
-	mutex_lock(a < b ? a : b);
-	mutex_lock(a < b ? b : a);
 }
 
 void page_stats(struct page_stats *out)
@@ -412,12 +324,6 @@ int user_copy_to(vaddr_t dst, const void *src, size_t n)
 	memcpy((void *)dst, src, n);
 	return 0;
 }
-
-/* The current thread, of which only its name is looked at. */
-static struct thread_base env_thread = { .name = "test" };
-__thread void *shim_current = &env_thread;
-__thread struct cpu *shim_cpu;
-__thread bool shim_irqs_off;
 
 /* --- for fs/devfs.c ------------------------------------------------------------------------------------------------ */
 

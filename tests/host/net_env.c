@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* For the hosted tests of drivers/virtio and net/: a physical address is the host's own. Above tests/host/memory_env.c and
- * tests/host/shim/core.c. */
+/* For the hosted tests of drivers/virtio and net/. Above tests/host/memory_env.c, and the shim's core.c and identity.c. */
 #include "tests/host/memory_env.h"
 
 #include "kernel/core/random.h"
@@ -8,21 +7,6 @@
 #include "lib/errno.h"
 #include "mm/phys/page.h"
 #include <string.h>
-
-paddr_t page_to_phys(const struct page *p)
-{
-	return paddr((uintptr_t)p->priv);
-}
-
-paddr_t virt_to_phys(const void *linear)
-{
-	return paddr((uintptr_t)linear);
-}
-
-void *phys_to_virt(paddr_t pa)
-{
-	return (void *)(uintptr_t)pa.pa;
-}
 
 void page_stats(struct page_stats *out)
 {

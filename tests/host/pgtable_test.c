@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* sources: mm/phys/boot.c mm/phys/buddy.c mm/phys/page.c mm/phys/page_check.c mm/phys/slab.c mm/phys/slab_check.c mm/phys/kmalloc.c */
-/* sources: mm/phys/pgtable.c mm/phys/kstack.c tests/kernel/kernel_table.c tests/host/shim/core.c tests/host/shim/arch.c */
+/* sources: mm/phys/pgtable.c mm/phys/kstack.c tests/kernel/kernel_table.c @tests/host/shim.sources */
 /* Page tables against an array of what was put in; kernel stacks and their holes in a kernel table of our own. */
 #include "tests/host/shim/shim.h"
 #include "tests/host/test.h"

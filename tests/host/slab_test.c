@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* sources: mm/phys/boot.c mm/phys/buddy.c mm/phys/page.c mm/phys/page_check.c mm/phys/slab.c mm/phys/slab_check.c mm/phys/kmalloc.c */
-/* sources: tests/host/shim/core.c tests/host/shim/arch.c */
+/* sources: @tests/host/shim.sources */
 /* Slab and kmalloc: random histories against a model of what each object holds, misuse, threads as CPUs. */
 #include "tests/host/shim/shim.h"
 #include "tests/host/test.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: fs/vfs.c fs/namei.c fs/dcache.c fs/inode.c fs/attr.c fs/mount.c fs/filelock.c fs/pipe.c fs/tmpfs.c fs/page_index.c fs/devfs.c fs/procfs.c fs/init.c fs/initramfs.c fs/file.c fs/epoll.c sched/poll.c lib/cpio.c lib/rbtree.c lib/fmt.c lib/string.c tests/host/memory_env.c tests/host/fs_env.c */
+/* sources: fs/vfs.c fs/namei.c fs/dcache.c fs/inode.c fs/attr.c fs/mount.c fs/filelock.c fs/pipe.c fs/tmpfs.c fs/page_index.c fs/devfs.c fs/procfs.c fs/init.c fs/initramfs.c fs/file.c fs/epoll.c sched/poll.c lib/cpio.c lib/rbtree.c lib/fmt.c lib/string.c @tests/host/fs_env.sources */
 #include "fs/dcache.h"
 #include "fs/devfs.h"
 #include "fs/names.h"

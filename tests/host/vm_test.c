@@ -3,7 +3,7 @@
 /* sources: mm/phys/pgtable.c mm/phys/asid.c mm/phys/kstack.c mm/vm/region.c mm/vm/space.c mm/vm/space_check.c mm/vm/map.c mm/vm/fault.c mm/vm/fork.c */
 /* sources: mm/vm/change.c mm/vm/move.c mm/vm/query.c mm/vm/word.c */
 /* sources: mm/vm/user_copy.c tests/kernel/memory_backing.c tests/kernel/kernel_table.c */
-/* sources: tests/host/shim/core.c tests/host/shim/arch.c tests/host/shim/mutex.c tests/host/shim/thread.c */
+/* sources: @tests/host/shim.sources tests/host/shim/mutex.c tests/host/shim/thread.c */
 /* Address spaces against a byte-a-page model: random map, unmap, protect, brk, discard, writes and reads. */
 #include "tests/host/shim/shim.h"
 #include "tests/host/test.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: tests/model/model.c tests/model/env.c tests/model/env_sleep.c kernel/core/spinlock.c sched/wait.c kernel/futex.c */
+/* sources: @tests/model/model.sources tests/model/env_sleep.c sched/wait.c kernel/futex.c */
 /* Futexes (X-08, I-FUTEX-1): who waits while the word has its value is woken by whoever changes it and then wakes, also when
  * it was moved to another word in between; the waiter, which is on a stack, is nobody's when it returns. */
 #include <linux/futex.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: tests/model/model.c tests/model/env.c kernel/core/spinlock.c */
+/* sources: @tests/model/model.sources */
 /* I-MODEL-1: the models' memory and scheduler themselves. What the litmus tests may and may not answer, and that the reduction loses none
  * of it. */
 #include "lib/atomic.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: tests/model/model.c tests/model/env.c tests/model/env_sleep.c kernel/core/spinlock.c sched/wait.c sched/mutex.c
+/* sources: @tests/model/model.sources tests/model/env_sleep.c sched/wait.c sched/mutex.c
 sched/poll.c fs/pipe.c */
 /* Pipes: bytes come in their order, a reader of an empty pipe and a writer of a full one are woken, and an end that is closed
  * is noticed. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: tests/model/model.c tests/model/env.c kernel/core/spinlock.c kernel/core/rwspin.c */
+/* sources: @tests/model/model.sources kernel/core/rwspin.c */
 /* Locks of readers and writers: a reader and a writer are never inside together, and each sees what the writers before
  * have done. */
 #include "kernel/core/rwspin.h"

@@ -17,6 +17,17 @@ static void all_done(void)
 	MODEL_CHECK(atomic_load_relaxed(&done) == wanted);
 }
 
+static void explore(const char *name, void (*setup)(void), unsigned preemptions)
+{
+	const struct modelled m = { .cpus = 2,
+				    .setup = setup,
+				    .run = { env_schedule },
+				    .end = all_done,
+				    .preemptions = preemptions + (test_scale > 1) };
+
+	model_explore(name, &m);
+}
+
 /* A local that is on its stack, wherever it goes on. */
 static void yields(void *arg)
 {
@@ -38,13 +49,7 @@ static void two_yield(void)
 
 TEST(model_sched_steal)
 {
-	const struct modelled m = { .cpus = 2,
-				    .setup = two_yield,
-				    .run = { env_schedule },
-				    .end = all_done,
-				    .preemptions = test_scale > 1 ? 2 : 1 };
-
-	model_explore("scheduler, two yield and may be stolen", &m);
+	explore("scheduler, two yield and may be stolen", two_yield, 1);
 }
 
 static void sleeps(void *arg)
@@ -70,13 +75,7 @@ static void sleeper_and_waker(void)
 
 TEST(model_sched_wake)
 {
-	const struct modelled m = { .cpus = 2,
-				    .setup = sleeper_and_waker,
-				    .run = { env_schedule },
-				    .end = all_done,
-				    .preemptions = test_scale > 1 ? 3 : 2 };
-
-	model_explore("scheduler, a sleeper is woken from another CPU", &m);
+	explore("scheduler, a sleeper is woken from another CPU", sleeper_and_waker, 2);
 }
 
 static struct thread *joined;
@@ -106,13 +105,7 @@ static void joiner(void)
 
 TEST(model_sched_join)
 {
-	const struct modelled m = { .cpus = 2,
-				    .setup = joiner,
-				    .run = { env_schedule },
-				    .end = all_done,
-				    .preemptions = test_scale > 1 ? 2 : 1 };
-
-	model_explore("scheduler, a thread ends and is joined", &m);
+	explore("scheduler, a thread ends and is joined", joiner, 1);
 }
 
 /* It wakes one that another CPU must take, which runs out of work meanwhile: this one does not give way. */
@@ -139,11 +132,5 @@ static void burner(void)
 
 TEST(model_sched_idle)
 {
-	const struct modelled m = { .cpus = 2,
-				    .setup = burner,
-				    .run = { env_schedule },
-				    .end = all_done,
-				    .preemptions = test_scale > 1 ? 2 : 1 };
-
-	model_explore("scheduler, a CPU runs out of work as another has too much", &m);
+	explore("scheduler, a CPU runs out of work as another has too much", burner, 1);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: tests/model/model.c tests/model/env.c kernel/core/spinlock.c */
+/* sources: @tests/model/model.sources */
 /* Spinlocks: one holder at a time, who sees what the one before has done. */
 #include "kernel/core/spinlock.h"
 #include "tests/model/env.h"

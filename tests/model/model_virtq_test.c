@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: tests/model/model.c tests/model/env.c kernel/core/spinlock.c drivers/virtio/virtq.c drivers/virtio/virtio.c
-tests/kernel/virtio_model.c tests/host/virtq_env.c lib/fmt.c */
+/* sources: @tests/model/model.sources drivers/virtio/virtq.c drivers/virtio/virtio.c
+tests/kernel/virtio_model.c tests/host/virtq_env.c tests/host/shim/identity.c lib/fmt.c */
 /* The virtqueue against a device that runs beside it (X-11): each side sleeps when it has nothing to do, and is told. Every
  * buffer is taken, with what was written before it was submitted, and comes back, with what the device has written. */
 #include "drivers/virtio/virtq.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: tests/model/model.c tests/model/env.c tests/model/env_sleep.c kernel/core/spinlock.c sched/wait.c sched/mutex.c */
+/* sources: @tests/model/model.sources tests/model/env_sleep.c sched/wait.c sched/mutex.c */
 /* Wait queues and mutexes (I-WAIT-1): a wake-up after the change of state is never lost; one owner at a time, who sees
  * what the one before has done. */
 #include "lib/errno.h"

@@ -5,7 +5,6 @@
 #include "lib/atomic.h"
 
 #include <string.h>
-#include <time.h>
 
 #define ENTRY_VALID BIT(0)
 #define ENTRY_TABLE BIT(1)
@@ -19,14 +18,6 @@ uint64_t shim_syncs;
 
 static __thread paddr_t user_table;
 static pte_t kernel_root[PAGE_SIZE / sizeof(pte_t)] __aligned(4096);
-
-uint64_t arch_counter(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-}
 
 uint64_t arch_counter_hz(void)
 {

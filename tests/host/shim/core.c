@@ -3,8 +3,6 @@
  * real (several host threads may run kernel code) and check rank, context and owner as the kernel's do. */
 #include "tests/host/shim/shim.h"
 
-#include "kernel/core/clock.h"
-#include "kernel/core/log.h"
 #include "kernel/core/machine.h"
 #include "kernel/core/fault.h"
 #include "kernel/core/perturb.h"
@@ -14,26 +12,16 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-__thread struct cpu *shim_cpu;
-__thread void *shim_current;
-__thread bool shim_irqs_off;
-static __thread struct thread_base own_base;
 static __thread char bug_text[512];
 
 struct machine machine = { .cmdline = "" };
-uintptr_t shim_linear_base;
-uint64_t arch_linear_pa;
-uint64_t shim_now_ns;
 uint64_t shim_asid_bits_cmdline;
 
-static struct cpu *cpus;
-static unsigned nr_cpus;
 static size_t arena_size;
 
 /* --- CPUs and RAM ------------------------------------------------------------------------------------------- */
@@ -45,8 +33,7 @@ void shim_cpus_init(unsigned n)
 {
 	size_t percpu_size = (size_t)(__stop_percpu_host - __start_percpu_host);
 
-	nr_cpus = n;
-	cpus = calloc(n, sizeof(*cpus));
+	shim_cpus_are(calloc(n, sizeof(struct cpu)), n);
 	for (unsigned i = 0; i < n; i++) {
 		void **block = calloc(1, 64 + percpu_size);
 		char *copy = (char *)block + 64;
@@ -55,10 +42,7 @@ void shim_cpus_init(unsigned n)
 		percpu_blocks = block;
 		if (percpu_size)
 			memcpy(copy, __start_percpu_host, percpu_size);
-		cpus[i].self = &cpus[i];
-		cpus[i].id = i;
-		cpus[i].online = 1;
-		cpus[i].percpu_offset = (uintptr_t)copy - (uintptr_t)__start_percpu_host;
+		shim_cpu_begin(i, copy);
 	}
 	shim_enter_cpu(0);
 }
@@ -80,15 +64,14 @@ void shim_ram_init(uint64_t pa, size_t size)
 	machine.cmdline = "";
 	machine.ram[0] = (struct phys_range){ pa, size };
 	machine.nr_ram = 1;
-	machine.nr_cpus = nr_cpus;
+	machine.nr_cpus = cpu_count();
 }
 
 void shim_enter_cpu(unsigned id)
 {
-	shim_cpu = &cpus[id];
-	own_base.name = "host";
-	own_base.id = (int)id;
-	shim_set_current(&own_base);
+	shim_cpu = cpu_get(id);
+	shim_nobody.id = (int)id;
+	shim_set_current(&shim_nobody);
 }
 
 struct start {
@@ -131,43 +114,19 @@ void shim_set_current(void *t)
 	shim_cpu->current = t;
 }
 
-unsigned cpu_count(void)
-{
-	return nr_cpus;
-}
+/* --- panic ------------------------------------------------------------------------------------------ */
 
-struct cpu *cpu_get(unsigned id)
-{
-	return &cpus[id];
-}
-
-/* --- panic and log ------------------------------------------------------------------------------------------ */
-
-void bug(const char *file, int line, const char *fmt, ...)
+void shim_bug(const char *file, int line, const char *text)
 {
 	struct arch_jump_buf *expect = current_base()->expect;
-	va_list ap;
 
-	va_start(ap, fmt);
-	vsnprintf(bug_text, sizeof(bug_text), fmt, ap);
-	va_end(ap);
-	if (expect) {
-		current_base()->expect = NULL;
-		arch_jump(expect, 1);
+	if (!expect) {
+		fprintf(stderr, "BUG at %s:%d: %s\n", file, line, text);
+		abort();
 	}
-	fprintf(stderr, "BUG at %s:%d: %s\n", file, line, bug_text);
-	abort();
-}
-
-void panic(const char *fmt, ...)
-{
-	char text[256];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	bug("panic", 0, "%s", text);
+	current_base()->expect = NULL;
+	snprintf(bug_text, sizeof(bug_text), "%s", text);
+	arch_jump(expect, 1);
 }
 
 const char *shim_bug_text(void (*fn)(void *), void *arg)
@@ -201,15 +160,6 @@ bool shim_expect_bug(void (*fn)(void *), void *arg, const char *text)
 	return got && strstr(got, text);
 }
 
-#define LOG_FUNCTION(name)                                                                         \
-	void name(const char *fmt, ...)                                                            \
-	{                                                                                          \
-		(void)fmt;                                                                         \
-	}
-LOG_FUNCTION(log_info)
-LOG_FUNCTION(log_warn)
-LOG_FUNCTION(log_debug)
-
 void assert_irqs_off(void)
 {
 	if (!shim_irqs_off)
@@ -239,23 +189,6 @@ static const char *const class_irq[LOCK_CLASSES] = {
 #include "kernel/core/lock_ranks.def"
 };
 #undef LOCK_CLASS
-#define LOCK_CLASS(name, kind, irq, floor, protects) [LOCK_##name] = #name,
-static const char *const class_name[LOCK_CLASSES] = {
-#include "kernel/core/lock_ranks.def"
-};
-#undef LOCK_CLASS
-
-const char *lock_class_name(enum lock_class cls)
-{
-	return class_name[cls];
-}
-
-void spin_init(spinlock_t *l, enum lock_class cls)
-{
-	l->cls = (uint16_t)cls;
-	l->owner = 0;
-}
-
 static void push_held(spinlock_t *l, bool tried)
 {
 	struct held_stack *h = &shim_cpu->spinlocks;
@@ -269,15 +202,15 @@ static void take(spinlock_t *l, bool pair) __no_lock_check
 	bool irq_class = strcmp(class_irq[l->cls], "IRQ") == 0;
 
 	if (spin_held(l))
-		BUG("lock %s taken twice by one CPU", class_name[l->cls]);
+		BUG("lock %s taken twice by one CPU", lock_class_name(l->cls));
 	if (irq_class && !shim_irqs_off)
-		BUG("irq-safe lock %s taken with irqs on", class_name[l->cls]);
+		BUG("irq-safe lock %s taken with irqs on", lock_class_name(l->cls));
 	if (!irq_class && shim_cpu->irq_depth > 0)
-		BUG("lock %s taken in irq context", class_name[l->cls]);
+		BUG("lock %s taken in irq context", lock_class_name(l->cls));
 	for (unsigned i = 0; i < h->n; i++)
 		if (!h->at[i].tried && (h->at[i].cls > l->cls || (!pair && h->at[i].cls == l->cls)))
-			BUG("lock rank: %s taken under %s", class_name[l->cls],
-			    class_name[h->at[i].cls]);
+			BUG("lock rank: %s taken under %s", lock_class_name(l->cls),
+			    lock_class_name(h->at[i].cls));
 	preempt_disable();
 	while (!spin_try(l))
 		sched_yield();
@@ -316,7 +249,7 @@ void spin_unlock(spinlock_t *l) __no_lock_check
 	if (shim_unlock_hook)
 		shim_unlock_hook(l);
 	if (!spin_held(l))
-		BUG("lock %s released by a CPU that does not hold it", class_name[l->cls]);
+		BUG("lock %s released by a CPU that does not hold it", lock_class_name(l->cls));
 	while (h->at[i - 1].lock != l)
 		i--;
 	memmove(&h->at[i - 1], &h->at[i], (h->n - i) * sizeof(h->at[0]));
@@ -352,7 +285,7 @@ bool spin_held(const spinlock_t *l)
 void assert_spin_held(const spinlock_t *l) __no_lock_check
 {
 	if (!spin_held(l))
-		BUG("lock %s is not held", class_name[l->cls]);
+		BUG("lock %s is not held", lock_class_name(l->cls));
 }
 
 void perturb(enum perturb_point p)
@@ -378,11 +311,6 @@ bool fault_hits(enum fault_site s)
 }
 
 /* --- the rest --------------------------------------------------------------------------------------------------- */
-
-__attribute__((weak)) uint64_t clock_now_ns(void)
-{
-	return shim_now_ns;
-}
 
 __attribute__((weak)) uint64_t cmdline_u64(const char *name, uint64_t dflt)
 {

@@ -1,11 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* What a host unit test says to the stand-ins: how many CPUs and how much RAM, and which CPU this thread is.
  *
- *	sources: tests/host/shim/core.c tests/host/shim/arch.c (and tests/host/shim/mutex.c) */
+ *	sources: @tests/host/shim.sources (and tests/host/shim/mutex.c)
+ *
+ * tests/host/shim/base.c is of all hosted programs; shim/core.c is not of those that bring their own threads. */
 #ifndef TERN_TESTS_HOST_SHIM_H
 #define TERN_TESTS_HOST_SHIM_H
 
 #include "kernel/core/percpu.h"
+
+/* base.c: the CPUs, and that one of them begins, with its per-CPU variables there. */
+void shim_cpus_are(struct cpu *all, unsigned n);
+void shim_cpu_begin(unsigned id, void *percpu);
+/* What a BUG() does. */
+void shim_bug(const char *file, int line, const char *text) __noreturn;
 
 /* nr_cpus CPUs; this thread is CPU 0. */
 void shim_cpus_init(unsigned nr_cpus);

@@ -11,6 +11,7 @@
 
 struct cpu;
 struct thread;
+struct thread_base;
 
 #define PAGE_SHIFT 12
 #undef PAGE_SIZE
@@ -31,6 +32,7 @@ extern uint64_t arch_linear_pa;	   /* its physical address */
 
 extern __thread struct cpu *shim_cpu;
 extern __thread void *shim_current;
+extern __thread struct thread_base shim_nobody; /* current, where nobody was made so */
 extern __thread bool shim_irqs_off;
 
 static inline struct cpu *arch_cpu(void)
@@ -40,7 +42,7 @@ static inline struct cpu *arch_cpu(void)
 
 static inline struct thread *arch_current(void)
 {
-	return shim_current;
+	return shim_current ? shim_current : (struct thread *)&shim_nobody;
 }
 
 typedef uint64_t irqflags_t;
