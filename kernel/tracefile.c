@@ -45,9 +45,7 @@ static bool ring_fill(struct trace_ring *r, unsigned order)
 		order--;
 	if (!p)
 		return false;
-	r->mask = (PAGE_SIZE << order) / sizeof(struct trace_record) - 1;
-	/* pairs with the acquire in trace_event() */
-	atomic_store_release(&r->at, page_addr(p));
+	trace_ring_open(r, page_addr(p), (PAGE_SIZE << order) / sizeof(struct trace_record));
 	return true;
 }
 

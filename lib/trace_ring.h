@@ -23,6 +23,14 @@ struct trace_ring {
 	uint64_t done;		 /* [atomic] how many, ever; the writer's */
 };
 
+/* From now on it is written to `at`, of so many records, a power of two. */
+static inline void trace_ring_open(struct trace_ring *r, struct trace_record *at, uint64_t records)
+{
+	r->mask = records - 1;
+	/* pairs with the acquire in trace_event() */
+	atomic_store_release(&r->at, at);
+}
+
 /* at: r->at, not NULL. */
 static inline void trace_ring_put(struct trace_ring *r, struct trace_record *at, uint64_t w0,
 				  uint64_t w1, uint64_t w2, uint64_t w3)

@@ -18,7 +18,7 @@ void trace_event(uint64_t kind, uint64_t a, uint64_t b)
 	irqflags_t f = arch_irq_save();
 	struct cpu *c = arch_cpu();
 	struct trace_ring *r = per_cpu_ptr(rings, c);
-	/* pairs with the release in ring_fill(): its mask is there, too */
+	/* pairs with the release in trace_ring_open(): its mask is there, too */
 	struct trace_record *at = atomic_load_acquire(&r->at);
 
 	if (at)

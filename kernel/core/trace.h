@@ -28,7 +28,7 @@ enum trace_kind {
 };
 #define TRACE_ALL 0x7f
 
-#if __STDC_HOSTED__
+#if __STDC_HOSTED__ && !defined(TRACE_HOSTED)
 static inline bool trace_on(enum trace_kind kind)
 {
 	return false;

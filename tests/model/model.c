@@ -72,7 +72,7 @@ struct op {
 
 struct cpu_state {
 	jmp_buf at;
-	bool ended, idle, loops;
+	bool ended, idle, loops, interrupted;
 	struct op next;
 	struct view now;   /* may read nothing older */
 	struct view heard; /* came with what it read: `now` after an acquire fence */
@@ -728,12 +728,28 @@ static bool releases(int order)
 	return order == __ATOMIC_RELEASE || order == __ATOMIC_ACQ_REL || order == __ATOMIC_SEQ_CST;
 }
 
+static void interrupt(void)
+{
+	struct cpu_state *c = &x->cpu[x->self];
+
+	if (!x->m->interrupt || shim_irqs_off || c->interrupted)
+		return;
+	c->interrupted = model_choose(2);
+	if (!c->interrupted)
+		return;
+	shim_irqs_off = true;
+	x->m->interrupt();
+	shim_irqs_off = false;
+}
+
 /* The word there, with what plain stores have left, when this CPU's turn has come. */
 static struct word *begin(enum op_kind kind, const volatile void *p, unsigned size, uintptr_t pc)
 {
 	uintptr_t at = (uintptr_t)p;
-	struct word *w = word_of(at, size);
+	struct word *w;
 
+	interrupt();
+	w = word_of(at, size);
 	point(kind, w);
 	touch(granule_of(at), at, (uint8_t)(((1u << size) - 1) << (at & 7)), kind != OP_LOAD, true,
 	      pc);

@@ -27,6 +27,8 @@ struct modelled {
 		preemptions; /* at most so many switches away from who could go on; 0: any number */
 	bool unreduced;	     /* also orders that nothing tells apart */
 	bool stale_cas;	     /* a compare-and-exchange may fail by an old value */
+	/* comes to each CPU once, or not at all, before any atomic access of its while interrupts are on; may be NULL */
+	void (*interrupt)(void);
 };
 
 /* Explore it. Fails the test by the first run that goes wrong, and prints that run. Returns what the runs have noted. */
