@@ -21,9 +21,9 @@ selections (default: every ring, as long as a pull request may take)
   user           ring 3: torture programs inside the guest
   diff           ring 4: the same programs under Linux and under tern; what Linux said is kept
   blackbox       ring 5: real clients from outside
-  mutants [NAME] bugs put back by hand, each of which a test must notice; NAME: only those. Where no ring is named,
-                 a tenth of them, by the commit
-                 whose name contains it, or of this row of docs/bug-classes.md
+  mutants [NAME] bugs put back by hand, each of which a test must notice; NAME: only those whose name contains it, or of this
+                 row of docs/bug-classes.md. Where no ring is named, a tenth of them, by the commit.
+                 mutants blind: those of tests/mutants/blind/, which name no test, against one whole ring after the other
   traffic        many connections at once and in sequence, and mixed traffic with kills, every byte checked
   weak           on an arm64 host with KVM or HVF: that its memory is weakly ordered, ten minutes of storms there, and
                  a block to send us. On any other it says why it cannot help, and exits with status 77
@@ -306,7 +306,11 @@ ring_diff() {
 }
 
 ring_mutants() {
-	"$PYTHON" tests/mutants/run.py -k "$filter" ${tenth:+--part "$seed/10"}
+	if [ "$filter" = blind ]; then
+		"$PYTHON" tests/mutants/run.py --blind
+	else
+		"$PYTHON" tests/mutants/run.py -k "$filter" ${tenth:+--part "$seed/10"}
+	fi
 }
 
 # Longer than a minute of mixed traffic is asked for by hand: tests/traffic.py --minutes 30.

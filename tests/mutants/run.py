@@ -15,9 +15,13 @@ In a copy of the tree (build/mutants/tree, kept, so that only what changes is bu
 then each patch is applied, the test must fail, and the patch is taken back. A patch that does not apply fails:
 whoever changes such a place puts the bug back there anew.
 
-tests/mutants/run.py [-k NAME] [--part I/N] [--list] [--image NAME]
+tests/mutants/run.py [-k NAME] [--part I/N] [--blind] [--list] [--record] [--image NAME]
 -k: those whose name contains NAME, or whose row it is. --part: every Nth, from I on (modulo N); that the tests pass as
-they are is then the whole suite's to say. --list: print them. --image: put NAME back, and print the debug image's path."""
+they are is then the whole suite's to say. --list: print them. --record: write docs/recordings.md from the logs that are
+there. --image: put NAME back, and print the debug image's path.
+--blind: those of tests/mutants/blind/, whose heads have no more than row and bug, against one whole ring after the other, from the
+cheapest on, until one fails. What a ring says fails as the tree is does not count; a ring cut off by its limit has
+noticed only if it said that something hangs."""
 import argparse
 import fcntl
 import glob
@@ -32,6 +36,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import guest  # noqa: E402  (the path above leads to it)
+import recordings  # noqa: E402
 
 NO_TESTS = 5  # the exit status of a run without any, as pytest's
 # The copy; one of its own for what somebody boots.
@@ -44,8 +49,13 @@ RINGS = {"lint": ["tests/lint/run.sh", "--quick"], "host": ["tests/host/run.py"]
 BUILT = ("debug", "asan", "tsan", "host", "obj-user", "user", "tests-user", "tests-diff", "initramfs.cpio", "tests.cpio", "ssh")
 # How the rings say that time was up.
 HANGS = re.compile(r"^.*(?:hangs: no test ended|hangs, behind|still running after|did not come up|timed out after).*$", re.M)
-# Of a test, whatever the ring thinks of it.
-LIMIT = 400
+# Of a test, whatever the ring thinks of it; of a ring that is tried whole.
+LIMIT, RING_LIMIT = 400, 2400
+# Whole rings for the blind, from the cheapest on.
+WHOLE = {"lint": [], "host": ["--changed"], "kernel": ["--smp", "4"], "user": ["--smp", "4"], "diff": [],
+         "blackbox": ["-m", "not long", "--maxfail=3"]}
+# What lint says of a patch's form, or of the other patches, is not that it has noticed the bug.
+FORM = re.compile(r"lint_(format|mutants|bugs|text)$")
 
 
 class Mutant:
@@ -53,17 +63,24 @@ class Mutant:
         self.name, self.path = os.path.basename(path)[:-len(".patch")], path
         head = dict(re.findall(r"^(\w+): (.*)$", guest.read_file(path).partition("\n--- ")[0], re.M))
         self.row, self.bug, self.see = head["row"], head["bug"], head.get("see")
-        self.tests = [shlex.split(words) for words in head["test"].split(";")]
-        self.expect, self.hang = re.compile(head["expect"], re.M), head.get("hang") == "yes"
+        # A blind one has no test of its own.
+        self.tests = [shlex.split(words) for words in head.get("test", "").split(";") if words]
+        self.expect, self.hang = re.compile(head.get("expect", "^not ok "), re.M), head.get("hang") == "yes"
         self.tries = int(head.get("tries", 1))
         self.rings = {test[0] for test in self.tests}
         self.images = {after for test in self.tests for word, after in zip(test, test[1:]) if word == "--image"}
-        self.cost = (list(RINGS).index(self.tests[-1][0]), self.name)
+        self.cost = ([list(RINGS).index(test[0]) for test in self.tests[-1:]], self.name)
+
+    def counted(self, out):
+        """Of what a test said what may count: that it hangs only where the bug is one to hang."""
+        return out if self.hang else HANGS.sub("", out)
 
 
 def run(*command, limit=None):
-    """Status, and all that was said. What does not end within the limit is ended, with all that it started."""
-    with subprocess.Popen(command, cwd=TREE, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    """Status, and all that was said. What does not end within the limit is ended, with all that it started. The tree is no
+    part of the checkout that it lies in: lint is to find its files."""
+    environment = {**os.environ, "GIT_CEILING_DIRECTORIES": os.path.dirname(TREE)}
+    with subprocess.Popen(command, cwd=TREE, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True, errors="replace", start_new_session=True) as p:
         try:
             out, _ = p.communicate(timeout=limit)
@@ -140,6 +157,10 @@ def first_failure(out):
     return (lines or out.splitlines()[-1:] or [""])[0][:200]
 
 
+def log_of(mutant):
+    return os.path.join(guest.TOP, "build", "mutants", mutant.name + ".log")
+
+
 def notice(mutant, test):
     """(the line that says what was expected, tries), or what is wrong as words."""
     for seed in range(1, mutant.tries + 1):
@@ -148,9 +169,9 @@ def notice(mutant, test):
             break
     else:
         return None, f"survives ({mutant.row}: {mutant.bug}): {shlex.join(test)}"
-    with open(os.path.join(guest.TOP, "build", "mutants", mutant.name + ".log"), "w", encoding="utf-8") as log:
-        log.write(out)
-    text = out if mutant.hang else HANGS.sub("", out)
+    with open(log_of(mutant), "w" if test is mutant.tests[0] else "a", encoding="utf-8") as log:
+        log.write(f"$ {shlex.join(test)}\n{out}")
+    text = mutant.counted(out)
     found = mutant.expect.search(text)
     if not found:
         return None, (f"its test fails, but not by {mutant.expect.pattern!r} (build/mutants/{mutant.name}.log): "
@@ -186,14 +207,20 @@ def try_mutant(mutant, sound):
     return wrong
 
 
+def all_mutants(folder=""):
+    return [Mutant(path) for path in sorted(glob.glob(os.path.join(guest.TOP, "tests/mutants", folder, "*.patch")))]
+
+
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("-k", metavar="NAME", default="")
     parser.add_argument("--part", metavar="I/N")
+    parser.add_argument("--blind", action="store_true")
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--record", action="store_true")
     parser.add_argument("--image", metavar="NAME")
     args = parser.parse_args()
-    mutants = [Mutant(path) for path in sorted(glob.glob(os.path.join(guest.TOP, "tests/mutants/*.patch")))]
+    mutants = all_mutants("blind/" if args.blind else "")
     mutants = sorted((m for m in mutants if args.k in m.name or args.k == m.row), key=lambda m: m.cost)
     if args.part:
         part, parts = (int(n) for n in args.part.split("/"))
@@ -203,10 +230,12 @@ def main():
             print(f"{m.row:9}{m.name}: {m.bug}\n{'':9}" + "; ".join(shlex.join(test) for test in m.tests)
                   + f": {m.expect.pattern}")
         return 0
+    if args.record:
+        return record(mutants)
     os.makedirs(os.path.dirname(TREE), exist_ok=True)
     with open(TREE + ".lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return put_back(mutants, args.image) if args.image else try_all(mutants, args)
+        return put_back(mutants, args.image) if args.image else try_blindly(mutants) if args.blind else try_all(mutants, args)
 
 
 def try_all(mutants, args):
@@ -225,6 +254,77 @@ def try_all(mutants, args):
     return 1 if failed else 0 if killed else NO_TESTS
 
 
+def failures(out, status):
+    """The names of what failed in a ring, each with its line."""
+    found = {name: line for line, name in re.findall(r"^(not ok ((?:\w+\[[^]]*\] )?[^\s:]+).*)$", out, re.M) if not FORM.search(name)}
+    formal = re.search(r"^not ok lint_", out, re.M)
+    return found or ({"?": f"exit status {status}: " + out.strip()[-120:]} if status and not formal else {})
+
+
+def try_whole(ring):
+    """What fails in it, by name; all it said. A ring that its limit cut off has failed only by what it said before."""
+    status, out = run(*RINGS[ring], *WHOLE[ring], limit=RING_LIMIT)
+    before, late, _ = out.partition("\nstill running after")
+    failed = failures(before, not late and status)
+    hang = HANGS.search(before)
+    return failed or ({"?": hang.group(0)} if late and hang else {}), out
+
+
+def try_blind(mutant, sound):
+    """(the first ring that notices it, in which line), or nothing; sound has what fails in each ring without it."""
+    for ring in WHOLE:
+        try:
+            wrong = apply(mutant) or build(set(WHOLE), ())
+            if wrong:
+                return None, wrong
+            failed, out = try_whole(ring)
+        finally:
+            copy_tree()
+        print(f"#   {ring}: {len(failed)} failed", flush=True)
+        with open(log_of(mutant), "a", encoding="utf-8") as log:
+            log.write(f"$ {ring}\n{out}")
+        if failed and ring not in sound:
+            build(set(WHOLE), ())
+            sound[ring], out = try_whole(ring)
+            print(f"#   {ring} as it is: {' '.join(sound[ring]) or 'passes'}", flush=True)
+        for name in failed.keys() - sound.get(ring, {}):
+            return ring, failed[name][:300]
+    return None, "survives all rings"
+
+
+def try_blindly(mutants):
+    copy_tree()
+    killed, sound = 0, {}
+    for number, mutant in enumerate(mutants, 1):
+        print(f"# {number}/{len(mutants)} {mutant.name}: {mutant.row}: {mutant.bug}", flush=True)
+        begin = time.monotonic()
+        if os.path.exists(log_of(mutant)):
+            os.unlink(log_of(mutant))
+        ring, line = try_blind(mutant, sound)
+        print(f"{'ok' if ring else 'not ok'} blind {mutant.name}: {ring + ': ' if ring else ''}{line} ({time.monotonic() - begin:.0f} s)",
+              flush=True)
+        killed += bool(ring)
+    print(f"# killed {killed}/{len(mutants)}")
+    print(f"{killed} passed, {len(mutants) - killed} failed")
+    return 1 if killed < len(mutants) else 0 if killed else NO_TESTS
+
+
+def record(mutants):
+    """Write the chapter: what the logs say, and of what has none what the chapter says."""
+    top, everything = guest.TOP, all_mutants()
+    recorded = recordings.held(guest.read_file(os.path.join(top, recordings.CHAPTER)))
+    for mutant in mutants:
+        recorded[mutant.name] = (recordings.said(mutant.expect, mutant.counted(guest.read_file(log_of(mutant))))
+                                 or recorded.get(mutant.name))
+    recorded = {name: lines for name, lines in recorded.items() if lines}
+    text = recordings.chapter(everything, recorded, recordings.read(top, recordings.TABLE), RINGS)
+    with open(os.path.join(top, recordings.CHAPTER), "w", encoding="utf-8") as f:
+        f.write(text)
+    wrong = list(recordings.findings(top, everything, RINGS))
+    print("\n".join(wrong + [f"# {len(recorded)} recordings"]))
+    return 1 if wrong else 0
+
+
 def put_back(mutants, name):
     """Leave the debug image with this bug in the copy; what to type, and what will be said, goes to stderr."""
     mutant = next((m for m in mutants if m.name == name), None)
@@ -235,9 +335,11 @@ def put_back(mutants, name):
         sys.exit(wrong)
     print(f"\n  {mutant.row}: {mutant.bug}", file=sys.stderr)
     print(f"  in the guest: {mutant.see}" if mutant.see else f"  noticed by:   scripts/test.sh mutants {name}", file=sys.stderr)
-    print(f"  our report:   {mutant.expect.pattern}", file=sys.stderr)
+    said = recordings.held(recordings.read(guest.TOP, recordings.CHAPTER)).get(name, [mutant.expect.pattern])
+    print("  our report:   " + "\n                ".join(said), file=sys.stderr)
     print(os.path.join(TREE, "build/debug/Image"))
     return 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
