@@ -450,6 +450,16 @@ def test_odd_lease(lie):
         assert f"address {GUEST}/" in leased(w, "odd-lease", w.lease)
 
 
+def test_segments_before_the_address():
+    """More than are kept until there is an address."""
+    with wirelib.Wire() as w:
+        def lease(p):
+            for port in range(1000, 1040):
+                w.send_tcp(GATEWAY, port, 22, 1, 0, SYN, 65535)
+            wirelib.Wire.lease(w, p)
+        assert f"address {GUEST}/" in leased(w, "early", lease)
+
+
 ANSWERS = {
     "another's number": lambda q, a: bytes([q[0] ^ 1]) + a[1:],
     "a question": lambda q, a: q,

@@ -259,6 +259,12 @@ CASE(executable)
 	R(mprotect(p, PAGE, PROT_EXEC));
 	say("%d", fn());
 	READ(p);
+	/* no longer, though it has just been */
+	R(mprotect(p, PAGE, RW));
+	got = sigsetjmp(back, 1);
+	if (!got)
+		fn();
+	say("not executable: %d", got);
 }
 
 CASE(private_files)

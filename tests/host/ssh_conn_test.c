@@ -4,6 +4,7 @@
 /* The state machine against a client in memory: what is right, and the rows of the attack table that need exact
  * bytes or exact time. */
 #include "lib/errno.h"
+#include "ssh/buf.h"
 #include "tests/host/ssh_peer.h"
 #include "tests/host/test.h"
 #include <stdio.h>
@@ -1024,6 +1025,25 @@ TEST(input_that_waited_is_wiped)
 	peer_destroy(p);
 }
 
+/* Of a buffer that grows all that it held goes, what was read already and what was not. */
+TEST(buffer_that_grows_is_wiped)
+{
+	struct peer *p = peer_create();
+	struct ssh_buf b = { 0 };
+
+	p->secret = "open sesame";
+	CHECK_EQ(ssh_buf_reserve(p->c, &b, 4096), 0);
+	memset(b.p, 'x', 4096);
+	memcpy(b.p, p->secret, 11);
+	memcpy(b.p + 4096 - 11, p->secret, 11);
+	b.tail = 4096;
+	ssh_buf_consume(&b, 2048);
+	CHECK_EQ(ssh_buf_reserve(p->c, &b, 8192), 0);
+	ssh_buf_release(p->c, &b);
+	CHECK_EQ(p->leaked, 0);
+	peer_destroy(p);
+}
+
 TEST(data_after_eof)
 {
 	struct peer *p = logged_in();
@@ -1270,6 +1290,11 @@ TEST(forced_command_and_no_pty)
 	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_FAILURE);
 	peer_exec(p, chan, "sh");
 	CHECK(strstr(p->events, "start1:echo \"x\""));
+	/* in the place of a shell too */
+	chan = peer_open(p, 2, 1000, 1000);
+	peer_request(p, chan, "shell", true, NULL, 0);
+	peer_expect(p, SSH_MSG_CHANNEL_SUCCESS);
+	CHECK(!strstr(p->events, "start0"));
 	peer_destroy(p);
 }
 

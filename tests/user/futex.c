@@ -282,6 +282,34 @@ static void robust(void)
 	CHECK_ERRNO(syscall(SYS_get_robust_list, 0x3fffffff, &got, &len), ESRCH);
 }
 
+static struct {
+	struct robust_list link;
+	uint32_t word;
+} leaving;
+
+/* It was leaving a lock: the word is free already, and nobody has been woken. */
+static void *leaves(void *arg)
+{
+	static struct robust_list_head head = { { &head.list },
+						(char *)&leaving.word - (char *)&leaving.link,
+						&leaving.link };
+
+	CHECK(until_thread_asleep(*(pid_t *)arg));
+	CHECK(syscall(SYS_set_robust_list, &head, sizeof(head)) == 0);
+	return NULL;
+}
+
+static void left_half(void)
+{
+	struct timespec t = at_time(AWAIT_SECONDS * 1000 * NS_PER_MS);
+	pid_t self = (pid_t)syscall(SYS_gettid);
+	pthread_t by;
+
+	CHECK(pthread_create(&by, NULL, leaves, &self) == 0);
+	CHECK(futex(&leaving.word, FUTEX_WAIT, 0, &t, NULL, 0) == 0);
+	CHECK(pthread_join(by, NULL) == 0);
+}
+
 /* The last thing: a list that never ends, and goes through memory that is not there. */
 static void leave_hostile_list(void)
 {
@@ -300,6 +328,7 @@ int main(void)
 	operations();
 	pages_that_go();
 	robust();
+	left_half();
 	leave_hostile_list();
 	return 0;
 }

@@ -2,6 +2,7 @@
 /* Handlers: what they are shown, what they find again, what a mask lets in and when; calls that are interrupted; queues. */
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <spawn.h>
@@ -688,6 +689,65 @@ static int child(const char *what)
 	return 77;
 }
 
+/* --- what a thread was told of before it went ---------------------------------------------------------------------- */
+
+#define WAITERS 0x80000000U
+
+/* A lock that its owner dies with; the list never ends, so that its owner takes long to go. */
+static struct {
+	void *next;
+	uint32_t word;
+} lock = { &lock, 0 };
+
+static pid_t sleeper_id, teller_id;
+
+static void *sleeps(void *arg)
+{
+	struct timespec t = { AWAIT_SECONDS, 0 };
+
+	(void)arg;
+	sleeper_id = (pid_t)syscall(SYS_gettid);
+	_exit(nanosleep(&t, NULL) == -1 && errno == EINTR && got == 1 ? 0 : 1);
+}
+
+static void *tells(void *arg)
+{
+	teller_id = (pid_t)syscall(SYS_gettid);
+	CHECK(syscall(SYS_futex, &lock.word, 0, lock.word, NULL) == 0);
+	CHECK(kill(getpid(), SIGUSR1) == 0);
+	return arg;
+}
+
+/* The first thread is told, and is on its way out: the one that is left takes the signal. I-SIG-1 */
+static void told_and_gone(void)
+{
+	static struct {
+		void *list;
+		long offset;
+		void *pending;
+	} head = { &lock, (char *)&lock.word - (char *)&lock, NULL };
+	sigset_t usr1 = mask_of(SIGUSR1);
+	pid_t pid = fork();
+	pthread_t t;
+	int status;
+
+	if (pid) {
+		CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+		return;
+	}
+	got = 0;
+	set(SIGUSR1, note, 0);
+	lock.word = (uint32_t)syscall(SYS_gettid) | WAITERS;
+	CHECK(pthread_create(&t, NULL, sleeps, NULL) == 0);
+	CHECK(AWAIT(sleeper_id) && until_thread_asleep(sleeper_id));
+	CHECK(pthread_sigmask(SIG_BLOCK, &usr1, NULL) == 0);
+	CHECK(pthread_create(&t, NULL, tells, NULL) == 0);
+	CHECK(pthread_sigmask(SIG_UNBLOCK, &usr1, NULL) == 0);
+	CHECK(AWAIT(teller_id) && until_thread_asleep(teller_id));
+	CHECK(syscall(SYS_set_robust_list, &head, sizeof(head)) == 0);
+	syscall(SYS_exit, 0);
+}
+
 int main(int argc, char **argv)
 {
 	self = argv[0];
@@ -705,5 +765,6 @@ int main(int argc, char **argv)
 	faults();
 	other_stack();
 	ends();
+	told_and_gone();
 	return 0;
 }

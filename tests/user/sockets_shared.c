@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/select.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -505,12 +506,66 @@ static void shared_with_a_child(void)
 	CHECK(read(b, &c, 1) == 0 && close(b) == 0);
 }
 
+static struct {
+	int s;
+	long asked, took;
+	bool stop;
+} polite;
+
+static void *asks(void *arg)
+{
+	char c;
+
+	while (!__atomic_load_n(&polite.stop, __ATOMIC_RELAXED)) {
+		ssize_t n = recv(polite.s, &c, 1, MSG_DONTWAIT);
+
+		CHECK(n == 1 || errno == EAGAIN);
+		__atomic_add_fetch(&polite.took, n == 1, __ATOMIC_RELAXED);
+		__atomic_add_fetch(&polite.asked, 1, __ATOMIC_RELAXED);
+	}
+	return arg;
+}
+
+/* Who does not wait meets another that takes all there is, into pages that are not there yet. */
+static void asked_meanwhile(void)
+{
+	enum { SIZE = 32768 };
+	static char out[SIZE];
+	int rw = PROT_READ | PROT_WRITE, s;
+	char *in = mmap(NULL, SIZE, rw, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long sent = 0, got = 0;
+	pthread_t t;
+
+	pair(&s, &polite.s);
+	CHECK(in != MAP_FAILED && pthread_create(&t, NULL, asks, NULL) == 0);
+	for (int i = 0; i < 100; i++) {
+		long before;
+
+		CHECK(write(s, out, SIZE) == SIZE);
+		sent += SIZE;
+		while (got + __atomic_load_n(&polite.took, __ATOMIC_RELAXED) < sent) {
+			ssize_t n;
+
+			CHECK(madvise(in, SIZE, MADV_DONTNEED) == 0);
+			n = recv(polite.s, in, SIZE, MSG_DONTWAIT);
+			CHECK(n > 0 || errno == EAGAIN);
+			got += n > 0 ? n : 0;
+		}
+		before = __atomic_load_n(&polite.asked, __ATOMIC_RELAXED);
+		CHECK(AWAIT(__atomic_load_n(&polite.asked, __ATOMIC_RELAXED) != before));
+	}
+	__atomic_store_n(&polite.stop, true, __ATOMIC_RELAXED);
+	CHECK(pthread_join(t, NULL) == 0 && munmap(in, SIZE) == 0);
+	CHECK(close(s) == 0 && close(polite.s) == 0);
+}
+
 int main(void)
 {
 	all_are_told();
 	killed();
 	accepted_once();
 	bytes_once();
+	asked_meanwhile();
 	replaced();
 	written_across_lives();
 	shared_with_a_child();
