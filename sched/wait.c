@@ -5,7 +5,7 @@
  * the run queue's lock, or the sleeper's test comes later than the change and is true.
  *
  * A time-out, a signal and a wake-up all do the same thing, BLOCKED -> READY under t->lock, once; only the sleeper
- * takes its entry off the list. Order of locks: WAITQ, THREAD, RUNQ. */
+ * takes its entry off the list. Order of locks: WAITQ, THREAD, RUNQ. relacy compiles this, as C++. */
 #include "sched/wait.h"
 #include "arch/aarch64/image.h"
 #include "lib/errno.h"
@@ -243,7 +243,7 @@ struct trace {
 
 static bool trace_add(uintptr_t pc, void *arg)
 {
-	struct trace *trace = arg;
+	struct trace *trace = (struct trace *)arg;
 
 	trace->pc[trace->n++] = pc;
 	return trace->n < trace->room;

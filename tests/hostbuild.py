@@ -32,7 +32,7 @@ BASE_FLAGS = (
 ).split()
 # Third-party sources are not ours to keep free of warnings and of undefined shifts.
 DEPS_FLAGS = ["-w", "-fno-sanitize=undefined"]
-# What is C++ is relacy's (tests/model/relacy_locks.cc): release code, as in the models, its stacks its own.
+# What is C++ is relacy's (tests/model/relacy_*.cc): release code, as in the models, its stacks its own.
 CC_FLAGS = ["-w", "-UDEBUG", "-fno-sanitize=all"]
 # scripts/coverage.py wants each line counted.
 if os.environ.get("TERN_COVERAGE"):

@@ -4,6 +4,7 @@
 #include <linux/virtio_ring.h>
 
 #include "arch/aarch64/arch.h"
+#include "drivers/virtio/virtq_index.h"
 #include "kernel/core/clock.h"
 #include "kernel/core/log.h"
 #include "kernel/core/panic.h"
@@ -249,15 +250,11 @@ static bool publish(struct virtq *vq) __requires(vq->lock)
 		return false;
 	/* I-VIRTQ-1, A5: nobody else stores it, so anything else is memory overwritten */
 	DASSERT(READ_ONCE(vq->avail->idx) == old);
-	/* descriptors and entries before the index; pairs with the device's read of avail.idx */
-	arch_dma_wmb();
 	perturb(PERTURB_PUBLISH);
-	WRITE_ONCE(vq->avail->idx, idx);
+	virtq_publish(&vq->avail->idx, idx);
 	vq->published = idx;
-	/* the index before the wish is read; pairs with the device's barrier between its wish and its re-check */
-	arch_dma_mb();
 	if (vq->event_idx)
-		return vring_need_event(READ_ONCE(*avail_event(vq)), idx, old);
+		return virtq_wished(READ_ONCE(*avail_event(vq)), idx, old);
 	return !(READ_ONCE(vq->used->flags) & VRING_USED_F_NO_NOTIFY);
 }
 
@@ -361,11 +358,9 @@ bool virtq_arm(struct virtq *vq, unsigned after)
 	if (vq->failed)
 		goto unlock;
 	if (vq->event_idx)
-		WRITE_ONCE(*used_event(vq), (uint16_t)(vq->last_used + after - 1));
+		virtq_wish(used_event(vq), (uint16_t)(vq->last_used + after - 1));
 	else
-		WRITE_ONCE(vq->avail->flags, 0);
-	/* our wish before its index; pairs with the device's barrier between used.idx and its test of our wish */
-	arch_dma_mb();
+		virtq_wish(&vq->avail->flags, 0);
 	there = (uint16_t)(used_index(vq) - vq->last_used) >= (vq->event_idx ? after : 1);
 unlock:
 	spin_unlock_irqrestore(&vq->lock, f);

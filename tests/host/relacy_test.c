@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: tests/model/relacy_locks.cc */
+/* sources: tests/model/relacy_*.cc */
 /* flags: -lstdc++ */
-#include "tests/model/relacy_locks.h"
+#include "tests/model/relacy.h"
 #include "tests/host/test.h"
 
 #include <stdio.h>
@@ -13,18 +13,34 @@ const char *__asan_default_options(void)
 	return "detect_leaks=0";
 }
 
+static void explored(const char *what, unsigned long runs, const char *bound)
+{
+	CHECK_MSG(runs > 0, "%s: see above", what);
+	printf("relacy %s: %lu runs, %s\n", what, runs, bound);
+}
+
 TEST(relacy_spinlock)
 {
-	unsigned long runs = relacy_spinlock();
-
-	CHECK(runs > 0);
-	printf("relacy spinlock, 2 CPUs: %lu runs, exhaustive\n", runs);
+	explored("spinlock, 2 CPUs", relacy_spinlock(), "exhaustive");
 }
 
 TEST(relacy_refcount)
 {
-	unsigned long runs = relacy_refcount();
+	explored("reference count, 3 CPUs", relacy_refcount(), "exhaustive");
+}
 
-	CHECK(runs > 0);
-	printf("relacy reference count, 3 CPUs: %lu runs, exhaustive\n", runs);
+TEST(relacy_wait)
+{
+	explored("wait queue, 2 CPUs", relacy_wait(), "all with up to 3 preemptions");
+}
+
+TEST(relacy_trace_ring)
+{
+	explored("trace ring, 2 CPUs", relacy_trace_ring(), "all with up to 3 preemptions");
+}
+
+TEST(relacy_virtq_index)
+{
+	explored("virtqueue's indices, both sides", relacy_virtq_index(),
+		 "all with up to 3 preemptions");
 }

@@ -1,56 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The sources of the spinlock and of the reference count under relacy, which has a memory and a scheduler of its own: a second
- * opinion on what tests/model/model.c says of them. It is C++ and its atomics are a class, which a uint32_t of theirs is here. */
-#include <relacy/relacy.hpp>
+/* The spinlock, the reference count and the wait queue's handshake under relacy. */
+#include "tests/model/relacy_words.h"
 
-#include "tests/model/relacy_locks.h"
+#include "tests/model/relacy.h"
 
-struct word {
-	rl::atomic<unsigned> shared;
-	unsigned local; /* what a function keeps for itself */
-
-	word(unsigned v = 0) : local(v)
-	{
-	}
-	operator unsigned() const
-	{
-		return local;
-	}
-	void operator=(unsigned v)
-	{
-		shared.store(v, rl::mo_relaxed, $);
-	}
-};
-
-static rl::memory_order order_of(int order)
-{
-	return order == __ATOMIC_RELAXED   ? rl::mo_relaxed
-	       : order == __ATOMIC_ACQUIRE ? rl::mo_acquire
-	       : order == __ATOMIC_RELEASE ? rl::mo_release
-	       : order == __ATOMIC_ACQ_REL ? rl::mo_acq_rel
-					   : rl::mo_seq_cst;
-}
-
-static bool exchange_if(word *p, word *expected, unsigned v, int order, int failed)
-{
-	return p->shared.compare_exchange_strong(expected->local, v, order_of(order), $,
-						 order_of(failed), $);
-}
-
-static void store(word *p, unsigned v, int order)
-{
-	p->shared.store(v, order_of(order), $);
-}
-
-static unsigned load(const word *p, int order)
-{
-	return p->shared.load(order_of(order), $);
-}
-
-/* What the sources include, as far as they need it. */
-#define TERN_LIB_TYPES_H
-#define TERN_LIB_ATOMIC_H
-#define TERN_ARCH_AARCH64_ARCH_H
 #define TERN_KERNEL_CORE_LOCK_H
 #define TERN_KERNEL_CORE_PERCPU_H
 #define TERN_KERNEL_CORE_PANIC_H
@@ -59,25 +12,11 @@ static unsigned load(const word *p, int order)
 #define TERN_KERNEL_CORE_IRQS_OFF_H
 #define TERN_KERNEL_CORE_LOCK_ORDER_H
 #define TERN_KERNEL_CORE_LOCK_STAT_H
-#define __capability(x)
-#define __acquires(...)
-#define __releases(...)
-#define __try_acquires(...)
-#define __asserts_held(...)
-#define __no_lock_check
-#define __must_check
-#define unlikely(x)		   (x)
-#define MIN(a, b)		   ((a) < (b) ? (a) : (b))
-#define BUG(...)		   RL_ASSERT(!"BUG")
-#define DASSERT(cond)		   ((void)0)
-#define READ_ONCE(x)		   load(&(x), __ATOMIC_RELAXED)
-#define atomic_load_relaxed(p)	   load((p), __ATOMIC_RELAXED)
-#define atomic_store_relaxed(p, v) store((p), (v), __ATOMIC_RELAXED)
-#define atomic_store_release(p, v) store((p), (v), __ATOMIC_RELEASE)
-#define __atomic_compare_exchange_n(p, expected, v, weak, order, failed)                           \
-	exchange_if((p), (expected), (v), (order), (failed))
+#define BUG(...)      RL_ASSERT(!"BUG")
+#define ASSERT(cond)  RL_ASSERT(cond)
+#define DASSERT(cond) ((void)0)
 
-enum lock_class { LOCK_NONE };
+enum lock_class { LOCK_NONE, LOCK_WAITQ, LOCK_THREAD };
 typedef uint64_t irqflags_t;
 struct cpu {
 	unsigned id;
@@ -147,12 +86,11 @@ static void perturb_spins(bool)
 #define lock_check_acquire(...)	 ((void)0)
 #define lock_check_acquired(...) ((void)0)
 #define lock_check_context(...)	 ((void)0)
-#define uint32_t		 word
 
+#define uint32_t		 shared_word<unsigned>
 #include "kernel/core/spinlock.h"
 #include "kernel/core/spinlock.c"
 #include "lib/refcount.h"
-
 #undef uint32_t
 
 struct locks : rl::test_suite<locks, 2> {
@@ -161,8 +99,10 @@ struct locks : rl::test_suite<locks, 2> {
 
 	void before()
 	{
+		threads_run = false;
 		spin_init(&lock, LOCK_NONE);
 		held($) = 0;
+		threads_run = true;
 	}
 	void thread(unsigned)
 	{
@@ -183,9 +123,11 @@ struct counts : rl::test_suite<counts, 3> {
 
 	void before()
 	{
+		threads_run = false;
 		refcount_init(&ref, 3);
 		for (int i = 0; i < 3; i++)
 			used[i]($) = 0;
+		threads_run = true;
 	}
 	void thread(unsigned i)
 	{
@@ -197,21 +139,181 @@ struct counts : rl::test_suite<counts, 3> {
 	}
 };
 
-template <typename T> static unsigned long explore()
-{
-	rl::test_params p;
+/* --- the wait queue: each CPU has but one thread ------------------------------------------------------------- */
 
-	p.search_type = rl::sched_full;
-	p.execution_depth_limit = 2000;
-	return rl::simulate<T>(p) ? p.stop_iteration : 0;
+#define TERN_ARCH_AARCH64_IMAGE_H
+#define TERN_KERNEL_CORE_CLOCK_H
+#define TERN_KERNEL_CORE_IRQ_H
+#define TERN_LIB_LIST_H
+#define TERN_SCHED_MUTEX_H
+#define TERN_SCHED_RUNQ_PRIV_H
+#define ARRAY_SIZE(a)	      (sizeof(a) / sizeof((a)[0]))
+#define DEADLINE_NEVER	      UINT64_MAX
+#define might_sleep()	      ((void)0)
+#define atomic_fetch_or(p, v) ((p)->shared.fetch_or((v), rl::mo_seq_cst, $))
+#define container_of(ptr, type, member)                                                            \
+	((type *)((char *)(struct list_head *)(ptr)-offsetof(type, member)))
+
+/* lib/list.h, whose pointers the waker looks at without the lock. */
+struct list_head {
+	shared_member<list_head *> next, prev;
+};
+#define list_entry(ptr, type, member)  container_of(ptr, type, member)
+#define list_first(head, type, member) list_entry((head)->next, type, member)
+#define list_last(head, type, member)  list_entry((head)->prev, type, member)
+static void list_init(struct list_head *l)
+{
+	l->next = l;
+	l->prev = l;
 }
+static bool list_linked(const struct list_head *l)
+{
+	return l->next != l;
+}
+static bool list_empty(const struct list_head *l)
+{
+	return !list_linked(l);
+}
+static void list_insert_between(struct list_head *l, struct list_head *prev, struct list_head *next)
+{
+	l->next = next;
+	l->prev = prev;
+	next->prev = l;
+	prev->next = l;
+}
+static void list_push_back(struct list_head *l, struct list_head *head)
+{
+	list_insert_between(l, head->prev, head);
+}
+static void list_del(struct list_head *l)
+{
+	l->next->prev = l->prev;
+	l->prev->next = l->next;
+	list_init(l);
+}
+
+#include "sched/wait.h"
+
+typedef uint64_t cpumask_t;
+enum thread_state { THREAD_READY, THREAD_RUNNING, THREAD_BLOCKED };
+enum { NOTIFY_SIGNAL = 1, NOTIFY_KILL = 2 };
+struct arch_thread {
+};
+struct runq {
+	spinlock_t lock;
+	unsigned cpu;
+};
+struct thread {
+	spinlock_t lock;
+	const char *name;
+	shared_member<enum thread_state> state;
+	shared_member<enum wait_mode> wait_mode;
+	shared_member<struct waitq *> waiting_on;
+	shared_word<unsigned> notify, on_cpu;
+	struct runq *rq;
+	bool queued, moving;
+	struct arch_thread arch;
+	struct {
+		uintptr_t lo, hi;
+	} stack;
+};
+struct timer {
+};
+static struct thread *threads;
+static char sched_text_start[1], sched_text_end[1];
+
+static struct thread *current_thread()
+{
+	return &threads[rl::thread_index()];
+}
+static void sched_block()
+{
+	while (atomic_load_acquire(&current_thread()->state) == THREAD_BLOCKED)
+		rl::yield(1, $);
+}
+static bool thread_wake_locked(struct thread *t, cpumask_t *)
+{
+	if (t->state != THREAD_BLOCKED)
+		return false;
+	atomic_store_release(&t->state, THREAD_READY);
+	return true;
+}
+static void sched_kick_all(cpumask_t)
+{
+}
+static void irq_send_resched(unsigned)
+{
+}
+static struct runq *runq_lock_of(struct thread *t, irqflags_t *)
+{
+	return t->rq;
+}
+static uint64_t clock_now_ns()
+{
+	return 0;
+}
+static void timer_init(struct timer *, void (*)(struct timer *))
+{
+}
+static void timer_arm(struct timer *, uint64_t)
+{
+}
+static bool timer_cancel(struct timer *)
+{
+	return false;
+}
+#define arch_backtrace(...) ((void)0)
+
+#include "sched/wait.c"
+
+/* A sleeper, and who wakes it: no wake-up is lost, and what was done before is seen. */
+struct waits : rl::test_suite<waits, 2> {
+	struct waitq wq;
+	struct thread thread_of[2];
+	shared_word<unsigned> there;
+	rl::var<int> data;
+
+	void before()
+	{
+		threads_run = false;
+		threads = thread_of;
+		waitq_init(&wq);
+		for (int i = 0; i < 2; i++) {
+			spin_init(&threads[i].lock, LOCK_THREAD);
+			threads[i].name = "thread";
+			threads[i].state = THREAD_RUNNING;
+			threads[i].waiting_on = NULL;
+			threads[i].notify = 0;
+			threads[i].on_cpu = 1;
+		}
+		there = 0;
+		data($) = 0;
+		threads_run = true;
+	}
+	void thread(unsigned i)
+	{
+		if (i) {
+			data($) = 1;
+			atomic_store_release(&there, 1);
+			wake_all(&wq);
+		} else {
+			wait_event(&wq, atomic_load_acquire(&there));
+			RL_ASSERT(data($) == 1);
+		}
+	}
+};
 
 unsigned long relacy_spinlock(void)
 {
-	return explore<locks>();
+	return explore<locks>(0);
 }
 
 unsigned long relacy_refcount(void)
 {
-	return explore<counts>();
+	return explore<counts>(0);
+}
+
+unsigned long relacy_wait(void)
+{
+	return explore<waits>(3);
 }
