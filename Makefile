@@ -61,12 +61,14 @@ SODIUM	:= $(sort $(wildcard $(addprefix $(S)/,crypto_core/ed25519/ref10/*.c cryp
 	   crypto_stream/chacha20/*.c crypto_stream/chacha20/ref/*.c)))
 F	:= deps/device-tree-compiler/libfdt
 LIBFDT	:= $(addprefix $F/,fdt.c fdt_addresses.c fdt_check.c fdt_ro.c fdt_rw.c fdt_strerror.c fdt_wip.c)
+# Ours by name, but nearly all of each is an included file of OpenSSH's.
+KEMS	:= ssh/mlkem768.c ssh/sntrup761.c
 THEIRS	:= $(LWIP) $(BEARSSL) $(SODIUM) $(LIBFDT)
 
 # The doors of docs/layers.txt: what <...> can find. lib/libc stands for the C library, which is not there.
 UAPI	 := deps/linux-libc-dev/usr/include
 INCLUDES := -I. -isystem lib/libc -isystem $(shell aarch64-linux-gnu-gcc -print-file-name=include 2>/dev/null) \
-	    -isystem deps/lwip/src/include -isystem deps/bearssl/inc -isystem $S/include -isystem $F \
+	    -isystem deps/lwip/src/include -isystem deps/bearssl/inc -isystem $S/include -isystem $F -isystem deps \
 	    -isystem $(UAPI) -isystem $(UAPI)/aarch64-linux-gnu
 
 # ---- tools and flags ----------------------------------------------------------------------------
@@ -93,7 +95,7 @@ SAN_FLAGS := $(SAN_FLAGS_$(VARIANT))
 # find none where a lock is half taken.
 NOSAN	  := arch/aarch64/boot% arch/aarch64/early% kernel/core/kasan% kernel/core/ubsan% lib/string% \
 	     $(if $(filter tsan,$(VARIANT)),kernel/core/kcsan.c kernel/core/spinlock% kernel/core/lock% kernel/core/rwspin% \
-	     kernel/core/perturb% kernel/core/irqs_off%) $(BEARSSL) $(SODIUM) $(LIBFDT)
+	     kernel/core/perturb% kernel/core/irqs_off%) $(BEARSSL) $(SODIUM) $(KEMS) $(LIBFDT)
 
 # Paths in debug information and __FILE__ are relative to this folder: two checkouts give the same bytes.
 COMMON := -std=gnu11 -O2 -g -ffreestanding -nostdinc -fno-pie -mcpu=cortex-a53 -mgeneral-regs-only -mstrict-align \
@@ -133,6 +135,7 @@ $(call obj,$(filter %/aes_ct64_enc.c %/aes_ct64_ctr.c %/aes_ct64_ctrcbc.c %/sha2
 $(call obj,$(SODIUM)):	EXTRA := $(SODIUM_FLAGS)
 $(call obj,$(LIBFDT)):	EXTRA := $(LIBFDT_FLAGS)
 $(call obj,$(OURS)):	EXTRA := $(OUR_FLAGS)
+$(call obj,$(KEMS)):	EXTRA := $(OUR_FLAGS) $(CRYPTO_FLAGS) -O3 -funroll-loops -Wno-frame-larger-than
 $(call obj,lib/string.c): EXTRA := $(OUR_FLAGS) -fno-builtin -mno-strict-align
 $(call obj,net/checksum.c): EXTRA := $(OUR_FLAGS) -mno-strict-align
 $(call obj,$(filter-out $(NOSAN),$(OURS) $(THEIRS))): SANITIZE := $(SAN_FLAGS)

@@ -222,15 +222,23 @@ void __no_lock_check thread_start(struct thread *t)
 	irq_restore_resched(f);
 }
 
-int thread_spawn(const char *name, void (*entry)(void *), void *arg)
+static int spawn(struct thread *t)
 {
-	struct thread *t = thread_create(name, entry, arg, KSTACK_SIZE);
-
 	if (!t)
 		return -ENOMEM;
 	thread_start(t);
 	thread_put(t);
 	return 0;
+}
+
+int thread_spawn(const char *name, void (*entry)(void *), void *arg)
+{
+	return spawn(thread_create(name, entry, arg, KSTACK_SIZE));
+}
+
+int thread_spawn_deep(const char *name, void (*entry)(void *), void *arg)
+{
+	return spawn(thread_create(name, entry, arg, KSTACK_SIZE_LARGE));
 }
 
 void __no_lock_check thread_exit(void)

@@ -129,6 +129,8 @@ struct thread *thread_create(const char *name, void (*entry)(void *), void *arg,
 void thread_start(struct thread *t);
 /* create + start + put: fire and forget. 0 or -ENOMEM. */
 int thread_spawn(const char *name, void (*entry)(void *), void *arg) __must_check;
+int thread_spawn_deep(const char *name, void (*entry)(void *),
+		      void *arg) __must_check; /* on a large stack */
 void thread_exit(void) __noreturn;
 void thread_get(struct thread *t);
 void thread_put(struct thread *t);

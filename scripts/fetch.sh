@@ -189,6 +189,13 @@ finish_libsodium()
 		"$include/version.h.in" >"$include/version.h"
 }
 
+# What is not used is not there; includes.h is what the configure script's config.h would come by.
+finish_openssh()
+{
+	find "$1" -mindepth 1 ! -name libcrux_mlkem768_sha3.h ! -name sntrup761.c ! -name crypto_api.h -delete
+	printf '%s\n' '#define USE_SNTRUP761X25519 1' '#define HAVE_STDINT_H 1' >"$1/includes.h"
+}
+
 unpack_all()
 {
 	echo "$table" | while IFS='|' read -r pkg kind version suites file hash; do
@@ -204,7 +211,7 @@ unpack_all()
 		else
 			unpack_deb "$real" "$dest/$pkg.tmp"
 		fi || die "cannot unpack $real into $dest: is the disk full?"
-		[ "$pkg" != libsodium ] || finish_libsodium "$dest/$pkg.tmp"
+		case $pkg in libsodium | openssh) "finish_$pkg" "$dest/$pkg.tmp" ;; esac
 		echo "$hash" >"$dest/$pkg.tmp/.stamp"
 		mv "$dest/$pkg.tmp" "$dest/$pkg"
 	done

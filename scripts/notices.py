@@ -31,12 +31,17 @@ def read_lock():
 
 
 def notice_text(package):
-    path = os.path.join(TOP, "deps", package["Package"], package["Notice"])
-    try:
-        with open(path, encoding="utf-8", errors="replace") as f:
-            lines = [line.rstrip() for line in f]
-    except OSError:
-        sys.exit(f"notices: deps/{package['Package']}/{package['Notice']} is missing: run scripts/fetch.sh")
+    lines = []
+    for word in package["Notice"].split():
+        name, _, part = word.partition(":")
+        first, _, last = part.partition("-")
+        path = os.path.join(TOP, "deps", package["Package"], name)
+        try:
+            with open(path, encoding="utf-8", errors="replace") as f:
+                text = [line.rstrip() for line in f]
+        except OSError:
+            sys.exit(f"notices: deps/{package['Package']}/{name} is missing: run scripts/fetch.sh")
+        lines += [f"{name}:"] * bool(part) + text[int(first or 1) - 1:int(last or len(text))]
     # Of Debian's copyright files, what is about the packaging is not in the image.
     paragraphs = "\n".join(lines).strip("\n").split("\n\n")
     return "\n\n".join(p for p in paragraphs if not p.startswith(("Format:", "Files: debian/")))

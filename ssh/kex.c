@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The course of a key exchange (RFC 4253 s7 to s9, RFC 8731, strict kex of draft-miller-sshm-strict-kex).
+/* The course of a key exchange (RFC 4253 s7 to s9, strict kex of draft-miller-sshm-strict-kex).
  *
  * Ours goes out late on purpose. Our KEXINIT waits for the client's and our NEWKEYS (with EXT_INFO behind it)
  * for the client's NEWKEYS, each at most cfg->hold_ns: a client with Nagle's algorithm on would else stall on a
@@ -172,7 +172,7 @@ static void derive(struct ssh_conn *c, struct bytes secret, const uint8_t *hash,
 		   uint8_t *out, size_t n)
 {
 	const br_hash_class *h = c->kex->alg->hash;
-	size_t len = (h->desc >> BR_HASHDESC_OUT_OFF) & BR_HASHDESC_OUT_MASK, have = 0;
+	size_t len = ssh_hash_len(h), have = 0;
 	br_hash_compat_context ctx;
 	uint8_t block[SSH_HASH_MAX];
 
@@ -225,7 +225,7 @@ static int finish_hash(struct ssh_conn *c, struct bytes secret, uint8_t hash[SSH
 
 	h->update(&kex->hash.vtable, secret.p, secret.n);
 	h->out(&kex->hash.vtable, hash);
-	*hash_len = (h->desc >> BR_HASHDESC_OUT_OFF) & BR_HASHDESC_OUT_MASK;
+	*hash_len = ssh_hash_len(h);
 	if (c->session_id_len == 0) {
 		memcpy(c->session_id, hash, *hash_len);
 		c->session_id_len = *hash_len;
@@ -234,35 +234,58 @@ static int finish_hash(struct ssh_conn *c, struct bytes secret, uint8_t hash[SSH
 	return err ? err : derive_suite(c, &kex->out, secret, hash, "BDF");
 }
 
+/* ssh_kex_respond() for another stack. */
+struct response {
+	struct ssh_conn *c;
+	struct bytes client;
+	struct wr *w;
+	uint8_t secret[SSH_SECRET_MAX];
+	size_t secret_len;
+	int err;
+};
+
+static void respond(void *arg)
+{
+	struct response *r = arg;
+
+	r->err = ssh_kex_respond(r->c, r->client, r->w, r->secret, &r->secret_len);
+}
+
 /* Our half into w (a message under construction), the hash of all into hash. */
 static int exchange(struct ssh_conn *c, struct bytes client, struct wr *w, uint8_t *hash,
 		    size_t *hash_len)
 {
 	struct ssh_kex *kex = c->kex;
-	uint8_t secret[SSH_SECRET_MAX], form[4 + 1 + SSH_SECRET_MAX];
+	struct response r = { .c = c, .client = client, .w = w };
+	uint8_t form[4 + 1 + SSH_SECRET_MAX];
 	struct wr encoded = wr_over(form, sizeof(form));
-	size_t secret_len = 0, mark, start = w->len;
-	int err;
+	size_t mark, start = w->len;
+	int err = 0;
 
 	ssh_hostkey_write(kex->hostkey, w);
 	hash_u32(kex, (uint32_t)(w->len - start - 4));
 	kex->alg->hash->update(&kex->hash.vtable, w->p + start + 4, w->len - start - 4);
 	hash_string(kex, client.p, client.n);
 	mark = wr_string_begin(w);
-	err = kex->alg->respond(c, client, w, secret, &secret_len);
+	if (c->ops->deep)
+		err = c->ops->deep(c->host, respond, &r);
+	else
+		respond(&r);
+	if (!err)
+		err = r.err;
 	if (!err && w->bad)
 		err = -EMSGSIZE;
 	if (err)
 		goto wipe;
 	wr_string_end(w, mark);
 	hash_string(kex, w->p + mark, w->len - mark);
-	if (kex->alg->secret_is_string)
-		wr_string(&encoded, secret, secret_len);
+	if (kex->alg->kem)
+		wr_string(&encoded, r.secret, r.secret_len);
 	else
-		wr_mpint(&encoded, secret, secret_len);
+		wr_mpint(&encoded, r.secret, r.secret_len);
 	err = finish_hash(c, (struct bytes){ form, encoded.len }, hash, hash_len);
 wipe:
-	secure_zero(secret, sizeof(secret));
+	secure_zero(r.secret, sizeof(r.secret));
 	secure_zero(form, sizeof(form));
 	return err;
 }

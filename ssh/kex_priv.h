@@ -6,24 +6,19 @@
 #include "ssh/cipher.h"
 #include "ssh/conn_priv.h"
 
-#define SSH_SECRET_MAX 64
-#define SSH_REPLY_MAX  2048 /* our half; sntrup761 has 1039 + 32 bytes */
+#define SSH_SECRET_MAX SSH_HASH_MAX
 #define SSH_INIT_MAX   1024 /* our KEXINIT */
+
+struct ssh_kem;
 
 /* One method. All have the client send a blob and us answer with one (RFC 5656 s4). */
 struct ssh_kex_alg {
-	const char *name;
+	const char *name; /* NULL ends ssh_kexes[] */
 	const br_hash_class *hash;
-	bool secret_is_string; /* hybrids: K is hashed as a string, not an mpint */
-	/* Write our half, and the shared secret. 0, -EPROTO: the client's half is no good, or -errno. */
-	int (*respond)(struct ssh_conn *c, struct bytes client, struct wr *reply, uint8_t *secret,
-		       size_t *secret_len);
+	const struct ssh_kem *kem; /* of a hybrid: K is hashed as a string. NULL: an mpint */
 };
 
-extern const struct ssh_kex_alg ssh_kex_curve25519;
-extern const struct ssh_kex_alg ssh_kex_curve25519_libssh;
-/* In our order of preference, ended by NULL. */
-extern const struct ssh_kex_alg *const ssh_kexes[];
+extern const struct ssh_kex_alg ssh_kexes[];
 
 /* What was agreed for one direction. */
 struct ssh_suite {
@@ -45,6 +40,17 @@ struct ssh_kex {
 	size_t init_len;
 	br_hash_compat_context hash; /* over what is known so far, once got_init and sent_init */
 };
+
+static inline size_t ssh_hash_len(const br_hash_class *h)
+{
+	return (h->desc >> BR_HASHDESC_OUT_OFF) & BR_HASHDESC_OUT_MASK;
+}
+
+/* exchange.c */
+/* Write our half, and the shared secret. 0, -EPROTO: the client's half is no good, or -errno.
+ * Needs a large stack: struct ssh_host_ops. */
+int ssh_kex_respond(struct ssh_conn *c, struct bytes client, struct wr *reply, uint8_t *secret,
+		    size_t *secret_len) __must_check;
 
 /* kexinit.c */
 /* Agree on everything from the client's KEXINIT. 0 or -EPROTO after ssh_fail(). */

@@ -23,8 +23,8 @@ static void put_kexes(struct wr *w, bool first)
 {
 	size_t mark = wr_string_begin(w);
 
-	for (size_t i = 0; ssh_kexes[i]; i++)
-		put_name(w, mark, ssh_kexes[i]->name);
+	for (size_t i = 0; ssh_kexes[i].name; i++)
+		put_name(w, mark, ssh_kexes[i].name);
 	if (first)
 		put_name(w, mark, STRICT_SERVER);
 	wr_string_end(w, mark);
@@ -81,9 +81,9 @@ static const struct ssh_kex_alg *choose_kex(struct bytes list)
 	struct bytes name;
 
 	while (ssh_namelist_next(&list, &name))
-		for (size_t i = 0; ssh_kexes[i]; i++)
-			if (bytes_is(name, ssh_kexes[i]->name))
-				return ssh_kexes[i];
+		for (size_t i = 0; ssh_kexes[i].name; i++)
+			if (bytes_is(name, ssh_kexes[i].name))
+				return &ssh_kexes[i];
 	return NULL;
 }
 
@@ -189,7 +189,7 @@ int ssh_kex_negotiate(struct ssh_conn *c, struct rd *r)
 	if (missing)
 		return ssh_fail(c, SSH_DISCONNECT_KEY_EXCHANGE_FAILED, missing);
 	c->kex->drop_guess =
-		guess && !(ssh_namelist_starts(list[KEX], ssh_kexes[0]->name) &&
+		guess && !(ssh_namelist_starts(list[KEX], ssh_kexes[0].name) &&
 			   ssh_namelist_starts(list[HOSTKEY], ssh_hostkey_name(c->kex->hostkey)));
 	return 0;
 }

@@ -65,6 +65,9 @@ struct ssh_host_ops {
 	void (*free)(void *host, void *p, size_t n);
 	/* Fill with random bytes; 0 or -errno, which ends the connection. */
 	int (*random)(void *host, void *buf, size_t n);
+	/* Call work(arg) where it has SSH_KEM_STACK bytes of stack and some more, and return when it has. 0 or
+	 * -ENOMEM: it was not called. NULL: any place will do. */
+	int (*deep)(void *host, void (*work)(void *), void *arg);
 	/* One line: text, and what it is about, printable, in quotes if not empty. */
 	void (*log)(void *host, enum ssh_log level, const char *text, struct bytes about);
 	/* A message came in, or goes out: its number, and the bytes of its payload. NULL: nobody wants to know. */

@@ -3,7 +3,7 @@
  * is ready or a time comes. Nothing it calls blocks for the peer or a program; it holds no lock while it sleeps.
  *
  * The login runs on a large stack. When it is done the connection moves to a thread with an ordinary one, and the
- * large one is given back. */
+ * large one is given back; later key exchanges borrow one. */
 #include "kernel/core/log.h"
 #include "kernel/core/random.h"
 #include "kernel/core/trace.h"
@@ -36,6 +36,25 @@ static int conn_random(void *host, void *buf, size_t n)
 	return err ? err : random_bytes(buf, n);
 }
 
+/* A login's thread has the stack for a key exchange; a session's borrows one each time. */
+static int conn_deep(void *host, void (*work)(void *), void *arg)
+{
+	const struct thread_base *self = current_base();
+	struct thread *t;
+
+	if (self->stack_hi - self->stack_lo >= KSTACK_SIZE_LARGE) {
+		work(arg);
+		return 0;
+	}
+	t = thread_create("ssh-kex", work, arg, KSTACK_SIZE_LARGE);
+	if (!t)
+		return -ENOMEM;
+	thread_start(t);
+	thread_join(t);
+	thread_put(t);
+	return 0;
+}
+
 static void conn_log(void *host, enum ssh_log level, const char *text, struct bytes about)
 {
 	struct server_conn *s = host;
@@ -62,6 +81,7 @@ static const struct ssh_host_ops conn_ops = {
 	.alloc = conn_alloc,
 	.free = conn_free,
 	.random = conn_random,
+	.deep = conn_deep,
 	.log = conn_log,
 	.message = conn_message,
 	.key_check = server_key_check,
@@ -312,7 +332,7 @@ static struct server_conn *conn_create(struct file *sock, const struct socket_ad
 int server_conn_start(struct file *sock, const struct socket_addr *peer, unsigned number)
 {
 	struct server_conn *s = conn_create(sock, peer, number);
-	struct thread *t;
+	int err;
 
 	if (!s) {
 		(void)socket_abort(sock);
@@ -321,13 +341,10 @@ int server_conn_start(struct file *sock, const struct socket_addr *peer, unsigne
 	}
 	if (socket_set_nodelay(sock, true))
 		log_debug("ssh: %u: no TCP_NODELAY", number);
-	t = thread_create("ssh-login", login_thread, s, KSTACK_SIZE_LARGE);
-	if (!t) {
+	err = thread_spawn_deep("ssh-login", login_thread, s);
+	if (err) {
 		(void)socket_abort(sock);
 		conn_destroy(s);
-		return -ENOMEM;
 	}
-	thread_start(t);
-	thread_put(t);
-	return 0;
+	return err;
 }

@@ -336,7 +336,7 @@ int ssh_server_start(void)
 			 -err);
 		return err;
 	}
-	err = thread_spawn("ssh-selftest", selftest_thread, file_get(listener));
+	err = thread_spawn_deep("ssh-selftest", selftest_thread, file_get(listener));
 	if (err)
 		file_put(listener);
 	return err ? err : thread_spawn("ssh", listen_thread, NULL);

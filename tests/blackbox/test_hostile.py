@@ -187,13 +187,60 @@ def test_wrong_guess_is_dropped(guest, key):
         r.login(key)
 
 
-def test_right_guess_is_used(guest, key):
+def test_guess_behind_our_first_is_dropped(guest, key):
+    """As dbclient's: a method that the server has, but not as its first."""
     with raw(guest) as r:
         r.hello()
         r.exchange_kexinit(kexinit(guess=True))
+        r.send(bytes([sshraw.KEX_INIT]) + string(os.urandom(32)))
         r.exchange_keys(check=True)
         r.new_keys()
         r.login(key)
+
+
+# Any numbers below 3329, of 12 bits each, are a key of ML-KEM; any bytes one of sntrup761.
+KEM_KEY = bytes(i & 0x7b for i in range(1184))
+HYBRIDS = {"mlkem768x25519-sha256": 1184, "sntrup761x25519-sha512": 1158, "sntrup761x25519-sha512@openssh.com": 1158}
+X25519_BASE = bytes([9]) + bytes(31)
+
+
+@pytest.mark.parametrize("name", HYBRIDS)
+def test_hybrid_answers(guest, name):
+    """The first of ours may be guessed; the others' guess is dropped."""
+    with raw(guest) as r:
+        r.hello()
+        r.exchange_kexinit(kexinit(kex=f"{name},curve25519-sha256", guess=True))
+        if name != list(HYBRIDS)[0]:
+            r.send(bytes([sshraw.KEX_INIT]) + string(b"guessed"))
+        r.send(bytes([sshraw.KEX_INIT]) + string(KEM_KEY[:HYBRIDS[name]] + X25519_BASE))
+        reply = sshraw.Reader(r.receive_type(sshraw.KEX_REPLY))
+        reply.byte()
+        reply.string()
+        assert len(reply.string()) == (1120 if HYBRIDS[name] == 1184 else 1071)
+
+
+@pytest.mark.parametrize("spoil", [lambda key: key[:-1] + X25519_BASE, lambda key: key + X25519_BASE + b"x",
+                                   lambda key: key, lambda key: X25519_BASE, lambda key: b"", lambda key: key + bytes(32),
+                                   lambda key: key + b"\1" + bytes(31)],
+                         ids=["short", "long", "nopoint", "nokey", "empty", "zero", "one"])
+@pytest.mark.parametrize("name", HYBRIDS)
+def test_bad_hybrid_value(guest, name, spoil):
+    with raw(guest) as r:
+        r.hello()
+        r.exchange_kexinit(kexinit(kex=f"{name},kex-strict-c-v00@openssh.com"))
+        closes(r, lambda: r.send(bytes([sshraw.KEX_INIT]) + string(spoil(KEM_KEY[:HYBRIDS[name]]))), codes=(3,))
+
+
+@pytest.mark.parametrize("at, number", [(0, 3329), (383, 3329), (767, 3329), (100, 4095), (767, 4095)])
+def test_mlkem_key_that_is_not_reduced(guest, at, number):
+    """FIPS 203 s7.2."""
+    key = int.from_bytes(KEM_KEY[:1152], "little")
+    key = key & ~(4095 << 12 * at) | number << 12 * at
+    with raw(guest) as r:
+        r.hello()
+        r.exchange_kexinit(kexinit(kex="mlkem768x25519-sha256"))
+        blob = key.to_bytes(1152, "little") + KEM_KEY[1152:] + X25519_BASE
+        closes(r, lambda: r.send(bytes([sshraw.KEX_INIT]) + string(blob)), codes=(3,))
 
 
 def small_order_points():

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: @tests/host/ssh.sources tests/fuzz/ssh_stub.c */
+/* sources: @tests/host/ssh.sources !ssh/mlkem768.c !ssh/sntrup761.c tests/fuzz/ssh_stub.c */
 /* flags: @tests/host/ssh.flags */
 #include "lib/errno.h"
 #include "ssh/hostkey.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: @tests/host/ssh.sources tests/fuzz/ssh_stub.c tests/fuzz/ssh_host.c */
+/* sources: @tests/host/ssh.sources !ssh/mlkem768.c !ssh/sntrup761.c tests/fuzz/ssh_stub.c tests/fuzz/ssh_host.c */
 /* flags: @tests/host/ssh.flags */
 /* Messages of a client that is logged in: channels, requests, windows, rekeying. */
 #include "tests/fuzz/ssh_host.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: @tests/host/ssh.sources tests/fuzz/ssh_stub.c tests/fuzz/ssh_host.c */
+/* sources: @tests/host/ssh.sources !ssh/mlkem768.c !ssh/sntrup761.c tests/fuzz/ssh_stub.c tests/fuzz/ssh_host.c */
 /* flags: @tests/host/ssh.flags */
 /* From the first byte to the login. The first byte of the input says how: even, the rest is what a client sends
  * (identification and packets); odd, messages framed right, so that the fuzzer need not learn framing. */

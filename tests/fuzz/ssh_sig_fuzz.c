@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: @tests/host/ssh.sources tests/fuzz/ssh_stub.c */
+/* sources: @tests/host/ssh.sources !ssh/mlkem768.c !ssh/sntrup761.c tests/fuzz/ssh_stub.c */
 /* flags: @tests/host/ssh.flags */
 /* Keys and signatures as a client sends them. The input: three strings, algorithm, key, signature. */
 #include "ssh/sig.h"

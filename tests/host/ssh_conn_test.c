@@ -176,22 +176,74 @@ TEST(all_suites_log_in)
 		}
 }
 
+TEST(all_key_exchanges_log_in)
+{
+	for (const struct ssh_kex_alg *a = ssh_kexes; a->name; a++)
+		for (const struct ssh_kex_alg *b = ssh_kexes; b->name; b++) {
+			struct peer *p = peer_create();
+			struct ssh_conn_info info;
+			uint32_t chan;
+
+			p->kex = a->name;
+			peer_login(p);
+			chan = peer_open(p, 7, 100000, 32768);
+			peer_exec(p, chan, "x");
+			p->kex = b->name;
+			peer_kex(p);
+			ssh_conn_info(p->c, &info);
+			CHECK(strcmp(info.kex, b->name) == 0);
+			peer_data(p, chan, "hello", 5);
+			CHECK_EQ(p->input_len, 5);
+			CHECK_EQ(p->deep, 2);
+			peer_destroy(p);
+		}
+}
+
+/* I-SSH-15: a secret begins with a zero byte once in 256 times, and with a set bit every other time: what it is hashed as shows. */
+TEST(exchanges_agree)
+{
+	static const struct {
+		const char *name;
+		int rounds;
+	} methods[] = { { "curve25519-sha256", 1000 },
+			{ "mlkem768x25519-sha256", 1000 },
+			{ "sntrup761x25519-sha512", 40 } };
+
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+		struct peer *p = peer_create();
+
+		p->patient = true;
+		p->kex = methods[i].name;
+		peer_login(p);
+		for (int n = 0; n < methods[i].rounds * test_scale; n++)
+			peer_kex(p);
+		peer_destroy(p);
+	}
+}
+
 TEST(wrong_guess_is_dropped)
 {
-	struct peer *p = at_kex();
-	uint8_t m[37] = { SSH_MSG_KEX_ECDH_INIT, 0, 0, 0, 32 };
+	static const char *const kexes[] = {
+		"ecdh-sha2-nistp256,curve25519-sha256,kex-strict-c-v00@openssh.com",
+		"curve25519-sha256,ecdh-sha2-nistp256,kexguess2@matt.ucc.asn.au"
+	};
 
-	p->guess = true;
-	p->kex = "ecdh-sha2-nistp256,curve25519-sha256,kex-strict-c-v00@openssh.com";
-	peer_kexinit(p);
-	peer_read_kexinit(p);
-	peer_send(p, m, sizeof(m));
-	peer_ecdh_init(p);
-	peer_read_reply(p);
-	peer_newkeys(p);
-	peer_read_newkeys(p);
-	peer_service(p);
-	peer_destroy(p);
+	for (size_t i = 0; i < 2; i++) {
+		struct peer *p = at_kex();
+		uint8_t m[37] = { SSH_MSG_KEX_ECDH_INIT, 0, 0, 0, 32 };
+
+		p->guess = true;
+		p->kex = kexes[i];
+		peer_kexinit(p);
+		peer_read_kexinit(p);
+		peer_send(p, m, sizeof(m));
+		peer_ecdh_init(p);
+		peer_read_reply(p);
+		peer_newkeys(p);
+		peer_read_newkeys(p);
+		peer_service(p);
+		peer_destroy(p);
+	}
 }
 
 TEST(right_guess_is_used)
@@ -199,6 +251,7 @@ TEST(right_guess_is_used)
 	struct peer *p = at_kex();
 
 	p->guess = true;
+	p->kex = "mlkem768x25519-sha256,curve25519-sha256";
 	peer_kexinit(p);
 	peer_ecdh_init(p);
 	peer_read_kexinit(p);
@@ -287,6 +340,84 @@ TEST(kex_bad_values)
 		peer_kexinit(p);
 		peer_send(p, m, 5 + lengths[i]);
 		CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_KEY_EXCHANGE_FAILED);
+		peer_destroy(p);
+	}
+}
+
+static struct peer *at_blob(const struct ssh_kex_alg *alg)
+{
+	struct peer *p = at_kex();
+
+	p->kex = alg->name;
+	peer_kexinit(p);
+	peer_read_kexinit(p);
+	peer_make_blob(p);
+	return p;
+}
+
+static void expect_bad_blob(struct peer *p, size_t n)
+{
+	peer_send_blob(p, n);
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_KEY_EXCHANGE_FAILED);
+	CHECK(!p->has_session);
+	peer_destroy(p);
+}
+
+/* I-SSH-13 */
+TEST(hybrid_bad_lengths_and_points)
+{
+	for (const struct ssh_kex_alg *alg = ssh_kexes; alg->kem; alg++) {
+		size_t key = alg->kem->key_len,
+		       bad[] = { 0, 1, 31, 32, key - 1, key, key + 31, key + 33 };
+		struct peer *p;
+
+		for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+			expect_bad_blob(at_blob(alg), bad[i]);
+		for (uint8_t u = 0; u < 2; u++) { /* of order 4 and 1 */
+			p = at_blob(alg);
+			memset(p->blob + key, 0, 32);
+			p->blob[key] = u;
+			expect_bad_blob(p, p->blob_len);
+		}
+	}
+}
+
+/* FIPS 203 s7.2: 3328 is the largest coefficient there is. */
+TEST(mlkem_key_must_be_reduced)
+{
+	for (unsigned i = 0; i < 768; i += i < 4 || i > 762 ? 1 : 61)
+		for (unsigned v = 3328; v <= 4095; v += v == 3328 ? 1 : 383) {
+			struct peer *p = at_blob(&ssh_kexes[0]);
+			uint8_t *at = p->blob + i / 2 * 3 + i % 2;
+
+			if (i % 2) {
+				at[0] = (uint8_t)(at[0] & 0x0f) | (uint8_t)(v << 4);
+				at[1] = (uint8_t)(v >> 4);
+			} else {
+				at[0] = (uint8_t)v;
+				at[1] = (uint8_t)(at[1] & 0xf0) | (uint8_t)(v >> 8);
+			}
+			if (v >= 3329) {
+				expect_bad_blob(p, p->blob_len);
+				continue;
+			}
+			peer_send_blob(p, p->blob_len);
+			CHECK_EQ(peer_recv(p), SSH_MSG_KEX_ECDH_REPLY);
+			peer_destroy(p);
+		}
+}
+
+/* I-SSH-11 */
+TEST(randomness_of_an_encapsulation_is_wiped)
+{
+	for (const struct ssh_kex_alg *alg = ssh_kexes; alg->kem; alg++) {
+		struct peer *p = at_blob(alg);
+
+		p->watch = alg->kem->random_len;
+		peer_send_blob(p, p->blob_len);
+		CHECK(p->secret && strlen(p->secret) > 8);
+		peer_read_reply(p);
+		CHECK_EQ(p->leaked, 0);
 		peer_destroy(p);
 	}
 }

@@ -6,6 +6,7 @@
 #include "ssh/authkeys.h"
 #include "ssh/cipher.h"
 #include "ssh/hostkey.h"
+#include "ssh/kem.h"
 #include "ssh/namelist.h"
 #include "ssh/sig.h"
 #include "ssh/ssh.h"
@@ -147,6 +148,29 @@ TEST(x25519_refuses_low_order)
 }
 
 /* RFC 8439 s2.5.2 and s2.4.2 */
+static void check_kem(const struct ssh_kem *kem, const uint8_t want[32])
+{
+	uint8_t some[3044] __aligned(4), cipher[1088], out[64];
+	br_sha256_context h;
+
+	for (size_t i = 0; i < sizeof(some); i++)
+		some[i] = i & 0x7b;
+	CHECK_EQ(kem->encapsulate(some, some, cipher, out), 0);
+	br_sha256_init(&h);
+	br_sha256_update(&h, cipher, kem->cipher_len);
+	br_sha256_out(&h, out + 32);
+	br_sha256_init(&h);
+	br_sha256_update(&h, out, 64);
+	br_sha256_out(&h, out);
+	CHECK_MEM(out, want, 32);
+}
+
+TEST(kems_known)
+{
+	check_kem(&ssh_mlkem768, mlkem768_answer);
+	check_kem(&ssh_sntrup761, sntrup761_answer);
+}
+
 TEST(poly1305_and_chacha20_known)
 {
 	static const char text[] = "Cryptographic Forum Research Group";

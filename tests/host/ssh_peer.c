@@ -3,10 +3,14 @@
 #include "tests/host/ssh_peer.h"
 #include "lib/errno.h"
 #include "tests/host/test.h"
+#include <endian.h>
+#include <openssh/crypto_api.h>
 #include <sodium/crypto_scalarmult_curve25519.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#define fatal_f(text) abort()
+#include <openssh/libcrux_mlkem768_sha3.h>
 
 #define IDENT "SSH-2.0-peer"
 
@@ -41,6 +45,22 @@ static int host_random(void *host, void *buf, size_t n)
 		p->random_state = p->random_state * 6364136223846793005u + 1442695040888963407u;
 		((uint8_t *)buf)[i] = (uint8_t)(p->random_state >> 56);
 	}
+	if (n == p->watch) {
+		memcpy(p->watched, buf, sizeof(p->watched) - 1);
+		p->secret = p->watched;
+		p->watch = 0;
+	}
+	return 0;
+}
+
+static int host_deep(void *host, void (*work)(void *), void *arg)
+{
+	struct peer *p = host;
+
+	p->deep++;
+	if (p->no_memory || (p->fail_alloc_after > 0 && --p->fail_alloc_after == 0))
+		return -ENOMEM;
+	work(arg);
 	return 0;
 }
 
@@ -177,6 +197,7 @@ static const struct ssh_host_ops ops = {
 	.alloc = host_alloc,
 	.free = host_free,
 	.random = host_random,
+	.deep = host_deep,
 	.log = host_log,
 	.key_check = host_key_check,
 	.auth_failed = host_auth_failed,
@@ -417,51 +438,123 @@ void peer_read_kexinit(struct peer *p)
 		(void)rd_take(&r, 16);
 		CHECK(bytes_is(
 			rd_string(&r),
+			"mlkem768x25519-sha256,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,"
 			"curve25519-sha256,curve25519-sha256@libssh.org,kex-strict-s-v00@openssh.com"));
 		p->strict = strstr(p->kex, "kex-strict-c") != NULL;
 	}
 }
 
-void peer_ecdh_init(struct peer *p)
+/* The first of ours that the server has: what it must choose. */
+static const struct ssh_kex_alg *agreed(const struct peer *p)
 {
-	uint8_t m[37] = { SSH_MSG_KEX_ECDH_INIT, 0, 0, 0, 32 };
-
-	host_random(p, p->scalar, 32);
-	crypto_scalarmult_curve25519_base(p->point, p->scalar);
-	memcpy(m + 5, p->point, 32);
-	peer_send(p, m, sizeof(m));
+	for (const char *at = p->kex; *at; at += strcspn(at, ","), at += *at == ',')
+		for (const struct ssh_kex_alg *a = ssh_kexes; a->name; a++)
+			if (strlen(a->name) == strcspn(at, ",") &&
+			    !memcmp(a->name, at, strlen(a->name)))
+				return a;
+	return NULL;
 }
 
-static void hash_string(br_sha256_context *h, const void *s, size_t n)
+void peer_make_blob(struct peer *p)
+{
+	const struct ssh_kex_alg *last = p->alg;
+	uint8_t seed[64];
+	size_t at;
+
+	p->alg = agreed(p);
+	CHECK(p->alg);
+	at = p->alg->kem ? p->alg->kem->key_len : 0;
+	if (p->alg->kem == &ssh_mlkem768 && (!last || last->kem != p->alg->kem)) {
+		struct libcrux_mlkem768_keypair pair;
+
+		host_random(p, seed, sizeof(seed));
+		pair = libcrux_ml_kem_mlkem768_portable_generate_key_pair(seed);
+		memcpy(p->blob, pair.pk.value, at);
+		memcpy(p->kem_secret, pair.sk.value, sizeof(pair.sk.value));
+	} else if (p->alg->kem && (!last || last->kem != p->alg->kem)) {
+		crypto_kem_sntrup761_keypair(p->blob, p->kem_secret);
+	}
+	host_random(p, p->scalar, 32);
+	crypto_scalarmult_curve25519_base(p->blob + at, p->scalar);
+	p->blob_len = at + 32;
+}
+
+void peer_send_blob(struct peer *p, size_t n)
+{
+	uint8_t m[1300];
+	struct wr w = wr_over(m, sizeof(m));
+
+	wr_u8(&w, SSH_MSG_KEX_ECDH_INIT);
+	wr_string(&w, p->blob, n);
+	peer_send_wr(p, &w);
+}
+
+void peer_ecdh_init(struct peer *p)
+{
+	peer_make_blob(p);
+	peer_send_blob(p, p->blob_len);
+}
+
+/* The shared secret as it is hashed: RFC 8731, draft-ietf-sshm-mlkem-hybrid-kex, RFC 9941. */
+static void agree(struct peer *p, struct bytes theirs, struct wr *form)
+{
+	const struct ssh_kem *kem = p->alg->kem;
+	size_t at = kem ? kem->cipher_len : 0;
+	uint8_t both[64], digest[64];
+	br_hash_compat_context h;
+
+	CHECK_EQ(theirs.n, at + 32);
+	if (kem == &ssh_mlkem768) {
+		struct libcrux_mlkem768_sk sk;
+		struct libcrux_mlkem768_ciphertext ct;
+
+		memcpy(sk.value, p->kem_secret, sizeof(sk.value));
+		memcpy(ct.value, theirs.p, sizeof(ct.value));
+		libcrux_ml_kem_mlkem768_portable_decapsulate(&sk, &ct, both);
+	} else if (kem) {
+		crypto_kem_sntrup761_dec(both, theirs.p, p->kem_secret);
+	}
+	CHECK_EQ(crypto_scalarmult_curve25519(both + 32, p->scalar, theirs.p + at), 0);
+	if (!kem) {
+		wr_mpint(form, both + 32, 32);
+		return;
+	}
+	p->alg->hash->init(&h.vtable);
+	h.vtable->update(&h.vtable, both, 64);
+	h.vtable->out(&h.vtable, digest);
+	wr_string(form, digest, ssh_hash_len(p->alg->hash));
+}
+
+static void hash_string(br_hash_compat_context *h, const void *s, size_t n)
 {
 	uint8_t len[4];
 
 	store_be32(len, (uint32_t)n);
-	br_sha256_update(h, len, 4);
-	br_sha256_update(h, s, n);
+	h->vtable->update(&h->vtable, len, 4);
+	h->vtable->update(&h->vtable, s, n);
 }
 
 static void derive(struct peer *p, struct wr *secret, const uint8_t *hash, char letter,
 		   uint8_t *out, size_t n)
 {
-	br_sha256_context h;
-	size_t have = 0;
+	size_t have = 0, len = ssh_hash_len(p->alg->hash);
+	br_hash_compat_context h;
 
 	while (have < n) {
-		uint8_t block[32];
+		uint8_t block[64];
 
-		br_sha256_init(&h);
-		br_sha256_update(&h, secret->p, secret->len);
-		br_sha256_update(&h, hash, 32);
+		p->alg->hash->init(&h.vtable);
+		h.vtable->update(&h.vtable, secret->p, secret->len);
+		h.vtable->update(&h.vtable, hash, len);
 		if (have == 0) {
-			br_sha256_update(&h, &letter, 1);
-			br_sha256_update(&h, p->session, 32);
+			h.vtable->update(&h.vtable, &letter, 1);
+			h.vtable->update(&h.vtable, p->session, p->hash_len);
 		} else {
-			br_sha256_update(&h, out, have);
+			h.vtable->update(&h.vtable, out, have);
 		}
-		br_sha256_out(&h, block);
-		memcpy(out + have, block, n - have < 32 ? n - have : 32);
-		have += n - have < 32 ? n - have : 32;
+		h.vtable->out(&h.vtable, block);
+		memcpy(out + have, block, n - have < len ? n - have : len);
+		have += n - have < len ? n - have : len;
 	}
 }
 
@@ -490,11 +583,12 @@ static void derive_keys(struct peer *p, struct ssh_keys *k, struct wr *secret, c
 
 void peer_read_reply(struct peer *p)
 {
-	uint8_t shared[32], form[40], hash[32], want[200], key_blob[60];
+	uint8_t form[80], hash[64], want[200], key_blob[60];
 	struct wr secret = wr_over(form, sizeof(form)), sig = wr_over(want, sizeof(want)),
 		  blob = wr_over(key_blob, sizeof(key_blob));
 	struct bytes host_key, point, got;
-	br_sha256_context h;
+	size_t len = ssh_hash_len(p->alg->hash);
+	br_hash_compat_context h;
 	struct rd r;
 
 	peer_expect(p, SSH_MSG_KEX_ECDH_REPLY);
@@ -505,22 +599,23 @@ void peer_read_reply(struct peer *p)
 	CHECK_EQ(rd_finish(&r), 0);
 	ssh_hostkey_write(&p->hostkey, &blob);
 	CHECK(host_key.n == blob.len - 4 && memcmp(host_key.p, key_blob + 4, host_key.n) == 0);
-	CHECK_EQ(crypto_scalarmult_curve25519(shared, p->scalar, point.p), 0);
-	wr_mpint(&secret, shared, 32);
-	br_sha256_init(&h);
+	agree(p, point, &secret);
+	p->alg->hash->init(&h.vtable);
 	hash_string(&h, IDENT, sizeof(IDENT) - 1);
 	hash_string(&h, "SSH-2.0-tern", 12);
 	hash_string(&h, p->kexinit_c, p->kexinit_c_len);
 	hash_string(&h, p->kexinit_s, p->kexinit_s_len);
 	hash_string(&h, host_key.p, host_key.n);
-	hash_string(&h, p->point, 32);
-	hash_string(&h, point.p, 32);
-	br_sha256_update(&h, form, secret.len);
-	br_sha256_out(&h, hash);
-	CHECK_EQ(ssh_hostkey_sign(&p->hostkey, hash, 32, &sig), 0);
+	hash_string(&h, p->blob, p->blob_len);
+	hash_string(&h, point.p, point.n);
+	h.vtable->update(&h.vtable, form, secret.len);
+	h.vtable->out(&h.vtable, hash);
+	CHECK_EQ(ssh_hostkey_sign(&p->hostkey, hash, len, &sig), 0);
 	CHECK(got.n == sig.len - 4 && memcmp(got.p, want + 4, got.n) == 0);
-	if (!p->has_session)
-		memcpy(p->session, hash, 32);
+	if (!p->has_session) {
+		memcpy(p->session, hash, len);
+		p->hash_len = len;
+	}
 	p->has_session = true;
 	derive_keys(p, &p->next_out, &secret, hash, "ACE");
 	derive_keys(p, &p->next_in, &secret, hash, "BDF");
@@ -587,7 +682,7 @@ void peer_auth(struct peer *p, const char *user, int flags)
 	if (!(flags & AUTH_QUERY)) {
 		if (flags & AUTH_BAD_SESSION)
 			p->session[0] ^= 1;
-		wr_string(&t, p->session, 32);
+		wr_string(&t, p->session, p->hash_len);
 		wr_put(&t, m, w.len);
 		if (flags & AUTH_BAD_SESSION)
 			p->session[0] ^= 1;

@@ -6,6 +6,8 @@
 
 #include "ssh/cipher.h"
 #include "ssh/hostkey.h"
+#include "ssh/kem.h"
+#include "ssh/kex_priv.h"
 #include "ssh/proto.h"
 #include "ssh/ssh.h"
 
@@ -22,6 +24,7 @@ struct peer {
 	bool patient;	       /* when the server takes no input, time passes until it does */
 	bool no_memory;	       /* every allocation fails */
 	long fail_alloc_after; /* the n-th allocation from now fails; 0 never */
+	unsigned deep;	       /* times that a large stack was asked for */
 
 	/* what the client offers; change before peer_kex() */
 	const char *kex, *hostkeys, *ciphers, *macs;
@@ -31,11 +34,15 @@ struct peer {
 	size_t rx_len, rx_head;
 	struct ssh_keys in, out; /* the client's: in is from the server */
 	uint32_t in_seq, out_seq;
-	uint8_t session[32];
+	uint8_t session[SSH_HASH_MAX];
+	size_t hash_len; /* of the session and of the exchange's hash */
 	bool has_session, strict;
 	uint8_t kexinit_c[2048], kexinit_s[2048];
 	size_t kexinit_c_len, kexinit_s_len;
-	uint8_t scalar[32], point[32];
+	const struct ssh_kex_alg *alg;
+	uint8_t scalar[32], kem_secret[2400],
+		blob[1216]; /* its half: the key of the KEM, the point */
+	size_t blob_len;
 	struct ssh_keys next_in, next_out;
 	uint8_t payload[40000]; /* the last packet received */
 	size_t payload_len;
@@ -55,6 +62,8 @@ struct peer {
 	int input_error;    /* what stdin answers, if not 0 */
 	const char *secret; /* must not be in what is given back */
 	unsigned leaked;    /* times it was */
+	size_t watch; /* the secret is how the next random bytes begin of which this many are asked for */
+	char watched[17];
 	uint64_t random_state;
 };
 
@@ -78,6 +87,9 @@ uint32_t peer_disconnected(struct peer *p);
 
 void peer_ident(struct peer *p);
 void peer_kexinit(struct peer *p);
+/* Its half into blob; keeps the KEM's key of the time before if there is one. */
+void peer_make_blob(struct peer *p);
+void peer_send_blob(struct peer *p, size_t n);
 void peer_read_kexinit(struct peer *p);
 void peer_ecdh_init(struct peer *p);
 void peer_read_reply(struct peer *p);

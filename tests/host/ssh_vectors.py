@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """Print tests/host/ssh_vectors.h: known answers made by python3-cryptography, an implementation not ours."""
+import hashlib
 import hmac
 import random
 import struct
@@ -82,6 +83,143 @@ def ciphers():
             show(f"{name}_{what}", b)
 
 
+def mlkem_encapsulate(key, m):
+    """FIPS 203 s5.2 and s6.2, as they say, slowly."""
+    Q, N = 3329, 256
+
+    def bits(b):
+        return [x >> i & 1 for x in b for i in range(8)]
+
+    def ints(b, d):
+        v = bits(b)
+        return [sum(v[i + j] << j for j in range(d)) for i in range(0, len(v), d)]
+
+    def pack(f, d):
+        v = [x >> j & 1 for x in f for j in range(d)]
+        return bytes(sum(v[i + j] << j for j in range(8)) for i in range(0, len(v), 8))
+
+    def sample(seed):
+        stream, out, i = hashlib.shake_128(seed).digest(4096), [], 0
+        while len(out) < N:
+            a, b, c = stream[i:i + 3]
+            out += [x for x in (a + 256 * (b % 16), b // 16 + 16 * c) if x < Q]
+            i += 3
+        return out[:N]
+
+    def noise(seed, n):
+        v = bits(hashlib.shake_256(seed + bytes([n])).digest(128))
+        return [v[i] + v[i + 1] - v[i + 2] - v[i + 3] for i in range(0, 4 * N, 4)]
+
+    def rev7(i):
+        return int(f"{i:07b}"[::-1], 2)
+
+    def ntt(f):  # by evaluation: f mod (X^2 - zeta^(2 rev7(i) + 1))
+        out = []
+        for i in range(128):
+            z = pow(17, 2 * rev7(i) + 1, Q)
+            out += [sum(f[2 * j + k] * pow(z, j, Q) for j in range(128)) % Q for k in (0, 1)]
+        return out
+
+    def inverse(g):
+        f = [0] * N
+        for i in range(128):
+            z = pow(17, -(2 * rev7(i) + 1), Q)
+            for j in range(128):
+                t = pow(z, j, Q)
+                f[2 * j] += g[2 * i] * t
+                f[2 * j + 1] += g[2 * i + 1] * t
+        return [x * pow(128, -1, Q) % Q for x in f]
+
+    def times(f, g):
+        out = []
+        for i in range(128):
+            z, (a, b), (c, d) = pow(17, 2 * rev7(i) + 1, Q), f[2 * i:2 * i + 2], g[2 * i:2 * i + 2]
+            out += [(a * c + b * d * z) % Q, (a * d + b * c) % Q]
+        return out
+
+    def add(*fs):
+        return [sum(x) % Q for x in zip(*fs)]
+
+    def compress(f, d):
+        return pack([(x * 2 ** (d + 1) + Q) // (2 * Q) % 2 ** d for x in f], d)
+
+    t, rho = [ints(key[384 * i:384 * i + 384], 12) for i in range(3)], key[1152:]
+    g = hashlib.sha3_512(m + hashlib.sha3_256(key).digest()).digest()
+    y = [ntt(noise(g[32:], i)) for i in range(3)]
+    u = b"".join(compress(add(inverse(add(*(times(sample(rho + bytes([i, j])), y[j]) for j in range(3)))),
+                              noise(g[32:], 3 + i)), 10) for i in range(3))
+    v = add(inverse(add(*(times(t[i], y[i]) for i in range(3)))), noise(g[32:], 6), [x * 1665 for x in bits(m)])
+    return u + compress(v, 4), g[:32]
+
+
+def sntrup_encapsulate(key, random):
+    """RFC 9941's, as NTRU Prime defines it."""
+    p, q, w = 761, 4591, 286
+
+    def digest(n, b):
+        return hashlib.sha512(bytes([n]) + b).digest()[:32]
+
+    def decode(s, ms):
+        if len(ms) == 1:
+            return [int.from_bytes(s, "little") % ms[0]]
+        low, ms2 = [], []
+        for i in range(0, len(ms) - 1, 2):
+            m, r, t = ms[i] * ms[i + 1], 0, 1
+            while m >= 16384:
+                r, t, m, s = r + s[0] * t, t * 256, (m + 255) // 256, s[1:]
+            low.append((r, t))
+            ms2.append(m)
+        high = decode(s, ms2 + ms[len(ms) & ~1:])
+        out = []
+        for i, (r, t) in enumerate(low):
+            r += t * high[i]
+            out += [r % ms[2 * i], r // ms[2 * i] % ms[2 * i + 1]]
+        return out + high[len(low):]
+
+    def encode(rs, ms):
+        if len(ms) == 1:
+            n = 0
+            while 256 ** n < ms[0]:
+                n += 1
+            return rs[0].to_bytes(n, "little")
+        out, rs2, ms2 = b"", [], []
+        for i in range(0, len(ms) - 1, 2):
+            m, r = ms[i] * ms[i + 1], rs[i] + ms[i] * rs[i + 1]
+            while m >= 16384:
+                out, r, m = out + bytes([r % 256]), r // 256, (m + 255) // 256
+            rs2.append(r)
+            ms2.append(m)
+        odd = len(ms) & ~1
+        return out + encode(rs2 + rs[odd:], ms2 + ms[odd:])
+
+    words = [int.from_bytes(random[4 * i:4 * i + 4], "little") for i in range(p)]
+    words = sorted(x & ~1 if i < w else x & ~3 | 1 for i, x in enumerate(words))
+    r = [x % 4 - 1 for x in words]
+    h = [x - 2295 for x in decode(key, [q] * p)]
+    f = [0] * (2 * p)
+    for i in range(p):
+        for j in range(p) if r[i] else ():
+            f[i + j] += r[i] * h[j]
+    for i in range(2 * p - 1, p - 1, -1):  # X^p = X + 1
+        f[i - p] += f[i]
+        f[i - p + 1] += f[i]
+    c = [(x + 2295) % q - 2295 for x in f[:p]]
+    c = [(x + 1 + 2295) // 3 for x in c]  # to the nearest multiple of 3, as a number from 0
+    packed = bytes(sum((x + 1) << 2 * j for j, x in enumerate(r[i:i + 4])) for i in range(0, p, 4))
+    cipher = encode(c, [1531] * p)
+    cipher += digest(2, digest(3, packed) + digest(4, key))
+    return cipher, digest(1, digest(3, packed) + cipher)
+
+
+def kems():
+    """What ssh/selftest.c wants, which keeps only the beginning: a hash of the secret and the ciphertext's hash."""
+    some = bytes(i & 0x7b for i in range(3044))
+    for name, encapsulate, key_len, random_len in (("mlkem768", mlkem_encapsulate, 1184, 32),
+                                                   ("sntrup761", sntrup_encapsulate, 1158, 3044)):
+        cipher, secret = encapsulate(some[:key_len], some[:random_len])
+        show(f"{name}_answer", hashlib.sha256(secret + hashlib.sha256(cipher).digest()).digest())
+
+
 def signatures():
     text = rand(200)
     show("signed_text", text)
@@ -140,6 +278,7 @@ print("/* SPDX-License-Identifier: MIT */\n/* Made by tests/host/ssh_vectors.py.
 print("#ifndef TERN_TESTS_HOST_SSH_VECTORS_H\n#define TERN_TESTS_HOST_SSH_VECTORS_H\n\n#include <stdint.h>\n")
 print(f"#define VECTOR_SEQ {SEQ:#x}u")
 ciphers()
+kems()
 signatures()
 key_files()
 print("\n#endif")

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The kernel's own build of the cryptography against known answers (row N16), and who may touch a connection (A2). */
+#include "kernel/core/log.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/phys/slab.h"
 #include "ssh/cipher.h"
 #include "ssh/hostkey.h"
+#include "ssh/kem.h"
 #include "ssh/server/server_priv.h"
 #include "ssh/sig.h"
 #include "tests/host/ssh_vectors.h"
@@ -82,6 +84,52 @@ KTEST(ssh_signatures)
 	KT_CHECK(ssh_hostkey_sign(&k, signed_text, sizeof(signed_text), &w) == 0);
 	KT_CHECK(w.len == sizeof(ed_sig) + 4 && memcmp(out + 4, ed_sig, sizeof(ed_sig)) == 0);
 	KT_CHECK(ssh_hostkey_parse(&k, keyfile_plain, sizeof(keyfile_plain) - 1) == 0);
+}
+
+#define PAINT 0x33
+
+static uint8_t kem_key[1184], kem_random[3044] __aligned(4), kem_cipher[1088];
+
+/* Below our frame, after one encapsulation: how much was used, and how much of that is neither wiped nor untouched. */
+static void __noinline kem_stack(const struct ssh_kem *kem, size_t *used, size_t *left)
+{
+	uint8_t *lo = (uint8_t *)current_base()->stack_lo, *here = __builtin_frame_address(0);
+	uint8_t secret[SSH_KEM_SECRET];
+
+	memset(lo, PAINT, (size_t)(here - lo) - 1024);
+	KT_CHECK(kem->encapsulate(kem_key, kem_random, kem_cipher, secret) == 0);
+	ssh_kem_wipe_stack();
+	here -= 1024;
+	while (*lo == PAINT)
+		lo++;
+	*used = (size_t)(here - lo);
+	for (*left = 0; lo < here; lo++)
+		*left += *lo != 0 && *lo != PAINT;
+}
+
+static void kem_stacks(void *arg)
+{
+	static const struct ssh_kem *const kems[] = { &ssh_mlkem768, &ssh_sntrup761 };
+	size_t used, left;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(kems); i++) {
+		kem_stack(kems[i], &used, &left);
+		log_info("ktest: kem %u used %zu bytes of stack, left %zu", i, used, left);
+		KT_CHECK(used <= SSH_KEM_STACK);
+		/* an interrupt's frames, our own */
+		KT_CHECK(left <= 2048);
+	}
+}
+
+/* I-SSH-14, and I-SSH-11 of what lies in frames. */
+KTEST(ssh_kem_stack)
+{
+	struct thread *t = thread_create("kem", kem_stacks, NULL, KSTACK_SIZE_LARGE);
+
+	KT_CHECK(t);
+	thread_start(t);
+	thread_join(t);
+	thread_put(t);
 }
 
 static void pump_as_stranger(void *arg)
