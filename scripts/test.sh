@@ -273,8 +273,8 @@ ring_blackbox() {
 	suite) part "${k[@]}" -m "not long" ;;
 	all)
 		part "${k[@]}"
-		[ -n "$filter" ] || part "${k[@]}" -m quick --image asan
-		[ -n "$filter" ] || part "${k[@]}" -m quick --image tsan
+		[ -n "$filter" ] || part "${k[@]}" --image asan
+		[ -n "$filter" ] || part "${k[@]}" --image tsan
 		;;
 	esac
 	return $status

@@ -18,6 +18,21 @@ import capture
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 QEMU = os.environ.get("QEMU", "qemu-system-aarch64")
 IMAGES = {name: os.path.join(TOP, "build", name, "Image") for name in ("release", "debug", "asan", "tsan")}
+# The image of this run's guests, but for those that name another; and how much longer its limits are, which are for hangs.
+run_image, patience = "debug", 1
+
+
+def choose(name):
+    """Before any guest is made."""
+    global run_image, patience
+    run_image, patience = name, 4 if name in ("asan", "tsan") else 1
+
+
+def image_path():
+    """Where the run's image is; it must be built."""
+    assert os.path.exists(IMAGES[run_image]), f"{IMAGES[run_image]} is missing: make DEBUG=1, with SAN=address or SAN=thread"
+    return IMAGES[run_image]
+
 
 # What no run may print, unless the line says "expected: ".
 FORBIDDEN = re.compile(
@@ -59,6 +74,7 @@ def read_file(path):
 def until(what, ready, seconds=20, pause=0.02):
     """For a state that nobody tells of: ask again and again, until ready() says something true, and return that. What is
     awaited is said by what: words, or a function that gives them together with what is there instead."""
+    seconds *= patience
     deadline = time.monotonic() + seconds
     while not (value := ready()):
         assert time.monotonic() < deadline, f"{seconds} s are over: waited for {what() if callable(what) else what}"
@@ -134,7 +150,7 @@ class Client:
     def ssh(self, *command, data=b"", options=(), timeout=60, check=False):
         """Run one command; the result has returncode, stdout and stderr in bytes."""
         done = subprocess.run(self.ssh_command(*command, options=options), input=data,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout)
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout * patience)
         if check:
             assert done.returncode == 0, (
                 f"{shlex.join(command)}: status {done.returncode}, stderr {done.stderr[-500:]!r}\n{self.tail()}")
@@ -166,22 +182,22 @@ class Guest(Client):
     """One guest in the background, called by a name of its own, on a port of its own. Another test run in this
     checkout that has the name already keeps it: ours gets a number. I-RUN-1: its machine is that of run-qemu.sh.
 
-    with Guest("io", smp=4, image="debug") as g:
+    with Guest("io", smp=4) as g:
         g.ssh("true")
     """
 
     # Whether all that goes over the network is recorded and judged (tests/capture.py).
     captures = False
 
-    def __init__(self, name, smp=4, mem="256M", image="debug", append="", options=(), environment=None):
-        self.smp, self.mem, self.image = smp, mem, image
+    def __init__(self, name, smp=4, mem="256M", image=None, append="", options=(), environment=None):
+        self.smp, self.mem, self.image = smp, mem, image or run_image
         self.append, self.options = append, list(options)
         if not claims:
             end_orphans()
         names = itertools.chain([name], (f"{name}-{n}" for n in itertools.count(2)))
         self.name = next(n for n in names if claim(os.path.join(TOP, "build", "run", n)))
         atexit.register(lambda: self.alive() and self.stop())
-        if image != "release":
+        if self.image != "release":
             for path in sorted(glob.glob(os.path.join(TOP, "build/tests-user/*"))):
                 self.options += ["--put", f"{path}:/tests/{os.path.basename(path)}"]
         self.folder = os.path.join(TOP, "build", "run", self.name)
@@ -189,7 +205,7 @@ class Guest(Client):
         self.port = None
         self.capture = os.path.join(self.folder, "capture") if self.captures else None
         self.records = self.checker = None
-        self.environment = dict(os.environ, TERN_BOOT_SECONDS="90", **(environment or {}))
+        self.environment = dict(os.environ, TERN_BOOT_SECONDS=str(90 * patience), **(environment or {}))
         self.ready_s = None
 
     def start(self):

@@ -28,17 +28,34 @@ judged = {}   # key: how much of the console has been judged
 def pytest_addoption(parser):
     parser.addoption("--smp", default=None, help="CPUs of the shared guest (default 4)")
     parser.addoption("--hosted", action="store_true", help="against ssh/ built for this host: no kernel")
-    parser.addoption("--image", default="debug", choices=list(guestlib.IMAGES), help="image of the shared guests")
+    parser.addoption("--image", default="debug", choices=list(guestlib.IMAGES), help="image of the guests")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config):
     guestlib.Guest.captures = True
+    guestlib.choose(config.getoption("--image"))
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if reporter:
         config.pluginmanager.unregister(reporter)
     config.addinivalue_line("markers", "quick: part of scripts/test.sh quick")
     config.addinivalue_line("markers", "long: only in scripts/test.sh all")
+    config.addinivalue_line("markers", "own_image(why): it is of the release or the debug image, so --image does not change it")
+
+
+def pytest_collection_modifyitems(config, items):
+    """With another image than the debug one, those that do not run it are named, and left out."""
+    if config.getoption("--image") == "debug":
+        return
+    own, said = [], {}
+    for item in items:
+        for node, mark in item.iter_markers_with_node("own_image"):
+            own.append(item)
+            said[node.nodeid.split("tests/blackbox/")[-1].partition("[")[0]] = mark.args[0]
+    for name, why in said.items():
+        print(f"# not with {config.getoption('--image')}: {name}: {why}", flush=True)
+    config.hook.pytest_deselected(items=own)
+    items[:] = [item for item in items if item not in own]
 
 
 def pytest_runtest_logreport(report):
@@ -75,7 +92,8 @@ def pytest_sessionfinish(session, exitstatus):
     print(f"{counts['passed']} passed, {counts['failed']} failed", flush=True)
 
 
-def shared_guest(image, smp, mem="256M", append="", options=()):
+def shared_guest(smp, mem="256M", append="", options=(), image=None):
+    image = image or guestlib.run_image
     key = (image, smp, mem, append, tuple(options))
     g = running.get(key)
     if g is None or not g.alive():
@@ -95,36 +113,35 @@ def hangs(*_):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call(item):
     signal.signal(signal.SIGALRM, hangs)
-    signal.alarm(HANG_SECONDS_LONG if item.get_closest_marker("long") else HANG_SECONDS)
+    signal.alarm(guestlib.patience * (HANG_SECONDS_LONG if item.get_closest_marker("long") else HANG_SECONDS))
     yield
     signal.alarm(0)
 
 
 @pytest.fixture
 def guest(request):
-    """The guest that most tests share: 4 CPUs, the debug image."""
+    """The guest that most tests share: 4 CPUs."""
     if request.config.getoption("--hosted"):
         if "hosted" not in running:
             running["hosted"] = hosted.HostedGuest().start()
         return running["hosted"]
     smp = request.config.getoption("--smp") or "4"
-    return shared_guest(request.config.getoption("--image"), int(smp))
+    return shared_guest(int(smp))
 
 
 @pytest.fixture
-def boot(request):
+def boot():
     """boot(smp=..., mem=..., append=...): a guest of other measures, shared with whoever asks the same."""
-    image = request.config.getoption("--image")
-    return lambda smp=4, mem="256M", append="", options=(), image=image: shared_guest(image, smp, mem, append, options)
+    return lambda smp=4, **measures: shared_guest(smp, **measures)
 
 
 @pytest.fixture
-def wired(request):
+def wired():
     """A guest whose network is a Wire of this process, wired.wire: faults and lies, and an account of every frame."""
     g = running.get("wired")
     if g is None or not g.alive():
         w = wirelib.Wire(guestlib.commit_number()).open()
-        g = w.guest(f"wired-{len(judged)}", smp=4, image=request.config.getoption("--image")).start()
+        g = w.guest(f"wired-{len(judged)}", smp=4).start()
         running["wired"] = g
         judged.setdefault(g.name, 0)
     yield g

@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+import guest
+
 GCM, CHACHA = "aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com"
 DISCONNECT, IGNORE, UNIMPLEMENTED, DEBUG, SERVICE_REQUEST, SERVICE_ACCEPT, EXT_INFO = 1, 2, 3, 4, 5, 6, 7
 KEXINIT, NEWKEYS, KEX_INIT, KEX_REPLY = 20, 21, 30, 31
@@ -158,7 +160,7 @@ def kexinit(kex="curve25519-sha256,ext-info-c,kex-strict-c-v00@openssh.com", hos
 class Raw:
     def __init__(self, port, timeout=20, source_port=0, cipher=GCM):
         self.sock = socket.socket()
-        self.sock.settimeout(timeout)
+        self.sock.settimeout(timeout * guest.patience)
         try:
             if source_port:
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -338,7 +340,7 @@ class Raw:
     def expect_close(self, seconds=20):
         """Read until the server closes; returns its disconnect code or None. Fails if it stays open, which is told
         from the end of the time to log in."""
-        self.sock.settimeout(seconds)
+        self.sock.settimeout(seconds * guest.patience)
         try:
             while True:
                 payload = self.receive()

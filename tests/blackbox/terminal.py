@@ -18,7 +18,7 @@ class Conversation:
 
     def expect(self, pattern, seconds=30):
         """Read on until the pattern has come since the last one; the match."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * guestlib.patience
         while not (found := re.search(pattern, self.seen)):
             left = deadline - time.monotonic()
             assert left > 0, f"waited for {pattern!r}, got {self.seen!r}"
@@ -66,7 +66,7 @@ class Terminal(Conversation):
 
     def wait(self, seconds=60):
         """Read to the end; the exit status."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * guestlib.patience
         while read_within(self.fd, max(0, deadline - time.monotonic())):
             pass
         self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])

@@ -8,6 +8,8 @@ import capture
 import frames
 from frames import ACK, FIN, PSH, RST, SYN
 
+pytestmark = pytest.mark.own_image("captures made up, without a guest")
+
 OURS, PEER, PEER_MAC = "10.0.2.15", "10.0.2.2", bytes.fromhex("525500000202")
 MSS, SCALE = b"\2\4\5\xb4", b"\1\3\3\3"
 

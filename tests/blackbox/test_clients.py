@@ -22,7 +22,7 @@ FAST_KEX = ["-o", "KexAlgorithms=curve25519-sha256"]  # sntrup761 costs a client
 
 def run(command, data=b"", timeout=60):
     return subprocess.run([str(word) for word in command], input=data, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=timeout)
+                          stderr=subprocess.PIPE, timeout=timeout * guestlib.patience)
 
 
 def query(what):

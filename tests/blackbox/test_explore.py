@@ -9,6 +9,8 @@ import pytest
 
 import guest as guestlib
 
+pytestmark = pytest.mark.own_image("replays of the debug image")
+
 TOP = guestlib.TOP
 RUN = f"{TOP}/scripts/run-qemu.sh"
 # In the last, CPUs are for a long time where they come to no point of a schedule.

@@ -13,6 +13,8 @@ import pytest
 import guest as guestlib
 from terminal import Terminal
 
+pytestmark = pytest.mark.own_image("a checkout of its own")
+
 TOP = guestlib.TOP
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 

@@ -15,8 +15,8 @@ class OwnGuest(Guest):
 
 
 @pytest.fixture(scope="module")
-def guest(request):
-    with OwnGuest("interface", image=request.config.getoption("--image")) as g:
+def guest():
+    with OwnGuest("interface") as g:
         yield g
 
 
@@ -197,9 +197,9 @@ def test_changes_are_root_s(guest):
                                         ("10.0.2.15/33", "ip=10.0.2.15/33 is not ADDRESS/BITS[,GATEWAY]; asking DHCP"),
                                         ("10.0.2.9/24,10.0.3.2", "has a gateway that is not a neighbour; asking DHCP")],
                          ids=["right", "wrong", "gateway"])
-def test_static_address(request, text, says):
+def test_static_address(text, says):
     """What is wrong is said, and DHCP asked: the login works."""
-    with OwnGuest("static", smp=1, image=request.config.getoption("--image"), append=f"ip={text}") as g:
+    with OwnGuest("static", smp=1, append=f"ip={text}") as g:
         assert says in g.console(), g.tail()
         done = g.ssh("ifconfig eth0; route -n; cat /proc/net/pnp; ping -c 1 -W 20 10.0.2.2").stdout
         assert b"inet addr:10.0.2.15 " in done and b" 10.0.2.2 " in done and b" 0% packet loss" in done

@@ -11,6 +11,8 @@ import pytest
 
 import guest as guestlib
 
+pytestmark = pytest.mark.own_image("instructions of the debug image, which alone counts them")
+
 LIMIT_NS = 20000
 SHELL_LIMIT_NS = 10000
 # Not timer_storm: its callbacks spin on purpose, in the interrupt.

@@ -87,7 +87,7 @@ def screen(request, guest):
         command = guest.ssh_command(options=["-tt"])
     else:
         guest = guestlib.Guest("console")
-        command = [f"{guestlib.TOP}/scripts/run-qemu.sh", "--image", guestlib.IMAGES["debug"], "--name", guest.name, "--port",
+        command = [f"{guestlib.TOP}/scripts/run-qemu.sh", "--image", guestlib.image_path(), "--name", guest.name, "--port",
                    str(guestlib.free_port())]
     with Screen(shlex.join(command)) as s:
         s.guest = guest

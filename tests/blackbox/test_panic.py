@@ -22,13 +22,10 @@ CASES = [
 @pytest.mark.parametrize("smp", [1, 4])
 @pytest.mark.parametrize("name,once,also", CASES)
 def test_panic(name, once, also, smp):
-    image = guestlib.IMAGES["debug"]
-    if not os.path.exists(image):
-        pytest.fail("the debug image is not built: make DEBUG=1")
     done = subprocess.run(
         [guestlib.QEMU, "-M", "virt", "-cpu", "cortex-a76", "-smp", str(smp), "-m", "128M", "-nographic", "-nic", "none",
-         "-semihosting", "-kernel", image, "-append", "test=" + name],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=240)
+         "-semihosting", "-kernel", guestlib.image_path(), "-append", "test=" + name],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=240 * guestlib.patience)
     text = done.stdout.decode(errors="replace")
     assert done.returncode == 1, text[-3000:]
     assert len(re.findall(once, text)) == 1, text[-3000:]
@@ -46,14 +43,14 @@ def test_report_in_lines(tmp_path):
     with open(log, "wb") as f:
         subprocess.run(
             [guestlib.QEMU, "-M", "virt", "-cpu", "cortex-a76", "-m", "128M", "-nographic", "-nic", "none", "-semihosting",
-             "-kernel", guestlib.IMAGES["debug"], "-append", "test=die_panic"],
-            stdin=subprocess.DEVNULL, stdout=f, stderr=subprocess.STDOUT, timeout=240, check=False)
+             "-kernel", guestlib.image_path(), "-append", "test=die_panic"],
+            stdin=subprocess.DEVNULL, stdout=f, stderr=subprocess.STDOUT, timeout=240 * guestlib.patience, check=False)
     script = os.path.join(guestlib.TOP, "scripts/symbolize.py")
     for words, text in (([str(log)], None), ([], log.read_bytes())):
         done = subprocess.run([script] + words, input=text, stdout=subprocess.PIPE, check=True)
         out = done.stdout.decode()
         assert f"kt_die_panic tests/kernel/die_kt.c:{line}\n" in out, out
-        assert "build/debug/tern.elf: " in out and "PANIC: on purpose, number 42" in out and "mm: " not in out, out
+        assert f"build/{guestlib.run_image}/tern.elf: " in out and "PANIC: on purpose, number 42" in out and "mm: " not in out, out
         # and where the lock was taken that it holds
         assert re.search(rf"holds PGCACHE.*\n +kt_die_panic tests/kernel/die_kt.c:{line - 1}\n", out), out
     done = subprocess.run([script], input=b"nothing here\n", stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)

@@ -307,6 +307,7 @@ def idle_shell(port, key):
     return client
 
 
+@pytest.mark.own_image("a bound of the release image's memory")
 def test_idle_sessions_keep_to_their_memory(boot):
     """A thousand of them fit into 256 MiB: pages of all kinds, of the release image, by the session. What a connection
     needs for work it gives back after a second."""

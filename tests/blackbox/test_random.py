@@ -11,7 +11,7 @@ import sshraw
 
 def command(*more, machine=""):
     return [guestlib.QEMU, "-M", "virt,gic-version=2" + machine, "-cpu", "cortex-a76", "-smp", "1", "-m", "128M",
-            "-kernel", guestlib.IMAGES["debug"], "-global", "virtio-mmio.force-legacy=false", "-display", "none", "-no-reboot",
+            "-kernel", guestlib.image_path(), "-global", "virtio-mmio.force-legacy=false", "-display", "none", "-no-reboot",
             "-semihosting-config", "enable=on,target=native", "-serial", "stdio", "-monitor", "none", *more]
 
 

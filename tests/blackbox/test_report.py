@@ -10,7 +10,7 @@ def test_break_reports(tmp_path):
     with open(log, "wb") as f:
         qemu = subprocess.Popen(
             [guestlib.QEMU, "-M", "virt", "-cpu", "cortex-a76", "-smp", "2", "-m", "128M", "-display", "none", "-nic", "none",
-             "-semihosting", "-serial", "mon:stdio", "-kernel", guestlib.IMAGES["release"]],
+             "-semihosting", "-serial", "mon:stdio", "-kernel", guestlib.image_path()],
             stdin=subprocess.PIPE, stdout=f, stderr=subprocess.STDOUT)
     try:
         guestlib.until("the boot", lambda: b"tern: up after" in log.read_bytes(), seconds=120)

@@ -16,6 +16,8 @@ import guest as guestlib
 import hostbuild
 from terminal import Terminal
 
+pytestmark = pytest.mark.own_image("scripts, and guests of theirs")
+
 TOP = guestlib.TOP
 RUN = f"{TOP}/scripts/run-qemu.sh"
 IMAGE = ["--image", guestlib.IMAGES["release"]]

@@ -84,8 +84,8 @@ def test_timeline_and_picture(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def guest(request):
-    with Guest("trace", image=request.config.getoption("--image"), append="trace=all") as g:
+def guest():
+    with Guest("trace", append="trace=all") as g:
         yield g
 
 

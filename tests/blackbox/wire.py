@@ -254,6 +254,7 @@ class Raw:
 
     def receive(self, what=lambda p: True, seconds=20):
         """The next segment of which this is true; others before it are passed over."""
+        seconds *= guestlib.patience
         deadline = time.monotonic() + seconds
         while True:
             try:

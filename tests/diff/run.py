@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The differential ring: what the programs tests/diff/AREA.c print under tern is what they print under Linux.
 
-tests/diff/run.py [-k AREA[/CASE]] [--smp 4] [--image debug|asan|release]     run under tern, compare
+tests/diff/run.py [-k AREA[/CASE]] [--smp 4] [--image debug|asan|tsan|release]     run under tern, compare
 tests/diff/run.py --record [-k AREA[/CASE]] run under Debian's kernel, write tests/diff/expected/AREA, or the case's part of it
 tests/diff/run.py --again [-k AREA]        run under Debian's kernel, compare with what was written
 
@@ -163,7 +163,8 @@ def under_tern(areas, only, smp, image, host):
     options = []
     for area in areas:
         options += ["--put", f"{os.path.join(guestlib.TOP, 'build/tests-diff', area)}:{FOLDER}/{area}"]
-    g = guestlib.Guest("diff", smp=smp, image=image, options=options)
+    guestlib.choose(image)
+    g = guestlib.Guest("diff", smp=smp, options=options)
     try:
         for area in areas:
             begin = time.monotonic()

@@ -30,7 +30,7 @@ def run_one(g, args, name):
     """Returns None or what went wrong."""
     for round_number in range(2):
         before = g.account()
-        words, limit = f"SCALE={args.scale} /tests/{name}", LIMIT * (4 if args.image in ("asan", "tsan") else 1)
+        words, limit = f"SCALE={args.scale} /tests/{name}", LIMIT
         if name == "storm":
             # the first one fills what is filled but once
             seconds = args.storm if round_number and g.smp >= 4 else min(args.storm, SHORT_STORM)
@@ -39,7 +39,7 @@ def run_one(g, args, name):
         try:
             done = g.ssh(words, timeout=limit)
         except subprocess.TimeoutExpired as hang:
-            return f"still running after {limit} s: {words}\n" + (hang.stdout or b"").decode(errors="replace")[-500:]
+            return f"still running after {hang.timeout:.0f} s: {words}\n" + (hang.stdout or b"").decode(errors="replace")[-500:]
         if done.returncode != 0:
             text = (done.stdout + done.stderr).decode(errors="replace").strip().splitlines()
             return f"status {done.returncode}: {words}: " + " | ".join(text[-5:])
@@ -69,11 +69,12 @@ def main():
     parser.add_argument("--storm", metavar="SECONDS", type=int, default=SHORT_STORM)
     parser.add_argument("--part", type=int, default=1)
     args = parser.parse_args()
+    guestlib.choose(args.image)
     names = choose(args)
     other = "".join(f",{word}" for word in (args.image, args.mem, args.append) if word not in ("debug", "256M", ""))
     passed = failed = 0
     for smp in args.smp.split(",") if names else []:
-        g = guestlib.Guest(f"user-{smp}{other}".replace(",", "-").replace("=", "-"), smp=int(smp), image=args.image,
+        g = guestlib.Guest(f"user-{smp}{other}".replace(",", "-").replace("=", "-"), smp=int(smp),
                            mem=args.mem, append=args.append)
         for name in names:
             begin = time.monotonic()
