@@ -78,6 +78,25 @@ def test_each_client_has_the_exchange_it_wants(guest, keys, client, kex):
     assert own_line(done.stdout)[4] in {kex, *(KEXES[:3] if "sntrup" in kex else ())}, done.stderr
 
 
+@pytest.fixture(scope="module")
+def newer_ssh():
+    """An ssh that prefers ML-KEM: the host's, or else that of bookworm's backports."""
+    if KEXES[0] in query("kex"):
+        return "ssh"
+    folder = f"{guestlib.TOP}/build/openssh"
+    done = run([f"{guestlib.TOP}/tests/blackbox/openssh.sh", folder], timeout=300)
+    assert done.returncode == 0, done.stderr
+    return f"{folder}/usr/bin/ssh"
+
+
+@pytest.mark.parametrize("limit", ["1G", "16K"])
+def test_newer_openssh_uses_mlkem_and_warns_of_nothing(guest, newer_ssh, limit):
+    command = guest.ssh_command("head -c 100000 /dev/zero; cat /proc/tern/ssh", options=["-o", f"RekeyLimit={limit}"])
+    done = run([newer_ssh, *command[1:]])
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert own_line(done.stdout.lstrip(b"\0"))[4] == KEXES[0]
+
+
 def paramiko_client(guest):
     client = paramiko.SSHClient()
     client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
