@@ -121,6 +121,26 @@ static void returns(void *arg)
 	atomic_fetch_add(&done, 1);
 }
 
+/* Who makes a thread takes along what has died, wherever: nobody looks at that any more. */
+static void makes(void *arg)
+{
+	thread_put(thread_create("new", returns, NULL, KSTACK_SIZE));
+	atomic_fetch_add(&done, 1);
+}
+
+static void maker(void)
+{
+	env_sched(2);
+	wanted = 2;
+	thread_put(env_start("returns", returns, NULL, BIT(0)));
+	thread_put(env_start("makes", makes, NULL, BIT(1)));
+}
+
+TEST(model_sched_reap)
+{
+	explore("scheduler, the dead are taken along", maker, 1);
+}
+
 static void burner(void)
 {
 	env_sched(2);

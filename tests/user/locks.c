@@ -82,6 +82,12 @@ static void closes(int fd)
 	CHECK(lock(fd, F_SETLK, F_WRLCK, 0, 0) == 0);
 	CHECK_ERRNO(lock(other, F_SETLK, F_WRLCK, 0, 0), EBADF);
 	CHECK(seen_by_child(fd, 0, 0).l_type == F_WRLCK);
+	/* by another put in its place, too */
+	CHECK(dup2(0, other) == other);
+	CHECK(seen_by_child(fd, 0, 0).l_type == F_UNLCK);
+	CHECK(close(other) == 0);
+	other = open(FILE_NAME, O_RDWR);
+	CHECK(lock(fd, F_SETLK, F_WRLCK, 0, 0) == 0);
 	CHECK(close(other) == 0);
 	CHECK(seen_by_child(fd, 0, 0).l_type == F_UNLCK);
 	other = open(FILE_NAME, O_RDWR);
