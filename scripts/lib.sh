@@ -110,11 +110,22 @@ set_up() {
 		die "the build stopped: see above; a second run continues where this one stopped"
 }
 
-# One build at a time in one checkout, where the host can say so; the lock goes with make.
+# One build at a time in one checkout, where the host can say so; the lock goes with make, and says who has it.
 build() {
+	local lock=$TOP/build/.lock status=0
 	mkdir -p "$TOP/build" || die "cannot write to $TOP/build"
-	! have flock || { exec 8>"$TOP/build/.lock" && flock 8; }
-	make --no-print-directory -C "$TOP" "$@"
+	if have flock; then
+		exec 8>>"$lock"
+		if ! flock -n 8; then
+			await 1 test -s "$lock"
+			say "another build is at work in this checkout: waiting for $(cat "$lock")"
+			flock 8
+		fi
+		echo "$(basename "$0"), process $$" >"$lock"
+	fi
+	make --no-print-directory -C "$TOP" "$@" || status=$?
+	! have flock || : >"$lock"
+	return $status
 }
 
 # The build in one line for every hundred files: a minute of silence looks like a hang.

@@ -11,7 +11,7 @@ Boots tern in QEMU, after installing, fetching and building what is missing. The
 terminal; Ctrl-A X ends it. Log in from another one:  ssh -F build/ssh/config tern
 
   --smp N            CPUs, 1 to 64 (default 4)
-  --mem SIZE         memory, as 8M, 256M or 8G (default 256M)
+  --mem SIZE         memory, from 8M to 255G, as 8M, 256M or 8G (default 256M)
   --port P           port of 127.0.0.1 that leads to the guest's port 22 (default 2222)
   --forward H:G      port H of 127.0.0.1 leads to the guest's port G too; may be repeated
   --wire PATH        the network is a program on this host: QEMU's end is the Unix datagram socket
@@ -34,7 +34,7 @@ terminal; Ctrl-A X ends it. Log in from another one:  ssh -F build/ssh/config te
   --daemon           boot in the background; return when login works. The serial console is
                      build/run/NAME/console and reads console.in; QEMU's monitor reads monitor.in
                      ("set_link net0 off" pulls the guest's cable)
-  --stop             stop what --daemon started
+  --stop             stop what --daemon started; status 1 if it is not running
   --name NAME        a name for --daemon and --stop, to have several guests side by side
   --replay SEED      a machine that repeats itself: its clock counts instructions, it has no network and
                      takes its randomness from SEED, as do the schedules of a debug image. SEED is
@@ -45,7 +45,9 @@ terminal; Ctrl-A X ends it. Log in from another one:  ssh -F build/ssh/config te
   --print            show the QEMU command and exit
   --help             this text
   -- COMMAND...      boot, run COMMAND in the guest with its input, output and exit status passed
-                     through, and power off; status 125 means that tern or QEMU failed
+                     through, and power off
+
+Exit status: of COMMAND, or of QEMU; 125 if an option is wrong, the set-up fails, or tern or QEMU does.
 END
 }
 
@@ -88,6 +90,7 @@ while [ $# -gt 0 ]; do
 		shift
 		[ $# -gt 0 ] || die "-- needs a command after it"
 		command=("$@")
+		[ "$mode" = console ] || die "--$mode and a command do not go together: a command's guest ends with it"
 		mode="command"
 		break
 		;;
@@ -97,11 +100,13 @@ while [ $# -gt 0 ]; do
 done
 
 check_options() {
-	local f
+	local f to size=${mem%[MGmg]}
 	is_number "$smp" && [ "$smp" -ge 1 ] && [ "$smp" -le 64 ] || die "--smp $smp: from 1 to 64"
+	is_number "$size" || die "--mem $mem: a size as 256M or 8G"
 	case $mem in
-	*[!0-9]?* | '' | [!0-9]* | *[!0-9MGmg]) die "--mem $mem: a size as 256M or 8G" ;;
+	*[Gg]) size=$((10#$size * 1024)) ;;
 	esac
+	[ "$size" -ge 8 ] && [ "$size" -le 261120 ] || die "--mem $mem: from 8M to 255G"
 	case $name in
 	'' | *[!A-Za-z0-9_-]*) die "--name $name: letters, digits, - and _ only" ;;
 	esac
@@ -113,7 +118,7 @@ check_options() {
 		esac
 	done
 	for f in ${keys[@]+"${keys[@]}"}; do
-		[ -r "$f" ] || die "--key $f: no such file"
+		[ -f "$f" ] && [ -r "$f" ] || die "--key $f: no such file"
 		grep -q 'PRIVATE KEY' "$f" && die "--key $f is a private key: name the .pub file beside it"
 	done
 	case $wire$capture in
@@ -128,9 +133,36 @@ check_options() {
 		*) [ -r "${f%%,*}" ] || die "--disk ${f%%,*}: no such file; truncate -s 64M ${f%%,*} makes an empty one" ;;
 		esac
 	done
-	[ -z "$root" ] || [ -d "$root" ] || die "--root $root: no such folder"
-	[ -z "$image" ] || [ -r "$image" ] || die "--image $image: no such file"
+	if [ -n "$root" ]; then
+		[ -d "$root" ] || die "--root $root: no such folder"
+		f=$(first_unreadable "$root") && die "--root $root: ${f#"$root"/} cannot be read"
+	fi
+	for f in ${puts[@]+"${puts[@]}"}; do
+		split_put "$f"
+	done
+	[ -z "$image" ] || { [ -f "$image" ] && [ -r "$image" ]; } || die "--image $image: no such file"
 	[ -z "$image" ] || [ -z "$mutant" ] || die "--mutant boots an image of its own: leave out --image"
+	[ -z "$mutant" ] || [ -r "$TOP/tests/mutants/$mutant.patch" ] ||
+		die "--mutant $mutant: no mutant is called $mutant: tests/mutants/run.py --list names them"
+	[ -z "$gdb" ] || [ "$mode" != command ] || die "--gdb: a command would wait for the debugger; use --daemon"
+}
+
+# The first file or folder below $1 that we may not read; a failing status if there is none.
+first_unreadable() {
+	find "$1" \( -type f -o -type d \) -exec sh -c 'for f; do [ -r "$f" ] || echo "$f"; done' sh {} + 2>/dev/null | grep -m 1 .
+}
+
+# FILE[:PATH] of --put into f and to, which are the caller's.
+split_put() {
+	f=$1 to=
+	if [ ! -e "$1" ]; then
+		f=${1%:*} to=${1##*:}
+	fi
+	[ -f "$f" ] && [ -r "$f" ] || die "--put $1: no such file"
+	case $to in
+	'') to=root/$(basename "$f") ;;
+	*/) to=$to$(basename "$f") ;;
+	esac
 }
 
 # What --replay takes, and what it cannot go with: all that comes from outside comes when it comes.
@@ -180,15 +212,7 @@ write_overlay() {
 		cpio_parents root/.ssh/x
 		cpio_entry 100600 root/.ssh/authorized_keys "$who"
 		for p in ${puts[@]+"${puts[@]}"}; do
-			f=$p to=
-			if [ ! -e "$p" ]; then
-				f=${p%:*} to=${p##*:}
-			fi
-			[ -f "$f" ] && [ -r "$f" ] || die "--put $p: no such file"
-			case $to in
-			'') to=root/$(basename "$f") ;;
-			*/) to=$to$(basename "$f") ;;
-			esac
+			split_put "$p"
 			cpio_parents "$to"
 			if [ -x "$f" ]; then cpio_entry 100755 "$to" "$f"; else cpio_entry 100644 "$to" "$f"; fi
 		done
@@ -268,7 +292,10 @@ daemon_pid() {
 
 stop_daemon() {
 	local pid
-	pid=$(daemon_pid) || die "no guest called $name is running from this checkout"
+	if ! pid=$(daemon_pid); then
+		say "run-qemu.sh: no guest called $name is running from this checkout"
+		exit 1
+	fi
 	end_qemu "$pid"
 	rm -f "$dir/pid"
 	say "stopped"

@@ -110,7 +110,16 @@ def test_daemon_stop_root_put_and_forward(tmp_path):
         assert done.returncode == 125
         second = run(RUN, "--daemon", "--name", "options", *IMAGE)
         assert second.returncode == 125 and len(second.stderr.splitlines()) == 1, second.stderr
-    assert run(RUN, "--stop", "--name", "options").returncode == 125
+
+
+def test_stop_says_what_is_not_running():
+    """After the guest's own end, and of a name that never was."""
+    g = guestlib.Guest("ends", smp=1, image="release").start()
+    pid = g.pid()
+    g.ssh("poweroff")
+    guestlib.until("the end of the guest", lambda: not os.path.exists(f"/proc/{pid}"))
+    for name in (g.name, "never"):
+        one_line(run(RUN, "--stop", "--name", name), f"no guest called {name} is running", status=1)
 
 
 def test_works_from_any_folder_and_with_blanks_in_the_path(tmp_path):
@@ -561,6 +570,58 @@ def test_full_disk(tmp_path, scripts_only):
     one_line(run(scripts_only / "scripts/run-qemu.sh", "--", "true", env=env), "only 50 MB free", "make room")
     done = run(f"{TOP}/scripts/fetch.sh", env=dict(env, TERN_DEPS=str(tmp_path / "deps")))
     one_line(done, "less than 200 MB free", "make room", status=1)
+
+
+@pytest.fixture
+def no_build(scripts_only):
+    """run-qemu.sh of a copy whose set-up says that it was begun."""
+    (scripts_only / "scripts/setup.sh").write_text("#!/bin/sh\necho the set-up begins >&2\nexit 1\n")
+    return scripts_only / "scripts/run-qemu.sh"
+
+
+@pytest.mark.parametrize("words, what", [
+    (["--put", "/no/such"], "--put /no/such: no such file"), (["--put", "/:x"], "--put /:x: no such file"),
+    (["--root", "/no/such"], "no such folder"), (["--mutant", "no_such_bug"], "no mutant is called no_such_bug"),
+    (["--mem", "7M"], "from 8M to 255G"), (["--mem", "0"], "from 8M to 255G"), (["--mem", "256G"], "from 8M to 255G"),
+    (["--mem", "M"], "a size as"), (["--key", "/"], "no such file"), (["--image", "/"], "no such file"),
+    (["--daemon", "--", "true"], "--daemon and a command"), (["--stop", "--", "true"], "--stop and a command"),
+    (["--gdb", "--", "true"], "--gdb: a command")])
+def test_wrong_option_is_found_before_the_set_up(no_build, words, what):
+    one_line(run(no_build, *words), what)
+
+
+def test_unreadable_root_is_found_before_the_set_up(no_build, tmp_path):
+    def user(*words):
+        plain = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.getuid() == 0 else []
+        return run(*plain, *words, cwd=tmp_path)
+    for path in ("root/etc/secret", "folder/shut/file"):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_text("mine")
+    (tmp_path / "root/etc/secret").chmod(0)
+    (tmp_path / "folder/shut").chmod(0o711)
+    one_line(user(no_build, "--root", "root"), "--root root: etc/secret cannot be read")
+    (tmp_path / "folder/shut").chmod(0)
+    one_line(user(no_build, "--root", "folder"), "--root folder: shut cannot be read")
+    one_line(user(no_build, "--put", "root/etc/secret"), "--put root/etc/secret: no such file")
+
+
+def test_right_options_reach_the_set_up(no_build):
+    for words in (["--mem", "8M"], ["--mem", "255G"], ["--mem", "512"], ["--root", f"{TOP}/docs"], ["--put", f"{TOP}/README.md:/tmp/"]):
+        one_line(run(no_build, *words, "--", "true"), "the set-up begins")
+
+
+def test_who_waits_for_a_build_says_for_whose(tmp_path, scripts_only):
+    """One builds until we say so; the other names it, and goes on when it has ended."""
+    (scripts_only / "Makefile").write_text("all:\n\t@echo CC begun\n\t@read go\n")
+    command = ["bash", "-c", ". scripts/lib.sh; build | show_progress", "builder"]
+    one, two = [subprocess.Popen(command, cwd=scripts_only, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    heads = {p: p.stderr.readline() for p in (one, two)}
+    late, early = (one, two) if heads[two] == "building\n" else (two, one)
+    assert heads[late] == f"another build is at work in this checkout: waiting for builder, process {early.pid}\n", heads
+    for p in (early, late):
+        p.communicate("go\n", timeout=60)
+        assert p.returncode == 0
+    assert (scripts_only / "build/.lock").read_text() == ""
 
 
 @pytest.mark.parametrize("system, machine, accel", [("Darwin", "arm64", "hvf"), ("Linux", "aarch64", "kvm"),
