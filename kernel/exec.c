@@ -517,6 +517,32 @@ static int read_elf(struct file *f, const uint8_t *hdr, struct elf_image *elf)
 	return err;
 }
 
+/* A program that needs a loader: -ENOENT if the loader is not there, as in Linux; -ELIBACC if it is, since we load none. */
+static int check_loader(const struct exec_source *from, struct file *f, const struct elf_image *elf)
+{
+	struct file *loader;
+	int err = 0;
+	char *path;
+
+	if (elf->interp_len == 0)
+		return 0;
+	path = kmalloc(elf->interp_len);
+	if (!path)
+		return -ENOMEM;
+	if (read_some(f, path, elf->interp_len, (off_t)elf->interp_offset) !=
+		    (ssize_t)elf->interp_len ||
+	    path[elf->interp_len - 1] != '\0')
+		err = -ENOEXEC;
+	if (err == 0)
+		err = vfs_open_exec(from->ctx, NULL, path, VFS_FOLLOW, &loader);
+	if (err == 0) {
+		file_put(loader);
+		err = -ELIBACC;
+	}
+	kfree(path);
+	return err;
+}
+
 static int build_space(struct process *p, const struct elf_image *elf, const struct exec_args *args,
 		       const char *path, struct exec_image *out)
 {
@@ -564,6 +590,8 @@ int exec_load(struct process *p, const struct exec_source *from, struct exec_arg
 	}
 	out->space = vm_space_create();
 	err = out->space ? read_elf(out->file, (uint8_t *)prog->head, &prog->elf) : -ENOMEM;
+	if (err == 0)
+		err = check_loader(from, out->file, &prog->elf);
 	if (err == 0)
 		err = build_space(p, &prog->elf, args, from->name, out);
 	str_copy(out->name, base ? base + 1 : from->name, sizeof(out->name));

@@ -55,6 +55,18 @@ static int read_load(const uint8_t *ph, uint64_t file_size, uint64_t user_max, u
 	return 0;
 }
 
+/* Where the file names the loader that it needs: a string with its zero. */
+static int read_interp(const uint8_t *ph, uint64_t file_size, struct elf_image *img)
+{
+	uint64_t offset = le(ph + 8, 8), len = le(ph + 32, 8);
+
+	if (len < 2 || len > ELF_INTERP_MAX || offset > file_size || len > file_size - offset)
+		return -ENOEXEC;
+	img->interp_offset = offset;
+	img->interp_len = len;
+	return 0;
+}
+
 /* Segments must come in order and share no page (gABI: ascending p_vaddr). */
 static int add_segment(struct elf_image *out, const struct elf_segment *s, uint64_t page)
 {
@@ -112,7 +124,8 @@ int elf_parse(const uint8_t *hdr, const uint8_t *phdrs, size_t n, uint64_t file_
 		uint32_t type = (uint32_t)le(ph, 4);
 		struct elf_segment s;
 
-		if (type == PT_INTERP)
+		if (type == PT_INTERP && img.interp_len == 0 &&
+		    read_interp(ph, file_size, &img) < 0)
 			return -ENOEXEC;
 		if (type == PT_GNU_STACK)
 			img.exec_stack = le(ph + 4, 4) & ELF_EXEC;

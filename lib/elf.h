@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading a static arm64 ELF executable. Pure: the caller gives bytes, gets a checked plan. Every field is checked
- * before it is used; a file that does not hold together is -ENOEXEC. */
+/* Reading an arm64 ELF executable. Pure: the caller gives bytes, gets a checked plan. Every field is checked before it
+ * is used; a file that does not hold together is -ENOEXEC. */
 #ifndef TERN_LIB_ELF_H
 #define TERN_LIB_ELF_H
 
@@ -9,6 +9,7 @@
 #define ELF_SEGMENTS_MAX 16
 #define ELF_HEADER_SIZE	 64
 #define ELF_PHDR_SIZE	 56
+#define ELF_INTERP_MAX	 4096
 
 enum { ELF_READ = 4, ELF_WRITE = 2, ELF_EXEC = 1 };
 
@@ -30,6 +31,8 @@ struct elf_image {
 	struct elf_segment segment[ELF_SEGMENTS_MAX];
 	uint64_t lowest, highest; /* page-aligned span of all segments */
 	bool exec_stack;
+	uint64_t interp_offset,
+		interp_len; /* the loader's name in the file; 0 bytes: a static program */
 };
 
 /* Check the file header (the first ELF_HEADER_SIZE bytes). Gives where the program headers are. */

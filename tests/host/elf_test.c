@@ -98,7 +98,6 @@ TEST(elf_each_broken_field_is_refused)
 		{ 64 + 40, 8, 0x7fff },
 		{ 64 + 40, 8, UINT64_MAX },
 		{ 64 + 40, 8, 0x12000 },
-		{ 64 + 56, 4, 3 },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -112,6 +111,31 @@ TEST(elf_each_broken_field_is_refused)
 			put(f.ph + rows[i].where - 64, rows[i].value, rows[i].size);
 		if (parse(&f, &img) != -ENOEXEC)
 			test_fail(__FILE__, __LINE__, "row %zu was accepted", i);
+	}
+}
+
+/* The file's last bytes are the name; a longer, shorter or later one is refused. */
+TEST(elf_loader_is_named)
+{
+	static const struct {
+		uint64_t offset, len;
+		int err;
+	} rows[] = { { 0xfff0, 0x10, 0 },	  { 0xfff0, 0x11, -ENOEXEC },
+		     { 0xfff0, 1, -ENOEXEC },	  { 0, 4096, 0 },
+		     { 0, 4097, -ENOEXEC },	  { 0x10001, 2, -ENOEXEC },
+		     { UINT64_MAX, 2, -ENOEXEC }, { 2, UINT64_MAX, -ENOEXEC } };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct elf_image img;
+		struct file f;
+
+		good(&f);
+		put(f.hdr + 56, 3, 2);
+		set_load(&f, 2, 4, rows[i].offset, 0, rows[i].len, rows[i].len);
+		put(f.ph + 2 * ELF_PHDR_SIZE, 3, 4);
+		CHECK_EQ(parse(&f, &img), rows[i].err);
+		if (rows[i].err == 0)
+			CHECK(img.interp_offset == rows[i].offset && img.interp_len == rows[i].len);
 	}
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* fork, vfork and exec of plain processes: what is copied, what is shared, what waits tell, storms of them. */
+#include <elf.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
@@ -7,6 +9,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -127,6 +130,49 @@ static void vforks(void)
 		}
 		CHECK(code_of(pid) == 7);
 	}
+}
+
+static int exec_of(const char *path)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		execl(path, path, "exit7", NULL);
+		_exit(errno);
+	}
+	return code_of(pid);
+}
+
+/* This program with a loader named at its end: what Linux says while that is not there, and that one which is is not run. */
+static void loaders(void)
+{
+	static const char loader[] = "/tmp/loader", dynamic[] = "/tmp/dynamic";
+	int from = open(self, O_RDONLY), to = open(dynamic, O_RDWR | O_CREAT | O_TRUNC, 0755);
+	off_t size = lseek(from, 0, SEEK_END);
+	char *bytes = malloc((size_t)size + sizeof(loader));
+	Elf64_Phdr *ph;
+
+	CHECK(from >= 0 && to >= 0 && bytes && pread(from, bytes, (size_t)size, 0) == size);
+	memcpy(bytes + size, loader, sizeof(loader));
+	ph = (Elf64_Phdr *)(bytes + ((Elf64_Ehdr *)bytes)->e_phoff);
+	while (ph->p_type != PT_GNU_STACK)
+		ph++;
+	CHECK(ph < (Elf64_Phdr *)(bytes + ((Elf64_Ehdr *)bytes)->e_phoff) +
+			   ((Elf64_Ehdr *)bytes)->e_phnum);
+	*ph = (Elf64_Phdr){ .p_type = PT_INTERP,
+			    .p_offset = (Elf64_Off)size,
+			    .p_filesz = sizeof(loader) };
+	CHECK(write(to, bytes, (size_t)size + sizeof(loader)) == size + (ssize_t)sizeof(loader));
+	CHECK(close(to) == 0 && close(from) == 0);
+	CHECK(exec_of(dynamic) == ENOENT);
+	to = open(loader, O_RDWR | O_CREAT, 0644);
+	CHECK(to >= 0 && close(to) == 0);
+	CHECK(exec_of(dynamic) == EACCES);
+	CHECK(chmod(loader, 0755) == 0 && exec_of(dynamic) == ELIBACC);
+	/* a name without its end */
+	CHECK(truncate(dynamic, size + 6) == 0 && exec_of(dynamic) == ENOEXEC);
+	CHECK(unlink(loader) == 0 && unlink(dynamic) == 0);
+	free(bytes);
 }
 
 /* Many at once: all are there, all are waited for, each once. */
@@ -291,6 +337,7 @@ int main(int argc, char **argv)
 	files();
 	numbers();
 	vforks();
+	loaders();
 	orphans();
 	groups_of_the_dead();
 	group_kill(20 * n);
