@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* /proc: texts made when they are opened, registered by the floors that own the data. Registered names are in the
- * directory cache; those of processes are asked for each time and never kept. */
+/* /proc: texts made when they are read from the beginning, registered by the floors that own the data. Registered names are
+ * in the directory cache; those of processes are asked for each time and never kept. */
 #include "fs/procfs.h"
 #include "fs/names.h"
 #include "kernel/core/panic.h"
@@ -24,9 +24,15 @@ static const struct proc_root_ops *root_ops_extra; /* [init] */
 
 /* What a text inode shows. */
 struct proc_file {
-	void (*show)(struct proc_text *t, void *arg);
+	struct proc_text_ops ops;
 	void *arg;
-	void (*release)(void *arg);
+};
+
+/* An open one. */
+struct text_file {
+	struct proc_text text; /* [pos_lock] I-PROCFS-1; empty: never read */
+	off_t next;	       /* [pos_lock] where the last read of it ended */
+	uint64_t as_opened;    /* [init] for proc_text.as_opened */
 };
 
 /* Room for n bytes more and a NUL. */
@@ -72,22 +78,56 @@ void proc_printf(struct proc_text *t, const char *fmt, ...)
 	}
 }
 
-static ssize_t text_read(struct file *f, struct io *io, off_t *pos)
+static int text_make(struct file *f, struct proc_text *t)
 {
-	struct proc_text *t = f->priv;
+	const struct proc_file *p = f->inode->priv;
+	const struct text_file *tf = f->priv;
 
-	return file_read_text(io, pos, t->buf, t->len);
+	*t = (struct proc_text){ .as_opened = tf->as_opened };
+	p->ops.show(t, p->arg);
+	if (t->err)
+		kfree(t->buf);
+	return t->err;
+}
+
+/* Made without the lock (I-FLOOR-1): meanwhile another thread's read may move the position. */
+static ssize_t text_read(struct file *f, struct io *io, off_t *given)
+{
+	off_t *pos = given ? given : &f->pos, made_for = -1;
+	struct text_file *tf = f->priv;
+	struct proc_text made = { 0 };
+	ssize_t n;
+
+	if (!io->left)
+		return 0;
+	mutex_lock(&f->pos_lock);
+	while (*pos != made_for && (*pos == 0 || *pos != tf->next)) {
+		made_for = *pos;
+		mutex_unlock(&f->pos_lock);
+		kfree(made.buf);
+		n = text_make(f, &made);
+		if (n < 0)
+			return n;
+		mutex_lock(&f->pos_lock);
+	}
+	if (*pos == made_for)
+		SWAP(made, tf->text);
+	n = file_read_text(io, pos, tf->text.buf, tf->text.len);
+	tf->next = *pos;
+	mutex_unlock(&f->pos_lock);
+	kfree(made.buf);
+	return n;
 }
 
 static ssize_t text_write(struct file *f, struct io *io, off_t *pos)
 {
-	const struct proc_text *t = f->priv;
+	const struct proc_file *p = f->inode->priv;
 	size_t n = io->left;
 	char line[PROC_LINE + 1];
 	ssize_t got;
 	int err;
 
-	if (!t->set)
+	if (!p->ops.set)
 		return -EIO;
 	if (!n || n > PROC_LINE)
 		return -EINVAL;
@@ -95,30 +135,27 @@ static ssize_t text_write(struct file *f, struct io *io, off_t *pos)
 	if (got < 0)
 		return got;
 	line[got - (line[got - 1] == '\n')] = '\0';
-	err = t->set(line);
+	err = p->ops.set(line);
 	return err < 0 ? err : got;
 }
 
+/* Where its end is nobody knows. */
 static off_t text_seek(struct file *f, off_t offset, int whence)
 {
-	struct proc_text *t = f->priv;
-
-	return file_seek_size(f, offset, whence, t->len);
-}
-
-static void text_free(struct proc_text *t)
-{
-	kfree(t->buf);
-	kfree(t);
+	return whence > 1 ? -EINVAL : file_seek_size(f, offset, whence, 0);
 }
 
 static void text_release(struct file *f)
 {
-	text_free(f->priv);
+	struct text_file *tf = f->priv;
+
+	kfree(tf->text.buf);
+	kfree(tf);
 }
 
 static const struct file_ops text_ops = {
 	.name = "proc",
+	.no_place = true,
 	.read = text_read,
 	.write = text_write,
 	.seek = text_seek,
@@ -128,19 +165,19 @@ static const struct file_ops text_ops = {
 static int text_open(struct inode *i, uint32_t flags, struct file **out)
 {
 	const struct proc_file *p = i->priv;
-	struct proc_text *t = kzalloc(sizeof(*t));
-	int err;
+	struct text_file *tf = kzalloc(sizeof(*tf));
+	int err = 0;
 
-	if (!t)
+	if (!tf)
 		return -ENOMEM;
-	p->show(t, p->arg);
-	if (!t->err) {
-		*out = file_create(&text_ops, flags, NULL, t);
-		t->err = *out ? 0 : -ENOMEM;
+	if (p->ops.open)
+		err = p->ops.open(&tf->as_opened, p->arg);
+	if (!err) {
+		*out = file_create(&text_ops, flags, NULL, tf);
+		err = *out ? 0 : -ENOMEM;
 	}
-	err = t->err;
 	if (err)
-		text_free(t);
+		kfree(tf);
 	return err;
 }
 
@@ -148,8 +185,8 @@ static void text_inode_release(struct inode *i)
 {
 	struct proc_file *p = i->priv;
 
-	if (p->release)
-		p->release(p->arg);
+	if (p->ops.release)
+		p->ops.release(p->arg);
 	kfree(p);
 }
 
@@ -165,26 +202,24 @@ static const struct inode_ops text_inode_ops = {
 	.release = text_inode_release,
 };
 
-static struct inode *text_inode(struct superblock *sb, uint32_t mode,
-				void (*show)(struct proc_text *t, void *arg), void *arg,
-				void (*release)(void *arg))
+static struct inode *text_inode(struct superblock *sb, uint32_t mode, struct proc_text_ops ops,
+				void *arg)
 {
 	struct proc_file *p = kmalloc(sizeof(*p));
 	struct inode *i;
 
 	if (!p)
 		return NULL;
-	*p = (struct proc_file){ show, arg, release };
+	*p = (struct proc_file){ ops, arg };
 	i = inode_create(sb, &text_inode_ops, S_IFREG | mode, p);
 	if (!i)
 		kfree(p);
 	return i;
 }
 
-struct inode *procfs_text_inode(uint32_t mode, void (*show)(struct proc_text *t, void *arg),
-				void *arg, void (*release)(void *arg))
+struct inode *procfs_text_inode(uint32_t mode, const struct proc_text_ops *ops, void *arg)
 {
-	return text_inode(&procfs_sb, mode, show, arg, release);
+	return text_inode(&procfs_sb, mode, *ops, arg);
 }
 
 struct inode *procfs_inode(uint32_t mode, const struct inode_ops *ops, void *priv, uint64_t key)
@@ -233,9 +268,9 @@ static int register_inode(struct dentry *root, const char *path, struct inode *i
 }
 
 static int register_text(struct dentry *root, const char *path, uint32_t mode,
-			 void (*show)(struct proc_text *t, void *arg), void *arg)
+			 struct proc_text_ops ops, void *arg)
 {
-	return register_inode(root, path, text_inode(root->inode->sb, mode, show, arg, NULL));
+	return register_inode(root, path, text_inode(root->inode->sb, mode, ops, arg));
 }
 
 int procfs_register_file(const char *path, uint32_t mode, const struct inode_ops *ops)
@@ -244,19 +279,34 @@ int procfs_register_file(const char *path, uint32_t mode, const struct inode_ops
 			      inode_create(&procfs_sb, ops, S_IFREG | mode, NULL));
 }
 
+static int register_shown(const char *path, uint32_t mode, void (*show)(struct proc_text *t),
+			  int (*set)(char *line))
+{
+	return register_text(procfs_sb.root, path, mode,
+			     (struct proc_text_ops){ .show = show_registered, .set = set },
+			     (void *)show);
+}
+
 int procfs_register(const char *path, void (*show)(struct proc_text *t))
 {
-	return register_text(procfs_sb.root, path, 0444, show_registered, (void *)show);
+	return register_shown(path, 0444, show, NULL);
 }
 
 int procfs_register_private(const char *path, void (*show)(struct proc_text *t))
 {
-	return register_text(procfs_sb.root, path, 0400, show_registered, (void *)show);
+	return register_shown(path, 0400, show, NULL);
+}
+
+int procfs_register_settable(const char *path, void (*show)(struct proc_text *t),
+			     int (*set)(char *line))
+{
+	return register_shown(path, 0444, show, set);
 }
 
 int sysfs_register(const char *path, void (*show)(struct proc_text *t, void *arg), void *arg)
 {
-	return register_text(sysfs_sb.root, path, 0444, show, arg);
+	return register_text(sysfs_sb.root, path, 0444, (struct proc_text_ops){ .show = show },
+			     arg);
 }
 
 static int root_lookup(struct inode *dir, const char *name, size_t len, struct inode **out)

@@ -140,10 +140,9 @@ struct dentry *devfs_root(void); /* a reference; wherever, and under whatever, i
 /* A file /proc/NAME whose text show() prints at open. */
 struct proc_text {
 	char *buf;
-	size_t len, size; /* proc_printf grows it */
-	int err;	  /* what the open fails with */
-	/* Set by show() if root may write: a line of at most PROC_LINE bytes, without its end. NULL: -EIO. 0 or -errno. */
-	int (*set)(char *line);
+	size_t len, size;   /* proc_printf grows it */
+	int err;	    /* what the read fails with */
+	uint64_t as_opened; /* what open() of fs/procfs.h noted */
 };
 void proc_printf(struct proc_text *t, const char *fmt, ...) __printf(2, 3);
 void proc_append(struct proc_text *t, const void *bytes, size_t n);

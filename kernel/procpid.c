@@ -31,8 +31,12 @@ struct pid_entry {
 	uint32_t mode;
 	void (*show)(struct proc_text *t, const struct pid_node *n); /* texts */
 	const struct inode_ops *ops;				     /* links and directories */
-	bool process_only;
+	unsigned flags;
 };
+
+#define OF_PROCESS 1 /* a thread has none */
+#define OF_SPACE   2 /* of the memory at the open: that alone was asked for then */
+#define OUTLIVES   4 /* read behind the end it is no error */
 
 static const struct inode_ops dir_ops, task_ops, fd_dir_ops, fd_link_ops;
 
@@ -292,9 +296,8 @@ static void show_status(struct proc_text *t, const struct pid_node *n)
 }
 
 /* The bytes [from, end) of the process's memory, as they are now. */
-static void show_memory(struct proc_text *t, struct process *p, bool environment)
+static void show_memory(struct proc_text *t, struct vm_space *s, bool environment)
 {
-	struct vm_space *s = process_space_get(p);
 	uint64_t at, end;
 	char buf[256];
 
@@ -315,12 +318,23 @@ static void show_memory(struct proc_text *t, struct process *p, bool environment
 
 static void show_cmdline(struct proc_text *t, const struct pid_node *n)
 {
-	show_memory(t, n->p, false);
+	show_memory(t, process_space_get(n->p), false);
+}
+
+/* NULL: that has ended, or is another program's now. */
+static struct vm_space *space_as_opened(const struct proc_text *t, const struct pid_node *n)
+{
+	struct vm_space *s = process_space_get(n->p);
+
+	if (!s || s->id == t->as_opened)
+		return s;
+	vm_space_put(s);
+	return NULL;
 }
 
 static void show_environ(struct proc_text *t, const struct pid_node *n)
 {
-	show_memory(t, n->p, true);
+	show_memory(t, space_as_opened(t, n), true);
 }
 
 static void show_comm(struct proc_text *t, const struct pid_node *n)
@@ -418,15 +432,12 @@ static void show_region(const struct vm_region_info *r, void *arg)
 
 static void show_maps(struct proc_text *t, const struct pid_node *n)
 {
-	struct vm_space *s = process_space_get(n->p);
+	struct vm_space *s = space_as_opened(t, n);
 
-	/* asked when there is a space: another program's would come after its rights */
-	if (!process_may_look(n->p))
-		t->err = -EACCES;
-	else if (s)
-		vm_for_each_region(s, show_region, t);
-	if (s)
-		vm_space_put(s);
+	if (!s)
+		return;
+	vm_for_each_region(s, show_region, t);
+	vm_space_put(s);
 }
 
 /* --- nodes ------------------------------------------------------------------------------------------------------------ */
@@ -444,11 +455,58 @@ static void inode_release(struct inode *i)
 	node_release(i->priv);
 }
 
+static void find_number(struct process *p, void *arg)
+{
+	*(bool *)arg = !list_linked(&p->hash);
+}
+
+static void find_tid(struct thread *t, void *arg)
+{
+	int *tid = arg;
+
+	if (t->tid == *tid)
+		*tid = 0;
+}
+
+/* Is there nothing of it any more? Its first thread is there until the process is waited for. */
+static bool has_gone(const struct pid_node *n)
+{
+	int tid = n->tid;
+	bool gone;
+
+	process_inspect(n->p, find_number, &gone);
+	if (!gone && tid && tid != n->p->pid) {
+		process_for_each_thread(n->p, find_tid, &tid);
+		gone = tid;
+	}
+	return gone;
+}
+
 static void show_entry(struct proc_text *t, void *arg)
 {
 	const struct pid_node *n = arg;
 
-	n->entry->show(t, n);
+	if (!(n->entry->flags & OUTLIVES) && has_gone(n))
+		t->err = -ESRCH;
+	else
+		n->entry->show(t, n);
+}
+
+static int open_entry(uint64_t *as_opened, void *arg)
+{
+	const struct pid_node *n = arg;
+	struct vm_space *s;
+	int err;
+
+	if (!(n->entry->flags & OF_SPACE))
+		return 0;
+	s = process_space_get(n->p);
+	/* asked when there is a space: another program's would come after its rights */
+	err = process_may_look(n->p) ? 0 : -EACCES;
+	*as_opened = s ? s->id : 0;
+	if (s)
+		vm_space_put(s);
+	return err;
 }
 
 static void get_owner(struct process *p, void *arg)
@@ -471,6 +529,9 @@ static uint64_t node_number(const struct pid_node *n, unsigned index)
 static int make_node(const struct pid_node *from, uint32_t mode, const struct inode_ops *ops,
 		     unsigned index, struct inode **out)
 {
+	static const struct proc_text_ops texts = { .show = show_entry,
+						    .open = open_entry,
+						    .release = node_release };
 	struct pid_node *n = kmalloc(sizeof(*n));
 	struct inode *i;
 
@@ -478,7 +539,7 @@ static int make_node(const struct pid_node *from, uint32_t mode, const struct in
 		return -ENOMEM;
 	*n = *from;
 	i = ops ? procfs_inode(mode, ops, n, node_number(n, index))
-		: procfs_text_inode(mode, show_entry, n, node_release);
+		: procfs_text_inode(mode, &texts, n);
 	if (!i) {
 		kfree(n);
 		return -ENOMEM;
@@ -558,21 +619,21 @@ PLACE_LINK(root, process_root_get);
 /* --- the directory of a process, or of a thread ------------------------------------------------------------------------- */
 
 static const struct pid_entry entries[] = {
-	{ "task", S_IFDIR | 0555, NULL, &task_ops, true },
-	{ "fd", S_IFDIR | 0500, NULL, &fd_dir_ops, false },
-	{ "environ", S_IFREG | 0400, show_environ, NULL, false },
-	{ "status", S_IFREG | 0444, show_status, NULL, false },
-	{ "limits", S_IFREG | 0444, show_limits, NULL, false },
-	{ "comm", S_IFREG | 0444, show_comm, NULL, false },
-	{ "cmdline", S_IFREG | 0444, show_cmdline, NULL, false },
-	{ "stat", S_IFREG | 0444, show_stat, NULL, false },
-	{ "statm", S_IFREG | 0444, show_statm, NULL, false },
-	{ "maps", S_IFREG | 0444, show_maps, NULL, false },
-	{ "cwd", S_IFLNK | 0777, NULL, &cwd_ops, false },
-	{ "root", S_IFLNK | 0777, NULL, &root_ops, false },
-	{ "exe", S_IFLNK | 0777, NULL, &exe_ops, false },
-	{ "mounts", S_IFREG | 0444, show_mounts, NULL, false },
-	{ "wchan", S_IFREG | 0444, show_wchan, NULL, false },
+	{ "task", S_IFDIR | 0555, NULL, &task_ops, OF_PROCESS },
+	{ "fd", S_IFDIR | 0500, NULL, &fd_dir_ops, 0 },
+	{ "environ", S_IFREG | 0400, show_environ, NULL, OF_SPACE | OUTLIVES },
+	{ "status", S_IFREG | 0444, show_status, NULL, 0 },
+	{ "limits", S_IFREG | 0444, show_limits, NULL, 0 },
+	{ "comm", S_IFREG | 0444, show_comm, NULL, 0 },
+	{ "cmdline", S_IFREG | 0444, show_cmdline, NULL, 0 },
+	{ "stat", S_IFREG | 0444, show_stat, NULL, 0 },
+	{ "statm", S_IFREG | 0444, show_statm, NULL, 0 },
+	{ "maps", S_IFREG | 0444, show_maps, NULL, OF_SPACE },
+	{ "cwd", S_IFLNK | 0777, NULL, &cwd_ops, 0 },
+	{ "root", S_IFLNK | 0777, NULL, &root_ops, 0 },
+	{ "exe", S_IFLNK | 0777, NULL, &exe_ops, 0 },
+	{ "mounts", S_IFREG | 0444, show_mounts, NULL, OUTLIVES },
+	{ "wchan", S_IFREG | 0444, show_wchan, NULL, 0 },
 };
 
 static int dir_lookup(struct inode *dir, const char *name, size_t len, struct inode **out)
@@ -583,7 +644,7 @@ static int dir_lookup(struct inode *dir, const char *name, size_t len, struct in
 		const struct pid_entry *e = &entries[k];
 
 		if (strlen(e->name) != len || memcmp(e->name, name, len) != 0 ||
-		    (n.tid && e->process_only))
+		    (n.tid && e->flags & OF_PROCESS))
 			continue;
 		n.entry = e;
 		return make_node(&n, e->mode & ~(uint32_t)(e->ops ? 0 : S_IFMT), e->ops, k + 1,
@@ -599,7 +660,7 @@ static int dir_iterate(struct inode *dir, uint64_t *pos, emit_fn emit, void *arg
 	for (; *pos < ARRAY_SIZE(entries); (*pos)++) {
 		const struct pid_entry *e = &entries[*pos];
 
-		if (n->tid && e->process_only)
+		if (n->tid && e->flags & OF_PROCESS)
 			continue;
 		if (!emit(arg, e->name, strlen(e->name), node_number(n, (unsigned)*pos + 1),
 			  DT_TYPE(e->mode), (off_t)*pos + 1))

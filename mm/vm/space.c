@@ -26,6 +26,7 @@ static struct waitq reaped_wq = WAITQ_INIT(reaped_wq);
 
 struct vm_space *vm_space_create(void)
 {
+	static uint64_t ids; /* [atomic] */
 	struct vm_space *s = slab_zalloc(cache);
 
 	if (!s)
@@ -36,6 +37,7 @@ struct vm_space *vm_space_create(void)
 	}
 	mutex_init(&s->lock, LOCK_VM_SPACE);
 	refcount_init(&s->ref, 1);
+	s->id = atomic_fetch_add(&ids, 1) + 1;
 	vm_regions_setup(s);
 	s->mmap_base = VM_MMAP_BASE;
 	s->stack_limit = VM_STACK_LIMIT;

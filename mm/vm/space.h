@@ -100,6 +100,7 @@ struct vm_region {
 struct vm_space {
 	struct mutex lock;	/* VM_SPACE */
 	struct refcount ref;	/* users of the memory: processes, faults in progress */
+	uint64_t id;		/* [init] no other has had it; not 0 */
 	struct rb_root regions; /* [lock] */
 	uint64_t generation;  /* [lock] counts changes: a fault that dropped the lock rechecks it */
 	struct pgtable table; /* [lock] */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Names: folders, hard and symbolic links, renaming, stat and its kin, permissions, listings, times of files, mounts. */
+#include <pthread.h>
 #include <dirent.h>
 #include <limits.h>
 #include <linux/stat.h>
@@ -1049,6 +1050,140 @@ CASE(maps_by_opener)
 	}
 }
 
+/* A text of /proc is made anew by a read at the beginning, or elsewhere than where the last one ended. */
+CASE(proc_anew)
+{
+	char buf[40] = "";
+	int fd;
+
+	prctl(PR_SET_NAME, "one");
+	fd = OK(open("/proc/self/comm", O_RDONLY));
+	prctl(PR_SET_NAME, "two");
+	R(read(fd, buf, 2));
+	prctl(PR_SET_NAME, "three");
+	R(read(fd, buf + 2, 30));
+	say("%s", buf);
+	R(read(fd, buf, 30));
+	R(pread(fd, buf, 30, 0));
+	say("%s", buf);
+	R(lseek(fd, 0, SEEK_SET));
+	prctl(PR_SET_NAME, "four");
+	R(read(fd, buf, 3));
+	prctl(PR_SET_NAME, "other");
+	R(pread(fd, buf, 1, 3));
+	say("%.1s", buf);
+	R(pread(fd, buf, 2, 1));
+	say("%.2s", buf);
+	R(read(fd, buf, 0));
+	R(read(fd, buf, 3));
+	say("%.3s", buf);
+	R(read(fd, buf, 1));
+	R(pread(fd, buf, 1, 100));
+	R(lseek(fd, 0, SEEK_END));
+	R(lseek(fd, 100, SEEK_CUR));
+	R(read(fd, buf, 1));
+	R(lseek(fd, 0, SEEK_SET));
+	R(read(fd, NULL, 1));
+	R(read(fd, buf, 1));
+}
+
+static const char *const texts[] = { "comm",	"stat", "statm",   "status", "limits",	    "wchan",
+				     "cmdline", "maps", "environ", "mounts", "task/%d/comm" };
+#define TEXTS (sizeof(texts) / sizeof(texts[0]))
+
+static void open_texts(pid_t pid, int *fd)
+{
+	char path[60], last[40];
+
+	for (size_t k = 0; k < TEXTS; k++) {
+		snprintf(last, sizeof(last), texts[k], pid);
+		snprintf(path, sizeof(path), "/proc/%d/%s", pid, last);
+		fd[k] = open(path, O_RDONLY);
+	}
+}
+
+static void read_texts(const char *when, const int *fd)
+{
+	char c;
+
+	for (size_t k = 0; k < TEXTS; k++) {
+		long n = pread(fd[k], &c, 1, 0);
+
+		say("%s, %s: %s", when, texts[k], n < 0 ? errno_name(errno) : n ? "text" : "none");
+	}
+}
+
+/* What files of /proc that are kept open say of a process as it becomes another program, has ended, is waited for. */
+CASE(proc_of_the_dead)
+{
+	int fd[TEXTS], go[2], ready[2];
+	char c = 0, part[8];
+	siginfo_t info;
+	pid_t pid;
+
+	R(pipe(go));
+	R(pipe(ready));
+	setenv("A", "b", 1);
+	pid = fork();
+	if (pid == 0) {
+		dup2(go[0], 0);
+		dup2(ready[1], 1);
+		write(1, &c, 1);
+		read(0, &c, 1);
+		execl(diff_self, diff_self, "cat", NULL);
+		_exit(1);
+	}
+	read(ready[0], &c, 1);
+	open_texts(pid, fd);
+	read_texts("before", fd);
+	write(go[1], &c, 1);
+	/* the new program is there when it answers */
+	write(go[1], &c, 1);
+	read(ready[0], &c, 1);
+	read_texts("another program", fd);
+	R(kill(pid, SIGKILL));
+	waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT);
+	read_texts("ended", fd);
+	R(lseek(fd[0], 0, SEEK_SET));
+	R(read(fd[0], part, 2));
+	REAP(pid);
+	R(read(fd[0], part, 2));
+	read_texts("waited for", fd);
+	R(read(fd[0], part, 0));
+}
+
+static void *rest_until_told(void *arg)
+{
+	char c;
+
+	*(pid_t *)arg = (pid_t)syscall(SYS_gettid);
+	write(((int *)arg)[1], &c, 1);
+	read(((int *)arg)[2], &c, 1);
+	return NULL;
+}
+
+/* The same of a thread. */
+CASE(proc_of_a_dead_thread)
+{
+	int said[2], told[2], arg[3], fd;
+	char path[40], c;
+	pthread_t t;
+
+	R(pipe(said));
+	R(pipe(told));
+	arg[1] = said[1];
+	arg[2] = told[0];
+	pthread_create(&t, NULL, rest_until_told, arg);
+	read(said[0], &c, 1);
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", arg[0]);
+	fd = OK(open(path, O_RDONLY));
+	R(pread(fd, &c, 1, 0));
+	write(told[1], &c, 1);
+	pthread_join(t, NULL);
+	AWAIT(access(path, F_OK) < 0);
+	R(pread(fd, &c, 1, 0));
+}
+
 CASE(own_proc)
 {
 	char path[100], buf[200];
@@ -1121,4 +1256,15 @@ CASE(own_proc_as_user)
 		OK(open("/proc/self/task", O_RDONLY));
 		R(prctl(PR_SET_DUMPABLE, 1));
 	}
+}
+
+int diff_exec(int argc, char **argv)
+{
+	char c;
+
+	if (argc != 2 || strcmp(argv[1], "cat"))
+		return -1;
+	while (read(0, &c, 1) == 1)
+		write(1, &c, 1);
+	return 0;
 }

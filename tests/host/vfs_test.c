@@ -1778,15 +1778,46 @@ static int shown;
 
 static void show_count(struct proc_text *t)
 {
-	proc_printf(t, "shown %d\n", ++shown);
+	int n = __atomic_add_fetch(&shown, 1, __ATOMIC_RELAXED);
+
+	proc_printf(t, "shown %d\n", n);
 	for (int i = 0; i < 100; i++)
-		proc_printf(t, "line %d of a text that has to grow\n", i);
+		proc_printf(t, "line %d of a text that has to grow, %d\n", i, n);
 }
 
+/* All of a text is of one making, also when others have it made anew. */
+static void *read_counts(void *arg)
+{
+	char buf[8000];
+	struct file *f = arg;
+	struct io io;
+
+	for (int i = 0; i < 300; i++) {
+		int n, last, line = 0;
+		off_t pos = 0;
+		ssize_t got;
+
+		io_init_kernel(&io, buf, sizeof(buf) - 1);
+		got = file_read_at(f, &io, &pos);
+		CHECK(got > 3000);
+		buf[got] = 0;
+		CHECK_EQ(sscanf(buf, "shown %d\n", &n), 1);
+		for (char *at = strchr(buf, '\n') + 1; *at; at = strchr(at, '\n') + 1, line++)
+			if (sscanf(at, "line %*d of a text that has to grow, %d", &last) != 1 ||
+			    last != n)
+				CHECK_EQ(last, n);
+		CHECK_EQ(line, 100);
+	}
+	return NULL;
+}
+
+/* I-PROCFS-1 */
 TEST(proc_texts)
 {
-	char buf[6000];
+	char buf[8000];
+	pthread_t readers[3];
 	struct file *f;
+	ssize_t got;
 
 	begin();
 	CHECK_EQ(procfs_register("tern/count", show_count), 0);
@@ -1797,21 +1828,28 @@ TEST(proc_texts)
 	CHECK_MEM(buf, "shown 1\n", 8);
 	CHECK_EQ(file_read_kernel(f, buf, 8), 8);
 	CHECK_MEM(buf, "line 0 o", 8);
-	CHECK_EQ(file_seek(f, -10, 2) > 3000, 1);
-	CHECK_EQ(file_read_kernel(f, buf, 100), 10);
-	CHECK_EQ(file_read_kernel(f, buf, 100), 0);
-	file_put(f);
+	CHECK_EQ(file_seek(f, -10, 2), -EINVAL);
 	CHECK_EQ(shown, 1);
+	CHECK_EQ(file_seek(f, 0, 0), 0);
+	CHECK_EQ(file_read_kernel(f, buf, 8), 8);
+	CHECK_MEM(buf, "shown 2\n", 8);
+	CHECK(file_read_kernel(f, buf, sizeof(buf)) > 3000);
+	CHECK_EQ(file_read_kernel(f, buf, 100), 0);
+	CHECK_EQ(shown, 2);
+	for (int k = 0; k < 3; k++)
+		pthread_create(&readers[k], NULL, read_counts, f);
+	for (int k = 0; k < 3; k++)
+		pthread_join(readers[k], NULL);
+	file_put(f);
 	for (uint64_t n = 1; n < 6; n++) {
 		alloc_fail_after(n);
 		int err = vfs_open(&root, NULL, "/proc/tern/count", FILE_RDONLY, 0, &f);
+		got = err ? err : file_read_kernel(f, buf, sizeof(buf));
 		alloc_fail_after(0);
-		CHECK(err == 0 || err == -ENOMEM);
-		if (err)
-			continue;
 		/* all of it, or nothing */
-		CHECK(file_read_kernel(f, buf, sizeof(buf)) > 3000);
-		file_put(f);
+		CHECK(got == -ENOMEM || got > 3000);
+		if (err == 0)
+			file_put(f);
 	}
 	f = open_as(&root, "/proc/tern/count", FILE_RDWR | VFS_O_TRUNC, 0);
 	CHECK_EQ(file_write_kernel(f, "x", 1), -EIO);
