@@ -3,8 +3,8 @@
 """docs/bug-classes.md: each demanded row is there once, its invariant is stated in the book, its file exists, each test it
 names is defined (in a host or kernel test, a fuzz target, a torture or differential program, pytest or lint), and its last
 column names exactly the patches of tests/mutants that put it back, or says "none: " and why. What a patch must fail is
-among the tests of its row. Rows with neither may only
-become fewer: UNPROVED is their number. An older number stands for rows that there are.
+among the tests of its row. docs/recordings.md has the recording of each patch, is of no other, and says what they say. Rows with neither may only
+become fewer: UNPROVED is their number, UNRECORDED that of the patches without a recording. An older number stands for rows that there are.
 
 check-bugs.py --write fills in the patches, their tests, and the number here."""
 import glob
@@ -12,11 +12,16 @@ import os
 import re
 import sys
 
-from lintlib import bad, files, finish, text_of
+from lintlib import TOP, bad, files, finish, text_of
+
+sys.path.insert(0, os.path.join(TOP, "tests/mutants"))
+import recordings  # noqa: E402  (the path above leads to it)
+import run  # noqa: E402
 
 TABLE = "docs/bug-classes.md"
 PATCHES = "tests/mutants"
 UNPROVED = 0
+UNRECORDED = 74
 DEMANDED = """A1-13 H1-7 L1-9 RC-001-024 MS-001-007 PERF-001-008 REL-001-008 USER-001-003 ARCH-001-003 N1-16 X-01-33
 OWN-1-16""".split()
 OLDER = ["RC-001-024"]
@@ -133,4 +138,6 @@ for row in set(want) - seen | set(older) - seen_older | set(back) - set(want):
     bad(TABLE, 1, f"{row} is missing")
 if unproved > UNPROVED:
     bad(TABLE, 1, f"{unproved} rows have no patch and no reason, {UNPROVED} had none before")
+for wrong in recordings.findings(TOP, run.all_mutants(), run.RINGS, UNRECORDED):
+    bad(recordings.CHAPTER, 1, wrong)
 finish(f"{len(seen)} rows, {gaps} with a gap, {unproved} that nothing puts back")

@@ -111,11 +111,13 @@ def read(top, name):
         return f.read()
 
 
-def findings(top, mutants, rings):
-    """What is wrong with the chapter as it stands."""
+def findings(top, mutants, rings, unrecorded=0):
+    """What is wrong with the chapter as it stands; so many have no recording yet."""
     text = read(top, CHAPTER)
     recorded = held(text)
     for m in mutants:
+        if m.name not in recorded and len(mutants) - len(recorded) <= unrecorded:
+            continue
         if m.name not in recorded:
             yield f"{m.name} has no recording: tests/mutants/run.py -k {m.name}, then --record"
         elif not m.expect.search("\n".join(recorded[m.name])):
