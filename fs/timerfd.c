@@ -112,8 +112,10 @@ static uint32_t timerfd_poll(struct file *f)
 {
 	struct timerfd *t = f->priv;
 	irqflags_t flags = spin_lock_irqsave(&t->lock);
-	uint32_t events = t->ticks > 0 || t->cancelled ? POLL_IN : 0;
+	uint32_t events;
 
+	settle(t);
+	events = t->ticks > 0 || t->cancelled ? POLL_IN : 0;
 	spin_unlock_irqrestore(&t->lock, flags);
 	return events;
 }

@@ -3,6 +3,7 @@
  * go and watched files are closed (RC-012, RC-021, N12). */
 #include "fs/epoll.h"
 #include <linux/eventpoll.h>
+#include "fs/event.h"
 #include "fs/pipe.h"
 #include "kernel/core/panic.h"
 #include "lib/errno.h"
@@ -201,4 +202,23 @@ KTEST(epoll_exclusive)
 {
 	KT_CHECK(woken_by_one_byte(EPOLLEXCLUSIVE) == 1);
 	KT_CHECK(woken_by_one_byte(0) == 40);
+}
+
+/* What read() would give is there for poll() too: the interrupt may come late, as on a CPU that a host has halted. */
+KTEST(timer_is_ready_before_its_interrupt)
+{
+	const struct timerfd_setting soon = { NS_PER_MS, 0 };
+	struct timerfd_setting old;
+	struct file *f;
+	uint32_t events;
+	irqflags_t irq;
+
+	KT_CHECK(timerfd_create(false, 0, &f) == 0);
+	KT_CHECK(timerfd_set(f, &soon, false, false, &old) == 0);
+	irq = arch_irq_save();
+	clock_spin_ns(NS_PER_MS);
+	events = file_poll(f);
+	arch_irq_restore(irq);
+	KT_CHECK(events == POLL_IN);
+	file_put(f);
 }
