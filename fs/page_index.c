@@ -33,7 +33,7 @@ struct page *page_index_get(const struct page_index *ix, uint64_t number)
 	return p;
 }
 
-/* Put new roots on top until number is covered. */
+/* Put new roots on top until number is covered; on none, one that covers it. */
 static int grow(struct page_index *ix, uint64_t number)
 {
 	struct page_node *n;
@@ -42,12 +42,14 @@ static int grow(struct page_index *ix, uint64_t number)
 		n = kzalloc(sizeof(*n));
 		if (!n)
 			return -ENOMEM;
+		do
+			ix->height++;
+		while (!ix->root && !covers(ix->height, number));
 		if (ix->root) {
 			n->slot[0] = ix->root;
 			n->count = 1;
 		}
 		ix->root = n;
-		ix->height++;
 	}
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include "fs/dcache.h"
 #include "fs/devfs.h"
 #include "fs/names.h"
+#include "fs/page_index.h"
 #include "fs/procfs.h"
 #include "fs/tmpfs.h"
 #include "mm/phys/page.h"
@@ -240,6 +241,31 @@ TEST(vfs_seek_holes_and_truncate)
 	file_put(f);
 	CHECK_EQ(vfs_unlink(&root, NULL, "/f", false), 0);
 	end_clean();
+}
+
+/* I-PGIX-1, whichever page comes first, and whichever allocation fails. */
+TEST(page_index_keeps_no_empty_node)
+{
+	static const uint64_t numbers[] = { 0, 63, 64, 4095, 4096, 1UL << 40 };
+	const uint64_t before = env_objects;
+	struct page_index ix = { 0 };
+	uint64_t number;
+	char page;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++) {
+		env_fail_in = 1;
+		for (uint64_t n = 1;
+		     page_index_insert(&ix, numbers[i], (struct page *)&page) < 0;) {
+			CHECK(!ix.root);
+			CHECK_EQ(env_objects, before);
+			env_fail_in = ++n;
+		}
+		env_fail_in = 0;
+		CHECK(page_index_take(&ix, 0, UINT64_MAX, &number) == (struct page *)&page);
+		CHECK_EQ(number, numbers[i]);
+		CHECK(!ix.root);
+		CHECK_EQ(env_objects, before);
+	}
 }
 
 TEST(vfs_files_have_their_share_of_memory)
