@@ -27,7 +27,8 @@ selections (default: every ring, as long as a pull request may take)
   traffic        many connections at once and in sequence, and mixed traffic with kills, every byte checked
   weak           on an arm64 host with KVM or HVF: that its memory is weakly ordered, ten minutes of storms there, and
                  a block to send us. On any other it says why it cannot help, and exits with status 77
-  soak MINUTES   sessions, downloads, uploads and kills, for MINUTES at each CPU count (default 1)
+  soak MINUTES   sessions, traffic, processes, files, random system calls and kills beside each other while faults
+                 happen, for MINUTES at each CPU count (default 1); memory must stay flat
 
 options
   -k NAME        only tests whose name contains NAME
@@ -326,8 +327,14 @@ ring_weak() {
 	"$PYTHON" scripts/weak.py --accel "$accel"
 }
 
+# In the suite sessions alone. An hour on 4 CPUs: tests/mix.py --minutes 60 --smp 4.
 ring_soak() {
-	"$PYTHON" tests/soak.py --minutes "${minutes:-0.25}"
+	[ $size != all ] || minutes=${minutes:-5}
+	if [ -n "$minutes" ]; then
+		"$PYTHON" tests/mix.py --minutes "$minutes" --seed $seed
+	else
+		"$PYTHON" tests/soak.py --minutes 0.25
+	fi
 }
 
 # Rings run side by side, those of a lane one after the other: most guests wait for most of their time. What needs no guest

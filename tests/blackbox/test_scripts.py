@@ -705,7 +705,7 @@ def test_every_option_is_in_the_help():
 
 def test_every_script_says_what_it_does():
     """And with --help does nothing else."""
-    for folder, names in {"scripts": None, "tests": ["soak.py", "traffic.py"], "tests/lint": ["run.sh"], "tests/host": ["run.py"],
+    for folder, names in {"scripts": None, "tests": ["mix.py", "soak.py", "traffic.py"], "tests/lint": ["run.sh"], "tests/host": ["run.py"],
                           "tests/fuzz": ["run.py"], "tests/user": ["run.py"], "tests/diff": ["run.py"], "tests/mutants": ["run.py"],
                           "tests/bench": ["run.py"]}.items():
         for name in names or sorted(set(os.listdir(f"{TOP}/{folder}")) - {"apt.sh", "lib.sh", "tern-gdb.py", "__pycache__"}):
