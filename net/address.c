@@ -101,6 +101,16 @@ const ip_addr_t *address_source(const ip_addr_t *to)
 	return from;
 }
 
+int socket_addr_parse(struct socket_addr *a, const char *text)
+{
+	ip_addr_t ip;
+
+	if (!ipaddr_aton(text, &ip))
+		return -EINVAL;
+	address_from_lwip(a, &ip, 0);
+	return 0;
+}
+
 void socket_addr_format(char *buf, size_t size, const struct socket_addr *a)
 {
 	char text[48];

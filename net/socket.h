@@ -35,6 +35,8 @@ struct socket_addr {
 		scope; /* of an address that means something on one link only: the interface's index */
 };
 #define SOCKET_ADDR_TEXT 56
+/* An address in text, of either family, without a port. 0 or -EINVAL: it is none. */
+int socket_addr_parse(struct socket_addr *a, const char *text) __must_check;
 /* "10.0.2.2:4711" or "[fec0::2]:4711" into buf of SOCKET_ADDR_TEXT bytes. */
 void socket_addr_format(char *buf, size_t size, const struct socket_addr *a);
 

@@ -75,6 +75,7 @@ void ssh_auth_fini(struct ssh_conn *c)
 {
 	ssh_dup_free(c, &c->auth.user);
 	ssh_dup_free(c, &c->auth.grant.command);
+	ssh_dup_free(c, &c->auth.grant.options);
 }
 
 static bool user_is_good(struct bytes user)
@@ -115,12 +116,24 @@ static bool keep_command(struct ssh_conn *c, struct bytes raw)
 	return true;
 }
 
+/* Where the key may lead is looked up at each question. */
+static bool keep_limits(struct ssh_conn *c, const struct ssh_grant *grant)
+{
+	struct ssh_grant *g = &c->auth.grant;
+
+	g->limits_open = grant->limits_open;
+	g->limits_listen = grant->limits_listen;
+	if (g->limits_open || g->limits_listen)
+		g->options = ssh_dup(c, grant->options);
+	return !(g->limits_open || g->limits_listen) || g->options.p;
+}
+
 static int accept_login(struct ssh_conn *c, struct bytes user, struct bytes key,
 			const struct ssh_grant *grant)
 {
 	c->auth.grant.no_pty = grant->no_pty;
 	c->auth.grant.no_forwarding = grant->no_forwarding;
-	if (!keep_command(c, grant->command))
+	if (!keep_command(c, grant->command) || !keep_limits(c, grant))
 		return ssh_fail_local(c, -ENOMEM);
 	(void)ssh_msg_begin(c, SSH_MSG_USERAUTH_SUCCESS, 1);
 	ssh_msg_end(c);

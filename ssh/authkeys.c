@@ -130,10 +130,65 @@ static bool take_flag(struct bytes *s, struct ssh_grant *grant)
 	return false;
 }
 
-static const char *parse_options(struct bytes s, struct ssh_grant *grant)
+/* A question of forwarding. */
+struct ask {
+	struct bytes host;
+	uint32_t port;
+	bool listen, granted;
+};
+
+/* The port at the end of "host:port", taken off s with its colon: 0 for "*", or -1. */
+static int64_t take_port(struct bytes *s)
 {
+	size_t at = s->n;
+	int64_t port = 0;
+
+	while (at > 0 && s->p[at - 1] != ':')
+		at--;
+	if (s->n - at == 0 || s->n - at > 5)
+		return -1;
+	if (!(s->n - at == 1 && s->p[at] == '*')) {
+		for (size_t i = at; i < s->n && port >= 0; i++)
+			port = s->p[i] >= '0' && s->p[i] <= '9' ? port * 10 + s->p[i] - '0' : -1;
+		if (port == 0 || port > UINT16_MAX)
+			return -1;
+	}
+	s->n = at > 0 ? at - 1 : 0;
+	return port;
+}
+
+/* "host:port", "[address]:port", either may be "*"; to listen also "port" alone. */
+static bool parse_permit(struct bytes value, bool listen, struct ask *ask)
+{
+	bool bare = listen && !memchr(value.p, ':', value.n);
+	int64_t port = take_port(&value);
+
+	if (bare)
+		value = BYTES_LIT("*");
+	if (value.n > 2 && value.p[0] == '[' && value.p[value.n - 1] == ']')
+		value = (struct bytes){ value.p + 1, value.n - 2 };
+	if (port < 0 || value.n == 0)
+		return false;
+	if (ask && ask->listen == listen && (port == 0 || port == ask->port) &&
+	    (bytes_is(value, "*") || bytes_equal(value, ask->host)))
+		ask->granted = true;
+	return true;
+}
+
+/* Each option, and the answer if ask is not NULL. */
+static const char *parse_options(struct bytes s, struct ssh_grant *grant, struct ask *ask)
+{
+	struct bytes value;
+
+	grant->options = s;
 	while (s.n > 0) {
-		if (take_name(&s, "command=")) {
+		bool listen = take_name(&s, "permitlisten=");
+
+		if (listen || take_name(&s, "permitopen=")) {
+			if (!take_value(&s, &value) || !parse_permit(value, listen, ask))
+				return "bad permit option";
+			*(listen ? &grant->limits_listen : &grant->limits_open) = true;
+		} else if (take_name(&s, "command=")) {
 			if (grant->command.p || !take_value(&s, &grant->command))
 				return "bad command option";
 		} else if (!take_flag(&s, grant)) {
@@ -167,7 +222,7 @@ static const char *parse_line(struct bytes line, struct entry *e)
 	if (!is_key_type(word)) {
 		if (!word.p)
 			return "quote not closed";
-		wrong = parse_options(word, &e->grant);
+		wrong = parse_options(word, &e->grant, NULL);
 		if (wrong)
 			return wrong;
 		word = next_word(&line);
@@ -211,6 +266,14 @@ int ssh_authkeys_find(struct bytes text, struct bytes key, struct ssh_grant *gra
 		}
 	}
 	return -EACCES;
+}
+
+bool ssh_authkeys_permit(struct bytes options, bool listen, struct bytes host, uint32_t port)
+{
+	struct ask ask = { .host = host, .port = port, .listen = listen };
+	struct ssh_grant grant = { 0 };
+
+	return !parse_options(options, &grant, &ask) && ask.granted;
 }
 
 unsigned ssh_authkeys_check(struct bytes text,

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* One channel (RFC 4254 s5), of type session.
+/* One channel (RFC 4254 s5): a session, or a forwarded connection (tcp).
  *
- * Each direction ends by itself: eof_in and eof_out. A channel is free when CLOSE went both ways; ours answers
- * the peer's at once, so a channel for which close_in is set is gone before the next message. */
+ * Each direction ends by itself: eof_in and eof_out. A channel is free when CLOSE went both ways. Ours answers the peer's at
+ * once, but where bytes for a forwarded connection still wait: those it has sent and may rely on.
+ *	CONNECTING -> OPEN     ssh_chan_connected()
+ *	OFFERED    -> OPEN     OPEN_CONFIRMATION
+ *	OPEN       -> DRAINING the peer's CLOSE; the end when all is given
+ * The peer may name it in OPEN alone (I-SSH-13); in OFFERED it says yes or no. */
 #ifndef TERN_SSH_CHAN_PRIV_H
 #define TERN_SSH_CHAN_PRIV_H
 
@@ -14,6 +18,8 @@ struct ssh_chunk {
 	uint32_t cap, head, tail;
 	uint8_t data[];
 };
+
+enum ssh_chan_stage { CHAN_OPEN, CHAN_CONNECTING, CHAN_OFFERED, CHAN_DRAINING };
 
 struct ssh_chan {
 	struct ssh_conn *c;
@@ -32,7 +38,9 @@ struct ssh_chan {
 	struct ssh_chunk *first, *last;
 	size_t waiting; /* in the chunks */
 
-	bool started; /* shell, exec or subsystem succeeded: once */
+	enum ssh_chan_stage stage;
+	bool tcp;     /* [init] */
+	bool started; /* shell, exec or subsystem succeeded: once; tcp: OPEN */
 	bool has_pty;
 	bool reader_gone; /* the program reads no more: what comes is dropped */
 	bool eof_in, eof_told;
@@ -52,5 +60,11 @@ void ssh_chunks_free(struct ssh_chan *ch);
 struct ssh_chan *ssh_chan_find(struct ssh_conn *c, uint32_t number);
 /* The program started: give it what came before. */
 void ssh_chan_started(struct ssh_chan *ch);
+
+/* forward.c */
+/* May the client have us connect to there, or listen? */
+bool ssh_forward_allowed(const struct ssh_conn *c, bool listen, struct bytes host, uint32_t port);
+/* Why a channel is not opened, by an error. */
+uint32_t ssh_forward_reason(int error, const char **text);
 
 #endif

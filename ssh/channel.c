@@ -69,6 +69,9 @@ struct ssh_chan *ssh_chan_find(struct ssh_conn *c, uint32_t number)
 {
 	struct ssh_chan *ch = chan_lookup(c, number);
 
+	/* I-SSH-13 */
+	if (ch && ch->stage != CHAN_OPEN)
+		ch = NULL;
 	if (!ch)
 		(void)ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR,
 			       "message for a channel that is not open");
@@ -86,15 +89,19 @@ static void chan_free(struct ssh_chan *ch)
 	ssh_free(c, ch, sizeof(*ch));
 }
 
+static void chan_end(struct ssh_chan *ch)
+{
+	ch->c->ops->chan_closed(ch->c->host, ch);
+	chan_free(ch);
+}
+
 void ssh_chans_fini(struct ssh_conn *c)
 {
 	struct ssh_chans *s = &c->chans;
 
 	for (unsigned i = 0; i < s->cap; i++)
-		if (s->slot[i]) {
-			c->ops->chan_closed(c->host, s->slot[i]);
-			chan_free(s->slot[i]);
-		}
+		if (s->slot[i])
+			chan_end(s->slot[i]);
 	ssh_free(c, s->slot, s->cap * sizeof(struct ssh_chan *));
 	ssh_free(c, s->uses, s->cap * sizeof(uint32_t));
 	*s = (struct ssh_chans){ 0 };
@@ -157,22 +164,33 @@ static void confirm(struct ssh_chan *ch)
 	ssh_msg_end(ch->c);
 }
 
-static int open_session(struct ssh_conn *c, uint32_t peer, uint32_t window, uint32_t max)
+static struct ssh_chan *chan_new(struct ssh_conn *c, enum ssh_chan_stage stage, bool tcp)
 {
 	struct ssh_chan *ch = ssh_alloc(c, sizeof(*ch));
 
 	if (!ch)
-		return open_failure(c, peer, SSH_OPEN_RESOURCE_SHORTAGE, "out of memory");
-	*ch = (struct ssh_chan){ .c = c,
-				 .peer = peer,
-				 .peer_window = window,
-				 .peer_max = MIN(max, (uint32_t)SSH_DATA_MAX),
-				 .offer = OFFER_MIN };
+		return NULL;
+	*ch = (struct ssh_chan){ .c = c, .stage = stage, .tcp = tcp, .offer = OFFER_MIN };
 	if (take_slot(c, ch)) {
 		ssh_free(c, ch, sizeof(*ch));
-		return open_failure(c, peer, SSH_OPEN_RESOURCE_SHORTAGE, "too many channels");
+		return NULL;
 	}
 	grant_window(c, ch);
+	return ch;
+}
+
+static void set_peer(struct ssh_chan *ch, uint32_t peer, uint32_t window, uint32_t max)
+{
+	ch->peer = peer;
+	ch->peer_window = window;
+	ch->peer_max = MIN(max, (uint32_t)SSH_DATA_MAX);
+}
+
+static int open_session(struct ssh_chan *ch)
+{
+	struct ssh_conn *c = ch->c;
+	uint32_t peer = ch->peer;
+
 	if (c->ops->chan_open(c->host, ch)) {
 		chan_free(ch);
 		return open_failure(c, peer, SSH_OPEN_RESOURCE_SHORTAGE, "no room for a session");
@@ -181,22 +199,136 @@ static int open_session(struct ssh_conn *c, uint32_t peer, uint32_t window, uint
 	return 0;
 }
 
+static int open_tcp(struct ssh_chan *ch, struct bytes to, uint32_t port)
+{
+	struct ssh_conn *c = ch->c;
+	uint32_t peer = ch->peer, reason;
+	const char *text;
+	int err = port == 0 || port > UINT16_MAX ? -EINVAL : 0;
+
+	if (!err && !ssh_forward_allowed(c, false, to, port))
+		err = -EACCES;
+	if (!err)
+		err = c->ops->chan_connect(c->host, ch, to, (uint16_t)port);
+	if (!err)
+		return 0;
+	chan_free(ch);
+	reason = ssh_forward_reason(err, &text);
+	ssh_log(c, SSH_LOG_DEBUG, text, to);
+	return open_failure(c, peer, reason, text);
+}
+
 int ssh_chan_open_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 {
-	struct bytes type = rd_string(r);
-	uint32_t peer = rd_u32(r), window = rd_u32(r), max = rd_u32(r);
+	struct bytes type = rd_string(r), to = { NULL, 0 };
+	uint32_t peer = rd_u32(r), window = rd_u32(r), max = rd_u32(r), port = 0;
+	bool tcp = bytes_is(type, "direct-tcpip");
+	struct ssh_chan *ch;
 
 	(void)payload;
 	if (r->bad)
 		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "malformed channel open");
-	if (!bytes_is(type, "session"))
+	if (!tcp && !bytes_is(type, "session"))
 		return open_failure(c, peer, SSH_OPEN_UNKNOWN_CHANNEL_TYPE, "unknown channel type");
+	if (tcp) {
+		to = rd_string(r);
+		port = rd_u32(r);
+		/* whose it is: whatever the client says */
+		(void)rd_string(r);
+		(void)rd_u32(r);
+	}
 	if (rd_finish(r))
 		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "malformed channel open");
 	if (max == 0)
 		return open_failure(c, peer, SSH_OPEN_ADMINISTRATIVELY_PROHIBITED,
 				    "maximum packet size is 0");
-	return open_session(c, peer, window, max);
+	ch = chan_new(c, tcp ? CHAN_CONNECTING : CHAN_OPEN, tcp);
+	if (!ch)
+		return open_failure(c, peer, SSH_OPEN_RESOURCE_SHORTAGE, "no room for a channel");
+	set_peer(ch, peer, window, max);
+	return tcp ? open_tcp(ch, to, port) : open_session(ch);
+}
+
+void ssh_chan_connected(struct ssh_chan *ch)
+{
+	ch->stage = CHAN_OPEN;
+	confirm(ch);
+	ssh_chan_started(ch);
+}
+
+void ssh_chan_refuse(struct ssh_chan *ch, int error)
+{
+	const char *text;
+	uint32_t reason = ssh_forward_reason(error, &text);
+
+	open_failure(ch->c, ch->peer, reason, text);
+	chan_end(ch);
+}
+
+struct ssh_chan *ssh_chan_arrive(struct ssh_conn *c, const struct ssh_arrival *a)
+{
+	struct ssh_chan *ch = chan_new(c, CHAN_OFFERED, true);
+	struct wr *w;
+
+	if (!ch)
+		return NULL;
+	w = ssh_msg_begin(c, SSH_MSG_CHANNEL_OPEN, REPLY_MAX + a->address.n + a->from.n);
+	wr_cstring(w, "forwarded-tcpip");
+	wr_u32(w, ch->number);
+	wr_u32(w, ch->window);
+	wr_u32(w, SSH_DATA_MAX);
+	wr_string(w, a->address.p, a->address.n);
+	wr_u32(w, a->port);
+	wr_string(w, a->from.p, a->from.n);
+	wr_u32(w, a->from_port);
+	ssh_msg_end(c);
+	return ch;
+}
+
+/* The channel that we offered, or NULL after ssh_fail(). */
+static struct ssh_chan *find_offered(struct ssh_conn *c, uint32_t number)
+{
+	struct ssh_chan *ch = chan_lookup(c, number);
+
+	if (ch && ch->stage == CHAN_OFFERED)
+		return ch;
+	(void)ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "answer about a channel not offered");
+	return NULL;
+}
+
+int ssh_chan_confirm_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
+{
+	uint32_t number = rd_u32(r), peer = rd_u32(r), window = rd_u32(r), max = rd_u32(r);
+	struct ssh_chan *ch;
+
+	(void)payload;
+	if (rd_finish(r) || max == 0)
+		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "malformed confirmation");
+	ch = find_offered(c, number);
+	if (!ch)
+		return -EPROTO;
+	set_peer(ch, peer, window, max);
+	ch->stage = CHAN_OPEN;
+	ssh_chan_started(ch);
+	return 0;
+}
+
+int ssh_chan_failure_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
+{
+	uint32_t number = rd_u32(r);
+	struct ssh_chan *ch;
+
+	(void)payload;
+	(void)rd_u32(r);
+	(void)rd_string(r);
+	(void)rd_string(r);
+	if (rd_finish(r))
+		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "malformed open failure");
+	ch = find_offered(c, number);
+	if (!ch)
+		return -EPROTO;
+	chan_end(ch);
+	return 0;
 }
 
 /* Input. */
@@ -242,6 +374,14 @@ static void tell_eof(struct ssh_chan *ch)
 		ch->c->ops->chan_input_eof(ch->c->host, ch);
 }
 
+/* Our CLOSE, if it is not out, answers the peer's: the end. */
+static void close_now(struct ssh_chan *ch)
+{
+	if (!ch->close_out)
+		chan_message(ch, SSH_MSG_CHANNEL_CLOSE);
+	chan_end(ch);
+}
+
 void ssh_chan_input_ready(struct ssh_chan *ch)
 {
 	while (ch->waiting > 0 && !ch->reader_gone) {
@@ -260,6 +400,8 @@ void ssh_chan_input_ready(struct ssh_chan *ch)
 		credit_input(ch, n);
 	}
 	tell_eof(ch);
+	if (ch->stage == CHAN_DRAINING)
+		close_now(ch);
 }
 
 void ssh_chan_started(struct ssh_chan *ch)
@@ -319,7 +461,7 @@ int ssh_chan_data_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 	return take_input(ch, data.p, data.n);
 }
 
-/* A session has no extended data from client to server: counted and dropped. */
+/* There is no extended data from client to server: counted and dropped. */
 int ssh_chan_extended_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 {
 	uint32_t number = rd_u32(r);
@@ -386,11 +528,11 @@ int ssh_chan_close_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 	(void)payload;
 	if (!ch)
 		return -EPROTO;
-	if (!ch->close_out)
-		chan_message(ch, SSH_MSG_CHANNEL_CLOSE);
-	ch->close_out = true;
-	c->ops->chan_closed(c->host, ch);
-	chan_free(ch);
+	ch->eof_in = true;
+	if (ch->tcp && ch->waiting > 0)
+		ch->stage = CHAN_DRAINING;
+	else
+		close_now(ch);
 	return 0;
 }
 
@@ -407,7 +549,7 @@ size_t ssh_chan_room(const struct ssh_chan *ch)
 {
 	const struct ssh_conn *c = ch->c;
 
-	if (!ssh_msg_may_send(c) || ch->eof_out || ch->close_out ||
+	if (!ssh_msg_may_send(c) || ch->stage != CHAN_OPEN || ch->eof_out || ch->close_out ||
 	    ssh_buf_used(&c->tx) >= SSH_TX_SOFT)
 		return 0;
 	return MIN(ch->peer_window, ch->peer_max);
@@ -507,4 +649,6 @@ void ssh_chan_close(struct ssh_chan *ch)
 	chan_message(ch, SSH_MSG_CHANNEL_CLOSE);
 	ch->close_out = true;
 	ssh_chunks_free(ch);
+	if (ch->stage == CHAN_DRAINING)
+		chan_end(ch);
 }

@@ -48,7 +48,7 @@ struct ssh_dir {
 
 struct ssh_auth {
 	struct bytes user;	/* [alloc] of the last request; empty before */
-	struct ssh_grant grant; /* command is [alloc]; valid in OPEN */
+	struct ssh_grant grant; /* command and options are [alloc]; valid in OPEN */
 	unsigned tries, queries, requests;
 	bool answer_due; /* a failure waits for answer_at */
 	uint64_t answer_at;
@@ -104,8 +104,9 @@ struct ssh_conn {
 
 	struct ssh_auth auth;
 	struct ssh_chans chans;
-	uint64_t heard_at; /* last packet in */
-	uint64_t asked_at; /* last keepalive */
+	unsigned listeners; /* the host has for us */
+	uint64_t heard_at;  /* last packet in */
+	uint64_t asked_at;  /* last keepalive */
 	unsigned unanswered;
 };
 
@@ -182,6 +183,8 @@ void ssh_auth_fini(struct ssh_conn *c);
 
 /* channel.c, chanreq.c, global.c */
 int ssh_chan_open_input(struct ssh_conn *c, struct rd *r, struct bytes payload);
+int ssh_chan_confirm_input(struct ssh_conn *c, struct rd *r, struct bytes payload);
+int ssh_chan_failure_input(struct ssh_conn *c, struct rd *r, struct bytes payload);
 int ssh_chan_adjust_input(struct ssh_conn *c, struct rd *r, struct bytes payload);
 int ssh_chan_data_input(struct ssh_conn *c, struct rd *r, struct bytes payload);
 int ssh_chan_extended_input(struct ssh_conn *c, struct rd *r, struct bytes payload);

@@ -1,18 +1,54 @@
 /* SPDX-License-Identifier: MIT */
-/* Global requests (RFC 4254 s4): none is granted yet. And our own question whether the peer lives. */
-#include "ssh/conn_priv.h"
+/* Global requests (RFC 4254 s4, s7.1): to listen for the client, and no more. And our own question whether the peer lives. */
+#include "ssh/chan_priv.h"
+
+/* *chosen: the port, if it was for us to choose; else 0. */
+static bool listen_request(struct ssh_conn *c, struct rd *r, uint16_t *chosen)
+{
+	struct bytes address = rd_string(r);
+	uint32_t asked = rd_u32(r);
+	uint16_t port = (uint16_t)asked;
+
+	if (rd_finish(r) || asked > UINT16_MAX || c->listeners >= c->cfg->max_channels ||
+	    !ssh_forward_allowed(c, true, address, asked) ||
+	    c->ops->listen(c->host, address, &port))
+		return false;
+	c->listeners++;
+	*chosen = asked == 0 ? port : 0;
+	return true;
+}
+
+static bool unlisten_request(struct ssh_conn *c, struct rd *r)
+{
+	struct bytes address = rd_string(r);
+	uint32_t port = rd_u32(r);
+
+	if (rd_finish(r) || port > UINT16_MAX || c->listeners == 0 ||
+	    c->ops->unlisten(c->host, address, (uint16_t)port))
+		return false;
+	c->listeners--;
+	return true;
+}
 
 int ssh_global_request_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 {
 	struct bytes name = rd_string(r);
-	bool want_reply = rd_bool(r);
+	bool want_reply = rd_bool(r), good = false;
+	uint16_t chosen = 0;
+	struct wr *w;
 
 	(void)payload;
 	if (r->bad)
 		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "malformed global request");
 	ssh_log(c, SSH_LOG_DEBUG, "global request", name);
+	if (bytes_is(name, "tcpip-forward"))
+		good = listen_request(c, r, &chosen);
+	else if (bytes_is(name, "cancel-tcpip-forward"))
+		good = unlisten_request(c, r);
 	if (want_reply) {
-		(void)ssh_msg_begin(c, SSH_MSG_REQUEST_FAILURE, 1);
+		w = ssh_msg_begin(c, good ? SSH_MSG_REQUEST_SUCCESS : SSH_MSG_REQUEST_FAILURE, 5);
+		if (chosen)
+			wr_u32(w, chosen);
 		ssh_msg_end(c);
 	}
 	return 0;

@@ -33,7 +33,9 @@ enum ssh_log {
 struct ssh_grant {
 	bool no_pty;
 	bool no_forwarding;
-	struct bytes command; /* forced command; p is NULL if there is none */
+	bool limits_open, limits_listen; /* only to, only at what the options name */
+	struct bytes command;		 /* forced command; p is NULL if there is none */
+	struct bytes options;
 };
 
 struct ssh_winsize {
@@ -56,6 +58,12 @@ struct ssh_start {
 	enum ssh_start_kind kind;
 	struct bytes command;  /* exec: the command; subsystem: its name; has no NUL in it */
 	struct bytes original; /* what the client asked for, when the key forces another command */
+};
+
+/* A connection that came to a port we listen on for the client (RFC 4254 s7.2). */
+struct ssh_arrival {
+	struct bytes address, from; /* as the client asked for it; whose it is */
+	uint16_t port, from_port;
 };
 
 /* All are called with the host pointer given to ssh_conn_create(). None may block for a peer, a user or a
@@ -97,9 +105,17 @@ struct ssh_host_ops {
 	int (*chan_signal)(void *host, struct ssh_chan *ch, const char *name);
 	/* RFC 4335. 0 or -errno. */
 	int (*chan_break)(void *host, struct ssh_chan *ch, uint32_t ms);
-	/* The channel is gone; ch is invalid on return. Called once for each channel that chan_open accepted,
-	 * whoever ended it; what still runs on it is to be hung up. */
+	/* The channel is gone; ch is invalid on return. Called once for each channel that chan_open or chan_connect
+	 * accepted or ssh_chan_arrive() made, whoever ended it; what still runs on it is to be hung up. */
 	void (*chan_closed)(void *host, struct ssh_chan *ch);
+	/* A connection to there is wanted: begin it, remember the channel, and later call ssh_chan_connected() or
+	 * ssh_chan_refuse(). -errno refuses it now. Its bytes go by chan_input as a program's do; when both ways
+	 * have ended the host calls ssh_chan_close(). NULL: there is no forwarding. */
+	int (*chan_connect)(void *host, struct ssh_chan *ch, struct bytes to, uint16_t port);
+	/* Listen; *port 0 is chosen. For each connection ssh_chan_arrive(). 0 or -errno. */
+	int (*listen)(void *host, struct bytes address, uint16_t *port);
+	/* No more. -ENOENT: it did not. What has arrived goes on. */
+	int (*unlisten)(void *host, struct bytes address, uint16_t port);
 };
 
 /* [init] Shared by all connections. */
@@ -116,7 +132,7 @@ struct ssh_config {
 	unsigned keepalive_max; /* unanswered before we give up */
 	unsigned max_tries;	/* failed logins */
 	unsigned max_queries;	/* publickey questions for keys we refuse */
-	unsigned max_channels;	/* open at once */
+	unsigned max_channels;	/* open at once, and as many listeners */
 	uint32_t window;	/* bytes a client may send ahead on a channel */
 	uint32_t window_budget; /* and on all together: beyond it channels get window_small */
 	uint32_t window_small;
@@ -176,16 +192,24 @@ size_t ssh_chan_room(const struct ssh_chan *ch) __must_check;
  * Nothing else of this connection may be called until ssh_chan_output_end() says how many came (0 is well). */
 void *ssh_chan_output_begin(struct ssh_chan *ch, bool err, size_t *n) __must_check;
 void ssh_chan_output_end(struct ssh_chan *ch, size_t n);
-/* The program's stdin has room again: give it what waits. */
+/* The program's stdin has room again: give it what waits. Ends a forwarded connection whose client is gone when it has all:
+ * chan_closed. */
 void ssh_chan_input_ready(struct ssh_chan *ch);
 /* Bytes that wait for it. */
 size_t ssh_chan_input_waiting(const struct ssh_chan *ch) __must_check;
 /* All output was given: EOF. Nothing may follow but the two below. */
 void ssh_chan_eof(struct ssh_chan *ch);
-/* How the program ended, then CLOSE. The channel lives on until chan_closed. */
+/* How the program ended, then CLOSE. The channel lives on until chan_closed, which a forwarded connection's may call. */
 void ssh_chan_exit_status(struct ssh_chan *ch, uint32_t status);
 void ssh_chan_exit_signal(struct ssh_chan *ch, const char *name, bool core);
 void ssh_chan_close(struct ssh_chan *ch);
+
+/* What chan_connect began is made, or not, which ends the channel: chan_closed. */
+void ssh_chan_connected(struct ssh_chan *ch);
+void ssh_chan_refuse(struct ssh_chan *ch, int error);
+/* Offer the client a connection that came. Nothing is given or taken until it agrees; it may refuse: chan_closed. NULL: there
+ * is no room. */
+struct ssh_chan *ssh_chan_arrive(struct ssh_conn *c, const struct ssh_arrival *a) __must_check;
 
 /* Walk the terminal modes of RFC 4254 s8: false at the end. */
 bool ssh_pty_mode_next(struct rd *modes, uint8_t *opcode, uint32_t *value);

@@ -77,6 +77,26 @@ static void conn_message(void *host, bool out, uint8_t type, size_t n)
 	trace(out ? TRACE_SSH_OUT : TRACE_SSH_IN, type, n);
 }
 
+static struct server_part *part_of(struct ssh_chan *ch)
+{
+	return ssh_chan_data(ch);
+}
+
+static ssize_t conn_input(void *host, struct ssh_chan *ch, const void *p, size_t n)
+{
+	return part_of(ch)->ops->input(part_of(ch), p, n);
+}
+
+static void conn_input_eof(void *host, struct ssh_chan *ch)
+{
+	part_of(ch)->ops->input_eof(part_of(ch));
+}
+
+static void conn_closed(void *host, struct ssh_chan *ch)
+{
+	part_of(ch)->ops->closed(part_of(ch));
+}
+
 static const struct ssh_host_ops conn_ops = {
 	.alloc = conn_alloc,
 	.free = conn_free,
@@ -91,12 +111,15 @@ static const struct ssh_host_ops conn_ops = {
 	.chan_env = session_env,
 	.chan_pty = session_pty,
 	.chan_start = session_start,
-	.chan_input = session_input,
-	.chan_input_eof = session_input_eof,
+	.chan_input = conn_input,
+	.chan_input_eof = conn_input_eof,
 	.chan_winsize = session_winsize,
 	.chan_signal = session_signal,
 	.chan_break = session_break,
-	.chan_closed = session_closed,
+	.chan_closed = conn_closed,
+	.chan_connect = forward_connect,
+	.listen = forward_listen,
+	.unlisten = forward_unlisten,
 };
 
 void server_log(struct server_conn *s, const char *text)
@@ -107,14 +130,16 @@ void server_log(struct server_conn *s, const char *text)
 /* Events are hints: they mark what to try. */
 static void take_events(struct server_conn *s)
 {
+	struct server_part *part;
 	struct poll_watch *w;
 	uint32_t events;
 
 	while ((w = poller_next(&s->poller, &events))) {
+		part = w->cookie;
 		if (w == &s->sock_watch)
 			s->sock_readable = true;
 		else if (w != &s->kick_watch)
-			session_event(w->cookie, w);
+			part->ops->event(part, w);
 	}
 }
 
@@ -178,13 +203,20 @@ static bool write_socket(struct server_conn *s)
 	return moved;
 }
 
-static bool pump_sessions(struct server_conn *s)
+/* Who was first is last in the next turn: two that fill the output each time leave room for the others. */
+static bool pump_parts(struct server_conn *s)
 {
-	struct server_session *x, *next;
+	struct server_part *part, *next;
 	bool moved = false;
 
-	list_for_each_safe (x, next, &s->sessions, link)
-		moved |= session_pump(x);
+	s->again_at = DEADLINE_NEVER;
+	list_for_each_safe (part, next, &s->parts, link)
+		moved |= part->ops->pump(part);
+	if (!list_empty(&s->parts)) {
+		part = list_first(&s->parts, struct server_part, link);
+		list_del(&part->link);
+		list_push_back(&part->link, &s->parts);
+	}
 	return moved;
 }
 
@@ -209,7 +241,7 @@ static void conn_turn_until(struct server_conn *s, bool login_only)
 		take_events(s);
 		moved = read_socket(s);
 		ssh_conn_run(s->proto, clock_now_ns());
-		moved |= pump_sessions(s);
+		moved |= pump_parts(s);
 		moved |= write_socket(s);
 		show(s);
 		if (login_only && ssh_conn_is_authenticated(s->proto))
@@ -217,8 +249,8 @@ static void conn_turn_until(struct server_conn *s, bool login_only)
 		/* The end of the socket is found in this very turn: nothing will wake us again. */
 		if (moved || conn_ended(s))
 			cond_resched();
-		else if (poller_wait(&s->poller, WAIT_KILLABLE, ssh_conn_deadline(s->proto)) ==
-			 -EINTR)
+		else if (poller_wait(&s->poller, WAIT_KILLABLE,
+				     MIN(s->again_at, ssh_conn_deadline(s->proto))) == -EINTR)
 			return;
 	}
 }
@@ -267,6 +299,7 @@ static void conn_destroy(struct server_conn *s)
 
 static void conn_finish(struct server_conn *s)
 {
+	forward_unlisten_all(s);
 	if (READ_ONCE(s->evicted)) {
 		server_log(s, "displaced by a newcomer");
 		ssh_conn_disconnect(s->proto, SSH_DISCONNECT_TOO_MANY_CONNECTIONS,
@@ -312,7 +345,7 @@ static struct server_conn *conn_create(struct file *sock, const struct socket_ad
 	s->number = number;
 	s->accepted_ns = clock_now_ns();
 	s->sock_readable = true;
-	list_init(&s->sessions);
+	list_init(&s->parts);
 	s->proto = ssh_conn_create(ssh_server_config, &conn_ops, s, s->accepted_ns);
 	if (!s->proto) {
 		kfree(s);

@@ -42,17 +42,35 @@ struct server_conn {
 	bool sock_readable;	      /* [self] may have bytes: cleared by -EAGAIN */
 	bool sock_wants_out;	      /* [self] POLL_OUT is in the watch */
 	bool sock_dead;		      /* [self] end of stream or an error */
+	uint64_t again_at;	      /* [self] when to turn though nobody tells: I-SSH-12 */
 	struct poller poller;	      /* [self] */
 	struct poll_watch sock_watch; /* [self] */
 	struct poll_watch kick_watch; /* [self] */
 	struct poll_source kick;      /* others wake the owner through it */
-	struct list_head sessions;    /* [self] */
+	struct list_head parts;	      /* [self] struct server_part */
 	char *keys; /* [self] authorized_keys of the last question; its grant points into it; NULL after login */
+};
+
+/* What the wheel turns: a session, a forwarded connection, a listener. Of a channel it is ssh_chan_data(). */
+struct server_part;
+struct server_part_ops {
+	/* A watch of it fired. It may be gone after this. */
+	void (*event)(struct server_part *part, struct poll_watch *w);
+	/* Move what can be moved now. True if something moved. It is not gone after this. */
+	bool (*pump)(struct server_part *part);
+	/* As in struct ssh_host_ops; a listener has none of these. */
+	ssize_t (*input)(struct server_part *part, const void *p, size_t n);
+	void (*input_eof)(struct server_part *part);
+	void (*closed)(struct server_part *part);
+};
+struct server_part {
+	const struct server_part_ops *ops;
+	struct list_head link; /* conn->parts */
 };
 
 /* A session channel and its program. in, out, err are our ends; with a terminal in and out are the same master. */
 struct server_session {
-	struct list_head link; /* conn->sessions */
+	struct server_part part;
 	struct server_conn *conn;
 	struct ssh_chan *ch;
 	struct file *in, *out, *err; /* NULL: closed */
@@ -127,16 +145,32 @@ int session_open(void *host, struct ssh_chan *ch);
 int session_env(void *host, struct ssh_chan *ch, struct bytes name, struct bytes value);
 int session_pty(void *host, struct ssh_chan *ch, const struct ssh_pty *pty);
 int session_start(void *host, struct ssh_chan *ch, const struct ssh_start *start);
-ssize_t session_input(void *host, struct ssh_chan *ch, const void *p, size_t n);
-void session_input_eof(void *host, struct ssh_chan *ch);
 int session_winsize(void *host, struct ssh_chan *ch, const struct ssh_winsize *size);
 int session_signal(void *host, struct ssh_chan *ch, const char *name);
 int session_break(void *host, struct ssh_chan *ch, uint32_t ms);
-void session_closed(void *host, struct ssh_chan *ch);
-/* A watch of this session fired. */
-void session_event(struct server_session *x, struct poll_watch *w);
-/* Move output to the connection, and the end when it is all there. True if something moved. */
-bool session_pump(struct server_session *x);
+bool session_pump(struct server_part *part);
+
+/* forward.c */
+int forward_connect(void *host, struct ssh_chan *ch, struct bytes to, uint16_t port);
+int forward_listen(void *host, struct bytes address, uint16_t *port);
+int forward_unlisten(void *host, struct bytes address, uint16_t port);
+/* The connection ends: its listeners too. */
+void forward_unlisten_all(struct server_conn *s);
+
+/* pump.c: what parts have in common. */
+#define PUMP_INPUT (POLL_IN | POLL_RDHUP)
+void pump_nonblocking(struct file *f);
+void pump_watch(struct server_conn *s, struct server_part *part, struct poll_watch *w,
+		struct poll_source *src, uint32_t events);
+void pump_unwatch(struct poll_watch *w);
+/* w may be NULL. */
+void pump_close(struct file **f, struct poll_watch *w);
+/* Bytes from the channel: how many f took. Then w, which else waits for `always`, waits for room too. */
+ssize_t pump_write(struct file *f, struct poll_watch *w, uint32_t always, const void *p, size_t n);
+/* One read's worth to the channel: bytes, -EAGAIN not now, 0 the end, -errno. *ready is cleared when f is empty. */
+ssize_t pump_read(struct ssh_chan *ch, bool err, struct file *f, bool *ready);
+/* The address alone, without its port. */
+void pump_address(char *buf, size_t size, const struct socket_addr *a);
 
 /* modes.c */
 struct tty_termios;

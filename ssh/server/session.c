@@ -17,11 +17,12 @@
 #define TTY_GROUP 5
 #define VINTR	  0
 #define VEOF	  4
-#define EV_INPUT  (POLL_IN | POLL_RDHUP)
+
+static const struct server_part_ops session_ops;
 
 static struct server_session *session_at(struct ssh_chan *ch)
 {
-	return ssh_chan_data(ch);
+	return container_of(ssh_chan_data(ch), struct server_session, part);
 }
 
 int session_open(void *host, struct ssh_chan *ch)
@@ -31,10 +32,11 @@ int session_open(void *host, struct ssh_chan *ch)
 
 	if (!x)
 		return -ENOMEM;
+	x->part.ops = &session_ops;
 	x->conn = s;
 	x->ch = ch;
-	list_push_back(&x->link, &s->sessions);
-	ssh_chan_set_data(ch, x);
+	list_push_back(&x->part.link, &s->parts);
+	ssh_chan_set_data(ch, &x->part);
 	return 0;
 }
 
@@ -89,16 +91,6 @@ static int env_put(struct server_session *x, const char *name, const char *value
 	return env_add(x, env_text(n, v));
 }
 
-static void address_only(char *buf, size_t size, const struct socket_addr *a)
-{
-	char *colon;
-
-	socket_addr_format(buf, size, a);
-	colon = strrchr(buf, ':');
-	if (colon)
-		*colon = 0;
-}
-
 static int env_fixed(struct server_session *x, const struct ssh_start *start,
 		     const struct account *a)
 {
@@ -110,8 +102,8 @@ static int env_fixed(struct server_session *x, const struct ssh_start *start,
 	err = err ? err : env_put(x, "USER", s->user);
 	err = err ? err : env_put(x, "LOGNAME", s->user);
 	err = err ? err : env_put(x, "SHELL", a->shell);
-	address_only(from, sizeof(from), &s->peer);
-	address_only(to, sizeof(to), &s->local);
+	pump_address(from, sizeof(from), &s->peer);
+	pump_address(to, sizeof(to), &s->local);
 	fmt_print(text, sizeof(text), "%s %u %s %u", from, s->peer.port, to, s->local.port);
 	err = err ? err : env_put(x, "SSH_CONNECTION", text);
 	fmt_print(text, sizeof(text), "%s %u %u", from, s->peer.port, s->local.port);
@@ -129,41 +121,12 @@ static int env_fixed(struct server_session *x, const struct ssh_start *start,
 
 /* Files and their watches. */
 
-static void own_nonblocking(struct file *f)
-{
-	atomic_fetch_or(&f->flags, FILE_KERNEL_NONBLOCK);
-}
-
-static void watch(struct server_session *x, struct poll_watch *w, struct poll_source *src,
-		  uint32_t events)
-{
-	poll_watch_add(&x->conn->poller, w, src, events, x);
-	/* The first look: what is true already is not announced. */
-	poll_watch_kick(w, events);
-}
-
-static void unwatch(struct poll_watch *w)
-{
-	if (w->poller)
-		poll_watch_remove(w);
-	w->poller = NULL;
-}
-
-static void close_file(struct file **f, struct poll_watch *w)
-{
-	if (w)
-		unwatch(w);
-	if (*f)
-		file_put(*f);
-	*f = NULL;
-}
-
 static void close_output(struct server_session *x, bool err)
 {
 	if (err)
-		close_file(&x->err, &x->err_watch);
+		pump_close(&x->err, &x->err_watch);
 	else
-		close_file(&x->out, &x->out_watch);
+		pump_close(&x->out, &x->out_watch);
 }
 
 int session_pty(void *host, struct ssh_chan *ch, const struct ssh_pty *pty)
@@ -184,7 +147,7 @@ int session_pty(void *host, struct ssh_chan *ch, const struct ssh_pty *pty)
 		return err;
 	}
 	x->in = file_get(x->out);
-	own_nonblocking(x->out);
+	pump_nonblocking(x->out);
 	tty_get_termios(x->slave, &modes);
 	modes_apply(&modes, pty->modes);
 	tty_set_termios(x->slave, &modes);
@@ -206,19 +169,19 @@ static int make_pipes(struct server_session *x, const struct account *a, struct 
 		return err;
 	for (unsigned i = 0; i < 3; i++)
 		pipe_set_owner(stdio[i], a->uid, a->gid);
-	own_nonblocking(x->in);
-	own_nonblocking(x->out);
-	own_nonblocking(x->err);
+	pump_nonblocking(x->in);
+	pump_nonblocking(x->out);
+	pump_nonblocking(x->err);
 	return 0;
 }
 
 static void start_watching(struct server_session *x)
 {
-	watch(x, &x->exit_watch, &x->proc->exited, POLL_IN);
-	watch(x, &x->out_watch, x->out->source, EV_INPUT);
+	pump_watch(x->conn, &x->part, &x->exit_watch, &x->proc->exited, POLL_IN);
+	pump_watch(x->conn, &x->part, &x->out_watch, x->out->source, PUMP_INPUT);
 	if (!x->pty) {
-		watch(x, &x->err_watch, x->err->source, EV_INPUT);
-		watch(x, &x->in_watch, x->in->source, 0);
+		pump_watch(x->conn, &x->part, &x->err_watch, x->err->source, PUMP_INPUT);
+		pump_watch(x->conn, &x->part, &x->in_watch, x->in->source, 0);
 	}
 }
 
@@ -324,13 +287,13 @@ int session_start(void *host, struct ssh_chan *ch, const struct ssh_start *start
 	if (err) {
 		log_warn("ssh: %u: cannot start a program: error %d", x->conn->number, -err);
 		if (!x->pty) {
-			close_file(&x->in, NULL);
-			close_file(&x->out, NULL);
-			close_file(&x->err, NULL);
+			pump_close(&x->in, NULL);
+			pump_close(&x->out, NULL);
+			pump_close(&x->err, NULL);
 		}
 		return err;
 	}
-	close_file(&x->slave, NULL);
+	pump_close(&x->slave, NULL);
 	env_free(x);
 	start_watching(x);
 	return 0;
@@ -338,33 +301,15 @@ int session_start(void *host, struct ssh_chan *ch, const struct ssh_start *start
 
 /* Input. */
 
-/* The watch that tells of room for input: a terminal's master has one for both ways. */
-static void want_room(struct server_session *x, bool on)
+/* A terminal's master has one watch for both ways. */
+static ssize_t session_input(struct server_part *part, const void *p, size_t n)
 {
-	struct poll_watch *w = x->pty ? &x->out_watch : &x->in_watch;
-	uint32_t always = x->pty ? EV_INPUT : 0;
-
-	if (w->poller)
-		poll_watch_set(w, on ? always | POLL_OUT : always);
-}
-
-ssize_t session_input(void *host, struct ssh_chan *ch, const void *p, size_t n)
-{
-	struct server_session *x = session_at(ch);
-	ssize_t took, more;
+	struct server_session *x = container_of(part, struct server_session, part);
 
 	if (!x->in || !x->proc)
 		return -EPIPE;
-	took = file_write_kernel(x->in, p, n);
-	if (took == -EAGAIN)
-		took = 0;
-	if (took < 0 || (size_t)took == n)
-		return took;
-	/* Ask to be told of room, then look again: it may have come in between. A part taken is no promise of an
-	 * event for the rest. An error comes back with the next bytes. */
-	want_room(x, true);
-	more = file_write_kernel(x->in, (const char *)p + took, n - (size_t)took);
-	return more > 0 ? took + more : took;
+	return x->pty ? pump_write(x->in, &x->out_watch, PUMP_INPUT, p, n)
+		      : pump_write(x->in, &x->in_watch, 0, p, n);
 }
 
 /* With a terminal the end of input is a character. */
@@ -380,16 +325,16 @@ static void type_control(struct server_session *x, unsigned index)
 		log_debug("ssh: %u: terminal takes no control character", x->conn->number);
 }
 
-void session_input_eof(void *host, struct ssh_chan *ch)
+static void session_input_eof(struct server_part *part)
 {
-	struct server_session *x = session_at(ch);
+	struct server_session *x = container_of(part, struct server_session, part);
 
 	if (!x->in)
 		return;
 	if (x->pty)
 		type_control(x, VEOF);
 	else
-		close_file(&x->in, &x->in_watch);
+		pump_close(&x->in, &x->in_watch);
 }
 
 int session_winsize(void *host, struct ssh_chan *ch, const struct ssh_winsize *size)
@@ -426,8 +371,9 @@ int session_break(void *host, struct ssh_chan *ch, uint32_t ms)
 
 /* Output and the end. */
 
-void session_event(struct server_session *x, struct poll_watch *w)
+static void session_event(struct server_part *part, struct poll_watch *w)
 {
+	struct server_session *x = container_of(part, struct server_session, part);
 	int status;
 
 	if (w == &x->exit_watch && process_exited(x->proc, &status)) {
@@ -437,30 +383,19 @@ void session_event(struct server_session *x, struct poll_watch *w)
 	/* Whatever happened, another look at everything is cheap, and an exit means a last one. */
 	x->out_ready = x->err_ready = true;
 	if (ssh_chan_input_waiting(x->ch) > 0) {
-		want_room(x, false);
+		w = x->pty ? &x->out_watch : &x->in_watch;
+		if (w->poller)
+			poll_watch_set(w, x->pty ? PUMP_INPUT : 0);
 		ssh_chan_input_ready(x->ch);
 	}
 }
 
-/* One read's worth. */
 static bool pump(struct server_session *x, bool err)
 {
 	struct file *f = err ? x->err : x->out;
-	bool *ready = err ? &x->err_ready : &x->out_ready;
-	size_t room;
-	ssize_t n;
-	void *p;
+	ssize_t n = f ? pump_read(x->ch, err, f, err ? &x->err_ready : &x->out_ready) : -EAGAIN;
 
-	if (!f || !*ready)
-		return false;
-	p = ssh_chan_output_begin(x->ch, err, &room);
-	if (!p)
-		return false;
-	n = file_read_kernel(f, p, room);
-	ssh_chan_output_end(x->ch, n > 0 ? (size_t)n : 0);
-	if (n == -EAGAIN)
-		*ready = false;
-	else if (n <= 0)
+	if (n <= 0 && n != -EAGAIN)
 		close_output(x, err);
 	return n > 0;
 }
@@ -486,8 +421,9 @@ static bool finish(struct server_session *x)
 	return true;
 }
 
-bool session_pump(struct server_session *x)
+bool session_pump(struct server_part *part)
 {
+	struct server_session *x = container_of(part, struct server_session, part);
 	bool moved;
 
 	assert_conn_owner(x->conn);
@@ -497,20 +433,28 @@ bool session_pump(struct server_session *x)
 	return finish(x) || moved;
 }
 
-void session_closed(void *host, struct ssh_chan *ch)
+static void session_closed(struct server_part *part)
 {
-	struct server_session *x = session_at(ch);
+	struct server_session *x = container_of(part, struct server_session, part);
 
-	list_del(&x->link);
-	unwatch(&x->exit_watch);
+	list_del(&x->part.link);
+	pump_unwatch(&x->exit_watch);
 	if (x->proc && !x->exited)
 		process_signal_session(x->proc, SIG_HUP);
-	close_file(&x->in, &x->in_watch);
-	close_file(&x->out, &x->out_watch);
-	close_file(&x->err, &x->err_watch);
-	close_file(&x->slave, NULL);
+	pump_close(&x->in, &x->in_watch);
+	pump_close(&x->out, &x->out_watch);
+	pump_close(&x->err, &x->err_watch);
+	pump_close(&x->slave, NULL);
 	if (x->proc)
 		process_put(x->proc);
 	env_free(x);
 	kfree(x);
 }
+
+static const struct server_part_ops session_ops = {
+	.event = session_event,
+	.pump = session_pump,
+	.input = session_input,
+	.input_eof = session_input_eof,
+	.closed = session_closed,
+};

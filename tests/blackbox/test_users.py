@@ -74,3 +74,13 @@ def test_keys_that_others_could_change_open_nothing(users, spoil, mend):
     users.ssh(mend, check=True)
     assert done.returncode == 255 and b"Permission denied" in done.stderr
     assert as_user(users, "ann", "true").returncode == 0
+
+
+def test_forwarding_is_for_all_and_low_ports_are_for_root(users):
+    low = ["-o", "ExitOnForwardFailure=yes", "-R", "79:127.0.0.1:1"]
+    assert users.ssh("true", options=low).returncode == 0
+    assert as_user(users, "ann", "true").returncode == 0
+    assert users.ssh("true", options=["-l", "ann", *low]).returncode == 255
+    assert users.ssh("true", options=["-l", "ann", *low[:3], "1079:127.0.0.1:1"]).returncode == 0
+    done = users.ssh("hello 1 0", options=["-l", "ann", "-o", f"ProxyCommand=ssh -F {users.config} -l ann -W localhost:22 tern"])
+    assert done.stdout == b"hello (1/1)\n", done.stderr

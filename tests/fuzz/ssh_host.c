@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/fuzz/ssh_host.h"
 #include "lib/errno.h"
+#include "ssh/chan_priv.h"
 #include "ssh/cipher.h"
 #include "ssh/hostkey.h"
 #include "ssh/kex_priv.h"
@@ -122,6 +123,24 @@ static void host_closed(void *host, struct ssh_chan *ch)
 	abort();
 }
 
+static int host_connect(void *host, struct ssh_chan *ch, struct bytes to, uint16_t port)
+{
+	return port == 1 ? -ECONNREFUSED : host_open(host, ch);
+}
+
+static int host_listen(void *host, struct bytes address, uint16_t *port)
+{
+	if (*port == 1)
+		return -EADDRINUSE;
+	*port = *port ? *port : 4711;
+	return 0;
+}
+
+static int host_unlisten(void *host, struct bytes address, uint16_t port)
+{
+	return port == 1 ? -ENOENT : 0;
+}
+
 static const struct ssh_host_ops ops = {
 	.alloc = host_alloc,
 	.free = host_free,
@@ -140,6 +159,9 @@ static const struct ssh_host_ops ops = {
 	.chan_signal = host_signal,
 	.chan_break = host_break,
 	.chan_closed = host_closed,
+	.chan_connect = host_connect,
+	.listen = host_listen,
+	.unlisten = host_unlisten,
 };
 
 void fuzz_start(struct fuzz_host *h)
@@ -249,6 +271,23 @@ static void finish_program(struct fuzz_host *h, size_t n)
 	ssh_chan_close(ch);
 }
 
+/* What was begun is made, or not; or a connection comes. */
+static void go_on(struct fuzz_host *h, const uint8_t *p, size_t n)
+{
+	struct ssh_arrival a = { { p, n }, { p, n / 2 }, (uint16_t)n, 7 };
+	struct ssh_chan *ch = h->count > 0 ? h->chans[n % h->count] : NULL;
+
+	if (ch && ch->stage == CHAN_CONNECTING && (n & 1)) {
+		ssh_chan_connected(ch);
+	} else if (ch && ch->stage == CHAN_CONNECTING) {
+		ssh_chan_refuse(ch, -(int)n);
+	} else {
+		ch = ssh_chan_arrive(h->c, &a);
+		if (ch)
+			h->chans[h->count++] = ch;
+	}
+}
+
 static void host_does(struct fuzz_host *h, unsigned what, const uint8_t *p, size_t n)
 {
 	switch (what) {
@@ -268,6 +307,7 @@ static void host_does(struct fuzz_host *h, unsigned what, const uint8_t *p, size
 		break;
 	case 5:
 		h->now += n * NS_PER_MS;
+		go_on(h, p, n);
 		break;
 	case 6:
 		h->now += n * NS_PER_S;

@@ -1285,7 +1285,7 @@ TEST(unknown_channel_type)
 	struct rd r;
 
 	wr_u8(&w, SSH_MSG_CHANNEL_OPEN);
-	wr_cstring(&w, "direct-tcpip");
+	wr_cstring(&w, "x11");
 	wr_u32(&w, 5);
 	wr_u32(&w, 1000);
 	wr_u32(&w, 1000);
@@ -1557,6 +1557,309 @@ TEST(held_messages_are_bounded)
 	peer_destroy(p);
 }
 
+/* --- forwarding ------------------------------------------------------------------------------------------------------- */
+
+/* A connection to there, made; the server's number of its channel. */
+static uint32_t forwarded(struct peer *p)
+{
+	struct rd r;
+
+	CHECK_EQ(peer_forward(p, 9, "h", 80), UINT32_MAX);
+	CHECK(p->chan);
+	ssh_chan_connected(p->chan);
+	peer_run(p, 0);
+	peer_expect(p, SSH_MSG_CHANNEL_OPEN_CONFIRMATION);
+	r = peer_reader(p);
+	CHECK_EQ(rd_u32(&r), 9);
+	return rd_u32(&r);
+}
+
+TEST(forward_connects_and_says_why_not)
+{
+	static const struct {
+		int error;
+		uint32_t reason;
+	} why[] = {
+		{ -ECONNREFUSED, SSH_OPEN_CONNECT_FAILED }, { -ETIMEDOUT, SSH_OPEN_CONNECT_FAILED },
+		{ -EHOSTUNREACH, SSH_OPEN_CONNECT_FAILED }, { -ENOENT, SSH_OPEN_CONNECT_FAILED },
+		{ -EIO, SSH_OPEN_CONNECT_FAILED },	    { -ENOMEM, SSH_OPEN_RESOURCE_SHORTAGE }
+	};
+	struct peer *p = logged_in();
+	struct rd r;
+
+	for (size_t i = 0; i < sizeof(why) / sizeof(why[0]); i++) {
+		p->connect_error = why[i].error;
+		CHECK_EQ(peer_forward(p, 3, "h", 80), why[i].reason);
+		/* the same, heard later */
+		p->connect_error = 0;
+		CHECK_EQ(peer_forward(p, 3, "h", 80), UINT32_MAX);
+		ssh_chan_refuse(p->chan, why[i].error);
+		CHECK(!p->chan);
+		peer_run(p, 0);
+		peer_expect(p, SSH_MSG_CHANNEL_OPEN_FAILURE);
+		r = peer_reader(p);
+		CHECK_EQ(rd_u32(&r), 3);
+		CHECK_EQ(rd_u32(&r), why[i].reason);
+	}
+	CHECK(strstr(p->events, "connect:h:80 "));
+	p->events[0] = 0;
+	CHECK_EQ(peer_forward(p, 3, "h", 0), SSH_OPEN_CONNECT_FAILED);
+	CHECK_EQ(peer_forward(p, 3, "h", 65536 + 80), SSH_OPEN_CONNECT_FAILED);
+	CHECK(!strstr(p->events, "connect"));
+	peer_destroy(p);
+}
+
+TEST(forward_is_asked_for_permission)
+{
+	struct peer *p = peer_create();
+
+	p->grant.no_forwarding = true;
+	peer_login(p);
+	CHECK_EQ(peer_forward(p, 3, "h", 80), SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
+	CHECK_EQ(peer_listen(p, true, "", 80), SSH_MSG_REQUEST_FAILURE);
+	CHECK(!strstr(p->events, "connect") && !strstr(p->events, "listen"));
+	peer_destroy(p);
+	p = peer_create();
+	p->grant = (struct ssh_grant){ .limits_open = true,
+				       .limits_listen = true,
+				       .options = BYTES_LIT(
+					       "permitopen=\"h:80\",permitlisten=\"7\"") };
+	peer_login(p);
+	CHECK_EQ(peer_forward(p, 3, "h", 81), SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
+	CHECK_EQ(peer_forward(p, 3, "i", 80), SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
+	CHECK_EQ(peer_listen(p, true, "", 8), SSH_MSG_REQUEST_FAILURE);
+	CHECK(!strstr(p->events, "connect") && !strstr(p->events, "listen"));
+	CHECK_EQ(peer_listen(p, true, "", 7), SSH_MSG_REQUEST_SUCCESS);
+	(void)forwarded(p);
+	peer_destroy(p);
+}
+
+/* Each way ends by itself, and the channel when both have and CLOSE went both ways. */
+TEST(forward_half_closes)
+{
+	struct peer *p = logged_in();
+	uint32_t chan = forwarded(p);
+
+	peer_data(p, chan, "up", 2);
+	CHECK_EQ(p->input_len, 2);
+	peer_numbers(p, SSH_MSG_CHANNEL_EOF, 1, chan, 0);
+	CHECK(strstr(p->events, "eof"));
+	CHECK_EQ(peer_recv(p), 0);
+	CHECK_EQ(host_output(p, p->chan, false, "down", 4), 4);
+	ssh_chan_eof(p->chan);
+	ssh_chan_close(p->chan);
+	CHECK(p->chan);
+	peer_run(p, 0);
+	peer_expect(p, SSH_MSG_CHANNEL_DATA);
+	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_EOF);
+	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_CLOSE);
+	peer_numbers(p, SSH_MSG_CHANNEL_CLOSE, 1, chan, 0);
+	CHECK(!p->chan);
+	CHECK_EQ(peer_recv(p), 0);
+	peer_destroy(p);
+}
+
+/* What the client sent before its CLOSE arrives, however slow it is taken. */
+TEST(forward_drains_before_it_closes)
+{
+	for (int how = 0; how < 3; how++) {
+		struct peer *p = logged_in();
+		uint32_t chan = forwarded(p);
+
+		p->stdin_room = 3;
+		peer_data(p, chan, "all of it", 9);
+		peer_numbers(p, SSH_MSG_CHANNEL_CLOSE, 1, chan, 0);
+		CHECK(p->chan);
+		CHECK_EQ(peer_recv(p), 0);
+		CHECK_EQ(ssh_chan_room(p->chan), 0);
+		if (how == 1) {
+			/* the reader goes */
+			p->input_gone = true;
+		} else if (how == 2) {
+			ssh_chan_close(p->chan);
+			CHECK(!p->chan);
+			peer_destroy(p);
+			continue;
+		}
+		p->stdin_room = 6;
+		ssh_chan_input_ready(p->chan);
+		CHECK(!p->chan);
+		peer_run(p, 0);
+		CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_CLOSE);
+		CHECK_EQ(p->input_len, how == 0 ? 9 : 3);
+		CHECK(how == 1 || strstr(p->events, "eof"));
+		peer_destroy(p);
+	}
+}
+
+/* I-SSH-13: what is not open is not named, whatever the client says, and a CLOSE is its last word. */
+TEST(forward_is_named_when_open)
+{
+	static const uint8_t types[] = { SSH_MSG_CHANNEL_OPEN_CONFIRMATION,
+					 SSH_MSG_CHANNEL_OPEN_FAILURE,
+					 SSH_MSG_CHANNEL_WINDOW_ADJUST,
+					 SSH_MSG_CHANNEL_DATA,
+					 SSH_MSG_CHANNEL_EXTENDED_DATA,
+					 SSH_MSG_CHANNEL_EOF,
+					 SSH_MSG_CHANNEL_CLOSE,
+					 SSH_MSG_CHANNEL_REQUEST,
+					 SSH_MSG_CHANNEL_SUCCESS };
+
+	for (size_t i = 0; i < sizeof(types); i++)
+		for (int stage = 0; stage < 3; stage++) {
+			struct peer *p = logged_in();
+			struct ssh_arrival a = { BYTES_LIT("x"), BYTES_LIT("y"), 1, 2 };
+			uint8_t m[17] = { types[i] };
+
+			if (stage == 0) {
+				CHECK_EQ(peer_forward(p, 3, "h", 80), UINT32_MAX);
+			} else if (stage == 1) {
+				if (types[i] <= SSH_MSG_CHANNEL_OPEN_FAILURE) {
+					peer_destroy(p);
+					continue;
+				}
+				p->chan = ssh_chan_arrive(p->c, &a);
+				p->chans++;
+			} else {
+				uint32_t chan = forwarded(p);
+
+				p->stdin_room = 0;
+				peer_data(p, chan, "x", 1);
+				peer_numbers(p, SSH_MSG_CHANNEL_CLOSE, 1, chan, 0);
+			}
+			store_be32(m + 1, ssh_chan_number(p->chan));
+			m[16] = 1;
+			peer_send(p, m,
+				  types[i] == SSH_MSG_CHANNEL_DATA	      ? 9
+				  : types[i] == SSH_MSG_CHANNEL_EXTENDED_DATA ? 13
+				  : types[i] == SSH_MSG_CHANNEL_WINDOW_ADJUST ? 9
+				  : types[i] == SSH_MSG_CHANNEL_REQUEST	      ? 10
+				  : types[i] <= SSH_MSG_CHANNEL_OPEN_FAILURE  ? 17
+									      : 5);
+			CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_PROTOCOL_ERROR);
+			CHECK(!strstr(p->events, "start"));
+			peer_destroy(p);
+		}
+}
+
+/* To the host it is no session: it is asked for nothing that is a session's. */
+TEST(forward_takes_no_requests)
+{
+	struct peer *p = logged_in();
+	uint32_t chan = forwarded(p);
+
+	peer_request(p, chan, "exec", true, "\0\0\0\1x", 5);
+	peer_expect(p, SSH_MSG_CHANNEL_FAILURE);
+	peer_request(p, chan, "window-change", true, "\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1", 16);
+	peer_expect(p, SSH_MSG_CHANNEL_FAILURE);
+	peer_request(p, chan, "signal", true, "\0\0\0\3HUP", 7);
+	peer_expect(p, SSH_MSG_CHANNEL_FAILURE);
+	CHECK(!strstr(p->events, "start") && !strstr(p->events, "HUP"));
+	peer_destroy(p);
+}
+
+TEST(listen_and_cancel)
+{
+	struct peer *p = logged_in();
+	struct rd r;
+
+	CHECK_EQ(peer_listen(p, true, "localhost", 80), SSH_MSG_REQUEST_SUCCESS);
+	CHECK_EQ(p->payload_len, 1);
+	CHECK(strstr(p->events, "listen:localhost:80 "));
+	CHECK_EQ(peer_listen(p, true, "", 0), SSH_MSG_REQUEST_SUCCESS);
+	r = peer_reader(p);
+	CHECK_EQ(rd_u32(&r), 4711);
+	CHECK_EQ(peer_listen(p, true, "", 65536), SSH_MSG_REQUEST_FAILURE);
+	CHECK_EQ(peer_listen(p, false, "", 4711), SSH_MSG_REQUEST_SUCCESS);
+	CHECK_EQ(peer_listen(p, false, "localhost", 80), SSH_MSG_REQUEST_SUCCESS);
+	CHECK_EQ(peer_listen(p, false, "localhost", 80), SSH_MSG_REQUEST_FAILURE);
+	p->listen_error = -EADDRINUSE;
+	CHECK_EQ(peer_listen(p, true, "", 80), SSH_MSG_REQUEST_FAILURE);
+	p->listen_error = 0;
+	for (unsigned i = 0; i < p->cfg.max_channels; i++)
+		CHECK_EQ(peer_listen(p, true, "", 80), SSH_MSG_REQUEST_SUCCESS);
+	CHECK_EQ(peer_listen(p, true, "", 80), SSH_MSG_REQUEST_FAILURE);
+	p->listen_error = -ENOENT;
+	CHECK_EQ(peer_listen(p, false, "", 80), SSH_MSG_REQUEST_FAILURE);
+	peer_destroy(p);
+}
+
+static uint32_t arrival(struct peer *p)
+{
+	struct ssh_arrival a = { BYTES_LIT("localhost"), BYTES_LIT("1.2.3.4"), 80, 5 };
+	uint32_t number;
+	struct rd r;
+
+	p->chan = ssh_chan_arrive(p->c, &a);
+	if (!p->chan)
+		return UINT32_MAX;
+	p->chans++;
+	CHECK_EQ(ssh_chan_room(p->chan), 0);
+	peer_run(p, 0);
+	peer_expect(p, SSH_MSG_CHANNEL_OPEN);
+	r = peer_reader(p);
+	CHECK(bytes_is(rd_string(&r), "forwarded-tcpip"));
+	number = rd_u32(&r);
+	CHECK(rd_u32(&r) >= 32768);
+	CHECK_EQ(rd_u32(&r), SSH_DATA_MAX);
+	CHECK(bytes_is(rd_string(&r), "localhost"));
+	CHECK_EQ(rd_u32(&r), 80);
+	CHECK(bytes_is(rd_string(&r), "1.2.3.4"));
+	CHECK_EQ(rd_u32(&r), 5);
+	CHECK_EQ(rd_finish(&r), 0);
+	return number;
+}
+
+TEST(arrival_is_offered)
+{
+	struct peer *p = logged_in();
+	uint32_t chan = arrival(p);
+	uint8_t m[100];
+	struct wr w = wr_over(m, sizeof(m));
+
+	wr_u8(&w, SSH_MSG_CHANNEL_OPEN_CONFIRMATION);
+	wr_u32(&w, chan);
+	wr_u32(&w, 77);
+	wr_u32(&w, 10);
+	wr_u32(&w, 4);
+	peer_send_wr(p, &w);
+	CHECK_EQ(host_output(p, p->chan, false, "0123456789ab", 12), 10);
+	peer_run(p, 0);
+	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_DATA);
+	CHECK_EQ(p->payload_len, 9 + 4);
+	CHECK_EQ(p->payload[4], 77);
+	peer_data(p, chan, "up", 2);
+	CHECK_EQ(p->input_len, 2);
+	/* once is enough */
+	peer_send_wr(p, &w);
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_PROTOCOL_ERROR);
+	peer_destroy(p);
+}
+
+TEST(arrival_is_refused)
+{
+	struct peer *p = logged_in();
+	uint8_t m[100];
+	struct wr w;
+
+	for (unsigned i = 0; i < 2 * p->cfg.max_channels; i++) {
+		uint32_t chan = arrival(p);
+
+		w = wr_over(m, sizeof(m));
+		wr_u8(&w, SSH_MSG_CHANNEL_OPEN_FAILURE);
+		wr_u32(&w, chan);
+		wr_u32(&w, SSH_OPEN_CONNECT_FAILED);
+		wr_cstring(&w, "no");
+		wr_cstring(&w, "");
+		peer_send_wr(p, &w);
+		CHECK(!p->chan);
+	}
+	for (unsigned i = 0; i < p->cfg.max_channels; i++)
+		CHECK(arrival(p) != UINT32_MAX);
+	CHECK(arrival(p) == UINT32_MAX);
+	peer_destroy(p);
+}
+
 /* --- limits of memory and time ---------------------------------------------------------------------------------------- */
 
 /* I-SSH-3. A client that asks and does not read: input stops being looked at, memory stays bounded. */
@@ -1700,6 +2003,10 @@ static void story(struct peer *p)
 			host_output(p, p->chan, false, data, sizeof(data));
 		peer_run(p, 0);
 	}
+	if (!ssh_conn_is_over(p->c) && peer_forward(p, 2, "h", 80) == UINT32_MAX && p->chans > 1)
+		ssh_chan_connected(p->chan);
+	if (!ssh_conn_is_over(p->c))
+		(void)peer_listen(p, true, "", 80);
 	if (!ssh_conn_is_over(p->c))
 		peer_kexinit(p);
 	peer_run(p, NS_PER_S);

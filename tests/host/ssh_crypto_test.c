@@ -387,7 +387,13 @@ TEST(authkeys_refused_lines)
 					   "from=\"10.0.0.1\" ",
 					   "no-pty no-pty ",
 					   "no-ptyx ",
-					   "permitopen=\"a:1\" " };
+					   "permitopen=\"a\" ",
+					   "permitopen=\"a:0\" ",
+					   "permitopen=\"a:65536\" ",
+					   "permitopen=\":1\" ",
+					   "permitopen=\"a:1x\" ",
+					   "permitopen=\"1\" ",
+					   "permitlisten=\"a:\" " };
 	struct ssh_grant g;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -397,6 +403,39 @@ TEST(authkeys_refused_lines)
 	CHECK_EQ(find("", &g), -EACCES);
 	CHECK_EQ(find("ssh-ed25519", &g), -EACCES);
 	CHECK_EQ(find("ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAA", &g), -EACCES);
+}
+
+static bool permits(const char *options, bool listen, const char *host, uint32_t port)
+{
+	struct ssh_grant g;
+
+	CHECK_EQ(find_with(options, " x", &g), 0);
+	return ssh_authkeys_permit(g.options, listen,
+				   (struct bytes){ (const uint8_t *)host, strlen(host) }, port);
+}
+
+TEST(authkeys_permits)
+{
+	static const char two[] =
+		"no-pty,permitopen=\"a:1\",command=\"x,permitopen=\\\"c:1\\\"\",PermitOpen=\"[::1]:*\" ";
+	struct ssh_grant g;
+
+	CHECK_EQ(find_with(two, " x", &g), 0);
+	CHECK(g.limits_open && !g.limits_listen && !g.no_forwarding);
+	CHECK(permits(two, false, "a", 1));
+	CHECK(!permits(two, false, "a", 2));
+	CHECK(!permits(two, false, "b", 1));
+	CHECK(!permits(two, false, "A", 1));
+	CHECK(!permits(two, false, "c", 1));
+	CHECK(permits(two, false, "::1", 65535));
+	CHECK(!permits(two, true, "a", 1));
+	CHECK(permits("permitopen=\"*:80\" ", false, "", 80));
+	CHECK(!permits("permitopen=\"*:80\" ", false, "x", 81));
+	CHECK(permits("permitlisten=\"8080\" ", true, "localhost", 8080));
+	CHECK(!permits("permitlisten=\"8080\" ", true, "localhost", 0));
+	CHECK(!permits("permitlisten=\"8080\" ", false, "localhost", 8080));
+	CHECK(permits("permitlisten=\"localhost:*\" ", true, "localhost", 0));
+	CHECK(!permits("permitlisten=\"localhost:*\" ", true, "", 0));
 }
 
 /* dropbear 2026.92: the rest of a line too long must not count as a line */

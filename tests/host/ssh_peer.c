@@ -193,6 +193,39 @@ static void host_closed(void *host, struct ssh_chan *ch)
 		p->chan = NULL;
 }
 
+static int host_connect(void *host, struct ssh_chan *ch, struct bytes to, uint16_t port)
+{
+	struct peer *p = host;
+	char text[64];
+
+	snprintf(text, sizeof(text), "connect:%.*s:%u", (int)to.n, to.p, port);
+	event(p, text);
+	if (p->connect_error)
+		return p->connect_error;
+	p->chan = ch;
+	p->chans++;
+	return 0;
+}
+
+static int host_listen(void *host, struct bytes address, uint16_t *port)
+{
+	struct peer *p = host;
+	char text[64];
+
+	snprintf(text, sizeof(text), "listen:%.*s:%u", (int)address.n, address.p, *port);
+	event(p, text);
+	*port = *port ? *port : 4711;
+	return p->listen_error;
+}
+
+static int host_unlisten(void *host, struct bytes address, uint16_t port)
+{
+	struct peer *p = host;
+
+	event(p, "unlisten");
+	return p->listen_error;
+}
+
 static const struct ssh_host_ops ops = {
 	.alloc = host_alloc,
 	.free = host_free,
@@ -212,6 +245,9 @@ static const struct ssh_host_ops ops = {
 	.chan_signal = host_signal,
 	.chan_break = host_break,
 	.chan_closed = host_closed,
+	.chan_connect = host_connect,
+	.listen = host_listen,
+	.unlisten = host_unlisten,
 };
 
 size_t host_output(struct peer *p, struct ssh_chan *ch, bool err, const void *data, size_t n)
@@ -724,6 +760,43 @@ uint32_t peer_open(struct peer *p, uint32_t mine, uint32_t window, uint32_t max)
 	CHECK_EQ(rd_u32(&r), SSH_DATA_MAX);
 	CHECK_EQ(rd_finish(&r), 0);
 	return theirs;
+}
+
+uint32_t peer_forward(struct peer *p, uint32_t mine, const char *to, uint32_t port)
+{
+	uint8_t m[200];
+	struct wr w = wr_over(m, sizeof(m));
+	struct rd r;
+
+	wr_u8(&w, SSH_MSG_CHANNEL_OPEN);
+	wr_cstring(&w, "direct-tcpip");
+	wr_u32(&w, mine);
+	wr_u32(&w, 100000);
+	wr_u32(&w, 32768);
+	wr_cstring(&w, to);
+	wr_u32(&w, port);
+	wr_cstring(&w, "127.0.0.1");
+	wr_u32(&w, 1234);
+	peer_send_wr(p, &w);
+	if (peer_recv(p) != SSH_MSG_CHANNEL_OPEN_FAILURE)
+		return UINT32_MAX;
+	r = peer_reader(p);
+	CHECK_EQ(rd_u32(&r), mine);
+	return rd_u32(&r);
+}
+
+uint8_t peer_listen(struct peer *p, bool on, const char *address, uint32_t port)
+{
+	uint8_t m[200];
+	struct wr w = wr_over(m, sizeof(m));
+
+	wr_u8(&w, SSH_MSG_GLOBAL_REQUEST);
+	wr_cstring(&w, on ? "tcpip-forward" : "cancel-tcpip-forward");
+	wr_bool(&w, true);
+	wr_cstring(&w, address);
+	wr_u32(&w, port);
+	peer_send_wr(p, &w);
+	return peer_recv(p);
 }
 
 void peer_request(struct peer *p, uint32_t chan, const char *name, bool reply, const void *rest,

@@ -49,6 +49,7 @@ struct peer {
 
 	/* the host */
 	bool allow_key, refuse_open, refuse_start, refuse_pty;
+	int connect_error, listen_error;
 	struct ssh_grant grant;
 	char events[8192]; /* one word for each thing the host was asked */
 	char log[4096];
@@ -101,6 +102,10 @@ void peer_service(struct peer *p);
 enum { AUTH_QUERY = 1, AUTH_BAD_SESSION = 2, AUTH_BAD_SIG = 4, AUTH_OTHER_ALG = 8 };
 void peer_auth(struct peer *p, const char *user, int flags);
 void peer_login(struct peer *p);
+/* A channel to there is wanted; 0 or the reason why not, if that is known at once, else UINT32_MAX. */
+uint32_t peer_forward(struct peer *p, uint32_t mine, const char *to, uint32_t port);
+/* The client wants us to listen, or no more; the answer's type, and then its port. */
+uint8_t peer_listen(struct peer *p, bool on, const char *address, uint32_t port);
 /* Returns the server's number of the channel. */
 uint32_t peer_open(struct peer *p, uint32_t mine, uint32_t window, uint32_t max);
 void peer_request(struct peer *p, uint32_t chan, const char *name, bool reply, const void *rest,

@@ -142,5 +142,5 @@ KTEST(ssh_connection_has_one_owner)
 	static struct server_conn conn; /* owner NULL: not this thread */
 	static struct server_session session = { .conn = &conn };
 
-	kt_expect_bug(pump_as_stranger, &session, "owner");
+	kt_expect_bug(pump_as_stranger, &session.part, "owner");
 }

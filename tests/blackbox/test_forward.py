@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: MIT
+"""TCP forwarding: ssh -L, -R, -D, -J and -W through the guest, with peers on this host (10.0.2.2 in the guest) and in it."""
+import contextlib
+import hashlib
+import os
+import re
+import socket
+import struct
+import subprocess
+import threading
+
+import pytest
+
+import guest as guestlib
+from test_sockets import echo, reset, serving
+
+WINDOW = 256 * 1024
+
+
+@contextlib.contextmanager
+def client(g, *options, command=()):
+    """A client that forwards, from when it is logged in."""
+    p = g.popen(*command, options=[*([] if command else ["-N"]), "-o", "ExitOnForwardFailure=yes", "-o", "PermitLocalCommand=yes",
+                                   "-o", "LocalCommand=echo connected", "-o", "LogLevel=INFO", *options], stdin=subprocess.DEVNULL)
+    try:
+        assert p.stdout.readline() == b"connected\n", p.stderr.read()
+        yield p
+    finally:
+        p.kill()
+        p.communicate()
+
+
+@contextlib.contextmanager
+def local(g, target, *options):
+    """A port of this host that leads to target as the guest sees it."""
+    port = guestlib.free_port()
+    with client(g, "-L", f"{port}:{target}", *options):
+        yield port
+
+
+@contextlib.contextmanager
+def remote(g, address, target, *options):
+    """A port of the guest, which it chose, that leads to target as this host sees it."""
+    with client(g, "-R", f"{address}:0:{target}", *options) as p:
+        for line in p.stderr:
+            if found := re.search(rb"Allocated port (\d+)", line):
+                break
+        yield int(found[1])
+
+
+def connect(port):
+    s = socket.create_connection(("127.0.0.1", port), 20)
+    s.settimeout(60)
+    return s
+
+
+def read_all(s):
+    parts = []
+    while part := s.recv(65536):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def exchange(s, data):
+    """Send and promise no more, while all is read."""
+    def send():
+        s.sendall(data)
+        s.shutdown(socket.SHUT_WR)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    got = read_all(s)
+    thread.join(60)
+    return got
+
+
+def digest(s):
+    """All there is, until its end; then what it was: needs each way to end by itself."""
+    s.sendall(hashlib.sha256(read_all(s)).digest())
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("size", [0, 1, WINDOW - 1, WINDOW, WINDOW + 1, 20_000_000])
+def test_local_there_and_back(guest, size):
+    data = os.urandom(size)
+    with serving(echo) as port, local(guest, f"10.0.2.2:{port}") as here, connect(here) as s:
+        assert hashlib.sha256(exchange(s, data)).digest() == hashlib.sha256(data).digest()
+
+
+def test_local_half_close_by_the_client(guest):
+    data = os.urandom(3_000_000)
+    with serving(digest) as port, local(guest, f"10.0.2.2:{port}") as here, connect(here) as s:
+        assert exchange(s, data) == hashlib.sha256(data).digest()
+
+
+def test_local_half_close_by_the_target(guest):
+    data, got, done = os.urandom(3_000_000), [], threading.Event()
+
+    def speaks_first(s):
+        s.sendall(b"all I say")
+        s.shutdown(socket.SHUT_WR)
+        got.append(hashlib.sha256(read_all(s)).digest())
+        done.set()
+
+    with serving(speaks_first) as port, local(guest, f"10.0.2.2:{port}") as here, connect(here) as s:
+        assert read_all(s) == b"all I say"
+        s.sendall(data)
+        s.close()
+        assert done.wait(60)
+    assert got == [hashlib.sha256(data).digest()]
+
+
+def test_local_to_the_guest_by_name(guest):
+    start = ("mkdir -p /tmp/fwd; echo at home >/tmp/fwd/index.html; httpd -p 127.0.0.1:8091 -h /tmp/fwd; "
+             "until wget -q -O - http://127.0.0.1:8091/; do :; done")
+    assert guest.ssh(start).stdout == b"at home\n"
+    with local(guest, "localhost:8091") as here:
+        for _ in range(5):
+            with connect(here) as s:
+                s.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                assert read_all(s).endswith(b"at home\n")
+    guest.ssh("killall httpd; rm -r /tmp/fwd")
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("target, why", [
+    ("127.0.0.1:1", "connection refused"), ("no.such.name:80", "unknown host name"), ("10.0.2.77:80", "no way to the host")])
+def test_cannot_connect(guest, target, why):
+    done = guest.ssh(options=["-o", "LogLevel=INFO", "-W", target])
+    assert done.returncode != 0
+    assert f"open failed: connect failed: {why}".encode() in done.stderr
+
+
+def test_reset_by_the_target(guest):
+    with serving(reset) as port, local(guest, f"10.0.2.2:{port}") as here:
+        for _ in range(5):
+            with connect(here) as s, contextlib.suppress(ConnectionResetError):
+                assert read_all(s) == b""
+
+
+def test_jump_to_itself(guest):
+    """-J: a session within a forwarded connection, with its own half-closes and its status."""
+    data = os.urandom(1_000_000)
+    jump = ["-o", "ProxyJump=tern", "-o", "HostName=localhost", "-p", "22"]
+    assert guest.ssh("cat", data=data, options=jump, check=True).stdout == data
+    assert guest.ssh("exit 7", options=jump).returncode == 7
+
+
+def test_jump_to_another(guest, boot):
+    other = boot(smp=1)
+    done = other.ssh("cat /proc/cpuinfo", options=["-o", f"ProxyCommand=ssh -F {guest.config} -W 10.0.2.2:{other.port} tern"])
+    assert done.stdout.count(b"processor") == 1, done.stderr
+
+
+def socks(port, host, target):
+    """A connection by way of SOCKS 5, to a name or an address."""
+    s = connect(port)
+    s.sendall(b"\5\1\0")
+    assert s.recv(2) == b"\5\0"
+    s.sendall(b"\5\1\0\3" + bytes([len(host)]) + host.encode() + struct.pack(">H", target))
+    answer = s.recv(10)
+    assert answer[:2] == b"\5\0", answer
+    return s
+
+
+def test_dynamic(guest):
+    here = guestlib.free_port()
+    with serving(echo) as port, client(guest, "-D", str(here)):
+        for _ in range(5):
+            with socks(here, "10.0.2.2", port) as s:
+                assert exchange(s, b"x" * 100_000) == b"x" * 100_000
+
+
+def test_many_at_once_and_a_slow_one(guest):
+    """One that is not read stands still, and no other."""
+    stop = threading.Event()
+
+    def endless(s):
+        with contextlib.suppress(OSError):
+            while not stop.is_set():
+                s.sendall(b"y" * 65536)
+
+    def each(s):
+        threading.Thread(target=lambda t: t.sendall(read_all(t)) or t.close(), args=(s.dup(),), daemon=True).start()
+
+    with serving(endless) as flood, serving(each) as port:
+        here, there = guestlib.free_port(), guestlib.free_port()
+        with client(guest, "-L", f"{here}:10.0.2.2:{port}", "-L", f"{there}:10.0.2.2:{flood}"), connect(there):
+            sockets = [connect(here) for _ in range(30)]
+            for k, s in enumerate(sockets):
+                s.sendall(bytes([k]) * 30_000)
+                s.shutdown(socket.SHUT_WR)
+            for k, s in enumerate(sockets):
+                assert read_all(s) == bytes([k]) * 30_000
+                s.close()
+            stop.set()
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("size", [0, 1, WINDOW - 1, WINDOW, WINDOW + 1, 20_000_000])
+def test_remote_there_and_back(guest, size):
+    """The guest's own nc connects to its port, and reaches this host."""
+    data = os.urandom(size)
+    with serving(digest) as port, remote(guest, "localhost", f"127.0.0.1:{port}") as there:
+        got = guest.ssh(f"nc 127.0.0.1 {there}", data=data, check=True).stdout
+    assert got == hashlib.sha256(data).digest()
+
+
+@pytest.mark.parametrize("address, reached", [("localhost", False), ("127.0.0.1", False), ("", True), ("*", True),
+                                              ("0.0.0.0", True), ("[::]", False)])
+def test_remote_addresses(guest, address, reached):
+    with serving(echo) as port, remote(guest, address, f"127.0.0.1:{port}") as there:
+        for at, expected in (("127.0.0.1", address != "[::]"), ("10.0.2.15", reached)):
+            done = guest.ssh(f"nc {at} {there}", data=b"hello")
+            assert (done.stdout == b"hello") == expected, (at, done.stderr)
+
+
+def test_remote_that_is_taken_or_goes(guest):
+    """A port has one listener, and none when its connection has ended; cancelled it is free at once."""
+    path = os.path.join(guest.folder, "forward")
+    with serving(echo) as port:
+        with remote(guest, "localhost", f"127.0.0.1:{port}") as there:
+            done = guest.ssh("true", options=["-o", "ExitOnForwardFailure=yes", "-R", f"{there}:127.0.0.1:{port}"])
+            assert b"remote port forwarding failed" in done.stderr
+        spec = f"{there}:127.0.0.1:{port}"
+        guestlib.until("the port to be free", lambda: guest.ssh(f"nc 127.0.0.1 {there}", data=b"x").stdout != b"x")
+        master = guest.master(path)
+        for _ in range(3):
+            done = guest.ssh(options=["-S", path, "-O", "forward", "-R", spec])
+            assert done.returncode == 0, done.stderr
+            assert guest.ssh(f"nc 127.0.0.1 {there}", data=b"hello").stdout == b"hello"
+            done = guest.ssh(options=["-S", path, "-O", "cancel", "-R", spec])
+            assert done.returncode == 0, done.stderr
+            assert guest.ssh(f"nc 127.0.0.1 {there}", data=b"hello").stdout == b""
+        master.terminate()
+        master.communicate()
+
+
+def test_in_the_background(guest):
+    """-f: the client goes to the background when all is set up, and -N runs no program."""
+    here = guestlib.free_port()
+    path = os.path.join(guest.folder, "background")
+    with serving(echo) as port:
+        done = guest.ssh(options=["-f", "-N", "-M", "-S", path, "-o", "ExitOnForwardFailure=yes", "-E", "/dev/null", "-L",
+                                  f"{here}:10.0.2.2:{port}"], timeout=60)
+        assert done.returncode == 0
+        with connect(here) as s:
+            assert exchange(s, b"hello") == b"hello"
+        assert guest.ssh(options=["-S", path, "-O", "exit"]).returncode == 0
+
+
+def test_what_a_key_permits(guest):
+    keys = "/root/.ssh/authorized_keys"
+    refused = b"administratively prohibited"
+    guest.ssh(f"cp {keys} /tmp/keys")
+    with serving(echo) as port:
+        def there(options, target=f"10.0.2.2:{port}"):
+            guest.ssh(f"sed 's#^#{options} #' /tmp/keys >{keys}")
+            try:
+                return guest.ssh(data=b"hello", options=["-o", "LogLevel=INFO", "-W", target]), guest.ssh(
+                    "true", options=["-o", "ExitOnForwardFailure=yes", "-R", "8099:localhost:1"])
+            finally:
+                guest.ssh(f"cp /tmp/keys {keys}")
+
+        for options in ("no-port-forwarding", "restrict"):
+            way, listening = there(options)
+            assert refused in way.stderr and listening.returncode == 255, way
+        way, listening = there(f'permitopen="10.0.2.2:{port}",permitlisten="localhost:8099"')
+        assert way.stdout == b"hello" and listening.returncode == 0
+        way, listening = there('permitopen="10.0.2.2:1",permitlisten="8098"')
+        assert refused in way.stderr and listening.returncode == 255
+    guest.ssh("rm /tmp/keys")
+
+
+def test_accounts_balance(guest):
+    """Clients killed in the middle of all of it leave nothing."""
+    guest.ssh("true")
+    before = guest.account()
+    with serving(echo) as port:
+        for _ in range(5):
+            here = guestlib.free_port()
+            with client(guest, "-L", f"{here}:10.0.2.2:{port}", "-L", f"{guestlib.free_port()}:10.0.2.77:80", "-R",
+                        f"0:127.0.0.1:{port}"):
+                sockets = [connect(here) for _ in range(3)]
+                for s in sockets:
+                    s.sendall(b"x" * 100_000)
+            for s in sockets:
+                s.close()
+    guest.wait_for_account(before)
