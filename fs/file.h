@@ -29,7 +29,7 @@ struct kstat;
 
 struct file_ops {
 	const char *name; /* "pipe", "tty", "socket", "tmpfs" ... for reports and /proc/PID/fd */
-	bool no_place;	  /* transfers are given none: any is as good, or the type keeps pos itself */
+	bool no_place; /* transfers are given none: any is as good, or the type keeps pos itself */
 	/* Up to io->left bytes; *pos is advanced by seekable files (NULL for others). Bytes moved, 0 at the end of file,
 	 * -EAGAIN if it would block and the file is non-blocking, -EINTR, -ERESTARTSYS, -EPIPE ... */
 	ssize_t (*read)(struct file *f, struct io *io, off_t *pos);

@@ -6,7 +6,7 @@
  *	CONNECTING -> OPEN     ssh_chan_connected()
  *	OFFERED    -> OPEN     OPEN_CONFIRMATION
  *	OPEN       -> DRAINING the peer's CLOSE; the end when all is given
- * The peer may name it in OPEN alone (I-SSH-13); in OFFERED it says yes or no. */
+ * The peer may name it in OPEN alone (I-SSH-16); in OFFERED it says yes or no. */
 #ifndef TERN_SSH_CHAN_PRIV_H
 #define TERN_SSH_CHAN_PRIV_H
 

@@ -69,7 +69,7 @@ struct ssh_chan *ssh_chan_find(struct ssh_conn *c, uint32_t number)
 {
 	struct ssh_chan *ch = chan_lookup(c, number);
 
-	/* I-SSH-13 */
+	/* I-SSH-16 */
 	if (ch && ch->stage != CHAN_OPEN)
 		ch = NULL;
 	if (!ch)

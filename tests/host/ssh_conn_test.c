@@ -1692,7 +1692,7 @@ TEST(forward_drains_before_it_closes)
 	}
 }
 
-/* I-SSH-13: what is not open is not named, whatever the client says, and a CLOSE is its last word. */
+/* I-SSH-16: what is not open is not named, whatever the client says, and a CLOSE is its last word. */
 TEST(forward_is_named_when_open)
 {
 	static const uint8_t types[] = { SSH_MSG_CHANNEL_OPEN_CONFIRMATION,
