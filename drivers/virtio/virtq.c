@@ -218,6 +218,12 @@ static void fill(struct virtq *vq, const struct virtq_piece *piece, unsigned n, 
 	vq->shadow++;
 }
 
+static void progress(struct virtq *vq) __requires(vq->lock)
+{
+	vq->looked_ns = clock_now_ns();
+	vq->silent_ns = 0;
+}
+
 int virtq_submit(struct virtq *vq, const struct virtq_piece *piece, unsigned n, void *cookie)
 {
 	irqflags_t f;
@@ -233,7 +239,7 @@ int virtq_submit(struct virtq *vq, const struct virtq_piece *piece, unsigned n, 
 	} else {
 		fill(vq, piece, n, cookie);
 		if (vq->in_flight++ == 0)
-			vq->progress_ns = clock_now_ns();
+			progress(vq);
 		vq->submitted++;
 	}
 	spin_unlock_irqrestore(&vq->lock, f);
@@ -329,7 +335,7 @@ unsigned virtq_collect(struct virtq *vq, struct virtq_done *done, unsigned max)
 	while (n < max && n < ready && take_used(vq, &done[n]))
 		n++;
 	if (n)
-		vq->progress_ns = clock_now_ns();
+		progress(vq);
 unlock:
 	spin_unlock_irqrestore(&vq->lock, f);
 	return n;
@@ -381,9 +387,13 @@ void virtq_disarm(struct virtq *vq)
 bool virtq_stalled(struct virtq *vq, uint64_t limit_ns)
 {
 	irqflags_t f = spin_lock_irqsave(&vq->lock);
-	bool stalled = vq->in_flight && !vq->failed && used_index(vq) == vq->last_used &&
-		       clock_now_ns() > vq->progress_ns + limit_ns;
+	uint64_t now = clock_now_ns();
+	bool stalled;
 
+	vq->silent_ns += MIN(now - vq->looked_ns, limit_ns / 4);
+	vq->looked_ns = now;
+	stalled = vq->in_flight && !vq->failed && used_index(vq) == vq->last_used &&
+		  vq->silent_ns > limit_ns;
 	spin_unlock_irqrestore(&vq->lock, f);
 	return stalled;
 }

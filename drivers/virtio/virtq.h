@@ -66,7 +66,8 @@ struct virtq {
 	uint16_t nr_free;	   /* [lock] descriptors */
 	uint16_t in_flight;	   /* [lock] buffers submitted and not collected */
 	bool failed;		   /* [lock] refuses: broken, or not open again */
-	uint64_t progress_ns;	   /* [lock] when a buffer last came back, or the first went out */
+	uint64_t looked_ns;	   /* [lock] the last look for a stall, or progress: */
+	uint64_t silent_ns;	   /* [lock] since a buffer came back, or the first went out */
 	uint64_t submitted;	   /* [lock] counts since creation */
 	uint64_t collected;	   /* [lock] */
 	uint64_t notifies;	   /* [lock] */
@@ -108,7 +109,8 @@ void virtq_disarm(struct virtq *vq);
 
 /* Break the queue: what the device did cannot be right. Logs once. */
 void virtq_fail(struct virtq *vq, const char *why);
-/* Buffers are in flight and none has come back since `since_ns` before now. */
+/* Buffers are in flight and none has come back for limit_ns. Of what has passed between two looks at most a quarter of that
+ * counts: a clock that jumps, as where a host has halted the machine, is no stall. */
 bool virtq_stalled(struct virtq *vq, uint64_t limit_ns);
 unsigned virtq_in_flight(struct virtq *vq);
 /* The queue at one moment, for reports. */
