@@ -12,6 +12,7 @@
 #include "kernel/seed.h"
 #include "kernel/sys_priv.h"
 #include "kernel/version.h"
+#include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
@@ -136,4 +137,71 @@ int64_t sys_reboot(const uint64_t a[6])
 	if (restart)
 		arch_machine_restart();
 	arch_machine_exit(0);
+}
+
+/* --- the log -------------------------------------------------------------------------------------------------------------- */
+
+/* What the first argument of syslog(2) asks for; the rest is EINVAL. */
+enum {
+	SYSLOG_CLOSE = 0,
+	SYSLOG_OPEN,
+	SYSLOG_READ_ALL = 3,
+	SYSLOG_READ_CLEAR,
+	SYSLOG_CLEAR,
+	SYSLOG_SIZE = 10
+};
+
+/* The newest whole lines between from and end, both ends of lines, as many as len bytes hold. */
+static int64_t copy_log(vaddr_t to, size_t len, uint64_t from, uint64_t end)
+{
+	uint64_t seq = MAX(from, end - MIN(len, end));
+	bool within = seq > 0; /* a line that began before: left out, up to its end */
+	char buf[256], *line;
+	size_t done = 0, n;
+
+	seq -= within;
+	while (seq < end && (n = log_read(&seq, buf, MIN(sizeof(buf), end - seq))) > 0) {
+		line = within ? memchr(buf, '\n', n) : NULL;
+		if (within && !line)
+			continue;
+		line = within ? line + 1 : buf;
+		n -= (size_t)(line - buf);
+		within = false;
+		if (user_copy_to(to + done, line, n) < 0)
+			return -EFAULT;
+		done += n;
+	}
+	return (int64_t)done;
+}
+
+int64_t sys_syslog(const uint64_t a[6])
+{
+	static uint64_t cleared; /* [atomic] what came before it nobody wants to see any more */
+	int type = (int)a[0], len = (int)a[2];
+	uint64_t end = log_end();
+	int64_t n = 0;
+
+	if (type != SYSLOG_READ_ALL && type != SYSLOG_SIZE && current_process()->cred.euid != 0)
+		return -EPERM;
+	switch (type) {
+	case SYSLOG_READ_ALL:
+	case SYSLOG_READ_CLEAR:
+		if (!a[1] || len < 0)
+			return -EINVAL;
+		n = copy_log(a[1], (size_t)len, atomic_load_relaxed(&cleared), end);
+		if (n < 0 || type == SYSLOG_READ_ALL)
+			return n;
+		atomic_store_relaxed(&cleared, end);
+		return n;
+	case SYSLOG_CLEAR:
+		atomic_store_relaxed(&cleared, end);
+		return 0;
+	case SYSLOG_SIZE:
+		return LOG_RING_SIZE;
+	case SYSLOG_OPEN:
+	case SYSLOG_CLOSE:
+		return 0;
+	default:
+		return -EINVAL;
+	}
 }

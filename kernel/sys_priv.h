@@ -176,6 +176,7 @@
 	X(sync) \
 	X(syncfs) \
 	X(sysinfo) \
+	X(syslog) \
 	X(tgkill) \
 	X(timer_create) \
 	X(timer_delete) \

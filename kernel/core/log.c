@@ -8,7 +8,7 @@
 #include "lib/fmt.h"
 #include "lib/string.h"
 
-#define RING_SIZE 32768
+#define RING_SIZE LOG_RING_SIZE
 #define LINE_MAX  256
 /* console_write() holds LOG, and interrupts off, for this many bytes at a time. */
 #define CONSOLE_CHUNK 64
@@ -170,6 +170,15 @@ void console_write(const char *s, size_t n)
 		s += part;
 		n -= part;
 	}
+}
+
+uint64_t log_end(void)
+{
+	irqflags_t f = log_lock();
+	uint64_t end = ring_end;
+
+	log_unlock(f);
+	return end;
 }
 
 size_t log_read(uint64_t *seq, char *buf, size_t size)

@@ -28,6 +28,9 @@ void log_swap_console(const struct console_ops *ops);
  * Any context. */
 void console_write(const char *s, size_t n);
 
+#define LOG_RING_SIZE 32768
+/* How many bytes were ever written: the end of a line. */
+uint64_t log_end(void);
 /* Read the ring from *seq on (0: the oldest kept) into buf; *seq advances. Returns bytes, 0 at the end. */
 size_t log_read(uint64_t *seq, char *buf, size_t size);
 
