@@ -1,22 +1,22 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Which lines of the kernel the hosted ring and one run of the in-kernel ring reach, by floor and in total.
+"""usage: scripts/coverage.py [OPTION...]
+Shows which lines of the kernel the hosted ring and one run of the in-kernel ring reach, by floor and in total.
 
-scripts/coverage.py [--ring host|kernel] [-k NAME] [--smp N] [--seconds N] [--out FOLDER]
-scripts/coverage.py --unreached FILE [--out FOLDER]
-
-  --ring NAME       only that ring; what the other reached before is kept
+  --ring NAME       host or kernel: only that ring; what the other reached before is kept
   -k NAME           only tests whose name contains NAME
   --smp N           CPUs of the in-kernel run (4)
   --seconds N       for each fuzz target after its seeds (5)
   --unreached FILE  no run: the lines of FILE that the last one did not reach
   --out FOLDER      where results are kept (build/coverage)
+  --help            this text
 
 host: tests/host, tests/model and tests/fuzz built once more with clang's counters; a process that a signal ends is not in.
 kernel: the debug image as it is; QEMU lists each block of instructions when it first comes there, and the image's line
 table says what they are. A line is reached if an instruction of it is, in any copy. The first run compiles for some
-minutes. What was reached is kept in FOLDER/lines.json. Exit status 1 if a test fails, or none was run."""
-import argparse
+minutes. What was reached is kept in FOLDER/lines.json.
+
+Exit status: 0; 1 a test failed, none was run, or nothing was measured yet; 2 a wrong option."""
 import bisect
 import glob
 import json
@@ -28,6 +28,9 @@ import subprocess
 import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(TOP, "tests"))
+from options import Options  # noqa: E402  (the path above leads to it)
+
 OUT = "build/coverage"  # as tests/hostbuild.py has it
 NO_TESTS = 5
 ELF = "build/debug/tern.elf"
@@ -182,7 +185,7 @@ def show_unreached(kept, name):
 
 
 def main():
-    parser = argparse.ArgumentParser(usage=__doc__)
+    parser = Options(__doc__)
     parser.add_argument("--ring", choices=("host", "kernel"))
     parser.add_argument("-k", metavar="NAME", default="")
     parser.add_argument("--smp", type=int, default=4)

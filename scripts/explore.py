@@ -1,9 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Run in-kernel tests under many schedules, each of which repeats itself.
-
-scripts/explore.sh [--seeds A..B] [--test NAME[,NAME...]] [--mode random|pct] [--smp 1,2] [--mutant NAME]
-                   [--depth D] [--batch N] [--jobs N] [--image FILE] [--keep-going] [--forever]
+"""usage: scripts/explore.sh [OPTION...]
+Runs in-kernel tests under many schedules, each of which repeats itself.
 
 A seed is one run of one test: the debug image draws from it, at each lock operation, wake-up, switch, interrupt return and
 publication, who goes on (kernel/core/perturb.h). The clock counts instructions, so the same seeds give the same run:
@@ -20,9 +18,11 @@ scripts/run-qemu.sh --replay, by the line that is printed, runs a failing one ag
   --image FILE      the debug image to boot
   --keep-going      go on after a failure
   --forever         from seed A on, until a failure or Ctrl-C
+  --help            this text
 
-Logs of failing seeds are kept in build/explore/. Exit status 1 if there is one; with --mutant, if there is none."""
-import argparse
+Logs of failing seeds are kept in build/explore/.
+
+Exit status: 0; 1 a seed failed, or with --mutant none did; 2 a wrong option."""
 import concurrent.futures
 import itertools
 import os
@@ -38,6 +38,7 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(TOP, "tests"))
 import guest  # noqa: E402  (the path above leads to it)
+from options import Options  # noqa: E402
 
 FOLDER = os.path.join(TOP, "build/explore")
 # What more than one thread can be in, in a fraction of a second each.
@@ -212,8 +213,7 @@ def mutant_image(name, tests):
 
 
 def main():
-    parser = argparse.ArgumentParser(usage=__doc__, add_help=False)
-    parser.add_argument("--help", "-h", action="store_true")
+    parser = Options(__doc__)
     parser.add_argument("--seeds", default="1..50")
     parser.add_argument("--test", default="")
     parser.add_argument("--mode", choices=("random", "pct"), default="random")
@@ -226,9 +226,6 @@ def main():
     parser.add_argument("--keep-going", action="store_true")
     parser.add_argument("--forever", action="store_true")
     args = parser.parse_args()
-    if args.help:
-        print(__doc__)
-        return 0
     found = re.fullmatch(r"(\d+)(?:\.\.(\d+))?", args.seeds)
     args.range = (int(found.group(1)), int(found.group(2) or found.group(1))) if found else (0, 0)
     if not 1 <= args.range[0] <= args.range[1]:

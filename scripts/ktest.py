@@ -1,19 +1,29 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Ring 2: run the in-kernel tests of the debug image and judge them.
+"""usage: scripts/ktest.py [OPTION...]
+Ring 2: runs the in-kernel tests of an image and judges them. A run is judged by: the plan line, each test once and no other,
+the end line, QEMU's exit status, and the forbid list over console and QEMU's stderr. A run that hangs is a failure; the
+registers of every CPU are printed with the function each is in. Tests called icount_* run once, on one CPU whose clock
+counts instructions: the host's load is not in their times.
 
-scripts/ktest.py [-k NAME] [--smp 1,2,4,8] [--mem SIZE] [--seeds N | --perturb SEED] [--image debug|asan|tsan]
-                 [--cpu MODEL] [--accel tcg|kvm|hvf] [--gic 2|3] [--scale N] [--append TEXT] [--qemu "OPTIONS"] [--seconds N] [--part N] [--verbose]
+  -k NAME[,NAME...] only tests whose name contains one of these
+  --smp LIST        CPUs, a run for each (1,2,4,8)
+  --mem SIZE        memory (256M)
+  --image NAME      debug, asan, tsan or release (debug)
+  --seeds N         N runs for each number of CPUs, each with a schedule perturbed by a seed of this commit's
+  --perturb SEED    the one run with that seed
+  --scale N         how long the longer tests are (1)
+  --seconds N       how long no test may end before the run hangs (60)
+  --part N          only every Nth test, others with each commit (1)
+  --cpu MODEL       QEMU's CPU model (cortex-a76)
+  --accel NAME      tcg, kvm or hvf (tcg)
+  --gic N           the interrupt controller's version, 2 or 3
+  --append TEXT     words for the kernel's command line
+  --qemu OPTIONS    more options of QEMU, as one word
+  --verbose         what each test says too
+  --help            this text
 
--k NAME[,NAME...]: only tests whose name contains one of these.
---part N: only every Nth test, others with each commit.
-Tests called icount_* run once, on one CPU whose clock counts instructions: the host's load is not in their times.
-
-A run is judged by: the plan line, each test once and no other, the end line, QEMU's exit status, and the
-forbid list over console and QEMU's stderr. A run that hangs is a failure; the registers of every CPU are
-printed with the function each is in.
-"""
-import argparse
+Exit status: 0 all passed; 1 one failed, or there is no image; 5 no test has such a name; 2 a wrong option."""
 import glob
 import os
 import re
@@ -25,6 +35,7 @@ import threading
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(TOP, "tests"))
 import guest  # noqa: E402  (the path above leads to it)
+from options import Options  # noqa: E402
 
 # Tests of a sanitizer are in its image alone.
 OF_IMAGE = {"kasan_kt.c": "asan", "kcsan_kt.c": "tsan"}
@@ -190,7 +201,7 @@ class Run:
 
 
 def main():
-    parser = argparse.ArgumentParser(usage=__doc__)
+    parser = Options(__doc__)
     parser.add_argument("-k", metavar="NAME", default="")
     parser.add_argument("--smp", default="1,2,4,8")
     parser.add_argument("--mem", default="256M")

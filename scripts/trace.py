@@ -1,19 +1,21 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Show what /proc/tern/trace recorded.
+"""usage: scripts/trace.py [OPTION...] [TRACE]
+Shows what /proc/tern/trace recorded. In the guest, as root:
+    echo all >/proc/tern/trace; ...; echo off >/proc/tern/trace; cat /proc/tern/trace
+TRACE (default: standard input) is what was read there.
 
-    echo all >/proc/tern/trace; ...; echo off >/proc/tern/trace; cat /proc/tern/trace     (in the guest, as root)
-    scripts/trace.py [--text] [--json FILE] [--svg FILE] [--from S] [--to S] [--threads NAME,...] [TRACE]
+  --text          a line for each event, with names for its numbers (what is done unless another form is asked for)
+  --json FILE     a timeline in the trace event format, which ui.perfetto.dev and chrome://tracing open: a track for each
+                  CPU, with who runs and the interrupts, and one for each thread, with its system calls and waits for
+                  locks, and an arrow from each wake-up to when the woken thread runs
+  --svg FILE      a picture: a row for each thread, its time on a CPU, its system calls, and an arrow for each wake-up
+  --from S        only from there on, in seconds of the trace
+  --to S          only up to there
+  --threads LIST  only these, by name or id, commas between
+  --help          this text
 
-TRACE (default: standard input) is what was read there. Printed is one line for each event, with names for its numbers, unless
-another form is asked for:
-  --json FILE   a timeline in the trace event format, which ui.perfetto.dev and chrome://tracing open: a track for each CPU,
-                with who runs and the interrupts, and one for each thread, with its system calls and waits for locks, and an arrow from
-                each wake-up to when the woken thread runs
-  --svg FILE    a picture: a row for each thread, its time on a CPU, its system calls, and an arrow for each wake-up
---from and --to, in seconds of the trace, and --threads (names or ids) choose a part of it.
-Status 1: it is no trace, or nothing is left of it; the line that is wrong is named."""
-import argparse
+Exit status: 0; 1 it is no trace, or nothing is left of it: the line that is wrong is named; 2 a wrong option."""
 import json
 import os
 import re
@@ -25,6 +27,9 @@ from xml.sax.saxutils import escape
 from syscalls import numbers
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(TOP, "tests"))
+from options import Options  # noqa: E402  (the path above leads to it)
+
 ARGS = {"switch": 3, "wake": 3, "lock-wait": 2, "lock-got": 2, "irq-in": 1, "irq-out": 1, "call-in": 2, "call-out": 2,
         "rx": 2, "tx": 2, "ssh-in": 2, "ssh-out": 2, "test": 2}
 LINE = re.compile(r"(\d+)\.(\d{9}) (\d+) (\d+)(!?) (\S+) ?(.*)$")
@@ -288,7 +293,7 @@ def write(path, text):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Options(__doc__)
     parser.add_argument("--text", action="store_true")
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--svg", metavar="FILE")

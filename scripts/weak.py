@@ -1,17 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The tests that a missing barrier would break, where the guest's CPUs are the host's own: an arm64 one, under KVM or HVF.
-
-scripts/weak.py --accel kvm|hvf|tcg [--seconds N] [--smp N] [--scale N]
-
+"""usage: scripts/weak.py --accel kvm|hvf|tcg [OPTION...]
+The tests that a missing barrier would break, where the guest's CPUs are the host's own: an arm64 one, under KVM or HVF.
 First tests/kernel/litmus_kt.c: outcomes that only a weak memory order allows must occur, else the rest proves nothing and is
-left out. Then the storms of virtqueue, run queue, wait queue and futex, boot after boot, for --seconds (600). It ends
-with a block to send us. scripts/test.sh weak builds the image and calls this with what the host has.
+left out. Then the storms of virtqueue, run queue, wait queue and futex, boot after boot. It ends with a block to send us.
+scripts/test.sh weak builds the image and calls this with what the host has.
 
-  --smp N     CPUs (those of the host, 2 to 8)
-  --scale N   how long each test is (20; the storms a tenth of it)
-  --accel tcg tries this script on any host, and proves nothing"""
-import argparse
+  --accel NAME  kvm or hvf; tcg tries this script on any host, and proves nothing
+  --seconds N   for the storms (600)
+  --smp N       CPUs (those of the host, 2 to 8)
+  --scale N     how long each test is (20; the storms a tenth of it)
+  --help        this text
+
+Exit status: 0 all passed; 1 one failed, the host proves nothing, or there is no image; 2 a wrong option."""
 import hashlib
 import os
 import platform
@@ -23,6 +24,7 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(TOP, "tests"))
 import guest  # noqa: E402  (the path above leads to it)
+from options import Options  # noqa: E402
 
 STORMS = "vq_storm,steal_storm,spawn_storm,wake_idle,switch_w,wait_storm,wait_mutex,pingpong,futex_requeue,futex_wake,lock_contended"
 WEAK = re.compile(r"litmus (\w+)( ordered)?: (\d+) weak of (\d+)")
@@ -67,7 +69,7 @@ def first_line(*command):
 
 
 def main():
-    parser = argparse.ArgumentParser(usage=__doc__)
+    parser = Options(__doc__)
     parser.add_argument("--accel", choices=("kvm", "hvf", "tcg"), required=True)
     parser.add_argument("--seconds", type=int, default=600)
     parser.add_argument("--smp", type=int, default=max(2, min(8, os.cpu_count() or 2)))

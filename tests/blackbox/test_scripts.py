@@ -703,6 +703,19 @@ def test_every_option_is_in_the_help():
             assert re.search(rf"(?<![\w-]){option}(?![\w-])", done.stdout), f"{script} {option}"
 
 
+@pytest.mark.parametrize("name", ["ktest.py", "coverage.py", "weak.py", "explore.sh", "trace.py"])
+def test_help_has_one_form(name):
+    """Usage, what it does, a line for each option there is, the exit status; and a wrong option is one line, status 2."""
+    done = run(f"{TOP}/scripts/{name}", "--help")
+    head, *lines = done.stdout.splitlines()
+    assert done.returncode == 0 and re.match(rf"usage: scripts/{re.escape(name)} .*\[OPTION\.\.\.\]", head), done.stdout
+    assert re.match("[A-Z]", lines[0]) and lines[-1].startswith("Exit status: 0"), done.stdout
+    taken = re.findall(r'add_argument\("(-[\w-]+)"', guestlib.read_file(f"{TOP}/scripts/{name.split('.')[0]}.py"))
+    said = [line.split()[0].split("[")[0] for line in lines if re.match("  -", line)]
+    assert set(said) == {*taken, "--help"} and len(said) == len(set(said)), done.stdout
+    one_line(run(f"{TOP}/scripts/{name}", "--no-such"), f"scripts/{name}: ", "see --help", status=2)
+
+
 def test_every_script_says_what_it_does():
     """And with --help does nothing else."""
     for folder, names in {"scripts": None, "tests": ["mix.py", "soak.py", "traffic.py"], "tests/lint": ["run.sh"], "tests/host": ["run.py"],
