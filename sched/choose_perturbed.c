@@ -2,7 +2,14 @@
 /* The scheduler's choices under perturb= (debug images): who is next, and where a thread goes. Drawn, or by the random
  * priorities of a bounded-preemption schedule; fairness is off meanwhile, but who uses up its slice lets all others before it. */
 #include "kernel/core/perturb.h"
+#include "arch/aarch64/sysreg.h"
+#include "kernel/core/machine.h"
 #include "sched/runq_priv.h"
+
+/* Turns of an empty loop, of a CPU that counts on, until it gives way and looks whether it still is to. */
+#define COUNT_ON 2048
+
+static uint32_t waiting; /* [atomic] CPUs in perturbed_wait() */
 
 static struct thread *drawn_thread(const struct runq *rq)
 {
@@ -66,4 +73,39 @@ struct runq *perturbed_target(const struct thread *t, struct runq *target)
 	for (x = (x >> 2) % (unsigned)__builtin_popcountl(mask); x; x--)
 		mask &= mask - 1;
 	return runq_of_cpu((unsigned)__builtin_ctzl(mask));
+}
+
+/* Whether an interrupt would come if they were on. */
+static bool interrupt_pending(void)
+{
+	return sysreg_read(isr_el1) != 0;
+}
+
+static bool all_wait(void)
+{
+	return atomic_load_relaxed(&waiting) >=
+	       (unsigned)__builtin_popcountl(READ_ONCE(sched_online_cpus));
+}
+
+/* I-PERTURB-1: who comes last goes on until another has left, which then is the one to find that all wait. */
+void perturbed_wait(void)
+{
+	static int replays = -1; /* [atomic] as the command line says; -1: not asked yet */
+
+	if (replays < 0)
+		WRITE_ONCE(replays, cmdline_has("replay"));
+	if (!replays) {
+		arch_wait_for_interrupt();
+		return;
+	}
+	atomic_fetch_add(&waiting, 1);
+	while (all_wait() && !interrupt_pending()) {
+		for (unsigned n = 0; n < COUNT_ON; n++)
+			__asm__ __volatile__("");
+		/* one that a timer has woken comes on only then */
+		arch_spin_hint();
+	}
+	/* with an interrupt pending it is over at once */
+	arch_wait_for_interrupt();
+	atomic_fetch_add(&waiting, -1u);
 }

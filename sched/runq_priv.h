@@ -137,6 +137,8 @@ void perturbed_yield(void);
 bool perturbed_move(const struct runq *rq, const struct thread *t) __requires(rq->lock);
 /* The queue that t goes to instead of target. */
 struct runq *perturbed_target(const struct thread *t, struct runq *target);
+/* An idle CPU waits for an interrupt; with `replay` on the command line not all do at once. */
+void perturbed_wait(void);
 #else
 static inline void switch_window(void)
 {
@@ -147,6 +149,10 @@ static inline struct thread *perturbed_next(struct runq *rq, struct thread *next
 }
 static inline void perturbed_yield(void)
 {
+}
+static inline void perturbed_wait(void)
+{
+	arch_wait_for_interrupt();
 }
 static inline bool perturbed_move(const struct runq *rq, const struct thread *t)
 {

@@ -499,7 +499,7 @@ static void idle_look_around(struct runq *rq)
 		rq->slice_armed = false;
 	}
 	if (!READ_ONCE(rq->c->need_resched))
-		arch_wait_for_interrupt();
+		perturbed_wait();
 }
 
 static void __noreturn idle_loop(void)

@@ -172,7 +172,7 @@ check_replay() {
 	is_number "$replay_seed" 18 && [ "$replay_seed" -ge 1 ] || die "--replay $replay: SEED, A..B or pct:A..B[:D], from 1 on"
 	[ "$mode" = console ] || die "--replay: no network, so no login: what is to run is said by --append run=... or test=..."
 	[ -z "$wire$capture" ] && [ ${#forwards[@]} -eq 0 ] || die "--replay: no network"
-	append="perturb=$replay${append:+ }$append"
+	append="replay perturb=$replay${append:+ }$append"
 }
 
 # Whether another guest has the name or the ports.

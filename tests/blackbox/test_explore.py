@@ -14,7 +14,7 @@ pytestmark = pytest.mark.own_image("replays of the debug image")
 TOP = guestlib.TOP
 RUN = f"{TOP}/scripts/run-qemu.sh"
 # In the last, CPUs are for a long time where they come to no point of a schedule.
-TESTS = "test=wait_storm,vm_fault_race,vm_shootdown seed=1"
+TESTS = "test=spawn_and_kill,wait_storm,vm_fault_race,vm_shootdown seed=1"
 # What a program may read of chance and of time, and several at once.
 SCRIPT = ("run='head -c 16 /dev/urandom | od -x; date; for i in 1 2 3; do hello 4 $i & done; wait; cat /proc/uptime /proc/tern/threads; "
           "echo $$ done'")
@@ -39,7 +39,7 @@ def consoles(smp, append, *seeds):
 @pytest.mark.parametrize("mode,smp", [("", 1), ("", 2), ("", 4), ("pct:", 1), ("pct:", 2), ("pct:", 4)])
 def test_a_run_is_a_function_of_its_seed(mode, smp):
     one, again, other = consoles(smp, TESTS, f"{mode}3..4", f"{mode}3..4", f"{mode}5..6")
-    assert b"ktest: end 3 passed, 0 failed" in one, one[-2000:]
+    assert b"ktest: end 4 passed, 0 failed" in one, one[-2000:]
     assert one == again
     assert [line.split(b"]")[0] for line in one.splitlines()] != [line.split(b"]")[0] for line in other.splitlines()]
 
