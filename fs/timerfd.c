@@ -35,12 +35,18 @@ static uint64_t now_of(const struct timerfd *t)
 	return follows_wall(t) ? clock_wall_ns() : clock_now_ns();
 }
 
+/* Has it expired, and is not counted yet? */
+static bool over(const struct timerfd *t, uint64_t now) __requires(t->lock)
+{
+	return t->armed && now >= t->next_ns;
+}
+
 /* Count what has expired until now. */
 static void settle(struct timerfd *t) __requires(t->lock)
 {
 	uint64_t now = now_of(t), n = 1;
 
-	if (!t->armed || now < t->next_ns)
+	if (!over(t, now))
 		return;
 	if (t->interval_ns)
 		n += (now - t->next_ns) / t->interval_ns;
@@ -112,12 +118,12 @@ static uint32_t timerfd_poll(struct file *f)
 {
 	struct timerfd *t = f->priv;
 	irqflags_t flags = spin_lock_irqsave(&t->lock);
-	uint32_t events;
+	bool ready;
 
-	settle(t);
-	events = t->ticks > 0 || t->cancelled ? POLL_IN : 0;
+	/* counted by who reads, or by the interrupt, which tells of it: told twice it would be two edges */
+	ready = t->ticks > 0 || t->cancelled || over(t, now_of(t));
 	spin_unlock_irqrestore(&t->lock, flags);
-	return events;
+	return ready ? POLL_IN : 0;
 }
 
 static void timerfd_release(struct file *f)

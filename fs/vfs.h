@@ -137,7 +137,7 @@ int blockfile_sync_all(void);
 struct dentry *devfs_root(void); /* a reference; wherever, and under whatever, it is mounted */
 
 #define PROC_LINE 255
-/* A file /proc/NAME whose text show() prints at open. */
+/* A file /proc/NAME whose text show() prints. */
 struct proc_text {
 	char *buf;
 	size_t len, size;   /* proc_printf grows it */

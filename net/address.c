@@ -105,6 +105,10 @@ int socket_addr_parse(struct socket_addr *a, const char *text)
 {
 	ip_addr_t ip;
 
+	/* lwIP lets anything follow an address, and looks a zone's name up in its list of interfaces, which is NET_CORE's */
+	for (const char *p = text; *p; p++)
+		if (!strchr("0123456789abcdefABCDEFxX.:", *p))
+			return -EINVAL;
 	if (!ipaddr_aton(text, &ip))
 		return -EINVAL;
 	address_from_lwip(a, &ip, 0);

@@ -115,12 +115,14 @@ build() {
 	local lock=$TOP/build/.lock status=0
 	mkdir -p "$TOP/build" || die "cannot write to $TOP/build"
 	if have flock; then
-		exec 8>>"$lock"
-		if ! flock -n 8; then
+		exec 8>>"$lock" || die "cannot write to $TOP/build: it belongs to another user"
+		flock -n -E 75 8 || status=$?
+		if [ $status -eq 75 ]; then
 			await 1 test -s "$lock"
 			say "another build is at work in this checkout: waiting for $(cat "$lock")"
 			flock 8
 		fi
+		status=0
 		echo "$(basename "$0"), process $$" >"$lock"
 	fi
 	make --no-print-directory -C "$TOP" "$@" || status=$?

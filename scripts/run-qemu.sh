@@ -149,7 +149,7 @@ check_options() {
 
 # The first file or folder below $1 that we may not read; a failing status if there is none.
 first_unreadable() {
-	find "$1" \( -type f -o -type d \) -exec sh -c 'for f; do [ -r "$f" ] || echo "$f"; done' sh {} + 2>/dev/null | grep -m 1 .
+	find -H "$1" \( -type f -o -type d \) -exec sh -c 'for f; do [ -r "$f" ] || echo "$f"; done' sh {} + 2>/dev/null | grep -m 1 .
 }
 
 # FILE[:PATH] of --put into f and to, which are the caller's.

@@ -34,7 +34,6 @@ static uint64_t many;			     /* [init] the limit where nobody has set one */
 
 void process_init(void)
 {
-
 	for (unsigned i = 0; i < BUCKETS; i++) {
 		list_init(&by_pid[i]);
 		list_init(&by_tid[i]);

@@ -327,7 +327,7 @@ void kstack_init(void)
 		spin_unlock_irqrestore(&table_lock, f);
 		if (err)
 			panic("kstack: no memory at boot");
-		/* at most one part in 64 of RAM */
+		/* at most one part in 64 of what can be had */
 		classes[i].keep = (unsigned)MIN(pages_usable() / 64 / (classes[i].size / PAGE_SIZE),
 						(uint64_t)KEEP_MAX);
 	}

@@ -93,8 +93,8 @@ struct page_stats {
 	uint64_t free_blocks[PAGE_ORDER_MAX + 1];
 };
 void page_stats(struct page_stats *out);
-/* What there is to have a share of, in pages: RAM without what the image, its tables and a sanitizer's shadow took at boot. As
- * sysinfo(2) tells it. */
+/* What there is to have a share of, in pages, as sysinfo(2) tells it: RAM without what the image, its tables and a sanitizer's
+ * shadow took at boot, and, until the first files are unpacked, without their archive. */
 static inline uint64_t pages_usable(void)
 {
 	struct page_stats s;

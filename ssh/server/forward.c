@@ -175,6 +175,9 @@ static void forward_event(struct server_part *part, struct poll_watch *w)
 		return;
 	}
 	x->ready = true;
+	/* nothing more is read that would tell of it */
+	if (x->out_done && x->sock && (file_poll(x->sock) & (POLL_ERR | POLL_HUP)))
+		x->in_done = true;
 	if (ssh_chan_input_waiting(x->ch) > 0) {
 		poll_watch_set(w, PUMP_INPUT);
 		ssh_chan_input_ready(x->ch);
@@ -214,6 +217,9 @@ static ssize_t forward_input(struct server_part *part, const void *p, size_t n)
 		took = pump_write(x->sock, &x->watch, PUMP_INPUT, p, n);
 	if (took >= 0)
 		return took;
+	/* the next read ends it; an ordinary close would make what was cut off look whole */
+	if (x->sock)
+		(void)socket_abort(x->sock);
 	x->in_done = x->ready = true;
 	return -EPIPE;
 }

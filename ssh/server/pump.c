@@ -46,7 +46,10 @@ ssize_t pump_write(struct file *f, struct poll_watch *w, uint32_t always, const 
 	if (w->poller)
 		poll_watch_set(w, always | POLL_OUT);
 	more = file_write_kernel(f, (const char *)p + took, n - (size_t)took);
-	return more > 0 ? took + more : took;
+	if (more > 0)
+		return took + more;
+	/* without memory and with nothing under way nobody would tell of room */
+	return took == 0 && more < 0 && more != -EAGAIN ? more : took;
 }
 
 ssize_t pump_read(struct ssh_chan *ch, bool err, struct file *f, bool *ready)
@@ -72,4 +75,9 @@ void pump_address(char *buf, size_t size, const struct socket_addr *a)
 	colon = strrchr(buf, ':');
 	if (colon)
 		*colon = 0;
+	/* RFC 4254 s7.2 wants an address; brackets are a URL's */
+	if (a->v6) {
+		memmove(buf, buf + 1, strlen(buf));
+		buf[strlen(buf) - 1] = 0;
+	}
 }

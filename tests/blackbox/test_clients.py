@@ -85,8 +85,10 @@ def newer_ssh():
         return "ssh"
     folder = f"{guestlib.TOP}/build/openssh"
     done = run([f"{guestlib.TOP}/tests/blackbox/openssh.sh", folder], timeout=300)
+    if done.returncode == 77:
+        pytest.skip("the host's ssh knows no ML-KEM, and none that does could be had: " + done.stderr.decode(errors="replace"))
     assert done.returncode == 0, done.stderr
-    return f"{folder}/usr/bin/ssh"
+    return f"{folder}/client/usr/bin/ssh"
 
 
 @pytest.mark.parametrize("limit", ["1G", "16K"])

@@ -406,3 +406,16 @@ KTEST(net_timers_have_their_pool)
 	KT_CHECK(least_in_use(1) == before);
 	KT_CHECK(least_in_use(0) == before);
 }
+
+/* A text of the SSH server's clients: what is no address, or names an interface, is refused without a look at any. */
+KTEST(net_address_has_no_zone)
+{
+	static const char *const none[] = { "::1%lo0",	   "fe80::1%e", "::1/64",
+					    "127.0.0.1 x", "",		"lo0" };
+	struct socket_addr a;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(none); i++)
+		KT_CHECK(socket_addr_parse(&a, none[i]) == -EINVAL);
+	KT_CHECK(socket_addr_parse(&a, "fe80::1") == 0 && a.v6);
+	KT_CHECK(socket_addr_parse(&a, "127.0.0.1") == 0 && !a.v6);
+}
