@@ -468,6 +468,13 @@ TEST(epoll_notified_while_it_leaves)
 	CHECK_EQ(now(), 1);
 	late_state = 0;
 	CHECK_EQ(now(), 0);
+	/* nor is an edge lost that comes as the one before is told */
+	late_state = POLL_IN;
+	CHECK_EQ(control(ep, EPOLL_CTL_MOD, f, 1, EPOLLIN | EPOLLET), 0);
+	late = true;
+	CHECK_EQ(wait_for(ep, 1, 0), 1);
+	CHECK_EQ(now(), 1);
+	CHECK_EQ(now(), 0);
 	file_put(f);
 	end();
 }
