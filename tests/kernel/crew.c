@@ -16,8 +16,10 @@ void crew_await_asleep(struct thread *t)
 {
 	for (;;) {
 		irqflags_t f = spin_lock_irqsave(&t->lock);
-		bool there = t->state == THREAD_DEAD ||
-			     (t->waiting_on && t->state == THREAD_BLOCKED && !READ_ONCE(t->on_cpu));
+		/* t->lock guards the moves into and out of BLOCKED alone: dying and the others are the run queue's. */
+		enum thread_state state = atomic_load_acquire(&t->state);
+		bool there = state == THREAD_DEAD ||
+			     (t->waiting_on && state == THREAD_BLOCKED && !READ_ONCE(t->on_cpu));
 
 		spin_unlock_irqrestore(&t->lock, f);
 		if (there)
