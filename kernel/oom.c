@@ -132,8 +132,11 @@ static int kill_largest(struct choice *best) __requires(choice_mutex)
 	choose(best);
 	if (!best->p)
 		return -ENOMEM;
-	log_warn("oom: no memory for %s[%d]: killed %s[%d], the largest with %lu KiB", asking->name,
-		 asking->pid, best->p->name, best->p->pid, (unsigned long)best->pages * 4);
+	/* what is ending anyway gives its memory back sooner */
+	log_warn("oom: no memory for %s[%d]: killed %s[%d]%s, the largest with %lu KiB",
+		 asking->name, asking->pid, best->p->name, best->p->pid,
+		 READ_ONCE(best->p->signals.exiting) ? " as it ended" : "",
+		 (unsigned long)best->pages * 4);
 	atomic_fetch_add(&holders, 2);
 	/* before its end can begin: pairs with the exchange in oom_process_gone() */
 	atomic_store_release(&best->p->oom_victim, 1);

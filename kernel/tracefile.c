@@ -297,18 +297,28 @@ static void format(struct drain *d) __requires(lock)
 
 static ssize_t trace_read(struct file *f, struct io *io, off_t *pos)
 {
+	size_t n = MIN(io->left, PAGE_SIZE);
 	struct drain *d = f->priv;
-	ssize_t n;
+	char *part = kmalloc(n);
+	ssize_t ret;
 
+	if (!part)
+		return -ENOMEM;
 	mutex_lock(&lock);
 	if (d->taken == d->text.len)
 		format(d);
-	n = d->text.err ? d->text.err
-			: io_copy_to(io, d->text.buf + d->taken, d->text.len - d->taken);
-	if (n > 0)
-		d->taken += (size_t)n;
+	n = MIN(n, d->text.len - d->taken);
+	if (!d->text.err) {
+		memcpy(part, d->text.buf + d->taken, n);
+		d->taken += n;
+	}
+	ret = d->text.err;
 	mutex_unlock(&lock);
-	return n;
+	/* what the reader has no memory for is lost: the lock is everybody's */
+	if (!ret)
+		ret = io_copy_to(io, part, n);
+	kfree(part);
+	return ret;
 }
 
 static ssize_t trace_write(struct file *f, struct io *io, off_t *pos)
