@@ -10,6 +10,8 @@
 
 #include "fs/file.h"
 #include "fs/inode.h"
+#include "fs/inode.h"
+#include "kernel/proc/process.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -232,6 +234,8 @@ static int socket_stat(struct file *f, struct kstat *st)
 			      .ino = s->ino,
 			      .mode = 0140777,
 			      .nlink = 1,
+			      .uid = s->uid,
+			      .gid = s->gid,
 			      .blksize = PAGE_SIZE };
 	return 0;
 }
@@ -283,8 +287,20 @@ bool socket_is_local(struct file *f)
 	return s && s->kind->local;
 }
 
+void socket_own(struct socket *s)
+{
+	const struct process *p = current_process();
+
+	if (!p)
+		return;
+	s->uid = p->cred.fsuid;
+	s->gid = p->cred.fsgid;
+}
+
 int socket_file(struct socket *s, uint32_t flags, struct file **out)
 {
+	if (s)
+		socket_own(s);
 	*out = file_create(&socket_ops, FILE_RDWR | flags, s ? &s->source : NULL, s);
 	return *out ? 0 : -ENOMEM;
 }

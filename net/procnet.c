@@ -48,6 +48,16 @@ static bool shown_as6(const struct socket *s, const ip_addr_t *local)
 	return s ? s->v6 : is_ip6(local);
 }
 
+/* What tells the columns, of IPv6 as wide as its addresses. */
+static void put_head(struct proc_text *t, bool ip6, const char *rest)
+{
+	proc_printf(
+		t,
+		"  sl  %-*s%-*sst tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode%s\n",
+		ip6 ? 38 : 14, "local_address", ip6 ? 38 : 14,
+		ip6 ? "remote_address" : "rem_address", rest);
+}
+
 static void tcp_line(struct proc_text *t, unsigned n, const struct tcp_pcb *pcb, bool ip6)
 	__requires(net_core)
 {
@@ -60,9 +70,9 @@ static void tcp_line(struct proc_text *t, unsigned n, const struct tcp_pcb *pcb,
 		put_end(t, ip6, IP_ANY_TYPE, 0);
 	else
 		put_end(t, ip6, &pcb->remote_ip, pcb->remote_port);
-	proc_printf(t, "%02X %08lX:%08lX 00:00000000 00000000 %5d        0 %lu 1\n",
+	proc_printf(t, "%02X %08lX:%08lX 00:00000000 00000000 %5u        0 %lu 1\n",
 		    linux_state[pcb->state], (unsigned long)(s ? s->tx_pending : 0),
-		    (unsigned long)(s ? READ_ONCE(s->rx_bytes) : 0), 0,
+		    (unsigned long)(s ? READ_ONCE(s->rx_bytes) : 0), s ? s->uid : 0,
 		    (unsigned long)(s ? s->ino : 0));
 }
 
@@ -105,8 +115,7 @@ static unsigned tcp_lines(struct proc_text *t, bool ip6, unsigned from) __requir
 
 static void show_tcp_of(struct proc_text *t, bool ip6)
 {
-	proc_printf(t, "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt"
-		       "   uid  timeout inode\n");
+	put_head(t, ip6, "");
 	show_lines(t, ip6, tcp_lines);
 }
 
@@ -131,9 +140,9 @@ static void put_datagrams(struct proc_text *t, const struct ip_pcb *pcb, const s
 		address_to_lwip(&local, &s->local);
 	put_end(t, ip6, &local, local_port);
 	put_end(t, ip6, connected ? &pcb->remote_ip : IP_ANY_TYPE, connected ? remote_port : 0);
-	proc_printf(t, "%02X 00000000:%08lX 00:00000000 00000000 %5d        0 %lu 2 0 0\n",
-		    connected ? 1 : 7, (unsigned long)(s ? READ_ONCE(s->rx_bytes) : 0), 0,
-		    (unsigned long)(s ? s->ino : 0));
+	proc_printf(t, "%02X 00000000:%08lX 00:00000000 00000000 %5u        0 %lu 2 0 0\n",
+		    connected ? 1 : 7, (unsigned long)(s ? READ_ONCE(s->rx_bytes) : 0),
+		    s ? s->uid : 0, (unsigned long)(s ? s->ino : 0));
 }
 
 static unsigned udp_lines(struct proc_text *t, bool ip6, unsigned from) __requires(net_core)
@@ -163,7 +172,7 @@ static unsigned raw_lines(struct proc_text *t, bool ip6, unsigned from) __requir
 
 	while ((s = socket_next_raw(s, ip6)) != NULL && n < from + LINES) {
 		if (n >= from) {
-			proc_printf(t, "%4u: ", n);
+			proc_printf(t, ip6 ? "%5u: " : "%4u: ", n);
 			put_datagrams(t, (const struct ip_pcb *)s->raw, s, ip6, s->raw->protocol,
 				      0);
 		}
@@ -175,8 +184,7 @@ static unsigned raw_lines(struct proc_text *t, bool ip6, unsigned from) __requir
 static void show_datagrams(struct proc_text *t, bool ip6,
 			   unsigned (*lines)(struct proc_text *t, bool ip6, unsigned from))
 {
-	proc_printf(t, "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt"
-		       "   uid  timeout inode ref pointer drops\n");
+	put_head(t, ip6, " ref pointer drops");
 	show_lines(t, ip6, lines);
 }
 

@@ -1653,6 +1653,7 @@ int socket_accept(struct file *listener, struct file **out, struct socket_addr *
 		file_put(f);
 		return -EAGAIN;
 	}
+	socket_own(s);
 	f->priv = s;
 	f->source = &s->source;
 	*out = f;

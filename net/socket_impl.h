@@ -81,6 +81,7 @@ struct socket {
 	const struct socket_kind *kind; /* [init] */
 	bool v6;			/* [init] of AF_INET6 */
 	uint64_t ino;			/* [init] */
+	uint32_t uid, gid;		/* [init] whose it is; nobody's before it is accepted */
 	union {
 		struct tcp_pcb *pcb; /* [NET_CORE] I-SOCK-2 */
 		struct udp_pcb *udp;
@@ -165,6 +166,8 @@ void socket_forget(struct socket *s) __requires(net_core);
 int socket_error_of(int err); /* lwIP's err_t as -errno */
 /* s->error, which is 0 then. s->lock held. */
 int socket_take_error(struct socket *s) __requires(s->lock);
+/* It is the caller's from now on. */
+void socket_own(struct socket *s);
 /* A file for s, or, NULL, for one whose priv and source are set before anybody else knows of it. 0 or -ENOMEM. */
 int socket_file(struct socket *s, uint32_t flags, struct file **out) __must_check;
 struct socket *socket_of(struct file *f); /* NULL: it is none */

@@ -748,19 +748,19 @@ CASE(full_back_log)
 static void shown(int line, const char *file, int s, unsigned own, unsigned peer)
 {
 	char text[300], local[40], remote[40], queues[40];
-	unsigned local_port, remote_port, state;
+	unsigned local_port, remote_port, state, uid;
 	FILE *f = fopen(file, "r");
 	struct stat st;
 	unsigned long ino;
 
 	fstat(s, &st);
 	while (f && fgets(text, sizeof(text), f)) {
-		if (sscanf(text, "%*u: %39[^:]:%x %39[^:]:%x %x %39s %*s %*s %*u %*u %lu", local,
-			   &local_port, remote, &remote_port, &state, queues, &ino) == 7 &&
+		if (sscanf(text, "%*u: %39[^:]:%x %39[^:]:%x %x %39s %*s %*s %u %*u %lu", local,
+			   &local_port, remote, &remote_port, &state, queues, &uid, &ino) == 8 &&
 		    ino == st.st_ino)
-			diff_say(line, "%s %s%s %s%s %x %s", file, local,
-				 local_port == own ? "" : " another port", remote,
-				 remote_port == peer ? "" : " another port", state, queues);
+			diff_say(line, "%s %zu %s%s %s%s %x %s uid %u", file, strcspn(text, ":"),
+				 local, local_port == own ? "" : " another port", remote,
+				 remote_port == peer ? "" : " another port", state, queues, uid);
 	}
 	if (f)
 		fclose(f);
@@ -771,6 +771,7 @@ CASE(shown_datagrams)
 	int s = socket(AF_INET, SOCK_DGRAM, 0), r = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
 	int r6 = socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6);
 	struct sockaddr none = { .sa_family = AF_UNSPEC };
+	const char *text;
 	unsigned port;
 
 	port = ntohs(nobody().sin_port);
@@ -787,4 +788,35 @@ CASE(shown_datagrams)
 	connect_to(r, at(INADDR_LOOPBACK, 9));
 	shown(__LINE__, "/proc/net/raw", r, IPPROTO_ICMP, 0);
 	say("%s", slurp("/proc/net/unix")[0] == 'N' ? "unix sockets" : "no unix sockets");
+	text = slurp("/proc/net/raw6");
+	say("%.*s", (int)strcspn(text, "\n"), text);
+}
+
+/* Whose each is: of who makes it, or accepts it. */
+CASE(shown_owners)
+{
+	int u, l, c, a;
+	struct stat st;
+
+	R(setegid(200));
+	R(seteuid(1000));
+	u = socket(AF_INET, SOCK_DGRAM, 0);
+	l = socket(AF_INET, SOCK_STREAM, 0);
+	R(bind_to(u, at(INADDR_LOOPBACK, 0)));
+	R(bind_to(l, at(INADDR_LOOPBACK, 0)));
+	R(listen(l, 1));
+	R(seteuid(0));
+	R(seteuid(2000));
+	c = socket(AF_INET, SOCK_STREAM, 0);
+	R(connect_to(c, name_of(l)));
+	R(seteuid(0));
+	R(seteuid(3000));
+	a = OK(accept(l, NULL, NULL));
+	R(seteuid(0));
+	shown(__LINE__, "/proc/net/udp", u, ntohs(name_of(u).sin_port), 0);
+	shown(__LINE__, "/proc/net/tcp", l, ntohs(name_of(l).sin_port), 0);
+	shown(__LINE__, "/proc/net/tcp", c, ntohs(name_of(c).sin_port), ntohs(name_of(l).sin_port));
+	shown(__LINE__, "/proc/net/tcp", a, ntohs(name_of(l).sin_port), ntohs(name_of(c).sin_port));
+	fstat(a, &st);
+	say("uid %u gid %u", st.st_uid, st.st_gid);
 }
