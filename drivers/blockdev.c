@@ -69,11 +69,10 @@ void block_finish(struct blockdev *d, struct block_request *r, int error)
 			(d)->ops->reset(d);                                                        \
 	} while (!(cond))
 
-int blockdev_do(struct blockdev *d, struct block_request *r)
+static int submit_and_wait(struct blockdev *d, struct block_request *r)
 {
 	int ret;
 
-	WRITE_ONCE(current_thread()->bounded_since, clock_now_ns());
 	do {
 		uint32_t finished = atomic_load_relaxed(&d->finished);
 
@@ -86,6 +85,16 @@ int blockdev_do(struct blockdev *d, struct block_request *r)
 		return ret;
 	wait_or_reset(d, atomic_load_acquire(&r->done));
 	return r->error;
+}
+
+int blockdev_do(struct blockdev *d, struct block_request *r)
+{
+	int ret;
+
+	WRITE_ONCE(current_thread()->bounded_since, clock_now_ns());
+	ret = submit_and_wait(d, r);
+	WRITE_ONCE(current_thread()->bounded_since, 0);
+	return ret;
 }
 
 int blockdev_flush(struct blockdev *d)

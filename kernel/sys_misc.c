@@ -151,16 +151,25 @@ enum {
 	SYSLOG_SIZE = 10
 };
 
-/* The newest whole lines between from and end, both ends of lines, as many as len bytes hold. */
+/* The newest whole lines between from and end, both ends of lines, as many as len bytes hold. What others log may overwrite them
+ * meanwhile: then those that are left. */
 static int64_t copy_log(vaddr_t to, size_t len, uint64_t from, uint64_t end)
 {
-	uint64_t seq = MAX(from, end - MIN(len, end));
+	uint64_t seq = MAX(from, end - MIN(len, end)), begin;
 	bool within = seq > 0; /* a line that began before: left out, up to its end */
 	char buf[256], *line;
 	size_t done = 0, n;
 
-	seq -= within;
-	while (seq < end && (n = log_read(&seq, buf, MIN(sizeof(buf), end - seq))) > 0) {
+	for (begin = seq -= within; begin < end; begin = seq) {
+		n = log_read(&seq, buf, MIN(sizeof(buf), end - seq));
+		if (seq - n > begin) {
+			begin = seq - n;
+			within = true;
+			done = 0;
+		}
+		if (begin >= end)
+			break;
+		n = MIN(n, end - begin);
 		line = within ? memchr(buf, '\n', n) : NULL;
 		if (within && !line)
 			continue;

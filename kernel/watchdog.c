@@ -131,9 +131,10 @@ static void start_here(void *unused)
 
 /* --- threads ---------------------------------------------------------------------------------------------------- */
 
-static bool may_hang(const struct thread *t, enum wait_mode mode)
+static bool may_hang(const struct thread *t)
 {
-	return READ_ONCE(t->state) == THREAD_BLOCKED && READ_ONCE(t->wait_mode) == mode &&
+	return READ_ONCE(t->state) == THREAD_BLOCKED &&
+	       READ_ONCE(t->wait_mode) == WAIT_UNINTERRUPTIBLE &&
 	       (t->process || lock_held_by(&t->base, NULL, 0));
 }
 
@@ -144,12 +145,13 @@ struct look {
 };
 
 /* Under the registry's lock. Somebody has waited since the last look for a device, say, which is given its time: who waits for
- * what he holds waits as long. It may have woken meanwhile, to look itself. */
+ * what he holds waits as long. It may have woken meanwhile, or be awake, to look itself. */
 static void look_for_bounded(struct thread *t, void *arg)
 {
 	struct look *look = arg;
+	uint64_t since = READ_ONCE(t->bounded_since);
 
-	if (may_hang(t, WAIT_BOUNDED) && READ_ONCE(t->bounded_since) <= look->last_ns)
+	if (since && since <= look->last_ns)
 		look->bounded = true;
 }
 
@@ -159,7 +161,7 @@ static void look_at(struct thread *t, void *arg)
 	struct look *look = arg;
 	uint64_t switches = READ_ONCE(t->switches);
 
-	if (!may_hang(t, WAIT_UNINTERRUPTIBLE) || switches != t->hung_switches) {
+	if (!may_hang(t) || switches != t->hung_switches) {
 		t->hung_switches = switches;
 		t->hung_ticks = 0;
 		return;

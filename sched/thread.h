@@ -100,7 +100,7 @@ struct thread {
 	int64_t user_owed; /* [runq] counted in user mode and not in user_ns yet, or the other way round */
 	bool in_user; /* [runq] it spent most of what was charged last there */
 	uint64_t
-		bounded_since; /* [self] WAIT_BOUNDED: since when, however often it looked meanwhile */
+		bounded_since; /* [self] since when a device is given its time, however often it looked meanwhile; 0: none is */
 	uint64_t hung_switches; /* [registry] the watchdog's: switches at its last look */
 	unsigned hung_ticks;	/* [registry] for how many looks it has slept, and not killable */
 	uint64_t watch_ns;	/* [runq] NOTIFY_CPU when runtime_ns comes to this; 0: never */

@@ -69,7 +69,7 @@ KTEST(poll_storm)
 			if (got % 8 == 0) {
 				poll_watch_remove(w);
 				poll_watch_add(&poller, w, &c->source, POLL_IN, c);
-				if (c->in != c->out)
+				if (atomic_load_acquire(&c->in) != c->out)
 					poll_watch_kick(w, POLL_IN);
 			}
 		}

@@ -96,7 +96,7 @@ static void count_one(struct process *p, void *arg)
 	struct census *c = arg;
 	int status;
 
-	if (p->pid <= 0 || p->pid > PID_MAX || !p->name[0] || p->state == PROC_NEW)
+	if (p->pid <= 0 || p->pid > PID_MAX || !p->name[0] || READ_ONCE(p->state) == PROC_NEW)
 		atomic_fetch_add(&c->wrong, 1);
 	if (process_session_id(p) == 0)
 		atomic_fetch_add(&c->wrong, 1);

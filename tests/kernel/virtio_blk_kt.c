@@ -74,10 +74,12 @@ static void answer(struct model_buffer *b)
 
 static void play(void)
 {
-	uint32_t manner = atomic_load_relaxed(&disk.manner);
+	uint32_t manner;
 
 	while (disk.nr_held < HELD && model_take(&disk.m, 0, &disk.held[disk.nr_held]))
 		disk.nr_held++;
+	/* after what was taken: what comes once the manner is another is answered in that */
+	manner = atomic_load_relaxed(&disk.manner);
 	if (manner == SILENT) {
 		disk.nr_held = 0;
 		return;
@@ -216,7 +218,11 @@ KTEST(vblk_out_of_order)
 	struct crew c = { 0 };
 
 	if (plug_in()) {
+		/* nobody looks by himself: who is not woken hangs */
+		disk.v->bd.limit_ns = disk.v->bd.look_ns = 3600 * NS_PER_S;
 		atomic_store_relaxed(&disk.manner, SHUFFLES);
+		/* one alone, whom no other's answer wakes; then all */
+		worker(NULL);
 		for (uintptr_t i = 0; i < WORKERS; i++)
 			crew_add(&c, worker, (void *)i, UINT64_MAX);
 		crew_join(&c);
@@ -323,7 +329,6 @@ KTEST(vblk_silent_device_is_no_hang)
 		KT_CHECK(watchdog_looks() >= looks && !atomic_load_relaxed(&alarms));
 		watchdog_set(before);
 		watchdog_set_hook(NULL);
-		disk.v->bd.look_ns = BLOCK_LOOK_NS;
 		virtq_fail(&disk.v->vq, "the test has seen enough");
 		atomic_store_relaxed(&disk.manner, HONEST);
 		wake_all(&disk.v->bd.wq);

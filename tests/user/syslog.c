@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* syslog(2), as dmesg uses it: whole lines, the newest that fit; what is cleared; who may. Others may log meanwhile. */
 #include <sys/klog.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include "tests/user/as_user.h"
 
 enum { READ_ALL = 3, READ_CLEAR, CLEAR, SIZE = 10 };
@@ -23,8 +25,42 @@ static int user(void)
 	return klogctl(SIZE, NULL, 0) <= 0 ? 2 : klogctl(READ_ALL, some, sizeof(some)) < 0 ? 3 : 0;
 }
 
+/* Let the kernel log a line: a child ends by a fault. The name is another each time: of one name not all are told. */
+static void log_a_line(int number)
+{
+	int status;
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "log%d", number);
+		prctl(PR_SET_NAME, name);
+		__builtin_trap();
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
+}
+
+/* Also when the oldest line kept is one that the ring has overwritten in part. */
+static void ring_is_full(void)
+{
+	int n = klogctl(READ_ALL, some, sizeof(some)), after = 0;
+
+	for (int number = 0; after < 30; number++) {
+		CHECK(number < 5000);
+		log_a_line(number);
+		int m = klogctl(READ_ALL, all, sizeof(all));
+
+		CHECK(m > 0 && whole(all, m) && m <= klogctl(SIZE, NULL, 0));
+		after += m < 40 || n < 40 || memcmp(all, some, 40) != 0;
+	}
+}
+
 int main(void)
 {
+	ring_is_full();
+
 	int n = klogctl(READ_ALL, all, sizeof(all)), m;
 
 	CHECK(n > 0 && whole(all, n) && n <= klogctl(SIZE, NULL, 0));
