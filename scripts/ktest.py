@@ -193,6 +193,10 @@ class Run:
             print(f"not ok kernel[{self.label}] run: {'; '.join(wrong)}")
             tail = self.console.splitlines()
             cut = next((n for n, line in enumerate(tail) if re.search(r"QEMU \d.* monitor", line)), len(tail))
+            # what was forbidden may have been said long before
+            early = [n for n, line in enumerate(tail[:max(0, cut - 60)]) if line in bad_lines]
+            for n in early[:3]:
+                print("\n".join("    " + line for line in tail[n:min(n + 25, cut - 60)]) + "\n    ...")
             print("\n".join("    " + line for line in tail[max(0, cut - 60):cut]))
             print("\n".join("    " + line for line in self.where_cpus_are() + self.errors.splitlines()[-10:]))
             print("    again: " + shlex.join(self.command))

@@ -182,11 +182,11 @@ static void streams(uint64_t features, uint32_t shuffle, uint32_t lose)
 
 	if (!p)
 		return;
-	p->shuffle = shuffle;
-	p->lose = lose;
+	atomic_store_relaxed(&p->shuffle, shuffle);
+	atomic_store_relaxed(&p->lose, lose);
 	t = traffic_start(150000 * kt_scale());
 	traffic_end(t);
-	KT_CHECK(p->frames > 800);
+	KT_CHECK(READ_ONCE(p->frames) > 800);
 	stop(p);
 }
 
@@ -216,7 +216,7 @@ KTEST(vnet_transmits_held)
 
 	if (!p)
 		return;
-	p->mute = 1;
+	atomic_store_relaxed(&p->mute, 1);
 	net_usage(&before);
 	t = traffic_start(200000);
 	for (int i = 0; i < 2; i++) {
@@ -772,7 +772,7 @@ KTEST(vnet_flood_unresolvable)
 	if (!p)
 		return;
 	atomic_store_relaxed(&arp_requests, 0);
-	p->turn = unwrap_frame;
+	WRITE_ONCE(p->turn, unwrap_frame);
 	t = traffic_start(50000);
 	for (unsigned i = 0; i < ARRAY_SIZE(f); i++) {
 		struct socket_addr to = { .port = 9 };
@@ -862,7 +862,7 @@ KTEST(vnet_syn_flood)
 
 	if (!p)
 		return;
-	p->turn = unwrap_frame;
+	WRITE_ONCE(p->turn, unwrap_frame);
 	memset(&syns, 0, sizeof(syns));
 	syns.p = p;
 	listener = player_listen();
@@ -1094,6 +1094,7 @@ KTEST(vnet_room_is_told)
 	told = atomic_load_relaxed(&p->v->nd.interrupts);
 	atomic_store_relaxed(&p->hold_tx, 0);
 	player_poke(p);
+	end = crew_hang_deadline();
 	while (atomic_load_relaxed(&p->v->nd.interrupts) == told && clock_now_ns() < end)
 		nap(1);
 	KT_CHECK(atomic_load_relaxed(&p->v->nd.interrupts) > told);

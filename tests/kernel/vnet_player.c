@@ -82,7 +82,8 @@ static void put_on_wire(struct player *p, struct player_frame *f)
 {
 	if (!f)
 		return;
-	if (f->n <= HEADER || lucky(p, &p->lose) || !p->turn(f->data + HEADER, f->n - HEADER)) {
+	if (f->n <= HEADER || lucky(p, &p->lose) ||
+	    !READ_ONCE(p->turn)(f->data + HEADER, f->n - HEADER)) {
 		p->lost++;
 		kfree(f);
 		return;
@@ -103,7 +104,7 @@ static void complete(struct player *p, unsigned i)
 		p->changed++;
 	spin_unlock(&p->m.lock);
 	model_used(&p->m, &h->b, 0);
-	/* tests look at the number, and at that of frames */
+	/* tests look at this number, and at those of frames and of what was delivered */
 	WRITE_ONCE(p->nr_held, p->nr_held - 1);
 	*h = p->held[p->nr_held];
 }
@@ -153,7 +154,7 @@ static bool play_rx(struct player *p)
 		if (b.nr == 1 && b.writable >= f->n) {
 			memset(f->data, 0, HEADER);
 			if (model_write(&p->m, &b, f->data, (uint32_t)f->n))
-				p->delivered++;
+				WRITE_ONCE(p->delivered, p->delivered + 1);
 			model_used(&p->m, &b, (uint32_t)f->n);
 		} else {
 			model_used(&p->m, &b, 0);

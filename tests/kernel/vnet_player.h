@@ -23,7 +23,7 @@ struct player {
 	uint32_t pending; /* [atomic] */
 	uint32_t stop;	  /* [atomic] */
 	uint64_t seed;
-	bool (*turn)(uint8_t *frame, size_t n); /* [init] what comes back: mirror_frame() */
+	bool (*turn)(uint8_t *frame, size_t n); /* what comes back: mirror_frame() [atomic] */
 
 	/* How it plays. [atomic] */
 	uint32_t hold_tx; /* completes no transmit */
