@@ -21,7 +21,6 @@ enum { QUEUE_RX, QUEUE_TX };
 #define TX_RING	    256u
 #define DEFAULT_MTU 1500
 #define MIN_MTU	    1280 /* IPv6's */
-/* Transmits that do not come back for so long mean a dead device. */
 #define TX_LIMIT_NS (2 * NS_PER_S)
 #define WANTED	    (BIT(VIRTIO_NET_F_MAC) | BIT(VIRTIO_NET_F_STATUS) | BIT(VIRTIO_NET_F_MTU))
 
@@ -156,7 +155,7 @@ static bool vnet_broken(struct netdev *d)
 
 	if (!atomic_load_relaxed(&v->alive))
 		return false;
-	if (virtq_stalled(&v->tx, TX_LIMIT_NS))
+	if (virtq_stalled(&v->tx, READ_ONCE(v->tx_limit_ns)))
 		virtq_fail(&v->tx, "transmits do not come back");
 	return virtio_is_broken(v->dev);
 }
@@ -274,6 +273,7 @@ struct virtio_net *virtio_net_create(struct virtio_device *d)
 	if (!v)
 		return NULL;
 	v->dev = d;
+	v->tx_limit_ns = TX_LIMIT_NS;
 	v->zeros = kzalloc(sizeof(struct virtio_net_hdr_mrg_rxbuf));
 	if (!v->zeros || negotiate(v) < 0)
 		goto free;

@@ -16,6 +16,8 @@ struct virtio_net {
 	uint32_t config_changed; /* [atomic] the interrupt handler saw VIRTIO_ISR_CONFIG */
 	uint32_t told;		 /* [atomic] an interrupt has come since we asked for one */
 	uint32_t alive;		 /* [atomic] 0 after a reset that failed */
+	uint64_t
+		tx_limit_ns; /* [atomic] transmits that do not come back for so long mean a dead device */
 };
 
 /* Negotiate, read the configuration, set up the queues: all of the probe but the registry and the interrupt. NULL:
