@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One channel (RFC 4254 s5): a session, or a forwarded connection (tcp).
+/* One channel (RFC 4254 s5): a session, or a forwarded connection of either way.
  *
  * Each direction ends by itself: eof_in and eof_out. A channel is free when CLOSE went both ways. Ours answers the peer's at
  * once, but where bytes for a forwarded connection still wait: those it has sent and may rely on.
@@ -39,8 +39,8 @@ struct ssh_chan {
 	size_t waiting; /* in the chunks */
 
 	enum ssh_chan_stage stage;
-	bool tcp;     /* [init] */
-	bool started; /* shell, exec or subsystem succeeded: once; tcp: OPEN */
+	enum ssh_chan_kind kind; /* [init] */
+	bool started; /* shell, exec or subsystem succeeded: once; a connection: OPEN */
 	bool has_pty;
 	bool reader_gone; /* the program reads no more: what comes is dropped */
 	bool eof_in, eof_told;

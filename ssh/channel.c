@@ -44,7 +44,8 @@ static int take_slot(struct ssh_conn *c, struct ssh_chan *ch)
 	struct ssh_chans *s = &c->chans;
 	unsigned i = 0;
 
-	if (s->open >= c->cfg->max_channels || s->open >= SLOTS_MAX)
+	/* I-SSH-17 */
+	if (s->kind[ch->kind].open >= c->cfg->max_channels || s->open >= SLOTS_MAX)
 		return -EMFILE;
 	if (s->open == s->cap && grow_slots(c))
 		return -ENOMEM;
@@ -52,6 +53,7 @@ static int take_slot(struct ssh_conn *c, struct ssh_chan *ch)
 		i++;
 	s->slot[i] = ch;
 	s->open++;
+	s->kind[ch->kind].open++;
 	ch->slot = i;
 	ch->number = i | s->uses[i]++ << SLOT_BITS;
 	return 0;
@@ -84,7 +86,8 @@ static void chan_free(struct ssh_chan *ch)
 
 	c->chans.slot[ch->slot] = NULL;
 	c->chans.open--;
-	c->chans.window_granted -= ch->window_max;
+	c->chans.kind[ch->kind].open--;
+	c->chans.kind[ch->kind].window_granted -= ch->window_max;
 	ssh_chunks_free(ch);
 	ssh_free(c, ch, sizeof(*ch));
 }
@@ -147,10 +150,11 @@ static int open_failure(struct ssh_conn *c, uint32_t peer, uint32_t reason, cons
 
 static void grant_window(struct ssh_conn *c, struct ssh_chan *ch)
 {
-	bool rich = c->chans.window_granted + c->cfg->window <= c->cfg->window_budget;
+	uint64_t *granted = &c->chans.kind[ch->kind].window_granted;
+	bool rich = *granted + c->cfg->window <= c->cfg->window_budget;
 
 	ch->window = ch->window_max = rich ? c->cfg->window : c->cfg->window_small;
-	c->chans.window_granted += ch->window_max;
+	*granted += ch->window_max;
 }
 
 static void confirm(struct ssh_chan *ch)
@@ -164,13 +168,15 @@ static void confirm(struct ssh_chan *ch)
 	ssh_msg_end(ch->c);
 }
 
-static struct ssh_chan *chan_new(struct ssh_conn *c, enum ssh_chan_stage stage, bool tcp)
+static struct ssh_chan *chan_new(struct ssh_conn *c, enum ssh_chan_kind kind)
 {
+	static const enum ssh_chan_stage first[CHAN_KINDS] = { CHAN_OPEN, CHAN_CONNECTING,
+							       CHAN_OFFERED };
 	struct ssh_chan *ch = ssh_alloc(c, sizeof(*ch));
 
 	if (!ch)
 		return NULL;
-	*ch = (struct ssh_chan){ .c = c, .stage = stage, .tcp = tcp, .offer = OFFER_MIN };
+	*ch = (struct ssh_chan){ .c = c, .kind = kind, .stage = first[kind], .offer = OFFER_MIN };
 	if (take_slot(c, ch)) {
 		ssh_free(c, ch, sizeof(*ch));
 		return NULL;
@@ -242,7 +248,7 @@ int ssh_chan_open_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 	if (max == 0)
 		return open_failure(c, peer, SSH_OPEN_ADMINISTRATIVELY_PROHIBITED,
 				    "maximum packet size is 0");
-	ch = chan_new(c, tcp ? CHAN_CONNECTING : CHAN_OPEN, tcp);
+	ch = chan_new(c, tcp ? CHAN_DIRECT : CHAN_SESSION);
 	if (!ch)
 		return open_failure(c, peer, SSH_OPEN_RESOURCE_SHORTAGE, "no room for a channel");
 	set_peer(ch, peer, window, max);
@@ -267,7 +273,7 @@ void ssh_chan_refuse(struct ssh_chan *ch, int error)
 
 struct ssh_chan *ssh_chan_arrive(struct ssh_conn *c, const struct ssh_arrival *a)
 {
-	struct ssh_chan *ch = chan_new(c, CHAN_OFFERED, true);
+	struct ssh_chan *ch = chan_new(c, CHAN_ARRIVAL);
 	struct wr *w;
 
 	if (!ch)
@@ -529,7 +535,7 @@ int ssh_chan_close_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 	if (!ch)
 		return -EPROTO;
 	ch->eof_in = true;
-	if (ch->tcp && ch->waiting > 0)
+	if (ch->kind != CHAN_SESSION && ch->waiting > 0)
 		ch->stage = CHAN_DRAINING;
 	else
 		close_now(ch);

@@ -186,7 +186,7 @@ int ssh_chan_request_input(struct ssh_conn *c, struct rd *r, struct bytes payloa
 		return 0;
 	was_started = ch->started;
 	/* to the host a forwarded connection is no session */
-	good = !ch->tcp && handle(ch, name, r);
+	good = ch->kind == CHAN_SESSION && handle(ch, name, r);
 	if (want_reply) {
 		w = ssh_msg_begin(c, good ? SSH_MSG_CHANNEL_SUCCESS : SSH_MSG_CHANNEL_FAILURE, 5);
 		wr_u32(w, ch->peer);

@@ -54,13 +54,20 @@ struct ssh_auth {
 	uint64_t answer_at;
 };
 
+/* Whose wish a channel is: the client's for a program or a connection, a stranger's who came to a port of ours. Each kind has
+ * its own bounds (I-SSH-17). */
+enum ssh_chan_kind { CHAN_SESSION, CHAN_DIRECT, CHAN_ARRIVAL, CHAN_KINDS };
+
 /* Open channels by slot; a channel's number is its slot and a count of the slot's uses, so that a late
  * message for a closed channel finds none. */
 struct ssh_chans {
 	struct ssh_chan **slot; /* [alloc] cap of them */
 	uint32_t *uses;		/* [alloc] */
 	unsigned cap, open;
-	uint64_t window_granted; /* sum of initial windows of open channels */
+	struct {
+		unsigned open;
+		uint64_t window_granted; /* sum of initial windows */
+	} kind[CHAN_KINDS];
 };
 
 struct ssh_conn {

@@ -132,9 +132,9 @@ struct ssh_config {
 	unsigned keepalive_max; /* unanswered before we give up */
 	unsigned max_tries;	/* failed logins */
 	unsigned max_queries;	/* publickey questions for keys we refuse */
-	unsigned max_channels;	/* open at once, and as many listeners */
+	unsigned max_channels;	/* of each kind open at once, and as many listeners */
 	uint32_t window;	/* bytes a client may send ahead on a channel */
-	uint32_t window_budget; /* and on all together: beyond it channels get window_small */
+	uint32_t window_budget; /* and on all of a kind: beyond it channels get window_small */
 	uint32_t window_small;
 };
 

@@ -1854,9 +1854,26 @@ TEST(arrival_is_refused)
 		peer_send_wr(p, &w);
 		CHECK(!p->chan);
 	}
+	peer_destroy(p);
+}
+
+/* I-SSH-17: whoever can reach a port of ours takes nothing from the user, neither places nor windows. */
+TEST(arrivals_are_bounded_by_themselves)
+{
+	struct peer *p = logged_in();
+	uint32_t window = 0;
+
 	for (unsigned i = 0; i < p->cfg.max_channels; i++)
 		CHECK(arrival(p) != UINT32_MAX);
 	CHECK(arrival(p) == UINT32_MAX);
+	for (unsigned i = 0; i < p->cfg.max_channels; i++) {
+		(void)forwarded(p);
+		(void)peer_open(p, i, 1000, 1000);
+		if (i == 0)
+			window = load_be32(p->payload + 9);
+	}
+	CHECK_EQ(window, p->cfg.window);
+	CHECK_EQ(peer_forward(p, 3, "h", 80), SSH_OPEN_RESOURCE_SHORTAGE);
 	peer_destroy(p);
 }
 
