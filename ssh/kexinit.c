@@ -11,40 +11,35 @@
 #define STRICT_CLIENT "kex-strict-c-v00@openssh.com"
 #define EXT_CLIENT    "ext-info-c"
 
-/* Writes a name-list one name at a time. */
-static void put_name(struct wr *w, size_t mark, const char *name)
+/* What we have of each kind, in our order: NULL at the end. */
+typedef const char *name_fn(size_t i);
+
+static const char *kex_name(size_t i)
 {
-	if (w->len > mark)
-		wr_u8(w, ',');
-	wr_put(w, name, strlen(name));
+	return ssh_kexes[i].name;
 }
 
-static void put_kexes(struct wr *w, bool first)
+static const char *cipher_name(size_t i)
+{
+	return ssh_ciphers[i] ? ssh_ciphers[i]->name : NULL;
+}
+
+static const char *mac_name(size_t i)
+{
+	return ssh_macs[i] ? ssh_macs[i]->name : NULL;
+}
+
+/* A name-list of ours, and what is to follow it. */
+static void put_names(struct wr *w, name_fn *ours, const char *more)
 {
 	size_t mark = wr_string_begin(w);
 
-	for (size_t i = 0; ssh_kexes[i].name; i++)
-		put_name(w, mark, ssh_kexes[i].name);
-	if (first)
-		put_name(w, mark, STRICT_SERVER);
-	wr_string_end(w, mark);
-}
-
-static void put_ciphers(struct wr *w)
-{
-	size_t mark = wr_string_begin(w);
-
-	for (size_t i = 0; ssh_ciphers[i]; i++)
-		put_name(w, mark, ssh_ciphers[i]->name);
-	wr_string_end(w, mark);
-}
-
-static void put_macs(struct wr *w)
-{
-	size_t mark = wr_string_begin(w);
-
-	for (size_t i = 0; ssh_macs[i]; i++)
-		put_name(w, mark, ssh_macs[i]->name);
+	for (size_t i = 0; ours(i); i++) {
+		if (i > 0)
+			wr_u8(w, ',');
+		wr_put(w, ours(i), strlen(ours(i)));
+	}
+	wr_put(w, more, strlen(more));
 	wr_string_end(w, mark);
 }
 
@@ -58,12 +53,12 @@ int ssh_kexinit_write(struct ssh_conn *c)
 		return err;
 	wr_u8(&w, SSH_MSG_KEXINIT);
 	wr_put(&w, cookie, sizeof(cookie));
-	put_kexes(&w, c->session_id_len == 0);
+	put_names(&w, kex_name, c->session_id_len == 0 ? "," STRICT_SERVER : "");
 	wr_cstring(&w, ssh_hostkey_name(c->cfg->hostkey));
-	put_ciphers(&w);
-	put_ciphers(&w);
-	put_macs(&w);
-	put_macs(&w);
+	put_names(&w, cipher_name, "");
+	put_names(&w, cipher_name, "");
+	put_names(&w, mac_name, "");
+	put_names(&w, mac_name, "");
 	wr_cstring(&w, "none");
 	wr_cstring(&w, "none");
 	wr_cstring(&w, "");
@@ -76,46 +71,27 @@ int ssh_kexinit_write(struct ssh_conn *c)
 	return 0;
 }
 
-static const struct ssh_kex_alg *choose_kex(struct bytes list)
+/* The place in ours of the client's first name that is there, or -1. */
+static int choose(struct bytes list, name_fn *ours)
 {
 	struct bytes name;
 
 	while (ssh_namelist_next(&list, &name))
-		for (size_t i = 0; ssh_kexes[i].name; i++)
-			if (bytes_is(name, ssh_kexes[i].name))
-				return &ssh_kexes[i];
-	return NULL;
-}
-
-static const struct ssh_cipher_alg *choose_cipher(struct bytes list)
-{
-	struct bytes name;
-
-	while (ssh_namelist_next(&list, &name))
-		for (size_t i = 0; ssh_ciphers[i]; i++)
-			if (bytes_is(name, ssh_ciphers[i]->name))
-				return ssh_ciphers[i];
-	return NULL;
-}
-
-static const struct ssh_mac_alg *choose_mac(struct bytes list)
-{
-	struct bytes name;
-
-	while (ssh_namelist_next(&list, &name))
-		for (size_t i = 0; ssh_macs[i]; i++)
-			if (bytes_is(name, ssh_macs[i]->name))
-				return ssh_macs[i];
-	return NULL;
+		for (int i = 0; ours((size_t)i); i++)
+			if (bytes_is(name, ours((size_t)i)))
+				return i;
+	return -1;
 }
 
 /* Cipher and MAC of one direction; what is missing, or NULL. */
 static const char *choose_suite(struct ssh_suite *s, struct bytes ciphers, struct bytes macs)
 {
-	s->cipher = choose_cipher(ciphers);
-	if (!s->cipher)
+	int cipher = choose(ciphers, cipher_name), mac = choose(macs, mac_name);
+
+	if (cipher < 0)
 		return "no cipher in common";
-	s->mac = s->cipher->tag_len > 0 ? NULL : choose_mac(macs);
+	s->cipher = ssh_ciphers[cipher];
+	s->mac = s->cipher->tag_len > 0 || mac < 0 ? NULL : ssh_macs[mac];
 	return s->cipher->tag_len > 0 || s->mac ? NULL : "no MAC in common";
 }
 
@@ -138,10 +114,11 @@ static const char *choose_all(struct ssh_conn *c, const struct bytes list[LISTS]
 {
 	struct ssh_kex *kex = c->kex;
 	const char *missing;
+	int method = choose(list[KEX], kex_name);
 
-	kex->alg = choose_kex(list[KEX]);
-	if (!kex->alg)
+	if (method < 0)
 		return "no key exchange method in common";
+	kex->alg = &ssh_kexes[method];
 	kex->hostkey = c->cfg->hostkey;
 	if (!ssh_namelist_has(list[HOSTKEY], ssh_hostkey_name(kex->hostkey)))
 		return "no host key type in common";
