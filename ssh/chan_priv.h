@@ -38,6 +38,10 @@ struct ssh_chan {
 	struct ssh_chunk *first, *last;
 	size_t waiting; /* in the chunks */
 
+	struct bytes to; /* [alloc] where to, for the log, in CONNECTING */
+	uint32_t port;
+	uint64_t drain_until; /* of DRAINING */
+
 	enum ssh_chan_stage stage;
 	enum ssh_chan_kind kind; /* [init] */
 	bool started; /* shell, exec or subsystem succeeded: once; a connection: OPEN */
@@ -64,7 +68,8 @@ void ssh_chan_started(struct ssh_chan *ch);
 /* forward.c */
 /* May the client have us connect to there, or listen? */
 bool ssh_forward_allowed(const struct ssh_conn *c, bool listen, struct bytes host, uint32_t port);
-/* Why a channel is not opened, by an error. */
-uint32_t ssh_forward_reason(int error, const char **text);
+/* A line that says what is refused and why; the reason by an error, in words too. */
+uint32_t ssh_forward_refused(struct ssh_conn *c, const char *what, struct bytes host, uint32_t port,
+			     int error, const char **text);
 
 #endif

@@ -89,6 +89,7 @@ static void chan_free(struct ssh_chan *ch)
 	c->chans.kind[ch->kind].open--;
 	c->chans.kind[ch->kind].window_granted -= ch->window_max;
 	ssh_chunks_free(ch);
+	ssh_dup_free(c, &ch->to);
 	ssh_free(c, ch, sizeof(*ch));
 }
 
@@ -216,11 +217,13 @@ static int open_tcp(struct ssh_chan *ch, struct bytes to, uint32_t port)
 		err = -EACCES;
 	if (!err)
 		err = c->ops->chan_connect(c->host, ch, to, (uint16_t)port);
-	if (!err)
+	if (!err) {
+		ch->to = ssh_dup(c, to);
+		ch->port = port;
 		return 0;
+	}
 	chan_free(ch);
-	reason = ssh_forward_reason(err, &text);
-	ssh_log(c, SSH_LOG_DEBUG, text, to);
+	reason = ssh_forward_refused(c, "connect to", to, port, err, &text);
 	return open_failure(c, peer, reason, text);
 }
 
@@ -249,8 +252,10 @@ int ssh_chan_open_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 		return open_failure(c, peer, SSH_OPEN_ADMINISTRATIVELY_PROHIBITED,
 				    "maximum packet size is 0");
 	ch = chan_new(c, tcp ? CHAN_DIRECT : CHAN_SESSION);
-	if (!ch)
+	if (!ch) {
+		ssh_log(c, SSH_LOG_REFUSAL, "no room for a channel", type);
 		return open_failure(c, peer, SSH_OPEN_RESOURCE_SHORTAGE, "no room for a channel");
+	}
 	set_peer(ch, peer, window, max);
 	return tcp ? open_tcp(ch, to, port) : open_session(ch);
 }
@@ -258,6 +263,7 @@ int ssh_chan_open_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 void ssh_chan_connected(struct ssh_chan *ch)
 {
 	ch->stage = CHAN_OPEN;
+	ssh_dup_free(ch->c, &ch->to);
 	confirm(ch);
 	ssh_chan_started(ch);
 }
@@ -265,7 +271,7 @@ void ssh_chan_connected(struct ssh_chan *ch)
 void ssh_chan_refuse(struct ssh_chan *ch, int error)
 {
 	const char *text;
-	uint32_t reason = ssh_forward_reason(error, &text);
+	uint32_t reason = ssh_forward_refused(ch->c, "connect to", ch->to, ch->port, error, &text);
 
 	open_failure(ch->c, ch->peer, reason, text);
 	chan_end(ch);

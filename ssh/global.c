@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Global requests (RFC 4254 s4, s7.1): to listen for the client, and no more. And our own question whether the peer lives. */
+#include "lib/errno.h"
 #include "ssh/chan_priv.h"
 
 /* *chosen: the port, if it was for us to choose; else 0. */
@@ -8,11 +9,21 @@ static bool listen_request(struct ssh_conn *c, struct rd *r, uint16_t *chosen)
 	struct bytes address = rd_string(r);
 	uint32_t asked = rd_u32(r);
 	uint16_t port = (uint16_t)asked;
+	const char *text;
+	int err;
 
-	if (rd_finish(r) || asked > UINT16_MAX || c->listeners >= c->cfg->max_channels ||
-	    !ssh_forward_allowed(c, true, address, asked) ||
-	    c->ops->listen(c->host, address, &port))
+	if (rd_finish(r) || asked > UINT16_MAX)
+		err = -EINVAL;
+	else if (c->listeners >= c->cfg->max_channels)
+		err = -EMFILE;
+	else if (!ssh_forward_allowed(c, true, address, asked))
+		err = -EACCES;
+	else
+		err = c->ops->listen(c->host, address, &port);
+	if (err) {
+		(void)ssh_forward_refused(c, "listen at", address, asked, err, &text);
 		return false;
+	}
 	c->listeners++;
 	*chosen = asked == 0 ? port : 0;
 	return true;

@@ -25,8 +25,9 @@ struct ssh_chan;
 struct ssh_hostkey;
 
 enum ssh_log {
-	SSH_LOG_INFO,  /* logins, refusals, abnormal ends */
-	SSH_LOG_DEBUG, /* the rest */
+	SSH_LOG_INFO,	 /* logins and their refusals, abnormal ends */
+	SSH_LOG_REFUSAL, /* of what is asked after the login: as often as a peer likes */
+	SSH_LOG_DEBUG,	 /* the rest */
 };
 
 /* What an accepted key may do: one line of authorized_keys. */

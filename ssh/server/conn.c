@@ -65,7 +65,8 @@ static void conn_log(void *host, enum ssh_log level, const char *text, struct by
 			  (const char *)about.p);
 		return;
 	}
-	if (s->stage == CONN_LOGIN && !server_may_log())
+	if ((s->stage == CONN_LOGIN || level == SSH_LOG_REFUSAL) &&
+	    !server_may_log(s->stage == CONN_LOGIN))
 		return;
 	socket_addr_format(peer, sizeof(peer), &s->peer);
 	log_info("ssh: %u %s: %s%s%.*s", s->number, peer, text, about.n ? ": " : "", (int)about.n,

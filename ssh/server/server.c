@@ -40,11 +40,15 @@ static unsigned newcomers_max; /* [init] */
 
 static spinlock_t conns_lock = SPINLOCK_INIT(SSHCONN);
 static struct list_head conns = LIST_HEAD_INIT(conns); /* [conns_lock] oldest first */
-static uint64_t log_credit_at;			       /* [conns_lock] */
-static unsigned log_lost;			       /* [conns_lock] */
-static unsigned newcomers;			       /* [conns_lock] */
-static uint64_t displaced;			       /* [conns_lock] newcomers, by newer ones */
-static uint64_t refused;			       /* [atomic] for lack of memory */
+/* [conns_lock] Of newcomers, and of those that are logged in: none can hide what the others do. */
+static struct log_budget {
+	const char *about;
+	uint64_t credit_at;
+	unsigned lost;
+} log_budgets[] = { { .about = "refusals" }, { .about = "newcomers" } };
+static unsigned newcomers; /* [conns_lock] */
+static uint64_t displaced; /* [conns_lock] newcomers, by newer ones */
+static uint64_t refused;   /* [atomic] for lack of memory */
 
 /* The oldest newcomer among those that have sent least. */
 static struct server_conn *least_worthy(void) __requires(conns_lock)
@@ -100,25 +104,26 @@ void server_conn_remove(struct server_conn *s)
 }
 
 /* LOG_BURST lines at once, then one each LOG_EACH_NS; those left out are counted in the next that is let through. */
-bool server_may_log(void)
+bool server_may_log(bool newcomer)
 {
+	struct log_budget *b = &log_budgets[newcomer];
 	uint64_t now = clock_now_ns();
 	unsigned lost = 0;
 	bool may;
 
 	spin_lock(&conns_lock);
-	log_credit_at = MAX(log_credit_at, now);
-	may = log_credit_at <= now + LOG_BURST * LOG_EACH_NS;
+	b->credit_at = MAX(b->credit_at, now);
+	may = b->credit_at <= now + LOG_BURST * LOG_EACH_NS;
 	if (may) {
-		log_credit_at += LOG_EACH_NS;
-		lost = log_lost;
-		log_lost = 0;
+		b->credit_at += LOG_EACH_NS;
+		lost = b->lost;
+		b->lost = 0;
 	} else {
-		log_lost++;
+		b->lost++;
 	}
 	spin_unlock(&conns_lock);
 	if (lost > 0)
-		log_info("ssh: %u lines about newcomers left out", lost);
+		log_info("ssh: %u lines about %s left out", lost, b->about);
 	return may;
 }
 

@@ -106,8 +106,9 @@ void server_conn_add(struct server_conn *s);
 void server_conn_remove(struct server_conn *s);
 /* It is logged in: it counts no longer as a newcomer. */
 void server_conn_opened(struct server_conn *s, struct bytes user);
-/* May a line about a newcomer be logged now? Bounded in time: whoever can connect can cause such lines. */
-bool server_may_log(void);
+/* May a line about a newcomer, or about what was refused to a user, be logged now? Each is bounded in time: whoever can connect,
+ * or is logged in, can cause such lines. */
+bool server_may_log(bool newcomer);
 /* Wait until the crypto has been tried. 0; -EIO: it is broken; -EINTR. Context: thread. */
 int server_crypto_wait(void) __must_check;
 /* The bound on those that are not logged in, for /proc/tern/ssh. */

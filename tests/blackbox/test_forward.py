@@ -129,6 +129,8 @@ def test_cannot_connect(guest, target, why):
     done = guest.ssh(options=["-o", "LogLevel=INFO", "-W", target])
     assert done.returncode != 0
     assert f"open failed: connect failed: {why}".encode() in done.stderr
+    host, port = target.split(":")
+    assert f"forwarding refused: connect to {host} port {port}: {why}" in guest.console()
 
 
 def test_reset_by_the_target(guest):
@@ -252,24 +254,34 @@ def test_in_the_background(guest):
 def test_what_a_key_permits(guest):
     keys = "/root/.ssh/authorized_keys"
     refused = b"administratively prohibited"
-    guest.ssh(f"cp {keys} /tmp/keys")
+    # of a login before: the others' may be forced to a command
+    free = ["-S", os.path.join(guest.folder, "free")]
+    master = guest.master(free[1])
+    guest.ssh(f"cp {keys} /tmp/keys", options=free)
     with serving(echo) as port:
         def there(options, target=f"10.0.2.2:{port}"):
-            guest.ssh(f"sed 's#^#{options} #' /tmp/keys >{keys}")
+            guest.ssh(f"sed 's#^#{options} #' /tmp/keys >{keys}", options=free, check=True)
             try:
                 return guest.ssh(data=b"hello", options=["-o", "LogLevel=INFO", "-W", target]), guest.ssh(
                     "true", options=["-o", "ExitOnForwardFailure=yes", "-R", "8099:localhost:1"])
             finally:
-                guest.ssh(f"cp /tmp/keys {keys}")
+                guest.ssh(f"cp /tmp/keys {keys}", options=free, check=True)
 
-        for options in ("no-port-forwarding", "restrict"):
+        for options in ("no-port-forwarding", "restrict", 'restrict,command="echo forced"'):
             way, listening = there(options)
             assert refused in way.stderr and listening.returncode == 255, way
+        for line in (f"connect to 10.0.2.2 port {port}", "listen at localhost port 8099"):
+            assert f"forwarding refused: {line}: forwarding is not allowed" in guest.console()
+        # as OpenSSH: who is forced to a command may forward, unless that is forbidden too
+        way, listening = there('command="echo forced"')
+        assert way.stdout == b"hello" and listening.stdout == b"forced\n"
         way, listening = there(f'permitopen="10.0.2.2:{port}",permitlisten="localhost:8099"')
         assert way.stdout == b"hello" and listening.returncode == 0
         way, listening = there('permitopen="10.0.2.2:1",permitlisten="8098"')
         assert refused in way.stderr and listening.returncode == 255
     guest.ssh("rm /tmp/keys")
+    master.terminate()
+    master.communicate()
 
 
 def test_accounts_balance(guest):

@@ -1600,6 +1600,8 @@ TEST(forward_connects_and_says_why_not)
 		r = peer_reader(p);
 		CHECK_EQ(rd_u32(&r), 3);
 		CHECK_EQ(rd_u32(&r), why[i].reason);
+		CHECK_EQ(p->refusals, 2 * i + 2);
+		CHECK_EQ(strncmp(p->refusal, "forwarding refused: connect to h port 80: ", 42), 0);
 	}
 	CHECK(strstr(p->events, "connect:h:80 "));
 	p->events[0] = 0;
@@ -1627,7 +1629,14 @@ TEST(forward_is_asked_for_permission)
 	peer_login(p);
 	CHECK_EQ(peer_forward(p, 3, "h", 81), SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
 	CHECK_EQ(peer_forward(p, 3, "i", 80), SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
+	CHECK_EQ(p->refusals, 2);
+	CHECK_EQ(strcmp(p->refusal,
+			"forwarding refused: connect to i port 80: forwarding is not allowed"),
+		 0);
 	CHECK_EQ(peer_listen(p, true, "", 8), SSH_MSG_REQUEST_FAILURE);
+	CHECK_EQ(strcmp(p->refusal,
+			"forwarding refused: listen at  port 8: forwarding is not allowed"),
+		 0);
 	CHECK(!strstr(p->events, "connect") && !strstr(p->events, "listen"));
 	CHECK_EQ(peer_listen(p, true, "", 7), SSH_MSG_REQUEST_SUCCESS);
 	(void)forwarded(p);

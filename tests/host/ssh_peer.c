@@ -81,6 +81,10 @@ static void host_log(void *host, enum ssh_log level, const char *text, struct by
 	struct peer *p = host;
 
 	note(p->log, sizeof(p->log), text);
+	p->refusals += level == SSH_LOG_REFUSAL;
+	if (level == SSH_LOG_REFUSAL)
+		snprintf(p->refusal, sizeof(p->refusal), "%s: %.*s", text, (int)about.n,
+			 about.n ? (const char *)about.p : "");
 }
 
 static int host_key_check(void *host, struct bytes user, struct bytes key, struct ssh_grant *grant)

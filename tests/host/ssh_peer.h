@@ -53,6 +53,8 @@ struct peer {
 	struct ssh_grant grant;
 	char events[8192]; /* one word for each thing the host was asked */
 	char log[4096];
+	char refusal[128]; /* the last */
+	unsigned refusals;
 	struct ssh_chan *chan; /* the last opened */
 	unsigned chans;
 	size_t stdin_room;
