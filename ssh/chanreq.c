@@ -134,7 +134,8 @@ static bool signal_request(struct ssh_chan *ch, struct rd *r)
 					     "PIPE", "QUIT", "SEGV", "TERM", "USR1", "USR2" };
 	struct bytes name = rd_string(r);
 
-	if (rd_finish(r) || !ch->started)
+	/* who may run but one command may not end it halfway: OpenSSH and dropbear */
+	if (rd_finish(r) || !ch->started || ch->c->auth.grant.command.p)
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (bytes_is(name, names[i]))
