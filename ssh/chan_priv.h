@@ -5,7 +5,7 @@
  * once, but where bytes for a forwarded connection still wait: those it has sent and may rely on.
  *	CONNECTING -> OPEN     ssh_chan_connected()
  *	OFFERED    -> OPEN     OPEN_CONFIRMATION
- *	OPEN       -> DRAINING the peer's CLOSE; the end when all is given
+ *	OPEN       -> DRAINING the peer's CLOSE; the end when all is given, or DRAIN_NS later: then it is reset
  * The peer may name it in OPEN alone (I-SSH-16); in OFFERED it says yes or no. */
 #ifndef TERN_SSH_CHAN_PRIV_H
 #define TERN_SSH_CHAN_PRIV_H
@@ -44,7 +44,7 @@ struct ssh_chan {
 
 	enum ssh_chan_stage stage;
 	enum ssh_chan_kind kind; /* [init] */
-	bool started; /* shell, exec or subsystem succeeded: once; a connection: OPEN */
+	bool started;		 /* shell, exec or subsystem succeeded: once; a connection: OPEN */
 	bool has_pty;
 	bool reader_gone; /* the program reads no more: what comes is dropped */
 	bool eof_in, eof_told;

@@ -10,6 +10,7 @@
 #define REPLY_MAX 64
 #define OFFER_MIN 2048
 #define DATA_HEAD 13 /* type, channel, data type, length */
+#define DRAIN_NS  (60 * NS_PER_S)
 
 /* Numbers. */
 
@@ -95,6 +96,8 @@ static void chan_free(struct ssh_chan *ch)
 
 static void chan_end(struct ssh_chan *ch)
 {
+	if (ch->kind != CHAN_SESSION && ch->waiting > 0)
+		ch->c->ops->chan_reset(ch->c->host, ch);
 	ch->c->ops->chan_closed(ch->c->host, ch);
 	chan_free(ch);
 }
@@ -277,14 +280,23 @@ void ssh_chan_refuse(struct ssh_chan *ch, int error)
 	chan_end(ch);
 }
 
+bool ssh_chan_may_arrive(const struct ssh_conn *c)
+{
+	return ssh_msg_may_send(c) && ssh_buf_used(&c->tx) < SSH_TX_SOFT;
+}
+
 struct ssh_chan *ssh_chan_arrive(struct ssh_conn *c, const struct ssh_arrival *a)
 {
-	struct ssh_chan *ch = chan_new(c, CHAN_ARRIVAL);
+	size_t n = REPLY_MAX + a->address.n + a->from.n;
+	/* want of memory for a stranger ends no connection */
+	struct ssh_chan *ch = ssh_msg_room(c, n) == n ? chan_new(c, CHAN_ARRIVAL) : NULL;
 	struct wr *w;
 
-	if (!ch)
+	if (!ch) {
+		ssh_log(c, SSH_LOG_REFUSAL, "no room for a connection that came", a->from);
 		return NULL;
-	w = ssh_msg_begin(c, SSH_MSG_CHANNEL_OPEN, REPLY_MAX + a->address.n + a->from.n);
+	}
+	w = ssh_msg_begin(c, SSH_MSG_CHANNEL_OPEN, n);
 	wr_cstring(w, "forwarded-tcpip");
 	wr_u32(w, ch->number);
 	wr_u32(w, ch->window);
@@ -394,6 +406,32 @@ static void close_now(struct ssh_chan *ch)
 	chan_end(ch);
 }
 
+void ssh_chans_run(struct ssh_conn *c)
+{
+	for (unsigned i = 0; i < c->chans.cap; i++) {
+		struct ssh_chan *ch = c->chans.slot[i];
+
+		if (!ch || ch->stage != CHAN_DRAINING || c->now < ch->drain_until)
+			continue;
+		ssh_log(c, SSH_LOG_REFUSAL, "a forwarded connection takes no more: reset",
+			(struct bytes){ NULL, 0 });
+		close_now(ch);
+	}
+}
+
+uint64_t ssh_chans_deadline(const struct ssh_conn *c)
+{
+	uint64_t t = DEADLINE_NEVER;
+
+	for (unsigned i = 0; i < c->chans.cap; i++) {
+		const struct ssh_chan *ch = c->chans.slot[i];
+
+		if (ch && ch->stage == CHAN_DRAINING)
+			t = MIN(t, ch->drain_until);
+	}
+	return t;
+}
+
 void ssh_chan_input_ready(struct ssh_chan *ch)
 {
 	while (ch->waiting > 0 && !ch->reader_gone) {
@@ -427,6 +465,16 @@ size_t ssh_chan_input_waiting(const struct ssh_chan *ch)
 	return ch->started ? ch->waiting : 0;
 }
 
+/* No memory for what a forwarded connection does not take: it ends, and no other. */
+static int cut_off(struct ssh_chan *ch)
+{
+	ssh_log(ch->c, SSH_LOG_REFUSAL, "no memory for a forwarded connection: reset",
+		(struct bytes){ NULL, 0 });
+	ch->c->ops->chan_reset(ch->c->host, ch);
+	ssh_chan_close(ch);
+	return 0;
+}
+
 /* What the host does not take waits in chunks, and then it was asked until it took nothing: only that makes it call
  * ssh_chan_input_ready(). */
 static int take_input(struct ssh_chan *ch, const uint8_t *p, size_t n)
@@ -439,7 +487,7 @@ static int take_input(struct ssh_chan *ch, const uint8_t *p, size_t n)
 	else if (idle && n > 0)
 		took = feed(ch, p, n);
 	if (ssh_chunks_add(ch, p + took, n - took))
-		return ssh_fail_local(ch->c, -ENOMEM);
+		return ch->kind == CHAN_SESSION ? ssh_fail_local(ch->c, -ENOMEM) : cut_off(ch);
 	if (took > 0)
 		credit_input(ch, took);
 	if (took > 0 && took < n)
@@ -541,10 +589,12 @@ int ssh_chan_close_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 	if (!ch)
 		return -EPROTO;
 	ch->eof_in = true;
-	if (ch->kind != CHAN_SESSION && ch->waiting > 0)
-		ch->stage = CHAN_DRAINING;
-	else
+	if (ch->kind == CHAN_SESSION || ch->waiting == 0) {
 		close_now(ch);
+		return 0;
+	}
+	ch->stage = CHAN_DRAINING;
+	ch->drain_until = c->now + DRAIN_NS;
 	return 0;
 }
 
@@ -561,10 +611,12 @@ size_t ssh_chan_room(const struct ssh_chan *ch)
 {
 	const struct ssh_conn *c = ch->c;
 
-	if (!ssh_msg_may_send(c) || ch->stage != CHAN_OPEN || ch->eof_out || ch->close_out ||
+	if (!ssh_msg_may_send(c) || ch->eof_out || ch->close_out ||
 	    ssh_buf_used(&c->tx) >= SSH_TX_SOFT)
 		return 0;
-	return MIN(ch->peer_window, ch->peer_max);
+	if (ch->stage == CHAN_DRAINING)
+		return SSH_DATA_MAX;
+	return ch->stage == CHAN_OPEN ? MIN(ch->peer_window, ch->peer_max) : 0;
 }
 
 void *ssh_chan_output_begin(struct ssh_chan *ch, bool err, size_t *n)
@@ -604,7 +656,8 @@ void ssh_chan_output_end(struct ssh_chan *ch, size_t n)
 	struct wr *w = &c->msg;
 
 	adapt_offer(ch, n);
-	if (n == 0) {
+	/* who waits until we have read may not read itself: taken, and dropped */
+	if (n == 0 || ch->stage == CHAN_DRAINING) {
 		ssh_msg_cancel(c);
 		return;
 	}

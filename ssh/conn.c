@@ -293,6 +293,7 @@ void ssh_conn_run(struct ssh_conn *c, uint64_t now)
 		return;
 	ssh_kex_run(c);
 	ssh_keepalive_run(c);
+	ssh_chans_run(c);
 	check_grace(c);
 	trim_buffers(c);
 }
@@ -311,6 +312,7 @@ uint64_t ssh_conn_deadline(const struct ssh_conn *c)
 	t = earlier(t, ssh_auth_deadline(c));
 	t = earlier(t, ssh_kex_deadline(c));
 	t = earlier(t, ssh_keepalive_deadline(c));
+	t = earlier(t, ssh_chans_deadline(c));
 	if (c->phase < SSH_PHASE_OPEN)
 		t = earlier(t, c->created + c->cfg->grace_ns);
 	if (c->pause_until > c->now)

@@ -202,6 +202,9 @@ int ssh_chan_request_input(struct ssh_conn *c, struct rd *r, struct bytes payloa
 int ssh_global_request_input(struct ssh_conn *c, struct rd *r, struct bytes payload);
 int ssh_global_reply_input(struct ssh_conn *c, struct rd *r, struct bytes payload);
 void ssh_chans_fini(struct ssh_conn *c);
+/* End what drains for too long. */
+void ssh_chans_run(struct ssh_conn *c);
+uint64_t ssh_chans_deadline(const struct ssh_conn *c);
 void ssh_keepalive_run(struct ssh_conn *c);
 uint64_t ssh_keepalive_deadline(const struct ssh_conn *c);
 

@@ -109,6 +109,9 @@ struct ssh_host_ops {
 	/* The channel is gone; ch is invalid on return. Called once for each channel that chan_open or chan_connect
 	 * accepted or ssh_chan_arrive() made, whoever ended it; what still runs on it is to be hung up. */
 	void (*chan_closed)(void *host, struct ssh_chan *ch);
+	/* A forwarded connection takes no more, or not in time, and bytes for it are lost: reset it, that what came may not
+	 * look whole. */
+	void (*chan_reset)(void *host, struct ssh_chan *ch);
 	/* A connection to there is wanted: begin it, remember the channel, and later call ssh_chan_connected() or
 	 * ssh_chan_refuse(). -errno refuses it now. Its bytes go by chan_input as a program's do; when both ways
 	 * have ended the host calls ssh_chan_close(). NULL: there is no forwarding. */
@@ -187,7 +190,8 @@ void ssh_chan_set_data(struct ssh_chan *ch, void *data);
 void *ssh_chan_data(const struct ssh_chan *ch);
 uint32_t ssh_chan_number(const struct ssh_chan *ch);
 
-/* How many bytes of output the peer's window and our buffer take now. */
+/* How many bytes of output the peer's window and our buffer take now. When the client of a forwarded connection is gone all
+ * is taken, and dropped. */
 size_t ssh_chan_room(const struct ssh_chan *ch) __must_check;
 /* Where to put output, *n at most; NULL if there is no room. err: the program's stderr (extended data 1).
  * Nothing else of this connection may be called until ssh_chan_output_end() says how many came (0 is well). */
@@ -208,6 +212,8 @@ void ssh_chan_close(struct ssh_chan *ch);
 /* What chan_connect began is made, or not, which ends the channel: chan_closed. */
 void ssh_chan_connected(struct ssh_chan *ch);
 void ssh_chan_refuse(struct ssh_chan *ch, int error);
+/* Can a connection that came be offered now? If not, it is to wait: the next turn of the wheel may do. */
+bool ssh_chan_may_arrive(const struct ssh_conn *c) __must_check;
 /* Offer the client a connection that came. Nothing is given or taken until it agrees; it may refuse: chan_closed. NULL: there
  * is no room. */
 struct ssh_chan *ssh_chan_arrive(struct ssh_conn *c, const struct ssh_arrival *a) __must_check;

@@ -98,6 +98,11 @@ static void conn_closed(void *host, struct ssh_chan *ch)
 	part_of(ch)->ops->closed(part_of(ch));
 }
 
+static void conn_reset(void *host, struct ssh_chan *ch)
+{
+	part_of(ch)->ops->reset(part_of(ch));
+}
+
 static const struct ssh_host_ops conn_ops = {
 	.alloc = conn_alloc,
 	.free = conn_free,
@@ -118,6 +123,7 @@ static const struct ssh_host_ops conn_ops = {
 	.chan_signal = session_signal,
 	.chan_break = session_break,
 	.chan_closed = conn_closed,
+	.chan_reset = conn_reset,
 	.chan_connect = forward_connect,
 	.listen = forward_listen,
 	.unlisten = forward_unlisten,

@@ -24,7 +24,8 @@ struct forward {
 	struct file *sock; /* NULL: over */
 	struct poll_watch watch;
 	bool connecting, in_done, out_done;
-	bool ready; /* may have bytes: cleared by -EAGAIN */
+	bool broken; /* the next turn ends it */
+	bool ready;  /* may have bytes: cleared by -EAGAIN */
 };
 
 struct listener {
@@ -177,7 +178,7 @@ static void forward_event(struct server_part *part, struct poll_watch *w)
 	x->ready = true;
 	/* nothing more is read that would tell of it */
 	if (x->out_done && x->sock && (file_poll(x->sock) & (POLL_ERR | POLL_HUP)))
-		x->in_done = true;
+		x->broken = true;
 	if (ssh_chan_input_waiting(x->ch) > 0) {
 		poll_watch_set(w, PUMP_INPUT);
 		ssh_chan_input_ready(x->ch);
@@ -192,19 +193,30 @@ static bool forward_pump(struct server_part *part)
 	assert_conn_owner(x->conn);
 	if (x->connecting || !x->sock)
 		return false;
-	if (!x->out_done)
+	if (!x->out_done && !x->broken)
 		n = pump_read(x->ch, false, x->sock, &x->ready);
-	if (n <= 0 && n != -EAGAIN)
+	if (n == 0) {
 		x->out_done = true;
-	if (n == 0)
 		ssh_chan_eof(x->ch);
-	else if (x->out_done && n != -EAGAIN)
-		x->in_done = true;
-	if (x->in_done && x->out_done) {
+	} else if (n < 0 && n != -EAGAIN) {
+		x->broken = true;
+	}
+	if (x->broken || (x->in_done && x->out_done)) {
 		pump_close(&x->sock, &x->watch);
 		ssh_chan_close(x->ch);
 	}
 	return n != -EAGAIN;
+}
+
+/* Whether the client has a window for it or not. */
+static void forward_reset(struct server_part *part)
+{
+	struct forward *x = container_of(part, struct forward, part);
+
+	/* an ordinary close would make what was cut off look whole */
+	if (x->sock)
+		(void)socket_abort(x->sock);
+	x->broken = true;
 }
 
 /* It is one connection among others: what breaks it, want of memory too, ends no other. */
@@ -213,14 +225,11 @@ static ssize_t forward_input(struct server_part *part, const void *p, size_t n)
 	struct forward *x = container_of(part, struct forward, part);
 	ssize_t took = -EPIPE;
 
-	if (x->sock && !x->in_done)
+	if (x->sock && !x->broken)
 		took = pump_write(x->sock, &x->watch, PUMP_INPUT, p, n);
 	if (took >= 0)
 		return took;
-	/* the next read ends it; an ordinary close would make what was cut off look whole */
-	if (x->sock)
-		(void)socket_abort(x->sock);
-	x->in_done = x->ready = true;
+	forward_reset(part);
 	return -EPIPE;
 }
 
@@ -248,6 +257,7 @@ static const struct server_part_ops forward_ops = {
 	.input = forward_input,
 	.input_eof = forward_input_eof,
 	.closed = forward_closed,
+	.reset = forward_reset,
 };
 
 /* --- listening -------------------------------------------------------------------------------------------------- */
@@ -391,8 +401,12 @@ static bool listener_pump(struct server_part *part)
 	struct listener *l = container_of(part, struct listener, part);
 	struct socket_addr peer;
 	struct file *sock;
-	int err = l->ready ? socket_accept(l->sock, &sock, &peer) : -EAGAIN;
+	int err;
 
+	/* in a key exchange, or with the client slow, those that come wait */
+	if (!l->ready || !ssh_chan_may_arrive(l->conn->proto))
+		return false;
+	err = socket_accept(l->sock, &sock, &peer);
 	if (err == 0)
 		arrive(l, sock, &peer);
 	else if (err == -ENOMEM)

@@ -56,12 +56,13 @@ struct server_part;
 struct server_part_ops {
 	/* A watch of it fired. It may be gone after this. */
 	void (*event)(struct server_part *part, struct poll_watch *w);
-	/* Move what can be moved now. True if something moved. It is not gone after this. */
+	/* Move what can be moved now. True if something moved. It may be gone after this. */
 	bool (*pump)(struct server_part *part);
 	/* As in struct ssh_host_ops; a listener has none of these. */
 	ssize_t (*input)(struct server_part *part, const void *p, size_t n);
 	void (*input_eof)(struct server_part *part);
 	void (*closed)(struct server_part *part);
+	void (*reset)(struct server_part *part); /* of a forwarded connection alone */
 };
 struct server_part {
 	const struct server_part_ops *ops;

@@ -12,8 +12,10 @@ import threading
 import pytest
 
 import guest as guestlib
+import sshraw
 from test_sockets import echo, reset, serving
 
+KEY_FILE = f"{guestlib.TOP}/build/ssh/id_ed25519"
 WINDOW = 256 * 1024
 
 
@@ -236,6 +238,46 @@ def test_remote_that_is_taken_or_goes(guest):
             assert guest.ssh(f"nc 127.0.0.1 {there}", data=b"hello").stdout == b""
         master.terminate()
         master.communicate()
+
+
+def test_strangers_at_a_port_leave_room_for_the_user(guest):
+    """I-SSH-17: more come to a port that -R opened than may, by way of two other connections; the user's next session opens."""
+    path = os.path.join(guest.folder, "strangers")
+    hold = threading.Event()
+    with serving(lambda s: hold.wait(300)) as port:
+        master = guest.master(path)
+        done = guest.ssh(options=["-S", path, "-O", "forward", "-R", f"8097:127.0.0.1:{port}"])
+        assert done.returncode == 0, done.stderr
+        with local(guest, "127.0.0.1:8097") as one, local(guest, "127.0.0.1:8097") as two:
+            sockets = [connect(here) for here in (one, two) for _ in range(40)]
+            guestlib.until("all places to be taken", lambda: b" channels 64 " in guest.ssh("cat /proc/tern/ssh").stdout)
+            guestlib.until("one to find none", lambda: "no room for a connection that came: 127.0.0.1" in guest.console())
+            done = guest.ssh("echo in", options=["-S", path])
+            assert (done.stdout, done.stderr) == (b"in\n", b"")
+            for s in sockets:
+                s.close()
+        hold.set()
+        master.terminate()
+        master.communicate()
+
+
+def test_target_that_speaks_before_it_reads(guest):
+    """The client is gone, and the target reads nothing before it has said all: it gets what the client had sent."""
+    data = os.urandom(WINDOW)
+    guest.ssh("echo 'head -c 4000000 /dev/zero; cat >/tmp/heard.part; mv /tmp/heard.part /tmp/heard' >/tmp/speaks; chmod +x /tmp/speaks; "
+              "nc -l -p 8092 -e sh /tmp/speaks >/dev/null 2>&1 </dev/null & until netstat -tln | grep -q :8092; do :; done", check=True)
+    with sshraw.Raw(guest.port) as r:
+        r.handshake().login(sshraw.load_key(KEY_FILE))
+        r.send(bytes([sshraw.OPEN]) + sshraw.string("direct-tcpip") + sshraw.u32(0) + sshraw.u32(1000) + sshraw.u32(32768)
+               + sshraw.string("127.0.0.1") + sshraw.u32(8092) + sshraw.string("127.0.0.1") + sshraw.u32(1))
+        reply = sshraw.Reader(r.receive_type(sshraw.OPEN_OK))
+        reply.take(5)
+        channel = reply.u32()
+        for at in range(0, WINDOW, 32768):
+            r.send(bytes([sshraw.DATA]) + sshraw.u32(channel) + sshraw.string(data[at:at + 32768]))
+        r.send(bytes([sshraw.CLOSE]) + sshraw.u32(channel))
+        guestlib.until("the target to have heard all", lambda: guest.ssh("cat /tmp/heard").stdout == data, 50)
+    guest.ssh("rm /tmp/heard /tmp/speaks")
 
 
 def test_in_the_background(guest):

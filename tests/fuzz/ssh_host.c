@@ -123,6 +123,10 @@ static void host_closed(void *host, struct ssh_chan *ch)
 	abort();
 }
 
+static void host_reset(void *host, struct ssh_chan *ch)
+{
+}
+
 static int host_connect(void *host, struct ssh_chan *ch, struct bytes to, uint16_t port)
 {
 	return port == 1 ? -ECONNREFUSED : host_open(host, ch);
@@ -159,6 +163,7 @@ static const struct ssh_host_ops ops = {
 	.chan_signal = host_signal,
 	.chan_break = host_break,
 	.chan_closed = host_closed,
+	.chan_reset = host_reset,
 	.chan_connect = host_connect,
 	.listen = host_listen,
 	.unlisten = host_unlisten,

@@ -1680,7 +1680,10 @@ TEST(forward_drains_before_it_closes)
 		peer_numbers(p, SSH_MSG_CHANNEL_CLOSE, 1, chan, 0);
 		CHECK(p->chan);
 		CHECK_EQ(peer_recv(p), 0);
-		CHECK_EQ(ssh_chan_room(p->chan), 0);
+		/* what the other side says is dropped, so that it can go on reading */
+		CHECK_EQ(host_output(p, p->chan, false, p->rx, 200000), 200000);
+		peer_run(p, 0);
+		CHECK_EQ(peer_recv(p), 0);
 		if (how == 1) {
 			/* the reader goes */
 			p->input_gone = true;
@@ -1699,6 +1702,103 @@ TEST(forward_drains_before_it_closes)
 		CHECK(how == 1 || strstr(p->events, "eof"));
 		peer_destroy(p);
 	}
+}
+
+/* Who takes nothing keeps a place for a minute, and is reset. */
+TEST(forward_drains_not_for_ever)
+{
+	struct peer *p = logged_in();
+	uint32_t chan = forwarded(p);
+	uint64_t start = p->now;
+
+	p->stdin_room = 3;
+	peer_data(p, chan, "all of it", 9);
+	peer_numbers(p, SSH_MSG_CHANNEL_CLOSE, 1, chan, 0);
+	p->stdin_room = 1;
+	ssh_chan_input_ready(p->chan);
+	CHECK(ssh_conn_deadline(p->c) <= start + 60 * NS_PER_S);
+	peer_run(p, 60 * NS_PER_S - 1);
+	CHECK(p->chan);
+	CHECK(!strstr(p->events, "reset"));
+	peer_run(p, 1);
+	CHECK(!p->chan);
+	CHECK(strstr(p->events, "reset closed"));
+	peer_expect(p, SSH_MSG_CHANNEL_CLOSE);
+	CHECK_EQ(p->refusals, 1);
+	CHECK(!ssh_conn_is_over(p->c));
+	(void)peer_open(p, 1, 1000, 1000);
+	peer_destroy(p);
+}
+
+/* What a connection's end cuts off must not look whole; what has all arrived ends in order. */
+TEST(forward_cut_off_is_reset)
+{
+	for (int cut = 0; cut < 2; cut++) {
+		struct peer *p = logged_in();
+		uint32_t chan = forwarded(p);
+
+		p->stdin_room = cut ? 3 : 9;
+		peer_data(p, chan, "all of it", 9);
+		p->events[0] = 0;
+		ssh_chans_fini(p->c);
+		CHECK_EQ(strcmp(p->events, cut ? "reset closed " : "closed "), 0);
+		peer_destroy(p);
+	}
+}
+
+/* No memory for what its target does not take ends a forwarded connection, and no other; a session's would lose bytes
+ * in silence. */
+TEST(forward_without_memory)
+{
+	static uint8_t data[32768];
+
+	for (int forward = 0; forward < 2; forward++) {
+		struct peer *p = logged_in();
+		uint32_t chan = forward ? forwarded(p) : peer_open(p, 1, 1000, 1000);
+
+		p->stdin_room = 0;
+		if (!forward)
+			peer_exec(p, chan, "cat");
+		/* the rest of a page waits, then comes more */
+		peer_data(p, chan, data, 3900);
+		p->events[0] = 0;
+		p->no_memory = true;
+		peer_data(p, chan, data, 500);
+		p->no_memory = false;
+		CHECK_EQ(ssh_conn_is_over(p->c), !forward);
+		if (forward) {
+			CHECK_EQ(strcmp(p->events, "reset "), 0);
+			CHECK_EQ(p->refusals, 1);
+			CHECK_EQ(ssh_chan_input_waiting(p->chan), 0);
+			CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_EOF);
+			CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_CLOSE);
+			/* what is under way is dropped */
+			peer_data(p, chan, data, 100);
+			peer_numbers(p, SSH_MSG_CHANNEL_CLOSE, 1, chan, 0);
+			CHECK(!p->chan);
+			peer_exec(p, peer_open(p, 1, 1000, 1000), "true");
+		}
+		peer_destroy(p);
+	}
+}
+
+/* A forced command is no bar to forwarding, as in OpenSSH; `restrict` is. But it is not ended halfway by a signal. */
+TEST(forced_command_and_forwarding)
+{
+	struct peer *p = peer_create();
+	uint32_t chan;
+
+	p->grant.command = BYTES_LIT("backup");
+	peer_login(p);
+	(void)forwarded(p);
+	CHECK_EQ(peer_listen(p, true, "", 80), SSH_MSG_REQUEST_SUCCESS);
+	chan = peer_open(p, 1, 1000, 1000);
+	peer_exec(p, chan, "anything");
+	CHECK(strstr(p->events, "start1:backup"));
+	peer_request(p, chan, "signal", true, "\0\0\0\4KILL", 8);
+	peer_expect(p, SSH_MSG_CHANNEL_FAILURE);
+	CHECK(!strstr(p->events, "KILL"));
+	peer_destroy(p);
 }
 
 /* I-SSH-16: what is not open is not named, whatever the client says, and a CLOSE is its last word. */
@@ -1883,6 +1983,30 @@ TEST(arrivals_are_bounded_by_themselves)
 	}
 	CHECK_EQ(window, p->cfg.window);
 	CHECK_EQ(peer_forward(p, 3, "h", 80), SSH_OPEN_RESOURCE_SHORTAGE);
+	peer_destroy(p);
+}
+
+/* An arrival is nobody's fault: neither want of memory nor a key exchange makes it the end of the connection. */
+TEST(arrival_at_a_bad_time)
+{
+	struct ssh_arrival a = { BYTES_LIT("x"), BYTES_LIT("1.2.3.4"), 1, 2 };
+	struct peer *p = logged_in();
+
+	CHECK(ssh_chan_may_arrive(p->c));
+	p->no_memory = true;
+	CHECK(!ssh_chan_arrive(p->c, &a));
+	p->no_memory = false;
+	CHECK(!ssh_conn_is_over(p->c));
+	CHECK_EQ(strcmp(p->refusal, "no room for a connection that came: 1.2.3.4"), 0);
+	peer_kexinit(p);
+	CHECK(!ssh_chan_may_arrive(p->c));
+	peer_read_kexinit(p);
+	peer_ecdh_init(p);
+	peer_read_reply(p);
+	peer_newkeys(p);
+	peer_read_newkeys(p);
+	CHECK(ssh_chan_may_arrive(p->c));
+	(void)arrival(p);
 	peer_destroy(p);
 }
 

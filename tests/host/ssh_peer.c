@@ -230,6 +230,11 @@ static int host_unlisten(void *host, struct bytes address, uint16_t port)
 	return p->listen_error;
 }
 
+static void host_reset(void *host, struct ssh_chan *ch)
+{
+	event(host, "reset");
+}
+
 static const struct ssh_host_ops ops = {
 	.alloc = host_alloc,
 	.free = host_free,
@@ -249,6 +254,7 @@ static const struct ssh_host_ops ops = {
 	.chan_signal = host_signal,
 	.chan_break = host_break,
 	.chan_closed = host_closed,
+	.chan_reset = host_reset,
 	.chan_connect = host_connect,
 	.listen = host_listen,
 	.unlisten = host_unlisten,
