@@ -6,13 +6,11 @@
 #include "ssh/conn_priv.h"
 #include "ssh/kex_priv.h"
 
-#define TRIM_NS	       NS_PER_S
-#define UNAUTH_MAX     (256 * 1024) /* bytes a client may send before it is logged in */
-#define INPUT_ROOM     4096	    /* what a read of the socket is worth doing for */
-#define SHORT_RETRY_NS (20 * NS_PER_MS)
-#define SHORT_MAX_NS   (5 * NS_PER_S)
-#define ABOUT_MAX      96
-#define DISCONNECT_MAX 256
+#define TRIM_NS		NS_PER_S
+#define UNAUTH_MAX	(256 * 1024) /* bytes a client may send before it is logged in */
+#define INPUT_ROOM	4096	     /* what a read of the socket is worth doing for */
+#define ABOUT_MAX	96
+#define DISCONNECT_HEAD 16 /* type, code, two lengths, and some */
 
 void ssh_config_init(struct ssh_config *cfg, const struct ssh_hostkey *hostkey)
 {
@@ -85,7 +83,7 @@ static void disconnect_send(struct ssh_conn *c, uint32_t code, const char *text)
 
 	if (c->phase == SSH_PHASE_IDENT)
 		return;
-	w = ssh_msg_begin(c, SSH_MSG_DISCONNECT, DISCONNECT_MAX);
+	w = ssh_msg_begin(c, SSH_MSG_DISCONNECT, DISCONNECT_HEAD + strlen(text));
 	wr_u32(w, code);
 	wr_cstring(w, text);
 	wr_cstring(w, "");
@@ -111,6 +109,7 @@ int ssh_fail(struct ssh_conn *c, uint32_t code, const char *text)
 int ssh_fail_local(struct ssh_conn *c, int error)
 {
 	const char *text = "internal error";
+	size_t n;
 
 	if (error == -ENOMEM)
 		text = "out of memory";
@@ -118,6 +117,10 @@ int ssh_fail_local(struct ssh_conn *c, int error)
 		text = "no random numbers yet";
 	if (c->phase != SSH_PHASE_OVER)
 		ssh_log(c, SSH_LOG_INFO, text, (struct bytes){ NULL, 0 });
+	/* a connection at rest has room for a word; more cannot fail again */
+	n = DISCONNECT_HEAD + strlen(text);
+	if (error == -ENOMEM && c->phase != SSH_PHASE_OVER && ssh_msg_room(c, n) == n)
+		disconnect_send(c, SSH_DISCONNECT_BY_APPLICATION, text);
 	c->phase = SSH_PHASE_OVER;
 	return error;
 }
@@ -197,10 +200,10 @@ static void *input_short(struct ssh_conn *c, int err)
 {
 	if (c->short_since == 0)
 		c->short_since = c->now;
-	if (c->now - c->short_since >= SHORT_MAX_NS)
+	if (c->now - c->short_since >= SSH_SHORT_MAX_NS)
 		(void)ssh_fail_local(c, err);
 	else
-		c->pause_until = c->now + SHORT_RETRY_NS;
+		c->pause_until = c->now + SSH_SHORT_RETRY_NS;
 	return NULL;
 }
 
@@ -254,6 +257,8 @@ static bool input_step(struct ssh_conn *c)
 		return false;
 	if (ssh_dispatch(c, payload, seq))
 		c->phase = SSH_PHASE_OVER;
+	if (c->packet_again)
+		return false;
 	ssh_packet_done(c);
 	if (c->phase < SSH_PHASE_OPEN && c->in.bytes > UNAUTH_MAX)
 		(void)ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "too much sent before login");

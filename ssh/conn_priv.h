@@ -77,9 +77,10 @@ struct ssh_conn {
 	enum ssh_phase phase;		/* never REKEX or RENEWKEYS: those are in kex */
 	uint64_t now;			/* of the last call */
 	uint64_t created;
-	uint64_t active_at;   /* last packet either way */
-	uint64_t short_since; /* no memory for input since then; 0: there is */
-	uint64_t pause_until; /* input is not looked at before this time */
+	uint64_t active_at;	  /* last packet either way */
+	uint64_t short_since;	  /* no memory for input since then; 0: there is */
+	uint64_t kex_short_since; /* nor for a key exchange */
+	uint64_t pause_until;	  /* input is not looked at before this time */
 	uint64_t
 		discard_until; /* a bad length in encrypt-and-MAC mode: fail then, or when discard is 0 */
 	size_t discard;
@@ -91,9 +92,10 @@ struct ssh_conn {
 	struct ssh_dir in, out;
 	uint32_t packet_length; /* of the packet at the front of rx; 0: not known yet */
 	size_t packet_done;	/* bytes of the packet being handled, with its tag */
-	struct wr msg;		/* the message being built */
-	bool msg_held;		/* it goes to held */
-	bool in_output;		/* between ssh_chan_output_begin() and end */
+	bool packet_again; /* it was not handled, for want of memory: once more, as it lies in rx, open */
+	struct wr msg;	/* the message being built */
+	bool msg_held;	/* it goes to held */
+	bool in_output; /* between ssh_chan_output_begin() and end */
 	uint8_t pad_pool[64];
 	unsigned pad_left;
 
@@ -116,6 +118,10 @@ struct ssh_conn {
 	uint64_t asked_at;  /* last keepalive */
 	unsigned unanswered;
 };
+
+/* A shortage of memory may pass: after so long another try, and no more after that. */
+#define SSH_SHORT_RETRY_NS (20 * NS_PER_MS)
+#define SSH_SHORT_MAX_NS   (5 * NS_PER_S)
 
 /* Output that waits for the socket: beyond SOFT channels give no more, beyond STOP no input is looked at, so
  * that a peer which asks and does not read holds no more than this. And what one key exchange may hold back. */

@@ -98,6 +98,30 @@ static int kexinit_send(struct ssh_conn *c)
 	return 0;
 }
 
+/* No memory for a key exchange: another try a little later, but not for ever. */
+static int kex_short(struct ssh_conn *c)
+{
+	if (c->kex_short_since == 0)
+		c->kex_short_since = c->now;
+	if (c->now - c->kex_short_since >= SSH_SHORT_MAX_NS)
+		return ssh_fail(c, SSH_DISCONNECT_KEY_EXCHANGE_FAILED,
+				"no memory for a key exchange");
+	c->pause_until = MAX(c->pause_until, c->now + SSH_SHORT_RETRY_NS);
+	return 0;
+}
+
+/* The same for a message of the client's: nothing has come of it yet. */
+static int message_again(struct ssh_conn *c)
+{
+	c->packet_again = kex_short(c) == 0;
+	return c->packet_again ? 0 : -EPROTO;
+}
+
+static bool has_room(struct ssh_conn *c, size_t n)
+{
+	return ssh_msg_room(c, n) == n;
+}
+
 int ssh_kex_start(struct ssh_conn *c)
 {
 	if (!c->kex && !kex_begin(c))
@@ -132,11 +156,16 @@ static int limit_rekeys(struct ssh_conn *c)
 int ssh_kexinit_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 {
 	struct ssh_kex *kex;
-	bool theirs = !c->kex;
 	int err;
 
-	if (theirs && limit_rekeys(c))
-		return -EPROTO;
+	if (!has_room(c, SSH_INIT_MAX))
+		return message_again(c);
+	if (!c->kex) {
+		if (!kex_begin(c))
+			return message_again(c);
+		if (limit_rekeys(c))
+			return -EPROTO;
+	}
 	err = ssh_kex_start(c);
 	if (err)
 		return err;
@@ -197,14 +226,11 @@ static void derive(struct ssh_conn *c, struct bytes secret, const uint8_t *hash,
 }
 
 /* Each number of bytes asked for is a multiple of the hash's length or below it, so "out" above is K1 || K2 .. */
-static int derive_suite(struct ssh_conn *c, struct ssh_suite *s, struct bytes secret,
-			const uint8_t *hash, const char letters[3])
+static void derive_suite(struct ssh_conn *c, struct ssh_suite *s, struct bytes secret,
+			 const uint8_t *hash, const char letters[3])
 {
 	uint8_t iv[SSH_HASH_MAX], key[SSH_HASH_MAX], mac[SSH_HASH_MAX];
 
-	s->keys = ssh_alloc(c, sizeof(*s->keys));
-	if (!s->keys)
-		return -ENOMEM;
 	derive(c, secret, hash, letters[0], iv, s->cipher->iv_len);
 	derive(c, secret, hash, letters[1], key, s->cipher->key_len);
 	derive(c, secret, hash, letters[2], mac, s->mac ? s->mac->len : 0);
@@ -212,16 +238,14 @@ static int derive_suite(struct ssh_conn *c, struct ssh_suite *s, struct bytes se
 	secure_zero(iv, sizeof(iv));
 	secure_zero(key, sizeof(key));
 	secure_zero(mac, sizeof(mac));
-	return 0;
 }
 
 /* The exchange hash, the session's name, and the keys of both directions. */
-static int finish_hash(struct ssh_conn *c, struct bytes secret, uint8_t hash[SSH_HASH_MAX],
-		       size_t *hash_len)
+static void finish_hash(struct ssh_conn *c, struct bytes secret, uint8_t hash[SSH_HASH_MAX],
+			size_t *hash_len)
 {
 	struct ssh_kex *kex = c->kex;
 	const br_hash_class *h = kex->alg->hash;
-	int err;
 
 	h->update(&kex->hash.vtable, secret.p, secret.n);
 	h->out(&kex->hash.vtable, hash);
@@ -230,8 +254,8 @@ static int finish_hash(struct ssh_conn *c, struct bytes secret, uint8_t hash[SSH
 		memcpy(c->session_id, hash, *hash_len);
 		c->session_id_len = *hash_len;
 	}
-	err = derive_suite(c, &kex->in, secret, hash, "ACE");
-	return err ? err : derive_suite(c, &kex->out, secret, hash, "BDF");
+	derive_suite(c, &kex->in, secret, hash, "ACE");
+	derive_suite(c, &kex->out, secret, hash, "BDF");
 }
 
 /* ssh_kex_respond() for another stack. */
@@ -251,7 +275,14 @@ static void respond(void *arg)
 	r->err = ssh_kex_respond(r->c, r->client, r->w, r->secret, &r->secret_len);
 }
 
-/* Our half into w (a message under construction), the hash of all into hash. */
+static bool take_keys(struct ssh_conn *c, struct ssh_suite *s)
+{
+	if (!s->keys)
+		s->keys = ssh_alloc(c, sizeof(*s->keys));
+	return s->keys;
+}
+
+/* Our half into w (a message under construction), the hash of all into hash. -ENOMEM: nothing has come of it yet. */
 static int exchange(struct ssh_conn *c, struct bytes client, struct wr *w, uint8_t *hash,
 		    size_t *hash_len)
 {
@@ -259,13 +290,12 @@ static int exchange(struct ssh_conn *c, struct bytes client, struct wr *w, uint8
 	struct response r = { .c = c, .client = client, .w = w };
 	uint8_t form[4 + 1 + SSH_SECRET_MAX];
 	struct wr encoded = wr_over(form, sizeof(form));
-	size_t mark, start = w->len;
+	size_t mark, key = w->len + 4;
 	int err = 0;
 
+	if (!take_keys(c, &kex->in) || !take_keys(c, &kex->out))
+		return -ENOMEM;
 	ssh_hostkey_write(kex->hostkey, w);
-	hash_u32(kex, (uint32_t)(w->len - start - 4));
-	kex->alg->hash->update(&kex->hash.vtable, w->p + start + 4, w->len - start - 4);
-	hash_string(kex, client.p, client.n);
 	mark = wr_string_begin(w);
 	if (c->ops->deep)
 		err = c->ops->deep(c->host, respond, &r);
@@ -278,12 +308,14 @@ static int exchange(struct ssh_conn *c, struct bytes client, struct wr *w, uint8
 	if (err)
 		goto wipe;
 	wr_string_end(w, mark);
+	hash_string(kex, w->p + key, mark - 4 - key);
+	hash_string(kex, client.p, client.n);
 	hash_string(kex, w->p + mark, w->len - mark);
 	if (kex->alg->kem)
 		wr_string(&encoded, r.secret, r.secret_len);
 	else
 		wr_mpint(&encoded, r.secret, r.secret_len);
-	err = finish_hash(c, (struct bytes){ form, encoded.len }, hash, hash_len);
+	finish_hash(c, (struct bytes){ form, encoded.len }, hash, hash_len);
 wipe:
 	secure_zero(r.secret, sizeof(r.secret));
 	secure_zero(form, sizeof(form));
@@ -305,6 +337,7 @@ static void kex_finish(struct ssh_conn *c)
 {
 	c->kex_name = c->kex->alg->name;
 	c->kexed_at = c->now;
+	c->kex_short_since = 0;
 	ssh_kex_free(c);
 }
 
@@ -344,15 +377,17 @@ int ssh_kex_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 	if (rd_finish(r))
 		return ssh_fail(c, SSH_DISCONNECT_KEY_EXCHANGE_FAILED,
 				"malformed key exchange message");
+	if (!has_room(c, KEX_MESSAGE_MAX))
+		return message_again(c);
 	w = ssh_msg_begin(c, SSH_MSG_KEX_ECDH_REPLY, KEX_MESSAGE_MAX);
-	if (w->bad)
-		return -EPROTO;
 	err = exchange(c, client, w, hash, &hash_len);
 	if (!err)
 		err = ssh_hostkey_sign(c->kex->hostkey, hash, hash_len, w);
 	secure_zero(hash, sizeof(hash));
 	if (err) {
 		ssh_msg_cancel(c);
+		if (err == -ENOMEM)
+			return message_again(c);
 		if (err == -EPROTO)
 			return ssh_fail(c, SSH_DISCONNECT_KEY_EXCHANGE_FAILED,
 					"bad key exchange value");
@@ -397,7 +432,7 @@ static bool rekey_is_due(const struct ssh_conn *c)
 {
 	const struct ssh_config *cfg = c->cfg;
 
-	if (c->phase != SSH_PHASE_OPEN || c->kex)
+	if (c->phase != SSH_PHASE_OPEN || c->kex || c->now < c->pause_until)
 		return false;
 	return c->in.rekey_bytes >= cfg->rekey_bytes || c->out.rekey_bytes >= cfg->rekey_bytes ||
 	       c->in.rekey_packets >= cfg->rekey_packets ||
@@ -409,8 +444,12 @@ void ssh_kex_run(struct ssh_conn *c)
 	struct ssh_kex *kex;
 
 	/* On failure the connection is over, which the caller sees. */
-	if (rekey_is_due(c) && ssh_kex_start(c))
-		return;
+	if (rekey_is_due(c)) {
+		if (!has_room(c, SSH_INIT_MAX) || !kex_begin(c))
+			(void)kex_short(c);
+		else
+			(void)kexinit_send(c);
+	}
 	kex = c->kex;
 	if (!kex || c->phase == SSH_PHASE_OVER)
 		return;
@@ -428,7 +467,9 @@ void ssh_kex_run(struct ssh_conn *c)
 uint64_t ssh_kex_deadline(const struct ssh_conn *c)
 {
 	if (!c->kex)
-		return c->phase == SSH_PHASE_OPEN ? c->kexed_at + c->cfg->rekey_ns : DEADLINE_NEVER;
+		return c->phase == SSH_PHASE_OPEN
+			       ? MAX(c->kexed_at + c->cfg->rekey_ns, c->pause_until)
+			       : DEADLINE_NEVER;
 	if (c->kex->hold_until != DEADLINE_NEVER)
 		return c->kex->hold_until;
 	return c->session_id_len > 0 ? c->kex->started + c->cfg->rekey_wait_ns : DEADLINE_NEVER;

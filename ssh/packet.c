@@ -82,6 +82,11 @@ int ssh_packet_next(struct ssh_conn *c, struct bytes *payload, uint32_t *seq)
 	if (ssh_buf_used(&c->rx) == 0)
 		return 0;
 	p = c->rx.p + c->rx.head;
+	if (c->packet_again) {
+		c->packet_again = false;
+		*seq = c->in.seq - 1;
+		return packet_payload(c, p, payload) ? -EPROTO : 1;
+	}
 	if (c->packet_length == 0) {
 		uint32_t length;
 

@@ -1487,6 +1487,105 @@ TEST(rekey_by_time)
 	peer_destroy(p);
 }
 
+/* A key exchange in which each message may have to wait for memory. */
+static void rekey_slowly(struct peer *p)
+{
+	peer_kexinit(p);
+	peer_run(p, 20 * MS);
+	peer_read_kexinit(p);
+	peer_ecdh_init(p);
+	peer_run(p, 20 * MS);
+	peer_read_reply(p);
+	peer_newkeys(p);
+	peer_run(p, 20 * MS);
+	peer_read_newkeys(p);
+}
+
+/* A session does not end because a rekey came when memory was short. */
+TEST(rekey_waits_for_memory)
+{
+	bool done = false;
+	int n;
+
+	for (n = 1; !done; n++) {
+		struct peer *p = logged_in();
+
+		p->patient = true;
+		peer_run(p, 2 * NS_PER_S);
+		p->fail_alloc_after = n;
+		rekey_slowly(p);
+		done = p->fail_alloc_after > 0;
+		p->fail_alloc_after = 0;
+		(void)peer_open(p, 1, 1000, 1000);
+		peer_destroy(p);
+		CHECK(n < 30);
+	}
+	/* its state, our KEXINIT, the reply, two sets of keys, a large stack */
+	CHECK(n > 6);
+}
+
+/* But not for ever: both sides are told why. */
+TEST(rekey_without_memory)
+{
+	struct peer *p = logged_in();
+
+	peer_kexinit(p);
+	peer_read_kexinit(p);
+	p->no_memory = true;
+	peer_ecdh_init(p);
+	for (int i = 0; i < 499; i++) {
+		peer_run(p, 10 * MS);
+		CHECK(ssh_conn_deadline(p->c) > p->now);
+	}
+	CHECK(!ssh_conn_is_over(p->c));
+	peer_run(p, 30 * MS);
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_KEY_EXCHANGE_FAILED);
+	CHECK(strstr(p->log, "no memory for a key exchange"));
+	peer_destroy(p);
+}
+
+/* Ours too waits, and does not turn idly. */
+TEST(own_rekey_waits_for_memory)
+{
+	for (int again = 0; again < 2; again++) {
+		struct peer *p = logged_in();
+
+		peer_run(p, p->cfg.rekey_ns - 2 * NS_PER_S);
+		while (peer_recv(p))
+			;
+		p->no_memory = true;
+		for (int i = 0; i < 300; i++) {
+			peer_run(p, 20 * MS);
+			CHECK(ssh_conn_deadline(p->c) > p->now);
+		}
+		CHECK(!ssh_conn_is_over(p->c));
+		p->no_memory = !again;
+		peer_run(p, again ? 20 * MS : 1100 * MS);
+		if (again) {
+			rekey_slowly(p);
+			(void)peer_open(p, 1, 1000, 1000);
+		} else {
+			CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_KEY_EXCHANGE_FAILED);
+		}
+		peer_destroy(p);
+	}
+}
+
+/* Whatever has no memory says so, as far as what it has allows. */
+TEST(out_of_memory_is_told)
+{
+	uint8_t data[100] = { 0 };
+	struct peer *p = logged_in();
+	uint32_t chan = peer_open(p, 1, 1000, 1000);
+
+	p->stdin_room = 0;
+	peer_exec(p, chan, "cat");
+	p->no_memory = true;
+	peer_data(p, chan, data, sizeof(data));
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_BY_APPLICATION);
+	peer_destroy(p);
+}
+
 TEST(rekey_allows_only_kex_messages)
 {
 	static const uint8_t types[] = { 5, 20, 21, 50, 80, 90, 94, 98, 192 };
@@ -2120,11 +2219,13 @@ static void story(struct peer *p)
 
 	peer_feed(p, "SSH-2.0-peer\r\n", 14);
 	peer_kexinit(p);
+	peer_run(p, 20 * MS);
 	if (ssh_conn_is_over(p->c))
 		return;
 	p->rx_head = 14;
 	peer_read_kexinit(p);
 	peer_ecdh_init(p);
+	peer_run(p, 20 * MS);
 	if (ssh_conn_is_over(p->c))
 		return;
 	peer_read_reply(p);
