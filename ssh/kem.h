@@ -8,6 +8,7 @@
 
 #define SSH_KEM_SECRET 32
 #define SSH_KEM_STACK  (46 * 1024) /* what either uses, at most */
+#define SSH_KEX_STACK  (4 * 1024)  /* and the rest of a key exchange: hashes, keys, the signature */
 
 struct ssh_kem {
 	size_t key_len, random_len, cipher_len;
@@ -21,5 +22,7 @@ extern const struct ssh_kem ssh_sntrup761;
 
 /* Their frames hold secrets: write over SSH_KEM_STACK bytes below the caller's. */
 void ssh_kem_wipe_stack(void);
+/* The same for SSH_KEX_STACK. */
+void ssh_kex_wipe_stack(void);
 
 #endif

@@ -12,6 +12,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "ssh/hostkey.h"
+#include "ssh/kem.h"
 #include "ssh/kex_priv.h"
 #include "ssh/sig.h"
 
@@ -249,6 +250,7 @@ static void finish_hash(struct ssh_conn *c, struct bytes secret, uint8_t hash[SS
 
 	h->update(&kex->hash.vtable, secret.p, secret.n);
 	h->out(&kex->hash.vtable, hash);
+	secure_zero(&kex->hash, sizeof(kex->hash));
 	*hash_len = ssh_hash_len(h);
 	if (c->session_id_len == 0) {
 		memcpy(c->session_id, hash, *hash_len);
@@ -384,6 +386,7 @@ int ssh_kex_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 	if (!err)
 		err = ssh_hostkey_sign(c->kex->hostkey, hash, hash_len, w);
 	secure_zero(hash, sizeof(hash));
+	ssh_kex_wipe_stack();
 	if (err) {
 		ssh_msg_cancel(c);
 		if (err == -ENOMEM)

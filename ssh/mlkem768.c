@@ -17,6 +17,13 @@ void __noinline ssh_kem_wipe_stack(void)
 	secure_zero(frames, sizeof(frames));
 }
 
+void __noinline ssh_kex_wipe_stack(void)
+{
+	uint8_t frames[SSH_KEX_STACK];
+
+	secure_zero(frames, sizeof(frames));
+}
+
 /* FIPS 203 s7.2 before its s7.3: each coefficient of the key must be below q. */
 static int mlkem768_encapsulate(const uint8_t *key, uint8_t *random, uint8_t *cipher,
 				uint8_t secret[SSH_KEM_SECRET])

@@ -3,13 +3,16 @@
 /* flags: @tests/host/ssh.flags */
 /* The state machine against a client in memory: what is right, and the rows of the attack table that need exact
  * bytes or exact time. */
+#define _GNU_SOURCE
 #include "lib/errno.h"
 #include "ssh/buf.h"
 #include "tests/host/ssh_peer.h"
 #include "tests/host/test.h"
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define MS NS_PER_MS
 
@@ -418,6 +421,60 @@ TEST(randomness_of_an_encapsulation_is_wiped)
 		CHECK(p->secret && strlen(p->secret) > 8);
 		peer_read_reply(p);
 		CHECK_EQ(p->leaked, 0);
+		peer_destroy(p);
+	}
+}
+
+static void *send_blob(void *arg)
+{
+	struct peer *p = arg;
+
+	peer_send_blob(p, p->blob_len);
+	return NULL;
+}
+
+/* How many pieces of the secret are there: as it is, or its bytes swapped as hashes load words. */
+static unsigned traces(const uint8_t *stack, size_t n, const uint8_t *secret, size_t len)
+{
+	unsigned found = 0;
+
+	for (size_t at = 0; at + 8 <= len; at++)
+		for (size_t word = 1; word <= 8; word *= word == 1 ? 4 : 2) {
+			uint8_t piece[8];
+
+			for (size_t i = 0; i < 8; i++)
+				piece[i] = secret[at + (i ^ (word - 1))];
+			found += memmem(stack, n, piece, 8) != NULL;
+		}
+	return found;
+}
+
+/* I-SSH-11: of K and of the keys made from it nothing stays in the frames of the thread that agreed on them. */
+TEST(shared_secret_leaves_no_frame)
+{
+	enum { STACK = 512 * 1024 };
+
+	for (const struct ssh_kex_alg *alg = ssh_kexes; alg->name; alg++) {
+		struct peer *p = at_blob(alg);
+		uint8_t *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE,
+				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		pthread_attr_t attr;
+		pthread_t t;
+
+		CHECK(stack != MAP_FAILED);
+		pthread_attr_init(&attr);
+		CHECK_EQ(pthread_attr_setstack(&attr, stack, STACK), 0);
+		CHECK_EQ(pthread_create(&t, &attr, send_blob, p), 0);
+		pthread_join(t, NULL);
+		pthread_attr_destroy(&attr);
+		peer_read_reply(p);
+		CHECK(p->agreed_len >= 32);
+		CHECK_EQ(traces(p->agreed, p->agreed_len, p->agreed, p->agreed_len),
+			 p->agreed_len - 7);
+		CHECK_EQ(traces(stack, STACK, p->agreed, p->agreed_len), 0);
+		CHECK_EQ(traces(stack, STACK, p->next_in.chacha.main, 32), 0);
+		CHECK_EQ(traces(stack, STACK, p->next_out.chacha.main, 32), 0);
+		munmap(stack, STACK);
 		peer_destroy(p);
 	}
 }

@@ -646,6 +646,8 @@ void peer_read_reply(struct peer *p)
 	ssh_hostkey_write(&p->hostkey, &blob);
 	CHECK(host_key.n == blob.len - 4 && memcmp(host_key.p, key_blob + 4, host_key.n) == 0);
 	agree(p, point, &secret);
+	memcpy(p->agreed, form + 4, secret.len - 4);
+	p->agreed_len = secret.len - 4;
 	p->alg->hash->init(&h.vtable);
 	hash_string(&h, IDENT, sizeof(IDENT) - 1);
 	hash_string(&h, "SSH-2.0-tern", 12);

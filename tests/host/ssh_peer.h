@@ -44,6 +44,8 @@ struct peer {
 		blob[1216]; /* its half: the key of the KEM, the point */
 	size_t blob_len;
 	struct ssh_keys next_in, next_out;
+	uint8_t agreed[80]; /* the secret, as it is hashed */
+	size_t agreed_len;
 	uint8_t payload[40000]; /* the last packet received */
 	size_t payload_len;
 
