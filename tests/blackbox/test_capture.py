@@ -97,6 +97,8 @@ SEGMENTS = {
     "the peer takes 1460": lambda t: t.guest(ACK, 501, 102, bytes(1461)),
     "leaves 1 bytes out": lambda t: t.guest(ACK, 502, 102, b"x"),
     "without a timeout or duplicates": lambda t: [t.guest(ACK, 501, 102, b"once") for _ in range(2)],
+    "other bytes than it sent there": lambda t: (t.guest(ACK, 501, 102, b"once"), t.guest(ACK, 505, 102, b"twice"),
+                                                 t.guest(ACK, 503, 102, b"cetwIce", after=0.2)),
     "as the guest knew": lambda t: (t.guest(ACK, 501, 102, b"once"), t.peer(ACK, 102, 505, b"y"), t.guest(ACK, 505, 103),
                                     t.guest(ACK, 501, 103, b"once", after=0.2)),
     "a SYN-ACK to no SYN": lambda t: t.guest(SYN | ACK, 9000, 70),
@@ -117,6 +119,18 @@ def test_acknowledgement_may_still_be_on_its_way():
         t.peer(ACK, 102, 501 + 4, b"", after=0.05)
     t.guest(ACK, 501, 102, b"once")
     assert not t.verdict()
+
+
+def test_greeted_twice():
+    """A SYN-ACK that goes again is one thing before the peer has acknowledged it, and another after."""
+    t = Talk()
+    t.peer(SYN, 100, options=MSS)
+    t.guest(SYN | ACK, 500, 101, options=MSS)
+    t.guest(SYN | ACK, 500, 101, options=MSS, after=1)
+    assert not t.checker.greeted_twice
+    t.peer(ACK, 101, 501)
+    t.guest(SYN | ACK, 500, 101, options=MSS, after=1)
+    assert [ports for _, *ports in t.checker.greeted_twice] == [[22, 4000]] and not t.verdict()
 
 
 def test_timeout_after_duplicates():
