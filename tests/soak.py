@@ -99,21 +99,25 @@ class Slice:
             p.wait()
         return None
 
+    def attempt(self, name, work, rng):
+        """One job, done or wrong; also one that ends by an exception."""
+        try:
+            why = work(rng)
+        except Exception as error:  # told with what else is wrong
+            why = f"{name}: {type(error).__name__}: {str(error)[:300]}"
+        with self.lock:
+            if why:
+                self.wrong.append(why)
+            else:
+                self.done[name] += 1
+
     def worker(self, number, kinds):
         rng = random.Random(self.seed * 1000 + number)
         turn = number
         while not self.over():
             kind = kinds[turn % len(kinds)]
             turn += 1
-            try:
-                why = getattr(self, kind)(rng)
-            except (subprocess.TimeoutExpired, OSError, AssertionError) as error:
-                why = f"{kind}: {str(error)[:300]}"
-            with self.lock:
-                if why:
-                    self.wrong.append(why)
-                else:
-                    self.done[kind] += 1
+            self.attempt(kind, getattr(self, kind), rng)
             if kind in ("short", "killed"):
                 # the load: others come between
                 guestlib.let_pass(0.2)

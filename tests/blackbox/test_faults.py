@@ -86,7 +86,7 @@ def test_allocations_fail_at_random(guest):
 
 def try_out(guest, words, tmp_path):
     """One kind of fault after another: every byte arrives, both ways, on the connection there was. A new one QEMU's own TCP can
-    spoil: when an acknowledgement of its first bytes was lost, it has sent others in their place (seen in a capture)."""
+    spoil (docs/08-network.md)."""
     one = ["-S", str(tmp_path / "one")]
     wanted = re.findall(r"([a-z_]+):", words)
     before = counts(guest)
