@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """House rules that the eye of a grep can see: licence line, markers, extern in .c, volatile, #if inside
-functions, pointer typedefs, tabs, line ends, header guards."""
+functions, pointer typedefs, tabs, line ends, header guards; what is read first fits a terminal's width."""
 import re
 
 from lintlib import KERNEL, bad, code_of, files, finish, text_of
@@ -9,6 +9,8 @@ from lintlib import KERNEL, bad, code_of, files, finish, text_of
 SPDX = "SPDX-License-Identifier: MIT"
 # Words that put a job off; split here so that this file passes.
 MARKERS = re.compile(r"\b(TO" + r"DO|X" + r"XX|FIX" + r"ME|HA" + r"CK)\b")
+# Read first, and as they are: their lines that are no table's.
+FIRST, FIRST_COLUMNS = ("README.md", "CONTRIBUTING.md"), 120
 OURS = (".c", ".h", ".S", ".s", ".ld", ".def", ".sh", ".py", "Makefile", ".ci/run", ".mk")
 
 
@@ -73,6 +75,10 @@ def check_guard(name, code):
         bad(name, 1, f"the guard is {found.group(1)}, the house calls it {guard}")
 
 
+for name in FIRST:
+    for number, line in enumerate(text_of(name).split("\n"), 1):
+        if len(line) > FIRST_COLUMNS and not line.startswith("|"):
+            bad(name, number, f"{len(line)} columns, {FIRST_COLUMNS} at most")
 checked = 0
 for name in files():
     if name.startswith(("tests/fuzz/seeds/", "tests/bench/results/")):
