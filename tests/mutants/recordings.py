@@ -8,8 +8,8 @@ import shlex
 CHAPTER, TABLE = "docs/recordings.md", "docs/bug-classes.md"
 HEAD = """# Bugs put back, and what was said
 
-A section for each row of [bug-classes.md](bug-classes.md) that has bugs put back, in its order. Each opens with a
-recording: a bug, what to type to meet it, and what tern or the test said. Of the row's others the line that names the bug
+A section for each row of [bug-classes.md](bug-classes.md) of whose bugs put back one is recorded, in its order. Each opens
+with a recording: a bug, what to type to meet it, and what tern or the test said. Of the row's others the line that names the bug
 is there. What is of one run alone is replaced: times, addresses, numbers of CPUs, threads and runs. What is to be typed
 in the guest is typed after `scripts/run-qemu.sh --mutant NAME`; else the test's command is named, which
 `scripts/test.sh mutants NAME` runs with that bug put back ([11b](11b-testing.md), "Bugs put back").
@@ -23,7 +23,7 @@ NOISE = [(r"^\s*\[ *\d+\.\d+\] ", ""), (r"\[ *\d+\.\d+\] ", ""), (r" \(\d+\.\d+ 
          (r"\b(cpu|thread|run|pid|process) \d+\b", r"\1 N"), (r"==\d+==", ""), (r" ?\(TEST_SEED=\d+\)", ""),
          (r"\d+(\.\d+)? ?(us|ms|ns)\b", r"N \2"), (r"`", "'")]
 # Of a report not what names the bug: registers, and its frame; of a model not its steps.
-REST = re.compile(r"^core: (x ?\d|pc |lr |---- panic|frame)|^  cpu \d+: |^QEMU |^\(qemu\)|^core: +[0-9a-f]{16} (panic|bug)\+|^model |^the run, its|^kernel\[|^ok |^[\s=]*$|\d+ passed, \d+ failed$")
+REST = re.compile(r"^core: (x ?\d|pc |lr |---- panic|frame)|^  cpu \d+: |^QEMU |^\(qemu\)|^core: +[0-9a-f]{16} (panic|bug)\+|^model |^the run, its|^kernel\[|^ok |^[\s=]*$|^\d+ passed, \d+ failed$")
 END = re.compile(r"---- end of report|^\s*again: ")
 
 
@@ -90,6 +90,16 @@ def how(mutant, rings):
     return told + "Test: " + ", and ".join(f"`{shlex.join(rings[test[0]] + test[1:])}`" for test in mutant.tests)
 
 
+def unrecorded_section(mutants, recorded):
+    """By row, whom no run has left a recording of."""
+    missing = {}
+    for m in sorted(mutants, key=lambda m: m.name):
+        if m.name not in recorded:
+            missing.setdefault(m.row, []).append(f"`{m.name}`")
+    return ["## Not recorded\n\nThese are put back and tried like the others; no log of theirs was there when this was written.\n\n"
+            + "".join(f"- {row}: {' '.join(names)}\n" for row, names in missing.items())] if missing else []
+
+
 def chapter(mutants, recorded, table, rings):
     """The text of the chapter. First of a row is who can be met by hand."""
     out = [HEAD]
@@ -103,7 +113,7 @@ def chapter(mutants, recorded, table, rings):
                 line = next((line for line in lines if m.expect.search(line)), lines[0])
                 out.append(("Also put back:\n\n" if number == 1 else "") + f"- `{m.name}`: {m.bug}:\n  `{line}`"
                            + ("\n" if m is own[-1] else ""))
-    return "\n".join(out)
+    return "\n".join(out + unrecorded_section(mutants, recorded))
 
 
 def read(top, name):
