@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The two commands: their options, their errors of one line, and that a build gives the same bytes anywhere."""
+import glob
 import hashlib
 import os
 import re
@@ -622,6 +623,15 @@ def test_who_waits_for_a_build_says_for_whose(tmp_path, scripts_only):
         p.communicate("go\n", timeout=60)
         assert p.returncode == 0
     assert (scripts_only / "build/.lock").read_text() == ""
+
+
+def test_no_bug_to_put_back_has_its_reason():
+    for words, reason in ((["--blind"], "# tests/mutants/blind/ holds no NAME.patch to try"), (["-k", "no_such_bug"], "# no bug put back is called")):
+        if words == ["--blind"] and glob.glob(f"{TOP}/tests/mutants/blind/*.patch"):
+            continue
+        done = run(f"{TOP}/tests/mutants/run.py", *words)
+        assert (done.returncode, done.stdout.splitlines()[1:]) == (5, ["0 passed, 0 failed"])
+        assert done.stdout.startswith(reason)
 
 
 @pytest.mark.parametrize("system, machine, accel", [("Darwin", "arm64", "hvf"), ("Linux", "aarch64", "kvm"),

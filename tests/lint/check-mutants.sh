@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Every bug that tests/mutants puts back still has its place: the patch applies.
+# Every bug that tests/mutants puts back still has its place: the patch applies. Its head names rings that there are.
 cd "$(dirname "$0")/../.." || exit 1
 bad=0
 for f in tests/mutants/*.patch; do
@@ -9,4 +9,5 @@ for f in tests/mutants/*.patch; do
 		bad=1
 	}
 done
+tests/mutants/run.py --list >/dev/null || bad=1
 exit $bad
