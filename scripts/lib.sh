@@ -110,23 +110,33 @@ set_up() {
 		die "the build stopped: see above; a second run continues where this one stopped"
 }
 
-# One build at a time in one checkout, where the host can say so; the lock goes with make, and says who has it.
+# One build at a time in one checkout, where the host can say so; the lock goes with make, and says who has it: it is taken,
+# named and given back under a second one, so that who finds it taken finds the name.
 build() {
-	local lock=$TOP/build/.lock status=0
+	local lock=$TOP/build/.lock status=0 other=""
 	mkdir -p "$TOP/build" || die "cannot write to $TOP/build"
 	if have flock; then
-		exec 8>>"$lock" || die "cannot write to $TOP/build: it belongs to another user"
-		flock -n -E 75 8 || status=$?
-		if [ $status -eq 75 ]; then
-			await 1 test -s "$lock"
-			say "another build is at work in this checkout: waiting for $(cat "$lock")"
+		exec 8>>"$lock" 7>>"$lock.name" || die "cannot write to $TOP/build: it belongs to another user"
+		flock 7
+		while status=0; flock -n -E 75 8 || status=$?; [ $status -eq 75 ]; do
+			[ -n "$other" ] || say "another build is at work in this checkout: waiting for $(cat "$lock")"
+			other=yes
+			flock -u 7
 			flock 8
-		fi
+			flock -u 8
+			flock 7
+		done
 		status=0
 		echo "$(basename "$0"), process $$" >"$lock"
+		flock -u 7
 	fi
 	make --no-print-directory -C "$TOP" "$@" || status=$?
-	! have flock || : >"$lock"
+	if have flock; then
+		flock 7
+		: >"$lock"
+		flock -u 8
+		flock -u 7
+	fi
 	return $status
 }
 
