@@ -256,10 +256,11 @@ bool process_may_look(const struct process *p)
 {
 	const struct credentials *c = current_process() ? &current_process()->cred : NULL;
 
-	if (!c || c->fsuid == 0 || current_process() == p)
+	if (!c || c->euid == 0 || current_process() == p)
 		return true;
 	return !p->undumpable && c->fsuid == p->cred.euid && c->fsuid == p->cred.suid &&
-	       c->fsuid == p->cred.uid;
+	       c->fsuid == p->cred.uid && c->fsgid == p->cred.egid && c->fsgid == p->cred.sgid &&
+	       c->fsgid == p->cred.gid;
 }
 
 uint64_t process_peak_pages(struct process *p)

@@ -730,19 +730,25 @@ CASE(death_signal)
 	R(read(p[0], &c, 1));
 }
 
-/* How many of the addresses that /proc/PID/stat tells, break, arguments and environment, are told to us. */
-static int addresses_told(pid_t pid)
+/* How many of the addresses that a text of /proc/PID/stat tells, break, arguments and environment, are told. */
+static int addresses_in(const char *text)
 {
-	char name[40], *at;
+	const char *at = strrchr(text, ')');
 	int told = 0;
 
-	snprintf(name, sizeof(name), "/proc/%d/stat", pid);
-	at = strrchr(slurp(name), ')');
 	for (int field = 3; at && field <= 51; field++) {
 		at = strchr(at + 1, ' ');
 		told += at && field >= 47 && strtoul(at, NULL, 10) != 0;
 	}
 	return told;
+}
+
+static int addresses_told(pid_t pid)
+{
+	char name[40];
+
+	snprintf(name, sizeof(name), "/proc/%d/stat", pid);
+	return addresses_in(slurp(name));
 }
 
 /* What one sees of oneself, and of a process that is somebody else's. */
@@ -772,6 +778,55 @@ CASE(looks)
 		_exit(0);
 	}
 	REAP(pid);
+}
+
+static int sit_as(void *arg)
+{
+	const gid_t *gid = arg;
+
+	if (setresgid(gid[0], gid[1], gid[2]) || setresuid(1000, 1000, 1000) ||
+	    prctl(PR_SET_DUMPABLE, 1))
+		return 1;
+	return pause_for_ever(NULL);
+}
+
+/* All three groups must be the looker's, as the users; and who may is asked of who reads, whoever opened. */
+CASE(looks_by_group)
+{
+	static const gid_t gids[][3] = {
+		{ 1000, 1000, 1000 }, { 2000, 2000, 2000 }, { 1000, 2000, 1000 },
+		{ 2000, 1000, 1000 }, { 1000, 1000, 2000 },
+	};
+	pid_t parent = getpid(), pid, sitters[5];
+	char text[600] = "", name[40];
+
+	for (int i = 0; i < 5; i++) {
+		sitters[i] = start_child(sit_as, (void *)gids[i]);
+		until_asleep(sitters[i]);
+	}
+	pid = fork();
+	if (pid == 0) {
+		snprintf(name, sizeof(name), "/proc/%d/stat", parent);
+		int fd = open(name, O_RDONLY);
+
+		syscall(SYS_setfsuid, 1000);
+		say("%d addresses of root's, to its file system's user", addresses_told(parent));
+		R(setresgid(1000, 1000, 1000));
+		R(setresuid(1000, 1000, 1000));
+		for (int i = 0; i < 5; i++) {
+			snprintf(name, sizeof(name), "/proc/%d/cwd", sitters[i]);
+			say("%d addresses", addresses_told(sitters[i]));
+			R(readlink(name, text, sizeof(text)) > 0);
+		}
+		Q(read(fd, text, sizeof(text) - 1) > 0);
+		say("%d addresses in what root opened", addresses_in(text));
+		_exit(0);
+	}
+	REAP(pid);
+	for (int i = 0; i < 5; i++) {
+		kill(sitters[i], SIGKILL);
+		REAP(sitters[i]);
+	}
 }
 
 /* What /proc tells of a sleep: by its name the function, which is the kernel's choice, and a number in stat. */
