@@ -460,6 +460,15 @@ static void find_number(struct process *p, void *arg)
 	*(bool *)arg = !list_linked(&p->hash);
 }
 
+/* Has the process been waited for? */
+static bool process_has_gone(struct process *p)
+{
+	bool gone;
+
+	process_inspect(p, find_number, &gone);
+	return gone;
+}
+
 static void find_tid(struct thread *t, void *arg)
 {
 	int *tid = arg;
@@ -468,25 +477,21 @@ static void find_tid(struct thread *t, void *arg)
 		*tid = 0;
 }
 
-/* Is there nothing of it any more? Its first thread is there until the process is waited for. */
-static bool has_gone(const struct pid_node *n)
+/* Has the thread ended? The first one is there until its process has gone. */
+static bool thread_has_gone(struct process *p, int tid)
 {
-	int tid = n->tid;
-	bool gone;
-
-	process_inspect(n->p, find_number, &gone);
-	if (!gone && tid && tid != n->p->pid) {
-		process_for_each_thread(n->p, find_tid, &tid);
-		gone = tid;
-	}
-	return gone;
+	if (tid == p->pid)
+		return false;
+	process_for_each_thread(p, find_tid, &tid);
+	return tid;
 }
 
 static void show_entry(struct proc_text *t, void *arg)
 {
 	const struct pid_node *n = arg;
 
-	if (!(n->entry->flags & OUTLIVES) && has_gone(n))
+	if (!(n->entry->flags & OUTLIVES) &&
+	    (process_has_gone(n->p) || (n->tid && thread_has_gone(n->p, n->tid))))
 		t->err = -ESRCH;
 	else
 		n->entry->show(t, n);
