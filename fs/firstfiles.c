@@ -36,12 +36,10 @@ int vfs_first_files(void)
 {
 	size_t n = (size_t)(initramfs_end - initramfs_start);
 	int err = initramfs_unpack(linear_address(initramfs_start), n, true);
-	struct page_stats s;
 
 	if (!err)
 		err = unpack_initrd();
 	/* half of memory for files, so that one full of them can still be worked on */
-	page_stats(&s);
-	tmpfs_set_limit(tmpfs_pages() + (s.total - s.reserved) / 2);
+	tmpfs_set_limit(tmpfs_pages() + pages_usable() / 2);
 	return err;
 }

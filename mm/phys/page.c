@@ -192,8 +192,16 @@ static void caches_init(void)
 	}
 }
 
+/* The whole frames of a range. */
+static void frames_of(paddr_t start, size_t size, uint64_t *from, uint64_t *to)
+{
+	*from = (start.pa + PAGE_SIZE - 1) >> PAGE_SHIFT;
+	*to = MAX(*from, (start.pa + size) >> PAGE_SHIFT);
+}
+
 void pages_init(void)
 {
+	uint64_t from, to;
 	static struct phys_range reserved[MACHINE_RANGES];
 
 	nr_ranges = 0;
@@ -209,6 +217,8 @@ void pages_init(void)
 		fill_range(&page_ranges[i], reserved, n, false);
 	for (unsigned i = 0; i < nr_ranges; i++)
 		fill_range(&page_ranges[i], reserved, n, true);
+	frames_of(paddr(machine.initrd.start), machine.initrd.size, &from, &to);
+	buddy.nr_lent = to - from;
 	spin_unlock_irqrestore(&buddy.lock, f);
 	log_info("mm: %llu KiB of RAM, %llu free", (unsigned long long)total_pages * 4,
 		 (unsigned long long)buddy.nr_free * 4);
@@ -216,9 +226,9 @@ void pages_init(void)
 
 void pages_free_reserved(paddr_t start, size_t size)
 {
-	uint64_t from = (start.pa + PAGE_SIZE - 1) >> PAGE_SHIFT;
-	uint64_t to = (start.pa + size) >> PAGE_SHIFT;
+	uint64_t from, to;
 
+	frames_of(start, size, &from, &to);
 	for (; from < to; from++) {
 		struct page *p = page_of_phys(paddr(from << PAGE_SHIFT));
 		irqflags_t f = spin_lock_irqsave(&buddy.lock);
@@ -226,6 +236,7 @@ void pages_free_reserved(paddr_t start, size_t size)
 		ASSERT(p->owner == PAGE_RESERVED && refcount_read(&p->ref) == 1);
 		p->owner = PAGE_TAIL;
 		buddy.nr_reserved--;
+		buddy.nr_lent--;
 		buddy_give(p, 0);
 		spin_unlock_irqrestore(&buddy.lock, f);
 	}
@@ -603,6 +614,7 @@ void page_stats(struct page_stats *out)
 
 	out->total = total_pages;
 	out->reserved = buddy.nr_reserved;
+	out->lent = buddy.nr_lent;
 	out->cpu_cached = cached;
 	out->free = buddy.nr_free + cached;
 	memcpy(out->free_blocks, buddy.blocks, sizeof(out->free_blocks));

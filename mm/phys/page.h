@@ -84,6 +84,7 @@ bool phys_is_ram(paddr_t pa);
 struct page_stats {
 	uint64_t total; /* pages of RAM with a struct page */
 	uint64_t reserved;
+	uint64_t lent;	     /* part of reserved: the initrd, which is given back */
 	uint64_t free;	     /* buddy and CPU caches */
 	uint64_t cpu_cached; /* part of free */
 	uint64_t slab;
@@ -94,13 +95,13 @@ struct page_stats {
 };
 void page_stats(struct page_stats *out);
 /* What there is to have a share of, in pages, as sysinfo(2) tells it: RAM without what the image, its tables and a sanitizer's
- * shadow took at boot, and, until the first files are unpacked, without their archive. */
+ * shadow took at boot. The same from the beginning on (I-MM-5). */
 static inline uint64_t pages_usable(void)
 {
 	struct page_stats s;
 
 	page_stats(&s);
-	return s.total - s.reserved;
+	return s.total - s.reserved + s.lent;
 }
 
 /* Give all CPU-cached pages back to the buddy (tests, reclaim). Context: thread. */

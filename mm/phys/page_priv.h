@@ -33,6 +33,7 @@ struct buddy {
 	uint32_t nonempty;			   /* [lock] bit k: free[k] has a block */
 	uint64_t nr_free;			   /* [lock] pages on the lists */
 	uint64_t nr_reserved;			   /* [lock] */
+	uint64_t nr_lent;			   /* [lock] of them, those to be given back */
 };
 
 extern struct buddy buddy;

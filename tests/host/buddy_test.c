@@ -433,13 +433,16 @@ TEST(reference_count_sticks)
 	CHECK_EQ(free_pages(), before);
 }
 
+/* I-MM-5 */
 TEST(reserved_ram_can_be_given_back)
 {
 	boot(1, RAM_PA, 8 * MIB);
+	reserve(RAM_PA, MIB);
 	reserve(RAM_PA + 2 * MIB + 100, MIB);
+	machine.initrd = (struct phys_range){ RAM_PA + 2 * MIB + 100, MIB };
 	pages_init();
 
-	uint64_t before = free_pages();
+	uint64_t before = free_pages(), usable = pages_usable();
 	struct page *p = page_of_phys(paddr(RAM_PA + 2 * MIB + 8192));
 
 	/* its users count references like anybody's */
@@ -447,6 +450,7 @@ TEST(reserved_ram_can_be_given_back)
 	page_put(p);
 	pages_free_reserved(paddr(RAM_PA + 2 * MIB + 100), MIB);
 	CHECK_EQ(free_pages(), before + MIB / PAGE_SIZE - 1);
+	CHECK_EQ(pages_usable(), usable);
 	check_account();
 }
 
