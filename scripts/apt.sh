@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=sh disable=SC2154
 # An apt of our own, beside the system's: its lists and its cache lie in a folder that goes away, so it works for
-# root and for an ordinary user alike. Sourced by fetch.sh, tests/bench/peer.sh and tests/blackbox/openssh.sh, which set
+# root and for an ordinary user alike. Sourced by fetch.sh and tests/bench/peer.sh, which set
 #   dest     the folder it works in        dl       the folder that downloads go to
 #   apt_dir  empty, and removed at exit    say, die
 # and ask for arm64 packages from the mirror that this host uses, or TERN_MIRROR.
@@ -36,7 +36,7 @@ mirror()
 	} | grep -E '/debian/?$' | head -n 1
 }
 
-# apt_open [ARCHITECTURE]: an apt of our own under $apt_dir, for arm64 if not told; no suite yet.
+# An apt of our own under $apt_dir, for arm64; no suite yet.
 apt_open()
 {
 	command -v apt-get >/dev/null 2>&1 ||
@@ -51,8 +51,8 @@ apt_open()
 	#clear APT::Update::Post-Invoke;
 	#clear APT::Update::Post-Invoke-Success;
 	#clear APT::Architectures;
-	APT::Architecture "${1:-arm64}";
-	APT::Architectures { "${1:-arm64}"; };
+	APT::Architecture "arm64";
+	APT::Architectures { "arm64"; };
 	APT::Sandbox::User "";
 	Dir::Etc::sourcelist "$apt_dir/sources.list";
 	Dir::Etc::sourceparts "$apt_dir/parts";

@@ -1,23 +1,27 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# openssh.sh DIR -- unpack a newer OpenSSH client than bookworm's into DIR: that of its backports, by the host's own apt.
-# Exit status 77: there is none to be had, and why; what was unpacked once is used ever after.
+# openssh.sh DIR -- build DIR/ssh, the client of the OpenSSH that deps.lock pins: it prefers ML-KEM, as bookworm's does not.
+# By the compiler of the host tests, with no library but libc. Once the inputs are fetched there is no need of a network;
+# what is built stays until another version is pinned.
 set -eu
 export LC_ALL=C
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
-mkdir -p "$1"
-dest=$(CDPATH='' cd -- "$1" && pwd) apt_dir=
-say() { echo "openssh: $*" >&2; }
-die() { say "$*"; exit 77; }
-. "$top/scripts/apt.sh"
-trap '[ -z "$apt_dir" ] || rm -rf "$apt_dir"' EXIT
-trap 'exit 130' INT TERM HUP
-exec 9>"$dest/lock"
+mkdir -p "$1" && cd "$1"
+exec 9>lock
 flock 9
-[ ! -x "$dest/client/usr/bin/ssh" ] || exit 0
-apt_open "$(dpkg --print-architecture)"
-apt_suite binary bookworm-backports
-apt_update
-(cd "$apt_dir" && apt-get -c "$apt_dir/apt.conf" -qq download openssh-client 2>&1 | hide_hosts) >&2
-dpkg-deb -x "$apt_dir"/openssh-client_*.deb "$apt_dir/client" || die "no OpenSSH client came: is there a network?"
-mv "$apt_dir/client" "$dest/client"
+"$top/scripts/fetch.sh"
+pinned() { sed -n "/^Package: openssh\$/,/^\$/s/^$1: //p" "$top/deps.lock"; }
+[ "$(cat stamp 2>/dev/null)" != "$(pinned SHA256)" ] || exit 0
+rm -rf src ssh
+mkdir src
+tar -xf "${TERN_DEPS:-$top/deps}/dl/$(pinned File)" -C src --strip-components=1 --no-same-owner
+cd src
+if ! { ./configure CC=clang --without-openssl --without-zlib --disable-pkcs11 --disable-security-key && make -j2 ssh; } >../log 2>&1; then
+	tail -n 20 ../log >&2
+	echo "openssh: does not build: see $1/log" >&2
+	exit 1
+fi
+mv ssh ..
+cd ..
+rm -r src
+pinned SHA256 >stamp
