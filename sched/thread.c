@@ -15,8 +15,8 @@
 
 static struct slab_cache *thread_cache; /* [init] */
 static spinlock_t registry_lock = SPINLOCK_INIT(THREAD);
-static struct list_head registry = LIST_HEAD_INIT(registry); /* [registry_lock] */
-static int last_id;					     /* [registry_lock] */
+static struct rb_root registry; /* [registry_lock] */
+static int last_id;		/* [registry_lock] */
 
 static struct waitq reaper_wq = WAITQ_INIT(reaper_wq);
 static uint32_t reaper_due; /* [atomic] REAP_... */
@@ -33,12 +33,22 @@ void thread_cache_init(void)
 		panic("sched: no memory for threads");
 }
 
+static struct thread *thread_of(const struct rb_node *n)
+{
+	return n ? rb_entry(n, struct thread, all_node) : NULL;
+}
+
+static bool by_id(const struct rb_node *a, const struct rb_node *b)
+{
+	return thread_of(a)->base.id < thread_of(b)->base.id;
+}
+
 static void registry_add(struct thread *t)
 {
 	irqflags_t f = spin_lock_irqsave(&registry_lock);
 
 	t->base.id = ++last_id;
-	list_push_back(&t->all_link, &registry);
+	rb_insert(&registry, &t->all_node, by_id);
 	spin_unlock_irqrestore(&registry_lock, f);
 }
 
@@ -46,46 +56,58 @@ static void registry_remove(struct thread *t)
 {
 	irqflags_t f = spin_lock_irqsave(&registry_lock);
 
-	list_del(&t->all_link);
+	rb_erase(&registry, &t->all_node);
 	spin_unlock_irqrestore(&registry_lock, f);
+}
+
+/* The first above an id. */
+static struct thread *registry_above(int id)
+{
+	struct rb_node *n = registry.node, *found = NULL;
+
+	while (n) {
+		bool above = thread_of(n)->base.id > id;
+
+		found = above ? n : found;
+		n = above ? n->left : n->right;
+	}
+	return thread_of(found);
+}
+
+static struct thread *registry_next(const struct thread *t)
+{
+	return thread_of(rb_next(&t->all_node));
 }
 
 void thread_for_each(void (*fn)(struct thread *t, void *arg), void *arg)
 {
 	irqflags_t f = spin_lock_irqsave(&registry_lock);
-	struct thread *t;
 
-	list_for_each (t, &registry, all_link)
+	for (struct thread *t = registry_above(0); t; t = registry_next(t))
 		fn(t, arg);
 	spin_unlock_irqrestore(&registry_lock, f);
 }
 
-/* They stand in the registry in the order of their ids. */
 unsigned thread_batch(int after, unsigned most, void (*fn)(struct thread *t, unsigned i, void *arg),
 		      void *arg)
 {
 	irqflags_t f = spin_lock_irqsave(&registry_lock);
-	struct thread *t;
+	struct thread *t = registry_above(after);
 	unsigned n = 0;
 
-	list_for_each (t, &registry, all_link) {
-		if (n == most)
-			break;
-		if (t->base.id > after)
-			fn(t, n++, arg);
-	}
+	for (; t && n < most; t = registry_next(t))
+		fn(t, n++, arg);
 	spin_unlock_irqrestore(&registry_lock, f);
 	return n;
 }
 
 bool thread_identify(const struct thread *which, int *id, char name[16])
 {
-	struct thread *t;
 	bool found = false;
 
 	if (!spin_trylock(&registry_lock))
 		return false;
-	list_for_each (t, &registry, all_link) {
+	for (struct thread *t = registry_above(0); t; t = registry_next(t)) {
 		if (t != which)
 			continue;
 		*id = t->base.id;

@@ -5,6 +5,7 @@
 
 #include "kernel/core/current.h"
 #include "kernel/core/percpu.h"
+#include "lib/rbtree.h"
 #include "lib/refcount.h"
 #include "mm/phys/kstack.h"
 #include "sched/eevdf.h"
@@ -110,7 +111,7 @@ struct thread {
 	void (*on_free)(
 		struct thread
 			*t); /* [init] the owner's hook when the last reference goes; may be NULL */
-	struct list_head all_link;  /* [registry] every thread, for reports */
+	struct rb_node all_node;    /* [registry] every thread by id, for reports */
 	char name[16] __aligned(8); /* [self] what base.name points at */
 	uint32_t magic;		    /* [init] THREAD_MAGIC while it lives (A11) */
 };

@@ -29,11 +29,8 @@ def in_order(node):
 
 
 def all_threads():
-    head = gdb.parse_and_eval("&registry")
-    node = head["next"]
-    while node != head:
-        yield entry_of(node, "struct thread", "all_link")
-        node = node["next"]
+    for node in in_order(gdb.parse_and_eval("registry")["node"]):
+        yield entry_of(node, "struct thread", "all_node")
 
 
 def all_cpus():

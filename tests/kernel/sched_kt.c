@@ -6,6 +6,7 @@
 #include "kernel/core/spinlock.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "mm/phys/slab.h"
 #include "sched/mutex.h"
 #include "sched/runq_priv.h"
 #include "tests/kernel/crew.h"
@@ -249,6 +250,50 @@ KTEST(wake_idle)
 		crew_add(&crew, ring_from_cpu0, &b, BIT(0));
 		crew_join(&crew);
 	}
+}
+
+/* --- the list of all ----------------------------------------------------------------------------------------------- */
+
+static void count_batch(struct thread *t, unsigned i, void *arg)
+{
+	*(unsigned *)arg += 1;
+}
+
+static uint64_t time_of_batch(int after)
+{
+	uint64_t best = UINT64_MAX;
+	unsigned n = 0;
+
+	for (unsigned round = 0; round < 10; round++) {
+		uint64_t t = arch_counter();
+
+		thread_batch(after, 1, count_batch, &n);
+		best = MIN(best, arch_counter() - t);
+	}
+	KT_CHECK(n == 10);
+	return best;
+}
+
+/* A report that reads on behind an id finds it as fast among thousands. Room for the host's moods. */
+KTEST(batch_of_threads_is_found_at_once)
+{
+	enum { MANY = 2000 };
+	struct thread **t = kmalloc(MANY * sizeof(struct thread *));
+	uint64_t first = time_of_batch(0), last;
+	unsigned n = 0;
+
+	KT_CHECK(t != NULL);
+	while (t && n < MANY && (t[n] = thread_alloc("bystander")))
+		n++;
+	KT_CHECK(n > 1000);
+	last = n > 1 ? time_of_batch(t[n - 2]->base.id) : 0;
+	while (n > 0)
+		thread_put(t[--n]);
+	kfree(t);
+	log_info(
+		"ktest: the first of all threads is found in %lu counts, the last of thousands in %lu",
+		(unsigned long)first, (unsigned long)last);
+	KT_CHECK(last < first * 10);
 }
 
 /* --- RC-004, A11: births and deaths ---------------------------------------------------------------------------- */
