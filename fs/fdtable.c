@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Descriptor tables. The array and its bitmaps are one allocation, replaced by one twice the size when full.
+/* Descriptor tables. Files are in chunks, which stay where they are; the array of these and the bitmaps are one allocation,
+ * replaced by one twice the size when full: of 24 bytes for 64 numbers, so that no table needs a large block.
  *
  * Lowest free number: every number below `hint` is in use, and a second bitmap tells which 64-number words are
  * full, so the search does not depend on how many files are open (PERF-008).
  *
- * I-FD-1: a bit in used is set where file[] is not NULL, and where a number is reserved for a file that is being made;
+ * I-FD-1: a bit in used is set where there is a file, and where a number is reserved for a file that is being made;
  * that one is open to nobody.
  * A lookup takes its reference under the lock, so a close elsewhere cannot free the file under it (RC-012). */
 #include "fs/fdtable.h"
@@ -15,7 +16,7 @@
 #include "lib/string.h"
 #include "mm/phys/slab.h"
 
-#define FD_FIRST_SIZE 64u
+#define FD_FIRST_SIZE FD_CHUNK
 #define FD_MAX_SIZE   (1u << 20)
 
 static bool bit_test(const uint64_t *map, unsigned n)
@@ -30,27 +31,42 @@ static void bit_assign(uint64_t *map, unsigned n, bool on)
 	map[n / 64] = on ? map[n / 64] | bit : map[n / 64] & ~bit;
 }
 
-static struct fdarray *fdarray_create(unsigned size)
+/* With its chunks from a number on. */
+static void fdarray_free(struct fdarray *a, unsigned from)
+{
+	for (unsigned w = from / FD_CHUNK; w < a->size / FD_CHUNK; w++)
+		kfree(a->chunk[w]);
+	kfree(a);
+}
+
+/* The chunks below a number are another's. */
+static struct fdarray *fdarray_create(unsigned size, unsigned from)
 {
 	unsigned words = size / 64;
 	unsigned full_words = DIV_ROUND_UP(words, 64u);
 	size_t maps = (2 * words + full_words) * sizeof(uint64_t);
-	struct fdarray *a = kzalloc(sizeof(*a) + size * sizeof(struct file *) + maps);
+	struct fdarray *a = kzalloc(sizeof(*a) + words * sizeof(a->chunk[0]) + maps);
 
 	if (!a)
 		return NULL;
 	a->size = size;
-	a->used = (uint64_t *)&a->file[size];
+	a->used = (uint64_t *)&a->chunk[words];
 	a->cloexec = a->used + words;
 	a->full = a->cloexec + words;
+	for (unsigned w = from / FD_CHUNK; w < words; w++) {
+		a->chunk[w] = kcalloc(FD_CHUNK, sizeof(struct file *));
+		if (!a->chunk[w]) {
+			fdarray_free(a, from);
+			return NULL;
+		}
+	}
 	return a;
 }
 
-static void fdarray_copy(struct fdarray *to, const struct fdarray *from)
+static void fdarray_copy_maps(struct fdarray *to, const struct fdarray *from)
 {
 	unsigned words = from->size / 64;
 
-	memcpy(to->file, from->file, from->size * sizeof(from->file[0]));
 	memcpy(to->used, from->used, words * sizeof(uint64_t));
 	memcpy(to->cloexec, from->cloexec, words * sizeof(uint64_t));
 	memcpy(to->full, from->full, DIV_ROUND_UP(words, 64u) * sizeof(uint64_t));
@@ -83,7 +99,7 @@ static void slot_fill(struct fdtable *t, unsigned fd, struct file *f, bool cloex
 {
 	struct fdarray *a = t->a;
 
-	a->file[fd] = f;
+	*fdarray_slot(a, fd) = f;
 	bit_assign(a->used, fd, true);
 	bit_assign(a->cloexec, fd, cloexec);
 	if (a->used[fd / 64] == ~0UL)
@@ -97,9 +113,9 @@ static void slot_fill(struct fdtable *t, unsigned fd, struct file *f, bool cloex
 static struct file *slot_clear(struct fdtable *t, unsigned fd)
 {
 	struct fdarray *a = t->a;
-	struct file *f = a->file[fd];
+	struct file **slot = fdarray_slot(a, fd), *f = *slot;
 
-	a->file[fd] = NULL;
+	*slot = NULL;
 	bit_assign(a->used, fd, false);
 	bit_assign(a->cloexec, fd, false);
 	bit_assign(a->full, fd / 64, false);
@@ -111,7 +127,7 @@ static struct file *slot_clear(struct fdtable *t, unsigned fd)
 
 static bool slot_open(const struct fdtable *t, int fd) __requires(t->lock)
 {
-	return fd >= 0 && (unsigned)fd < t->a->size && t->a->file[fd];
+	return fd >= 0 && (unsigned)fd < t->a->size && *fdarray_slot(t->a, (unsigned)fd);
 }
 
 static struct fdtable *fdtable_create_sized(unsigned size)
@@ -120,7 +136,7 @@ static struct fdtable *fdtable_create_sized(unsigned size)
 
 	if (!t)
 		return NULL;
-	t->a = fdarray_create(size);
+	t->a = fdarray_create(size, 0);
 	if (!t->a) {
 		kfree(t);
 		return NULL;
@@ -158,8 +174,8 @@ void fdtable_put(struct fdtable *t)
 	/* the last reference: nobody else can look */
 	for (unsigned w = 0; w < t->a->size / 64; w++)
 		for (uint64_t used = t->a->used[w]; used; used &= used - 1)
-			leave(t, t->a->file[w * 64 + (unsigned)__builtin_ctzl(used)]);
-	kfree(t->a);
+			leave(t, t->a->chunk[w][__builtin_ctzl(used)]);
+	fdarray_free(t->a, 0);
 	kfree(t);
 }
 
@@ -181,18 +197,19 @@ struct fdtable *fdtable_clone(struct fdtable *t)
 		spin_unlock(&t->lock);
 		fdtable_put(copy);
 	}
-	fdarray_copy(copy->a, t->a);
+	fdarray_copy_maps(copy->a, t->a);
 	copy->hint = t->hint;
 	copy->count = t->count;
 	for (unsigned w = 0; w < size / 64; w++) {
 		for (uint64_t used = copy->a->used[w]; used; used &= used - 1) {
-			unsigned fd = w * 64 + (unsigned)__builtin_ctzl(used);
+			unsigned k = (unsigned)__builtin_ctzl(used);
+			struct file *f = t->a->chunk[w][k];
 
 			/* another thread's that is being made */
-			if (!copy->a->file[fd])
-				slot_clear(copy, fd);
+			if (!f)
+				slot_clear(copy, w * 64 + k);
 			else
-				file_get(copy->a->file[fd]);
+				copy->a->chunk[w][k] = file_get(f);
 		}
 	}
 	spin_unlock(&t->lock);
@@ -205,7 +222,7 @@ struct file *fdtable_lookup(struct fdtable *t, int fd)
 
 	spin_lock(&t->lock);
 	if (slot_open(t, fd))
-		f = file_get(t->a->file[fd]);
+		f = file_get(*fdarray_slot(t->a, (unsigned)fd));
 	spin_unlock(&t->lock);
 	return f;
 }
@@ -214,25 +231,33 @@ struct file *fdtable_lookup(struct fdtable *t, int fd)
 static int fdtable_grow(struct fdtable *t, unsigned fd)
 {
 	struct fdarray *bigger, *old;
-	unsigned size = FD_FIRST_SIZE;
+	unsigned size = FD_FIRST_SIZE, had;
+	bool grown;
 
 	if (fd >= FD_MAX_SIZE)
 		return -EMFILE;
 	while (size <= fd)
 		size *= 2;
-	bigger = fdarray_create(size);
+	had = fdtable_size(t);
+	if (had >= size)
+		return 0;
+	bigger = fdarray_create(size, had);
 	if (!bigger)
 		return -ENOMEM;
 	spin_lock(&t->lock);
 	old = t->a;
-	if (old->size < size) {
-		fdarray_copy(bigger, old);
+	/* another thread may have been faster */
+	grown = old->size == had;
+	if (grown) {
+		memcpy(bigger->chunk, old->chunk, had / FD_CHUNK * sizeof(old->chunk[0]));
+		fdarray_copy_maps(bigger, old);
 		t->a = bigger;
-	} else {
-		old = bigger;
 	}
 	spin_unlock(&t->lock);
-	kfree(old);
+	if (grown)
+		kfree(old);
+	else
+		fdarray_free(bigger, had);
 	return 0;
 }
 
@@ -275,9 +300,9 @@ int fdtable_reserve(struct fdtable *t, bool cloexec, uint64_t limit)
 void fdtable_settle(struct fdtable *t, int fd, struct file *f)
 {
 	spin_lock(&t->lock);
-	ASSERT(bit_test(t->a->used, (unsigned)fd) && !t->a->file[fd]);
+	ASSERT(bit_test(t->a->used, (unsigned)fd) && !slot_open(t, fd));
 	if (f)
-		t->a->file[fd] = f;
+		*fdarray_slot(t->a, (unsigned)fd) = f;
 	else
 		slot_clear(t, (unsigned)fd);
 	spin_unlock(&t->lock);
@@ -299,7 +324,7 @@ int fdtable_install_at(struct fdtable *t, int fd, struct file *f, bool cloexec, 
 		if (err)
 			return err;
 	}
-	if (t->a->file[fd]) {
+	if (slot_open(t, fd)) {
 		old = slot_clear(t, (unsigned)fd);
 	} else if (bit_test(t->a->used, (unsigned)fd)) {
 		spin_unlock(&t->lock);
@@ -335,7 +360,7 @@ int fdtable_next(struct fdtable *t, unsigned from)
 		uint64_t used = t->a->used[from / 64] >> (from % 64);
 
 		from = used ? from + (unsigned)__builtin_ctzl(used) : ALIGN_DOWN(from, 64u) + 64;
-		if (used && t->a->file[from])
+		if (used && *fdarray_slot(t->a, from))
 			found = (int)from;
 		from += used != 0;
 	}
@@ -383,7 +408,7 @@ static struct file *take_used(struct fdtable *t, unsigned *fd, unsigned last, bo
 			continue;
 		if (cloexec)
 			bit_assign(t->a->cloexec, n++, true);
-		else if (t->a->file[n])
+		else if (*fdarray_slot(t->a, n))
 			f = slot_clear(t, n);
 		else
 			n++;
@@ -451,10 +476,10 @@ bool fdtable_held(struct fdtable *t, unsigned *fd, uint64_t *pages)
 	size = t->a->size;
 	end = MIN(*fd + HELD_STEP, size);
 	if (*fd == 0)
-		*pages += size * sizeof(t->a->file[0]) / PAGE_SIZE;
+		*pages += size * sizeof(struct file *) / PAGE_SIZE;
 	for (unsigned w = *fd / 64; w < end / 64; w++) {
 		for (uint64_t used = t->a->used[w]; used; used &= used - 1) {
-			const struct file *f = t->a->file[w * 64 + (unsigned)__builtin_ctzl(used)];
+			const struct file *f = t->a->chunk[w][__builtin_ctzl(used)];
 
 			/* each number that stands for it counts a share */
 			if (f && f->ops->held)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Descriptor tables: a growing array and a bitmap with a lowest-free hint, under one spinlock. A lookup returns a
+/* Descriptor tables: a growing array of chunks and a bitmap with a lowest-free hint, under one spinlock. A lookup returns a
  * counted reference taken under the lock (RC-012). */
 #ifndef TERN_FS_FDTABLE_H
 #define TERN_FS_FDTABLE_H
@@ -8,12 +8,19 @@
 #include "kernel/core/spinlock.h"
 
 struct fdarray {
-	unsigned size;	   /* [init] a multiple of 64 */
-	uint64_t *used;	   /* [table] */
-	uint64_t *cloexec; /* [table] */
-	uint64_t *full;	   /* [table] bit w: used[w] is all ones */
-	struct file *file[];
+	unsigned size;	       /* [init] a multiple of 64 */
+	uint64_t *used;	       /* [table] */
+	uint64_t *cloexec;     /* [table] */
+	uint64_t *full;	       /* [table] bit w: used[w] is all ones */
+	struct file **chunk[]; /* [init] of FD_CHUNK numbers each */
 };
+
+#define FD_CHUNK 64u
+
+static inline struct file **fdarray_slot(const struct fdarray *a, unsigned fd)
+{
+	return &a->chunk[fd / FD_CHUNK][fd % FD_CHUNK];
+}
 
 struct fdtable {
 	spinlock_t lock;     /* FDTABLE */
@@ -42,7 +49,7 @@ static inline __must_check struct file *fdtable_peek(const struct fdtable *t, in
 {
 	const struct fdarray *a = t->a;
 
-	return (unsigned)fd < a->size ? a->file[fd] : NULL;
+	return (unsigned)fd < a->size ? *fdarray_slot(a, (unsigned)fd) : NULL;
 }
 /* Put f (its reference is taken over on success) at the lowest free number >= min. fd, -EMFILE, -ENOMEM. */
 int fdtable_install(struct fdtable *t, struct file *f, int min, bool cloexec,

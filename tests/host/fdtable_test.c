@@ -239,12 +239,12 @@ TEST(fdtable_no_memory_leaves_it_whole)
 	struct fdtable *t = new_table();
 	struct file *f = new_file();
 
-	alloc_fail_after(1);
-	CHECK_EQ(fdtable_install(t, f, 64, false, 1024), -ENOMEM);
-	alloc_fail_after(1);
-	CHECK(!fdtable_clone(t));
-	alloc_fail_after(2);
-	CHECK(!fdtable_clone(t));
+	for (unsigned n = 1; n <= 3; n++) {
+		alloc_fail_after(n);
+		CHECK_EQ(fdtable_install(t, f, 128, false, 1024), -ENOMEM);
+		alloc_fail_after(n);
+		CHECK(!fdtable_clone(t));
+	}
 	CHECK_EQ(fdtable_install(t, f, 64, false, 1024), 64);
 	fdtable_put(t);
 	CHECK_EQ(env_objects, 0);

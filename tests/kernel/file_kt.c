@@ -247,6 +247,28 @@ KTEST(icount_descriptor_is_found_at_once)
 	file_put(w);
 }
 
+/* A table with so large a number asks for no block of megabytes. */
+KTEST(descriptor_far_out)
+{
+	const int far = 1 << 18;
+	struct fdtable *t = fdtable_create(), *copy = NULL;
+	struct file *r, *w;
+
+	if (!t || pipe_create(&r, &w, FILE_NONBLOCK) < 0) {
+		KT_CHECK(!"memory for a table and a pipe");
+		return;
+	}
+	KT_CHECK(fdtable_install_at(t, 3, file_get(w), false, 1 << 20) == 3);
+	KT_CHECK(fdtable_install_at(t, far, r, false, 1 << 20) == far);
+	KT_CHECK(fdtable_peek(t, 3) == w && fdtable_peek(t, far) == r);
+	copy = fdtable_clone(t);
+	KT_CHECK(copy && fdtable_peek(copy, far) == r && fdtable_next(copy, 4) == far);
+	if (copy)
+		fdtable_put(copy);
+	fdtable_put(t);
+	file_put(w);
+}
+
 /* --- advisory locks ---------------------------------------------------------------------------------------------------- */
 
 struct claims {
