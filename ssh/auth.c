@@ -116,24 +116,30 @@ static bool keep_command(struct ssh_conn *c, struct bytes raw)
 	return true;
 }
 
-/* Where the key may lead is looked up at each question. */
-static bool keep_limits(struct ssh_conn *c, const struct ssh_grant *grant)
+/* Where the key may lead, and its variables, are looked up at each question. */
+static bool keep_options(struct ssh_conn *c, const struct ssh_grant *grant)
 {
 	struct ssh_grant *g = &c->auth.grant;
 
+	g->no_pty = grant->no_pty;
+	g->no_forwarding = grant->no_forwarding;
 	g->limits_open = grant->limits_open;
 	g->limits_listen = grant->limits_listen;
-	if (g->limits_open || g->limits_listen)
-		g->options = ssh_dup(c, grant->options);
-	return !(g->limits_open || g->limits_listen) || g->options.p;
+	g->environment = grant->environment && c->cfg->user_environment;
+	if (grant->environment && !g->environment)
+		ssh_log(c, SSH_LOG_INFO,
+			"the key's environment is ignored: PermitUserEnvironment is not set",
+			BYTES_LIT(""));
+	if (!g->limits_open && !g->limits_listen && !g->environment)
+		return true;
+	g->options = ssh_dup(c, grant->options);
+	return g->options.p;
 }
 
 static int accept_login(struct ssh_conn *c, struct bytes user, struct bytes key,
 			const struct ssh_grant *grant)
 {
-	c->auth.grant.no_pty = grant->no_pty;
-	c->auth.grant.no_forwarding = grant->no_forwarding;
-	if (!keep_command(c, grant->command) || !keep_limits(c, grant))
+	if (!keep_command(c, grant->command) || !keep_options(c, grant))
 		return ssh_fail_local(c, -ENOMEM);
 	(void)ssh_msg_begin(c, SSH_MSG_USERAUTH_SUCCESS, 1);
 	ssh_msg_end(c);

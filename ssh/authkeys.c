@@ -3,11 +3,12 @@
 #include "lib/base64.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "ssh/pattern.h"
 
 #define LINE_MAX_BYTES 8192
+#define CLOCK_SET      1000000000 /* seconds: a clock before 2001 was never set */
 
-struct entry {
-	struct ssh_grant grant;
+struct key {
 	struct bytes type, base64;
 };
 
@@ -98,102 +99,242 @@ static bool take_value(struct bytes *s, struct bytes *value)
 	return true;
 }
 
-/* Flags: what they forbid we either do not have (agent, X11, rc files) or note. */
-static const struct flag {
-	const char *name;
-	bool pty, forwarding, allow;
-} flags[] = {
-	{ "restrict", true, true, false },
-	{ "no-pty", true, false, false },
-	{ "pty", true, false, true },
-	{ "no-port-forwarding", false, true, false },
-	{ "port-forwarding", false, true, true },
-	{ "no-agent-forwarding", false, false, false },
-	{ "no-x11-forwarding", false, false, false },
-	{ "no-user-rc", false, false, false },
-};
-
-static bool take_flag(struct bytes *s, struct ssh_grant *grant)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
-		struct bytes rest = *s;
-
-		if (!take_name(&rest, flags[i].name) || (rest.n > 0 && rest.p[0] != ','))
-			continue;
-		if (flags[i].pty)
-			grant->no_pty = !flags[i].allow;
-		if (flags[i].forwarding)
-			grant->no_forwarding = !flags[i].allow;
-		*s = rest;
-		return true;
-	}
-	return false;
-}
-
-/* A question of forwarding. */
-struct ask {
-	struct bytes host;
+/* One walk over a line's options: what they grant, and an answer if one is asked for. */
+struct walk {
+	struct ssh_grant grant;
+	const struct ssh_login *login; /* NULL: the form alone counts */
+	bool listen, granted;	       /* of permitlisten, or permitopen: is this one there? */
+	struct bytes host;	       /* p is NULL: not asked */
 	uint32_t port;
-	bool listen, granted;
+	unsigned variable; /* which one comes next to environment */
+	struct bytes *name, *value;
+	unsigned wanted; /* of them; NULL above: none */
 };
 
-/* The port at the end of "host:port", taken off s with its colon: 0 for "*", or -1. */
-static int64_t take_port(struct bytes *s)
+/* The port at the end of "host:port", taken off s with its colon: 0 for "*". */
+static bool take_port(struct bytes *s, uint64_t *port)
 {
+	struct bytes digits;
 	size_t at = s->n;
-	int64_t port = 0;
 
 	while (at > 0 && s->p[at - 1] != ':')
 		at--;
-	if (s->n - at == 0 || s->n - at > 5)
-		return -1;
-	if (!(s->n - at == 1 && s->p[at] == '*')) {
-		for (size_t i = at; i < s->n && port >= 0; i++)
-			port = s->p[i] >= '0' && s->p[i] <= '9' ? port * 10 + s->p[i] - '0' : -1;
-		if (port == 0 || port > UINT16_MAX)
-			return -1;
-	}
+	digits = (struct bytes){ s->p + at, s->n - at };
 	s->n = at > 0 ? at - 1 : 0;
-	return port;
+	*port = 0;
+	return bytes_is(digits, "*") || (ssh_number(digits, UINT16_MAX, port) && *port > 0);
 }
 
-/* "host:port", "[address]:port", either may be "*"; to listen also "port" alone. */
-static bool parse_permit(struct bytes value, bool listen, struct ask *ask)
+bool ssh_permit_parse(struct bytes value, bool listen, struct bytes *host, uint64_t *port)
 {
 	bool bare = listen && !memchr(value.p, ':', value.n);
-	int64_t port = take_port(&value);
+	bool good = take_port(&value, port);
 
 	if (bare)
 		value = BYTES_LIT("*");
 	if (value.n > 2 && value.p[0] == '[' && value.p[value.n - 1] == ']')
 		value = (struct bytes){ value.p + 1, value.n - 2 };
-	if (port < 0 || value.n == 0)
-		return false;
-	if (ask && ask->listen == listen && (port == 0 || port == ask->port) &&
-	    (bytes_is(value, "*") || bytes_equal(value, ask->host)))
-		ask->granted = true;
-	return true;
+	*host = value;
+	return good && value.n > 0;
 }
 
-/* Each option, and the answer if ask is not NULL. */
-static const char *parse_options(struct bytes s, struct ssh_grant *grant, struct ask *ask)
+bool ssh_permit_fits(struct bytes value, bool listen, struct bytes host, uint32_t port)
 {
-	struct bytes value;
+	struct bytes name;
+	uint64_t number;
 
-	grant->options = s;
+	return ssh_permit_parse(value, listen, &name, &number) && (number == 0 || number == port) &&
+	       (bytes_is(name, "*") || bytes_equal(name, host));
+}
+
+static const char *permit(struct walk *w, struct bytes value, bool listen)
+{
+	struct bytes host;
+	uint64_t port;
+
+	if (!ssh_permit_parse(value, listen, &host, &port))
+		return "bad permit option";
+	if (w->host.p && w->listen == listen && ssh_permit_fits(value, listen, w->host, w->port))
+		w->granted = true;
+	return NULL;
+}
+
+static const char *permitopen_option(struct walk *w, struct bytes value)
+{
+	w->grant.limits_open = true;
+	return permit(w, value, false);
+}
+
+static const char *permitlisten_option(struct walk *w, struct bytes value)
+{
+	w->grant.limits_listen = true;
+	return permit(w, value, true);
+}
+
+static const char *command_option(struct walk *w, struct bytes value)
+{
+	if (w->grant.command.p)
+		return "two commands";
+	w->grant.command = value;
+	return NULL;
+}
+
+static bool is_name(struct bytes s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned c = s.p[i] | 0x20u;
+
+		if (s.p[i] != '_' && !(c >= 'a' && c <= 'z') && !(s.p[i] >= '0' && s.p[i] <= '9'))
+			return false;
+	}
+	return s.n > 0;
+}
+
+static const char *environment_option(struct walk *w, struct bytes value)
+{
+	const uint8_t *equals = memchr(value.p, '=', value.n);
+	struct bytes name = { value.p, equals ? (size_t)(equals - value.p) : 0 };
+
+	if (!is_name(name))
+		return "bad environment option";
+	w->grant.environment = true;
+	if (w->name && w->variable++ == w->wanted) {
+		*w->name = name;
+		*w->value = (struct bytes){ equals + 1, value.n - name.n - 1 };
+		w->granted = true;
+	}
+	return NULL;
+}
+
+static const char *from_option(struct walk *w, struct bytes value)
+{
+	if (!ssh_address_list_is_good(value))
+		return "bad from option";
+	if (w->login && ssh_address_list(w->login->from, value) != 1)
+		return "not from this address";
+	return NULL;
+}
+
+static uint64_t days_of_month(uint64_t year, uint64_t month)
+{
+	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+
+	if (month == 2)
+		return leap ? 29 : 28;
+	return month == 4 || month == 6 || month == 9 || month == 11 ? 30 : 31;
+}
+
+/* YYYYMMDD, then HHMM, then SS, then Z; UTC in any case, the zone of this machine. Seconds since 1970. */
+static bool parse_time(struct bytes s, uint64_t *out)
+{
+	static const uint64_t from[] = { 1970, 1, 1, 0, 0, 0 }, to[] = { 9999, 12, 31, 23, 59, 59 };
+	uint64_t v[ARRAY_SIZE(from)] = { 0 }, days = 0;
+
+	if (s.n > 0 && s.p[s.n - 1] == 'Z')
+		s.n--;
+	if (s.n != 8 && s.n != 12 && s.n != 14)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(from) && s.n > 0; i++) {
+		size_t n = i == 0 ? 4 : 2;
+
+		if (!ssh_number((struct bytes){ s.p, n }, to[i], &v[i]) || v[i] < from[i])
+			return false;
+		s.p += n;
+		s.n -= n;
+	}
+	for (uint64_t year = 1970; year < v[0]; year++)
+		days += 337 + days_of_month(year, 2);
+	for (uint64_t month = 1; month < v[1]; month++)
+		days += days_of_month(v[0], month);
+	*out = (((days + v[2] - 1) * 24 + v[3]) * 60 + v[4]) * 60 + v[5];
+	return v[2] <= days_of_month(v[0], v[1]);
+}
+
+/* To this second it may be used. A clock that nobody has set says nothing. */
+static const char *expiry_option(struct walk *w, struct bytes value)
+{
+	uint64_t end;
+
+	if (!parse_time(value, &end))
+		return "bad expiry-time option";
+	if (w->login && w->login->now < CLOCK_SET)
+		return "expiry-time, and the clock is not set";
+	return w->login && w->login->now > end ? "the key has expired" : NULL;
+}
+
+static const char *certificate_option(struct walk *w, struct bytes value)
+{
+	(void)w;
+	(void)value;
+	return "certificates are not implemented";
+}
+
+/* What flags forbid we either do not have (agent, X11, rc files) or note. */
+static const struct option {
+	const char *name;
+	bool pty, forwarding, allow;
+	bool valued;
+	const char *(*take)(struct walk *w, struct bytes value);
+} options[] = {
+	{ "restrict", .pty = true, .forwarding = true },
+	{ "no-pty", .pty = true },
+	{ "pty", .pty = true, .allow = true },
+	{ "no-port-forwarding", .forwarding = true },
+	{ "port-forwarding", .forwarding = true, .allow = true },
+	{ .name = "no-agent-forwarding" },
+	{ .name = "agent-forwarding" },
+	{ .name = "no-x11-forwarding" },
+	{ .name = "x11-forwarding" },
+	{ .name = "no-user-rc" },
+	{ .name = "user-rc" },
+	{ "permitopen", .valued = true, .take = permitopen_option },
+	{ "permitlisten", .valued = true, .take = permitlisten_option },
+	{ "command", .valued = true, .take = command_option },
+	{ "environment", .valued = true, .take = environment_option },
+	{ "from", .valued = true, .take = from_option },
+	{ "expiry-time", .valued = true, .take = expiry_option },
+	{ "cert-authority", .take = certificate_option },
+	{ "principals", .valued = true, .take = certificate_option },
+};
+
+/* The option at the beginning of s, its name taken off. */
+static const struct option *take_option(struct bytes *s)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		struct bytes rest = *s;
+
+		if (!take_name(&rest, options[i].name) ||
+		    (rest.n > 0 ? rest.p[0] != (options[i].valued ? '=' : ',') : options[i].valued))
+			continue;
+		*s = rest;
+		return &options[i];
+	}
+	return NULL;
+}
+
+static const char *parse_options(struct bytes s, struct walk *w)
+{
+	w->grant.options = s;
 	while (s.n > 0) {
-		bool listen = take_name(&s, "permitlisten=");
+		const struct option *o = take_option(&s);
+		struct bytes value = { NULL, 0 };
+		const char *wrong;
 
-		if (listen || take_name(&s, "permitopen=")) {
-			if (!take_value(&s, &value) || !parse_permit(value, listen, ask))
-				return "bad permit option";
-			*(listen ? &grant->limits_listen : &grant->limits_open) = true;
-		} else if (take_name(&s, "command=")) {
-			if (grant->command.p || !take_value(&s, &grant->command))
-				return "bad command option";
-		} else if (!take_flag(&s, grant)) {
+		if (!o)
 			return "unknown option";
+		if (o->valued) {
+			s.p++;
+			s.n--;
+			if (!take_value(&s, &value))
+				return "option without a value in quotes";
 		}
+		if (o->pty)
+			w->grant.no_pty = !o->allow;
+		if (o->forwarding)
+			w->grant.no_forwarding = !o->allow;
+		wrong = o->take ? o->take(w, value) : NULL;
+		if (wrong)
+			return wrong;
 		if (s.n == 0)
 			break;
 		if (s.p[0] != ',' || s.n == 1)
@@ -204,13 +345,12 @@ static const char *parse_options(struct bytes s, struct ssh_grant *grant, struct
 	return NULL;
 }
 
-/* NULL if the line is good; else what is wrong. A line with nothing on it has an empty type. */
-static const char *parse_line(struct bytes line, struct entry *e)
+/* What is wrong with the line, or NULL. *key is on it in any case, if it has one: a line with nothing on it has an empty type. */
+static const char *parse_line(struct bytes line, struct walk *w, struct key *key)
 {
-	struct bytes word;
-	const char *wrong;
+	const char *wrong = NULL;
 
-	*e = (struct entry){ 0 };
+	*key = (struct key){ 0 };
 	if (line.n > LINE_MAX_BYTES)
 		return "line too long";
 	if (line.n > 0 && memchr(line.p, 0, line.n))
@@ -218,22 +358,19 @@ static const char *parse_line(struct bytes line, struct entry *e)
 	skip_blanks(&line);
 	if (line.n == 0 || line.p[0] == '#')
 		return NULL;
-	word = next_word(&line);
-	if (!is_key_type(word)) {
-		if (!word.p)
+	key->type = next_word(&line);
+	if (!is_key_type(key->type)) {
+		if (!key->type.p)
 			return "quote not closed";
-		wrong = parse_options(word, &e->grant, NULL);
-		if (wrong)
-			return wrong;
-		word = next_word(&line);
-		if (!is_key_type(word))
+		wrong = parse_options(key->type, w);
+		key->type = next_word(&line);
+		if (!wrong && !is_key_type(key->type))
 			return "unknown key type";
 	}
-	e->base64 = next_word(&line);
-	if (e->base64.n < 32)
+	key->base64 = next_word(&line);
+	if (!wrong && key->base64.n < 32)
 		return "no key";
-	e->type = word;
-	return NULL;
+	return wrong;
 }
 
 /* Is text the base 64 of key? Compared three bytes at a time, so that no copy is needed. */
@@ -251,44 +388,58 @@ static bool base64_matches(struct bytes text, struct bytes key)
 	return true;
 }
 
-int ssh_authkeys_find(struct bytes text, struct bytes key, struct ssh_grant *grant)
+int ssh_authkeys_find(struct bytes text, struct bytes key, const struct ssh_login *login,
+		      struct ssh_grant *grant)
 {
 	struct rd r = rd_bytes_of(key);
 	struct bytes type = rd_string(&r), line;
-	struct entry e;
+	struct key k;
 
-	while (next_line(&text, &line)) {
-		if (parse_line(line, &e) || e.type.n == 0)
+	for (unsigned number = 1; next_line(&text, &line); number++) {
+		struct walk w = { .login = login };
+		const char *wrong = parse_line(line, &w, &k);
+
+		if (k.type.n == 0 || !bytes_equal(type, k.type) || !base64_matches(k.base64, key))
 			continue;
-		if (bytes_equal(type, e.type) && base64_matches(e.base64, key)) {
-			*grant = e.grant;
+		if (!wrong) {
+			*grant = w.grant;
 			return 0;
 		}
+		login->refused(login->arg, number, wrong);
 	}
 	return -EACCES;
 }
 
-bool ssh_authkeys_permit(struct bytes options, bool listen, struct bytes host, uint32_t port)
+bool ssh_authkeys_permit(struct bytes text, bool listen, struct bytes host, uint32_t port)
 {
-	struct ask ask = { .host = host, .port = port, .listen = listen };
-	struct ssh_grant grant = { 0 };
+	struct walk w = { .host = { host.p ?: (const uint8_t *)"", host.n },
+			  .port = port,
+			  .listen = listen };
 
-	return !parse_options(options, &grant, &ask) && ask.granted;
+	return !parse_options(text, &w) && w.granted;
+}
+
+bool ssh_authkeys_variable(struct bytes text, unsigned i, struct bytes *name, struct bytes *value)
+{
+	struct walk w = { .name = name, .value = value, .wanted = i };
+
+	return !parse_options(text, &w) && w.granted;
 }
 
 unsigned ssh_authkeys_check(struct bytes text,
 			    void (*bad)(void *arg, unsigned line, const char *why), void *arg)
 {
 	struct bytes line;
-	struct entry e;
 	unsigned good = 0;
 
 	for (unsigned number = 1; next_line(&text, &line); number++) {
-		const char *why = parse_line(line, &e);
+		struct walk w = { 0 };
+		struct key k;
+		const char *why = parse_line(line, &w, &k);
 
 		if (why)
 			bad(arg, number, why);
-		else if (e.type.n > 0)
+		else if (k.type.n > 0)
 			good++;
 	}
 	return good;

@@ -103,6 +103,8 @@ static bool start(struct ssh_chan *ch, enum ssh_start_kind kind, struct bytes co
 		s.original = command;
 		s.command = c->auth.grant.command;
 	}
+	if (c->auth.grant.environment)
+		s.options = c->auth.grant.options;
 	if (c->ops->chan_start(c->host, ch, &s))
 		return false;
 	ch->started = true;

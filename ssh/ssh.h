@@ -35,6 +35,7 @@ struct ssh_grant {
 	bool no_pty;
 	bool no_forwarding;
 	bool limits_open, limits_listen; /* only to, only at what the options name */
+	bool environment;		 /* they name variables */
 	struct bytes command;		 /* forced command; p is NULL if there is none */
 	struct bytes options;
 };
@@ -59,6 +60,7 @@ struct ssh_start {
 	enum ssh_start_kind kind;
 	struct bytes command;  /* exec: the command; subsystem: its name; has no NUL in it */
 	struct bytes original; /* what the client asked for, when the key forces another command */
+	struct bytes options;  /* of the key, if its variables count: ssh_authkeys_variable() */
 };
 
 /* A connection that came to a port we listen on for the client (RFC 4254 s7.2). */
@@ -134,6 +136,7 @@ struct ssh_config {
 	uint64_t rekey_wait_ns; /* how long the client may take to answer ours */
 	uint64_t keepalive_ns;	/* of silence before we ask whether the peer lives; 0 never */
 	unsigned keepalive_max; /* unanswered before we give up */
+	bool user_environment;	/* a key's environment counts */
 	unsigned max_tries;	/* failed logins */
 	unsigned max_queries;	/* publickey questions for keys we refuse */
 	unsigned max_channels;	/* of each kind open at once, and as many listeners */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Who may log in: a user of /etc/passwd, with a key of ~/.ssh/authorized_keys, which nobody but that user and root may
  * write, nor the directories it lies in. The files are read at each question, so what is changed counts at once. */
+#include "kernel/core/clock.h"
 #include "kernel/core/log.h"
 #include "kernel/core/random.h"
 #include "lib/errno.h"
@@ -31,10 +32,22 @@ static char *read_keys(const char *home, uint32_t uid, size_t *len)
 	return text;
 }
 
+static void line_refused(void *arg, unsigned line, const char *why)
+{
+	const struct server_conn *s = arg;
+
+	if (server_may_log())
+		log_info("ssh: %u: authorized_keys line %u: %s", s->number, line, why);
+}
+
 /* For an unknown user root's file is searched, so that the time says little about names. */
 int server_key_check(void *host, struct bytes user, struct bytes key, struct ssh_grant *grant)
 {
 	struct server_conn *s = host;
+	char from[SOCKET_ADDR_TEXT];
+	struct ssh_login login = { .now = clock_wall_ns() / NS_PER_S,
+				   .refused = line_refused,
+				   .arg = s };
 	struct account a;
 	size_t len = 0;
 	int err = account_find(user, &a);
@@ -45,7 +58,9 @@ int server_key_check(void *host, struct bytes user, struct bytes key, struct ssh
 		account_free(&a);
 	if (!s->keys)
 		return -EACCES;
-	if (ssh_authkeys_find((struct bytes){ (uint8_t *)s->keys, len }, key, grant) < 0)
+	pump_address(from, sizeof(from), &s->peer);
+	login.from = (struct bytes){ (uint8_t *)from, strlen(from) };
+	if (ssh_authkeys_find((struct bytes){ (uint8_t *)s->keys, len }, key, &login, grant) < 0)
 		return -EACCES;
 	return err ? -EACCES : 0;
 }

@@ -11,6 +11,7 @@
 #include "lib/fmt.h"
 #include "lib/string.h"
 #include "mm/phys/slab.h"
+#include "ssh/authkeys.h"
 #include "ssh/server/server_priv.h"
 
 #define ENV_MAX	  47
@@ -42,11 +43,17 @@ int session_open(void *host, struct ssh_chan *ch)
 
 /* The environment. */
 
-/* Takes text over; NULL is no memory. */
+/* Takes text over; NULL is no memory. It replaces another of its name. */
 static int env_add(struct server_session *x, char *text)
 {
 	if (!text)
 		return -ENOMEM;
+	for (unsigned i = 0; i < x->env_count; i++)
+		if (strncmp(x->env[i], text, (size_t)(strchr(text, '=') - text) + 1) == 0) {
+			kfree(x->env[i]);
+			x->env[i] = text;
+			return 0;
+		}
 	if (!x->env)
 		x->env = kcalloc(ENV_MAX + 1, sizeof(*x->env));
 	if (!x->env || x->env_count == ENV_MAX) {
@@ -91,6 +98,26 @@ static int env_put(struct server_session *x, const char *name, const char *value
 	return env_add(x, env_text(n, v));
 }
 
+/* The variables of the key, \" made ". Of one name the first counts. */
+static int env_of_key(struct server_session *x, struct bytes options)
+{
+	struct bytes name, value;
+	unsigned n = 0;
+	int err = 0;
+
+	while (ssh_authkeys_variable(options, n, &name, &value))
+		n++;
+	while (!err && n-- > 0 && ssh_authkeys_variable(options, n, &name, &value)) {
+		char *text = env_text(name, value), *to = text;
+
+		for (const char *p = text; p && (*to = *p); p++, to++)
+			if (p[0] == '\\' && p[1] == '"')
+				*to = *++p;
+		err = env_add(x, text);
+	}
+	return err;
+}
+
 static int env_fixed(struct server_session *x, const struct ssh_start *start,
 		     const struct account *a)
 {
@@ -102,6 +129,7 @@ static int env_fixed(struct server_session *x, const struct ssh_start *start,
 	err = err ? err : env_put(x, "USER", s->user);
 	err = err ? err : env_put(x, "LOGNAME", s->user);
 	err = err ? err : env_put(x, "SHELL", a->shell);
+	err = err ? err : env_of_key(x, start->options);
 	pump_address(from, sizeof(from), &s->peer);
 	pump_address(to, sizeof(to), &s->local);
 	fmt_print(text, sizeof(text), "%s %u %s %u", from, s->peer.port, to, s->local.port);

@@ -76,6 +76,61 @@ def test_keys_that_others_could_change_open_nothing(users, spoil, mend):
     assert as_user(users, "ann", "true").returncode == 0
 
 
+@pytest.fixture
+def line(users):
+    """line(OPTIONS, BEFORE): what ann's file then is: her key behind OPTIONS. Her own line is put back."""
+    with open(os.path.join(guestlib.TOP, "build/ssh/id_ed25519.pub"), encoding="ascii") as f:
+        key = f.read().strip()
+
+    def write(options, before="", after="\n"):
+        users.ssh("cat >/home/ann/.ssh/authorized_keys", data=(before + options + key + after).encode(), check=True)
+
+    yield write
+    write("")
+
+
+@pytest.mark.parametrize("options, why", [
+    ('from="10.0.2.0/24,!10.0.2.3" ', None),
+    ('from="!10.0.2.2,*" ', "not from this address"),
+    ('from="192.168.0.0/16,fec0::/10" ', "not from this address"),
+    ('from="10.0.2.2/24" ', "bad from option"),
+    ('expiry-time="20990101Z" ', None),
+    ('expiry-time="20250101" ', "the key has expired"),
+    ("cert-authority ", "certificates are not implemented"),
+    ('principals="ann" ', "certificates are not implemented"),
+    ('no-pty,tunnel="0" ', "unknown option"),
+    ('restrict,pty,agent-forwarding,x11-forwarding,user-rc,port-forwarding ', None)])
+def test_who_may_use_a_key_and_until_when(users, line, options, why):
+    line(options, before="# a comment\r\n\n")
+    seen = len(users.console())
+    done = as_user(users, "ann", "true")
+    assert done.returncode == (255 if why else 0), done.stderr
+    assert why is None or f"authorized_keys line 3: {why}" in users.console()[seen:]
+
+
+def test_forms_of_a_line(users, line):
+    for before, options, after in [("", "", ""), ("\n\n", "\t no-pty\t", "\r\n"), ("x" * 9000 + "\n", "", "\n"),
+                                   ("no end of \"quote\n", 'from="*" ', " it's me \"\n")]:
+        line(options, before, after)
+        assert as_user(users, "ann", "true").returncode == 0, options
+    line("x" * 9000 + " ")
+    assert as_user(users, "ann", "true").returncode == 255
+
+
+def test_restrict_and_a_command(users, line):
+    line('restrict,command="echo \\"$SSH_ORIGINAL_COMMAND\\"" ')
+    assert as_user(users, "ann", "a  b").stdout == b"a  b\n"
+    assert b"PTY allocation request failed" in users.ssh("x", options=["-l", "ann", "-tt"]).stderr
+    assert users.ssh("true", options=["-l", "ann", "-W", "127.0.0.1:22"]).returncode != 0
+
+
+def test_a_key_names_no_variables_by_itself(users, line):
+    line('environment="A=b" ')
+    seen = len(users.console())
+    assert as_user(users, "ann", "echo $A.").stdout == b".\n"
+    assert "environment is ignored: PermitUserEnvironment is not set" in users.console()[seen:]
+
+
 def test_forwarding_is_for_all_and_low_ports_are_for_root(users):
     low = ["-o", "ExitOnForwardFailure=yes", "-R", "79:127.0.0.1:1"]
     assert users.ssh("true", options=low).returncode == 0

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: lib/cursor.c lib/base64.c lib/string.c ssh/authkeys.c */
+/* sources: lib/cursor.c lib/base64.c lib/string.c ssh/authkeys.c ssh/pattern.c ssh/namelist.c */
 #include "ssh/authkeys.h"
 #include <stdlib.h>
 
@@ -16,16 +16,37 @@ static void bad(void *arg, unsigned line, const char *why)
 		abort();
 }
 
+/* Within the text, which is at b? */
+static void check_inside(struct bytes b, const uint8_t *data, size_t n)
+{
+	if (b.p < data || b.n > n || b.p + b.n > data + n)
+		abort();
+}
+
+static void ask(struct bytes options, const uint8_t *data, size_t n)
+{
+	struct bytes name, value;
+
+	(void)ssh_authkeys_permit(options, n & 1, BYTES_LIT("a"), 1);
+	for (unsigned i = 0; ssh_authkeys_variable(options, i, &name, &value); i++) {
+		check_inside(name, data, n);
+		check_inside(value, data, n);
+		if (name.n == 0)
+			abort();
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
+	struct ssh_login login = { BYTES_LIT("10.0.2.2"), 1800000000, bad, NULL };
 	struct ssh_grant grant = { 0 };
 	struct bytes text = { data, n };
 
 	(void)ssh_authkeys_check(text, bad, NULL);
-	if (ssh_authkeys_find(text, (struct bytes){ key, sizeof(key) }, &grant) == 0 &&
-	    grant.command.p)
-		if (grant.command.p < data || grant.command.p + grant.command.n > data + n ||
-		    grant.command.n == 0)
-			abort();
+	if (ssh_authkeys_find(text, (struct bytes){ key, sizeof(key) }, &login, &grant))
+		return 0;
+	if (grant.command.p)
+		check_inside(grant.command, data, n);
+	ask(grant.options, data, n);
 	return 0;
 }

@@ -328,10 +328,23 @@ TEST(keyfile_refused)
 	CHECK_MEM(&k, &before, sizeof(k));
 }
 
+static unsigned refused_line;
+static const char *refused_why;
+
+static void note_refused(void *arg, unsigned line, const char *why)
+{
+	refused_line = line;
+	refused_why = why;
+}
+
+static struct ssh_login login = { BYTES_LIT("10.0.2.2"), 1800000000, note_refused, NULL };
+
 static int find(const char *text, struct ssh_grant *g)
 {
+	refused_line = 0;
+	refused_why = "";
 	return ssh_authkeys_find((struct bytes){ (const uint8_t *)text, strlen(text) },
-				 BYTES(ed_key), g);
+				 BYTES(ed_key), &login, g);
 }
 
 /* "ssh-ed25519 BASE64" of ed_key */
@@ -382,9 +395,19 @@ TEST(authkeys_refused_lines)
 					   "command=\"x ",
 					   "command=\"x\"y ",
 					   "command=\"a\",command=\"b\" ",
-					   "environment=\"A=B\" ",
+					   "environment=\"A\" ",
+					   "environment=\"=x\" ",
+					   "environment=\"a-b=x\" ",
+					   "environment ",
+					   "environment=A=B ",
 					   "#",
-					   "from=\"10.0.0.1\" ",
+					   "from=\"\" ",
+					   "cert-authority ",
+					   "no-pty,cert-authority,principals=\"root\" ",
+					   "principals=\"root\" ",
+					   "no-pty=\"x\" ",
+					   "expiry-time=\"20300101\",from=\"10.0.0.1\" ",
+					   "command ",
 					   "no-pty no-pty ",
 					   "no-ptyx ",
 					   "permitopen=\"a\" ",
@@ -436,6 +459,142 @@ TEST(authkeys_permits)
 	CHECK(!permits("permitlisten=\"8080\" ", false, "localhost", 8080));
 	CHECK(permits("permitlisten=\"localhost:*\" ", true, "localhost", 0));
 	CHECK(!permits("permitlisten=\"localhost:*\" ", true, "", 0));
+}
+
+TEST(authkeys_from)
+{
+	static const struct {
+		const char *list, *from;
+		bool good;
+	} cases[] = {
+		{ "10.0.2.2", "10.0.2.2", true },
+		{ "10.0.2.3", "10.0.2.2", false },
+		{ "10.0.2.*", "10.0.2.2", true },
+		{ "10.0.?.2", "10.0.2.2", true },
+		{ "*", "10.0.2.2", true },
+		{ "!10.0.2.2,*", "10.0.2.2", false },
+		{ "*,!10.0.2.0/24", "10.0.2.2", false },
+		{ "!10.0.2.3", "10.0.2.2", false },
+		{ "!10.0.2.3,10.0.2.*", "10.0.2.2", true },
+		{ "10.0.2.0/24", "10.0.2.2", true },
+		{ "10.0.2.0/31", "10.0.2.2", false },
+		{ "10.0.2.2/32", "10.0.2.2", true },
+		{ "0.0.0.0/0", "10.0.2.2", true },
+		{ "0.0.0.0/0", "fec0::2", false },
+		{ "::/0", "fec0::2", true },
+		{ "::/0", "10.0.2.2", false },
+		{ "fec0::/16", "fec0::2", true },
+		{ "FEC0:0:0:0:0:0:0:2", "fec0::2", true },
+		{ "fec0::3,fec0::2", "fec0::2", true },
+		{ "fec0::/127", "fec0::2", false },
+		{ "::ffff:10.0.2.2", "::ffff:a00:202", true },
+		/* no good at all */
+		{ "10.0.2.2/24", "10.0.2.2", false },
+		{ "10.0.2.0/33,10.0.2.2", "10.0.2.2", false },
+		{ "10.0.2.0/,10.0.2.2", "10.0.2.2", false },
+		{ "10.0.2.0/-1,*", "10.0.2.2", false },
+		{ "10.0.2/24,*", "10.0.2.2", false },
+		{ "fec0:::/16,*", "fec0::2", false },
+		{ "1:2:3:4:5:6:7:8:9/16,*", "fec0::2", false },
+		{ "1::2::3/16,*", "fec0::2", false },
+		{ "*,,x", "10.0.2.2", false },
+		{ "*, x", "10.0.2.2", false },
+		{ "!", "10.0.2.2", false },
+		{ "host.example,10.0.2.300", "10.0.2.2", false },
+	};
+	struct bytes before = login.from;
+	struct ssh_grant g;
+	char option[100];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(option, sizeof(option), "from=\"%s\" ", cases[i].list);
+		login.from =
+			(struct bytes){ (const uint8_t *)cases[i].from, strlen(cases[i].from) };
+		CHECK_MSG((find_with(option, "", &g) == 0) == cases[i].good, "%s from %s",
+			  cases[i].list, cases[i].from);
+	}
+	login.from = before;
+	CHECK_EQ(find_with("\n\nfrom=\"10.0.0.1\" ", "", &g), -EACCES);
+	CHECK_EQ(refused_line, 3);
+	CHECK_STR(refused_why, "not from this address");
+}
+
+/* now is 2027-01-15 08:00:00 */
+TEST(authkeys_expiry)
+{
+	static const struct {
+		const char *time, *why;
+	} cases[] = {
+		{ "20270115", "the key has expired" },
+		{ "20270116", "" },
+		{ "202701150759", "the key has expired" },
+		{ "20270115080000Z", "" },
+		{ "20270115075959", "the key has expired" },
+		{ "202701150801Z", "" },
+		{ "20280229", "" },
+		{ "99991231235959", "" },
+		{ "20270229", "bad expiry-time option" },
+		{ "21000229", "bad expiry-time option" },
+		{ "20271301", "bad expiry-time option" },
+		{ "20270100", "bad expiry-time option" },
+		{ "2027011524", "bad expiry-time option" },
+		{ "202701152400", "bad expiry-time option" },
+		{ "20270115080060", "bad expiry-time option" },
+		{ "2027-1-1", "bad expiry-time option" },
+		{ "19691231", "bad expiry-time option" },
+		{ "Z", "bad expiry-time option" },
+	};
+	struct ssh_grant g;
+	char option[100];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(option, sizeof(option), "expiry-time=\"%s\" ", cases[i].time);
+		CHECK_EQ(find_with(option, "", &g), *cases[i].why ? -EACCES : 0);
+		CHECK_STR(refused_why, cases[i].why);
+	}
+	CHECK_EQ(find_with("expiry-time=\"20300101\",expiry-time=\"20260101\" ", "", &g), -EACCES);
+	login.now = 3600;
+	CHECK_EQ(find_with("expiry-time=\"20300101\" ", "", &g), -EACCES);
+	CHECK_STR(refused_why, "expiry-time, and the clock is not set");
+	login.now = 1800000000;
+}
+
+TEST(authkeys_environment)
+{
+	struct bytes name, value;
+	struct ssh_grant g;
+
+	CHECK_EQ(
+		find_with("no-pty,environment=\"A=x y,\\\"z=\",command=\"c\",Environment=\"B_2=\" ",
+			  "", &g),
+		0);
+	CHECK(g.environment && g.no_pty && bytes_is(g.command, "c"));
+	CHECK(ssh_authkeys_variable(g.options, 0, &name, &value));
+	CHECK(bytes_is(name, "A") && bytes_is(value, "x y,\\\"z="));
+	CHECK(ssh_authkeys_variable(g.options, 1, &name, &value));
+	CHECK(bytes_is(name, "B_2") && value.n == 0);
+	CHECK(!ssh_authkeys_variable(g.options, 2, &name, &value));
+	CHECK_EQ(find_with("no-pty ", "", &g), 0);
+	CHECK(!g.environment && !ssh_authkeys_variable(g.options, 0, &name, &value));
+}
+
+/* Whose key it is, is told; of other lines nothing. And the next line with it counts. */
+TEST(authkeys_says_which_line)
+{
+	struct ssh_grant g;
+	char before[300];
+
+	CHECK_EQ(find_with("x y\r\n \r\n#\r\nno-pty,cert-authority ", "\r\n", &g), -EACCES);
+	CHECK_EQ(refused_line, 4);
+	CHECK_STR(refused_why, "certificates are not implemented");
+	snprintf(before, sizeof(before), "tunnel=\"0\" %s\n\t", ed_line());
+	CHECK_EQ(find_with(before, "", &g), 0);
+	CHECK_EQ(refused_line, 1);
+	CHECK_STR(refused_why, "unknown option");
+	CHECK_EQ(
+		find("tunnel=\"0\" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAA\n", &g),
+		-EACCES);
+	CHECK_EQ(refused_line, 0);
 }
 
 /* dropbear 2026.92: the rest of a line too long must not count as a line */

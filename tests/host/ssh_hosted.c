@@ -78,13 +78,20 @@ static void host_log(void *host, enum ssh_log level, const char *text, struct by
 		about.p, about.n ? "\"" : "");
 }
 
+static void line_refused(void *arg, unsigned line, const char *why)
+{
+	fprintf(stderr, "ssh[%d]: authorized_keys line %u: %s\n", getpid(), line, why);
+}
+
 static int host_key_check(void *host, struct bytes user, struct bytes key, struct ssh_grant *grant)
 {
 	struct bytes text = { (uint8_t *)keys_text, keys_len };
+	struct ssh_login login = { BYTES_LIT("127.0.0.1"), (uint64_t)time(NULL), line_refused,
+				   NULL };
 
 	if (bytes_is(user, "nobody"))
 		return -EACCES;
-	return ssh_authkeys_find(text, key, grant);
+	return ssh_authkeys_find(text, key, &login, grant);
 }
 
 static uint64_t host_auth_failed(void *host, struct bytes user)
