@@ -79,6 +79,20 @@ static bool is_member(struct bytes members, struct bytes name)
 	return false;
 }
 
+bool group_next(struct bytes *text, struct bytes name, uint32_t gid, struct bytes *group)
+{
+	struct bytes field[GROUP_FIELDS];
+	uint32_t number_of;
+
+	while (next_line(text, field, GROUP_FIELDS)) {
+		*group = field[0];
+		if (number(field[2], &number_of) &&
+		    (number_of == gid || (name.n > 0 && is_member(field[3], name))))
+			return true;
+	}
+	return false;
+}
+
 unsigned group_list(struct bytes text, struct bytes name, uint32_t *gids, unsigned max)
 {
 	struct bytes field[GROUP_FIELDS];

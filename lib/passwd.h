@@ -17,5 +17,7 @@ struct passwd {
 bool passwd_find(struct bytes text, struct bytes name, struct passwd *out) __must_check;
 /* The groups in whose list of members name is, at most max of them. Returns their number. */
 unsigned group_list(struct bytes text, struct bytes name, uint32_t *gids, unsigned max);
+/* The next group of which name is a member, or whose number is gid, taken off text with all before it. False: there is none. */
+bool group_next(struct bytes *text, struct bytes name, uint32_t gid, struct bytes *group);
 
 #endif

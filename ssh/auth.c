@@ -41,6 +41,19 @@ static void failure_send(struct ssh_conn *c)
 	ssh_msg_end(c);
 }
 
+/* RFC 4252 s5.4 */
+static void banner_send(struct ssh_conn *c)
+{
+	struct wr *w;
+
+	if (c->cfg->banner.n == 0)
+		return;
+	w = ssh_msg_begin(c, SSH_MSG_USERAUTH_BANNER, REPLY_MAX + c->cfg->banner.n);
+	wr_bytes(w, c->cfg->banner);
+	wr_cstring(w, "");
+	ssh_msg_end(c);
+}
+
 static int too_many(struct ssh_conn *c)
 {
 	return ssh_fail(c, SSH_DISCONNECT_NO_MORE_AUTH_METHODS, "too many failed logins");
@@ -235,6 +248,8 @@ int ssh_auth_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 		return ssh_fail(c, SSH_DISCONNECT_SERVICE_NOT_AVAILABLE, "service not available");
 	if (++c->auth.requests > REQUESTS_MAX)
 		return too_many(c);
+	if (c->auth.requests == 1)
+		banner_send(c);
 	if (keep_user(c, user))
 		return -EPROTO;
 	if (bytes_is(method, "publickey"))

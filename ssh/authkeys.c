@@ -12,44 +12,15 @@ struct key {
 	struct bytes type, base64;
 };
 
-static bool is_blank(uint8_t c)
-{
-	return c == ' ' || c == '\t';
-}
-
-/* Take the next line off text, without its end. False when there is none. */
-static bool next_line(struct bytes *text, struct bytes *line)
-{
-	const uint8_t *end;
-
-	if (text->n == 0)
-		return false;
-	end = memchr(text->p, '\n', text->n);
-	*line = (struct bytes){ text->p, end ? (size_t)(end - text->p) : text->n };
-	text->p += line->n + (end ? 1 : 0);
-	text->n -= line->n + (end ? 1 : 0);
-	if (line->n > 0 && line->p[line->n - 1] == '\r')
-		line->n--;
-	return true;
-}
-
-static void skip_blanks(struct bytes *s)
-{
-	while (s->n > 0 && is_blank(*s->p)) {
-		s->p++;
-		s->n--;
-	}
-}
-
 /* A word up to the next blank that is not between quotes. p is NULL if a quote is not closed. */
 static struct bytes next_word(struct bytes *s)
 {
 	struct bytes word = { s->p, 0 };
 	bool quoted = false;
 
-	skip_blanks(s);
+	ssh_skip_blanks(s);
 	word.p = s->p;
-	while (word.n < s->n && (quoted || !is_blank(s->p[word.n]))) {
+	while (word.n < s->n && (quoted || !ssh_is_blank(s->p[word.n]))) {
 		if (quoted && s->p[word.n] == '\\' && word.n + 1 < s->n && s->p[word.n + 1] == '"')
 			word.n++;
 		else if (s->p[word.n] == '"')
@@ -72,11 +43,8 @@ static bool take_name(struct bytes *s, const char *name)
 {
 	size_t n = strlen(name);
 
-	if (s->n < n)
+	if (s->n < n || !ssh_is_word((struct bytes){ s->p, n }, name))
 		return false;
-	for (size_t i = 0; i < n; i++)
-		if ((s->p[i] >= 'A' && s->p[i] <= 'Z' ? s->p[i] + 32 : s->p[i]) != (uint8_t)name[i])
-			return false;
 	s->p += n;
 	s->n -= n;
 	return true;
@@ -355,7 +323,7 @@ static const char *parse_line(struct bytes line, struct walk *w, struct key *key
 		return "line too long";
 	if (line.n > 0 && memchr(line.p, 0, line.n))
 		return "NUL in line";
-	skip_blanks(&line);
+	ssh_skip_blanks(&line);
 	if (line.n == 0 || line.p[0] == '#')
 		return NULL;
 	key->type = next_word(&line);
@@ -395,7 +363,7 @@ int ssh_authkeys_find(struct bytes text, struct bytes key, const struct ssh_logi
 	struct bytes type = rd_string(&r), line;
 	struct key k;
 
-	for (unsigned number = 1; next_line(&text, &line); number++) {
+	for (unsigned number = 1; ssh_next_line(&text, &line); number++) {
 		struct walk w = { .login = login };
 		const char *wrong = parse_line(line, &w, &k);
 
@@ -432,7 +400,7 @@ unsigned ssh_authkeys_check(struct bytes text,
 	struct bytes line;
 	unsigned good = 0;
 
-	for (unsigned number = 1; next_line(&text, &line); number++) {
+	for (unsigned number = 1; ssh_next_line(&text, &line); number++) {
 		struct walk w = { 0 };
 		struct key k;
 		const char *why = parse_line(line, &w, &k);

@@ -43,10 +43,11 @@ static int grow_slots(struct ssh_conn *c)
 static int take_slot(struct ssh_conn *c, struct ssh_chan *ch)
 {
 	struct ssh_chans *s = &c->chans;
+	unsigned max = ch->kind == CHAN_SESSION ? c->cfg->max_sessions : c->cfg->max_channels;
 	unsigned i = 0;
 
 	/* I-SSH-17 */
-	if (s->kind[ch->kind].open >= c->cfg->max_channels || s->open >= SLOTS_MAX)
+	if (s->kind[ch->kind].open >= max || s->open >= SLOTS_MAX)
 		return -EMFILE;
 	if (s->open == s->cap && grow_slots(c))
 		return -ENOMEM;

@@ -4,9 +4,11 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "ssh/chan_priv.h"
+#include "ssh/config.h"
 
 #define TERM_MAX  64
 #define ENV_MAX	  32
+#define NAME_MAX  64
 #define VALUE_MAX 1024
 #define SIDE_MAX  65535 /* of a terminal */
 
@@ -56,7 +58,7 @@ static bool pty_request(struct ssh_chan *ch, struct rd *r)
 	if (rd_finish(r) || !good || !modes_are_whole(pty.modes))
 		return false;
 	if (pty.term.n > TERM_MAX || has_nul(pty.term) || ch->started || ch->has_pty ||
-	    c->auth.grant.no_pty)
+	    c->auth.grant.no_pty || !c->cfg->permit_tty)
 		return false;
 	ch->has_pty = c->ops->chan_pty(c->host, ch, &pty) == 0;
 	return ch->has_pty;
@@ -71,37 +73,39 @@ static bool winsize_request(struct ssh_chan *ch, struct rd *r)
 	return ch->c->ops->chan_winsize(ch->c->host, ch, &size) == 0;
 }
 
-/* What a client may set: nothing that tells the loader or a shell what to run. */
-static bool env_is_allowed(struct bytes name)
-{
-	return bytes_is(name, "LANG") || bytes_is(name, "TERM") || bytes_is(name, "COLORTERM") ||
-	       (name.n > 3 && name.n <= 32 && memcmp(name.p, "LC_", 3) == 0);
-}
-
 static bool env_request(struct ssh_chan *ch, struct rd *r)
 {
 	struct bytes name = rd_string(r), value = rd_string(r);
 
 	if (rd_finish(r) || ch->started || ch->env_count >= ENV_MAX)
 		return false;
-	if (!env_is_allowed(name) || memchr(name.p, '=', name.n) || has_nul(name) ||
-	    has_nul(value) || value.n > VALUE_MAX)
+	if (name.n == 0 || name.n > NAME_MAX || memchr(name.p, '=', name.n) || has_nul(name) ||
+	    has_nul(value) || value.n > VALUE_MAX || !ssh_config_takes_variable(ch->c->cfg, name))
 		return false;
 	ch->env_count++;
 	return ch->c->ops->chan_env(ch->c->host, ch, name, value) == 0;
+}
+
+/* What runs in any case, the configuration's before the key's. */
+static struct bytes forced_command(const struct ssh_conn *c)
+{
+	return c->cfg->force_command.p ? c->cfg->force_command : c->auth.grant.command;
 }
 
 static bool start(struct ssh_chan *ch, enum ssh_start_kind kind, struct bytes command)
 {
 	struct ssh_conn *c = ch->c;
 	struct ssh_start s = { .kind = kind, .command = command };
+	struct bytes forced = forced_command(c);
 
 	if (ch->started || has_nul(command))
 		return false;
-	if (c->auth.grant.command.p) {
+	if (kind == SSH_START_SUBSYSTEM && ssh_config_subsystem(c->cfg, command, &s.command))
 		s.kind = SSH_START_EXEC;
-		s.original = command;
-		s.command = c->auth.grant.command;
+	if (forced.p) {
+		s.kind = SSH_START_EXEC;
+		s.original = s.command;
+		s.command = forced;
 	}
 	if (c->auth.grant.environment)
 		s.options = c->auth.grant.options;
@@ -137,7 +141,7 @@ static bool signal_request(struct ssh_chan *ch, struct rd *r)
 	struct bytes name = rd_string(r);
 
 	/* who may run but one command may not end it halfway: OpenSSH and dropbear */
-	if (rd_finish(r) || !ch->started || ch->c->auth.grant.command.p)
+	if (rd_finish(r) || !ch->started || forced_command(ch->c).p)
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (bytes_is(name, names[i]))

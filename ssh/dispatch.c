@@ -26,7 +26,7 @@ static int disconnect_input(struct ssh_conn *c, struct rd *r, struct bytes paylo
 {
 	(void)payload;
 	(void)rd_u32(r);
-	ssh_log(c, SSH_LOG_DEBUG, "disconnected by the client", rd_string(r));
+	ssh_log(c, SSH_LOG_VERBOSE, "disconnected by the client", rd_string(r));
 	c->phase = SSH_PHASE_OVER;
 	return -EPROTO;
 }
@@ -51,6 +51,7 @@ static const struct row {
 	{ SSH_MSG_USERAUTH_REQUEST, SSH_PHASE_OPEN, ignore_input },
 	{ SSH_MSG_USERAUTH_FAILURE, NEVER, NULL },
 	{ SSH_MSG_USERAUTH_SUCCESS, NEVER, NULL },
+	{ SSH_MSG_USERAUTH_BANNER, NEVER, NULL },
 	{ SSH_MSG_USERAUTH_PK_OK, NEVER, NULL },
 	{ SSH_MSG_GLOBAL_REQUEST, SSH_PHASE_OPEN, ssh_global_request_input },
 	{ SSH_MSG_REQUEST_SUCCESS, SSH_PHASE_OPEN, ssh_global_reply_input },

@@ -5,6 +5,7 @@
 #include "lib/string.h"
 #include "ssh/authkeys.h"
 #include "ssh/chan_priv.h"
+#include "ssh/config.h"
 
 #define REFUSAL_BYTES 96
 #define NAME_BYTES    40 /* of a name, in a line */
@@ -13,7 +14,8 @@ bool ssh_forward_allowed(const struct ssh_conn *c, bool listen, struct bytes hos
 {
 	const struct ssh_grant *g = &c->auth.grant;
 
-	if (g->no_forwarding || !c->ops->chan_connect)
+	if (g->no_forwarding || !c->ops->chan_connect ||
+	    !ssh_config_permits(c->cfg, listen, host, port))
 		return false;
 	if (!(listen ? g->limits_listen : g->limits_open))
 		return true;

@@ -53,6 +53,9 @@ int ssh_kex_respond(struct ssh_conn *c, struct bytes client, struct wr *reply, u
 		    size_t *secret_len) __must_check;
 
 /* kexinit.c */
+/* What we have of each kind, in our order: NULL at the end. */
+typedef const char *ssh_name_fn(size_t i);
+ssh_name_fn ssh_kex_name, ssh_cipher_name, ssh_mac_name;
 /* Agree on everything from the client's KEXINIT. 0 or -EPROTO after ssh_fail(). */
 int ssh_kex_negotiate(struct ssh_conn *c, struct rd *r) __must_check;
 /* Make kex->init. */

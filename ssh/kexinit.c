@@ -11,31 +11,30 @@
 #define STRICT_CLIENT "kex-strict-c-v00@openssh.com"
 #define EXT_CLIENT    "ext-info-c"
 
-/* What we have of each kind, in our order: NULL at the end. */
-typedef const char *name_fn(size_t i);
-
-static const char *kex_name(size_t i)
+const char *ssh_kex_name(size_t i)
 {
 	return ssh_kexes[i].name;
 }
 
-static const char *cipher_name(size_t i)
+const char *ssh_cipher_name(size_t i)
 {
 	return ssh_ciphers[i] ? ssh_ciphers[i]->name : NULL;
 }
 
-static const char *mac_name(size_t i)
+const char *ssh_mac_name(size_t i)
 {
 	return ssh_macs[i] ? ssh_macs[i]->name : NULL;
 }
 
-/* A name-list of ours, and what is to follow it. */
-static void put_names(struct wr *w, name_fn *ours, const char *more)
+/* A name-list of those of ours that the mask has, and what is to follow it. */
+static void put_names(struct wr *w, ssh_name_fn *ours, uint32_t mask, const char *more)
 {
-	size_t mark = wr_string_begin(w);
+	size_t mark = wr_string_begin(w), empty = w->len;
 
 	for (size_t i = 0; ours(i); i++) {
-		if (i > 0)
+		if (!(mask >> i & 1))
+			continue;
+		if (w->len > empty)
 			wr_u8(w, ',');
 		wr_put(w, ours(i), strlen(ours(i)));
 	}
@@ -53,12 +52,12 @@ int ssh_kexinit_write(struct ssh_conn *c)
 		return err;
 	wr_u8(&w, SSH_MSG_KEXINIT);
 	wr_put(&w, cookie, sizeof(cookie));
-	put_names(&w, kex_name, c->session_id_len == 0 ? "," STRICT_SERVER : "");
+	put_names(&w, ssh_kex_name, c->cfg->kexes, c->session_id_len == 0 ? "," STRICT_SERVER : "");
 	wr_cstring(&w, ssh_hostkey_name(c->cfg->hostkey));
-	put_names(&w, cipher_name, "");
-	put_names(&w, cipher_name, "");
-	put_names(&w, mac_name, "");
-	put_names(&w, mac_name, "");
+	put_names(&w, ssh_cipher_name, c->cfg->ciphers, "");
+	put_names(&w, ssh_cipher_name, c->cfg->ciphers, "");
+	put_names(&w, ssh_mac_name, c->cfg->macs, "");
+	put_names(&w, ssh_mac_name, c->cfg->macs, "");
 	wr_cstring(&w, "none");
 	wr_cstring(&w, "none");
 	wr_cstring(&w, "");
@@ -71,22 +70,24 @@ int ssh_kexinit_write(struct ssh_conn *c)
 	return 0;
 }
 
-/* The place in ours of the client's first name that is there, or -1. */
-static int choose(struct bytes list, name_fn *ours)
+/* The place in ours of the client's first name that is there, and in the mask, or -1. */
+static int choose(struct bytes list, ssh_name_fn *ours, uint32_t mask)
 {
 	struct bytes name;
 
 	while (ssh_namelist_next(&list, &name))
 		for (int i = 0; ours((size_t)i); i++)
-			if (bytes_is(name, ours((size_t)i)))
+			if ((mask >> i & 1) && bytes_is(name, ours((size_t)i)))
 				return i;
 	return -1;
 }
 
 /* Cipher and MAC of one direction; what is missing, or NULL. */
-static const char *choose_suite(struct ssh_suite *s, struct bytes ciphers, struct bytes macs)
+static const char *choose_suite(struct ssh_suite *s, const struct ssh_config *cfg,
+				struct bytes ciphers, struct bytes macs)
 {
-	int cipher = choose(ciphers, cipher_name), mac = choose(macs, mac_name);
+	int cipher = choose(ciphers, ssh_cipher_name, cfg->ciphers),
+	    mac = choose(macs, ssh_mac_name, cfg->macs);
 
 	if (cipher < 0)
 		return "no cipher in common";
@@ -114,7 +115,7 @@ static const char *choose_all(struct ssh_conn *c, const struct bytes list[LISTS]
 {
 	struct ssh_kex *kex = c->kex;
 	const char *missing;
-	int method = choose(list[KEX], kex_name);
+	int method = choose(list[KEX], ssh_kex_name, c->cfg->kexes);
 
 	if (method < 0)
 		return "no key exchange method in common";
@@ -122,9 +123,9 @@ static const char *choose_all(struct ssh_conn *c, const struct bytes list[LISTS]
 	kex->hostkey = c->cfg->hostkey;
 	if (!ssh_namelist_has(list[HOSTKEY], ssh_hostkey_name(kex->hostkey)))
 		return "no host key type in common";
-	missing = choose_suite(&kex->in, list[CIPHER_IN], list[MAC_IN]);
+	missing = choose_suite(&kex->in, c->cfg, list[CIPHER_IN], list[MAC_IN]);
 	if (!missing)
-		missing = choose_suite(&kex->out, list[CIPHER_OUT], list[MAC_OUT]);
+		missing = choose_suite(&kex->out, c->cfg, list[CIPHER_OUT], list[MAC_OUT]);
 	if (missing)
 		return missing;
 	if (!ssh_namelist_has(list[COMP_IN], "none") || !ssh_namelist_has(list[COMP_OUT], "none"))
@@ -166,7 +167,8 @@ int ssh_kex_negotiate(struct ssh_conn *c, struct rd *r)
 	if (missing)
 		return ssh_fail(c, SSH_DISCONNECT_KEY_EXCHANGE_FAILED, missing);
 	c->kex->drop_guess =
-		guess && !(ssh_namelist_starts(list[KEX], ssh_kexes[0].name) &&
-			   ssh_namelist_starts(list[HOSTKEY], ssh_hostkey_name(c->kex->hostkey)));
+		guess &&
+		!(ssh_namelist_starts(list[KEX], ssh_kexes[__builtin_ctz(c->cfg->kexes)].name) &&
+		  ssh_namelist_starts(list[HOSTKEY], ssh_hostkey_name(c->kex->hostkey)));
 	return 0;
 }

@@ -6,6 +6,39 @@
 #define V4 4
 #define V6 16
 
+bool ssh_next_line(struct bytes *text, struct bytes *line)
+{
+	const uint8_t *end;
+
+	if (text->n == 0)
+		return false;
+	end = memchr(text->p, '\n', text->n);
+	*line = (struct bytes){ text->p, end ? (size_t)(end - text->p) : text->n };
+	text->p += line->n + (end ? 1 : 0);
+	text->n -= line->n + (end ? 1 : 0);
+	if (line->n > 0 && line->p[line->n - 1] == '\r')
+		line->n--;
+	return true;
+}
+
+void ssh_skip_blanks(struct bytes *s)
+{
+	while (s->n > 0 && ssh_is_blank(*s->p)) {
+		s->p++;
+		s->n--;
+	}
+}
+
+bool ssh_is_word(struct bytes s, const char *name)
+{
+	if (s.n != strlen(name))
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if ((s.p[i] >= 'A' && s.p[i] <= 'Z' ? s.p[i] + 32 : s.p[i]) != (uint8_t)name[i])
+			return false;
+	return true;
+}
+
 bool ssh_number(struct bytes s, uint64_t max, uint64_t *out)
 {
 	uint64_t v = 0;
@@ -154,11 +187,11 @@ static bool parse_network(struct bytes s, struct network *net)
 
 static bool take_not(struct bytes *pattern)
 {
-	bool not = pattern->n > 0 && *pattern->p == '!';
+	bool negated = pattern->n > 0 && *pattern->p == '!';
 
-	pattern->p += not ;
-	pattern->n -= not ;
-	return not ;
+	pattern->p += negated;
+	pattern->n -= negated;
+	return negated;
 }
 
 static bool address_match(struct bytes address, struct bytes pattern)
@@ -184,10 +217,10 @@ static int match_list(struct bytes s, struct bytes list,
 	int result = 0;
 
 	while (ssh_namelist_next(&list, &pattern)) {
-		bool not = take_not(&pattern);
+		bool negated = take_not(&pattern);
 
 		if (pattern.n > 0 && match(s, pattern)) {
-			if (not )
+			if (negated)
 				return -1;
 			result = 1;
 		}

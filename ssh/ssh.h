@@ -25,8 +25,11 @@ struct ssh_chan;
 struct ssh_hostkey;
 
 enum ssh_log {
-	SSH_LOG_INFO,	 /* logins and their refusals, abnormal ends */
+	SSH_LOG_QUIET,	 /* nothing */
+	SSH_LOG_ERROR,	 /* our own failures */
 	SSH_LOG_REFUSAL, /* of what is asked after the login: as often as a peer likes */
+	SSH_LOG_INFO,	 /* logins and their refusals, abnormal ends */
+	SSH_LOG_VERBOSE, /* ordinary ends */
 	SSH_LOG_DEBUG,	 /* the rest */
 };
 
@@ -124,25 +127,45 @@ struct ssh_host_ops {
 	int (*unlisten)(void *host, struct bytes address, uint16_t port);
 };
 
-/* [init] Shared by all connections. */
+enum ssh_root { SSH_ROOT_YES, SSH_ROOT_FORCED, SSH_ROOT_NO };
+enum { SSH_FORWARD_LOCAL = 1, SSH_FORWARD_REMOTE = 2 };
+enum ssh_gateway { SSH_GATEWAY_CLIENT, SSH_GATEWAY_YES, SSH_GATEWAY_NO };
+
+#define SSH_FOREVER_NS	(1UL << 62)
+#define SSH_REKEY_BYTES (1UL << 30) /* RFC 4253 s9 */
+
+/* [init] Shared by connections; each keeps to its end the one it began with (I-SSH-20). The second part is what
+ * ssh/config.h reads. */
 struct ssh_config {
 	const struct ssh_hostkey *hostkey;
 	const char *version;	/* software version of the identification, without SSH-2.0- */
 	uint64_t hold_ns;	/* longest wait for the client's message before ours */
-	uint64_t grace_ns;	/* from connect to login */
-	uint64_t rekey_ns;	/* a new key exchange is due after this time, */
-	uint64_t rekey_bytes;	/* this many bytes in one direction */
-	uint64_t rekey_packets; /* or packets */
+	uint64_t rekey_packets; /* a new key exchange is due after this many in one direction */
 	uint64_t rekey_wait_ns; /* how long the client may take to answer ours */
-	uint64_t keepalive_ns;	/* of silence before we ask whether the peer lives; 0 never */
-	unsigned keepalive_max; /* unanswered before we give up */
-	bool user_environment;	/* a key's environment counts */
-	unsigned max_tries;	/* failed logins */
 	unsigned max_queries;	/* publickey questions for keys we refuse */
 	unsigned max_channels;	/* of each kind open at once, and as many listeners */
 	uint32_t window;	/* bytes a client may send ahead on a channel */
 	uint32_t window_budget; /* and on all of a kind: beyond it channels get window_small */
 	uint32_t window_small;
+	struct bytes banner; /* shown before a login; the host's, as banner_file says */
+
+	unsigned log_level;	/* enum ssh_log */
+	uint64_t grace_ns;	/* from connect to login */
+	uint64_t rekey_ns;	/* a new key exchange is due after this time, */
+	uint64_t rekey_bytes;	/* or this many bytes in one direction */
+	uint64_t keepalive_ns;	/* of silence before we ask whether the peer lives; 0 never */
+	unsigned keepalive_max; /* unanswered before we give up */
+	unsigned max_tries;	/* failed logins */
+	unsigned max_sessions;	/* session channels open at once */
+	unsigned max_newcomers; /* the host's: not logged in at once */
+	unsigned root;		/* enum ssh_root */
+	unsigned permit_tty, user_environment; /* bool; a key's environment counts */
+	unsigned forward;		       /* SSH_FORWARD_ bits */
+	unsigned
+		gateway; /* the host's: enum ssh_gateway, whose addresses a client's listener has */
+	uint32_t kexes, ciphers, macs; /* a bit for each of ours that is offered */
+	struct bytes force_command, banner_file, hostkey_file; /* in text; p is NULL: none */
+	struct bytes text;				       /* the file */
 };
 
 /* Does the crypto give known answers? NULL, or the name of what does not. spoil: tests name one to be falsified; "".

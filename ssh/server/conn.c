@@ -60,12 +60,12 @@ static void conn_log(void *host, enum ssh_log level, const char *text, struct by
 	struct server_conn *s = host;
 	char peer[SOCKET_ADDR_TEXT];
 
-	if (level == SSH_LOG_DEBUG) {
+	if (level > s->cfg->ssh.log_level) {
 		log_debug("ssh: %u: %s%s%.*s", s->number, text, about.n ? ": " : "", (int)about.n,
 			  (const char *)about.p);
 		return;
 	}
-	if ((s->stage == CONN_LOGIN || level == SSH_LOG_REFUSAL) &&
+	if ((s->stage == CONN_LOGIN || level != SSH_LOG_INFO) &&
 	    !server_may_log(s->stage == CONN_LOGIN))
 		return;
 	socket_addr_format(peer, sizeof(peer), &s->peer);
@@ -300,6 +300,7 @@ static void conn_destroy(struct server_conn *s)
 	poll_watch_remove(&s->kick_watch);
 	poll_source_check_idle(&s->kick);
 	file_put(s->sock);
+	server_config_put(s->cfg);
 	kfree(s->keys);
 	kfree(s);
 }
@@ -353,8 +354,10 @@ static struct server_conn *conn_create(struct file *sock, const struct socket_ad
 	s->accepted_ns = clock_now_ns();
 	s->sock_readable = true;
 	list_init(&s->parts);
-	s->proto = ssh_conn_create(ssh_server_config, &conn_ops, s, s->accepted_ns);
+	s->cfg = server_config_get();
+	s->proto = ssh_conn_create(&s->cfg->ssh, &conn_ops, s, s->accepted_ns);
 	if (!s->proto) {
+		server_config_put(s->cfg);
 		kfree(s);
 		return NULL;
 	}

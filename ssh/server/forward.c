@@ -297,6 +297,14 @@ static bool is_root(const struct server_conn *s)
 	return root;
 }
 
+/* Whose addresses it is to be: GatewayPorts. */
+static struct bytes gateway(const struct server_conn *s, struct bytes address)
+{
+	if (s->cfg->ssh.gateway == SSH_GATEWAY_CLIENT)
+		return address;
+	return s->cfg->ssh.gateway == SSH_GATEWAY_YES ? BYTES_LIT("") : BYTES_LIT("localhost");
+}
+
 int forward_listen(void *host, struct bytes address, uint16_t *port)
 {
 	struct server_conn *s = host;
@@ -309,7 +317,7 @@ int forward_listen(void *host, struct bytes address, uint16_t *port)
 	l = kzalloc(sizeof(*l) + address.n);
 	if (!l)
 		return -ENOMEM;
-	err = listen_at(address, *port, &l->sock);
+	err = listen_at(gateway(s, address), *port, &l->sock);
 	if (err) {
 		kfree(l);
 		return err;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* /proc/tern/ssh: the bound on newcomers, and a line for each connection. */
-#include "fs/vfs.h"
+#include "fs/procfs.h"
 #include "kernel/core/clock.h"
 #include "ssh/server/server_priv.h"
 
@@ -35,5 +35,5 @@ static void show(struct proc_text *t)
 
 int report_init(void)
 {
-	return procfs_register("tern/ssh", show);
+	return procfs_register_settable("tern/ssh", show, server_config_ask);
 }

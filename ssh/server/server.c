@@ -12,14 +12,13 @@
 #include "mm/phys/page.h"
 #include "mm/phys/slab.h"
 #include "ssh/authkeys.h"
+#include "ssh/config.h"
 #include "ssh/server/server_priv.h"
 
-#define HOST_KEY	"/etc/ssh/ssh_host_ed25519_key"
 #define AUTHORIZED_KEYS "/root/.ssh/authorized_keys"
 #define TYPE_MASK	0170000
 #define TYPE_FILE	0100000
 #define TYPE_DIR	0040000
-#define KEY_FILE_MAX	4096
 #define LOG_BURST	20
 #define LOG_EACH_NS	(100 * NS_PER_MS)
 #define BACKLOG		128
@@ -29,14 +28,12 @@
 #define NEWCOMERS_MAX  256u
 #define NEWCOMERS_MIN  4u
 
-static struct ssh_hostkey hostkey; /* [init] */
-static struct ssh_config config;   /* [init] */
-const struct ssh_config *const ssh_server_config = &config;
-static struct file *listener; /* [init] listen_thread()'s reference */
+static uint16_t port;	      /* [init] */
+static struct file *listener; /* listen_thread()'s, and its reference */
 static uint32_t crypto;	      /* [atomic] */
 static struct waitq crypto_wq = WAITQ_INIT(crypto_wq);
 enum { CRYPTO_UNTRIED, CRYPTO_GOOD, CRYPTO_BROKEN };
-static unsigned newcomers_max; /* [init] */
+static unsigned newcomers_fit; /* [init] how many memory has room for */
 
 static spinlock_t conns_lock = SPINLOCK_INIT(SSHCONN);
 static struct list_head conns = LIST_HEAD_INIT(conns); /* [conns_lock] oldest first */
@@ -46,9 +43,10 @@ static struct log_budget {
 	uint64_t credit_at;
 	unsigned lost;
 } log_budgets[] = { { .about = "refusals" }, { .about = "newcomers" } };
-static unsigned newcomers; /* [conns_lock] */
-static uint64_t displaced; /* [conns_lock] newcomers, by newer ones */
-static uint64_t refused;   /* [atomic] for lack of memory */
+static unsigned newcomers;     /* [conns_lock] */
+static unsigned newcomers_max; /* [conns_lock] */
+static uint64_t displaced;     /* [conns_lock] newcomers, by newer ones */
+static uint64_t refused;       /* [atomic] for lack of memory */
 
 /* The oldest newcomer among those that have sent least. */
 static struct server_conn *least_worthy(void) __requires(conns_lock)
@@ -69,6 +67,7 @@ void server_conn_add(struct server_conn *s)
 	struct server_conn *least = NULL;
 
 	spin_lock(&conns_lock);
+	newcomers_max = MIN(newcomers_fit, s->cfg->ssh.max_newcomers);
 	if (newcomers >= newcomers_max)
 		least = least_worthy();
 	if (least) {
@@ -172,21 +171,35 @@ static bool is_of(const struct kstat *st, uint32_t type, uint32_t uid)
 }
 
 /* I-SSH-9: a user may have put there what blocks when it is opened. */
-char *server_read_file(const char *path, uint32_t uid, size_t max, size_t *len)
+int server_read(const char *path, uint32_t uid, size_t max, char **text, size_t *len)
 {
 	struct vfs_context ctx = { .root = vfs_root(), .cwd = vfs_root() };
 	struct file *f = NULL;
 	struct kstat st;
-	char *text = NULL;
+	int err = vfs_open(&ctx, NULL, path, FILE_RDONLY | FILE_NONBLOCK | VFS_O_NOCTTY, 0, &f);
 
-	if (vfs_open(&ctx, NULL, path, FILE_RDONLY | FILE_NONBLOCK | VFS_O_NOCTTY, 0, &f) == 0) {
-		if (file_stat(f, &st) == 0 && is_of(&st, TYPE_FILE, uid) && st.size <= max)
-			text = read_all(f, st.size, len);
+	if (!err) {
+		err = file_stat(f, &st);
+		if (!err && !is_of(&st, TYPE_FILE, uid))
+			err = -EPERM;
+		if (!err && st.size > max)
+			err = -EFBIG;
+		if (!err) {
+			*text = read_all(f, st.size, len);
+			err = *text ? 0 : -ENOMEM;
+		}
 		file_put(f);
 	}
 	dentry_put(ctx.root);
 	dentry_put(ctx.cwd);
-	return text;
+	return err;
+}
+
+char *server_read_file(const char *path, uint32_t uid, size_t max, size_t *len)
+{
+	char *text = NULL;
+
+	return server_read(path, uid, max, &text, len) ? NULL : text;
 }
 
 bool server_dir_is_of(const char *path, uint32_t uid)
@@ -200,40 +213,6 @@ bool server_dir_is_of(const char *path, uint32_t uid)
 	return ok;
 }
 
-static int make_host_key(void)
-{
-	uint8_t seed[SSH_HOSTKEY_SEED_BYTES];
-	int err = random_bytes(seed, sizeof(seed));
-
-	if (err)
-		return err;
-	ssh_hostkey_from_seed(&hostkey, seed);
-	secure_zero(seed, sizeof(seed));
-	return 0;
-}
-
-static int load_host_key(void)
-{
-	char print[SSH_FINGERPRINT_BYTES];
-	size_t len;
-	char *text = server_read_file(HOST_KEY, 0, KEY_FILE_MAX, &len);
-	int err = text ? ssh_hostkey_parse(&hostkey, text, len) : -ENOENT;
-
-	if (text) {
-		secure_zero(text, len);
-		kfree(text);
-	}
-	if (text && err)
-		log_warn("ssh: %s is no unencrypted ed25519 key: making a new host key", HOST_KEY);
-	if (err)
-		err = make_host_key();
-	if (err)
-		return err;
-	ssh_hostkey_fingerprint(&hostkey, print);
-	log_info("ssh: host key %s", print);
-	return 0;
-}
-
 static void bad_line(void *arg, unsigned line, const char *why)
 {
 	log_warn("ssh: %s line %u: %s", AUTHORIZED_KEYS, line, why);
@@ -241,8 +220,17 @@ static void bad_line(void *arg, unsigned line, const char *why)
 
 static void check_authorized_keys(void)
 {
+	struct server_config *cfg = server_config_get();
+	struct ssh_words elsewhere = ssh_config_words(&cfg->ssh, "authorizedkeysfile");
+	struct bytes word;
+	bool usual = !ssh_config_word(&elsewhere, &word);
 	size_t len = 0;
-	char *text = server_read_file(AUTHORIZED_KEYS, 0, 256 * 1024, &len);
+	char *text;
+
+	server_config_put(cfg);
+	if (!usual)
+		return;
+	text = server_read_file(AUTHORIZED_KEYS, 0, 256 * 1024, &len);
 	unsigned good = 0;
 
 	if (text)
@@ -295,6 +283,19 @@ int server_crypto_wait(void)
 	return atomic_load_acquire(&crypto) == CRYPTO_GOOD ? 0 : -EIO;
 }
 
+/* A file with an error leaves the server closed until root has mended it: what it forbids is not known. */
+static int configure(void)
+{
+	int err = server_config_load();
+
+	if (!err)
+		return 0;
+	file_put(listener);
+	log_warn("ssh: not serving: mend what is wrong, then: echo reload >/proc/tern/ssh");
+	err = server_config_wait();
+	return err ? err : socket_listen_tcp(port, BACKLOG, &listener);
+}
+
 static void listen_thread(void *arg)
 {
 	struct poller poller;
@@ -303,12 +304,11 @@ static void listen_thread(void *arg)
 	uint32_t events;
 	int err;
 
-	if (random_wait() || load_host_key()) {
-		log_warn("ssh: no host key: not serving");
+	if (random_wait() || configure()) {
+		log_warn("ssh: not serving");
 		return;
 	}
 	check_authorized_keys();
-	ssh_config_init(&config, &hostkey);
 	poller_init(&poller);
 	poll_watch_add(&poller, &watch, listener->source, POLL_IN, NULL);
 	while (atomic_load_acquire(&crypto) != CRYPTO_BROKEN) {
@@ -325,20 +325,20 @@ static void listen_thread(void *arg)
 
 int ssh_server_start(void)
 {
-	uint64_t port = cmdline_u64("ssh_port", 22);
 	char word[8];
 	int err;
 
 	if (cmdline_get("ssh", word, sizeof(word)) == 0 && strcmp(word, "off") == 0)
 		return 0;
-	newcomers_max = (unsigned)(pages_usable() * PAGE_SIZE / 4 / NEWCOMER_BYTES);
-	newcomers_max = MIN(MAX(newcomers_max, NEWCOMERS_MIN), NEWCOMERS_MAX);
+	port = (uint16_t)cmdline_u64("ssh_port", 22);
+	newcomers_fit = (unsigned)(pages_usable() * PAGE_SIZE / 4 / NEWCOMER_BYTES);
+	newcomers_fit = MAX(newcomers_fit, NEWCOMERS_MIN);
+	newcomers_max = MIN(newcomers_fit, NEWCOMERS_MAX);
 	err = report_init();
 	if (!err)
-		err = socket_listen_tcp((uint16_t)port, BACKLOG, &listener);
+		err = socket_listen_tcp(port, BACKLOG, &listener);
 	if (err) {
-		log_warn("ssh: cannot listen on port %llu: error %d", (unsigned long long)port,
-			 -err);
+		log_warn("ssh: cannot listen on port %u: error %d", port, -err);
 		return err;
 	}
 	err = thread_spawn_deep("ssh-selftest", selftest_thread, file_get(listener));

@@ -4,8 +4,8 @@
 #ifndef TERN_SSH_SERVER_SERVER_H
 #define TERN_SSH_SERVER_SERVER_H
 
-/* Start listening. Keys come from /etc/ssh/ssh_host_ed25519_key and /root/.ssh/authorized_keys; without the first a
- * key is made, which may wait for randomness (in the server's own thread). Command line: ssh_port=N, ssh=off.
+/* Start listening. What counts is in /etc/ssh/sshd_config; a host key that is in no file is made, which may wait
+ * for randomness (in the server's own thread). Command line: ssh_port=N, ssh=off.
  * 0 or -errno. Context: thread, once, when files, sockets and processes work. */
 int ssh_server_start(void);
 

@@ -12,6 +12,7 @@
 #include "kernel/core/panic.h"
 #include "kernel/proc/process.h"
 #include "lib/list.h"
+#include "lib/refcount.h"
 #include "net/socket.h"
 #include "sched/poll.h"
 #include "ssh/hostkey.h"
@@ -23,13 +24,14 @@
 enum conn_stage { CONN_LOGIN, CONN_OPEN };
 
 struct server_conn {
-	struct list_head link;	  /* [SSHCONN] */
-	enum conn_stage stage;	  /* [SSHCONN] */
-	bool evicted;		  /* [atomic] set once: end, another needs the place */
-	unsigned number;	  /* [init] for the log */
-	uint64_t accepted_ns;	  /* [init] */
-	struct socket_addr peer;  /* [init] */
-	struct socket_addr local; /* [init] */
+	struct list_head link;	   /* [SSHCONN] */
+	enum conn_stage stage;	   /* [SSHCONN] */
+	bool evicted;		   /* [atomic] set once: end, another needs the place */
+	unsigned number;	   /* [init] for the log */
+	struct server_config *cfg; /* [init] a reference */
+	uint64_t accepted_ns;	   /* [init] */
+	struct socket_addr peer;   /* [init] */
+	struct socket_addr local;  /* [init] */
 	struct ssh_conn_info
 		shown; /* [shown] static strings and counters; written by the owner alone, for reports:
 				       user and peer_version are empty */
@@ -86,6 +88,14 @@ struct server_session {
 	unsigned env_count;
 };
 
+/* What /etc/ssh/sshd_config says, and what it names. All is [init]. */
+struct server_config {
+	struct refcount refs; /* each connection has one (I-SSH-20) */
+	struct ssh_config ssh;
+	struct ssh_hostkey key;
+	char *text, *banner;
+};
+
 /* A user of the guest. */
 struct account {
 	uint32_t uid, gid;
@@ -101,7 +111,6 @@ static inline void assert_conn_owner(const struct server_conn *s)
 }
 
 /* server.c */
-extern const struct ssh_config *const ssh_server_config; /* valid once connections come */
 /* Count and list a new connection, displacing one that is not logged in if there are too many. */
 void server_conn_add(struct server_conn *s);
 void server_conn_remove(struct server_conn *s);
@@ -120,11 +129,24 @@ struct server_counts {
 void server_get_counts(struct server_counts *c);
 /* Call fn for each connection, under SSHCONN. */
 void server_conn_for_each(void (*fn)(struct server_conn *s, void *arg), void *arg);
-/* A whole small file that nobody but uid and root may write, in kmalloc memory with a NUL behind it. *len bytes, or
- * NULL. */
+/* A whole small file that nobody but uid and root may write, in kmalloc memory with a NUL behind it, *len bytes. 0, -ENOENT:
+ * it is not there, -EPERM: others may write it or it is no file, -EFBIG, or another. */
+int server_read(const char *path, uint32_t uid, size_t max, char **text, size_t *len) __must_check;
+/* The same; NULL for any error. */
 char *server_read_file(const char *path, uint32_t uid, size_t max, size_t *len) __must_check;
 /* Is path a directory that nobody but uid and root may write? */
 bool server_dir_is_of(const char *path, uint32_t uid);
+
+/* config.c */
+/* The configuration for a new connection, or NULL. */
+struct server_config *server_config_get(void);
+void server_config_put(struct server_config *c); /* NULL: nothing */
+/* Read it; from now on it counts. -errno, and why on the console: what was before still does. Context: thread. */
+int server_config_load(void) __must_check;
+/* Wait until there is one. 0 or -EINTR. */
+int server_config_wait(void) __must_check;
+/* What is written to /proc/tern/ssh. */
+int server_config_ask(char *line);
 
 /* account.c */
 /* What /etc/passwd and /etc/group say of a user now. 0, -ENOENT (also one that is locked), -ENOMEM. */

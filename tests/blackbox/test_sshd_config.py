@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: MIT
+"""/etc/ssh/sshd_config: what each keyword does to OpenSSH's clients, and what becomes of a file with an error."""
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import time
+
+import pytest
+
+import guest as guestlib
+import sshraw
+import terminal
+from test_sockets import echo, serving
+from test_users import GROUP, PASSWD
+
+OWN = os.path.join(guestlib.TOP, "build/ssh/id_ed25519")
+
+
+class Server:
+    """A guest, and root's connection to it that began before any test changed the configuration (I-SSH-20)."""
+
+    def __init__(self, guest, control):
+        self.guest, self.control = guest, control
+        self.ssh = guest.ssh
+
+    def root(self, *command, **how):
+        return self.guest.ssh(*command, options=["-S", self.control], **how)
+
+    def configure(self, text):
+        """What the guest printed meanwhile."""
+        seen = len(self.guest.console())
+        self.root("cat >/etc/ssh/sshd_config", data=text.encode(), check=True)
+        done = self.root("echo reload >/proc/tern/ssh")
+        guestlib.until("an answer", lambda: re.search(r"ssh: the configuration (is read again|stays)", self.guest.console()[seen:]))
+        return done.returncode, self.guest.console()[seen:]
+
+    def ann(self, *command, options=(), **how):
+        return self.guest.ssh(*command, options=["-l", "ann", *options], **how)
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("config")
+    (folder / "passwd").write_text(PASSWD)
+    (folder / "group").write_text(GROUP)
+    (folder / "banner").write_text("Authorized users only.\nAll is logged.\n")
+    (folder / "sshd_config").write_text("# of the boot\nBanner /etc/banner\nMaxStartups 17\n")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "other"], check=True)
+    puts = [f"{folder}/passwd:/etc/passwd", f"{folder}/group:/etc/group", f"{OWN}.pub:/home/ann/.ssh/authorized_keys",
+            f"{folder}/banner:/etc/banner", f"{folder}/sshd_config:/etc/ssh/sshd_config",
+            f"{folder}/other:/etc/ssh/other", f"{OWN}.pub:/etc/keys/ann"]
+    with guestlib.Guest("config", smp=2, options=[word for p in puts for word in ("--put", p)]) as g:
+        # what comes last is first: the test of the boot's own configuration
+        done = g.ssh("cat /proc/tern/ssh", options=["-o", "LogLevel=INFO"])
+        assert done.stderr == b"Authorized users only.\nAll is logged.\n"
+        assert b" of 17 displaced" in done.stdout
+        client = g.master(str(folder / "control"))
+        server = Server(g, str(folder / "control"))
+        server.other = (folder / "other.pub").read_text()
+        server.root("chmod 600 /etc/ssh/other && chown -R 1000:100 /home/ann", check=True)
+        yield server
+        client.kill()
+        client.wait()
+
+
+@pytest.fixture
+def server(machine):
+    yield machine
+    assert machine.configure("")[0] == 0
+
+
+def test_errors_change_nothing(server):
+    assert server.configure("Banner /etc/banner\n")[0] == 0
+    for text, why in [("UseDNS no\nPermitRoot no\n", "line 2: PermitRoot: unknown keyword"),
+                      ("PasswordAuthentication yes\n", "line 1: yes: there are no passwords"),
+                      ("Match User ann\n", "line 1: User: there are no Match blocks"),
+                      ("Banner /etc/none\n", "Banner /etc/none: error 2"),
+                      ("HostKey /etc/banner\n", "/etc/banner is no unencrypted ed25519 key"),
+                      ("#" * 70000, "sshd_config is no file that only root may write")]:
+        status, printed = server.configure(text)
+        assert status == 1 and why in printed, printed
+    server.root("chmod 666 /etc/ssh/sshd_config", check=True)
+    assert server.root("echo reload >/proc/tern/ssh").returncode == 1
+    server.root("chmod 644 /etc/ssh/sshd_config", check=True)
+    assert server.root("echo nonsense >/proc/tern/ssh").returncode == 1
+    assert server.ann("echo reload >/proc/tern/ssh").returncode != 0
+    assert b"Authorized users only" in server.ssh("true", options=["-o", "LogLevel=INFO"]).stderr
+
+
+def test_reading_again_leaves_nothing(server):
+    assert server.configure("Banner /etc/banner\n")[0] == 0
+    before = server.guest.account()
+    for _ in range(20):
+        server.root("echo reload >/proc/tern/ssh; echo x >>/etc/ssh/sshd_config; echo reload >/proc/tern/ssh; "
+                    "echo Banner /etc/banner >/etc/ssh/sshd_config")
+        assert server.ssh("true").returncode == 0
+    server.guest.wait_for_account(before)
+
+
+@pytest.mark.parametrize("text, root, ann", [
+    ("PermitRootLogin no", False, True),
+    ("PermitRootLogin forced-commands-only", False, True),
+    ("PermitRootLogin prohibit-password", True, True),
+    ("AllowUsers r* an?@10.0.2.0/24", True, True),
+    ("AllowUsers root ann@192.168.0.0/16", True, False),
+    ("DenyUsers root", False, True),
+    ("AllowGroups wheel", False, True),
+    ("DenyGroups users", True, False),
+    ("AuthorizedKeysFile /etc/keys/%u", False, True),
+    ("AuthorizedKeysFile none", False, False),
+    ("AuthorizedKeysFile /etc/none .ssh/authorized_keys", True, True),
+    ("AuthorizedKeysFile %h/.ssh/authorized_keys", True, True)])
+def test_who(server, text, root, ann):
+    assert server.configure(text)[0] == 0
+    assert (server.ssh("true").returncode, server.ann("true").returncode) == (0 if root else 255, 0 if ann else 255)
+    # the one that was there first stays
+    assert server.root("true").returncode == 0
+
+
+def test_what_a_session_gets(server):
+    server.root("sed -i 's/^/environment=\"A=key\",environment=\"PATH=\\/x:\\/bin\" /' /home/ann/.ssh/authorized_keys", check=True)
+    try:
+        assert server.configure("PermitUserEnvironment yes\nAcceptEnv B_*\nPermitTTY no\nSubsystem there /bin/echo \"sub\" $A\n")[0] == 0
+        sent = ["-o", "SetEnv B_C=sent D=sent"]
+        assert server.ann("echo $A $B_C $D $PATH", options=sent).stdout == b"key sent /x:/bin\n"
+        assert server.ann("there", options=["-s"]).stdout == b"sub key\n"
+        assert b"subsystem request failed" in server.ann("missing", options=["-s"]).stderr
+        assert b"PTY allocation request failed" in server.ann("true", options=["-tt"]).stderr
+        assert server.root("true", data=b"").returncode == 0
+        assert server.guest.ssh("test -t 0", options=["-S", server.control, "-tt"]).returncode == 0
+        assert server.configure("ForceCommand echo \"<$SSH_ORIGINAL_COMMAND>\" # all\nSubsystem there /bin/x\n")[0] == 0
+        assert server.ann("some thing").stdout == b"<some thing>\n"
+        assert server.ann("there", options=["-s"]).stdout == b"</bin/x>\n"
+    finally:
+        server.root("sed -i 's/.* ssh-/ssh-/' /home/ann/.ssh/authorized_keys", check=True)
+
+
+def test_forwarding(server):
+    with serving(echo) as port:
+        def ways():
+            """To a client's target; our port for it."""
+            return (server.ssh(options=["-W", f"10.0.2.2:{port}"], data=b"hello").stdout == b"hello",
+                    server.ssh("true", options=["-o", "ExitOnForwardFailure=yes", "-R", "8099:localhost:1"]).returncode == 0)
+
+        for text, expected in [("", (True, True)), ("AllowTcpForwarding no", (False, False)), ("AllowTcpForwarding local", (True, False)),
+                               ("AllowTcpForwarding remote", (False, True)), (f"PermitOpen 10.0.2.2:{port}\nPermitListen 8098", (True, False)),
+                               ("PermitOpen none\nPermitListen localhost:8099", (False, True)), ("PermitListen any", (True, True))]:
+            assert server.configure(text)[0] == 0
+            assert ways() == expected, text
+
+
+@pytest.mark.parametrize("value, asked, reached", [("no", "*", False), ("yes", "localhost", True), ("clientspecified", "localhost", False),
+                                                   ("clientspecified", "*", True)])
+def test_gateway_ports(server, value, asked, reached):
+    assert server.configure(f"GatewayPorts {value}")[0] == 0
+    with serving(echo) as here:
+        done = server.ssh("nc -w 2 127.0.0.1 8097 </dev/null; echo $?; nc -w 2 10.0.2.15 8097 </dev/null; echo $?",
+                          options=["-R", f"{asked}:8097:127.0.0.1:{here}"])
+        inside, outside = done.stdout.split()
+        assert inside == b"0" and (outside == b"0") == reached, done
+
+
+def test_algorithms(server):
+    assert server.configure("Ciphers aes256-ctr,aes128-gcm@openssh.com\nMACs -hmac-sha2-256*\nKexAlgorithms -*kem*,sntrup*\n"
+                            "HostKeyAlgorithms ssh-ed25519\n")[0] == 0
+    done = server.ssh("true", options=["-o", "LogLevel=DEBUG1"])
+    text = done.stderr.decode()
+    assert "kex: algorithm: curve25519-sha256" in text and done.returncode == 0
+    for option, good in [("Ciphers=aes256-ctr", True), ("Ciphers=aes128-ctr", False), ("Ciphers=chacha20-poly1305@openssh.com", False),
+                         ("KexAlgorithms=sntrup761x25519-sha512@openssh.com", False)]:
+        assert (server.ssh("true", options=["-o", option]).returncode == 0) == good, option
+    refused = server.ssh("true", options=["-o", "Ciphers=aes256-ctr", "-o", "MACs=hmac-sha2-256", "-o", "LogLevel=INFO"])
+    assert refused.returncode == 255 and b"no matching MAC" in refused.stderr
+
+
+def test_limits_before_login(server):
+    assert server.configure("LoginGraceTime 2\nMaxAuthTries 2\nMaxStartups 3\nLogLevel QUIET\n")[0] == 0
+    seen = len(server.guest.console())
+    begin = time.monotonic()
+    with sshraw.Raw(server.guest.port) as r:
+        r.hello()
+        r.expect_close()
+    assert time.monotonic() - begin < 15
+    refused = sshraw.load_key(str(os.path.join(os.path.dirname(server.control), "other")))
+    with sshraw.Raw(server.guest.port) as r:
+        r.handshake()
+        r.start_service()
+        r.send(r.auth_request(refused))
+        r.receive_type(51)
+        r.send(r.auth_request(refused))
+        with pytest.raises(sshraw.Closed) as closed:
+            r.receive()
+        assert closed.value.code == 14
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(sshraw.Raw(server.guest.port)) for _ in range(3)]
+        waiting[0].hello()
+        stack.enter_context(sshraw.Raw(server.guest.port)).hello()
+        assert b"newcomers 3 of 3" in server.root("cat /proc/tern/ssh").stdout
+    assert not re.search(r"ssh: \d+ ", server.guest.console()[seen:])
+
+
+def test_limits_after_login(server, tmp_path):
+    assert server.configure("MaxSessions 1\nRekeyLimit 64K\nClientAliveInterval 1\nClientAliveCountMax 2\nLogLevel DEBUG\n")[0] == 0
+    seen = len(server.guest.console())
+    control = str(tmp_path / "control")
+    client = server.guest.master(control)
+    try:
+        with contextlib.closing(server.guest.popen("echo there; cat", options=["-S", control]).stdin):
+            guestlib.until("a session", lambda: b"channels 1" in server.root("cat /proc/tern/ssh").stdout)
+            # OpenSSH's client makes a connection of its own when the shared one refuses
+            assert b"session request failed" in server.ssh("true", options=["-S", control, "-o", "ProxyCommand=false"]).stderr
+        guestlib.until("its end", lambda: b"channels 0" in server.root("cat /proc/tern/ssh").stdout)
+        server.ssh("head -c 300000 /dev/zero", options=["-S", control], check=True)
+        rekeys = [int(n) for n in re.findall(rb"rekeys (\d+)", server.root("cat /proc/tern/ssh").stdout)]
+        assert max(rekeys) >= 1
+        client.send_signal(subprocess.signal.SIGSTOP)
+        guestlib.until("the end of one that does not answer", lambda: "the client does not answer" in server.guest.console()[seen:])
+    finally:
+        client.kill()
+        client.wait()
+    # what else only DEBUG tells
+    server.ssh("true")
+    guestlib.until("its end is told", lambda: "disconnected by the client" in server.guest.console()[seen:])
+
+
+def test_host_key(server):
+    def key():
+        done = subprocess.run(["ssh-keyscan", "-p", str(server.guest.port), "-t", "ed25519", "127.0.0.1"], capture_output=True, check=True)
+        return done.stdout.split()[2].decode()
+
+    with open(os.path.join(guestlib.TOP, "build/ssh/host_ed25519.pub"), encoding="ascii") as f:
+        assert key() == f.read().split()[1]
+    assert server.configure("HostKey /etc/ssh/other\n")[0] == 0
+    assert key() == server.other.split()[1]
+
+
+def test_an_error_at_boot(tmp_path):
+    """Nobody is served until root, at the console, has mended it."""
+    (tmp_path / "bad").write_text("AllowUsers root\nAllowUser ann\n")
+    port = guestlib.free_port()
+    with terminal.Terminal("scripts/run-qemu.sh", "--image", guestlib.image_path(), "--name", f"bad-config-{port}", "--port", str(port),
+                           "--put", f"{tmp_path}/bad:/etc/ssh/sshd_config", cwd=guestlib.TOP) as t:
+        t.expect("ssh: /etc/ssh/sshd_config line 2: AllowUser: unknown keyword", seconds=120)
+        t.expect("ssh: not serving: mend what is wrong, then: echo reload >/proc/tern/ssh")
+        config = f"{guestlib.TOP}/build/run/bad-config-{port}/config"
+        refused = subprocess.run(["ssh", "-F", config, "tern", "true"], capture_output=True)
+        assert refused.returncode == 255
+        t.type("\n")
+        t.expect(r"tern:\S+# ")
+        t.type("sed -i s/AllowUser.ann// /etc/ssh/sshd_config; echo reload >/proc/tern/ssh\n")
+        t.expect("ssh: the configuration is read again")
+        done = subprocess.run(["ssh", "-F", config, "tern", "echo", "in"], capture_output=True, check=True)
+        assert done.stdout == b"in\n"
+    shutil.rmtree(os.path.dirname(config), ignore_errors=True)
