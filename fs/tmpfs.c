@@ -926,7 +926,7 @@ static const char *value_of(const char *s, const char *name)
 	return strncmp(s, name, n) == 0 && s[n] == '=' ? s + n + 1 : NULL;
 }
 
-/* A number in base, with k, m or g behind it if it is a size; *end is behind it. */
+/* A number in base, with k, m or g of either case behind it if it is a size; *end is behind it. */
 static uint64_t number_of(const char *s, unsigned base, const char **end)
 {
 	uint64_t n = 0;
@@ -940,7 +940,8 @@ static uint64_t number_of(const char *s, unsigned base, const char **end)
 static uint64_t size_of(const char *s, const char **end)
 {
 	uint64_t n = number_of(s, 10, end);
-	unsigned shift = **end == 'k' ? 10 : **end == 'm' ? 20 : **end == 'g' ? 30 : 0;
+	char unit = **end | ('a' - 'A');
+	unsigned shift = unit == 'k' ? 10 : unit == 'm' ? 20 : unit == 'g' ? 30 : 0;
 
 	*end += shift > 0;
 	return n > UINT64_MAX >> 32 ? UINT64_MAX : DIV_ROUND_UP(n << shift, PAGE_SIZE);

@@ -925,6 +925,21 @@ CASE(statfs)
 	R(fstatfs(-1, &s));
 }
 
+CASE(mount_sizes)
+{
+	static const char *const sizes[] = { "size=8k",	  "size=8K", "size=1m", "size=1M",
+					     "size=8192", "size=8q", "size=" };
+	struct statvfs s;
+
+	mkdir("m", 0755);
+	for (unsigned i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		R(mount("none", "m", "tmpfs", 0, sizes[i]));
+		if (statvfs("m", &s) == 0 && s.f_blocks < 1000)
+			say("%ld blocks", (long)s.f_blocks);
+		R(umount("m"));
+	}
+}
+
 CASE(mounts)
 {
 	struct stat a, b;
