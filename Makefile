@@ -204,7 +204,15 @@ USER_LIBS    := -L$M -Wl,--start-group -lc $(shell $(CC) -print-libgcc-file-name
 USER_NAMES   := $(sort $(basename $(notdir $(wildcard user/*.c))) \
 		$(filter-out lib,$(patsubst user/%/,%,$(dir $(wildcard user/*/*.c)))))
 TEST_NAMES   := $(sort $(basename $(notdir $(wildcard tests/user/*.c))))
-user_sources  = $(call sources,user/$(1)) $(wildcard user/$(1).c) user/lib/say.c
+# OpenSSH's sftp-server and scp, with what its configure script would say in user/openssh/config.h.
+P	     := deps/openssh/programs
+P_BOTH	     := atomicio fatal log match misc sftp-common sshbuf sshbuf-getput-basic ssherr xmalloc \
+		$(addprefix openbsd-compat/,bsd-misc fmt_scaled freezero recallocarray vis)
+P_sftp-server := sftp-server sftp-server-main sftp-realpath platform-pledge platform-tracing sshbuf-misc \
+		$(addprefix openbsd-compat/,pwcache strmode) $(P_BOTH)
+P_scp	     := scp sftp-client sftp-glob progressmeter utf8 $(addprefix openbsd-compat/,glob strtonum) $(P_BOTH)
+P_FLAGS	     := -Os -w -Iuser/openssh -I$P
+user_sources  = $(or $(patsubst %,$P/%.c,$(P_$(1))),$(call sources,user/$(1)) $(wildcard user/$(1).c) user/lib/say.c)
 user_objs     = $(patsubst %,$B/obj-user/%.o,$(1))
 # sink needs SHA-256: BearSSL's.
 SINK_LIBS    := deps/bearssl/src/hash/sha2small.c deps/bearssl/src/codec/dec32be.c deps/bearssl/src/codec/enc32be.c
@@ -212,10 +220,10 @@ SINK_LIBS    := deps/bearssl/src/hash/sha2small.c deps/bearssl/src/codec/dec32be
 $B/obj-user/%.o: % $B/obj-user/flags
 	$(call say,USERCC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(USER_CFLAGS) $(if $(filter deps/bearssl/%,$<),$(BEARSSL_FLAGS)) -MD -MP -c $< -o $@
+	$(Q)$(CC) $(USER_CFLAGS) $(if $(filter deps/bearssl/%,$<),$(BEARSSL_FLAGS)) $(if $(filter $P/%,$<),$(P_FLAGS)) -MD -MP -c $< -o $@
 
 $B/obj-user/flags: FORCE
-	$(call keep_flags,$(USER_CFLAGS) $(USER_LDFLAGS))
+	$(call keep_flags,$(USER_CFLAGS) $(P_FLAGS) $(USER_LDFLAGS))
 
 link_user = $(CC) $(USER_LDFLAGS) $(3) $M/crt1.o $M/crti.o $(1) $(USER_LIBS) -o $(2)
 
@@ -226,7 +234,7 @@ $U/$(1): $(call user_objs,$(call user_sources,$(1)) $(if $(filter sink,$(1)),$(S
 	@mkdir -p $U
 	$$(Q)$$(call link_user,$$(filter %.o,$$^),$$@,$$(USER_LDFLAGS_$(1)))
 endef
-$(foreach n,$(USER_NAMES),$(eval $(call user_program,$(n))))
+$(foreach n,$(USER_NAMES) sftp-server scp,$(eval $(call user_program,$(n))))
 
 $B/tests-user/%: $B/obj-user/tests/user/%.c.o $B/obj-user/user/lib/say.c.o
 	$(call say,USERLD,$@)
@@ -262,16 +270,16 @@ $B/bench/%: $B/obj-user/tests/bench/%.c.o $B/obj-user/user/lib/say.c.o
 
 # ---- the built-in files: the skeleton user/root, BusyBox and our programs in /bin ------------------------------
 
-USER_BINS := $(addprefix $U/,$(USER_NAMES))
+USER_BINS := $(addprefix $U/,$(USER_NAMES) scp)
 DIFF_BINS := $(patsubst tests/diff/%,$B/tests-diff/%,$(basename $(wildcard tests/diff/*.c tests/diff/*.sh)))
 TEST_BINS := $(addprefix $B/tests-user/,$(TEST_NAMES)) $(STDCHECK_BINS)
 
 BUSYBOX	  := deps/busybox-static/bin/busybox
 
-$B/initramfs.cpio: $(USER_BINS) $(BUSYBOX) $(shell find user/root -type f 2>/dev/null | sort) user/root.list scripts/mkcpio.py
+$B/initramfs.cpio: $(USER_BINS) $U/sftp-server $(BUSYBOX) $(shell find user/root -type f 2>/dev/null | sort) user/root.list scripts/mkcpio.py
 	$(call say,CPIO,$@)
 	$(Q)$(PYTHON) scripts/mkcpio.py --strip $(STRIP) --list user/root.list --tree user/root --busybox $(BUSYBOX) -o $@ \
-		$(foreach b,$(USER_BINS),/bin/$(notdir $(b))=$(b))
+		$(foreach b,$(USER_BINS),/bin/$(notdir $(b))=$(b)) /usr/lib/openssh/sftp-server=$U/sftp-server
 
 # Laid over the built-in files by test runs: the torture programs in /tests.
 $B/tests.cpio: $(TEST_BINS) scripts/mkcpio.py

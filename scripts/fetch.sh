@@ -189,11 +189,22 @@ finish_libsodium()
 		"$include/version.h.in" >"$include/version.h"
 }
 
-# What is not used is not there; includes.h is what the configure script's config.h would come by.
+# In programs/ the sources, of which the Makefile compiles some for the guest. Beside them what the kernel has, and for
+# that an includes.h in place of what the configure script's config.h would come by.
 finish_openssh()
 {
-	find "$1" -mindepth 1 ! -name libcrux_mlkem768_sha3.h ! -name sntrup761.c ! -name crypto_api.h -delete
+	mkdir -p "$1/programs/openbsd-compat"
+	cp "$1"/*.[ch] "$1/programs"
+	cp "$1"/openbsd-compat/*.[ch] "$1/programs/openbsd-compat"
+	find "$1" -mindepth 1 ! -path "$1/programs*" ! -name libcrux_mlkem768_sha3.h ! -name sntrup761.c ! -name crypto_api.h \
+		! -name LICENCE -delete
 	printf '%s\n' '#define USE_SNTRUP761X25519 1' '#define HAVE_STDINT_H 1' >"$1/includes.h"
+}
+
+# Whether what finish_PACKAGE makes is there: an earlier commit's may have made less.
+finished()
+{
+	[ "$1" != openssh ] || [ -d "$dest/openssh/programs" ]
 }
 
 unpack_all()
@@ -202,7 +213,7 @@ unpack_all()
 		have "$file" "$hash" || die "$file is missing or damaged"
 		real=$dl/$file
 		[ -f "$real" ] || { real=$(stand_in "$file"); hash=${real%% *}; real=$dl/${real#* }; }
-		[ "$(cat "$dest/$pkg/.stamp" 2>/dev/null || :)" != "$hash" ] || continue
+		[ "$(cat "$dest/$pkg/.stamp" 2>/dev/null || :)" != "$hash" ] || ! finished "$pkg" || continue
 		say "unpacking $pkg $version"
 		rm -rf "${dest:?}/$pkg" "${dest:?}/$pkg.tmp"
 		mkdir "$dest/$pkg.tmp"

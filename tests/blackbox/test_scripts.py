@@ -428,8 +428,7 @@ def test_words_changed_in_the_lock_fetch_nothing(tmp_path):
         os.symlink(os.path.realpath(f"{TOP}/deps/dl/{name}"), tmp_path / "deps/dl" / name)
     for name in os.listdir(f"{TOP}/deps"):
         if os.path.exists(f"{TOP}/deps/{name}/.stamp"):
-            os.makedirs(tmp_path / "deps" / name)
-            shutil.copy(f"{TOP}/deps/{name}/.stamp", tmp_path / "deps" / name)
+            os.symlink(os.path.realpath(f"{TOP}/deps/{name}"), tmp_path / "deps" / name)
     lock = "# A word more.\n" + guestlib.read_file(f"{TOP}/deps.lock").replace("Use: ", "Use: also ")
     (tmp_path / "deps.lock").write_text(lock, encoding="utf-8")
     done = run(tmp_path / "scripts/fetch.sh", env=dict(os.environ, TERN_MIRROR="http://127.0.0.1:1/debian"))
