@@ -40,6 +40,7 @@ needed()
 	python3-paramiko - is one of the SSH clients tested with
 	dropbear-bin dbclient is another
 	putty-tools plink is another
+	sshfs sshfs mounts a folder of the guest
 	tmux tmux is the terminal whose screen is read
 	shellcheck shellcheck checks the scripts
 	cppcheck cppcheck analyses the kernel

@@ -100,8 +100,6 @@ static bool start(struct ssh_chan *ch, enum ssh_start_kind kind, struct bytes co
 
 	if (ch->started || has_nul(command))
 		return false;
-	if (kind == SSH_START_SUBSYSTEM && ssh_config_subsystem(c->cfg, command, &s.command))
-		s.kind = SSH_START_EXEC;
 	if (forced.p) {
 		s.kind = SSH_START_EXEC;
 		s.original = s.command;
@@ -127,11 +125,13 @@ static bool exec_request(struct ssh_chan *ch, struct rd *r)
 	return !rd_finish(r) && start(ch, SSH_START_EXEC, command);
 }
 
+/* A command like another. */
 static bool subsystem_request(struct ssh_chan *ch, struct rd *r)
 {
-	struct bytes name = rd_string(r);
+	struct bytes name = rd_string(r), command;
 
-	return !rd_finish(r) && start(ch, SSH_START_SUBSYSTEM, name);
+	return !rd_finish(r) && ssh_config_subsystem(ch->c->cfg, name, &command) &&
+	       start(ch, SSH_START_EXEC, command);
 }
 
 static bool signal_request(struct ssh_chan *ch, struct rd *r)

@@ -236,6 +236,16 @@ static const char *command_value(struct line *l, const struct setting *s)
 	return NULL;
 }
 
+/* A name that is in everybody's path (user/root.list). */
+static bool is_internal_sftp(struct bytes command)
+{
+	static const char name[] = "internal-sftp";
+	size_t n = sizeof(name) - 1;
+
+	return command.n >= n && !memcmp(command.p, name, n) &&
+	       (command.n == n || command.p[n] == ' ');
+}
+
 static const char *subsystem_value(struct line *l, const struct setting *s)
 {
 	struct bytes command;
@@ -245,7 +255,9 @@ static const char *subsystem_value(struct line *l, const struct setting *s)
 		return "no name";
 	command = take_command(l);
 	l->word = command.n > 0 ? command : l->word;
-	return command.n > 0 && *command.p == '/' ? NULL : "no command that begins with /";
+	return command.n > 0 && (*command.p == '/' || is_internal_sftp(command)) ?
+		       NULL :
+		       "neither internal-sftp nor a command that begins with /";
 }
 
 /* Which of the algorithms name(i) are there: those in the list; with a '+' those too; with a '-' all but those. The order is
@@ -632,5 +644,7 @@ bool ssh_config_subsystem(const struct ssh_config *cfg, struct bytes name, struc
 			return true;
 		}
 	}
-	return false;
+	/* where Debian has it */
+	*command = BYTES_LIT("/usr/lib/openssh/sftp-server");
+	return bytes_is(name, "sftp");
 }

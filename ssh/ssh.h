@@ -56,12 +56,11 @@ struct ssh_pty {
 enum ssh_start_kind {
 	SSH_START_SHELL,
 	SSH_START_EXEC,
-	SSH_START_SUBSYSTEM,
 };
 
 struct ssh_start {
 	enum ssh_start_kind kind;
-	struct bytes command;  /* exec: the command; subsystem: its name; has no NUL in it */
+	struct bytes command;  /* exec: the command; has no NUL in it */
 	struct bytes original; /* what the client asked for, when the key forces another command */
 	struct bytes options;  /* of the key, if its variables count: ssh_authkeys_variable() */
 };

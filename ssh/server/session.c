@@ -305,8 +305,6 @@ int session_start(void *host, struct ssh_chan *ch, const struct ssh_start *start
 	struct account a;
 	int err;
 
-	if (start->kind == SSH_START_SUBSYSTEM)
-		return -ENOENT;
 	err = account_find((struct bytes){ (const uint8_t *)user, strlen(user) }, &a);
 	if (!err) {
 		err = start_for(x, start, &a);

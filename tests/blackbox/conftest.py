@@ -40,22 +40,29 @@ def pytest_configure(config):
         config.pluginmanager.unregister(reporter)
     config.addinivalue_line("markers", "quick: part of scripts/test.sh quick")
     config.addinivalue_line("markers", "long: only in scripts/test.sh all")
+    config.addinivalue_line("markers", "needs(path): of this host, without which it is left out")
     config.addinivalue_line("markers", "own_image(why): it is of the release or the debug image, so --image does not change it")
 
 
 def pytest_collection_modifyitems(config, items):
-    """With another image than the debug one, those that do not run it are named, and left out."""
-    if config.getoption("--image") == "debug":
-        return
-    own, said = [], {}
+    """With another image than the debug one, those that do not run it are named, and left out; so are those that need what
+    this host has not."""
+    image = config.getoption("--image")
+    out, said = [], {}
     for item in items:
-        for node, mark in item.iter_markers_with_node("own_image"):
-            own.append(item)
-            said[node.nodeid.split("tests/blackbox/")[-1].partition("[")[0]] = mark.args[0]
-    for name, why in said.items():
-        print(f"# not with {config.getoption('--image')}: {name}: {why}", flush=True)
-    config.hook.pytest_deselected(items=own)
-    items[:] = [item for item in items if item not in own]
+        for node, mark in item.iter_markers_with_node():
+            if mark.name == "own_image" and image != "debug":
+                why = f"not with {image}", mark.args[0]
+            elif mark.name == "needs" and not os.path.exists(mark.args[0]):
+                why = "not here", f"there is no {mark.args[0]}"
+            else:
+                continue
+            out.append(item)
+            said[node.nodeid.split("tests/blackbox/")[-1].partition("[")[0]] = why
+    for name, (where, why) in said.items():
+        print(f"# {where}: {name}: {why}", flush=True)
+    config.hook.pytest_deselected(items=out)
+    items[:] = [item for item in items if item not in out]
 
 
 def pytest_runtest_logreport(report):

@@ -122,9 +122,10 @@ TEST(refused_lines)
 		{ "MACs \"\"", 1, "", "no value" },
 		{ "Banner banner", 1, "banner", "not a path that begins with /" },
 		{ "ForceCommand ", 1, "ForceCommand", "no command" },
-		{ "Subsystem sftp internal-sftp", 1, "internal-sftp",
-		  "no command that begins with /" },
-		{ "Subsystem sftp", 1, "sftp", "no command that begins with /" },
+		{ "Subsystem sftp internal-sftpd", 1, "internal-sftpd",
+		  "neither internal-sftp nor a command that begins with /" },
+		{ "Subsystem sftp", 1, "sftp",
+		  "neither internal-sftp nor a command that begins with /" },
 		{ "= yes", 1, "", "unknown keyword" },
 		{ "a\033[2Jb no", 1, "a?[2Jb", "unknown keyword" },
 	};
@@ -209,9 +210,12 @@ TEST(what_is_permitted)
 	      ssh_config_takes_variable(&cfg, of("LANG")));
 	CHECK(!ssh_config_takes_variable(&cfg, of("LD_PRELOAD")) &&
 	      !ssh_config_takes_variable(&cfg, of("LANGUAGE")));
-	CHECK(!ssh_config_subsystem(&cfg, of("sftp"), &command));
+	CHECK(!ssh_config_subsystem(&cfg, of("sftpd"), &command));
+	CHECK(ssh_config_subsystem(&cfg, of("sftp"), &command) &&
+	      bytes_is(command, "/usr/lib/openssh/sftp-server"));
 	CHECK_EQ(parse("PermitOpen a:1 [::1]:*\nPermitOpen b:1\nPermitListen 8080 localhost:9\n"
-		       "AcceptEnv A_*\nAcceptEnv B\nSubsystem a /bin/a -x \nSubsystem b /bin/b"),
+		       "AcceptEnv A_*\nAcceptEnv B\nSubsystem a /bin/a -x \nSubsystem b /bin/b\n"
+		       "Subsystem sftp internal-sftp -R"),
 		 0);
 	CHECK(ssh_config_permits(&cfg, false, of("a"), 1));
 	CHECK(ssh_config_permits(&cfg, false, of("::1"), 7));
@@ -225,6 +229,7 @@ TEST(what_is_permitted)
 	CHECK(!ssh_config_takes_variable(&cfg, of("LANG")));
 	CHECK(ssh_config_subsystem(&cfg, of("a"), &command) && bytes_is(command, "/bin/a -x"));
 	CHECK(ssh_config_subsystem(&cfg, of("b"), &command) && bytes_is(command, "/bin/b"));
+	CHECK(ssh_config_subsystem(&cfg, of("sftp"), &command) && bytes_is(command, "internal-sftp -R"));
 	CHECK_EQ(parse("PermitOpen none\nAllowTcpForwarding local"), 0);
 	CHECK(!ssh_config_permits(&cfg, false, of("a"), 1) &&
 	      !ssh_config_permits(&cfg, true, of("a"), 1));
