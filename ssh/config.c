@@ -255,9 +255,9 @@ static const char *subsystem_value(struct line *l, const struct setting *s)
 		return "no name";
 	command = take_command(l);
 	l->word = command.n > 0 ? command : l->word;
-	return command.n > 0 && (*command.p == '/' || is_internal_sftp(command)) ?
-		       NULL :
-		       "neither internal-sftp nor a command that begins with /";
+	return command.n > 0 && (*command.p == '/' || is_internal_sftp(command))
+		       ? NULL
+		       : "neither internal-sftp nor a command that begins with /";
 }
 
 /* Which of the algorithms name(i) are there: those in the list; with a '+' those too; with a '-' all but those. The order is

@@ -229,7 +229,8 @@ TEST(what_is_permitted)
 	CHECK(!ssh_config_takes_variable(&cfg, of("LANG")));
 	CHECK(ssh_config_subsystem(&cfg, of("a"), &command) && bytes_is(command, "/bin/a -x"));
 	CHECK(ssh_config_subsystem(&cfg, of("b"), &command) && bytes_is(command, "/bin/b"));
-	CHECK(ssh_config_subsystem(&cfg, of("sftp"), &command) && bytes_is(command, "internal-sftp -R"));
+	CHECK(ssh_config_subsystem(&cfg, of("sftp"), &command) &&
+	      bytes_is(command, "internal-sftp -R"));
 	CHECK_EQ(parse("PermitOpen none\nAllowTcpForwarding local"), 0);
 	CHECK(!ssh_config_permits(&cfg, false, of("a"), 1) &&
 	      !ssh_config_permits(&cfg, true, of("a"), 1));
