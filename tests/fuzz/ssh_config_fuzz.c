@@ -26,7 +26,8 @@ static void ask(const struct ssh_config *cfg, struct bytes groups)
 	(void)ssh_config_permits(cfg, false, BYTES_LIT("a"), 1);
 	(void)ssh_config_permits(cfg, true, BYTES_LIT("::1"), 80);
 	(void)ssh_config_takes_variable(cfg, BYTES_LIT("LANG"));
-	if (ssh_config_subsystem(cfg, BYTES_LIT("sftp"), &word))
+	if (ssh_config_subsystem(cfg, BYTES_LIT("sftp"), &word) &&
+	    !bytes_is(word, "/usr/lib/openssh/sftp-server"))
 		check_inside(word, cfg->text);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
 		struct ssh_words w = ssh_config_words(cfg, lists[i]);
