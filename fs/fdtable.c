@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Descriptor tables. Files are in chunks, which stay where they are; the array of these and the bitmaps are one allocation,
- * replaced by one twice the size when full: of 24 bytes for 64 numbers, so that no table needs a large block.
+ * replaced by one twice the size when full: 24 bytes for 64 numbers, 386 KiB for as many as there may be.
  *
  * Lowest free number: every number below `hint` is in use, and a second bitmap tells which 64-number words are
  * full, so the search does not depend on how many files are open (PERF-008).

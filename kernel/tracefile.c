@@ -299,9 +299,11 @@ static ssize_t trace_read(struct file *f, struct io *io, off_t *pos)
 {
 	size_t n = MIN(io->left, PAGE_SIZE);
 	struct drain *d = f->priv;
-	char *part = kmalloc(n);
+	char *part = n ? kmalloc(n) : NULL;
 	ssize_t ret;
 
+	if (!n)
+		return 0;
 	if (!part)
 		return -ENOMEM;
 	mutex_lock(&lock);

@@ -10,7 +10,6 @@
 
 #include "fs/file.h"
 #include "fs/inode.h"
-#include "fs/inode.h"
 #include "kernel/proc/process.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"

@@ -236,6 +236,7 @@ void pages_free_reserved(paddr_t start, size_t size)
 		ASSERT(p->owner == PAGE_RESERVED && refcount_read(&p->ref) == 1);
 		p->owner = PAGE_TAIL;
 		buddy.nr_reserved--;
+		ASSERT(buddy.nr_lent > 0);
 		buddy.nr_lent--;
 		buddy_give(p, 0);
 		spin_unlock_irqrestore(&buddy.lock, f);

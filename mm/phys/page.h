@@ -48,7 +48,7 @@ void *boot_alloc_raw(size_t size, size_t align);
 /* Build struct page for all RAM and give what is not reserved to the buddy. Overlapping reservations panic. It
  * writes nothing per free page, so its time does not grow with RAM. After percpu_init(). Context: boot, single CPU. */
 void pages_init(void);
-/* Give a boot-time reservation (initrd, device tree) back page by page; partial pages stay. */
+/* Give the initrd's reservation, which pages_usable() counts from boot on, back page by page; partial pages stay. */
 void pages_free_reserved(paddr_t start, size_t size);
 
 /* --- pages --------------------------------------------------------------------------------------------------- */

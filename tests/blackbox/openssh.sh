@@ -6,17 +6,20 @@
 set -eu
 export LC_ALL=C
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
+deps=$(realpath -m -- "${TERN_DEPS:-$top/deps}")
 mkdir -p "$1" && cd "$1"
 exec 9>lock
 flock 9
-"$top/scripts/fetch.sh"
+TERN_DEPS=$deps "$top/scripts/fetch.sh"
+built() { sha256sum "$top/tests/blackbox/openssh.sh" | cut -d' ' -f1; pinned SHA256; }
 pinned() { sed -n "/^Package: openssh\$/,/^\$/s/^$1: //p" "$top/deps.lock"; }
-[ "$(cat stamp 2>/dev/null)" != "$(pinned SHA256)" ] || exit 0
+[ ! -x ssh ] || [ "$(cat stamp 2>/dev/null)" != "$(built)" ] || exit 0
 rm -rf src ssh
 mkdir src
-tar -xf "${TERN_DEPS:-$top/deps}/dl/$(pinned File)" -C src --strip-components=1 --no-same-owner
+tar -xf "$deps/dl/$(pinned File)" -C src --strip-components=1 --no-same-owner
 cd src
-if ! { ./configure CC=clang --without-openssl --without-zlib --disable-pkcs11 --disable-security-key && make -j2 ssh; } >../log 2>&1; then
+if ! { ./configure CC=clang --without-openssl --without-zlib --disable-pkcs11 --disable-security-key &&
+	env -u MAKEFLAGS -u MAKEOVERRIDES make -j2 ssh; } >../log 2>&1; then
 	tail -n 20 ../log >&2
 	echo "openssh: does not build: see $1/log" >&2
 	exit 1
@@ -24,4 +27,4 @@ fi
 mv ssh ..
 cd ..
 rm -r src
-pinned SHA256 >stamp
+built >stamp

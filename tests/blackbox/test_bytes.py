@@ -3,6 +3,7 @@
 whose bytes they are is told by a capture, since QEMU's own TCP is on the way (docs/08-network.md)."""
 import contextlib
 import errno
+import itertools
 import os
 import random
 import socket
@@ -40,16 +41,24 @@ class Streams:
 
     def segment(self, p, own):
         peer = p.dport if own else p.sport
-        begins, ways = self.of.setdefault(peer, ({}, ({}, {})))
+        begins, ways = self.of.setdefault(peer, ({}, ([], [])))
         if p.flags & SYN:
             begins[own] = p.seq
         elif p.data and own in begins:
-            for i, byte in enumerate(p.data, (p.seq - begins[own] - 1) & 0xFFFFFFFF):
-                ways[own].setdefault(i, byte)
+            ways[own].append(((p.seq - begins[own] - 1) & 0xFFFFFFFF, p.data))
 
     def whole(self, peer):
         """What came to the guest, and what it sent."""
-        return [bytes(way[i] for i in range(len(way)) if i in way) for way in self.of.get(peer, ({}, ({}, {})))[1]]
+        return [laid_out(way) for way in self.of.get(peer, ({}, ([], [])))[1]]
+
+
+def laid_out(way):
+    """The bytes of (place, data) up to the first gap; of each place those that were there first."""
+    there = {}
+    for place, data in way:
+        for i, byte in enumerate(data, place):
+            there.setdefault(i, byte)
+    return bytes(there[i] for i in itertools.takewhile(there.__contains__, itertools.count()))
 
 
 class Client(threading.Thread):
@@ -114,7 +123,9 @@ def test_connections_that_begin(words, tmp_path):
     ends = [end for c in clients for end in c.ends]
     assert len(streams.of) > 50, f"{len(streams.of)} connections of {len(ends)} only"
     wrong = [text for _, _, text in checker.bad if "other bytes" in text]
-    for port, data, got, why in [end for end in ends if end[0] in streams.of or end[2]]:
+    # one that the host's TCP reset before QEMU knew of it is in no capture: see LEAST
+    for port, data, got, why in [end for end in ends
+                                 if end[0] in streams.of or end[2] and not isinstance(end[2], ConnectionResetError)]:
         came, back = streams.whole(port)
         if back != came[:len(back)]:
             wrong.append(f"port {port}: the guest sent back other bytes than came to it")
@@ -142,9 +153,13 @@ class NoGuest:
         self.port = port
 
     def __enter__(self):
-        guestlib.until("QEMU's end of the wire", lambda: os.path.exists(f"{self.folder}/qemu"))
         self.client = socket.socket()
-        guestlib.until("QEMU's port", lambda: not self.client.connect_ex(("127.0.0.1", self.port)))
+        try:
+            guestlib.until("QEMU's end of the wire", lambda: os.path.exists(f"{self.folder}/qemu"))
+            guestlib.until("QEMU's port", lambda: not self.client.connect_ex(("127.0.0.1", self.port)))
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
@@ -171,7 +186,6 @@ class NoGuest:
 
 
 @pytest.mark.own_image("no guest")
-@pytest.mark.xfail(strict=True, reason="QEMU's TCP forgets a client's bytes when a SYN-ACK goes again (libslirp 4.7, tcp_mss())")
 def test_greeted_twice(tmp_path):
     """All that a guest does here it may: its SYN-ACK goes again, since the acknowledgement and the first bytes were late."""
     size = b"\2\4" + struct.pack(">H", 1460)
@@ -184,4 +198,6 @@ def test_greeted_twice(tmp_path):
         net.receive(lambda p: not p.data)
         net.client.sendall(b"b" * 100 + b"c" * 100)
         came = net.receive(lambda p: p.data)
-        assert (came.seq - begin - 101, came.data) == (0, b"b" * 100 + b"c" * 100)
+        place = came.seq - begin - 101
+    assert (place, came.data) != (0, b"b" * 100 + b"c" * 100), "QEMU's TCP is mended: take the excuse out of docs/08, capture.py, mix.py"
+    print("GREETED", place, came.data)

@@ -274,8 +274,8 @@ static uint64_t time_of_batch(int after)
 	return best;
 }
 
-/* A report that reads on behind an id finds it as fast among thousands. Room for the host's moods. */
-KTEST(batch_of_threads_is_found_at_once)
+/* A report that reads on behind an id finds it as fast among thousands. */
+KTEST(icount_batch_of_threads_is_found_at_once)
 {
 	enum { MANY = 2000 };
 	struct thread **t = kmalloc(MANY * sizeof(struct thread *));

@@ -231,7 +231,7 @@ def main():
     if not mutants:
         # the empty folder for the blind is no mistake, so that none were tried has its reason
         print("# tests/mutants/blind/ holds no NAME.patch to try: each is one bug, its head row: and bug: and nothing more"
-              if args.blind and not args.k else f"# no bug put back is called, or is of the row, {args.k}: --list names them")
+              if args.blind and not args.k else f"# no bug put back is called, or is of the row, {args.k or args.part}: --list names them")
         print("0 passed, 0 failed")
         return NO_TESTS
     if args.list:
