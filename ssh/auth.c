@@ -158,9 +158,10 @@ static int accept_login(struct ssh_conn *c, struct bytes user, struct bytes key,
 	ssh_msg_end(c);
 	if (c->phase == SSH_PHASE_OVER)
 		return -EPROTO;
-	log_login(c, user, key);
 	c->phase = SSH_PHASE_OPEN;
 	c->ops->auth_done(c->host, user);
+	/* one of those that are logged in: newcomers cannot crowd it out of the log */
+	log_login(c, user, key);
 	return 0;
 }
 

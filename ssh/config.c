@@ -166,8 +166,12 @@ static const char *rekey_value(struct line *l, const struct setting *s)
 			return "not a size from 16 to 1G, as 512M";
 		l->cfg->rekey_bytes = v;
 	}
-	if (!next(l) || ssh_is_word(l->word, "none"))
+	if (!next(l))
 		return NULL;
+	if (ssh_is_word(l->word, "none")) {
+		l->cfg->rekey_ns = SSH_FOREVER_NS;
+		return NULL;
+	}
 	if (!parse_seconds(l->word, &v) || v == 0)
 		return "not a time, as 90, 90s, 1h30m";
 	l->cfg->rekey_ns = v * NS_PER_S;
@@ -403,7 +407,7 @@ static const struct choice gateways[] = {
 static const struct setting settings[] = {
 	{ "loglevel", choice_value, AT(log_level), .choices = levels },
 	{ "logingracetime", time_value, AT(grace_ns), .zero = SSH_FOREVER_NS },
-	{ "maxauthtries", number_value, AT(max_tries), .min = 1, .max = 1000 },
+	{ "maxauthtries", number_value, AT(max_tries), .min = 1, .max = 63 },
 	{ "maxsessions", number_value, AT(max_sessions), .max = 1000 },
 	{ "maxstartups", number_value, AT(max_newcomers), .min = 1, .max = 10000 },
 	{ "clientaliveinterval", time_value, AT(keepalive_ns) },
@@ -592,7 +596,8 @@ const char *ssh_config_refuses(const struct ssh_config *cfg, const struct ssh_us
 		return "DenyUsers";
 	if (!is_listed(cfg, "allowusers", &given, user_fits, u) && given)
 		return "AllowUsers";
-	if (is_listed(cfg, "denygroups", &given, group_fits, u))
+	/* without the table of groups nobody knows who is denied */
+	if (is_listed(cfg, "denygroups", &given, group_fits, u) || (given && !u->groups.p))
 		return "DenyGroups";
 	if (!is_listed(cfg, "allowgroups", &given, group_fits, u) && given)
 		return "AllowGroups";

@@ -457,10 +457,14 @@ void ssh_kex_run(struct ssh_conn *c)
 	if (!kex || c->phase == SSH_PHASE_OVER)
 		return;
 	if (kex->hold_until <= c->now) {
-		if (!kex->sent_init)
+		if (!kex->sent_init && !has_room(c, SSH_INIT_MAX)) {
+			(void)kex_short(c);
+			kex->hold_until = c->pause_until;
+		} else if (!kex->sent_init) {
 			(void)kexinit_send(c);
-		else
+		} else {
 			newkeys_send(c);
+		}
 	} else if (c->session_id_len > 0 && c->now - kex->started >= c->cfg->rekey_wait_ns) {
 		(void)ssh_fail(c, SSH_DISCONNECT_KEY_EXCHANGE_FAILED,
 			       "no answer to a key exchange");

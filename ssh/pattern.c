@@ -166,7 +166,7 @@ static bool bit(const uint8_t *a, size_t i)
 	return a[i / 8] >> (7 - i % 8) & 1;
 }
 
-/* False: it has a '/' and is no network, or one with a bit set that does not count. */
+/* False: it has a '/' and is no network, or one with a bit set that does not count; or it is a pattern of IPv6 addresses. */
 static bool parse_network(struct bytes s, struct network *net)
 {
 	const uint8_t *slash = s.n > 0 ? memchr(s.p, '/', s.n) : NULL;
@@ -174,8 +174,9 @@ static bool parse_network(struct bytes s, struct network *net)
 
 	net->n = parse_address(address, net->a);
 	net->bits = net->n * 8;
+	/* an IPv6 address has more than one text: no pattern fits all */
 	if (!slash)
-		return s.n > 0;
+		return s.n > 0 && (net->n > 0 || !memchr(s.p, ':', s.n));
 	s = (struct bytes){ slash + 1, s.n - address.n - 1 };
 	if (net->n == 0 || !ssh_number(s, net->n * 8, &net->bits))
 		return false;

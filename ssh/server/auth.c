@@ -145,11 +145,18 @@ int server_key_check(void *host, struct bytes user, struct bytes key, struct ssh
 
 	if (account_find(user, &a)) {
 		(void)find_key(s, BYTES_LIT("root"), &root, key, grant);
+		kfree(s->keys);
+		s->keys = NULL;
 		return -EACCES;
 	}
 	err = find_key(s, user, &a, key, grant);
 	err = err ? err : admit(s, user, &a, grant);
 	account_free(&a);
+	/* a connection that waits for its end does not keep it: the grant is not used */
+	if (err) {
+		kfree(s->keys);
+		s->keys = NULL;
+	}
 	return err;
 }
 

@@ -9,6 +9,7 @@
 #include "mm/phys/slab.h"
 #include "sched/wait.h"
 #include "ssh/config.h"
+#include "ssh/kem.h"
 #include "ssh/server/server_priv.h"
 
 #define CONFIG	     "/etc/ssh/sshd_config"
@@ -19,7 +20,8 @@
 
 static spinlock_t config_lock = SPINLOCK_INIT(SSHCONN);
 static struct server_config
-	*current_config; /* [config_lock] its reference; NULL: none was good yet */
+	*current_config;      /* [config_lock] its reference; NULL: none was good yet */
+static uint64_t asked, taken; /* [config_lock] who asked later has read the newer file */
 static struct waitq config_wq = WAITQ_INIT(config_wq);
 /* Made where there is none in a file; the same until power is off. */
 static uint8_t made_seed[SSH_HOSTKEY_SEED_BYTES]; /* [config_lock] */
@@ -85,6 +87,9 @@ static int load_host_key(struct server_config *c)
 	size_t len = 0;
 	int err = path ? server_read(path, 0, KEY_FILE_MAX, &text, &len) : -ENOMEM;
 
+	/* a link to nowhere is no file, but somebody meant one */
+	if (err == -ENOENT && server_is_there(path))
+		err = -EINVAL;
 	if (!err && ssh_hostkey_parse(&c->key, text, len))
 		err = -EINVAL;
 	if (err && (err != -ENOENT || named.p))
@@ -94,8 +99,10 @@ static int load_host_key(struct server_config *c)
 		secure_zero(text, len);
 	kfree(text);
 	kfree(path);
-	if (err && !named.p)
+	if (err == -ENOENT && !named.p)
 		err = make_host_key(&c->key);
+	/* the seed lay in its frames */
+	ssh_kex_wipe_stack();
 	if (err)
 		return err;
 	ssh_hostkey_fingerprint(&c->key, print);
@@ -126,7 +133,7 @@ static int load_text(struct server_config *c)
 	int err = server_read(CONFIG, 0, CONFIG_MAX, &c->text, &len);
 
 	ssh_config_init(&c->ssh, &c->key);
-	if (err == -ENOENT)
+	if (err == -ENOENT && !server_is_there(CONFIG))
 		return 0;
 	if (err) {
 		log_warn("ssh: " CONFIG " is no file that only root may write: error %d", -err);
@@ -142,7 +149,11 @@ int server_config_load(void)
 {
 	struct server_config *c = kzalloc(sizeof(*c)), *old;
 	int err = -ENOMEM;
+	uint64_t mine;
 
+	spin_lock(&config_lock);
+	mine = ++asked;
+	spin_unlock(&config_lock);
 	if (c) {
 		refcount_init(&c->refs, 1);
 		err = load_text(c);
@@ -154,8 +165,11 @@ int server_config_load(void)
 		return err;
 	}
 	spin_lock(&config_lock);
-	old = current_config;
-	current_config = c;
+	old = mine > taken ? current_config : c;
+	if (mine > taken) {
+		taken = mine;
+		current_config = c;
+	}
 	spin_unlock(&config_lock);
 	server_config_put(old);
 	wake_all(&config_wq);

@@ -213,6 +213,17 @@ bool server_dir_is_of(const char *path, uint32_t uid)
 	return ok;
 }
 
+bool server_is_there(const char *path)
+{
+	struct vfs_context ctx = { .root = vfs_root(), .cwd = vfs_root() };
+	struct kstat st;
+	bool there = vfs_stat(&ctx, NULL, path, 0, &st) == 0;
+
+	dentry_put(ctx.root);
+	dentry_put(ctx.cwd);
+	return there;
+}
+
 static void bad_line(void *arg, unsigned line, const char *why)
 {
 	log_warn("ssh: %s line %u: %s", AUTHORIZED_KEYS, line, why);

@@ -136,6 +136,8 @@ int server_read(const char *path, uint32_t uid, size_t max, char **text, size_t 
 char *server_read_file(const char *path, uint32_t uid, size_t max, size_t *len) __must_check;
 /* Is path a directory that nobody but uid and root may write? */
 bool server_dir_is_of(const char *path, uint32_t uid);
+/* Is there something of this name, be it a link to nowhere? */
+bool server_is_there(const char *path);
 
 /* config.c */
 /* The configuration for a new connection, or NULL. */

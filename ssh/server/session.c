@@ -311,7 +311,9 @@ int session_start(void *host, struct ssh_chan *ch, const struct ssh_start *start
 		account_free(&a);
 	}
 	if (err) {
-		log_warn("ssh: %u: cannot start a program: error %d", x->conn->number, -err);
+		if (server_may_log(false))
+			log_warn("ssh: %u: cannot start a program: error %d", x->conn->number,
+				 -err);
 		if (!x->pty) {
 			pump_close(&x->in, NULL);
 			pump_close(&x->out, NULL);

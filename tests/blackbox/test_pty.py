@@ -126,6 +126,9 @@ def test_jobs_at_the_prompt(guest):
         t.expect(rb"\[1\]\+  Running +sleep 1000\r\n")
         t.send(b"fg\r")
         t.expect(rb"\nsleep 1000\r\n")
+        # the shell says so before it gives the terminal away: until then Ctrl-C is its own
+        guestlib.until("sleep in the foreground", lambda: re.search(
+            rb"^\d+ \(sleep\) \S+ \d+ (\d+) \d+ \d+ \1 ", guest.ssh("cat /proc/[0-9]*/stat").stdout, re.M))
         t.send(b"\x03")
         t.expect(PROMPT)
         t.send(b"echo $?; sleep 1001 &\r")

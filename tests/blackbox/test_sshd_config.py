@@ -84,6 +84,10 @@ def test_errors_change_nothing(server):
     server.root("chmod 666 /etc/ssh/sshd_config", check=True)
     assert server.root("echo reload >/proc/tern/ssh").returncode == 1
     server.root("chmod 644 /etc/ssh/sshd_config", check=True)
+    # a link to nowhere is not the absence of a configuration
+    server.root("cd /etc/ssh && mv sshd_config was && ln -s /none sshd_config", check=True)
+    assert server.root("echo reload >/proc/tern/ssh").returncode == 1
+    server.root("cd /etc/ssh && mv was sshd_config", check=True)
     assert server.root("echo nonsense >/proc/tern/ssh").returncode == 1
     assert server.ann("echo reload >/proc/tern/ssh").returncode != 0
     assert b"Authorized users only" in server.ssh("true", options=["-o", "LogLevel=INFO"]).stderr
@@ -234,6 +238,14 @@ def test_host_key(server):
         assert key() == f.read().split()[1]
     assert server.configure("HostKey /etc/ssh/other\n")[0] == 0
     assert key() == server.other.split()[1]
+    # one that is there and not to be trusted is no reason to make another
+    assert server.configure("")[0] == 0
+    was = key()
+    server.root("chmod 666 /etc/ssh/ssh_host_ed25519_key", check=True)
+    assert server.root("echo reload >/proc/tern/ssh").returncode == 1
+    assert key() == was
+    server.root("chmod 600 /etc/ssh/ssh_host_ed25519_key", check=True)
+    assert server.root("echo reload >/proc/tern/ssh").returncode == 0
 
 
 def test_an_error_at_boot(tmp_path):

@@ -65,6 +65,7 @@ TEST(values)
 	CHECK_EQ(cfg.grace_ns, SSH_FOREVER_NS);
 	CHECK_EQ(cfg.keepalive_ns, 0);
 	CHECK_EQ(cfg.rekey_bytes, SSH_REKEY_BYTES);
+	CHECK_EQ(cfg.rekey_ns, SSH_FOREVER_NS);
 	CHECK(!cfg.force_command.p && !cfg.banner_file.p);
 	/* the first line counts, the second must be good */
 	CHECK_EQ(parse("MaxAuthTries 3\nMaxAuthTries 4\n"), 0);
@@ -88,7 +89,7 @@ TEST(refused_lines)
 		{ "LogLevel \"INFO\"x", 1, "INFO", "a quote in the wrong place" },
 		{ "LogLevel DEBUG3", 1, "DEBUG3", "not one of its values" },
 		{ "MaxAuthTries 0", 1, "0", "not a number of its range" },
-		{ "MaxAuthTries 1001", 1, "1001", "not a number of its range" },
+		{ "MaxAuthTries 64", 1, "64", "not a number of its range" },
 		{ "MaxAuthTries -1", 1, "-1", "not a number of its range" },
 		{ "MaxAuthTries 99999999999999999999999", 1, "99999999999999999999999",
 		  "not a number of its range" },
@@ -172,7 +173,8 @@ static const char *refuses(const char *name, const char *from, uint32_t uid, uin
 TEST(who_may_log_in)
 {
 	struct ssh_user root = { of("root"), of("10.0.2.2"), 0, 0, of(groups) };
-	struct ssh_grant forced = { .command = BYTES_LIT("x") };
+	struct ssh_user nobody_knows = { of("ann"), of("1.2.3.4"), 1, 1, { NULL, 0 } };
+	struct ssh_grant forced = { .command = BYTES_LIT("x") }, plain = { 0 };
 
 	CHECK_EQ(parse(""), 0);
 	CHECK_STR(refuses("root", "10.0.2.2", 0, 0), "");
@@ -183,7 +185,7 @@ TEST(who_may_log_in)
 	CHECK_STR(refuses("root", "10.0.2.2", 0, 0), "PermitRootLogin");
 	CHECK(ssh_config_refuses(&cfg, &root, &forced) == NULL);
 	CHECK_EQ(
-		parse("AllowUsers ann b*@10.0.2.0/24\nAllowUsers c?@fec0::*,!fec0::9\nDenyUsers bad\n"),
+		parse("AllowUsers ann b*@10.0.2.0/24\nAllowUsers c?@fec0::/16,!fec0::9\nDenyUsers bad\n"),
 		0);
 	CHECK_STR(refuses("ann", "1.2.3.4", 1, 1), "");
 	CHECK_STR(refuses("anne", "1.2.3.4", 1, 1), "AllowUsers");
@@ -197,6 +199,11 @@ TEST(who_may_log_in)
 	CHECK_STR(refuses("eve", "1.2.3.4", 1, 1), "AllowGroups");
 	CHECK_STR(refuses("eve", "1.2.3.4", 1, 100), "");
 	CHECK_STR(refuses("ann", "1.2.3.4", 1, 0), "DenyGroups");
+	/* a table that cannot be read lets nobody in who may be denied */
+	CHECK_EQ(parse("DenyGroups x"), 0);
+	CHECK_STR(refuses("ann", "1.2.3.4", 1, 0), "");
+	CHECK_STR(ssh_config_refuses(&cfg, &nobody_knows, &plain) ?: "", "DenyGroups");
+	CHECK_EQ(parse("AllowUsers c?@fec0::*"), -EINVAL);
 }
 
 TEST(what_is_permitted)
