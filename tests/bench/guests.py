@@ -49,25 +49,30 @@ def make_key():
 class Kernel:
     """One of the two: its files, and what is said about it."""
 
-    def __init__(self, name, image, initrd, cmdline, about):
+    def __init__(self, name, image, initrd, cmdline, about, ours=False):
         self.name, self.image, self.initrd = name, image, initrd
-        self.cmdline, self.about = cmdline, about
+        self.cmdline, self.about, self.ours = cmdline, about, ours
 
 
-def tern():
-    """Our release image. The overlay is made like run-qemu.sh makes its own, with the key of the bench."""
-    image = guestlib.IMAGES["release"]
-    if not os.path.exists(image):
-        raise Failed(f"no image at {image}: run make")
+def tern(name="tern", image="release"):
+    """An image of ours. The overlay is made like run-qemu.sh makes its own, with the key of the bench."""
+    path = guestlib.IMAGES[image]
+    if not os.path.exists(path):
+        raise Failed(f"no image at {path}: run make" + " DEBUG=1" * (image == "debug"))
     overlay = shell('make_keys && cpio_parents etc/ssh/x && '
                     'cpio_entry 100600 etc/ssh/ssh_host_ed25519_key build/ssh/host_ed25519 && '
                     'cpio_parents root/.ssh/x && cpio_entry 100600 root/.ssh/authorized_keys "$1" && '
                     'cpio_entry 100755 control "$2" && cpio_entry 100755 net "$3" && cpio_end', KEY + ".pub",
                     os.path.join(WORK, "control"), os.path.join(WORK, "net"))
-    path = os.path.join(WORK, "tern.cpio")
-    with open(path, "wb") as f:
+    initrd = os.path.join(WORK, f"{name}.cpio")
+    with open(initrd, "wb") as f:
         f.write(overlay)
-    return Kernel("tern", image, path, "", "release image")
+    return Kernel(name, path, initrd, "", f"{image} image", ours=True)
+
+
+def peer(name):
+    """What tern is held to: its own debug image, or a Linux."""
+    return tern("debug", "debug") if name == "debug" else linux(name)
 
 
 def linux(name):

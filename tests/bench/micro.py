@@ -78,12 +78,13 @@ def command(kernel, mode, initrd, log):
     icount, nic = mode.startswith("icount"), mode.startswith("nic")
     words = qemu_command(2 if mode == "parallel" else 1, "256M", free_port(), kernel.image, initrd, "")
     if not nic:
+        # else QEMU adds one of its own, whose ROM is of a package that nothing here needs
         at = words.index("-netdev")
-        del words[at:at + 4]
+        words[at:at + 4] = ["-nic", "none"]
     if "-append" in words:
         at = words.index("-append")
         del words[at:at + 2]
-    if kernel.name == "tern":
+    if kernel.ours:
         cmdline = f'norandom ssh=off ip={"10.0.2.15/24,10.0.2.2" if nic else "none"} run="/micro {mode}"'
     else:
         cmdline = re.sub(r"rdinit=\S+", "rdinit=/micro", kernel.cmdline) + f" -- {mode}"
@@ -227,6 +228,7 @@ def exceptions(lines):
 class Micro:
     def __init__(self, kernels, tell):
         self.kernels, self.tell = kernels, tell
+        self.names = ("tern", kernels[1].name if len(kernels) > 1 else "Linux")
         # kernel: kind of figure: key: Samples
         self.got = {k.name: {kind: {} for kind in ("icount", "exceptions", "wall", "parallel")} for k in kernels}
         self.failures = []
@@ -274,9 +276,9 @@ class Micro:
                  "| operation | instructions: tern | Linux | tern better by | aim | met | exceptions: tern / Linux "
                  "| µs: tern | Linux | not slower |", "|---|---|---|---|---|---|---|---|---|---|"]
         for r in ROWS:
-            t, other = (self.median(name, "icount", r.key) for name in ("tern", "Linux"))
-            wall = [self.median(name, "wall", r.key) for name in ("tern", "Linux")]
-            taken = [self.median(name, "exceptions", r.key) for name in ("tern", "Linux")]
+            t, other = (self.median(name, "icount", r.key) for name in self.names)
+            wall = [self.median(name, "wall", r.key) for name in self.names]
+            taken = [self.median(name, "exceptions", r.key) for name in self.names]
             advantage = r.advantage(t, other)
             lines.append("| " + " | ".join([
                 r.title, cell(t), cell(other), f"{advantage:.2f} x" if advantage else "-", r.aim(),
@@ -286,7 +288,7 @@ class Micro:
                   "", "| load | tern: 1 | 2 | scales | Linux: 1 | 2 | scales | at least as Linux |", "|---|---|---|---|---|---|---|---|"]
         for key, title in LOADS.items():
             cells, scales = [], []
-            for name in ("tern", "Linux"):
+            for name in self.names:
                 one, two = (self.median(name, "parallel", f"{key}_x{n}") for n in (1, 2))
                 scales.append(two / one if one and two else None)
                 cells += [cell(one), cell(two), f"{scales[-1]:.2f} x" if scales[-1] else "-"]

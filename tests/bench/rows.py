@@ -134,8 +134,8 @@ def idle(kernel, smp):
 def files(kernel, smp):
     image = os.path.getsize(kernel.image)
     # tern's root files lie in its image, Linux's beside it.
-    root = os.path.getsize(kernel.initrd if kernel.name != "tern" else f"{guestlib.TOP}/build/initramfs.cpio")
-    return {"image": (image - root * (kernel.name == "tern")) / (1 << 20), "root": root / (1 << 20)}
+    root = os.path.getsize(f"{guestlib.TOP}/build/initramfs.cpio" if kernel.ours else kernel.initrd)
+    return {"image": (image - root * kernel.ours) / (1 << 20), "root": root / (1 << 20)}
 
 
 # ---- on one running guest
