@@ -147,12 +147,16 @@ static void all_look_again(struct process *p, void *arg)
 
 static int64_t set_wall(int64_t sec, int64_t ns)
 {
+	int err;
+
 	if (sec < 0 || sec > (int64_t)(UINT64_MAX / NS_PER_S / 4) || ns < 0 ||
 	    ns >= (int64_t)NS_PER_S)
 		return -EINVAL;
 	if (current_process()->cred.euid != 0)
 		return -EPERM;
-	clock_set_wall((uint64_t)sec * NS_PER_S + (uint64_t)ns);
+	err = clock_set_wall((uint64_t)sec * NS_PER_S + (uint64_t)ns);
+	if (err)
+		return err;
 	process_for_each(all_look_again, NULL);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include "kernel/core/panic.h"
 #include "kernel/core/percpu.h"
 #include "lib/atomic.h"
+#include "lib/errno.h"
 
 struct timer_queue {
 	spinlock_t lock;       /* TIMER */
@@ -91,11 +92,16 @@ void clock_watch_wall(struct wall_watcher *w)
 		;
 }
 
-void clock_set_wall(uint64_t ns)
+int clock_set_wall(uint64_t ns)
 {
-	WRITE_ONCE(shared.data.wall_offset, ns - clock_now_ns());
+	uint64_t now = clock_now_ns();
+
+	if (ns < now)
+		return -EINVAL;
+	WRITE_ONCE(shared.data.wall_offset, ns - now);
 	for (struct wall_watcher *w = atomic_load_acquire(&wall_watchers); w; w = w->next)
 		w->stepped();
+	return 0;
 }
 
 uint64_t clock_wall_deadline(uint64_t wall_ns)

@@ -8,9 +8,10 @@
 
 /* Monotonic ns since boot. Any context. */
 uint64_t clock_now_ns(void);
-/* Wall clock, ns since 1970: monotonic plus an offset from the RTC or clock_set_wall(). */
+/* Wall clock, ns since 1970: monotonic plus an offset from the RTC or clock_set_wall(). I-TIMER-3: it is never behind the
+ * monotonic one. -EINVAL if ns would be, and nothing is changed. */
 uint64_t clock_wall_ns(void);
-void clock_set_wall(uint64_t ns);
+int clock_set_wall(uint64_t ns) __must_check;
 /* Told after each step of the wall clock, in the context of who set it: a thread. Never taken away again; a second time
  * does nothing. */
 struct wall_watcher {

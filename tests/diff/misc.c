@@ -73,6 +73,9 @@ CASE(wall_clock)
 	R(clock_settime(CLOCK_REALTIME, &t));
 	t = (struct timespec){ -1, 0 };
 	R(clock_settime(CLOCK_REALTIME, &t));
+	/* before the boot */
+	t = (struct timespec){ 0, 0 };
+	R(clock_settime(CLOCK_REALTIME, &t));
 	R(clock_settime(CLOCK_REALTIME, BAD));
 	t = (struct timespec){ 1000, 0 };
 	R(clock_settime(CLOCK_MONOTONIC, &t));

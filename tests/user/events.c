@@ -157,11 +157,21 @@ static void stepped(void)
 	CHECK(close(fd) == 0);
 }
 
+/* I-TIMER-3. Behind the monotonic clock a time to come of the wall clock would be a deadline before the boot: always over and never
+ * there, in an interrupt that does not end. */
+static void never_before_boot(void)
+{
+	struct timespec first = { 0, 0 };
+
+	CHECK_ERRNO(clock_settime(CLOCK_REALTIME, &first), EINVAL);
+}
+
 int main(void)
 {
 	counters();
 	two_threads();
 	timers();
 	stepped();
+	never_before_boot();
 	return 0;
 }
