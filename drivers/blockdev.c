@@ -69,6 +69,21 @@ void block_finish(struct blockdev *d, struct block_request *r, int error)
 			(d)->ops->reset(d);                                                        \
 	} while (!(cond))
 
+/* What the device asked for while it had nothing, or another has begun, comes first: that costs no request. Refused again, it is dead,
+ * or breaks all the time. */
+static int submit(struct blockdev *d, struct block_request *r)
+{
+	int ret;
+
+	if (d->ops->broken(d))
+		d->ops->reset(d);
+	ret = d->ops->submit(d, r);
+	if (ret != -EIO)
+		return ret;
+	d->ops->reset(d);
+	return d->ops->submit(d, r);
+}
+
 static int submit_and_wait(struct blockdev *d, struct block_request *r)
 {
 	int ret;
@@ -77,7 +92,7 @@ static int submit_and_wait(struct blockdev *d, struct block_request *r)
 		uint32_t finished = atomic_load_relaxed(&d->finished);
 
 		WRITE_ONCE(r->done, 0);
-		ret = d->ops->submit(d, r);
+		ret = submit(d, r);
 		if (ret == -ENOBUFS)
 			wait_or_reset(d, atomic_load_relaxed(&d->finished) != finished);
 	} while (ret == -ENOBUFS);

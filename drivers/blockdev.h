@@ -49,7 +49,8 @@ struct blockdev_ops {
 	void (*look)(struct blockdev *d);
 	/* Does it need reset()? Also true when nothing has come back for limit_ns. */
 	bool (*broken)(struct blockdev *d);
-	/* Every request out ends with -EIO and the device starts anew, or stays dead. Context: thread. */
+	/* Every request out ends with -EIO and the device starts anew, or stays dead; behind another's, nothing if that was enough.
+	 * Context: thread. */
 	void (*reset)(struct blockdev *d);
 };
 

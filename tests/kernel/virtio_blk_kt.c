@@ -367,6 +367,50 @@ KTEST(vblk_reset_refuses_until_it_serves)
 	unplug();
 }
 
+/* I-BLOCK-1: it asks for a reset while it has nothing. Who comes next does that first. */
+KTEST(vblk_idle_device_asks_for_a_reset)
+{
+	int ret = -1;
+
+	if (plug_in()) {
+		model_need_reset(&disk.m);
+		one_read(&ret);
+		KT_CHECK(ret == 0);
+		KT_CHECK(atomic_load_relaxed(&disk.v->bd.resets) == 1);
+	}
+	unplug();
+}
+
+static struct {
+	struct crew crew;
+	int ret;
+} late;
+
+/* While the device is started again, another comes. */
+static void come_late(struct model *m, unsigned queue)
+{
+	m->on_enable = NULL;
+	crew_add(&late.crew, one_read, &late.ret, UINT64_MAX);
+	crew_await_asleep(late.crew.thread[0]);
+}
+
+KTEST(vblk_reset_costs_only_what_it_had)
+{
+	int ret = 0;
+
+	if (plug_in()) {
+		memset(&late, 0, sizeof(late));
+		late.ret = -1;
+		disk.m.on_enable = come_late;
+		atomic_store_relaxed(&disk.manner, LIES);
+		one_read(&ret);
+		crew_join(&late.crew);
+		KT_CHECK(ret == -EIO && late.ret == 0);
+		KT_CHECK(atomic_load_relaxed(&disk.v->bd.resets) == 1);
+	}
+	unplug();
+}
+
 /* I-VIRTQ-4: it says it wrote more than there is room for. Who waits need not wait for the limit. */
 KTEST(vblk_lying_device)
 {
