@@ -11,10 +11,15 @@
 
 static void set_next(uint64_t deadline_ns)
 {
+	uint64_t count = clock_ns_to_counter(deadline_ns);
+
+	/* the comparator knows no sign: what is past would be the far future */
+	if ((int64_t)count < 0 && count != UINT64_MAX)
+		count = 0;
 	if (deadline_ns == DEADLINE_NEVER) {
 		sysreg_write(cntv_ctl_el0, 0);
 	} else {
-		sysreg_write(cntv_cval_el0, clock_ns_to_counter(deadline_ns));
+		sysreg_write(cntv_cval_el0, count);
 		sysreg_write(cntv_ctl_el0, CTL_ENABLE);
 	}
 	isb();

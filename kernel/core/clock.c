@@ -62,7 +62,7 @@ uint64_t clock_now_ns(void)
 }
 
 /* The last count that stands for a time; beyond it is never. */
-#define COUNT_NEVER (UINT64_MAX >> 1)
+#define COUNT_NEVER (UINT64_MAX >> 2)
 
 uint64_t clock_ns_to_counter(uint64_t ns)
 {

@@ -30,7 +30,8 @@ const void *clock_page(void);
 
 /* boot, first of all: time zero. */
 void clock_init(void);
-/* The counter's value at which clock_now_ns() has reached ns. */
+/* The counter's value at which clock_now_ns() has reached ns; as a signed number negative if that was before the counter began, as
+ * after a jump it can have been. UINT64_MAX: never. */
 uint64_t clock_ns_to_counter(uint64_t ns);
 /* clock_now_ns() at this value of the counter. */
 uint64_t clock_of_counter(uint64_t count);

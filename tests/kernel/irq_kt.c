@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Interrupts, calls between CPUs, timers. Rows, L5, L9. */
 #include "kernel/core/clock.h"
+#include "kernel/core/clock_data.h"
+#include "kernel/core/fault.h"
 #include "kernel/core/irq.h"
 #include "kernel/core/irqs_off.h"
 #include "kernel/core/machine.h"
@@ -304,4 +306,25 @@ KTEST(clock_monotonic)
 	for (uint64_t ns = 1; ns < 1UL << 60; ns = ns * 3 + 7)
 		KT_CHECK(clock_counter_to_ns(clock_ns_to_counter(ns) - clock_ns_to_counter(0)) >=
 			 ns);
+}
+
+/* The clock jumps until the boot lies before the counter's zero: what was due then is due, and holds nothing up. */
+KTEST(timer_of_before_the_counter)
+{
+	const struct clock_data *d = clock_page();
+	uint64_t hang = crew_hang_deadline();
+	struct timer t;
+
+	while ((int64_t)READ_ONCE(d->counter_base) >= 0) {
+		fault_after(FAULT_CLOCK_JUMP, 1);
+		KT_CHECK(sleep_until(clock_now_ns() + NS_PER_MS, WAIT_UNINTERRUPTIBLE) == 0);
+	}
+	fault_after(FAULT_CLOCK_JUMP, 0);
+	fired = 0;
+	timer_init(&t, count_fire);
+	timer_arm(&t, 1);
+	while (!READ_ONCE(fired) && clock_now_ns() < hang)
+		arch_spin_hint();
+	KT_CHECK(READ_ONCE(fired) == 1);
+	timer_cancel(&t);
 }
