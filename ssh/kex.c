@@ -55,6 +55,8 @@ void ssh_keys_free(struct ssh_conn *c, struct ssh_keys **k)
 {
 	if (!*k)
 		return;
+	/* and what AES left of it in its frames, a key's rounds */
+	ssh_kex_wipe_stack();
 	secure_zero(*k, sizeof(**k));
 	ssh_free(c, *k, sizeof(**k));
 	*k = NULL;

@@ -164,6 +164,19 @@ def build_program(path, extra_sources, extra_flags, made):
     return program
 
 
+def build_library(path):
+    """A shared object of one .c file, for a program of Python's; return its path."""
+    clang = find_clang()
+    os.makedirs(os.path.join(TOP, OUT, "obj"), exist_ok=True)
+    flags = BASE_FLAGS + header_words(path, "flags")
+    objects = [build_object(clang, s, flags) for s in [path] + expand(path, header_words(path, "sources"))]
+    library = os.path.join(OUT, os.path.basename(path)[:-2] + ".so")
+    part = f"{library}.{os.getpid()}.part"
+    run_compiler([clang, "-shared", *objects, "-o", part])
+    os.replace(os.path.join(TOP, part), os.path.join(TOP, library))
+    return os.path.join(TOP, library)
+
+
 def content(program, inputs):
     """A name for the bytes of a program and of what it is fed."""
     digest = hashlib.sha256()

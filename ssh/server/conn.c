@@ -11,6 +11,7 @@
 #include "lib/fmt.h"
 #include "lib/string.h"
 #include "mm/phys/slab.h"
+#include "ssh/kem.h"
 #include "ssh/proto.h"
 #include "ssh/server/server_priv.h"
 
@@ -334,11 +335,13 @@ static void login_thread(void *arg)
 
 	s->owner = current_thread();
 	conn_turn_until(s, true);
-	/* From here on the connection is the other thread's. Without memory for one, this one goes on. */
-	if (!conn_ended(s) && ssh_conn_is_authenticated(s->proto) &&
-	    thread_spawn("ssh-session", session_thread, s) == 0)
-		return;
-	session_thread(s);
+	/* From here on the connection is the other thread's, and so are the keys that packets left in our frames. Without
+	 * memory for one, this one goes on. */
+	if (conn_ended(s) || !ssh_conn_is_authenticated(s->proto) ||
+	    thread_spawn("ssh-session", session_thread, s))
+		session_thread(s);
+	else
+		ssh_kex_wipe_stack();
 }
 
 static struct server_conn *conn_create(struct file *sock, const struct socket_addr *peer,

@@ -41,7 +41,8 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "quick: part of scripts/test.sh quick")
     config.addinivalue_line("markers", "long: only in scripts/test.sh all")
     config.addinivalue_line("markers", "needs(path): of this host, without which it is left out")
-    config.addinivalue_line("markers", "own_image(why): it is of the release or the debug image, so --image does not change it")
+    config.addinivalue_line("markers", "own_image(why, images): it is of the release or the debug image, so --image does not "
+                            "change it; left out with all but the debug image and those")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -51,7 +52,7 @@ def pytest_collection_modifyitems(config, items):
     out, said = [], {}
     for item in items:
         for node, mark in item.iter_markers_with_node():
-            if mark.name == "own_image" and image != "debug":
+            if mark.name == "own_image" and image not in ("debug", *mark.args[1:]):
                 why = f"not with {image}", mark.args[0]
             elif mark.name == "needs" and not os.path.exists(mark.args[0]):
                 why = "not here", f"there is no {mark.args[0]}"

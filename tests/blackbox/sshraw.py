@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """A small SSH client that says exactly what it is told, for the negative tests: right or wrong, whole or
-in pieces; and for the bench, because it costs little. Key exchange curve25519-sha256, ciphers
-aes128-gcm@openssh.com and chacha20-poly1305@openssh.com, client key ed25519. Not for use: it trusts the
-host key it is shown, except that it checks the signature when asked to."""
+in pieces; and for the bench, because it costs little. Key exchange curve25519-sha256, all ciphers and
+MACs, client key ed25519; keylog.py has the rest. Not for use: it trusts the host key it is shown, except
+that it checks the signature when asked to."""
 import hashlib
+import hmac
 import os
 import socket
 import struct
@@ -11,7 +12,7 @@ import struct
 from cryptography.hazmat.primitives import poly1305, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 import guest
@@ -83,10 +84,10 @@ class Plain:
 
 class Gcm:
     """AES128-GCM: the length stays readable, the nonce counts by itself."""
-    block, head = 16, 1
+    block, head, key_size = 16, 1, 16
 
-    def __init__(self, derive, iv, key):
-        self.aead = AESGCM(derive(key, 16))
+    def __init__(self, derive, iv, key, *_):
+        self.aead = AESGCM(derive(key, self.key_size))
         self.fixed, self.count = struct.unpack(">IQ", derive(iv, 12))
 
     def nonce(self):
@@ -102,12 +103,16 @@ class Gcm:
         return self.aead.decrypt(self.nonce(), take(length_of(size) + 16), size)
 
 
+class Gcm256(Gcm):
+    key_size = 32
+
+
 class ChaCha:
     """chacha20-poly1305@openssh.com: one key for the length, one for the rest, the nonce is the number of
     the packet: with strict key exchange, counted from NEWKEYS."""
     block, head = 8, 1
 
-    def __init__(self, derive, iv, key):
+    def __init__(self, derive, iv, key, *_):
         keys = derive(key, 64)
         self.body_key, self.size_key, self.count = keys[:32], keys[32:], 0
 
@@ -142,7 +147,63 @@ class ChaCha:
         return stream(sealed[:-16])
 
 
-CIPHERS = {GCM: Gcm, CHACHA: ChaCha}
+class Ctr:
+    """AES128-CTR under a MAC: of what is sent, the length readable ("etm"), or of what is meant. Packets are counted from
+    NEWKEYS, as with strict key exchange."""
+    block, key_size = 16, 16
+
+    def __init__(self, derive, iv, key, mac_key, mac):
+        stream = Cipher(algorithms.AES(derive(key, self.key_size)), modes.CTR(derive(iv, 16)))
+        self.stream = stream.encryptor().update
+        self.hash, self.etm, self.count = "sha" + mac[10:13], "etm" in mac, 0
+        self.mac_size = int(mac[10:13]) // 8
+        self.mac_key, self.head = derive(mac_key, self.mac_size), 1 if self.etm else 5
+
+    def tag(self, data):
+        self.count += 1
+        return hmac.digest(self.mac_key, u32(self.count - 1) + data, self.hash)
+
+    def seal(self, size, body):
+        if self.etm:
+            sealed = size + self.stream(body)
+            return sealed + self.tag(sealed)
+        return self.stream(size + body) + self.tag(size + body)
+
+    def open(self, take):
+        if self.etm:
+            size = take(4)
+            sealed, tag = take(length_of(size)), take(self.mac_size)
+            assert self.tag(size + sealed) == tag, "a wrong tag"
+            return self.stream(sealed)
+        first = self.stream(take(16))
+        packet = first + self.stream(take(length_of(first[:4]) - 12))
+        assert self.tag(packet) == take(self.mac_size), "a wrong tag"
+        return packet[4:]
+
+
+class Ctr256(Ctr):
+    key_size = 32
+
+
+CIPHERS = {CHACHA: ChaCha, GCM: Gcm, "aes256-gcm@openssh.com": Gcm256, "aes128-ctr": Ctr, "aes256-ctr": Ctr256}
+
+
+class Curve25519:
+    """Our part of a key exchange: .blob is sent, shared() is the secret as it is hashed."""
+    hash = hashlib.sha256
+
+    def __init__(self):
+        self.private = X25519PrivateKey.generate()
+        self.blob = self.private.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+
+    def shared(self, theirs, learned):
+        secret = self.private.exchange(X25519PublicKey.from_public_bytes(theirs))
+        learned("X25519", secret)
+        return mpint(secret)
+
+
+CURVE = "curve25519-sha256"
+KEXES = {CURVE: Curve25519, CURVE + "@libssh.org": Curve25519}
 
 
 def length_of(size_bytes):
@@ -158,7 +219,9 @@ def kexinit(kex="curve25519-sha256,ext-info-c,kex-strict-c-v00@openssh.com", hos
 
 
 class Raw:
-    def __init__(self, port, timeout=20, source_port=0, cipher=GCM):
+    kexes = KEXES
+
+    def __init__(self, port, timeout=20, source_port=0, cipher=GCM, mac="hmac-sha2-256", kex=CURVE):
         self.sock = socket.socket()
         self.sock.settimeout(timeout * guest.patience)
         try:
@@ -173,7 +236,7 @@ class Raw:
         self.inbuf = b""
         self.version = b"SSH-2.0-rawtest"
         self.server_version = None
-        self.cipher = cipher
+        self.cipher, self.mac, self.kex = cipher, mac, kex
         self.sender, self.receiver = Plain(), Plain()
         self.pending = None                   # ciphers that take effect with NEWKEYS
         self.session_id = None
@@ -258,24 +321,23 @@ class Raw:
         self.read_version()
 
     def exchange_kexinit(self, payload=None):
-        self.my_kexinit = payload or kexinit(cipher=self.cipher)
+        self.my_kexinit = payload or kexinit(f"{self.kex},ext-info-c,kex-strict-c-v00@openssh.com", cipher=self.cipher, mac=self.mac)
         self.send(self.my_kexinit)
         self.their_kexinit = self.receive_type(KEXINIT)
 
     def exchange_keys(self, check=False):
         """ECDH and NEWKEYS, with the KEXINITs that have been exchanged."""
-        private = X25519PrivateKey.generate()
-        mine = private.public_key().public_bytes_raw() if hasattr(private.public_key(), "public_bytes_raw") \
-            else private.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+        kex = self.kexes[self.kex]()
+        mine, hashed = kex.blob, kex.hash
         self.send(bytes([KEX_INIT]) + string(mine))
         reply = Reader(self.receive_type(KEX_REPLY))
         reply.byte()
         host_key, theirs, signature = reply.string(), reply.string(), reply.string()
         self.host_key, self.kex_key = host_key, theirs
-        shared = mpint(private.exchange(X25519PublicKey.from_public_bytes(theirs)))
-        digest = hashlib.sha256(string(self.version) + string(self.server_version) + string(self.my_kexinit)
-                                + string(self.their_kexinit) + string(host_key) + string(mine) + string(theirs)
-                                + shared).digest()
+        shared = kex.shared(theirs, self.learned)
+        digest = hashed(string(self.version) + string(self.server_version) + string(self.my_kexinit)
+                        + string(self.their_kexinit) + string(host_key) + string(mine) + string(theirs)
+                        + shared).digest()
         if check:
             blob, sig = Reader(host_key), Reader(signature)
             assert blob.string() == sig.string() == b"ssh-ed25519"
@@ -283,12 +345,16 @@ class Raw:
         self.session_id = self.session_id or digest
 
         def derive(letter, n):
-            out = hashlib.sha256(shared + digest + letter + self.session_id).digest()
+            out = hashed(shared + digest + letter + self.session_id).digest()
             while len(out) < n:
-                out += hashlib.sha256(shared + digest + out).digest()
+                out += hashed(shared + digest + out).digest()
+            self.learned(letter.decode(), out[:n])
             return out[:n]
 
-        self.pending = [CIPHERS[self.cipher](derive, iv, key) for iv, key in ((b"A", b"C"), (b"B", b"D"))]
+        self.pending = [CIPHERS[self.cipher](derive, *letters, self.mac) for letters in ((b"A", b"C", b"E"), (b"B", b"D", b"F"))]
+
+    def learned(self, name, secret):
+        """A secret of the key exchange, which the server must forget: keylog.py notes it."""
 
     def new_keys(self):
         self.send(bytes([NEWKEYS]))

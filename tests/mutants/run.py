@@ -46,7 +46,7 @@ PYTEST = ["env", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1", "/usr/bin/python3", "-m", "
 RINGS = {"lint": ["tests/lint/run.sh", "--quick"], "host": ["tests/host/run.py"], "fuzz": ["tests/fuzz/run.py"],
          "kernel": ["scripts/ktest.py"], "user": ["tests/user/run.py"], "diff": ["tests/diff/run.py"], "blackbox": PYTEST}
 # What a copy starts with, so that little is built again.
-BUILT = ("debug", "asan", "tsan", "host", "obj-user", "user", "tests-user", "tests-diff", "initramfs.cpio", "tests.cpio", "ssh")
+BUILT = ("release", "debug", "asan", "tsan", "host", "obj-user", "user", "tests-user", "tests-diff", "initramfs.cpio", "tests.cpio", "ssh")
 # How the rings say that time was up.
 HANGS = re.compile(r"^.*(?:hangs: no test ended|hangs, behind|still running after|did not come up|timed out after).*$", re.M)
 # Of a test, whatever the ring thinks of it; of a ring that is tried whole.
@@ -129,7 +129,8 @@ def copy_tree():
 
 def build(rings, images):
     """What the rings need, and images by name; host tests and fuzz targets build by themselves. None, or what went wrong."""
-    wanted = [["SAN=" + {"asan": "address", "tsan": "thread"}[image], "DEBUG=1", "all"] for image in sorted(images)]
+    how = {"asan": ["SAN=address", "DEBUG=1"], "tsan": ["SAN=thread", "DEBUG=1"], "release": []}
+    wanted = [[*how[image], "all"] for image in sorted(images)]
     wanted += [["DEBUG=1", "all"]] * bool(not images and rings & {"lint", "kernel", "user", "blackbox", "diff"})
     wanted += [["build/tests.cpio"]] * bool(rings & {"user", "blackbox"}) + [["diff"]] * ("diff" in rings)
     for words in wanted:
