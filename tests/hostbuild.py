@@ -155,7 +155,7 @@ def build_program(path, extra_sources, extra_flags, made):
         fresh = False
     if not fresh:
         # The models are what -fsanitize=thread calls: no runtime of the compiler's.
-        link = [f for f in flags if f.startswith(("-fsanitize", "-fprofile", "-l", "-L", "-g", "-O")) and f != "-fsanitize=thread"]
+        link = [f for f in flags if f.startswith(("-fsanitize", "-fno-sanitize", "-fprofile", "-l", "-L", "-g", "-O")) and f != "-fsanitize=thread"]
         part = f"{program}.{os.getpid()}.part"
         run_compiler([clang] + link + objects + ["-lpthread", "-o", part])
         os.replace(os.path.join(TOP, part), target)

@@ -535,18 +535,6 @@ TEST(strict_kex_needs_kexinit_first)
 	peer_destroy(p);
 }
 
-TEST(every_message_before_kexinit)
-{
-	for (unsigned type = 0; type < 256; type++) {
-		struct peer *p = at_kex();
-
-		if (type == SSH_MSG_KEXINIT || (type >= 1 && type <= 4))
-			peer_destroy(p);
-		else
-			expect_refused(p, (uint8_t)type, 20);
-	}
-}
-
 /* --- packets ---------------------------------------------------------------------------------------------------- */
 
 static uint32_t code_for_bytes(const void *data, size_t n)
@@ -669,52 +657,128 @@ TEST(bad_length_under_plain_mac)
 
 /* --- login ------------------------------------------------------------------------------------------------------ */
 
-TEST(every_message_before_service)
+static struct peer *at_phase(enum ssh_phase phase)
 {
-	for (unsigned type = 0; type < 256; type++) {
-		bool harmless = (type >= 1 && type <= 5) || type == 20;
-		struct peer *p = at_kex();
-		uint8_t m[64] = { (uint8_t)type };
-		uint8_t got;
+	struct peer *p;
 
+	switch (phase) {
+	case SSH_PHASE_KEXINIT:
+		return at_kex();
+	case SSH_PHASE_KEX:
+	case SSH_PHASE_NEWKEYS:
+		p = at_kex();
+		break;
+	case SSH_PHASE_SERVICE:
+		p = at_kex();
 		peer_kex(p);
 		CHECK_EQ(peer_recv(p), SSH_MSG_EXT_INFO);
-		if (harmless) {
-			peer_destroy(p);
-			continue;
-		}
-		peer_send(p, m, 20);
-		got = peer_recv(p);
-		/* unknown numbers below 80 are answered, everything else ends it; nothing starts */
-		CHECK_MSG(got == SSH_MSG_DISCONNECT || (got == SSH_MSG_UNIMPLEMENTED && type < 80),
-			  "type %u got %u", type, got);
-		CHECK(got == SSH_MSG_UNIMPLEMENTED || ssh_conn_is_over(p->c));
-		CHECK_STR(p->events, "");
-		peer_destroy(p);
+		return p;
+	case SSH_PHASE_AUTH:
+		return at_auth();
+	default:
+		p = logged_in();
+	}
+	if (phase == SSH_PHASE_OPEN)
+		return p;
+	peer_kexinit(p);
+	peer_read_kexinit(p);
+	if (phase & (SSH_PHASE_KEX | SSH_PHASE_REKEX))
+		return p;
+	peer_ecdh_init(p);
+	peer_read_reply(p);
+	if (phase == SSH_PHASE_RENEWKEYS)
+		peer_read_newkeys(p);
+	return p;
+}
+
+#define SSH_PHASE_ENCRYPTED (SSH_PHASE_SERVICE | SSH_PHASE_AUTH | SSH_PHASE_OPEN)
+
+/* Where a client may send it, as the RFCs say; what has no row is no message of a client's. */
+static unsigned phases_of(unsigned type)
+{
+	switch (type) {
+	case SSH_MSG_SERVICE_REQUEST:
+		return SSH_PHASE_SERVICE | SSH_PHASE_AUTH;
+	case SSH_MSG_KEXINIT:
+		return SSH_PHASE_KEXINIT | SSH_PHASE_ENCRYPTED;
+	case SSH_MSG_NEWKEYS:
+		return SSH_PHASE_NEWKEYS | SSH_PHASE_RENEWKEYS;
+	case SSH_MSG_KEX_ECDH_INIT:
+		return SSH_PHASE_KEX | SSH_PHASE_REKEX;
+	case SSH_MSG_USERAUTH_REQUEST:
+		return SSH_PHASE_AUTH | SSH_PHASE_OPEN;
+	case SSH_MSG_GLOBAL_REQUEST ... SSH_MSG_REQUEST_FAILURE:
+	case SSH_MSG_CHANNEL_OPEN ... SSH_MSG_CHANNEL_FAILURE:
+		return SSH_PHASE_OPEN;
+	default:
+		return 0;
 	}
 }
 
-/* I-SSH-4 */
-TEST(every_message_before_login)
+static bool only_servers_send(unsigned type)
 {
-	for (unsigned type = 0; type < 256; type++) {
-		bool harmless =
-			(type >= 1 && type <= 5) || type == 20 || type == SSH_MSG_USERAUTH_REQUEST;
-		struct peer *p = at_auth();
-		uint8_t m[64] = { (uint8_t)type };
-		uint8_t got;
+	return type == SSH_MSG_SERVICE_ACCEPT || type == SSH_MSG_KEX_ECDH_REPLY ||
+	       (type >= SSH_MSG_USERAUTH_FAILURE && type <= SSH_MSG_USERAUTH_BANNER) ||
+	       type == SSH_MSG_USERAUTH_PK_OK;
+}
 
-		if (harmless) {
-			peer_destroy(p);
-			continue;
-		}
+enum reaction { ENDS, IGNORED, REFUSED, UNKNOWN, HANDLED };
+
+static enum reaction stated(unsigned type, enum ssh_phase phase)
+{
+	bool kex = !(phase & SSH_PHASE_ENCRYPTED);
+
+	if (type == SSH_MSG_DISCONNECT)
+		return ENDS;
+	if (type >= SSH_MSG_IGNORE && type <= SSH_MSG_DEBUG)
+		return phase & (SSH_PHASE_KEX | SSH_PHASE_NEWKEYS) ? REFUSED : IGNORED;
+	if (phases_of(type) & phase)
+		return HANDLED;
+	if (kex || phases_of(type) || only_servers_send(type) ||
+	    (type >= SSH_MSG_GLOBAL_REQUEST && phase != SSH_PHASE_OPEN))
+		return REFUSED;
+	return UNKNOWN;
+}
+
+/* I-SSH-4: each number in each phase, with a body that says nothing. What is not handled starts nothing, whatever it is; and
+ * every byte comes back. */
+TEST(every_message_in_every_phase)
+{
+	unsigned seen[HANDLED + 1] = { 0 };
+
+	for (unsigned n = 0; n < 8 * 256; n++) {
+		enum ssh_phase phase = SSH_PHASE_KEXINIT << n / 256;
+		unsigned type = n % 256;
+		enum reaction want = stated(type, phase);
+		struct peer *p = at_phase(phase);
+		uint8_t m[64] = { (uint8_t)type }, got;
+		uint32_t seq = p->out_seq;
+		struct rd r;
+
+		CHECK_EQ(ssh_conn_phase(p->c), phase);
+		p->events[0] = 0;
+		seen[want]++;
 		peer_send(p, m, 20);
 		got = peer_recv(p);
-		CHECK_MSG(got == SSH_MSG_DISCONNECT || (got == SSH_MSG_UNIMPLEMENTED && type < 80),
-			  "type %u got %u", type, got);
-		CHECK_STR(p->events, "");
+		r = peer_reader(p);
+		CHECK_MSG(want == HANDLED || !*p->events, "type %u in %#x: %s", type, phase,
+			  p->events);
+		CHECK_MSG(want != REFUSED || (got == SSH_MSG_DISCONNECT &&
+					      rd_u32(&r) == SSH_DISCONNECT_PROTOCOL_ERROR),
+			  "type %u in %#x is answered by %u", type, phase, got);
+		CHECK_MSG(want != UNKNOWN || (got == SSH_MSG_UNIMPLEMENTED && rd_u32(&r) == seq),
+			  "type %u in %#x is answered by %u", type, phase, got);
+		CHECK_MSG((want != ENDS && want != IGNORED) || got == 0,
+			  "type %u in %#x is answered by %u", type, phase, got);
+		CHECK_MSG(want == HANDLED ||
+				  ssh_conn_is_over(p->c) == (want == ENDS || want == REFUSED),
+			  "type %u in %#x", type, phase);
 		peer_destroy(p);
 	}
+	/* the other side of each row of the table */
+	CHECK_EQ(seen[ENDS], 8);
+	CHECK_EQ(seen[IGNORED], 3 * 6);
+	CHECK_EQ(seen[HANDLED], 2 + 4 + 2 + 2 + 2 + 3 + 11);
 }
 
 TEST(service_connection_before_login)
