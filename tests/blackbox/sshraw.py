@@ -386,7 +386,9 @@ class Raw:
         return request + string(string(signature_name) + string(signature))
 
     def login(self, key):
-        self.start_service()
+        return self.start_service().authenticate(key)
+
+    def authenticate(self, key):
         self.send(self.auth_request(key))
         self.receive_type(AUTH_SUCCESS)
         return self

@@ -590,7 +590,8 @@ def test_pipelined_requests_are_answered_in_order(guest, key):
     ("pty-req", string("xterm") + u32(0xffffffff) * 4 + string(b"\x01\0\0")), ("pty-req", string("xterm")),
     ("env", string("LANG") + string("x" * 30000)), ("env", string("A=B") + string("c")), ("env", string("") + string("")),
     ("window-change", u32(1)), ("signal", string("NOSUCH")), ("signal", string("")),
-    ("exec", u32(0xfffffff0)), ("subsystem", string("sftp"))])
+    ("exec", u32(0xfffffff0)), pytest.param("exec", string("x" * 32000), id="exec-32000"),
+    ("subsystem", string("sftp"))])
 def test_odd_channel_request(guest, key, name, rest):
     """Refused, or the connection ends; never worse."""
     with logged_in(guest, key) as r:
@@ -614,6 +615,36 @@ def test_second_exec_on_a_channel_is_refused(guest, key):
             if kind in (sshraw.SUCCESS, sshraw.FAILURE):
                 break
         assert kind == sshraw.FAILURE
+
+
+STEPS = [lambda r, key: r.hello(), lambda r, key: r.exchange_kexinit(), lambda r, key: r.exchange_keys(),
+         lambda r, key: r.new_keys(), lambda r, key: r.start_service(), lambda r, key: r.authenticate(key),
+         lambda r, key: r.exchange_kexinit(), lambda r, key: r.exchange_keys()]
+
+
+@pytest.mark.parametrize("part", [pytest.param(n, marks=() if n == guestlib.commit_number() % 8 else pytest.mark.long)
+                                  for n in range(8)])
+def test_any_message_in_any_phase(guest, key, part):
+    """Each of 256 numbers in each of eight phases, an eighth of them by the commit, the rest in "all"; what is answered to which
+    is every_message_in_every_phase's. None leaves anything behind, and none is answered by a success."""
+    guest.ssh("true", check=True)
+    before = guest.account()
+    for number in range(part, 8 * 256, 8):
+        kind, phase = divmod(number * 5 % 2048, 8)
+        with raw(guest) as r:
+            for step in STEPS[:phase + 1]:
+                step(r, key)
+            if phase == 7:
+                r.receive_type(sshraw.NEWKEYS)
+                r.receiver = r.pending[1]
+            r.send(bytes([kind]) + bytes(19))
+            try:
+                if phase in (3, 4, 5):
+                    r.send(b"\xdc" if phase == 5 else b"\x4f")
+                    assert r.receive_type(*range(2, 101))[0] not in (sshraw.AUTH_SUCCESS, sshraw.OPEN_OK, sshraw.SUCCESS)
+            except Closed as closed:
+                assert closed.code in (None, 2, 3, 7, 11), (kind, phase, closed.code)
+    guest.wait_for_account(before, seconds=60)
 
 
 def test_close_twice(guest, key):
@@ -658,7 +689,7 @@ def test_connections_closed_at_each_step(guest, key):
 
 
 def test_silent_connection_is_ended(boot):
-    """The time to log in is bounded: login_grace=SECONDS on the command line (default 30)."""
+    """The time to log in is bounded (LoginGraceTime, 30 s without it)."""
     g = boot(smp=2)
     with Raw(g.port, timeout=60) as r:
         begin = time.monotonic()
@@ -669,6 +700,24 @@ def test_silent_connection_is_ended(boot):
         except Closed:
             pass
         assert time.monotonic() - begin < 45
+
+
+def test_all_are_ended_when_their_time_is_over(boot, tmp_path):
+    """A hundred that hold still before the login, by turns at four steps: the server ends each, and takes it back."""
+    (tmp_path / "sshd_config").write_text("LoginGraceTime 10\n")
+    g = boot(smp=2, options=("--put", f"{tmp_path}/sshd_config:/etc/ssh/sshd_config"))
+    g.ssh("true", check=True)
+    before = g.account()
+    steps = [lambda r: r.read_version(), lambda r: r.hello(), lambda r: (r.hello(), r.exchange_kexinit()), lambda r: r.handshake()]
+    held = []
+    for n in range(100):
+        held.append(Raw(g.port))
+        # QEMU listens with a backlog of 1
+        steps[n % 4](held[-1])
+    for r in held:
+        r.expect_close(60)
+        r.sock.close()
+    g.wait_for_account(before, seconds=60)
 
 
 @pytest.mark.parametrize("part", range(4))
