@@ -13,6 +13,13 @@ struct bytes {
 	size_t n;
 };
 
+/* Take n bytes off the front. */
+static inline void bytes_skip(struct bytes *b, size_t n)
+{
+	b->p += n;
+	b->n -= n;
+}
+
 struct rd {
 	const uint8_t *p;
 	size_t left;

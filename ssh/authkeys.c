@@ -27,8 +27,7 @@ static struct bytes next_word(struct bytes *s)
 			quoted = !quoted;
 		word.n++;
 	}
-	s->p += word.n;
-	s->n -= word.n;
+	bytes_skip(s, word.n);
 	return quoted ? (struct bytes){ NULL, 0 } : word;
 }
 
@@ -45,8 +44,7 @@ static bool take_name(struct bytes *s, const char *name)
 
 	if (s->n < n || !ssh_is_word((struct bytes){ s->p, n }, name))
 		return false;
-	s->p += n;
-	s->n -= n;
+	bytes_skip(s, n);
 	return true;
 }
 
@@ -62,8 +60,7 @@ static bool take_value(struct bytes *s, struct bytes *value)
 	if (i >= s->n || i == 1)
 		return false;
 	*value = (struct bytes){ s->p + 1, i - 1 };
-	s->p += i + 1;
-	s->n -= i + 1;
+	bytes_skip(s, i + 1);
 	return true;
 }
 
@@ -207,8 +204,7 @@ static bool parse_time(struct bytes s, uint64_t *out)
 
 		if (!ssh_number((struct bytes){ s.p, n }, to[i], &v[i]) || v[i] < from[i])
 			return false;
-		s.p += n;
-		s.n -= n;
+		bytes_skip(&s, n);
 	}
 	for (uint64_t year = 1970; year < v[0]; year++)
 		days += 337 + days_of_month(year, 2);
@@ -291,8 +287,7 @@ static const char *parse_options(struct bytes s, struct walk *w)
 		if (!o)
 			return "unknown option";
 		if (o->valued) {
-			s.p++;
-			s.n--;
+			bytes_skip(&s, 1);
 			if (!take_value(&s, &value))
 				return "option without a value in quotes";
 		}
@@ -307,8 +302,7 @@ static const char *parse_options(struct bytes s, struct walk *w)
 			break;
 		if (s.p[0] != ',' || s.n == 1)
 			return "malformed options";
-		s.p++;
-		s.n--;
+		bytes_skip(&s, 1);
 	}
 	return NULL;
 }

@@ -36,12 +36,6 @@ struct setting {
 
 /* --- lines and words -------------------------------------------------------------------------------------------- */
 
-static void skip(struct bytes *s, size_t n)
-{
-	s->p += n;
-	s->n -= n;
-}
-
 /* False: there is no further word, or *why says what is wrong. A '#' before a word begins a comment. */
 static bool take_word(struct bytes *rest, struct bytes *word, const char **why)
 {
@@ -55,13 +49,13 @@ static bool take_word(struct bytes *rest, struct bytes *word, const char **why)
 		end = memchr(rest->p + 1, '"', rest->n - 1);
 		word->p++;
 		word->n = end ? (size_t)(end - word->p) : 0;
-		skip(rest, end ? word->n + 2 : 1);
+		bytes_skip(rest, end ? word->n + 2 : 1);
 	} else {
 		end = rest->p;
 		while (word->n < rest->n && !ssh_is_blank(rest->p[word->n]) &&
 		       rest->p[word->n] != '"')
 			word->n++;
-		skip(rest, word->n);
+		bytes_skip(rest, word->n);
 	}
 	if (!end || (rest->n > 0 && !ssh_is_blank(*rest->p)))
 		*why = "a quote in the wrong place";
@@ -77,10 +71,10 @@ static bool take_key(struct bytes *rest, struct bytes *key)
 		return false;
 	while (key->n < rest->n && !ssh_is_blank(rest->p[key->n]) && rest->p[key->n] != '=')
 		key->n++;
-	skip(rest, key->n);
+	bytes_skip(rest, key->n);
 	ssh_skip_blanks(rest);
 	if (rest->n > 0 && *rest->p == '=')
-		skip(rest, 1);
+		bytes_skip(rest, 1);
 	return true;
 }
 
@@ -115,10 +109,10 @@ static bool take_quantity(struct bytes *s, const char *units, const uint64_t *si
 
 	while (digits.n < s->n && s->p[digits.n] >= '0' && s->p[digits.n] <= '9')
 		digits.n++;
-	skip(s, digits.n);
+	bytes_skip(s, digits.n);
 	if (s->n > 0) {
 		unit = strchr(units, *s->p | 0x20);
-		skip(s, 1);
+		bytes_skip(s, 1);
 	}
 	return unit && *unit && ssh_number(digits, max / sizes[unit - units], out) &&
 	       (*out *= sizes[unit - units], true);
@@ -277,7 +271,7 @@ static const char *algorithms_value(struct line *l, const struct setting *s, ssh
 	list = l->word;
 	sign = *list.p;
 	if (sign == '+' || sign == '-')
-		skip(&list, 1);
+		bytes_skip(&list, 1);
 	while (ssh_namelist_next(&list, &pattern)) {
 		one = 0;
 		for (unsigned i = 0; name(i); i++)

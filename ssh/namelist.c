@@ -10,8 +10,7 @@ bool ssh_namelist_next(struct bytes *list, struct bytes *name)
 		return false;
 	comma = memchr(list->p, ',', list->n);
 	*name = (struct bytes){ list->p, comma ? (size_t)(comma - list->p) : list->n };
-	list->p += name->n + (comma ? 1 : 0);
-	list->n -= name->n + (comma ? 1 : 0);
+	bytes_skip(list, name->n + (comma ? 1 : 0));
 	return true;
 }
 

@@ -14,8 +14,7 @@ bool ssh_next_line(struct bytes *text, struct bytes *line)
 		return false;
 	end = memchr(text->p, '\n', text->n);
 	*line = (struct bytes){ text->p, end ? (size_t)(end - text->p) : text->n };
-	text->p += line->n + (end ? 1 : 0);
-	text->n -= line->n + (end ? 1 : 0);
+	bytes_skip(text, line->n + (end ? 1 : 0));
 	if (line->n > 0 && line->p[line->n - 1] == '\r')
 		line->n--;
 	return true;
@@ -24,8 +23,7 @@ bool ssh_next_line(struct bytes *text, struct bytes *line)
 void ssh_skip_blanks(struct bytes *s)
 {
 	while (s->n > 0 && ssh_is_blank(*s->p)) {
-		s->p++;
-		s->n--;
+		bytes_skip(s, 1);
 	}
 }
 
@@ -88,8 +86,7 @@ static bool parse_v4(struct bytes s, uint8_t a[V4])
 		if (part.n > 3 || !ssh_number(part, 255, &v))
 			return false;
 		a[i] = (uint8_t)v;
-		s.p += part.n + (i < V4 - 1);
-		s.n -= part.n + (i < V4 - 1);
+		bytes_skip(&s, part.n + (i < V4 - 1));
 	}
 	return true;
 }
@@ -117,8 +114,7 @@ static bool skip_colons(struct bytes *s, const char *colons)
 
 	if (s->n < n || memcmp(s->p, colons, n) != 0)
 		return false;
-	s->p += n;
-	s->n -= n;
+	bytes_skip(s, n);
 	return true;
 }
 
@@ -190,8 +186,7 @@ static bool take_not(struct bytes *pattern)
 {
 	bool negated = pattern->n > 0 && *pattern->p == '!';
 
-	pattern->p += negated;
-	pattern->n -= negated;
+	bytes_skip(pattern, negated);
 	return negated;
 }
 
