@@ -562,9 +562,9 @@ void signal_send_thread(struct thread *t, int sig)
 	spin_unlock(&pidtab_lock);
 }
 
-/* self: who asks (NULL: the kernel). Returns how many were signalled, out of *seen. */
-static unsigned post_group(struct process *self, struct pgroup *g, const struct signal_info *info,
-			   unsigned *seen) __requires(pidtab_lock)
+/* self: who asks (NULL: the kernel, for the user of this number). Returns how many were signalled, out of *seen. */
+static unsigned post_group(struct process *self, uint32_t uid, struct pgroup *g,
+			   const struct signal_info *info, unsigned *seen) __requires(pidtab_lock)
 {
 	struct process *p;
 	unsigned sent = 0;
@@ -574,7 +574,8 @@ static unsigned post_group(struct process *self, struct pgroup *g, const struct 
 		if (p->state == PROC_ZOMBIE)
 			continue;
 		++*seen;
-		if (self && !process_may_signal(self, p, info->signo))
+		if (self ? !process_may_signal(self, p, info->signo)
+			 : uid != 0 && p->cred.uid != uid && p->cred.suid != uid)
 			continue;
 		sent++;
 		if (info->signo && signal_post(p, NULL, info) < 0)
@@ -589,7 +590,7 @@ void signal_send_group(struct pgroup *g, int sig)
 	unsigned seen = 0;
 
 	spin_lock(&pidtab_lock);
-	post_group(NULL, g, &info, &seen);
+	post_group(NULL, 0, g, &info, &seen);
 	spin_unlock(&pidtab_lock);
 }
 
@@ -606,12 +607,12 @@ int signal_kill_group(struct process *self, struct pgroup *g, int sig)
 	unsigned seen = 0, sent;
 
 	spin_lock(&pidtab_lock);
-	sent = post_group(self, g, &info, &seen);
+	sent = post_group(self, 0, g, &info, &seen);
 	spin_unlock(&pidtab_lock);
 	return sent ? 0 : seen ? -EPERM : -ESRCH;
 }
 
-void signal_send_session(struct session *s, int sig)
+void signal_send_session(struct session *s, int sig, uint32_t uid)
 {
 	struct signal_info info = from_kernel(sig);
 	struct pgroup *g;
@@ -619,7 +620,7 @@ void signal_send_session(struct session *s, int sig)
 
 	spin_lock(&pidtab_lock);
 	list_for_each (g, &s->groups, session_link)
-		post_group(NULL, g, &info, &seen);
+		post_group(NULL, uid, g, &info, &seen);
 	spin_unlock(&pidtab_lock);
 }
 

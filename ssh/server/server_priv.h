@@ -83,6 +83,7 @@ struct server_session {
 	bool pty, exited, finished;
 	unsigned pty_number;
 	int status;
+	uint32_t uid; /* whose the program is, at its start */
 	struct process *proc;
 	char **env; /* until the program has it: ours, the client's, NULL */
 	unsigned env_count;

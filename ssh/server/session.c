@@ -307,6 +307,7 @@ int session_start(void *host, struct ssh_chan *ch, const struct ssh_start *start
 
 	err = account_find((struct bytes){ (const uint8_t *)user, strlen(user) }, &a);
 	if (!err) {
+		x->uid = a.uid;
 		err = start_for(x, start, &a);
 		account_free(&a);
 	}
@@ -383,7 +384,7 @@ int session_signal(void *host, struct ssh_chan *ch, const char *name)
 
 	if (!x->proc || sig == 0)
 		return -EINVAL;
-	process_signal_session(x->proc, sig);
+	process_signal_session(x->proc, sig, x->uid);
 	return 0;
 }
 
@@ -468,7 +469,7 @@ static void session_closed(struct server_part *part)
 	list_del(&x->part.link);
 	pump_unwatch(&x->exit_watch);
 	if (x->proc && !x->exited)
-		process_signal_session(x->proc, SIG_HUP);
+		process_signal_session(x->proc, SIG_HUP, 0);
 	pump_close(&x->in, &x->in_watch);
 	pump_close(&x->out, &x->out_watch);
 	pump_close(&x->err, &x->err_watch);

@@ -210,7 +210,7 @@ KTEST(signal_session)
 
 	KT_CHECK(process_set_group(job, 0, 0) == 0);
 	KT_CHECK(process_set_group(second, 0, job->pid) == 0);
-	signal_send_session(s, SIG_INT);
+	signal_send_session(s, SIG_INT, 0);
 	KT_CHECK(has_pending(leader, SIG_INT) && has_pending(mate, SIG_INT));
 	KT_CHECK(has_pending(job, SIG_INT) && has_pending(second, SIG_INT));
 	KT_CHECK(!has_pending(other, SIG_INT));
@@ -219,9 +219,16 @@ KTEST(signal_session)
 	KT_CHECK(process_set_session(job) == -EPERM);
 	KT_CHECK(process_set_group(job, 0, leader->pid) == 0);
 	KT_CHECK(process_set_session(job) == job->pid);
-	signal_send_session(s, SIG_TERM);
+	signal_send_session(s, SIG_TERM, 0);
 	KT_CHECK(has_pending(second, SIG_TERM) && has_pending(leader, SIG_TERM));
 	KT_CHECK(!has_pending(job, SIG_TERM) && !has_pending(other, SIG_TERM));
+	/* a user's goes to what is his, or was, as with kill(2) */
+	leader->cred.uid = leader->cred.suid = mate->cred.uid = 1000;
+	signal_send_session(s, SIG_USR1, 1000);
+	KT_CHECK(has_pending(leader, SIG_USR1) && has_pending(mate, SIG_USR1));
+	KT_CHECK(!has_pending(second, SIG_USR1));
+	signal_send_session(s, SIG_USR2, 0);
+	KT_CHECK(has_pending(leader, SIG_USR2) && has_pending(second, SIG_USR2));
 	session_put(s);
 	figure_end(second);
 	figure_end(job);
