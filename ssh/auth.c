@@ -10,10 +10,11 @@
 #include "ssh/hostkey.h"
 #include "ssh/sig.h"
 
-#define USER_MAX     256
-#define REQUESTS_MAX 64
-#define METHODS	     "publickey"
-#define REPLY_MAX    64
+#define USER_MAX      256
+#define REQUESTS_MAX  64
+#define QUERIES_A_TRY 3 /* refused questions for each failed login that is allowed */
+#define METHODS	      "publickey"
+#define REPLY_MAX     64
 
 int ssh_service_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 {
@@ -188,7 +189,8 @@ static int answer_query(struct ssh_conn *c, bool good, struct bytes alg, struct 
 	struct wr *w;
 
 	if (!good) {
-		if (c->auth.queries++ >= c->cfg->max_queries)
+		if (c->auth.queries++ >=
+		    MIN(c->cfg->max_queries, QUERIES_A_TRY * c->cfg->max_tries))
 			return too_many(c);
 		failure_send(c);
 		return 0;

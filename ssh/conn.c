@@ -42,10 +42,29 @@ void ssh_config_init(struct ssh_config *cfg, const struct ssh_hostkey *hostkey)
 	};
 }
 
+/* I-SSH-19 */
+static size_t memory_max(const struct ssh_conn *c)
+{
+	size_t most = SSH_MEMORY_OPEN;
+
+	if (c->phase == SSH_PHASE_IDENT)
+		return SSH_MEMORY_IDENT;
+	if (c->phase < SSH_PHASE_SERVICE)
+		return SSH_MEMORY_KEX;
+	if (c->phase < SSH_PHASE_OPEN)
+		return SSH_MEMORY_LOGIN;
+	for (unsigned i = 0; i < CHAN_KINDS; i++)
+		most += c->chans.kind[i].window_granted +
+			c->chans.kind[i].open * SSH_MEMORY_CHANNEL;
+	return most;
+}
+
 void *ssh_alloc(struct ssh_conn *c, size_t n)
 {
-	void *p = c->ops->alloc(c->host, n);
+	void *p = NULL;
 
+	if (c->memory + n <= memory_max(c))
+		p = c->ops->alloc(c->host, n);
 	if (p)
 		c->memory += n;
 	return p;
@@ -199,8 +218,10 @@ bool ssh_conn_is_authenticated(const struct ssh_conn *c)
 
 bool ssh_conn_wants_input(const struct ssh_conn *c)
 {
+	size_t stop = c->phase < SSH_PHASE_OPEN ? SSH_TX_LOGIN : SSH_TX_STOP;
+
 	return c->phase != SSH_PHASE_OVER && c->now >= c->pause_until && !c->auth.answer_due &&
-	       ssh_buf_used(&c->tx) < SSH_TX_STOP;
+	       ssh_buf_used(&c->tx) < stop;
 }
 
 /* No memory for the packet that comes: wait, the shortage may pass, but not for ever. */
@@ -383,5 +404,6 @@ void ssh_conn_info(const struct ssh_conn *c, struct ssh_conn_info *info)
 		.rekeys = c->rekeys,
 		.channels = c->chans.open,
 		.memory = c->memory,
+		.memory_max = memory_max(c),
 	};
 }

@@ -127,6 +127,7 @@ struct ssh_conn {
  * that a peer which asks and does not read holds no more than this. And what one key exchange may hold back. */
 #define SSH_TX_SOFT  (64 * 1024)
 #define SSH_TX_STOP  (128 * 1024)
+#define SSH_TX_LOGIN (16 * 1024) /* instead of both, before the login */
 #define SSH_HELD_MAX (64 * 1024)
 
 /* conn.c */

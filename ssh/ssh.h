@@ -20,6 +20,14 @@
 #include "lib/cursor.h"
 #include "lib/types.h"
 
+/* What a connection holds through ssh_host_ops.alloc, at most (I-SSH-19): until its identification is in, until the first key
+ * exchange is done, until the login; and then, and each channel its window and so much besides. */
+#define SSH_MEMORY_IDENT   (16 * 1024)
+#define SSH_MEMORY_KEX	   (96 * 1024)
+#define SSH_MEMORY_LOGIN   (128 * 1024)
+#define SSH_MEMORY_OPEN	   (640 * 1024)
+#define SSH_MEMORY_CHANNEL (40 * 1024)
+
 struct ssh_conn;
 struct ssh_chan;
 struct ssh_hostkey;
@@ -177,12 +185,12 @@ struct ssh_conn_info {
 	const char *phase, *kex, *cipher_in, *cipher_out, *mac_in, *mac_out;
 	struct bytes user, peer_version;
 	uint64_t bytes_in, bytes_out, packets_in, packets_out;
+	size_t memory_max; /* bytes it may hold through alloc (I-SSH-19) */
 	unsigned rekeys, channels;
 	size_t memory; /* bytes held through alloc */
 };
 
-/* A connection just accepted; the identification is in its output. NULL: no memory. Costs no more than
- * SSH_CONN_IDLE_BYTES until bytes come. */
+/* A connection just accepted; the identification is in its output. NULL: no memory. */
 struct ssh_conn *ssh_conn_create(const struct ssh_config *cfg, const struct ssh_host_ops *ops,
 				 void *host, uint64_t now);
 /* Closes what is open (chan_closed for each channel), wipes and frees. */

@@ -11,21 +11,17 @@
 #include "lib/string.h"
 #include "mm/phys/page.h"
 #include "mm/phys/slab.h"
-#include "ssh/authkeys.h"
-#include "ssh/config.h"
 #include "ssh/server/server_priv.h"
 
-#define AUTHORIZED_KEYS "/root/.ssh/authorized_keys"
-#define TYPE_MASK	0170000
-#define TYPE_FILE	0100000
-#define TYPE_DIR	0040000
-#define LOG_BURST	20
-#define LOG_EACH_NS	(100 * NS_PER_MS)
-#define BACKLOG		128
-#define AGAIN_NS	(100 * NS_PER_MS)
-/* Newcomers at once: each costs about this much until it is logged in, and all together a quarter of memory. */
-#define NEWCOMER_BYTES (128 * 1024)
-#define NEWCOMERS_MAX  256u
+#define TYPE_MASK   0170000
+#define TYPE_FILE   0100000
+#define TYPE_DIR    0040000
+#define LOG_BURST   20
+#define LOG_EACH_NS (100 * NS_PER_MS)
+#define BACKLOG	    128
+#define AGAIN_NS    (100 * NS_PER_MS)
+/* Newcomers at once: each costs at most this much until it is logged in, and all together a quarter of memory. */
+#define NEWCOMER_BYTES (KSTACK_SIZE_LARGE + SSH_MEMORY_LOGIN)
 #define NEWCOMERS_MIN  4u
 
 static uint16_t port;	      /* [init] */

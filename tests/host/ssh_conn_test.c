@@ -886,18 +886,26 @@ TEST(six_tries)
 	peer_destroy(p);
 }
 
-TEST(queries_are_bounded)
+static void expect_queries(unsigned tries, int most)
 {
 	struct peer *p = at_auth();
 
 	p->allow_key = false;
-	for (int i = 0; i < 15; i++) {
+	p->cfg.max_tries = tries;
+	for (int i = 0; i < most; i++) {
 		peer_auth(p, "root", AUTH_QUERY);
 		peer_expect(p, SSH_MSG_USERAUTH_FAILURE);
 	}
 	peer_auth(p, "root", AUTH_QUERY);
 	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_NO_MORE_AUTH_METHODS);
 	peer_destroy(p);
+}
+
+TEST(queries_are_bounded)
+{
+	expect_queries(6, 15);
+	expect_queries(2, 6);
+	expect_queries(1, 3);
 }
 
 TEST(unknown_user_looks_the_same)
@@ -1280,7 +1288,7 @@ TEST(input_that_waited_is_wiped)
 /* Of a buffer that grows all that it held goes, what was read already and what was not. */
 TEST(buffer_that_grows_is_wiped)
 {
-	struct peer *p = peer_create();
+	struct peer *p = at_kex();
 	struct ssh_buf b = { 0 };
 
 	p->secret = "open sesame";
@@ -2255,6 +2263,87 @@ TEST(output_backlog_stops_input)
 	ssh_conn_info(p->c, &info);
 	CHECK(info.memory < 512 * 1024);
 	p->rx_len = 0;
+	peer_destroy(p);
+}
+
+/* The connection is not over, and neither holds more than it may nor ever did. */
+static void expect_memory(struct peer *p, size_t most)
+{
+	struct ssh_conn_info info;
+
+	ssh_conn_info(p->c, &info);
+	CHECK_EQ(info.memory, (size_t)p->live);
+	CHECK_EQ(info.memory_max, most);
+	CHECK((size_t)p->most <= most);
+	CHECK(!ssh_conn_is_over(p->c));
+}
+
+/* Feed the beginning of a packet of the largest size. */
+static void begin_large_packet(struct peer *p)
+{
+	static uint8_t m[SSH_PACKET_MAX] = { 4 };
+
+	store_be32(m, SSH_PACKET_MAX - 4);
+	peer_feed(p, m, SSH_PACKET_MAX - 100);
+}
+
+/* I-SSH-19: what a hostile client makes the server hold, phase by phase. */
+TEST(memory_of_each_phase)
+{
+	static uint8_t data[32768];
+	struct peer *p = peer_create();
+	uint8_t unknown[] = { 70 };
+	struct ssh_conn_info info;
+
+	peer_feed(p, "SSH-2.0-", 8);
+	expect_memory(p, SSH_MEMORY_IDENT);
+	peer_destroy(p);
+
+	p = at_kex();
+	begin_large_packet(p);
+	expect_memory(p, SSH_MEMORY_KEX);
+	peer_destroy(p);
+
+	/* answers are not read: a large banner, then UNIMPLEMENTED and UNIMPLEMENTED */
+	p = at_auth();
+	p->cfg.banner = (struct bytes){ data, 16 * 1024 };
+	p->rx_head = 0;
+	p->rx_len = sizeof(p->rx);
+	none_request(p, "ssh-connection", "none");
+	while (ssh_conn_wants_input(p->c))
+		peer_send(p, unknown, sizeof(unknown));
+	expect_memory(p, SSH_MEMORY_LOGIN);
+	p->rx_len = 0;
+	peer_destroy(p);
+
+	/* nothing is taken by two programs, and a rekey begins */
+	p = logged_in();
+	p->stdin_room = 0;
+	for (uint32_t i = 0; i < 2; i++) {
+		uint32_t chan = peer_open(p, i, 1 << 21, 32768);
+
+		peer_exec(p, chan, "x");
+		for (size_t sent = 0; sent < p->cfg.window; sent += sizeof(data))
+			peer_data(p, chan, data, sizeof(data));
+	}
+	peer_kexinit(p);
+	expect_memory(p, SSH_MEMORY_OPEN + 2 * (p->cfg.window + SSH_MEMORY_CHANNEL));
+	ssh_conn_info(p->c, &info);
+	CHECK(info.memory > 2 * p->cfg.window);
+	peer_destroy(p);
+}
+
+/* Beyond it the connection ends: with a banner for which there is no room. */
+TEST(memory_beyond_the_budget)
+{
+	static uint8_t text[SSH_MEMORY_LOGIN];
+	struct peer *p = at_auth();
+
+	p->cfg.banner = (struct bytes){ text, sizeof(text) };
+	none_request(p, "ssh-connection", "none");
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_BY_APPLICATION);
+	CHECK(strstr(p->log, "out of memory"));
+	CHECK((size_t)p->most <= SSH_MEMORY_LOGIN);
 	peer_destroy(p);
 }
 
