@@ -4,12 +4,15 @@
 building. Files that match a PATTERN (as in make: % stands for anything) are no part of the release image: they have a
 row of their own.
 
-Also the length of functions, and the spine: the files named in docs/spine.md, in reading order."""
+Also the length of functions, the spine: the files named in docs/spine.md, in reading order, and what a client reaches
+before it is logged in (scripts/reach.py)."""
 import fnmatch
 import glob
 import os
 import re
 import sys
+
+import reach
 
 if sys.argv[1:2] == ["--help"]:
     sys.exit(print(__doc__))
@@ -100,6 +103,8 @@ def main():
         glob.glob("tests/**/*.sh", recursive=True) + ["Makefile"]
     print(f"{'scripts':<18} {len(tools):>5} {sum(len(code_lines(f)) for f in tools if os.path.isfile(f)):>7}")
     spine()
+    print()
+    reach.show()
 
 
 main()

@@ -510,9 +510,12 @@ int ssh_config_parse(struct ssh_config *cfg, struct bytes text, struct ssh_confi
 
 struct ssh_words ssh_config_words(const struct ssh_config *cfg, const char *key)
 {
-	struct bytes name = { (const uint8_t *)key, strlen(key) };
+	return (struct ssh_words){ cfg->text, { NULL, 0 }, key, true };
+}
 
-	return (struct ssh_words){ cfg->text, { NULL, 0 }, key, find_setting(name)->all };
+struct ssh_words ssh_config_first_words(const struct ssh_config *cfg, const char *key)
+{
+	return (struct ssh_words){ cfg->text, { NULL, 0 }, key, false };
 }
 
 /* The rest of the next line with the keyword. */
@@ -600,7 +603,7 @@ const char *ssh_config_refuses(const struct ssh_config *cfg, const struct ssh_us
 
 bool ssh_config_permits(const struct ssh_config *cfg, bool listen, struct bytes host, uint32_t port)
 {
-	struct ssh_words w = ssh_config_words(cfg, listen ? "permitlisten" : "permitopen");
+	struct ssh_words w = ssh_config_first_words(cfg, listen ? "permitlisten" : "permitopen");
 	struct bytes word;
 	bool given = false;
 

@@ -17,13 +17,14 @@ struct ssh_config_error {
 int ssh_config_parse(struct ssh_config *cfg, struct bytes text,
 		     struct ssh_config_error *e) __must_check;
 
-/* The words behind a keyword (in lower case), of all its lines or, of some, the first. */
+/* The words behind a keyword (in lower case), of all its lines, or of the first. */
 struct ssh_words {
 	struct bytes text, line;
 	const char *key;
 	bool all;
 };
 struct ssh_words ssh_config_words(const struct ssh_config *cfg, const char *key);
+struct ssh_words ssh_config_first_words(const struct ssh_config *cfg, const char *key);
 bool ssh_config_word(struct ssh_words *w, struct bytes *word);
 
 /* Who wants to log in. */

@@ -180,13 +180,21 @@ destroy:
 	return NULL;
 }
 
+static void end_channels(struct ssh_conn *c)
+{
+	/* I-SSH-18: none was ever opened */
+	if (c->chans.cap == 0)
+		return;
+	ssh_chans_fini(c);
+}
+
 void ssh_conn_destroy(struct ssh_conn *c)
 {
 	const struct ssh_host_ops *ops = c->ops;
 	void *host = c->host;
 
 	c->phase = SSH_PHASE_OVER;
-	ssh_chans_fini(c);
+	end_channels(c);
 	ssh_auth_fini(c);
 	ssh_kex_free(c);
 	ssh_keys_free(c, &c->in.keys);
@@ -317,6 +325,15 @@ static void trim_buffers(struct ssh_conn *c)
 	c->active_at = c->now;
 }
 
+static void open_run(struct ssh_conn *c)
+{
+	/* I-SSH-18 */
+	if (c->phase != SSH_PHASE_OPEN)
+		return;
+	ssh_keepalive_run(c);
+	ssh_chans_run(c);
+}
+
 void ssh_conn_run(struct ssh_conn *c, uint64_t now)
 {
 	c->now = now;
@@ -326,8 +343,7 @@ void ssh_conn_run(struct ssh_conn *c, uint64_t now)
 	if (c->phase == SSH_PHASE_OVER)
 		return;
 	ssh_kex_run(c);
-	ssh_keepalive_run(c);
-	ssh_chans_run(c);
+	open_run(c);
 	check_grace(c);
 	trim_buffers(c);
 }
@@ -335,6 +351,14 @@ void ssh_conn_run(struct ssh_conn *c, uint64_t now)
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
+}
+
+static uint64_t open_deadline(const struct ssh_conn *c)
+{
+	/* I-SSH-18 */
+	if (c->phase != SSH_PHASE_OPEN)
+		return DEADLINE_NEVER;
+	return earlier(ssh_keepalive_deadline(c), ssh_chans_deadline(c));
 }
 
 uint64_t ssh_conn_deadline(const struct ssh_conn *c)
@@ -345,8 +369,7 @@ uint64_t ssh_conn_deadline(const struct ssh_conn *c)
 		return c->now;
 	t = earlier(t, ssh_auth_deadline(c));
 	t = earlier(t, ssh_kex_deadline(c));
-	t = earlier(t, ssh_keepalive_deadline(c));
-	t = earlier(t, ssh_chans_deadline(c));
+	t = earlier(t, open_deadline(c));
 	if (c->phase < SSH_PHASE_OPEN)
 		t = earlier(t, c->created + c->cfg->grace_ns);
 	if (c->pause_until > c->now)

@@ -13,11 +13,11 @@
 #define RSA_MAX_BYTES	  512 /* BearSSL's BR_MAX_RSA_SIZE */
 #define RSA_MAX_EXPONENT  8
 
-/* One kind of signature. parse: is the rest of the blob, after its type, a good key? */
+/* One kind of signature. key_is_good: is the rest of the blob, after its type, a good key? */
 struct sig_alg {
 	const char *name;
 	const char *key_type;
-	bool (*parse)(struct rd *key);
+	bool (*key_is_good)(struct rd *key);
 	bool (*verify)(struct rd *key, struct bytes sig, const void *p, size_t n);
 	const br_hash_class *hash; /* of RSA */
 	const unsigned char *oid;
@@ -143,7 +143,7 @@ bool ssh_sig_key_is_good(struct bytes alg, struct bytes key)
 	struct rd r;
 	const struct sig_alg *a = key.n <= SSH_KEY_MAX ? find(alg, key, &r) : NULL;
 
-	return a && a->parse(&r);
+	return a && a->key_is_good(&r);
 }
 
 int ssh_sig_verify(struct bytes alg, struct bytes key, struct bytes sig, const void *p, size_t n)

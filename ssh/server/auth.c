@@ -101,7 +101,7 @@ static int find_in(struct server_conn *s, struct bytes template, struct bytes us
 static int find_key(struct server_conn *s, struct bytes user, const struct account *a,
 		    struct bytes key, struct ssh_grant *grant)
 {
-	struct ssh_words files = ssh_config_words(&s->cfg->ssh, "authorizedkeysfile");
+	struct ssh_words files = ssh_config_first_words(&s->cfg->ssh, "authorizedkeysfile");
 	struct bytes file;
 	bool named = false;
 	int err = -EACCES;

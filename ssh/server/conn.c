@@ -130,9 +130,19 @@ static const struct ssh_host_ops conn_ops = {
 	.unlisten = forward_unlisten,
 };
 
-void server_log(struct server_conn *s, const char *text)
+void server_log(struct server_conn *s, enum ssh_log level, const char *text, const char *about)
 {
-	conn_log(s, SSH_LOG_INFO, text, BYTES_LIT(""));
+	conn_log(s, level, text, (struct bytes){ (const uint8_t *)about, strlen(about) });
+}
+
+static void part_event(struct server_conn *s, struct poll_watch *w)
+{
+	struct server_part *part = w->cookie;
+
+	/* I-SSH-18 */
+	if (s->stage == CONN_LOGIN)
+		return;
+	part->ops->event(part, w);
 }
 
 /* Events are hints: they mark what to try. */
@@ -147,7 +157,7 @@ static void take_events(struct server_conn *s)
 		if (w == &s->sock_watch)
 			s->sock_readable = true;
 		else if (w != &s->kick_watch)
-			part->ops->event(part, w);
+			part_event(s, w);
 	}
 }
 
@@ -218,6 +228,9 @@ static bool pump_parts(struct server_conn *s)
 	bool moved = false;
 
 	s->again_at = DEADLINE_NEVER;
+	/* I-SSH-18 */
+	if (s->stage == CONN_LOGIN)
+		return false;
 	list_for_each_safe (part, next, &s->parts, link)
 		moved |= part->ops->pump(part);
 	if (!list_empty(&s->parts)) {
@@ -306,9 +319,17 @@ static void conn_destroy(struct server_conn *s)
 	kfree(s);
 }
 
+static void end_listeners(struct server_conn *s)
+{
+	/* I-SSH-18 */
+	if (s->stage == CONN_LOGIN)
+		return;
+	forward_unlisten_all(s);
+}
+
 static void conn_finish(struct server_conn *s)
 {
-	forward_unlisten_all(s);
+	end_listeners(s);
 	if (READ_ONCE(s->evicted)) {
 		server_log(s, "displaced by a newcomer");
 		ssh_conn_disconnect(s->proto, SSH_DISCONNECT_TOO_MANY_CONNECTIONS,
