@@ -6,12 +6,10 @@
 #include "mm/phys/slab.h"
 #include "ssh/server/server_priv.h"
 
-#define FILE_MAX (256 * 1024)
-
 static struct bytes read_table(const char *path)
 {
 	size_t n = 0;
-	char *text = server_read_file(path, 0, FILE_MAX, &n);
+	char *text = server_read_file(path, 0, SERVER_FILE_MAX, &n);
 
 	return (struct bytes){ (uint8_t *)text, text ? n : 0 };
 }

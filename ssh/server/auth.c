@@ -12,7 +12,6 @@
 #include "ssh/config.h"
 #include "ssh/server/server_priv.h"
 
-#define KEYS_MAX       (256 * 1024)
 #define FAIL_DELAY_NS  (300 * NS_PER_MS)
 #define FAIL_JITTER_MS 50
 
@@ -70,10 +69,12 @@ static bool dirs_are_of(char *path, const char *home, uint32_t uid)
 
 static void line_refused(void *arg, unsigned line, const char *why)
 {
-	const struct server_conn *s = arg;
+	struct server_conn *s = arg;
+	char text[96];
 
-	if (server_may_log(true))
-		log_info("ssh: %u: authorized_keys line %u: %s", s->number, line, why);
+	fmt_print(text, sizeof(text), "authorized_keys line %u: %s", line, why);
+	server_log(s, SSH_LOG_INFO, "key refused", text);
+	s->why = why;
 }
 
 /* Is the key in this file? Its text is s->keys then. */
@@ -89,7 +90,7 @@ static int find_in(struct server_conn *s, struct bytes template, struct bytes us
 	kfree(s->keys);
 	s->keys = NULL;
 	if (path && dirs_are_of(path, a->home, a->uid))
-		s->keys = server_read_file(path, a->uid, KEYS_MAX, &len);
+		s->keys = server_read_file(path, a->uid, SERVER_FILE_MAX, &len);
 	kfree(path);
 	if (!s->keys)
 		return -EACCES;
@@ -120,7 +121,7 @@ static int admit(struct server_conn *s, struct bytes user, const struct account 
 {
 	char from[SOCKET_ADDR_TEXT];
 	struct ssh_user u = { .name = user, .uid = a->uid, .gid = a->gid };
-	char *groups = server_read_file("/etc/group", 0, KEYS_MAX, &u.groups.n);
+	char *groups = server_read_file("/etc/group", 0, SERVER_FILE_MAX, &u.groups.n);
 	const char *why;
 
 	pump_address(from, sizeof(from), &s->peer);
@@ -128,8 +129,10 @@ static int admit(struct server_conn *s, struct bytes user, const struct account 
 	u.groups.p = (uint8_t *)groups;
 	u.groups.n = groups ? u.groups.n : 0;
 	why = ssh_config_refuses(&s->cfg->ssh, &u, grant);
-	if (why && server_may_log(true))
-		log_info("ssh: %u: %s does not let this user in", s->number, why);
+	if (why) {
+		server_log(s, SSH_LOG_INFO, "key refused", why);
+		s->why = why;
+	}
 	kfree(groups);
 	return why ? -EACCES : 0;
 }
@@ -143,7 +146,10 @@ int server_key_check(void *host, struct bytes user, struct bytes key, struct ssh
 	struct account a;
 	int err;
 
+	server_login_named(s, user, key);
+	s->why = "no such key";
 	if (account_find(user, &a)) {
+		server_login_refused(s, "no such user");
 		(void)find_key(s, BYTES_LIT("root"), &root, key, grant);
 		kfree(s->keys);
 		s->keys = NULL;
@@ -154,14 +160,23 @@ int server_key_check(void *host, struct bytes user, struct bytes key, struct ssh
 	account_free(&a);
 	/* a connection that waits for its end does not keep it: the grant is not used */
 	if (err) {
+		server_login_refused(s, s->why);
 		kfree(s->keys);
 		s->keys = NULL;
+	} else if (s->login) {
+		s->login->why = NULL;
 	}
 	return err;
 }
 
 uint64_t server_auth_failed(void *host, struct bytes user)
 {
+	struct server_conn *s = host;
+
+	if (!s->login)
+		server_login_named(s, user, BYTES_LIT(""));
+	if (s->login && !s->login->why)
+		server_login_refused(s, "no good signature");
 	return FAIL_DELAY_NS + random_u32() % FAIL_JITTER_MS * NS_PER_MS;
 }
 

@@ -8,6 +8,7 @@
 #include "lib/string.h"
 #include "mm/phys/slab.h"
 #include "sched/wait.h"
+#include "ssh/authkeys.h"
 #include "ssh/config.h"
 #include "ssh/kem.h"
 #include "ssh/server/server_priv.h"
@@ -17,6 +18,7 @@
 #define CONFIG_MAX   (64 * 1024)
 #define BANNER_MAX   (16 * 1024)
 #define KEY_FILE_MAX 4096
+#define ROOT_KEYS    "/root/.ssh/authorized_keys"
 
 static spinlock_t config_lock = SPINLOCK_INIT(SSHCONN);
 static struct server_config
@@ -145,6 +147,27 @@ static int load_text(struct server_config *c)
 	return err;
 }
 
+static void bad_line(void *arg, unsigned line, const char *why)
+{
+	log_warn("ssh: %s line %u: %s", ROOT_KEYS, line, why);
+}
+
+static void check_authorized_keys(const struct server_config *c)
+{
+	struct ssh_words elsewhere = ssh_config_first_words(&c->ssh, "authorizedkeysfile");
+	struct bytes word, text = { NULL, 0 };
+	unsigned good = 0;
+
+	if (ssh_config_word(&elsewhere, &word))
+		return;
+	text.p = (uint8_t *)server_read_file(ROOT_KEYS, 0, SERVER_FILE_MAX, &text.n);
+	if (text.p)
+		good = ssh_authkeys_check(text, bad_line, NULL);
+	if (good == 0)
+		log_warn("ssh: no key in %s: nobody can log in", ROOT_KEYS);
+	kfree((void *)text.p);
+}
+
 int server_config_load(void)
 {
 	struct server_config *c = kzalloc(sizeof(*c)), *old;
@@ -164,6 +187,8 @@ int server_config_load(void)
 		server_config_put(c);
 		return err;
 	}
+	check_authorized_keys(c);
+	server_newcomers_bound(c->ssh.max_newcomers);
 	spin_lock(&config_lock);
 	old = mine > taken ? current_config : c;
 	if (mine > taken) {

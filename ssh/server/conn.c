@@ -61,6 +61,7 @@ static void conn_log(void *host, enum ssh_log level, const char *text, struct by
 	struct server_conn *s = host;
 	char peer[SOCKET_ADDR_TEXT];
 
+	s->said = text;
 	if (level > s->cfg->ssh.log_level) {
 		log_debug("ssh: %u: %s%s%.*s", s->number, text, about.n ? ": " : "", (int)about.n,
 			  (const char *)about.p);
@@ -148,12 +149,10 @@ static void part_event(struct server_conn *s, struct poll_watch *w)
 /* Events are hints: they mark what to try. */
 static void take_events(struct server_conn *s)
 {
-	struct server_part *part;
 	struct poll_watch *w;
 	uint32_t events;
 
 	while ((w = poller_next(&s->poller, &events))) {
-		part = w->cookie;
 		if (w == &s->sock_watch)
 			s->sock_readable = true;
 		else if (w != &s->kick_watch)
@@ -308,6 +307,7 @@ static void conn_linger(struct server_conn *s)
 static void conn_destroy(struct server_conn *s)
 {
 	server_conn_remove(s);
+	server_login_end(s, s->said);
 	if (s->proto)
 		ssh_conn_destroy(s->proto);
 	poll_watch_remove(&s->sock_watch);
@@ -329,9 +329,11 @@ static void end_listeners(struct server_conn *s)
 
 static void conn_finish(struct server_conn *s)
 {
+	if (!ssh_conn_is_over(s->proto))
+		s->said = "the connection was closed";
 	end_listeners(s);
 	if (READ_ONCE(s->evicted)) {
-		server_log(s, "displaced by a newcomer");
+		server_log(s, SSH_LOG_INFO, "displaced by a newcomer", "");
 		ssh_conn_disconnect(s->proto, SSH_DISCONNECT_TOO_MANY_CONNECTIONS,
 				    "too many connections");
 		(void)write_socket(s);

@@ -40,6 +40,7 @@ static struct log_budget {
 	unsigned lost;
 } log_budgets[] = { { .about = "refusals" }, { .about = "newcomers" } };
 static unsigned newcomers;     /* [conns_lock] */
+static unsigned leaving;       /* [conns_lock] of them: evicted */
 static unsigned newcomers_max; /* [conns_lock] */
 static uint64_t displaced;     /* [conns_lock] newcomers, by newer ones */
 static uint64_t refused;       /* [atomic] for lack of memory */
@@ -58,23 +59,43 @@ static struct server_conn *least_worthy(void) __requires(conns_lock)
 	return least;
 }
 
-void server_conn_add(struct server_conn *s)
+/* Displace until no more than room stay. */
+static void make_room(unsigned room) __requires(conns_lock)
 {
-	struct server_conn *least = NULL;
+	struct server_conn *least;
 
-	spin_lock(&conns_lock);
-	newcomers_max = MIN(newcomers_fit, s->cfg->ssh.max_newcomers);
-	if (newcomers >= newcomers_max)
-		least = least_worthy();
-	if (least) {
+	while (newcomers - leaving > room && (least = least_worthy())) {
 		WRITE_ONCE(least->evicted, true);
+		leaving++;
 		displaced++;
 		poll_notify(&least->kick, POLL_IN);
 	}
+}
+
+void server_newcomers_bound(unsigned max)
+{
+	spin_lock(&conns_lock);
+	newcomers_max = MIN(newcomers_fit, max);
+	make_room(newcomers_max);
+	spin_unlock(&conns_lock);
+}
+
+void server_conn_add(struct server_conn *s)
+{
+	spin_lock(&conns_lock);
+	newcomers_max = MIN(newcomers_fit, s->cfg->ssh.max_newcomers);
+	make_room(newcomers_max - 1);
 	list_push_back(&s->link, &conns);
 	s->stage = CONN_LOGIN;
 	newcomers++;
 	spin_unlock(&conns_lock);
+}
+
+/* It is a newcomer no longer. */
+static void count_out(struct server_conn *s) __requires(conns_lock)
+{
+	newcomers--;
+	leaving -= s->evicted;
 }
 
 void server_conn_opened(struct server_conn *s, struct bytes user)
@@ -83,7 +104,7 @@ void server_conn_opened(struct server_conn *s, struct bytes user)
 
 	spin_lock(&conns_lock);
 	s->stage = CONN_OPEN;
-	newcomers--;
+	count_out(s);
 	memcpy(s->user, user.p, n);
 	s->user[n] = 0;
 	spin_unlock(&conns_lock);
@@ -94,7 +115,7 @@ void server_conn_remove(struct server_conn *s)
 	spin_lock(&conns_lock);
 	list_del(&s->link);
 	if (s->stage == CONN_LOGIN)
-		newcomers--;
+		count_out(s);
 	spin_unlock(&conns_lock);
 }
 
@@ -151,6 +172,9 @@ static char *read_all(struct file *f, size_t size, size_t *len)
 		have += n > 0 ? (size_t)n : 0;
 	}
 	if (!text || n < 0) {
+		/* it may be a host key */
+		if (text)
+			secure_zero(text, have);
 		kfree(text);
 		return NULL;
 	}
@@ -218,33 +242,6 @@ bool server_is_there(const char *path)
 	dentry_put(ctx.root);
 	dentry_put(ctx.cwd);
 	return there;
-}
-
-static void bad_line(void *arg, unsigned line, const char *why)
-{
-	log_warn("ssh: %s line %u: %s", AUTHORIZED_KEYS, line, why);
-}
-
-static void check_authorized_keys(void)
-{
-	struct server_config *cfg = server_config_get();
-	struct ssh_words elsewhere = ssh_config_words(&cfg->ssh, "authorizedkeysfile");
-	struct bytes word;
-	bool usual = !ssh_config_word(&elsewhere, &word);
-	size_t len = 0;
-	char *text;
-
-	server_config_put(cfg);
-	if (!usual)
-		return;
-	text = server_read_file(AUTHORIZED_KEYS, 0, 256 * 1024, &len);
-	unsigned good = 0;
-
-	if (text)
-		good = ssh_authkeys_check((struct bytes){ (uint8_t *)text, len }, bad_line, NULL);
-	if (good == 0)
-		log_warn("ssh: no key in %s: nobody can log in", AUTHORIZED_KEYS);
-	kfree(text);
 }
 
 /* I-SSH-12: when to look again untold: for want of memory one may be left, of which nobody tells a second time. */
@@ -315,7 +312,6 @@ static void listen_thread(void *arg)
 		log_warn("ssh: not serving");
 		return;
 	}
-	check_authorized_keys();
 	poller_init(&poller);
 	poll_watch_add(&poller, &watch, listener->source, POLL_IN, NULL);
 	while (atomic_load_acquire(&crypto) != CRYPTO_BROKEN) {
@@ -340,8 +336,8 @@ int ssh_server_start(void)
 	port = (uint16_t)cmdline_u64("ssh_port", 22);
 	newcomers_fit = (unsigned)(pages_usable() * PAGE_SIZE / 4 / NEWCOMER_BYTES);
 	newcomers_fit = MAX(newcomers_fit, NEWCOMERS_MIN);
-	newcomers_max = MIN(newcomers_fit, NEWCOMERS_MAX);
 	err = report_init();
+	err = err ? err : logins_init();
 	if (!err)
 		err = socket_listen_tcp(port, BACKLOG, &listener);
 	if (err) {

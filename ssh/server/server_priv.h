@@ -18,7 +18,8 @@
 #include "ssh/hostkey.h"
 #include "ssh/ssh.h"
 
-#define SSH_USER_MAX 32
+#define SSH_USER_MAX	32
+#define SERVER_FILE_MAX (256 * 1024) /* of keys, users, groups: larger is no good */
 
 /* Where a connection is, as others see it. */
 enum conn_stage { CONN_LOGIN, CONN_OPEN };
@@ -50,7 +51,22 @@ struct server_conn {
 	struct poll_watch kick_watch; /* [self] */
 	struct poll_source kick;      /* others wake the owner through it */
 	struct list_head parts;	      /* [self] struct server_part */
+	const char *why;	      /* [self] why the key was refused: static */
+	const char *said;	      /* [self] the last line logged: static */
+	struct server_login
+		*login; /* [SSHCONN] in OPEN, [self] before; NULL: nobody was named, or no memory */
 	char *keys; /* [self] authorized_keys of the last question; its grant points into it; NULL after login */
+};
+
+/* What became of a connection that named a user. */
+struct server_login {
+	uint64_t at, seconds; /* since 1970; how long the connection lasted */
+	struct socket_addr peer;
+	char user[SSH_USER_MAX + 1],
+		key[SSH_FINGERPRINT_BYTES]; /* printable; "": no key was shown */
+	unsigned refusals;
+	const char *why; /* static; NULL: nothing was refused */
+	bool opened;
 };
 
 /* What the wheel turns: a session, a forwarded connection, a listener. Of a channel it is ssh_chan_data(). */
@@ -115,6 +131,8 @@ static inline void assert_conn_owner(const struct server_conn *s)
 /* Count and list a new connection, displacing one that is not logged in if there are too many. */
 void server_conn_add(struct server_conn *s);
 void server_conn_remove(struct server_conn *s);
+/* From now on no more than this many newcomers, and no more than memory has room for. */
+void server_newcomers_bound(unsigned max);
 /* It is logged in: it counts no longer as a newcomer. */
 void server_conn_opened(struct server_conn *s, struct bytes user);
 /* May a line about a newcomer, or about what was refused to a user, be logged now? Each is bounded in time: whoever can connect,
@@ -160,7 +178,17 @@ void account_free(struct account *a);
 /* Serve a connection just accepted, in a thread of its own. Takes sock over in any case. 0 or -ENOMEM. */
 int server_conn_start(struct file *sock, const struct socket_addr *peer,
 		      unsigned number) __must_check;
-void server_log(struct server_conn *s, const char *text);
+/* A line about the connection, if LogLevel and the bounds in time let it through. text is static. */
+void server_log(struct server_conn *s, enum ssh_log level, const char *text, const char *about);
+
+/* logins.c */
+/* It wants to log in as this user, with this key, or none. */
+void server_login_named(struct server_conn *s, struct bytes user, struct bytes key);
+/* That was refused. why is static. */
+void server_login_refused(struct server_conn *s, const char *why);
+/* The connection has ended, and nobody finds it any more: log it, keep the record. */
+void server_login_end(struct server_conn *s, const char *why);
+int logins_init(void) __must_check;
 
 /* auth.c */
 int server_key_check(void *host, struct bytes user, struct bytes key, struct ssh_grant *grant);

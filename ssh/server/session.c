@@ -312,9 +312,10 @@ int session_start(void *host, struct ssh_chan *ch, const struct ssh_start *start
 		account_free(&a);
 	}
 	if (err) {
-		if (server_may_log(false))
-			log_warn("ssh: %u: cannot start a program: error %d", x->conn->number,
-				 -err);
+		char text[16];
+
+		fmt_print(text, sizeof(text), "error %d", -err);
+		server_log(x->conn, SSH_LOG_REFUSAL, "cannot start a program", text);
 		if (!x->pty) {
 			pump_close(&x->in, NULL);
 			pump_close(&x->out, NULL);

@@ -205,6 +205,66 @@ def test_limits_before_login(server):
     assert not re.search(r"ssh: \d+ ", server.guest.console()[seen:])
 
 
+def test_fewer_newcomers_count_at_once(server):
+    assert server.configure("MaxStartups 10\n")[0] == 0
+    with contextlib.ExitStack() as stack:
+        for _ in range(5):
+            stack.enter_context(sshraw.Raw(server.guest.port)).hello()
+        guestlib.until("all five", lambda: b"newcomers 5 of 10" in server.root("cat /proc/tern/ssh").stdout)
+        assert server.configure("MaxStartups 2\n")[0] == 0
+        guestlib.until("two to stay", lambda: b"newcomers 2 of 2" in server.root("cat /proc/tern/ssh").stdout)
+
+
+def test_reload_looks_at_the_keys(server):
+    server.root("mv /root/.ssh/authorized_keys /root/keys && echo nonsense >/root/.ssh/authorized_keys", check=True)
+    said = server.configure("")[1]
+    server.root("mv /root/keys /root/.ssh/authorized_keys", check=True)
+    assert "/root/.ssh/authorized_keys line 1: " in said and "nobody can log in" in said
+
+
+def test_log_of_logins(server):
+    """I-SSH-23"""
+    folder = os.path.dirname(server.control)
+    other = sshraw.load_key(os.path.join(folder, "other"))
+    prints = [subprocess.run(["ssh-keygen", "-lf", f], check=True, text=True, stdout=subprocess.PIPE).stdout.split()[1]
+              for f in (f"{OWN}.pub", os.path.join(folder, "other.pub"))]
+
+    def logins():
+        return server.root("cat /proc/tern/logins", check=True).stdout.decode()
+
+    def refuse(user, **how):
+        with sshraw.Raw(server.guest.port) as r:
+            r.handshake()
+            r.start_service()
+            r.send(r.auth_request(other, user=user, **how))
+            r.receive_type(51)
+
+    seen = len(server.guest.console())
+    assert server.ann("true").returncode == 0
+    refuse("ann")
+    refuse("no\nbody")
+    assert server.configure("DenyUsers ann\n")[0] == 0
+    assert server.ann("true").returncode == 255
+    assert server.ann("cat /proc/tern/logins").returncode != 0
+    start = r"(?m)^\d+ "
+    for expected in [rf"ann 10\.0\.2\.2:\d+ publickey {re.escape(prints[0])} ended \d+ s: disconnected by the client$",
+                     rf"ann 10\.0\.2\.2:\d+ publickey {re.escape(prints[1])} refused \d+ s refused 1: no such key$",
+                     r"no\?body \S+ publickey SHA256:\S+ refused \d+ s refused 1: no such user$",
+                     rf"ann \S+ publickey {re.escape(prints[0])} refused \d+ s refused 1: DenyUsers$",
+                     r"root \S+ publickey SHA256:\S+ open \d+ s$"]:
+        guestlib.until(expected, lambda e=expected: re.search(start + e, logins()))
+    said = server.guest.console()[seen:]
+    assert re.search(r"session ended: ann after \d+ s: disconnected by the client", said)
+    assert f"no login: ann publickey {prints[1]} refused 1 times, last: no such key" in said
+    # sixty-four of each kind: refusals push out the oldest of theirs and no session
+    for _ in range(66):
+        refuse("nobody")
+    guestlib.until("the oldest refusal gone", lambda: "DenyUsers" not in logins())
+    text = logins()
+    assert len(re.findall(start + r"\S+ \S+ publickey \S+ refused", text)) == 64
+    assert re.search(start + r"ann \S+ publickey \S+ ended", text)
+
+
 def test_limits_after_login(server, tmp_path):
     assert server.configure("MaxSessions 1\nRekeyLimit 64K\nClientAliveInterval 1\nClientAliveCountMax 2\nLogLevel DEBUG\n")[0] == 0
     seen = len(server.guest.console())
