@@ -161,18 +161,18 @@ image_path() {
 }
 
 # Keys of this checkout: made once, kept by make clean, so that no client sees a changed host key. Of several who make
-# them at once, the first has made them.
+# them at once, the first has made them. make_keys [host_rsa]: that one too.
 make_keys() {
 	local dir=$TOP/build/ssh key file part
 	need_tool ssh-keygen openssh-client
 	mkdir -p "$dir" || die "cannot write to $dir"
 	chmod 700 "$dir"
-	for key in id host; do
-		file=$dir/${key}_ed25519 part=$dir/$key.$$
+	for key in id_ed25519 host_ed25519 ${1-}; do
+		file=$dir/$key part=$dir/$key.$$
 		[ -s "$file" ] && [ -s "$file.pub" ] && continue
 		if [ ! -s "$file" ]; then
 			rm -f "$part" "$part.pub"
-			ssh-keygen -q -t ed25519 -N '' -C "tern-$key" -f "$part" </dev/null >&2 ||
+			ssh-keygen -q -t "${key#*_}" -b 3072 -N '' -C "tern-${key%_*}" -f "$part" </dev/null >&2 ||
 				die "ssh-keygen could not write to $dir: is the disk full?"
 			[ ! -e "$file" ] || [ -s "$file" ] || rm -f "$file"
 			ln "$part" "$file" 2>/dev/null || mv -n "$part" "$file"
@@ -180,7 +180,7 @@ make_keys() {
 		ssh-keygen -y -f "$file" >"$part.pub" && mv "$part.pub" "$file.pub" || die "cannot write to $dir"
 		rm -f "$part"
 	done
-	printf 'tern %s\n' "$(cut -d ' ' -f 1,2 "$dir/host_ed25519.pub")" >"$dir/known_hosts.$$" &&
+	cut -d ' ' -f 1,2 "$dir"/host_*.pub | sed 's/^/tern /' >"$dir/known_hosts.$$" &&
 		mv "$dir/known_hosts.$$" "$dir/known_hosts" || die "cannot write to $dir"
 }
 

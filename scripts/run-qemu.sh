@@ -24,6 +24,7 @@ terminal; Ctrl-A X ends it. Log in from another one:  ssh -F build/ssh/config te
                      again at each new address, so this script turns them off there (norandom)
   --key FILE.pub     who may log in, besides this checkout's key; may be repeated
                      (default: your ~/.ssh/*.pub)
+  --rsa              an RSA host key of 3072 bits beside the ed25519 one, for clients that know no other
   --root DIR         lay the files in DIR over the built-in ones
   --put FILE[:PATH]  put FILE into the guest (default: in /root); may be repeated
   --disk FILE[,...]  a disk, /dev/vda in the guest, with FILE's bytes; may be repeated (vdb, ...). After
@@ -52,7 +53,7 @@ END
 }
 
 smp=4 mem=256M mode=console name=default install=yes
-port="" cpu="" debug="" append="" root="" image="" mutant="" replay="" gdb="" print="" random="" others="" wire="" capture="" qemu_pid=""
+port="" cpu="" debug="" append="" root="" image="" mutant="" replay="" gdb="" print="" random="" rsa="" others="" wire="" capture="" qemu_pid=""
 forwards=() keys=() puts=() disks=() command=()
 
 while [ $# -gt 0 ]; do
@@ -71,6 +72,7 @@ while [ $# -gt 0 ]; do
 	--cpu) cpu=$2 && shift ;;
 	--debug) debug=yes ;;
 	--random) random=yes ;;
+	--rsa) rsa=host_rsa ;;
 	--append) append="$append${append:+ }$2" && shift ;;
 	--key) keys+=("$2") && shift ;;
 	--root) root=$2 && shift ;;
@@ -209,6 +211,7 @@ write_overlay() {
 		[ -z "$root" ] || cpio_tree "$root" || return 1
 		cpio_parents etc/ssh/x
 		cpio_entry 100600 etc/ssh/ssh_host_ed25519_key "$TOP/build/ssh/host_ed25519"
+		[ -z "$rsa" ] || cpio_entry 100600 etc/ssh/ssh_host_rsa_key "$TOP/build/ssh/host_rsa"
 		cpio_parents root/.ssh/x
 		cpio_entry 100600 root/.ssh/authorized_keys "$who"
 		for p in ${puts[@]+"${puts[@]}"}; do
@@ -368,7 +371,7 @@ guest_failed() {
 }
 
 login_help() {
-	local config=$1
+	local config=$1 key
 	case $config in
 	"$PWD"/*) config=${config#"$PWD"/} ;;
 	esac
@@ -378,10 +381,10 @@ login_help() {
   log in:     ssh -F $(printf %q "$config") tern
   try:        ssh -F $(printf %q "$config") tern hello 5 100
 END
-	[ -z "$others" ] || cat >&2 <<END
-  or:         ssh -p $port root@127.0.0.1      (with $others; fingerprint
-              $(ssh-keygen -lf "$TOP/build/ssh/host_ed25519.pub" 2>/dev/null | cut -d ' ' -f 2))
-END
+	[ -z "$others" ] || say "  or:         ssh -p $port root@127.0.0.1      (with $others)"
+	for key in ed25519 ${rsa:+rsa}; do
+		say "  host key:   $(ssh-keygen -lf "$TOP/build/ssh/host_$key.pub" 2>/dev/null | cut -d ' ' -f 2) ($key)"
+	done
 	[ -z "$gdb" ] || say "  debugger:   gdb-multiarch -ex 'target remote 127.0.0.1:$gdb'   (the guest waits for it)"
 }
 
@@ -513,7 +516,7 @@ if [ -z "$image" ]; then
 fi
 check_qemu
 need_tool ssh openssh-client
-make_keys
+make_keys $rsa
 mkdir -p "$dir" || die "cannot write to $dir"
 chmod 700 "$dir"
 write_overlay "$dir/overlay.cpio"

@@ -163,6 +163,7 @@ static int accept_login(struct ssh_conn *c, struct bytes user, struct bytes key,
 	c->ops->auth_done(c->host, user);
 	/* one of those that are logged in: newcomers cannot crowd it out of the log */
 	log_login(c, user, key);
+	ssh_hostkeys_announce(c);
 	return 0;
 }
 

@@ -300,6 +300,11 @@ static const char *kexes_value(struct line *l, const struct setting *s)
 	return algorithms_value(l, s, ssh_kex_name);
 }
 
+static const char *hostkey_algs_value(struct line *l, const struct setting *s)
+{
+	return algorithms_value(l, s, ssh_hostkey_alg_name);
+}
+
 static const char *ciphers_value(struct line *l, const struct setting *s)
 {
 	return algorithms_value(l, s, ssh_cipher_name);
@@ -423,12 +428,12 @@ static const struct setting settings[] = {
 	{ "forcecommand", command_value, AT(force_command) },
 	{ "subsystem", subsystem_value, .all = true },
 	{ "banner", path_value, AT(banner_file) },
-	{ "hostkey", path_value, AT(hostkey_file) },
+	{ "hostkey", path_value, AT(hostkey_file), .all = true },
 	{ "permituserenvironment", choice_value, AT(user_environment), .choices = yes_no },
 	{ "kexalgorithms", kexes_value, AT(kexes) },
 	{ "ciphers", ciphers_value, AT(ciphers) },
 	{ "macs", macs_value, AT(macs) },
-	{ "hostkeyalgorithms", ONLY("ssh-ed25519", "the host key is of ssh-ed25519") },
+	{ "hostkeyalgorithms", hostkey_algs_value, AT(hostkey_algs) },
 	{ "pubkeyauthentication", ONLY("yes", "there is no other way to log in") },
 	{ "passwordauthentication", ONLY("no", "there are no passwords") },
 	{ "kbdinteractiveauthentication", ONLY("no", "there are no passwords") },

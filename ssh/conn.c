@@ -15,7 +15,7 @@
 void ssh_config_init(struct ssh_config *cfg, const struct ssh_hostkey *hostkey)
 {
 	*cfg = (struct ssh_config){
-		.hostkey = hostkey,
+		.hostkeys = { hostkey },
 		.version = "tern",
 		.hold_ns = 20 * NS_PER_MS,
 		.rekey_packets = 1UL << 31,
@@ -37,6 +37,7 @@ void ssh_config_init(struct ssh_config *cfg, const struct ssh_hostkey *hostkey)
 		.permit_tty = true,
 		.forward = SSH_FORWARD_LOCAL | SSH_FORWARD_REMOTE,
 		.kexes = UINT32_MAX,
+		.hostkey_algs = UINT32_MAX,
 		.ciphers = UINT32_MAX,
 		.macs = UINT32_MAX,
 	};

@@ -34,6 +34,7 @@ enum ssh_phase {
 };
 
 struct ssh_keys;
+struct ssh_hostkey_alg;
 struct ssh_kex;
 
 /* Transport: one direction. */
@@ -107,6 +108,7 @@ struct ssh_conn {
 	bool strict;
 	bool ext_info;
 	const char *kex_name;
+	const struct ssh_hostkey_alg *hostkey_alg; /* of the last KEXINIT */
 	uint64_t kexed_at;
 	unsigned rekeys;
 	uint64_t rekey_credit_at; /* token bucket: a peer's rekey is on credit up to this time */
@@ -117,6 +119,7 @@ struct ssh_conn {
 	uint64_t heard_at;  /* last packet in */
 	uint64_t asked_at;  /* last keepalive */
 	unsigned unanswered;
+	bool proved; /* it has asked for the proof of our host keys */
 };
 
 /* A shortage of memory may pass: after so long another try, and no more after that. */
@@ -194,6 +197,12 @@ int ssh_auth_input(struct ssh_conn *c, struct rd *r, struct bytes payload);
 void ssh_auth_run(struct ssh_conn *c);
 uint64_t ssh_auth_deadline(const struct ssh_conn *c);
 void ssh_auth_fini(struct ssh_conn *c);
+
+/* hostkeys.c */
+/* Tell a client that is logged in of all host keys, if there is more than the one it knows. */
+void ssh_hostkeys_announce(struct ssh_conn *c);
+/* Answer the request for proofs of those that r names. False: not answered, refuse it. */
+bool ssh_hostkeys_prove(struct ssh_conn *c, struct rd *r) __must_check;
 
 /* channel.c, chanreq.c, global.c */
 int ssh_chan_open_input(struct ssh_conn *c, struct rd *r, struct bytes payload);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Global requests (RFC 4254 s4, s7.1): to listen for the client, and no more. And our own question whether the peer lives. */
+/* Global requests (RFC 4254 s4, s7.1): to listen for the client, and to prove our host keys. And our own question whether the peer lives. */
 #include "lib/errno.h"
 #include "ssh/chan_priv.h"
 
@@ -56,6 +56,9 @@ int ssh_global_request_input(struct ssh_conn *c, struct rd *r, struct bytes payl
 		good = listen_request(c, r, &chosen);
 	else if (bytes_is(name, "cancel-tcpip-forward"))
 		good = unlisten_request(c, r);
+	else if (want_reply && bytes_is(name, "hostkeys-prove-00@openssh.com") &&
+		 ssh_hostkeys_prove(c, r))
+		return 0;
 	if (want_reply) {
 		w = ssh_msg_begin(c, good ? SSH_MSG_REQUEST_SUCCESS : SSH_MSG_REQUEST_FAILURE, 5);
 		if (chosen)

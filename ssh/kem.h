@@ -8,7 +8,7 @@
 
 #define SSH_KEM_SECRET 32
 #define SSH_KEM_STACK  (46 * 1024) /* what either uses, at most */
-#define SSH_KEX_STACK  (4 * 1024)  /* and the rest of a key exchange: hashes, keys, the signature */
+#define SSH_KEX_STACK  (8 * 1024)  /* and the rest of a key exchange: hashes, keys, the signature */
 
 struct ssh_kem {
 	size_t key_len, random_len, cipher_len;

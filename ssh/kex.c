@@ -262,23 +262,6 @@ static void finish_hash(struct ssh_conn *c, struct bytes secret, uint8_t hash[SS
 	derive_suite(c, &kex->out, secret, hash, "BDF");
 }
 
-/* ssh_kex_respond() for another stack. */
-struct response {
-	struct ssh_conn *c;
-	struct bytes client;
-	struct wr *w;
-	uint8_t secret[SSH_SECRET_MAX];
-	size_t secret_len;
-	int err;
-};
-
-static void respond(void *arg)
-{
-	struct response *r = arg;
-
-	r->err = ssh_kex_respond(r->c, r->client, r->w, r->secret, &r->secret_len);
-}
-
 static bool take_keys(struct ssh_conn *c, struct ssh_suite *s)
 {
 	if (!s->keys)
@@ -291,22 +274,16 @@ static int exchange(struct ssh_conn *c, struct bytes client, struct wr *w, uint8
 		    size_t *hash_len)
 {
 	struct ssh_kex *kex = c->kex;
-	struct response r = { .c = c, .client = client, .w = w };
-	uint8_t form[4 + 1 + SSH_SECRET_MAX];
+	uint8_t secret[SSH_SECRET_MAX], form[4 + 1 + SSH_SECRET_MAX];
 	struct wr encoded = wr_over(form, sizeof(form));
-	size_t mark, key = w->len + 4;
-	int err = 0;
+	size_t mark, key = w->len + 4, secret_len = 0;
+	int err;
 
 	if (!take_keys(c, &kex->in) || !take_keys(c, &kex->out))
 		return -ENOMEM;
-	ssh_hostkey_write(kex->hostkey, w);
+	ssh_hostkey_write(c->cfg->hostkeys[c->hostkey_alg->kind], w);
 	mark = wr_string_begin(w);
-	if (c->ops->deep)
-		err = c->ops->deep(c->host, respond, &r);
-	else
-		respond(&r);
-	if (!err)
-		err = r.err;
+	err = ssh_kex_respond(c, client, w, secret, &secret_len);
 	if (!err && w->bad)
 		err = -EMSGSIZE;
 	if (err)
@@ -316,14 +293,37 @@ static int exchange(struct ssh_conn *c, struct bytes client, struct wr *w, uint8
 	hash_string(kex, client.p, client.n);
 	hash_string(kex, w->p + mark, w->len - mark);
 	if (kex->alg->kem)
-		wr_string(&encoded, r.secret, r.secret_len);
+		wr_string(&encoded, secret, secret_len);
 	else
-		wr_mpint(&encoded, r.secret, r.secret_len);
+		wr_mpint(&encoded, secret, secret_len);
 	finish_hash(c, (struct bytes){ form, encoded.len }, hash, hash_len);
 wipe:
-	secure_zero(r.secret, sizeof(r.secret));
+	secure_zero(secret, sizeof(secret));
 	secure_zero(form, sizeof(form));
 	return err;
+}
+
+/* The whole answer, for another stack. */
+struct answer {
+	struct ssh_conn *c;
+	struct bytes client;
+	struct wr *w;
+	int err;
+};
+
+static void make_answer(void *arg)
+{
+	struct answer *a = arg;
+	const struct ssh_hostkey_alg *alg = a->c->hostkey_alg;
+	uint8_t hash[SSH_HASH_MAX];
+	size_t hash_len = 0;
+
+	a->err = exchange(a->c, a->client, a->w, hash, &hash_len);
+	if (!a->err)
+		a->err =
+			ssh_hostkey_sign(a->c->cfg->hostkeys[alg->kind], alg, hash, hash_len, a->w);
+	secure_zero(hash, sizeof(hash));
+	ssh_kex_wipe_stack();
 }
 
 static void ext_info_send(struct ssh_conn *c)
@@ -371,11 +371,8 @@ static void newkeys_send(struct ssh_conn *c)
 
 int ssh_kex_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 {
-	struct bytes client = rd_string(r);
-	uint8_t hash[SSH_HASH_MAX];
-	size_t hash_len = 0;
-	struct wr *w;
-	int err;
+	struct answer a = { .c = c, .client = rd_string(r) };
+	int err = 0;
 
 	(void)payload;
 	if (rd_finish(r))
@@ -383,12 +380,12 @@ int ssh_kex_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 				"malformed key exchange message");
 	if (!has_room(c, KEX_MESSAGE_MAX))
 		return message_again(c);
-	w = ssh_msg_begin(c, SSH_MSG_KEX_ECDH_REPLY, KEX_MESSAGE_MAX);
-	err = exchange(c, client, w, hash, &hash_len);
-	if (!err)
-		err = ssh_hostkey_sign(c->kex->hostkey, hash, hash_len, w);
-	secure_zero(hash, sizeof(hash));
-	ssh_kex_wipe_stack();
+	a.w = ssh_msg_begin(c, SSH_MSG_KEX_ECDH_REPLY, KEX_MESSAGE_MAX);
+	if (c->ops->deep)
+		err = c->ops->deep(c->host, make_answer, &a);
+	else
+		make_answer(&a);
+	err = err ? err : a.err;
 	if (err) {
 		ssh_msg_cancel(c);
 		if (err == -ENOMEM)

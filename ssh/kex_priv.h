@@ -34,7 +34,6 @@ struct ssh_kex {
 	uint64_t
 		hold_until; /* our KEXINIT, or later our NEWKEYS, goes out by then; DEADLINE_NEVER: no hold */
 	const struct ssh_kex_alg *alg;
-	const struct ssh_hostkey *hostkey;
 	struct ssh_suite in, out;
 	uint8_t init[SSH_INIT_MAX]; /* our KEXINIT, for the exchange hash */
 	size_t init_len;
@@ -55,7 +54,7 @@ int ssh_kex_respond(struct ssh_conn *c, struct bytes client, struct wr *reply, u
 /* kexinit.c */
 /* What we have of each kind, in our order: NULL at the end. */
 typedef const char *ssh_name_fn(size_t i);
-ssh_name_fn ssh_kex_name, ssh_cipher_name, ssh_mac_name;
+ssh_name_fn ssh_kex_name, ssh_hostkey_alg_name, ssh_cipher_name, ssh_mac_name;
 /* Agree on everything from the client's KEXINIT. 0 or -EPROTO after ssh_fail(). */
 int ssh_kex_negotiate(struct ssh_conn *c, struct rd *r) __must_check;
 /* Make kex->init. */

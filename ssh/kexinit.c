@@ -16,6 +16,11 @@ const char *ssh_kex_name(size_t i)
 	return ssh_kexes[i].name;
 }
 
+const char *ssh_hostkey_alg_name(size_t i)
+{
+	return ssh_hostkey_algs[i].name;
+}
+
 const char *ssh_cipher_name(size_t i)
 {
 	return ssh_ciphers[i] ? ssh_ciphers[i]->name : NULL;
@@ -24,6 +29,16 @@ const char *ssh_cipher_name(size_t i)
 const char *ssh_mac_name(size_t i)
 {
 	return ssh_macs[i] ? ssh_macs[i]->name : NULL;
+}
+
+uint32_t ssh_hostkey_algs_of(const struct ssh_config *cfg)
+{
+	uint32_t mask = 0;
+
+	for (size_t i = 0; ssh_hostkey_algs[i].name; i++)
+		if (cfg->hostkeys[ssh_hostkey_algs[i].kind])
+			mask |= 1u << i;
+	return mask & cfg->hostkey_algs;
 }
 
 /* A name-list of those of ours that the mask has, and what is to follow it. */
@@ -53,7 +68,7 @@ int ssh_kexinit_write(struct ssh_conn *c)
 	wr_u8(&w, SSH_MSG_KEXINIT);
 	wr_put(&w, cookie, sizeof(cookie));
 	put_names(&w, ssh_kex_name, c->cfg->kexes, c->session_id_len == 0 ? "," STRICT_SERVER : "");
-	wr_cstring(&w, ssh_hostkey_name(c->cfg->hostkey));
+	put_names(&w, ssh_hostkey_alg_name, ssh_hostkey_algs_of(c->cfg), "");
 	put_names(&w, ssh_cipher_name, c->cfg->ciphers, "");
 	put_names(&w, ssh_cipher_name, c->cfg->ciphers, "");
 	put_names(&w, ssh_mac_name, c->cfg->macs, "");
@@ -115,14 +130,15 @@ static const char *choose_all(struct ssh_conn *c, const struct bytes list[LISTS]
 {
 	struct ssh_kex *kex = c->kex;
 	const char *missing;
-	int method = choose(list[KEX], ssh_kex_name, c->cfg->kexes);
+	int method = choose(list[KEX], ssh_kex_name, c->cfg->kexes),
+	    hostkey = choose(list[HOSTKEY], ssh_hostkey_alg_name, ssh_hostkey_algs_of(c->cfg));
 
 	if (method < 0)
 		return "no key exchange method in common";
 	kex->alg = &ssh_kexes[method];
-	kex->hostkey = c->cfg->hostkey;
-	if (!ssh_namelist_has(list[HOSTKEY], ssh_hostkey_name(kex->hostkey)))
+	if (hostkey < 0)
 		return "no host key type in common";
+	c->hostkey_alg = &ssh_hostkey_algs[hostkey];
 	missing = choose_suite(&kex->in, c->cfg, list[CIPHER_IN], list[MAC_IN]);
 	if (!missing)
 		missing = choose_suite(&kex->out, c->cfg, list[CIPHER_OUT], list[MAC_OUT]);
@@ -150,6 +166,8 @@ int ssh_kex_negotiate(struct ssh_conn *c, struct rd *r)
 {
 	struct bytes list[LISTS];
 	const char *missing;
+	const struct ssh_hostkey_alg *ours =
+		&ssh_hostkey_algs[__builtin_ctz(ssh_hostkey_algs_of(c->cfg))];
 	bool good = true, guess;
 
 	(void)rd_take(r, COOKIE_BYTES);
@@ -169,6 +187,6 @@ int ssh_kex_negotiate(struct ssh_conn *c, struct rd *r)
 	c->kex->drop_guess =
 		guess &&
 		!(ssh_namelist_starts(list[KEX], ssh_kexes[__builtin_ctz(c->cfg->kexes)].name) &&
-		  ssh_namelist_starts(list[HOSTKEY], ssh_hostkey_name(c->kex->hostkey)));
+		  ssh_namelist_starts(list[HOSTKEY], ours->name));
 	return 0;
 }

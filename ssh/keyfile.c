@@ -12,7 +12,6 @@
 #define BEGIN_LINE "-----BEGIN OPENSSH PRIVATE KEY-----"
 #define END_LINE   "-----END OPENSSH PRIVATE KEY-----"
 #define MAGIC	   "openssh-key-v1"
-#define FILE_MAX   600 /* an ed25519 key with a long comment */
 
 /* What is between the two lines; p is NULL if they are not there. */
 static struct bytes armored(const char *text, size_t n)
@@ -31,28 +30,57 @@ static struct bytes armored(const char *text, size_t n)
 	return (struct bytes){ NULL, 0 };
 }
 
-static int parse_secrets(struct ssh_hostkey *k, struct bytes secrets)
+static int parse_ed25519(struct ssh_hostkey *k, struct rd *r)
 {
-	struct rd r = rd_bytes_of(secrets);
-	uint32_t check1 = rd_u32(&r), check2 = rd_u32(&r);
-	struct bytes type = rd_string(&r), public, secret;
+	struct bytes public = rd_string(r), secret = rd_string(r);
 
-	if (r.bad || check1 != check2)
+	if (r->bad || public.n != 32 || secret.n != 64)
 		return -EINVAL;
-	if (!bytes_is(type, "ssh-ed25519"))
-		return -EOPNOTSUPP;
-	public = rd_string(&r);
-	secret = rd_string(&r);
-	(void)rd_string(&r);
-	if (r.bad || public.n != 32 || secret.n != 64 || secrets.n % 8 != 0 || r.left >= 8)
-		return -EINVAL;
-	for (uint8_t i = 1; r.left > 0; i++)
-		if (rd_u8(&r) != i)
-			return -EINVAL;
 	ssh_hostkey_from_seed(k, secret.p);
 	if (memcmp(k->public, public.p, 32) != 0 || !secure_equal(k->secret, secret.p, 64))
 		return -EINVAL;
 	return 0;
+}
+
+static int parse_secrets(struct ssh_hostkey *k, struct bytes secrets)
+{
+	struct rd r = rd_bytes_of(secrets);
+	uint32_t check1 = rd_u32(&r), check2 = rd_u32(&r);
+	struct bytes type = rd_string(&r);
+	int err;
+
+	if (r.bad || check1 != check2)
+		return -EINVAL;
+	if (bytes_is(type, "ssh-ed25519")) {
+		err = parse_ed25519(k, &r);
+	} else if (bytes_is(type, "ssh-rsa")) {
+		k->kind = SSH_HOSTKEY_RSA;
+		err = ssh_rsa_parse(&k->rsa, &r);
+	} else {
+		err = -EOPNOTSUPP;
+	}
+	if (err)
+		return err;
+	(void)rd_string(&r);
+	if (r.bad || secrets.n % 8 != 0 || r.left >= 8)
+		return -EINVAL;
+	for (uint8_t i = 1; r.left > 0; i++)
+		if (rd_u8(&r) != i)
+			return -EINVAL;
+	return 0;
+}
+
+/* The public half of the file is the key's, and what the key signs can be verified with it. */
+static int check_halves(const struct ssh_hostkey *k, struct bytes public)
+{
+	uint8_t space[SSH_HOSTKEY_BLOB_MAX];
+	struct wr w = wr_over(space, sizeof(space));
+
+	ssh_hostkey_write(k, &w);
+	if (w.bad || !bytes_equal(public, (struct bytes){ space + 4, w.len - 4 }))
+		return -EINVAL;
+	w.len = 0;
+	return k->kind == SSH_HOSTKEY_RSA && ssh_hostkey_sign(k, NULL, "", 0, &w) ? -EINVAL : 0;
 }
 
 static int parse_file(struct ssh_hostkey *k, const uint8_t *p, size_t n)
@@ -60,7 +88,6 @@ static int parse_file(struct ssh_hostkey *k, const uint8_t *p, size_t n)
 	struct rd r = rd_over(p, n);
 	struct bytes magic = rd_take(&r, sizeof(MAGIC)), cipher, kdf, options, public, secrets;
 	uint32_t keys;
-	struct rd pub;
 	int err;
 
 	if (magic.n != sizeof(MAGIC) || memcmp(magic.p, MAGIC, sizeof(MAGIC)) != 0)
@@ -76,35 +103,22 @@ static int parse_file(struct ssh_hostkey *k, const uint8_t *p, size_t n)
 	if (!bytes_is(cipher, "none") || !bytes_is(kdf, "none") || options.n != 0)
 		return -EOPNOTSUPP;
 	err = parse_secrets(k, secrets);
-	if (err)
-		return err;
-	pub = rd_bytes_of(public);
-	if (!bytes_is(rd_string(&pub), "ssh-ed25519"))
-		return -EINVAL;
-	public = rd_string(&pub);
-	if (rd_finish(&pub) || public.n != 32 || memcmp(public.p, k->public, 32) != 0)
-		return -EINVAL;
-	return 0;
+	return err ? err : check_halves(k, public);
 }
 
-int ssh_hostkey_parse(struct ssh_hostkey *k, const char *text, size_t n)
+int ssh_hostkey_parse(struct ssh_hostkey *k, char *text, size_t n)
 {
 	struct bytes body = armored(text, n);
-	struct ssh_hostkey key;
-	uint8_t raw[FILE_MAX];
-	ssize_t len;
-	int err;
+	ssize_t len = -EINVAL;
+	int err = -EINVAL;
 
-	if (!body.p)
-		return -EINVAL;
-	len = base64_decode((const char *)body.p, body.n, raw, sizeof(raw), true);
-	if (len == -ENOSPC)
-		err = -EOPNOTSUPP;
-	else
-		err = len < 0 ? -EINVAL : parse_file(&key, raw, (size_t)len);
-	if (!err)
-		*k = key;
-	secure_zero(&key, sizeof(key));
-	secure_zero(raw, sizeof(raw));
+	/* three bytes of four characters: what is written is never ahead of what is read */
+	if (body.p)
+		len = base64_decode((const char *)body.p, body.n, (uint8_t *)text, n, true);
+	if (len >= 0)
+		err = parse_file(k, (const uint8_t *)text, (size_t)len);
+	if (err)
+		secure_zero(k, sizeof(*k));
+	secure_zero(text, n);
 	return err;
 }

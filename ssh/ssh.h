@@ -32,6 +32,9 @@ struct ssh_conn;
 struct ssh_chan;
 struct ssh_hostkey;
 
+/* At most one key of each. */
+enum ssh_hostkey_kind { SSH_HOSTKEY_ED25519, SSH_HOSTKEY_RSA, SSH_HOSTKEY_KINDS };
+
 enum ssh_log {
 	SSH_LOG_QUIET,	 /* nothing */
 	SSH_LOG_ERROR,	 /* our own failures */
@@ -144,7 +147,7 @@ enum ssh_gateway { SSH_GATEWAY_CLIENT, SSH_GATEWAY_YES, SSH_GATEWAY_NO };
 /* [init] Shared by connections; each keeps to its end the one it began with (I-SSH-20). The second part is what
  * ssh/config.h reads. */
 struct ssh_config {
-	const struct ssh_hostkey *hostkey;
+	const struct ssh_hostkey *hostkeys[SSH_HOSTKEY_KINDS]; /* NULL: there is none */
 	const char *version;	/* software version of the identification, without SSH-2.0- */
 	uint64_t hold_ns;	/* longest wait for the client's message before ours */
 	uint64_t rekey_packets; /* a new key exchange is due after this many in one direction */
@@ -170,7 +173,8 @@ struct ssh_config {
 	unsigned forward;		       /* SSH_FORWARD_ bits */
 	unsigned
 		gateway; /* the host's: enum ssh_gateway, whose addresses a client's listener has */
-	uint32_t kexes, ciphers, macs; /* a bit for each of ours that is offered */
+	/* a bit for each of ours that is offered */
+	uint32_t kexes, hostkey_algs, ciphers, macs;
 	struct bytes force_command, banner_file, hostkey_file; /* in text; p is NULL: none */
 	struct bytes text;				       /* the file */
 };
@@ -178,7 +182,10 @@ struct ssh_config {
 /* Does the crypto give known answers? NULL, or the name of what does not. spoil: tests name one to be falsified; "".
  * Once, before the first connection. */
 const char *ssh_selftest(const char *spoil) __must_check;
+/* hostkey: of ED25519, or NULL. */
 void ssh_config_init(struct ssh_config *cfg, const struct ssh_hostkey *hostkey);
+/* The algorithms of the host keys there are, as far as they are offered: a bit for each. None is no server. */
+uint32_t ssh_hostkey_algs_of(const struct ssh_config *cfg) __must_check;
 
 /* Counters and names for /proc and logs. Strings are static. */
 struct ssh_conn_info {

@@ -11,10 +11,12 @@
 #include "ssh/authkeys.h"
 #include "ssh/config.h"
 #include "ssh/kem.h"
+#include "ssh/pattern.h"
 #include "ssh/server/server_priv.h"
 
 #define CONFIG	     "/etc/ssh/sshd_config"
 #define HOST_KEY     "/etc/ssh/ssh_host_ed25519_key"
+#define HOST_KEY_RSA "/etc/ssh/ssh_host_rsa_key"
 #define CONFIG_MAX   (64 * 1024)
 #define BANNER_MAX   (16 * 1024)
 #define KEY_FILE_MAX 4096
@@ -41,11 +43,19 @@ struct server_config *server_config_get(void)
 	return c;
 }
 
+static void free_host_key(struct ssh_hostkey *key)
+{
+	if (key)
+		secure_zero(key, sizeof(*key));
+	kfree(key);
+}
+
 void server_config_put(struct server_config *c)
 {
 	if (!c || !refcount_put(&c->refs))
 		return;
-	secure_zero(&c->key, sizeof(c->key));
+	for (unsigned i = 0; i < SSH_HOSTKEY_KINDS; i++)
+		free_host_key((struct ssh_hostkey *)c->ssh.hostkeys[i]);
 	kfree(c->text);
 	kfree(c->banner);
 	kfree(c);
@@ -80,36 +90,97 @@ static char *path_text(struct bytes path)
 	return text;
 }
 
-/* The key of the file that the configuration names must be good; that of the usual one need not be there. */
-static int load_host_key(struct server_config *c)
+/* The text of a key file, for another stack; NULL: there is none, and the key is to be made. */
+struct key_file {
+	struct ssh_hostkey *key;
+	char *text;
+	size_t len;
+	int err;
+};
+
+static void parse_or_make(void *arg)
 {
-	struct bytes named = c->ssh.hostkey_file;
-	char *path = path_text(named.p ? named : BYTES_LIT(HOST_KEY)), *text = NULL;
-	char print[SSH_FINGERPRINT_BYTES];
-	size_t len = 0;
-	int err = path ? server_read(path, 0, KEY_FILE_MAX, &text, &len) : -ENOMEM;
+	struct key_file *f = arg;
+
+	f->err = f->text ? ssh_hostkey_parse(f->key, f->text, f->len) : make_host_key(f->key);
+	/* the secret lay in its frames */
+	ssh_kex_wipe_stack();
+}
+
+static int read_host_key(const char *path, struct ssh_hostkey *key, bool make)
+{
+	struct key_file f = { .key = key };
+	int err = server_read(path, 0, KEY_FILE_MAX, &f.text, &f.len);
 
 	/* a link to nowhere is no file, but somebody meant one */
 	if (err == -ENOENT && server_is_there(path))
 		err = -EINVAL;
-	if (!err && ssh_hostkey_parse(&c->key, text, len))
-		err = -EINVAL;
-	if (err && (err != -ENOENT || named.p))
-		log_warn("ssh: %s is no unencrypted ed25519 key that only root may write: error %d",
-			 path ?: "the host key", -err);
-	if (text)
-		secure_zero(text, len);
-	kfree(text);
-	kfree(path);
-	if (err == -ENOENT && !named.p)
-		err = make_host_key(&c->key);
-	/* the seed lay in its frames */
-	ssh_kex_wipe_stack();
-	if (err)
-		return err;
-	ssh_hostkey_fingerprint(&c->key, print);
-	log_info("ssh: host key %s", print);
+	if (!err || (err == -ENOENT && make))
+		err = server_deep(NULL, parse_or_make, &f);
+	if (f.text)
+		secure_zero(f.text, f.len);
+	kfree(f.text);
+	return err ? err : f.err;
+}
+
+static int take_host_key(struct server_config *c, struct ssh_hostkey *key)
+{
+	char print[SSH_FINGERPRINT_BYTES];
+
+	if (c->ssh.hostkeys[key->kind])
+		return -EEXIST;
+	c->ssh.hostkeys[key->kind] = key;
+	ssh_hostkey_fingerprint(key, print);
+	log_info("ssh: host key %s%s", print, key->kind == SSH_HOSTKEY_RSA ? " (RSA)" : "");
 	return 0;
+}
+
+/* The key of a file that the configuration names must be good; that of a usual one need not be there. */
+static int load_host_key(struct server_config *c, struct bytes name, bool usual)
+{
+	struct ssh_hostkey *key = kzalloc(sizeof(*key));
+	char *path = path_text(name);
+	bool make = usual && bytes_is(name, HOST_KEY);
+	int err = key && path ? read_host_key(path, key, make) : -ENOMEM;
+
+	if (usual && err == -ENOENT)
+		err = 1;
+	else if (err == -ERANGE)
+		log_warn("ssh: %s is an RSA key of less than 3072 bits, or more than 4096", path);
+	else if (err)
+		log_warn(
+			"ssh: %s is no unencrypted ed25519 or RSA key that only root may write: error %d",
+			path ?: "the host key", -err);
+	if (!err) {
+		err = take_host_key(c, key);
+		if (err)
+			log_warn("ssh: %s: there is a host key of its kind already", path);
+	}
+	if (err)
+		free_host_key(key);
+	kfree(path);
+	return err < 0 ? err : 0;
+}
+
+static int load_host_keys(struct server_config *c)
+{
+	struct ssh_words words = ssh_config_words(&c->ssh, "hostkey");
+	struct bytes path;
+	int err = 0;
+
+	if (!c->ssh.hostkey_file.p) {
+		err = load_host_key(c, BYTES_LIT(HOST_KEY), true);
+		err = err ? err : load_host_key(c, BYTES_LIT(HOST_KEY_RSA), true);
+	} else {
+		while (!err && ssh_config_word(&words, &path))
+			if (!ssh_is_word(path, "none"))
+				err = load_host_key(c, path, false);
+	}
+	if (!err && !ssh_hostkey_algs_of(&c->ssh)) {
+		log_warn("ssh: HostKeyAlgorithms leaves no algorithm of a host key there is");
+		err = -EINVAL;
+	}
+	return err;
 }
 
 static int load_banner(struct server_config *c)
@@ -134,7 +205,7 @@ static int load_text(struct server_config *c)
 	size_t len = 0;
 	int err = server_read(CONFIG, 0, CONFIG_MAX, &c->text, &len);
 
-	ssh_config_init(&c->ssh, &c->key);
+	ssh_config_init(&c->ssh, NULL);
 	if (err == -ENOENT && !server_is_there(CONFIG))
 		return 0;
 	if (err) {
@@ -181,7 +252,7 @@ int server_config_load(void)
 		refcount_init(&c->refs, 1);
 		err = load_text(c);
 		err = err ? err : load_banner(c);
-		err = err ? err : load_host_key(c);
+		err = err ? err : load_host_keys(c);
 	}
 	if (err) {
 		server_config_put(c);

@@ -38,7 +38,7 @@ static int conn_random(void *host, void *buf, size_t n)
 }
 
 /* A login's thread has the stack for a key exchange; a session's borrows one each time. */
-static int conn_deep(void *host, void (*work)(void *), void *arg)
+int server_deep(void *host, void (*work)(void *), void *arg)
 {
 	const struct thread_base *self = current_base();
 	struct thread *t;
@@ -109,7 +109,7 @@ static const struct ssh_host_ops conn_ops = {
 	.alloc = conn_alloc,
 	.free = conn_free,
 	.random = conn_random,
-	.deep = conn_deep,
+	.deep = server_deep,
 	.log = conn_log,
 	.message = conn_message,
 	.key_check = server_key_check,

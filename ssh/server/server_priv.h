@@ -107,9 +107,8 @@ struct server_session {
 
 /* What /etc/ssh/sshd_config says, and what it names. All is [init]. */
 struct server_config {
-	struct refcount refs; /* each connection has one (I-SSH-20) */
-	struct ssh_config ssh;
-	struct ssh_hostkey key;
+	struct refcount refs;  /* each connection has one (I-SSH-20) */
+	struct ssh_config ssh; /* its hostkeys are [alloc] */
 	char *text, *banner;
 };
 
@@ -126,6 +125,10 @@ static inline void assert_conn_owner(const struct server_conn *s)
 {
 	ASSERT(s->owner == current_thread());
 }
+
+/* conn.c */
+/* ssh_host_ops.deep: work(arg) on a large stack, this thread's or a borrowed one. 0 or -ENOMEM. Context: thread. */
+int server_deep(void *host, void (*work)(void *), void *arg) __must_check;
 
 /* server.c */
 /* Count and list a new connection, displacing one that is not logged in if there are too many. */

@@ -47,10 +47,11 @@ def machine(tmp_path_factory):
     (folder / "group").write_text(GROUP)
     (folder / "banner").write_text("Authorized users only.\nAll is logged.\n")
     (folder / "sshd_config").write_text("# of the boot\nBanner /etc/banner\nMaxStartups 17\n")
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "other"], check=True)
+    for name, kind, bits in (("other", "ed25519", "256"), ("rsa", "rsa", "3072"), ("small", "rsa", "2048")):
+        subprocess.run(["ssh-keygen", "-q", "-t", kind, "-b", bits, "-N", "", "-f", folder / name], check=True)
     puts = [f"{folder}/passwd:/etc/passwd", f"{folder}/group:/etc/group", f"{OWN}.pub:/home/ann/.ssh/authorized_keys",
             f"{folder}/banner:/etc/banner", f"{folder}/sshd_config:/etc/ssh/sshd_config",
-            f"{folder}/other:/etc/ssh/other", f"{OWN}.pub:/etc/keys/ann"]
+            f"{OWN}.pub:/etc/keys/ann", *(f"{folder}/{name}:/etc/ssh/{name}" for name in ("other", "rsa", "small"))]
     with guestlib.Guest("config", smp=2, options=[word for p in puts for word in ("--put", p)]) as g:
         # what comes last is first: the test of the boot's own configuration
         done = g.ssh("cat /proc/tern/ssh", options=["-o", "LogLevel=INFO"])
@@ -58,8 +59,8 @@ def machine(tmp_path_factory):
         assert b" of 17 displaced" in done.stdout
         client = g.master(str(folder / "control"))
         server = Server(g, str(folder / "control"))
-        server.other = (folder / "other.pub").read_text()
-        server.root("chmod 600 /etc/ssh/other && chown -R 1000:100 /home/ann", check=True)
+        server.keys = {name: (folder / f"{name}.pub").read_text().split()[1] for name in ("other", "rsa")}
+        server.root("chmod 600 /etc/ssh/other /etc/ssh/rsa /etc/ssh/small && chown -R 1000:100 /home/ann", check=True)
         yield server
         client.kill()
         client.wait()
@@ -77,7 +78,11 @@ def test_errors_change_nothing(server):
                       ("PasswordAuthentication yes\n", "line 1: yes: there are no passwords"),
                       ("Match User ann\n", "line 1: User: there are no Match blocks"),
                       ("Banner /etc/none\n", "Banner /etc/none: error 2"),
-                      ("HostKey /etc/banner\n", "/etc/banner is no unencrypted ed25519 key"),
+                      ("HostKey /etc/banner\n", "/etc/banner is no unencrypted ed25519 or RSA key"),
+                      ("HostKey /etc/ssh/small\n", "/etc/ssh/small is an RSA key of less than 3072 bits"),
+                      ("HostKey /etc/ssh/rsa\nHostKey /etc/ssh/rsa\n", "/etc/ssh/rsa: there is a host key of its kind already"),
+                      ("HostKeyAlgorithms rsa-sha2-512\n", "HostKeyAlgorithms leaves no algorithm of a host key"),
+                      ("HostKeyAlgorithms ssh-rsa\n", "line 1: ssh-rsa: there is no such algorithm"),
                       ("#" * 70000, "sshd_config is no file that only root may write")]:
         status, printed = server.configure(text)
         assert status == 1 and why in printed, printed
@@ -290,14 +295,29 @@ def test_limits_after_login(server, tmp_path):
 
 
 def test_host_key(server):
-    def key():
-        done = subprocess.run(["ssh-keyscan", "-p", str(server.guest.port), "-t", "ed25519", "127.0.0.1"], capture_output=True, check=True)
+    def key(kind="ed25519"):
+        done = subprocess.run(["ssh-keyscan", "-p", str(server.guest.port), "-t", kind, "127.0.0.1"], capture_output=True, check=True)
         return done.stdout.split()[2].decode()
+
+    def offered():
+        with sshraw.Raw(server.guest.port) as r:
+            r.hello()
+            r.exchange_kexinit()
+            lists = sshraw.Reader(r.their_kexinit[17:])
+            lists.string()
+            return lists.string().decode()
 
     with open(os.path.join(guestlib.TOP, "build/ssh/host_ed25519.pub"), encoding="ascii") as f:
         assert key() == f.read().split()[1]
     assert server.configure("HostKey /etc/ssh/other\n")[0] == 0
-    assert key() == server.other.split()[1]
+    assert (offered(), key()) == ("ssh-ed25519", server.keys["other"])
+    # more than one, and one that is not offered
+    both = "HostKey /etc/ssh/rsa\nHostKey /etc/ssh/other\n"
+    for text, names in ((both, "ssh-ed25519,rsa-sha2-512,rsa-sha2-256"), ("HostKey /etc/ssh/rsa\n", "rsa-sha2-512,rsa-sha2-256"),
+                        (both + "HostKeyAlgorithms -rsa-sha2-256\n", "ssh-ed25519,rsa-sha2-512")):
+        assert server.configure(text)[0] == 0
+        assert offered() == names
+        assert key("rsa") == server.keys["rsa"]
     # one that is there and not to be trusted is no reason to make another
     assert server.configure("")[0] == 0
     was = key()

@@ -7,6 +7,7 @@
 #include "lib/errno.h"
 #include "ssh/buf.h"
 #include "tests/host/ssh_peer.h"
+#include "tests/host/ssh_vectors.h"
 #include "tests/host/test.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -245,6 +246,137 @@ TEST(wrong_guess_is_dropped)
 		peer_newkeys(p);
 		peer_read_newkeys(p);
 		peer_service(p);
+		peer_destroy(p);
+	}
+}
+
+static struct ssh_hostkey rsa_host_key;
+
+static struct peer *with_rsa_key(void)
+{
+	struct peer *p = at_kex();
+	char text[sizeof(keyfile_rsa3072)];
+
+	memcpy(text, keyfile_rsa3072, sizeof(text));
+	CHECK_EQ(ssh_hostkey_parse(&rsa_host_key, text, sizeof(text) - 1), 0);
+	p->cfg.hostkeys[SSH_HOSTKEY_RSA] = &rsa_host_key;
+	return p;
+}
+
+TEST(host_key_by_the_clients_order)
+{
+	static const struct {
+		const char *offered;
+		unsigned taken;
+	} lists[] = { { "ssh-ed25519,rsa-sha2-512", 0 },
+		      { "rsa-sha2-512,ssh-ed25519", 1 },
+		      { "ssh-rsa,rsa-sha2-256,rsa-sha2-512", 2 },
+		      { "ecdsa-sha2-nistp256,rsa-sha2-512", 1 } };
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		struct peer *p = with_rsa_key();
+
+		p->hostkeys = lists[i].offered;
+		p->hostkey_alg = &ssh_hostkey_algs[lists[i].taken];
+		peer_kex(p);
+		peer_service(p);
+		peer_destroy(p);
+	}
+}
+
+TEST(host_key_algorithms_as_configured)
+{
+	struct peer *p = with_rsa_key();
+
+	p->cfg.hostkey_algs = 1 << 2;
+	p->hostkeys = "ssh-ed25519,rsa-sha2-512";
+	peer_kexinit(p);
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_KEY_EXCHANGE_FAILED);
+	peer_destroy(p);
+}
+
+/* RFC 4253 s7: a guess is wrong if the first host keys differ, too. */
+TEST(guess_of_another_host_key_is_dropped)
+{
+	struct peer *p = with_rsa_key();
+	uint8_t m[37] = { SSH_MSG_KEX_ECDH_INIT, 0, 0, 0, 32 };
+
+	p->guess = true;
+	p->kex = "mlkem768x25519-sha256";
+	p->hostkeys = "rsa-sha2-512,ssh-ed25519";
+	p->hostkey_alg = &ssh_hostkey_algs[1];
+	peer_kexinit(p);
+	peer_read_kexinit(p);
+	peer_send(p, m, sizeof(m));
+	peer_ecdh_init(p);
+	peer_read_reply(p);
+	peer_newkeys(p);
+	peer_read_newkeys(p);
+	peer_service(p);
+	peer_destroy(p);
+}
+
+static void ask_proof(struct peer *p, const struct ssh_hostkey *const *keys, size_t n)
+{
+	uint8_t m[2000];
+	struct wr w = wr_over(m, sizeof(m));
+
+	wr_u8(&w, SSH_MSG_GLOBAL_REQUEST);
+	wr_cstring(&w, "hostkeys-prove-00@openssh.com");
+	wr_bool(&w, true);
+	for (size_t i = 0; i < n; i++)
+		ssh_hostkey_write(keys[i], &w);
+	peer_send_wr(p, &w);
+}
+
+/* What is signed names this session and one key; each key is proved, none that is not ours, and once. */
+TEST(host_keys_are_announced_and_proved)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		struct peer *p = with_rsa_key();
+		const struct ssh_hostkey *keys[3] = { &rsa_host_key, &p->hostkey, &p->userkey };
+		uint8_t text[800], want[600], blob[SSH_HOSTKEY_BLOB_MAX];
+		struct rd r;
+
+		p->hostkeys = i ? "ssh-ed25519" : "rsa-sha2-256";
+		p->hostkey_alg = &ssh_hostkey_algs[i ? 0 : 2];
+		peer_kex(p);
+		peer_service(p);
+		peer_auth(p, "root", 0);
+		peer_expect(p, SSH_MSG_USERAUTH_SUCCESS);
+		peer_expect(p, SSH_MSG_GLOBAL_REQUEST);
+		r = peer_reader(p);
+		CHECK(bytes_is(rd_string(&r), "hostkeys-00@openssh.com"));
+		CHECK(!rd_bool(&r));
+		for (unsigned j = 0; j < 2; j++) {
+			struct wr w = wr_over(blob, sizeof(blob));
+
+			ssh_hostkey_write(keys[1 - j], &w);
+			CHECK(bytes_equal(rd_string(&r), (struct bytes){ blob + 4, w.len - 4 }));
+		}
+		CHECK_EQ(rd_finish(&r), 0);
+		ask_proof(p, keys, i < 2 ? 2 : 3);
+		if (i == 2) {
+			peer_expect(p, SSH_MSG_REQUEST_FAILURE);
+			peer_destroy(p);
+			continue;
+		}
+		peer_expect(p, SSH_MSG_REQUEST_SUCCESS);
+		r = peer_reader(p);
+		for (unsigned j = 0; j < 2; j++) {
+			struct wr t = wr_over(text, sizeof(text)), s = wr_over(want, sizeof(want));
+
+			wr_cstring(&t, "hostkeys-prove-00@openssh.com");
+			wr_string(&t, p->session, p->hash_len);
+			ssh_hostkey_write(keys[j], &t);
+			CHECK_EQ(ssh_hostkey_sign(keys[j], j == 0 && i == 0 ? p->hostkey_alg : NULL,
+						  text, t.len, &s),
+				 0);
+			CHECK(bytes_equal(rd_string(&r), (struct bytes){ want + 4, s.len - 4 }));
+		}
+		CHECK_EQ(rd_finish(&r), 0);
+		ask_proof(p, keys, 1);
+		peer_expect(p, SSH_MSG_REQUEST_FAILURE);
 		peer_destroy(p);
 	}
 }
@@ -804,7 +936,7 @@ TEST(login_by_query_and_signature)
 	peer_expect(p, SSH_MSG_USERAUTH_PK_OK);
 	r = peer_reader(p);
 	CHECK(bytes_is(rd_string(&r), "ssh-ed25519"));
-	CHECK_EQ(rd_string(&r).n, SSH_HOSTKEY_BLOB_BYTES);
+	CHECK_EQ(rd_string(&r).n, SSH_HOSTKEY_ED25519_BYTES);
 	CHECK_EQ(rd_finish(&r), 0);
 	CHECK(!ssh_conn_is_authenticated(p->c));
 	peer_auth(p, "root", 0);

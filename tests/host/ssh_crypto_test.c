@@ -217,7 +217,7 @@ TEST(ed25519_known)
 	unhex("e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46b"
 	      "d25bf5f0595bbe24655141438e7a100b",
 	      want, 64);
-	CHECK_EQ(ssh_hostkey_sign(&k, "", 0, &w), 0);
+	CHECK_EQ(ssh_hostkey_sign(&k, NULL, "", 0, &w), 0);
 	CHECK_EQ(w.len, 4 + 4 + 11 + 4 + 64);
 	CHECK_MEM(out + w.len - 64, want, 64);
 	unhex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb", seed, 32);
@@ -226,7 +226,7 @@ TEST(ed25519_known)
 	      want, 64);
 	ssh_hostkey_from_seed(&k, seed);
 	w = wr_over(out, sizeof(out));
-	CHECK_EQ(ssh_hostkey_sign(&k, message, 1, &w), 0);
+	CHECK_EQ(ssh_hostkey_sign(&k, NULL, message, 1, &w), 0);
 	CHECK_MEM(out + w.len - 64, want, 64);
 }
 
@@ -295,12 +295,28 @@ TEST(sig_rsa)
 	CHECK(!ssh_sig_key_is_good(BYTES_LIT("ssh-ed25519"), BYTES(rsa_key)));
 }
 
+/* The text is wiped, whatever comes of it. */
+static int parse_key(struct ssh_hostkey *k, const char *text, size_t n)
+{
+	char copy[4096];
+	int err;
+
+	CHECK(n <= sizeof(copy));
+	memcpy(copy, text, n);
+	err = ssh_hostkey_parse(k, copy, n);
+	for (size_t i = 0; i < n; i++)
+		CHECK(copy[i] == 0);
+	return err;
+}
+
+#define PARSE(k, text) parse_key(k, text, sizeof(text) - 1)
+
 TEST(keyfile_good)
 {
 	char print[SSH_FINGERPRINT_BYTES], line[SSH_HOSTKEY_LINE_BYTES];
 	struct ssh_hostkey k;
 
-	CHECK_EQ(ssh_hostkey_parse(&k, keyfile_plain, sizeof(keyfile_plain) - 1), 0);
+	CHECK_EQ(parse_key(&k, keyfile_plain, sizeof(keyfile_plain) - 1), 0);
 	ssh_hostkey_fingerprint(&k, print);
 	CHECK_STR(print, keyfile_fingerprint);
 	ssh_hostkey_line(&k, line);
@@ -310,22 +326,83 @@ TEST(keyfile_good)
 TEST(keyfile_refused)
 {
 	char copy[sizeof(keyfile_plain)];
-	struct ssh_hostkey k, before;
+	struct ssh_hostkey k, zero;
 
-	memset(&before, 7, sizeof(before));
-	k = before;
-	CHECK_EQ(ssh_hostkey_parse(&k, keyfile_locked, sizeof(keyfile_locked) - 1), -EOPNOTSUPP);
-	CHECK_EQ(ssh_hostkey_parse(&k, keyfile_ecdsa, sizeof(keyfile_ecdsa) - 1), -EOPNOTSUPP);
-	CHECK_EQ(ssh_hostkey_parse(&k, "", 0), -EINVAL);
+	memset(&zero, 0, sizeof(zero));
+	CHECK_EQ(parse_key(&k, keyfile_locked, sizeof(keyfile_locked) - 1), -EOPNOTSUPP);
+	CHECK_EQ(parse_key(&k, keyfile_ecdsa, sizeof(keyfile_ecdsa) - 1), -EOPNOTSUPP);
+	CHECK_EQ(parse_key(&k, "", 0), -EINVAL);
 	for (size_t n = 0; n < sizeof(keyfile_plain) - 2; n++)
-		CHECK(ssh_hostkey_parse(&k, keyfile_plain, n) < 0);
+		CHECK(parse_key(&k, keyfile_plain, n) < 0);
 	/* no single character can change but in the comment, whose place is near the end */
 	for (size_t i = 40; i < 300; i++) {
 		memcpy(copy, keyfile_plain, sizeof(copy));
 		copy[i] = copy[i] == 'A' ? 'B' : 'A';
-		CHECK_MSG(ssh_hostkey_parse(&k, copy, sizeof(copy) - 1) < 0, "character %zu", i);
+		CHECK_MSG(parse_key(&k, copy, sizeof(copy) - 1) < 0, "character %zu", i);
 	}
-	CHECK_MEM(&k, &before, sizeof(k));
+	CHECK_MEM(&k, &zero, sizeof(k));
+	CHECK_EQ(PARSE(&k, keyfile_rsa2048), -ERANGE);
+	CHECK_EQ(PARSE(&k, keyfile_rsa4160), -ERANGE);
+	CHECK_MEM(&k, &zero, sizeof(k));
+}
+
+/* RFC 8332: both hashes, against another implementation. */
+TEST(rsa_host_key_signs)
+{
+	uint8_t out[600];
+	char line[SSH_HOSTKEY_LINE_BYTES];
+	struct wr w = wr_over(out, sizeof(out));
+	struct ssh_hostkey k;
+
+	CHECK_EQ(PARSE(&k, keyfile_rsa3072), 0);
+	ssh_hostkey_line(&k, line);
+	CHECK_STR(line, keyfile_rsa3072_public);
+	CHECK_EQ(ssh_hostkey_sign(&k, NULL, signed_text, sizeof(signed_text), &w), 0);
+	CHECK_EQ(w.len, 4 + sizeof(rsa3072_sig_512));
+	CHECK_MEM(out + 4, rsa3072_sig_512, sizeof(rsa3072_sig_512));
+	w.len = 0;
+	CHECK_STR(ssh_hostkey_algs[2].name, "rsa-sha2-256");
+	CHECK_EQ(ssh_hostkey_sign(&k, &ssh_hostkey_algs[2], signed_text, sizeof(signed_text), &w),
+		 0);
+	CHECK_EQ(w.len, 4 + sizeof(rsa3072_sig_256));
+	CHECK_MEM(out + 4, rsa3072_sig_256, sizeof(rsa3072_sig_256));
+}
+
+/* I-SSH-25: one bit wrong in half of the computation gives the factors to whoever sees the result. */
+TEST(rsa_faults_stay_inside)
+{
+	struct ssh_rsa_number *parts[] = { NULL, NULL, NULL, NULL, NULL };
+	struct ssh_hostkey k;
+	uint8_t out[600];
+
+	CHECK_EQ(PARSE(&k, keyfile_rsa3072), 0);
+	parts[0] = &k.rsa.p;
+	parts[1] = &k.rsa.q;
+	parts[2] = &k.rsa.dp;
+	parts[3] = &k.rsa.dq;
+	parts[4] = &k.rsa.iq;
+	for (size_t i = 0; i < 5; i++) {
+		struct wr w = wr_over(out, sizeof(out));
+
+		parts[i]->b[100] ^= 4;
+		CHECK_MSG(ssh_hostkey_sign(&k, NULL, signed_text, sizeof(signed_text), &w) == -EIO,
+			  "part %zu", i);
+		CHECK_EQ(w.len, 0);
+		parts[i]->b[100] ^= 4;
+	}
+}
+
+/* A number of the file that is not the key's: seen before anybody is served. */
+TEST(rsa_halves_belong_together)
+{
+	char copy[sizeof(keyfile_rsa3072)];
+	struct ssh_hostkey k;
+
+	for (size_t i = 60; i < sizeof(copy) - 100; i += 97) {
+		memcpy(copy, keyfile_rsa3072, sizeof(copy));
+		copy[i] = copy[i] == 'A' ? 'B' : 'A';
+		CHECK_MSG(parse_key(&k, copy, sizeof(copy) - 1) < 0, "character %zu", i);
+	}
 }
 
 static unsigned refused_line;

@@ -294,6 +294,7 @@ struct peer *peer_create(void)
 	ssh_config_init(&p->cfg, &p->hostkey);
 	p->kex = PEER_KEX;
 	p->hostkeys = "ssh-ed25519";
+	p->hostkey_alg = &ssh_hostkey_algs[0];
 	p->ciphers = PEER_CIPHERS;
 	p->macs = PEER_MACS;
 	p->allow_key = true;
@@ -630,9 +631,10 @@ static void derive_keys(struct peer *p, struct ssh_keys *k, struct wr *secret, c
 
 void peer_read_reply(struct peer *p)
 {
-	uint8_t form[80], hash[64], want[200], key_blob[60];
+	uint8_t form[80], hash[64], want[600], key_blob[SSH_HOSTKEY_BLOB_MAX];
 	struct wr secret = wr_over(form, sizeof(form)), sig = wr_over(want, sizeof(want)),
 		  blob = wr_over(key_blob, sizeof(key_blob));
+	const struct ssh_hostkey *key = p->cfg.hostkeys[p->hostkey_alg->kind];
 	struct bytes host_key, point, got;
 	size_t len = ssh_hash_len(p->alg->hash);
 	br_hash_compat_context h;
@@ -644,7 +646,7 @@ void peer_read_reply(struct peer *p)
 	point = rd_string(&r);
 	got = rd_string(&r);
 	CHECK_EQ(rd_finish(&r), 0);
-	ssh_hostkey_write(&p->hostkey, &blob);
+	ssh_hostkey_write(key, &blob);
 	CHECK(host_key.n == blob.len - 4 && memcmp(host_key.p, key_blob + 4, host_key.n) == 0);
 	agree(p, point, &secret);
 	memcpy(p->agreed, form + 4, secret.len - 4);
@@ -659,7 +661,7 @@ void peer_read_reply(struct peer *p)
 	hash_string(&h, point.p, point.n);
 	h.vtable->update(&h.vtable, form, secret.len);
 	h.vtable->out(&h.vtable, hash);
-	CHECK_EQ(ssh_hostkey_sign(&p->hostkey, hash, len, &sig), 0);
+	CHECK_EQ(ssh_hostkey_sign(key, p->hostkey_alg, hash, len, &sig), 0);
 	CHECK(got.n == sig.len - 4 && memcmp(got.p, want + 4, got.n) == 0);
 	if (!p->has_session) {
 		memcpy(p->session, hash, len);
@@ -735,7 +737,7 @@ void peer_auth(struct peer *p, const char *user, int flags)
 		wr_put(&t, m, w.len);
 		if (flags & AUTH_BAD_SESSION)
 			p->session[0] ^= 1;
-		CHECK_EQ(ssh_hostkey_sign(&p->userkey, text, t.len, &s), 0);
+		CHECK_EQ(ssh_hostkey_sign(&p->userkey, NULL, text, t.len, &s), 0);
 		if (flags & AUTH_BAD_SIG)
 			sig[s.len - 1] ^= 1;
 		wr_put(&w, sig, s.len);

@@ -28,6 +28,7 @@ struct peer {
 
 	/* what the client offers; change before peer_kex() */
 	const char *kex, *hostkeys, *ciphers, *macs;
+	const struct ssh_hostkey_alg *hostkey_alg; /* that is to be taken of them */
 	bool guess;
 
 	uint8_t rx[1 << 20]; /* from the server, not parsed */

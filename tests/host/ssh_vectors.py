@@ -256,17 +256,35 @@ def signatures():
             if bits == 2048 and alg == b"rsa-sha2-256":
                 show("rsa_sig_long", string(alg) + string(b"\0" + sig))
                 show("rsa_sig_short", string(alg) + string(sig[1:]))
+    return text
+
+
+def key_file(d, name, *args):
+    subprocess.run(["ssh-keygen", "-q", "-C", "test key", "-f", f"{d}/{name}", *args], check=True)
+    with open(f"{d}/{name}", encoding="ascii") as f:
+        text = f.read()
+    print(f"static const char keyfile_{name}[] =\n\t" + "\n\t".join(f'"{line}\\n"' for line in text.splitlines()) + ";")
+    return text.encode()
+
+
+def rsa_key_files(text):
+    with tempfile.TemporaryDirectory() as d:
+        for bits in (3072, 2048, 4160):
+            key = key_file(d, f"rsa{bits}", "-t", "rsa", "-b", str(bits), "-N", "")
+            if bits == 3072:
+                key = serialization.load_ssh_private_key(key, None)
+                for h in (hashes.SHA512(), hashes.SHA256()):
+                    alg = b"rsa-sha2-%d" % (h.digest_size * 8)
+                    show(f"rsa3072_sig_{h.digest_size * 8}", string(alg) + string(key.sign(text, padding.PKCS1v15(), h)))
+                with open(f"{d}/rsa{bits}.pub", encoding="ascii") as f:
+                    print(f'static const char keyfile_rsa{bits}_public[] = "{" ".join(f.read().split()[:2])}";')
 
 
 def key_files():
     with tempfile.TemporaryDirectory() as d:
         for name, args in (("plain", ["-t", "ed25519", "-N", ""]), ("locked", ["-t", "ed25519", "-N", "secret"]),
                            ("ecdsa", ["-t", "ecdsa", "-N", ""])):
-            subprocess.run(["ssh-keygen", "-q", "-C", "test key", "-f", f"{d}/{name}"] + args, check=True)
-            with open(f"{d}/{name}", encoding="ascii") as f:
-                lines = f.read().splitlines()
-            print(f"static const char keyfile_{name}[] =\n\t" +
-                  "\n\t".join(f'"{line}\\n"' for line in lines) + ";")
+            key_file(d, name, *args)
         line = subprocess.run(["ssh-keygen", "-lf", f"{d}/plain.pub"], check=True, capture_output=True, text=True)
         with open(f"{d}/plain.pub", encoding="ascii") as f:
             public = f.read().split()
@@ -279,6 +297,7 @@ print("#ifndef TERN_TESTS_HOST_SSH_VECTORS_H\n#define TERN_TESTS_HOST_SSH_VECTOR
 print(f"#define VECTOR_SEQ {SEQ:#x}u")
 ciphers()
 kems()
-signatures()
+text = signatures()
 key_files()
+rsa_key_files(text)
 print("\n#endif")
