@@ -710,7 +710,8 @@ TEST(namelists)
 	CHECK(ssh_namelist_is_good(BYTES_LIT("a")));
 	CHECK(ssh_namelist_is_good(BYTES_LIT("a,b@c.d")));
 	CHECK(!ssh_namelist_is_good(BYTES_LIT(",")));
-	CHECK(!ssh_namelist_is_good(BYTES_LIT("a,")));
+	CHECK(ssh_namelist_is_good(BYTES_LIT("a,")));
+	CHECK(!ssh_namelist_is_good(BYTES_LIT("a,,")));
 	CHECK(!ssh_namelist_is_good(BYTES_LIT(",a")));
 	CHECK(!ssh_namelist_is_good(BYTES_LIT("a,,b")));
 	CHECK(!ssh_namelist_is_good(BYTES_LIT("a b")));
