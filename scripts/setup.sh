@@ -40,6 +40,12 @@ needed()
 	python3-paramiko - is one of the SSH clients tested with
 	dropbear-bin dbclient is another
 	putty-tools plink is another
+	python3-asyncssh - is another
+	libssh-dev - is what another is built on
+	golang-go go builds another
+	golang-golang-x-crypto-dev - is what that one is built on
+	curl curl is another
+	ssh-audit ssh-audit grades what the server offers
 	sshfs sshfs mounts a folder of the guest
 	tmux tmux is the terminal whose screen is read
 	shellcheck shellcheck checks the scripts
