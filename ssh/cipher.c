@@ -5,8 +5,8 @@
 #include "lib/string.h"
 
 const struct ssh_cipher_alg *const ssh_ciphers[] = {
-	&ssh_cipher_chachapoly, &ssh_cipher_aes128_gcm, &ssh_cipher_aes256_gcm,
-	&ssh_cipher_aes128_ctr, &ssh_cipher_aes256_ctr, NULL,
+	&ssh_cipher_chachapoly, &ssh_cipher_aes128_gcm, &ssh_cipher_aes128_ctr,
+	&ssh_cipher_aes256_gcm, &ssh_cipher_aes256_ctr, NULL,
 };
 
 static void none_init(struct ssh_keys *k, const uint8_t *key, const uint8_t *iv)

@@ -10,8 +10,8 @@ const struct ssh_mac_alg ssh_mac_sha512_etm = { "hmac-sha2-512-etm@openssh.com",
 						64, true };
 
 const struct ssh_mac_alg *const ssh_macs[] = {
-	&ssh_mac_sha256_etm,
 	&ssh_mac_sha512_etm,
+	&ssh_mac_sha256_etm,
 	&ssh_mac_sha256,
 	NULL,
 };

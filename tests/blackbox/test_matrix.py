@@ -401,7 +401,7 @@ def test_ssh_audit_finds_what_the_policy_says(machine, tmp_path):
     assert done.returncode == 0, done.stdout.decode()
     # and it does compare
     with open(policy, encoding="ascii") as f:
-        (tmp_path / "other").write_text(f.read().replace("aes128-ctr, aes256-ctr", "aes256-ctr, aes128-ctr"))
+        (tmp_path / "other").write_text(f.read().replace("hmac-sha2-512-etm@openssh.com, ", ""))
     assert audit(machine, "-P", tmp_path / "other").returncode == 3
 
 
