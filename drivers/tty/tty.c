@@ -272,6 +272,9 @@ size_t tty_type(struct tty *t, const uint8_t *p, size_t n)
 
 	t->out_before = tty_out_used(t);
 	took = ldisc_type(&t->ld, p, n);
+	/* who types when told of something would be told of this for ever */
+	if (took == 0)
+		return 0;
 	tty_update(t, POLL_IN | POLL_OUT, POLL_IN);
 	/* a raw read counts bytes by its own rules, not by poll's */
 	if (!(t->ld.t.lflag & ICANON))

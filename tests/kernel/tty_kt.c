@@ -414,6 +414,33 @@ KTEST(pty_in_ring_on_demand)
 	close_pty();
 }
 
+/* A write that the terminal takes nothing of tells nobody anything: who writes when told would be told of his own. */
+KTEST(pty_refused_write_is_no_event)
+{
+	struct poll_watch w;
+	struct poller poller;
+	uint32_t fired;
+	char buf[256];
+
+	open_pty();
+	set_raw(slave);
+	master->flags |= FILE_NONBLOCK;
+	memset(buf, 'i', sizeof(buf));
+	KT_CHECK(file_write_kernel(slave, "unread", 6) == 6);
+	poller_init(&poller);
+	poll_watch_add(&poller, &w, master->source, POLL_IN | POLL_OUT, NULL);
+	while (file_write_kernel(master, buf, sizeof(buf)) > 0)
+		;
+	while (poller_next(&poller, &fired))
+		;
+	KT_CHECK(file_write_kernel(master, buf, sizeof(buf)) == -EAGAIN);
+	KT_CHECK(!poller_next(&poller, &fired));
+	KT_CHECK(file_read_kernel(slave, buf, sizeof(buf)) == sizeof(buf));
+	KT_CHECK(poller_next(&poller, &fired) == &w);
+	poll_watch_remove(&w);
+	close_pty();
+}
+
 KTEST(pty_slave_has_its_name)
 {
 	char name[16];
