@@ -160,11 +160,17 @@ static void take_events(struct server_conn *s)
 	}
 }
 
+/* Nothing more can come. */
+static bool conn_cut(const struct server_conn *s)
+{
+	return s->sock_dead || s->sock_ended;
+}
+
 static bool read_socket(struct server_conn *s)
 {
 	bool moved = false;
 
-	for (unsigned i = 0; i < READS_A_TURN && s->sock_readable && !s->sock_dead; i++) {
+	for (unsigned i = 0; i < READS_A_TURN && s->sock_readable && !conn_cut(s); i++) {
 		size_t room;
 		void *p = ssh_conn_input_space(s->proto, &room);
 		ssize_t n;
@@ -174,8 +180,10 @@ static bool read_socket(struct server_conn *s)
 		n = file_read_kernel(s->sock, p, room);
 		if (n == -EAGAIN) {
 			s->sock_readable = false;
-		} else if (n <= 0) {
+		} else if (n < 0) {
 			s->sock_dead = true;
+		} else if (n == 0) {
+			s->sock_ended = true;
 		} else {
 			moved = true;
 			ssh_conn_input_done(s->proto, (size_t)n);
@@ -248,7 +256,7 @@ static void show(struct server_conn *s)
 
 static bool conn_ended(struct server_conn *s)
 {
-	return s->sock_dead || READ_ONCE(s->evicted) || ssh_conn_is_over(s->proto);
+	return conn_cut(s) || READ_ONCE(s->evicted) || ssh_conn_is_over(s->proto);
 }
 
 /* Serve until the end, or until logged in if that is asked. */

@@ -44,7 +44,8 @@ struct server_conn {
 	struct file *sock;	      /* [self] */
 	bool sock_readable;	      /* [self] may have bytes: cleared by -EAGAIN */
 	bool sock_wants_out;	      /* [self] POLL_OUT is in the watch */
-	bool sock_dead;		      /* [self] end of stream or an error */
+	bool sock_ended;	      /* [self] the client sends no more: it may still read */
+	bool sock_dead;		      /* [self] an error: nobody reads either */
 	uint64_t again_at;	      /* [self] when to turn though nobody tells: I-SSH-12 */
 	struct poller poller;	      /* [self] */
 	struct poll_watch sock_watch; /* [self] */

@@ -17,6 +17,7 @@ from test_sockets import echo, reset, serving
 
 KEY_FILE = f"{guestlib.TOP}/build/ssh/id_ed25519"
 WINDOW = 256 * 1024
+SIZES = [0, 1, WINDOW - 1, WINDOW, WINDOW + 1, 20_000_000]
 
 
 @contextlib.contextmanager
@@ -82,7 +83,7 @@ def digest(s):
 
 
 @pytest.mark.quick
-@pytest.mark.parametrize("size", [0, 1, WINDOW - 1, WINDOW, WINDOW + 1, 20_000_000])
+@pytest.mark.parametrize("size", SIZES)
 def test_local_there_and_back(guest, size):
     data = os.urandom(size)
     with serving(echo) as port, local(guest, f"10.0.2.2:{port}") as here, connect(here) as s:
@@ -110,6 +111,28 @@ def test_local_half_close_by_the_target(guest):
         s.close()
         assert done.wait(60)
     assert got == [hashlib.sha256(data).digest()]
+
+
+def test_answer_behind_the_end_of_the_question(guest):
+    """The client's EOF is the first that comes; what the target says then still arrives, and all of it."""
+    for _ in range(5):
+        assert guest.ssh(options=["-W", "127.0.0.1:22"]).stdout == b"SSH-2.0-tern\r\n"
+    data = os.urandom(3_000_000)
+
+    def says_all(s):
+        assert read_all(s) == b""
+        s.sendall(data)
+
+    with serving(says_all) as port:
+        assert guest.ssh(options=["-W", f"10.0.2.2:{port}"]).stdout == data
+
+
+def test_banner_for_who_says_nothing(guest):
+    """A client that promises to send nothing is told the version, and then the end."""
+    for _ in range(20):
+        with connect(guest.port) as s:
+            s.shutdown(socket.SHUT_WR)
+            assert read_all(s) == b"SSH-2.0-tern\r\n"
 
 
 def test_local_to_the_guest_by_name(guest):
@@ -201,7 +224,7 @@ def test_many_at_once_and_a_slow_one(guest):
 
 
 @pytest.mark.quick
-@pytest.mark.parametrize("size", [0, 1, WINDOW - 1, WINDOW, WINDOW + 1, 20_000_000])
+@pytest.mark.parametrize("size", SIZES)
 def test_remote_there_and_back(guest, size):
     """The guest's own nc connects to its port, and reaches this host."""
     data = os.urandom(size)
