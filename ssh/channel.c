@@ -612,7 +612,7 @@ size_t ssh_chan_room(const struct ssh_chan *ch)
 {
 	const struct ssh_conn *c = ch->c;
 
-	if (!ssh_msg_may_send(c) || ch->eof_out || ch->close_out ||
+	if (!ssh_msg_may_send(c) || ssh_kex_is_due(c) || ch->eof_out || ch->close_out ||
 	    ssh_buf_used(&c->tx) >= SSH_TX_SOFT)
 		return 0;
 	if (ch->stage == CHAN_DRAINING)

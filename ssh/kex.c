@@ -430,15 +430,18 @@ int ssh_newkeys_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 	return 0;
 }
 
-static bool rekey_is_due(const struct ssh_conn *c)
+static bool is_spent(const struct ssh_config *cfg, const struct ssh_dir *d)
 {
-	const struct ssh_config *cfg = c->cfg;
+	return d->rekey_bytes >= cfg->rekey_bytes || d->rekey_packets >= cfg->rekey_packets;
+}
 
-	if (c->phase != SSH_PHASE_OPEN || c->kex || c->now < c->pause_until)
+bool ssh_kex_is_due(const struct ssh_conn *c)
+{
+	if (c->phase != SSH_PHASE_OPEN || c->now < c->pause_until)
 		return false;
-	return c->in.rekey_bytes >= cfg->rekey_bytes || c->out.rekey_bytes >= cfg->rekey_bytes ||
-	       c->in.rekey_packets >= cfg->rekey_packets ||
-	       c->out.rekey_packets >= cfg->rekey_packets || c->now - c->kexed_at >= cfg->rekey_ns;
+	/* ours may be spent before the client's NEWKEYS has come */
+	return is_spent(c->cfg, &c->out) ||
+	       (!c->kex && (is_spent(c->cfg, &c->in) || c->now - c->kexed_at >= c->cfg->rekey_ns));
 }
 
 void ssh_kex_run(struct ssh_conn *c)
@@ -446,7 +449,7 @@ void ssh_kex_run(struct ssh_conn *c)
 	struct ssh_kex *kex;
 
 	/* On failure the connection is over, which the caller sees. */
-	if (rekey_is_due(c)) {
+	if (!c->kex && ssh_kex_is_due(c)) {
 		if (!has_room(c, SSH_INIT_MAX) || !kex_begin(c))
 			(void)kex_short(c);
 		else
@@ -472,6 +475,8 @@ void ssh_kex_run(struct ssh_conn *c)
 
 uint64_t ssh_kex_deadline(const struct ssh_conn *c)
 {
+	if (!c->kex && ssh_kex_is_due(c))
+		return c->now;
 	if (!c->kex)
 		return c->phase == SSH_PHASE_OPEN
 			       ? MAX(c->kexed_at + c->cfg->rekey_ns, c->pause_until)

@@ -1732,6 +1732,164 @@ TEST(rekey_by_bytes)
 	peer_destroy(p);
 }
 
+/* I-SSH-21. Bytes that have gone since the last NEWKEYS, by what the wire would carry. */
+static uint64_t sent_since(struct peer *p, uint64_t *before)
+{
+	struct ssh_conn_info info;
+	uint64_t n;
+
+	ssh_conn_info(p->c, &info);
+	n = info.bytes_out - *before;
+	*before = info.bytes_out;
+	return n;
+}
+
+/* Two programs give all there is room for, turn by turn, until a key exchange is due. */
+static size_t give_until_due(struct peer *p, struct ssh_chan *chans[2])
+{
+	static uint8_t data[32768];
+	size_t sent = 0;
+
+	for (;;) {
+		while (ssh_chan_room(chans[0]) > 0 || ssh_chan_room(chans[1]) > 0)
+			sent += host_output(p, chans[0], false, data, sizeof(data)) +
+				host_output(p, chans[1], false, data, sizeof(data));
+		if (ssh_conn_deadline(p->c) == p->now)
+			return sent;
+		peer_run(p, 0);
+	}
+}
+
+/* Our KEXINIT is the message just received. */
+static void rekey_of_ours(struct peer *p)
+{
+	memcpy(p->kexinit_s, p->payload, p->payload_len);
+	p->kexinit_s_len = p->payload_len;
+	CHECK_EQ(peer_recv(p), 0);
+	peer_kexinit(p);
+	peer_ecdh_init(p);
+	peer_read_reply(p);
+	peer_newkeys(p);
+	peer_read_newkeys(p);
+}
+
+static struct peer *two_channels(struct ssh_chan *chans[2])
+{
+	struct peer *p = peer_create();
+
+	peer_login(p);
+	for (uint32_t i = 0; i < 2; i++) {
+		peer_exec(p, peer_open(p, i, UINT32_MAX, 32768), "x");
+		chans[i] = p->chan;
+	}
+	return p;
+}
+
+/* I-SSH-21: no keys carry more than the limit and the packet that reaches it, so the count of exchanges is exact. */
+static void own_rekeys(uint64_t limit, unsigned packets)
+{
+	enum { TOTAL = 3000000, PACKET = 32768 };
+	struct ssh_chan *chans[2];
+	struct peer *p = two_channels(chans);
+	uint64_t before = 0, under;
+	struct ssh_conn_info info;
+	unsigned rounds = 0;
+	size_t sent = 0;
+
+	p->cfg.rekey_bytes = limit;
+	/* until packets are of the largest size */
+	for (int i = 0; i < 3; i++) {
+		(void)give_until_due(p, chans);
+		peer_run(p, 0);
+		peer_expect(p, SSH_MSG_KEXINIT);
+		rekey_of_ours(p);
+	}
+	(void)sent_since(p, &before);
+	for (; sent < TOTAL; rounds++) {
+		sent += give_until_due(p, chans);
+		under = sent_since(p, &before);
+		CHECK(under >= limit && under < limit + PACKET + 64);
+		peer_run(p, 0);
+		peer_expect(p, SSH_MSG_KEXINIT);
+		rekey_of_ours(p);
+		(void)sent_since(p, &before);
+	}
+	CHECK_EQ(rounds, DIV_ROUND_UP(TOTAL, packets * PACKET));
+	ssh_conn_info(p->c, &info);
+	CHECK_EQ(info.rekeys, rounds + 3);
+	peer_destroy(p);
+}
+
+TEST(own_rekeys_are_on_time)
+{
+	own_rekeys(16384, 1);
+	own_rekeys(65536, 2);
+	own_rekeys(100000, 4);
+}
+
+/* The client's NEWKEYS comes late: meanwhile what goes under ours has the same limit, and the next exchange begins behind it. */
+TEST(rekey_with_late_newkeys)
+{
+	struct ssh_chan *chans[2];
+	struct peer *p = two_channels(chans);
+	static uint8_t data[32768];
+	uint64_t before = 0;
+
+	p->cfg.rekey_bytes = 16384;
+	(void)give_until_due(p, chans);
+	peer_run(p, 0);
+	peer_read_kexinit(p);
+	peer_kexinit(p);
+	peer_ecdh_init(p);
+	peer_read_reply(p);
+	peer_read_newkeys(p);
+	(void)sent_since(p, &before);
+	for (int i = 0; i < 10; i++) {
+		(void)host_output(p, chans[i & 1], false, data, sizeof(data));
+		peer_run(p, 0);
+	}
+	CHECK(sent_since(p, &before) < 16384 + sizeof(data) + 64);
+	CHECK(ssh_conn_deadline(p->c) > p->now);
+	peer_newkeys(p);
+	peer_expect(p, SSH_MSG_KEXINIT);
+	rekey_of_ours(p);
+	peer_destroy(p);
+}
+
+/* And by packets, each way; those of the exchange itself count for the keys that they go under. */
+TEST(rekey_by_packets)
+{
+	struct ssh_chan *chans[2];
+	struct peer *p = two_channels(chans);
+	uint8_t ignore[] = { SSH_MSG_IGNORE, 0, 0, 0, 0 };
+
+	p->cfg.rekey_packets = 10;
+	/* to where the counts are known */
+	while (peer_recv(p) == 0)
+		peer_send(p, ignore, sizeof(ignore));
+	CHECK_EQ(p->payload[0], SSH_MSG_KEXINIT);
+	rekey_of_ours(p);
+	for (int round = 0; round < 5; round++) {
+		int n = 0;
+
+		for (; ssh_chan_room(chans[0]) > 0; n++)
+			CHECK_EQ(host_output(p, chans[n & 1], false, "x", 1), 1);
+		CHECK_EQ(n, 10);
+		peer_run(p, 0);
+		for (int i = 0; i < n; i++)
+			CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_DATA);
+		CHECK_EQ(peer_recv(p), SSH_MSG_KEXINIT);
+		rekey_of_ours(p);
+		for (n = 0; n < 10; n++) {
+			CHECK_EQ(peer_recv(p), 0);
+			peer_send(p, ignore, sizeof(ignore));
+		}
+		CHECK_EQ(peer_recv(p), SSH_MSG_KEXINIT);
+		rekey_of_ours(p);
+	}
+	peer_destroy(p);
+}
+
 TEST(rekey_by_time)
 {
 	struct peer *p = peer_create();
@@ -2516,6 +2674,35 @@ TEST(keepalive)
 	}
 	peer_run(p, 60 * NS_PER_S);
 	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_CONNECTION_LOST);
+	peer_destroy(p);
+}
+
+/* An idle connection is held for as long as the client answers: here a month, of keepalives and of a key exchange each hour. */
+TEST(idle_for_a_month)
+{
+	struct peer *p = logged_in();
+	uint8_t failure = SSH_MSG_REQUEST_FAILURE;
+	struct ssh_conn_info info;
+	uint64_t end = p->now + 30 * 86400 * NS_PER_S;
+	unsigned asked = 0;
+
+	while (p->now < end) {
+		uint8_t type;
+
+		CHECK(ssh_conn_deadline(p->c) > p->now);
+		peer_run(p, ssh_conn_deadline(p->c) - p->now);
+		CHECK(!ssh_conn_is_over(p->c));
+		type = peer_recv(p);
+		if (type == SSH_MSG_KEXINIT) {
+			rekey_of_ours(p);
+		} else if (type) {
+			CHECK_EQ(type, SSH_MSG_GLOBAL_REQUEST);
+			peer_send(p, &failure, 1);
+			asked++;
+		}
+	}
+	ssh_conn_info(p->c, &info);
+	CHECK(info.rekeys >= 30 * 24 - 1 && asked > 30 * 24 * 58);
 	peer_destroy(p);
 }
 
