@@ -426,6 +426,7 @@ void ssh_conn_info(const struct ssh_conn *c, struct ssh_conn_info *info)
 		.packets_in = c->in.packets,
 		.packets_out = c->out.packets,
 		.rekeys = c->rekeys,
+		.late = c->late,
 		.channels = c->chans.open,
 		.memory = c->memory,
 		.memory_max = memory_max(c),

@@ -111,6 +111,7 @@ struct ssh_conn {
 	const struct ssh_hostkey_alg *hostkey_alg; /* of the last KEXINIT */
 	uint64_t kexed_at;
 	unsigned rekeys;
+	unsigned late;		  /* holds that their timer has ended */
 	uint64_t rekey_credit_at; /* token bucket: a peer's rekey is on credit up to this time */
 
 	struct ssh_auth auth;

@@ -336,9 +336,12 @@ static void ext_info_send(struct ssh_conn *c)
 	ssh_msg_end(c);
 }
 
-/* Both NEWKEYS are through. */
+/* Both NEWKEYS are through. EXT_INFO is the first behind ours (RFC 8308 s2.4) and goes out now, be ours out before: it carries
+ * the acknowledgement that a client with Nagle's algorithm waits for. */
 static void kex_finish(struct ssh_conn *c)
 {
+	if (!c->kex_name && c->ext_info)
+		ext_info_send(c);
 	c->kex_name = c->kex->alg->name;
 	c->kexed_at = c->now;
 	c->kex_short_since = 0;
@@ -348,7 +351,6 @@ static void kex_finish(struct ssh_conn *c)
 static void newkeys_send(struct ssh_conn *c)
 {
 	struct ssh_kex *kex = c->kex;
-	bool first = c->out.keys->cipher == &ssh_cipher_none;
 
 	(void)ssh_msg_begin(c, SSH_MSG_NEWKEYS, 1);
 	ssh_msg_end(c);
@@ -362,8 +364,6 @@ static void newkeys_send(struct ssh_conn *c)
 	c->out.rekey_bytes = c->out.rekey_packets = 0;
 	if (c->strict)
 		c->out.seq = 0;
-	if (first && c->ext_info)
-		ext_info_send(c);
 	ssh_held_send(c);
 	if (kex->got_newkeys)
 		kex_finish(c);
@@ -462,10 +462,12 @@ void ssh_kex_run(struct ssh_conn *c)
 		if (!kex->sent_init && !has_room(c, SSH_INIT_MAX)) {
 			(void)kex_short(c);
 			kex->hold_until = c->pause_until;
-		} else if (!kex->sent_init) {
-			(void)kexinit_send(c);
 		} else {
-			newkeys_send(c);
+			c->late++;
+			if (kex->sent_init)
+				newkeys_send(c);
+			else
+				(void)kexinit_send(c);
 		}
 	} else if (c->session_id_len > 0 && c->now - kex->started >= c->cfg->rekey_wait_ns) {
 		(void)ssh_fail(c, SSH_DISCONNECT_KEY_EXCHANGE_FAILED,

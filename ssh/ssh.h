@@ -194,6 +194,7 @@ struct ssh_conn_info {
 	uint64_t bytes_in, bytes_out, packets_in, packets_out;
 	size_t memory_max; /* bytes it may hold through alloc (I-SSH-19) */
 	unsigned rekeys, channels;
+	unsigned late; /* waits for the client in a key exchange that hold_ns ended */
 	size_t memory; /* bytes held through alloc */
 };
 

@@ -89,6 +89,14 @@ TEST(ident_bad)
 
 /* --- key exchange --------------------------------------------------------------------------------------------------- */
 
+static unsigned late(struct peer *p)
+{
+	struct ssh_conn_info info;
+
+	ssh_conn_info(p->c, &info);
+	return info.late;
+}
+
 /* I-SSH-5 */
 TEST(kexinit_waits_for_the_client)
 {
@@ -105,6 +113,7 @@ TEST(kexinit_waits_for_the_client)
 	peer_read_reply(p);
 	peer_newkeys(p);
 	peer_read_newkeys(p);
+	CHECK_EQ(late(p), 1);
 	peer_service(p);
 	peer_destroy(p);
 }
@@ -118,10 +127,14 @@ TEST(newkeys_waits_for_the_client)
 	peer_ecdh_init(p);
 	peer_read_reply(p);
 	CHECK_EQ(peer_recv(p), 0);
+	CHECK_EQ(late(p), 0);
 	peer_run(p, 20 * MS);
 	peer_read_newkeys(p);
-	CHECK_EQ(peer_recv(p), SSH_MSG_EXT_INFO);
+	CHECK_EQ(late(p), 1);
+	/* what answers its NEWKEYS at once, though ours is out */
+	CHECK_EQ(peer_recv(p), 0);
 	peer_newkeys(p);
+	CHECK_EQ(peer_recv(p), SSH_MSG_EXT_INFO);
 	peer_service(p);
 	peer_destroy(p);
 }
