@@ -12,6 +12,8 @@ import pytest
 
 import guest as guestlib
 import sshraw
+from sshraw import u32
+from test_sockets import echo, serving
 
 TOP = guestlib.TOP
 
@@ -76,18 +78,22 @@ def test_stderr_of_a_failing_program(guest):
     assert b"/no/such/file" in done.stderr
 
 
-@pytest.mark.parametrize("size", [0, 1, 100, 5000, 32768, 200000, 2097152, 10000000])
+WINDOW = 256 * 1024  # what a client may send ahead
+MUCH = pytest.param(200000000, marks=pytest.mark.long)
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 5000, 32768, 200000, WINDOW - 1, WINDOW, WINDOW + 1, 2097152, 10000000, MUCH])
 def test_round_trip_through_cat(guest, size):
     data = random.Random(size).randbytes(size)
-    done = guest.ssh("cat", data=data, timeout=180, check=True)
+    done = guest.ssh("cat", data=data, timeout=600, check=True)
     assert len(done.stdout) == size
     assert hashlib.sha256(done.stdout).digest() == hashlib.sha256(data).digest()
 
 
-@pytest.mark.parametrize("size", [0, 1, 100, 5000, 200000, 10000000])
+@pytest.mark.parametrize("size", [0, 1, 100, 5000, 200000, WINDOW - 1, WINDOW, WINDOW + 1, 10000000, MUCH])
 def test_upload_to_sink(guest, size):
     data = random.Random(size + 1).randbytes(size)
-    done = guest.ssh("sink", data=data, timeout=180, check=True)
+    done = guest.ssh("sink", data=data, timeout=600, check=True)
     assert done.stdout.decode().split() == [str(size), hashlib.sha256(data).hexdigest()]
 
 
@@ -96,16 +102,16 @@ def test_sink_only_counts(guest):
     assert guest.ssh("sink", "-x").returncode == 2
 
 
-@pytest.mark.parametrize("size", [0, 1, 8, 5000, 200000])
+@pytest.mark.parametrize("size", [0, 1, 8, 5000, 200000, WINDOW - 1, WINDOW, WINDOW + 1])
 def test_download_from_flood(guest, size):
     assert guest.ssh("flood", str(size), "7", timeout=180, check=True).stdout == flood_bytes(size, 7)
 
 
-def test_large_download_hashes_the_same_inside(guest):
-    size = 10000000
-    done = guest.ssh("flood", str(size), "99", timeout=180, check=True)
+@pytest.mark.parametrize("size", [10000000, MUCH])
+def test_large_download_hashes_the_same_inside(guest, size):
+    done = guest.ssh("flood", str(size), "99", timeout=600, check=True)
     assert len(done.stdout) == size
-    inside = guest.ssh(f"flood {size} 99 | sink", timeout=180, check=True).stdout.decode().split()
+    inside = guest.ssh(f"flood {size} 99 | sink", timeout=600, check=True).stdout.decode().split()
     assert inside == [str(size), hashlib.sha256(done.stdout).hexdigest()]
 
 
@@ -156,6 +162,26 @@ def test_two_sessions_of_hello_at_each_cpu_count(boot, smp):
 
 def test_fast_hello_without_delay(guest):
     assert guest.ssh("hello", "20000", "0", timeout=120, check=True).stdout == hello_lines(20000)
+
+
+@pytest.mark.parametrize("size", [0, 1, WINDOW - 1, WINDOW, WINDOW + 1, 3000000])
+def test_round_trip_through_a_terminal(guest, size):
+    """That changes nothing and ends nothing: how much comes is said before."""
+    data = random.Random(size).randbytes(size)
+    with guest.popen(f"stty raw -echo; echo ready; head -c {size}; echo done", options=["-tt", "-e", "none"]) as p:
+        assert p.stdout.readline() == b"ready\n"
+        out, _ = p.communicate(data, timeout=180)
+    assert p.returncode == 0 and hashlib.sha256(out).digest() == hashlib.sha256(data + b"done\n").digest()
+
+
+def test_a_hundred_logins_in_parallel(guest):
+    guest.ssh("true", check=True)
+    before = guest.account()
+    with concurrent.futures.ThreadPoolExecutor(100) as pool:
+        jobs = [pool.submit(guest.ssh, "echo", str(n), options=["-o", "KexAlgorithms=curve25519-sha256"], timeout=300) for n in range(100)]
+        for n, job in enumerate(jobs):
+            assert (job.result().returncode, job.result().stdout) == (0, b"%d\n" % n), job.result().stderr
+    guest.wait_for_account(before, seconds=60)
 
 
 def test_eight_fresh_logins_in_parallel(guest):
@@ -230,6 +256,35 @@ def test_several_channels_on_one_connection(guest, tmp_path):
     finally:
         master.terminate()
         master.wait()
+
+
+@pytest.mark.parametrize("kind", ["session", "direct-tcpip"])
+def test_a_thousand_channels_one_after_another(guest, kind):
+    """On one connection: each has its own answer and its end, and none leaves anything."""
+    guest.ssh("true", check=True)
+    before = guest.account()
+    with serving(echo) as port, sshraw.Raw(guest.port) as raw:
+        raw.handshake().login(sshraw.load_key(f"{TOP}/build/ssh/id_ed25519"))
+        rest = sshraw.string("10.0.2.2") + u32(port) + sshraw.string("127.0.0.1") + u32(1) if kind == "direct-tcpip" else b""
+        for number in range(1000):
+            raw.send(bytes([sshraw.OPEN]) + sshraw.string(kind) + u32(number) + u32(1 << 20) + u32(32768) + rest)
+            reply = sshraw.Reader(raw.receive_type(sshraw.OPEN_OK))
+            reply.take(1)
+            assert reply.u32() == number
+            channel = reply.u32()
+            if kind == "session":
+                raw.request(channel, "exec", sshraw.string("cat"), want_reply=False)
+            raw.send(bytes([sshraw.DATA]) + u32(channel) + sshraw.string(b"%d" % number))
+            raw.send(bytes([sshraw.EOF]) + u32(channel))
+            got, kinds = b"", []
+            while sshraw.CLOSE not in kinds:
+                reply = sshraw.Reader(raw.receive())
+                kinds.append(reply.byte())
+                assert reply.u32() == number
+                got += reply.string() if kinds[-1] == sshraw.DATA else b""
+            assert got == b"%d" % number and kinds.count(sshraw.EOF) == 1, (number, got, kinds)
+            raw.send(bytes([sshraw.CLOSE]) + u32(channel))
+    guest.wait_for_account(before, seconds=60)
 
 
 def test_slow_reader_loses_nothing(guest):

@@ -17,7 +17,7 @@ from test_sockets import echo, reset, serving
 
 KEY_FILE = f"{guestlib.TOP}/build/ssh/id_ed25519"
 WINDOW = 256 * 1024
-SIZES = [0, 1, WINDOW - 1, WINDOW, WINDOW + 1, 20_000_000]
+SIZES = [0, 1, WINDOW - 1, WINDOW, WINDOW + 1, 20_000_000, pytest.param(200_000_000, marks=pytest.mark.long)]
 
 
 @contextlib.contextmanager

@@ -674,13 +674,27 @@ def test_connections_that_say_nothing(guest):
 
 
 def test_connections_closed_at_each_step(guest, key):
+    def program(r, command, window):
+        channel = r.handshake().login(key).open_session(window=window)
+        r.request(channel, "exec", string(command), want_reply=False)
+        r.send(bytes([sshraw.DATA]) + u32(channel) + string(b"x" * 30000))
+
+    def forward(r, port):
+        r.handshake().login(key)
+        r.send(bytes([sshraw.OPEN]) + string("direct-tcpip") + u32(0) + u32(1000) + u32(1000) + string("127.0.0.1") + u32(port)
+               + string("127.0.0.1") + u32(1))
+
     guest.ssh("true", check=True)
     before = guest.account()
     steps = [lambda r: None, lambda r: r.send_bytes(b"SSH-2.0-x\r\n"), lambda r: r.hello(),
              lambda r: (r.hello(), r.send(kexinit())), lambda r: (r.hello(), r.exchange_kexinit()),
              lambda r: (r.hello(), r.exchange_kexinit(), r.exchange_keys()), lambda r: r.handshake(),
              lambda r: r.handshake().start_service(), lambda r: r.handshake().login(key),
-             lambda r: r.handshake().login(key).open_session()]
+             lambda r: r.handshake().login(key).open_session(),
+             lambda r: program(r, "cat", 1 << 20), lambda r: program(r, "flood 1000000000 1", 0),
+             lambda r: program(r, "flood 1000000000 1", 1 << 20), lambda r: (program(r, "cat", 0), r.send(kexinit())),
+             lambda r: (r.handshake().login(key), r.exchange_kexinit()),
+             lambda r: (r.handshake().login(key), r.exchange_kexinit(), r.exchange_keys()), lambda r: forward(r, 22), lambda r: forward(r, 1)]
     for _ in range(3):
         for do in steps:
             with raw(guest) as r:
