@@ -90,15 +90,17 @@ def guest():
 
 
 def follow(lines, *steps):
-    """Each step's line, the first behind that of the step before; a step may name groups that later ones use."""
-    at, got = 0, {}
+    """Each step's line, the first behind that of the step before; a step may name groups that later ones use. Where they are."""
+    at, got, places = 0, {}, []
     for step in steps:
         pattern = re.compile(step.format(**got))
         while at < len(lines) and not pattern.search(lines[at]):
             at += 1
         assert at < len(lines), f"no line like {pattern.pattern!r} behind what came before; with {got}"
         got.update(pattern.search(lines[at]).groupdict())
+        places.append(at)
         at += 1
+    return places
 
 
 def recorded(guest, command):
@@ -142,6 +144,50 @@ def test_a_login_is_a_chain_of_wakeups(guest, tmp_path):
     shown("", "--json", tmp_path / "t.json", "--svg", tmp_path / "t.svg", tmp_path / "t.txt")
     check_timeline(tmp_path / "t.json")
     xml.parse(tmp_path / "t.svg")
+
+
+def key_chained(text):
+    """The same, for a key that a program reads and writes: and what wakes each of them meanwhile is no timer."""
+    lines = shown(text).splitlines()
+    found = re.search(r" (ssh\S*:\d+): wake (cat:\d+) ", "\n".join(lines))
+    if not found:
+        return "cat was not woken"
+    conn, cat = map(re.escape, found.groups())
+    try:
+        places = follow(lines, r" irq-in \d+ virtio", r"\(irq\): wake (?P<net>net:\d+) ", r" {net}: rx \d+ bytes", rf" {{net}}: wake {conn} ",
+                        rf" {conn}: ssh-in CHANNEL_DATA, ", rf" {conn}: wake {cat} ", rf" {cat}: call-out read = 1", rf" {cat}: call-in write\(0x1, ",
+                        rf" {cat}: wake {conn} ", rf" {conn}: ssh-out CHANNEL_DATA, ", rf" {conn}: tx \d+ bytes")
+    except AssertionError as missing:
+        return str(missing)
+    cause = {}
+    for line in lines[places[0]:places[-1]]:
+        _, _, cpu, rest = line.split(" ", 3)
+        if " irq-in " in line:
+            cause[cpu] = rest
+        elif re.search(rf"\(irq\): wake (net:\d+|{conn}|{cat}) ", line) and " virtio" not in cause.get(cpu, ""):
+            return f"not by the frame: {line}, in {cause.get(cpu)}"
+    return None
+
+
+def test_a_key_goes_round_without_a_tick(guest):
+    """From the interrupt of its frame to the frame of its echo each is woken by the one before: the network's thread, the
+    connection's, the program, the connection's."""
+    missing = ""
+
+    def echoed(p):
+        nonlocal missing
+        guest.ssh("echo all >/proc/tern/trace && cat /proc/tern/trace >/dev/null", check=True)
+        p.stdin.write(b"k")
+        p.stdin.flush()
+        assert p.stdout.read(1) == b"k"
+        text = guest.ssh("echo off >/proc/tern/trace && cat /proc/tern/trace", check=True).stdout.decode()
+        missing = key_chained(text)
+        return missing is None
+
+    with guest.popen("stty raw -echo; echo in; cat", options=["-tt"]) as p:
+        assert p.stdout.readline() == b"in\n"
+        until(lambda: f"the chain: {missing}", lambda: echoed(p), seconds=60)
+        p.kill()
 
 
 def test_it_is_roots_alone_and_knows_its_words(guest):
