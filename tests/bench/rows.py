@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What is measured. A group is one function that fills one or more rows; it gets a running guest, or a kernel
 when it boots guests of its own, and returns {row: value or list of values or Failed}."""
+import concurrent.futures
 import gc
 import hashlib
 import os
@@ -27,12 +28,18 @@ CIPHERS = {
     "chacha": (sshraw.CHACHA, ()),
     "ctr": ("aes128-ctr", ("-m", "hmac-sha2-256")),
     "gcm": (sshraw.GCM, ()),
+    "ctr256": ("aes256-ctr", ("-m", "hmac-sha2-256")),
+    "gcm256": ("aes256-gcm@openssh.com", ()),
 }
+KEXES = {"mlkem": "mlkem768x25519-sha256", "sntrup": "sntrup761x25519-sha512@openssh.com", "curve": "curve25519-sha256"}
 
 ROWS = [
     Row("boot_banner", "boot to banner", "s", "less", at_most=0.10),
     Row("boot_ssh", "boot to first finished `ssh tern true`", "s", "less", at_most=0.16),
     Row("ssh_true", "`ssh tern true`, default client, p50", "ms", "less", at_most=30),
+    Row("ssh_true_p99", "`ssh tern true`, default client, p99", "ms", "less"),
+    *(Row(f"kex_{name}_{p}", f"`ssh tern true` by {kex.partition('@')[0]}, {p}", "ms", "less") for name, kex in KEXES.items()
+      for p in ("p50", "p99")),
     Row("exec_mux", "exec on an open connection (`ssh -S`), p50", "ms", "less", at_most=6),
     Row("exec_raw", "the same by the raw client, p50", "ms", "less"),
     Row("down_chacha", "download chacha20-poly1305", "MB/s", "more", ratio=1.4),
@@ -41,6 +48,10 @@ ROWS = [
     Row("up_ctr", "upload aes128-ctr", "MB/s", "more", ratio=1.0),
     Row("down_gcm", "download aes128-gcm", "MB/s", "more"),
     Row("up_gcm", "upload aes128-gcm", "MB/s", "more"),
+    *(Row(f"{way}_{name}", f"{way}load {CIPHERS[name][0].partition('@')[0]}", "MB/s", "more") for name in ("ctr256", "gcm256")
+      for way in ("down", "up")),
+    Row("down_8", "download chacha20-poly1305, 8 sessions", "MB/s", "more"),
+    Row("up_8", "upload chacha20-poly1305, 8 sessions", "MB/s", "more"),
     Row("echo_p50", "echo of a key, idle, p50", "ms", "less", at_most=0.35),
     Row("echo_p99", "echo of a key, idle, p99", "ms", "less", ratio=1.0),
     Row("echo_down_p50", "echo during a download, p50", "ms", "less", at_most=0.35),
@@ -170,7 +181,28 @@ def timed_ms(command):
 
 
 def login(guest):
-    return {"ssh_true": percentile([timed_ms(guest.ssh_command("true")) for _ in range(20)], 50)}
+    took = [timed_ms(guest.ssh_command("true")) for _ in range(50)]
+    return {"ssh_true": percentile(took, 50), "ssh_true_p99": percentile(took, 99)}
+
+
+def client_with(kex):
+    """An ssh of this host that has the method: the stock one, or the pinned one of the tests."""
+    for program in ("ssh", os.path.join(TOP, "build/openssh/ssh")):
+        if shutil.which(program) and kex in subprocess.run([program, "-Q", "kex"], stdout=subprocess.PIPE, check=True, text=True).stdout.split():
+            return program
+    raise Failed("no client for it: tests/blackbox/openssh.sh build/openssh")
+
+
+def kexes(guest):
+    values = {}
+    for name, kex in KEXES.items():
+        try:
+            command = [client_with(kex), *guest.ssh_command("true", options=("-o", f"KexAlgorithms={kex}"))[1:]]
+            took = [timed_ms(command) for _ in range(50)]
+            values.update({f"kex_{name}_p50": percentile(took, 50), f"kex_{name}_p99": percentile(took, 99)})
+        except Failed as why:
+            values.update({f"kex_{name}_p50": why, f"kex_{name}_p99": why})
+    return values
 
 
 def raw_exec(client, channel_number):
@@ -266,6 +298,23 @@ def upload(guest, options, path, command, want):
     if done.returncode or done.stdout.decode().strip() != want:
         raise Failed(f"{' '.join(command)}: {done.returncode}, {done.stdout[-90:]!r}, {done.stderr[-90:]!r}")
     return TRANSFER / MB / took
+
+
+def eight(guest):
+    """On a connection each, open before the clock starts; to the end of the last."""
+    _, data = flood_hash()
+    size = TRANSFER // 8
+    masters = [guest.master(("-c", sshraw.CHACHA)) for _ in range(8)]
+    rates = {}
+    for row, words, piece, answer in (("down_8", ("flood", str(size), str(SEED)), b"", data[:size]),
+                                      ("up_8", ("sink", "-c"), data[:size], b"%d\n" % size)):
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            begin = time.monotonic()
+            got = list(pool.map(lambda m: guest.ssh(*words, options=m, data=piece), masters))
+            rates[row] = 8 * size / MB / (time.monotonic() - begin)
+        if got != [answer] * 8:
+            raise Failed(f"{row}: other bytes arrived than were sent")
+    return rates
 
 
 class Terminal:
@@ -611,8 +660,8 @@ def developer(kernel, smp):
 
 # Groups on the guest that a round boots, in this order; the others boot what they need.
 ON_GUEST = {
-    "memory": memory, "control": control, "login": login, "exec": exec_, "logins": logins, "echo": echo,
-    "transfer": transfer, "lines": lines,
+    "memory": memory, "control": control, "login": login, "kexes": kexes, "exec": exec_, "logins": logins, "echo": echo,
+    "transfer": transfer, "eight": eight, "lines": lines,
 }
 # name: (function, how many rounds of it are enough)
 ON_KERNEL = {

@@ -49,11 +49,13 @@ class Bench:
     GROUP_ROWS = {
         "boot": ("boot_banner", "boot_ssh"), "files": ("image", "root"), "idle": ("idle",),
         "smallest": ("smallest",), "sessions": ("sessions", "session_kib"), "logged_in": ("login_kib",), "loop": ("build", "change"),
-        "memory": ("used", "rss"), "control": ("spin", "copy"), "login": ("ssh_true",),
+        "memory": ("used", "rss"), "control": ("spin", "copy"), "login": ("ssh_true", "ssh_true_p99"),
+        "kexes": tuple(f"kex_{name}_{p}" for name in rows.KEXES for p in ("p50", "p99")),
         "exec": ("exec_mux", "exec_raw"), "logins": ("logins",),
         "echo": ("echo_p50", "echo_p99", "echo_down_p50", "echo_down_p99", "echo_paced_p50",
                  "echo_paced_p99"),
-        "transfer": ("down_chacha", "up_chacha", "down_ctr", "up_ctr", "down_gcm", "up_gcm"), "lines": ("lines",),
+        "transfer": tuple(f"{way}_{name}" for name in rows.CIPHERS for way in ("down", "up")), "eight": ("down_8", "up_8"),
+        "lines": ("lines",),
         "net": ("net_down", "net_up", "net_connects", "net_1_p50", "net_1_p99", "net_10_p50", "net_10_p99", "net_100_p50",
                 "net_100_p99", "net_kib"),
     }
