@@ -166,6 +166,6 @@ TEST(host_key_signs_in_its_time)
 	secret_bytes(seed, 32);
 	ssh_hostkey_from_seed(&k, seed);
 	published(k.public, sizeof(k.public));
-	CHECK_EQ(ssh_hostkey_sign(&k, "text", 4, &w), 0);
+	CHECK_EQ(ssh_hostkey_sign(&k, NULL, "text", 4, &w), 0);
 	CHECK(is_secret(out + w.len - 64, 64));
 }
