@@ -69,8 +69,8 @@ void block_finish(struct blockdev *d, struct block_request *r, int error)
 			(d)->ops->reset(d);                                                        \
 	} while (!(cond))
 
-/* What the device asked for while it had nothing, or another has begun, comes first: that costs no request. Refused again, it is dead,
- * or breaks all the time. */
+/* What the device asked for while it had nothing, or another has begun, comes first: that costs no request. Refused again, it is
+ * dead, or breaks all the time. */
 static int submit(struct blockdev *d, struct block_request *r)
 {
 	int ret;

@@ -129,6 +129,7 @@ static void vblk_reset(struct blockdev *d)
 	}
 	log_warn("virtio: %s: %s is reset: %s", v->dev->name, d->name,
 		 atomic_load_relaxed(&v->dev->why));
+	virtq_close(&v->vq);
 	virtio_reset(v->dev);
 	while ((r = virtq_take_back(&v->vq)) != NULL)
 		block_finish(d, r, -EIO);

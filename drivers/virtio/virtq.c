@@ -158,12 +158,22 @@ int virtq_restart(struct virtq *vq)
 	return enable(vq);
 }
 
-void virtq_open(struct virtq *vq)
+static void set_failed(struct virtq *vq, bool failed)
 {
 	irqflags_t f = spin_lock_irqsave(&vq->lock);
 
-	vq->failed = false;
+	vq->failed = failed;
 	spin_unlock_irqrestore(&vq->lock, f);
+}
+
+void virtq_close(struct virtq *vq)
+{
+	set_failed(vq, true);
+}
+
+void virtq_open(struct virtq *vq)
+{
+	set_failed(vq, false);
 }
 
 static void fail_locked(struct virtq *vq, const char *why) __requires(vq->lock)

@@ -85,6 +85,8 @@ void virtq_destroy(struct virtq *vq);
  * virtq_open(): a device that is not LIVE yet hears no notification, so what was published then would wait for ever, and with
  * EVENT_IDX all behind it. Nothing may be in flight. */
 int virtq_restart(struct virtq *vq) __must_check;
+/* The device is about to be reset: from here on it refuses, until virtq_open(). */
+void virtq_close(struct virtq *vq);
 /* The device is LIVE again. */
 void virtq_open(struct virtq *vq);
 
