@@ -27,7 +27,7 @@ void crypto_sign(const uint8_t *seed, const uint8_t *text, size_t n, uint8_t *bl
 	struct ssh_hostkey k;
 
 	ssh_hostkey_from_seed(&k, seed);
-	(void)ssh_hostkey_sign(&k, text, n, &w);
+	(void)ssh_hostkey_sign(&k, NULL, text, n, &w);
 }
 
 static struct ssh_keys keys[2];

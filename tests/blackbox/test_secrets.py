@@ -135,9 +135,11 @@ def test_a_scalar_is_found():
 
 
 def kinds():
-    """Each method of key exchange with each cipher, the courses and keys of users by turns; each seven have all of each."""
+    """Each method of key exchange with each cipher, the courses and keys of users by turns, from another on with each commit; each
+    seven have all of each."""
     kexes, users = list(keylog.KEXES), ["ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-256"]
-    for n in range(len(kexes) * len(keylog.SUITES)):
+    number, first = len(kexes) * len(keylog.SUITES), guestlib.commit_number()
+    for n in (i % number for i in range(first, first + number)):
         yield kexes[n % len(kexes)], keylog.SUITES[n % len(keylog.SUITES)], COURSES[n % len(COURSES)], users[n % 3]
 
 

@@ -38,7 +38,7 @@ static void host_log(void *host, enum ssh_log level, const char *text, struct by
 
 static int host_key_check(void *host, struct bytes user, struct bytes key, struct ssh_grant *grant)
 {
-	if (user.n > 1 && user.p[1] == 'f')
+	if (grant && user.n > 1 && user.p[1] == 'f')
 		grant->command = BYTES_LIT("forced \\\"x\\\"");
 	return user.p[0] == 'r' ? 0 : -EACCES;
 }

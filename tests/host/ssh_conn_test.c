@@ -1444,6 +1444,12 @@ TEST(buffer_that_grows_is_wiped)
 	b.tail = 4096;
 	ssh_buf_consume(&b, 2048);
 	CHECK_EQ(ssh_buf_reserve(p->c, &b, 8192), 0);
+	/* all is read, and a little has come since */
+	memcpy(b.p + 4096, p->secret, 11);
+	b.tail = 8192;
+	ssh_buf_consume(&b, ssh_buf_used(&b));
+	b.tail = 10;
+	CHECK_EQ(ssh_buf_reserve(p->c, &b, 20000), 0);
 	ssh_buf_release(p->c, &b);
 	CHECK_EQ(p->leaked, 0);
 	peer_destroy(p);
