@@ -134,12 +134,14 @@ bool process_exited(struct process *p, int *status)
 	return process_zombie_status(p, status);
 }
 
-void process_signal_session(struct process *p, int sig, uint32_t uid)
+int process_signal_session(struct process *p, int sig, uint32_t uid)
 {
 	struct session *s = session_of(p);
+	unsigned sent;
 
 	if (!s)
-		return;
-	signal_send_session(s, sig, uid);
+		return -EPERM;
+	sent = signal_send_session(s, sig, uid);
 	session_put(s);
+	return sent ? 0 : -EPERM;
 }

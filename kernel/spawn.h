@@ -30,7 +30,8 @@ bool process_exited(struct process *p, int *status);
 #define WSTATUS_SIGNAL(s) ((s)&0x7f)
 #define WSTATUS_CORE(s)	  (((s)&0x80) != 0)
 
-/* sig to every process of p's session that this user may signal (hang-up of an SSH channel without a pty: its group). */
-void process_signal_session(struct process *p, int sig, uint32_t uid);
+/* sig to every process of p's session that this user may signal (hang-up of an SSH channel without a pty: its group).
+ * 0, or -EPERM if there is none. */
+int process_signal_session(struct process *p, int sig, uint32_t uid);
 
 #endif

@@ -27,7 +27,8 @@ int ssh_buf_reserve(struct ssh_conn *c, struct ssh_buf *b, size_t n)
 		return -ENOMEM;
 	if (b->p) {
 		memcpy(p, b->p + b->head, used);
-		secure_zero(b->p, b->tail);
+		/* what has been consumed may lie behind the tail */
+		secure_zero(b->p, b->cap);
 		ssh_free(c, b->p, b->cap);
 	}
 	*b = (struct ssh_buf){ .p = p, .cap = cap, .tail = used };

@@ -283,7 +283,7 @@ void ssh_chan_refuse(struct ssh_chan *ch, int error)
 
 bool ssh_chan_may_arrive(const struct ssh_conn *c)
 {
-	return ssh_msg_may_send(c) && ssh_buf_used(&c->tx) < SSH_TX_SOFT;
+	return ssh_msg_may_send(c) && !ssh_kex_is_due(c) && ssh_buf_used(&c->tx) < SSH_TX_SOFT;
 }
 
 struct ssh_chan *ssh_chan_arrive(struct ssh_conn *c, const struct ssh_arrival *a)

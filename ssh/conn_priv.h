@@ -187,7 +187,7 @@ bool ssh_kex_drops_guess(struct ssh_conn *c, uint8_t type);
 void ssh_kex_run(struct ssh_conn *c);
 uint64_t ssh_kex_deadline(const struct ssh_conn *c);
 enum ssh_phase ssh_kex_phase(const struct ssh_conn *c);
-/* The next ssh_kex_run() begins one, unless one runs: until then channels give no more (I-SSH-21). */
+/* The next ssh_kex_run() begins one, unless one runs or there is a pause: until then channels give and open no more (I-SSH-21). */
 bool ssh_kex_is_due(const struct ssh_conn *c);
 /* Our KEXINIT is out and our NEWKEYS is not. */
 bool ssh_kex_blocks_output(const struct ssh_conn *c);

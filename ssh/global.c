@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Global requests (RFC 4254 s4, s7.1): to listen for the client, and to prove our host keys. And our own question whether the peer lives. */
+/* Global requests (RFC 4254 s4, s7.1): to listen for the client, and to prove our host keys. And our own question whether the peer
+ * lives. */
 #include "lib/errno.h"
 #include "ssh/chan_priv.h"
 

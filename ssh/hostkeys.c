@@ -84,8 +84,8 @@ bool ssh_hostkeys_prove(struct ssh_conn *c, struct rd *r)
 	struct proof p = { .c = c, .keys = r };
 	int err = 0;
 
-	/* each is as dear as a key exchange, and one is all that a client needs */
-	if (c->proved || ssh_msg_room(c, 1 + KEYS_MAX) < 1 + KEYS_MAX)
+	/* each is as dear as a key exchange, and one is all that a client needs; amid an exchange there is no room for it */
+	if (c->proved || !ssh_msg_may_send(c) || ssh_msg_room(c, 1 + KEYS_MAX) < 1 + KEYS_MAX)
 		return false;
 	c->proved = true;
 	p.w = ssh_msg_begin(c, SSH_MSG_REQUEST_SUCCESS, 1 + KEYS_MAX);

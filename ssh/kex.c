@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The course of a key exchange (RFC 4253 s7 to s9, strict kex of draft-miller-sshm-strict-kex).
  *
- * Ours goes out late on purpose. Our KEXINIT waits for the client's and our NEWKEYS (with EXT_INFO behind it)
- * for the client's NEWKEYS, each at most cfg->hold_ns: a client with Nagle's algorithm on would else stall on a
- * delayed acknowledgement twice, which costs 85 ms of each login.
+ * Ours goes out late on purpose. Our KEXINIT waits for the client's and our NEWKEYS for the client's NEWKEYS, each at
+ * most cfg->hold_ns; EXT_INFO comes behind both NEWKEYS, however late: a client with Nagle's algorithm on would else
+ * stall on a delayed acknowledgement twice, which costs 85 ms of each login.
  *
  *	-> KEXINIT, <- KEXINIT (either first)	got_init, sent_init	hash begins, suites are agreed
  *	-> KEX_ECDH_INIT			replied			keys are derived, <- KEX_ECDH_REPLY
@@ -104,7 +104,8 @@ static int kexinit_send(struct ssh_conn *c)
 /* No memory for a key exchange: another try a little later, but not for ever. */
 static int kex_short(struct ssh_conn *c)
 {
-	if (c->kex_short_since == 0)
+	/* one of long ago is another */
+	if (c->kex_short_since == 0 || c->now > c->pause_until + SSH_SHORT_MAX_NS)
 		c->kex_short_since = c->now;
 	if (c->now - c->kex_short_since >= SSH_SHORT_MAX_NS)
 		return ssh_fail(c, SSH_DISCONNECT_KEY_EXCHANGE_FAILED,
@@ -437,7 +438,7 @@ static bool is_spent(const struct ssh_config *cfg, const struct ssh_dir *d)
 
 bool ssh_kex_is_due(const struct ssh_conn *c)
 {
-	if (c->phase != SSH_PHASE_OPEN || c->now < c->pause_until)
+	if (c->phase != SSH_PHASE_OPEN)
 		return false;
 	/* ours may be spent before the client's NEWKEYS has come */
 	return is_spent(c->cfg, &c->out) ||
@@ -449,7 +450,7 @@ void ssh_kex_run(struct ssh_conn *c)
 	struct ssh_kex *kex;
 
 	/* On failure the connection is over, which the caller sees. */
-	if (!c->kex && ssh_kex_is_due(c)) {
+	if (!c->kex && ssh_kex_is_due(c) && c->now >= c->pause_until) {
 		if (!has_room(c, SSH_INIT_MAX) || !kex_begin(c))
 			(void)kex_short(c);
 		else
@@ -478,7 +479,7 @@ void ssh_kex_run(struct ssh_conn *c)
 uint64_t ssh_kex_deadline(const struct ssh_conn *c)
 {
 	if (!c->kex && ssh_kex_is_due(c))
-		return c->now;
+		return MAX(c->now, c->pause_until);
 	if (!c->kex)
 		return c->phase == SSH_PHASE_OPEN
 			       ? MAX(c->kexed_at + c->cfg->rekey_ns, c->pause_until)

@@ -96,8 +96,8 @@ struct ssh_host_ops {
 	void (*log)(void *host, enum ssh_log level, const char *text, struct bytes about);
 	/* A message came in, or goes out: its number, and the bytes of its payload. NULL: nobody wants to know. */
 	void (*message)(void *host, bool out, uint8_t type, size_t n);
-	/* May this user log in with this public key (RFC 4253 s6.6 blob)? 0 and *grant, or -EACCES. Must take as
-	 * long for an unknown user as for a known one. */
+	/* May this user log in with this public key (RFC 4253 s6.6 blob)? 0 and *grant (NULL: it was only asked, and nothing is
+	 * kept), or -EACCES. Must take as long for an unknown user as for a known one. */
 	int (*key_check)(void *host, struct bytes user, struct bytes key, struct ssh_grant *grant);
 	/* A login failed: how many ns until the answer may go out. */
 	uint64_t (*auth_failed)(void *host, struct bytes user);

@@ -612,16 +612,17 @@ int signal_kill_group(struct process *self, struct pgroup *g, int sig)
 	return sent ? 0 : seen ? -EPERM : -ESRCH;
 }
 
-void signal_send_session(struct session *s, int sig, uint32_t uid)
+unsigned signal_send_session(struct session *s, int sig, uint32_t uid)
 {
 	struct signal_info info = from_kernel(sig);
 	struct pgroup *g;
-	unsigned seen = 0;
+	unsigned seen = 0, sent = 0;
 
 	spin_lock(&pidtab_lock);
 	list_for_each (g, &s->groups, session_link)
-		post_group(NULL, uid, g, &info, &seen);
+		sent += post_group(NULL, uid, g, &info, &seen);
 	spin_unlock(&pidtab_lock);
+	return sent;
 }
 
 bool signal_force(int sig, int code, uint64_t addr)

@@ -142,8 +142,8 @@ void signal_send(struct process *p, int sig);
 void signal_send_thread(struct thread *t, int sig);
 /* To every member. Takes PIDTAB. */
 void signal_send_group(struct pgroup *g, int sig);
-/* To every process of a session that this user may signal. */
-void signal_send_session(struct session *s, int sig, uint32_t uid);
+/* To every process of a session that this user may signal: how many. */
+unsigned signal_send_session(struct session *s, int sig, uint32_t uid);
 /* From program `self` to every member that it may signal: 0, -EPERM if that is none, -ESRCH if the group is empty. sig 0
  * only asks. */
 int signal_kill_group(struct process *self, struct pgroup *g, int sig) __must_check;

@@ -143,6 +143,7 @@ int server_key_check(void *host, struct bytes user, struct bytes key, struct ssh
 	static char home[] = "/root";
 	static const struct account root = { .home = home };
 	struct server_conn *s = host;
+	struct ssh_grant unused, *found = grant ? grant : &unused;
 	struct account a;
 	int err;
 
@@ -150,21 +151,22 @@ int server_key_check(void *host, struct bytes user, struct bytes key, struct ssh
 	s->why = "no such key";
 	if (account_find(user, &a)) {
 		server_login_refused(s, "no such user");
-		(void)find_key(s, BYTES_LIT("root"), &root, key, grant);
+		(void)find_key(s, BYTES_LIT("root"), &root, key, found);
 		kfree(s->keys);
 		s->keys = NULL;
 		return -EACCES;
 	}
-	err = find_key(s, user, &a, key, grant);
-	err = err ? err : admit(s, user, &a, grant);
+	err = find_key(s, user, &a, key, found);
+	err = err ? err : admit(s, user, &a, found);
 	account_free(&a);
-	/* a connection that waits for its end does not keep it: the grant is not used */
-	if (err) {
+	if (err)
 		server_login_refused(s, s->why);
+	else if (s->login)
+		s->login->why = NULL;
+	/* who may come back does not keep it, nor who waits for the end */
+	if (err || !grant) {
 		kfree(s->keys);
 		s->keys = NULL;
-	} else if (s->login) {
-		s->login->why = NULL;
 	}
 	return err;
 }

@@ -385,8 +385,7 @@ int session_signal(void *host, struct ssh_chan *ch, const char *name)
 
 	if (!x->proc || sig == 0)
 		return -EINVAL;
-	process_signal_session(x->proc, sig, x->uid);
-	return 0;
+	return process_signal_session(x->proc, sig, x->uid);
 }
 
 int session_break(void *host, struct ssh_chan *ch, uint32_t ms)
@@ -470,7 +469,7 @@ static void session_closed(struct server_part *part)
 	list_del(&x->part.link);
 	pump_unwatch(&x->exit_watch);
 	if (x->proc && !x->exited)
-		process_signal_session(x->proc, SIG_HUP, 0);
+		(void)process_signal_session(x->proc, SIG_HUP, 0);
 	pump_close(&x->in, &x->in_watch);
 	pump_close(&x->out, &x->out_watch);
 	pump_close(&x->err, &x->err_watch);
