@@ -104,7 +104,7 @@ def main():
     print(f"{'scripts':<18} {len(tools):>5} {sum(len(code_lines(f)) for f in tools if os.path.isfile(f)):>7}")
     spine()
     print()
-    reach.show()
+    sys.exit(reach.show() or 0)
 
 
 main()
