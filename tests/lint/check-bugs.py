@@ -5,6 +5,7 @@ names is defined (in a host or kernel test, a fuzz target, a torture or differen
 column names exactly the patches of tests/mutants that put it back, or says "none: " and why. What a patch must fail is
 among the tests of its row. docs/recordings.md has the recording of each patch, is of no other, and says what they say. Rows with neither may only
 become fewer: UNPROVED is their number, UNRECORDED that of the patches without a recording. An older number stands for rows that there are.
+What SECURITY.md names is there: tests (all names with a "_" but those of FILES), files, invariants.
 
 check-bugs.py --write fills in the patches, their tests, and the number here."""
 import glob
@@ -25,6 +26,8 @@ UNRECORDED = 1
 DEMANDED = """A1-13 H1-7 L1-9 RC-001-024 MS-001-007 PERF-001-008 REL-001-008 USER-001-003 ARCH-001-003 N1-16 X-01-33
 OWN-1-16""".split()
 OLDER = ["RC-001-024"]
+PROMISES = "SECURITY.md"
+FILES = {"authorized_keys", "sshd_config"}
 HANDLE = re.compile(r"^[\s>*`_-]*(I-[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)*-[0-9]+)[`*_]*\s*[:.]", re.M)
 
 
@@ -113,6 +116,17 @@ def check_row(number, cells):
         bad(TABLE, number, f"{row} is put back by {cell_for(back.get(row, [])) or 'no patch'} (--write fills it in)")
 
 
+def check_promises():
+    for number, line in enumerate(text_of(PROMISES).split("\n"), 1):
+        for handle in set(re.findall(r"\bI-[A-Z0-9-]+-\d+\b", line)) - stated:
+            bad(PROMISES, number, f"{handle} is stated nowhere in docs/")
+        for name in set(re.findall(r"`([a-z0-9]+(?:_[a-z0-9]+)+)`", line)) - known - FILES:
+            bad(PROMISES, number, f"no test is called {name}")
+        for name in re.findall(r"`(\w[\w/]*(?:/|\.\w+))`", line):
+            if not os.path.exists(name) and not glob.glob(f"tests/*/{name}"):
+                bad(PROMISES, number, f"{name} does not exist")
+
+
 back, known = patches(), tests()
 if sys.argv[1:] == ["--write"]:
     write(back)
@@ -134,6 +148,7 @@ for number, _, cells in lines_of(text_of(TABLE)):
         unproved += not cells[5]
     elif not cells[2].startswith("none: ") and (not cells[2] or set(cells[2].split()) - set(want)):
         bad(TABLE, number, f"{cells[0]} stands for no rows")
+check_promises()
 for row in set(want) - seen | set(older) - seen_older | set(back) - set(want):
     bad(TABLE, 1, f"{row} is missing")
 if unproved > UNPROVED:
