@@ -244,10 +244,22 @@ def test_log_of_logins(server):
             r.send(r.auth_request(other, user=user, **how))
             r.receive_type(51)
 
+    def try_methods(user, *methods):
+        with sshraw.Raw(server.guest.port) as r:
+            r.handshake()
+            r.start_service()
+            for method in methods:
+                words = (user, "ssh-connection", method)
+                r.send(bytes([sshraw.AUTH_REQUEST]) + b"".join(map(sshraw.string, words)) + b"\0" + sshraw.string("secret"))
+                r.receive_type(51)
+
     seen = len(server.guest.console())
     assert server.ann("true").returncode == 0
     refuse("ann")
     refuse("no\nbody")
+    refuse("root", algorithm="ssh-unknown", signature_name="ssh-unknown")
+    try_methods("silent", "none")
+    try_methods("bob", "none", "password", "password")
     assert server.configure("DenyUsers ann\n")[0] == 0
     assert server.ann("true").returncode == 255
     assert server.ann("cat /proc/tern/logins").returncode != 0
@@ -255,9 +267,12 @@ def test_log_of_logins(server):
     for expected in [rf"ann 10\.0\.2\.2:\d+ publickey {re.escape(prints[0])} ended \d+ s: disconnected by the client$",
                      rf"ann 10\.0\.2\.2:\d+ publickey {re.escape(prints[1])} refused \d+ s refused 1: no such key$",
                      r"no\?body \S+ publickey SHA256:\S+ refused \d+ s refused 1: no such user$",
+                     rf"root \S+ publickey {re.escape(prints[1])} refused \d+ s refused 1: no such key$",
+                     r"bob \S+ publickey - refused \d+ s refused 1: no good signature$",
                      rf"ann \S+ publickey {re.escape(prints[0])} refused \d+ s refused 1: DenyUsers$",
                      r"root \S+ publickey SHA256:\S+ open \d+ s$"]:
         guestlib.until(expected, lambda e=expected: re.search(start + e, logins()))
+    assert "silent" not in logins()
     said = server.guest.console()[seen:]
     assert re.search(r"session ended: ann after \d+ s: disconnected by the client", said)
     assert f"no login: ann publickey {prints[1]} refused 1 times, last: no such key" in said
