@@ -168,7 +168,7 @@ make_keys() {
 	mkdir -p "$dir" || die "cannot write to $dir"
 	chmod 700 "$dir"
 	for key in id_ed25519 host_ed25519 ${1-}; do
-		file=$dir/$key part=$dir/$key.$$
+		file=$dir/$key part=$dir/.$key.$$
 		[ -s "$file" ] && [ -s "$file.pub" ] && continue
 		if [ ! -s "$file" ]; then
 			rm -f "$part" "$part.pub"
