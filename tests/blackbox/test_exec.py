@@ -168,7 +168,8 @@ def test_fast_hello_without_delay(guest):
 def test_round_trip_through_a_terminal(guest, size):
     """That changes nothing and ends nothing: how much comes is said before."""
     data = random.Random(size).randbytes(size)
-    with guest.popen(f"stty raw -echo; echo ready; head -c {size}; echo done", options=["-tt", "-e", "none"]) as p:
+    # unbuffered: what a line's buffer had taken of the rest, communicate() would not see
+    with guest.popen(f"stty raw -echo; echo ready; head -c {size}; echo done", options=["-tt", "-e", "none"], bufsize=0) as p:
         assert p.stdout.readline() == b"ready\n"
         out, _ = p.communicate(data, timeout=180)
     assert p.returncode == 0 and hashlib.sha256(out).digest() == hashlib.sha256(data + b"done\n").digest()
