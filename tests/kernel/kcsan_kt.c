@@ -25,7 +25,7 @@ static struct {
 	spinlock_t lock;
 	struct mutex mutex;
 	uint8_t bytes[64];
-} shared;
+} shared = { .lock = SPINLOCK_INIT(UTSNAME), .mutex = MUTEX_INIT(shared.mutex, BLOCK) };
 
 static void pause_a_while(void)
 {
@@ -162,8 +162,6 @@ KTEST(no_races_are_made_up)
 {
 	if (cpu_count() < 2)
 		return;
-	spin_init(&shared.lock, LOCK_UTSNAME);
-	mutex_init(&shared.mutex, LOCK_BLOCK);
 	KT_CHECK(race(ROUNDS * kt_scale(), plain_reader, NULL, plain_reader, NULL) == 0);
 	KT_CHECK(race(ROUNDS * kt_scale(), marked_writer, NULL, marked_writer, NULL) == 0);
 	KT_CHECK(race(ROUNDS * kt_scale(), marked_writer, NULL, marked_reader, NULL) == 0);
