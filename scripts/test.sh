@@ -342,7 +342,7 @@ ring_soak() {
 # release nothing is in a hurry. The first lane is shown as it runs, of the others each ring when it has ended.
 case $size in
 quick) all_lanes=("kernel blackbox user diff traffic soak mutants weak" "lint host fuzz") ;;
-suite) all_lanes=("kernel user weak" "diff blackbox traffic soak" "lint host fuzz mutants") ;;
+suite) all_lanes=("kernel user diff traffic soak weak" "blackbox" "lint host fuzz mutants") ;;
 all) all_lanes=("$rings") ;;
 esac
 lanes=()
