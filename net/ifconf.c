@@ -127,8 +127,8 @@ static int64_t list_all(vaddr_t arg)
 		return ret;
 	memset(r, 0, sizeof(r));
 	net_lock();
-	for (uint8_t i = 1; i <= ARRAY_SIZE(r); i++) {
-		n = netif_get_by_index(i);
+	for (unsigned i = 1; i <= ARRAY_SIZE(r); i++) {
+		n = netif_get_by_index((uint8_t)i);
 		if (!n || ip4_addr_isany(netif_ip4_addr(n)))
 			continue;
 		net_if_name(n, r[count].name);

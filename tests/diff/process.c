@@ -877,7 +877,7 @@ CASE(wchan)
 /* Who has changed the user is closed to others of the new one until exec. */
 CASE(dumpable)
 {
-	char *argv[] = { (char *)"x", (char *)"dumpable", NULL };
+	char *argv[] = { (char *)"x", (char *)"owner", NULL };
 	pid_t pid;
 
 	R(prctl(PR_GET_DUMPABLE));
@@ -905,7 +905,7 @@ CASE(dumpable)
 static int exec_as(void *arg)
 {
 	const uid_t *id = arg;
-	char *argv[] = { (char *)"x", (char *)"ids", NULL };
+	char *argv[] = { (char *)"x", (char *)"whose", NULL };
 
 	R(setresgid(id[0], id[1], id[2]));
 	R(setresuid(id[0], id[1], id[2]));
@@ -1132,13 +1132,13 @@ int diff_exec(int argc, char **argv)
 
 		prctl(PR_GET_NAME, name);
 		say("%s", name);
-	} else if (!strcmp(argv[1], "dumpable")) {
+	} else if (!strcmp(argv[1], "owner")) {
 		struct stat st;
 
 		R(prctl(PR_GET_DUMPABLE));
 		R(stat("/proc/self/stat", &st));
 		say("of %d %d", (int)st.st_uid, (int)st.st_gid);
-	} else if (!strcmp(argv[1], "ids")) {
+	} else if (!strcmp(argv[1], "whose")) {
 		uid_t u[3];
 		gid_t g[3];
 

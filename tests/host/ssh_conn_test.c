@@ -1748,6 +1748,10 @@ TEST(rekey_by_bytes)
 		ssh_conn_info(p->c, &info);
 		CHECK_EQ(info.rekeys, round + 1);
 	}
+	/* the same when the client begins, and nothing is due */
+	CHECK(ssh_chan_room(p->chan) > 0);
+	peer_kexinit(p);
+	CHECK_EQ(ssh_chan_room(p->chan), 0);
 	peer_destroy(p);
 }
 
