@@ -132,7 +132,7 @@ static ssize_t text_write(struct file *f, struct io *io, off_t *pos)
 	if (!n || n > PROC_LINE)
 		return -EINVAL;
 	got = io_copy_from(io, line, n);
-	if (got < 0)
+	if (got <= 0)
 		return got;
 	line[got - (line[got - 1] == '\n')] = '\0';
 	err = p->ops.set(line);

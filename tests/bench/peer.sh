@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# peer.sh -- make a Linux guest with dropbear, which make bench measures tern against.
+# peer.sh -- make a Linux guest with dropbear or OpenSSH, which make bench measures tern against.
 set -u
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
 . "$TOP/scripts/apt.sh"
@@ -10,12 +10,14 @@ SUITE=bookworm
 
 usage() {
 	cat <<'END'
-usage: tests/bench/peer.sh debian|tiny [--no-install]
+usage: tests/bench/peer.sh debian|tiny|debian-openssh|tiny-openssh [--no-install]
 Makes a Linux guest for QEMU's virt machine: build/bench/peer/NAME/{Image,initrd.cpio,cmdline,about}.
 It answers ssh on port 22 of 10.0.2.15 to root with build/bench/key, which is made here if need be.
 
   debian   Debian's arm64 cloud kernel as packaged
   tiny     Debian's kernel source with little more than an SSH guest needs; builds for some minutes
+
+dropbear answers, or OpenSSH where the name says so.
 
 What is there is kept: a second run takes a second, and a broken one is continued.
 To have it made anew from the mirror's packages of the day: rm -r build/bench/peer
@@ -26,7 +28,7 @@ END
 name="" words=--bench
 while [ $# -gt 0 ]; do
 	case $1 in
-	debian | tiny) name=$1 ;;
+	debian | tiny | debian-openssh | tiny-openssh) name=$1 ;;
 	--no-install) words="--bench --no-install" ;;
 	--help | -h) usage && exit 0 ;;
 	*) usage >&2 && exit 2 ;;
@@ -37,13 +39,16 @@ done
 
 # What scripts/apt.sh asks for.
 dest=$BENCH/peer dl=$BENCH/peer/dl apt_dir=""
-out=$dest/$name root=$dest/root
+# The kernel is made in its own folder, whoever answers.
+kernel=${name%-openssh}
+out=$dest/$kernel root=$dest/root package=dropbear-bin daemon=usr/sbin/dropbear
+[ "$name" = "$kernel" ] || root=$dest/root-openssh package=openssh-server daemon=usr/sbin/sshd
 trap '[ -z "$apt_dir" ] || rm -rf "$apt_dir"' EXIT
 trap 'exit 130' INT TERM HUP
 umask 022
 export LC_ALL=C
 cd "$TOP" || exit 1
-mkdir -p "$dl" "$out" || die "cannot write to $dest"
+mkdir -p "$dl" "$out" "$dest/$name" || die "cannot write to $dest"
 if have flock; then
 	exec 9>"$dest/.lock"
 	flock -n 9 || { say "another peer.sh is at work: waiting for it" && flock 9; }
@@ -74,16 +79,16 @@ get_debs() {
 	done
 }
 
-# Whatever package dropbear needs, unpacked together: the guest's files are picked from there.
+# Whatever package the server needs, unpacked together: the guest's files are picked from there.
 get_userland() {
 	local packages file debs
 	[ ! -s "$root/.done" ] || return 0
 	open_apt
-	packages=$(our_apt apt-get --print-uris -y --no-install-recommends install dropbear-bin |
+	packages=$(our_apt apt-get --print-uris -y --no-install-recommends install $package |
 		awk '{ sub(/_.*/, "", $2); print $2 }')
-	[ -n "$packages" ] || die "the mirror's lists have no dropbear for arm64: try again later, or set TERN_MIRROR"
+	[ -n "$packages" ] || die "the mirror's lists have no $package for arm64: try again later, or set TERN_MIRROR"
 	# shellcheck disable=SC2086 # a list of plain names
-	debs=$(get_debs $packages) || die "the packages of dropbear did not come: run this again"
+	debs=$(get_debs $packages) || die "the packages of $package did not come: run this again"
 	rm -rf "$root" && mkdir "$root" || die "cannot write to $root"
 	for file in $debs; do
 		dpkg-deb -x "$dl/$file" "$root" || die "cannot unpack $dl/$file: is the disk full?"
@@ -220,8 +225,8 @@ dropbear_key() {
 # initrd: the guest's files, packed the way tern's own are, not compressed: inflating costs more than reading.
 initrd() {
 	local tree=$out/tree file
-	rm -rf "$tree" && mkdir -p "$tree"/{bin,etc/dropbear,root/.ssh,modules,usr/sbin} || die "cannot write to $out"
-	(cd "$root" && add_libraries usr/sbin/dropbear) >"$out/files" || exit 125
+	rm -rf "$tree" && mkdir -p "$tree"/{bin,etc/ssh,root/.ssh,modules,usr/sbin} || die "cannot write to $out"
+	(cd "$root" && add_libraries $daemon) >"$out/files" || exit 125
 	while read -r file; do
 		mkdir -p "$tree/$(dirname "$file")" && cp -L "$root/$file" "$tree/$file" || die "cannot write to $tree"
 	done <"$out/files"
@@ -230,15 +235,19 @@ initrd() {
 	cp -L "$root/$file" "$tree/lib/ld-linux-aarch64.so.1" &&
 		cp "$HERE/init" build/user/hello build/user/flood build/user/sink "$tree/bin/" &&
 		mv "$tree/bin/init" "$tree/init" && cp "$BENCH/key.pub" "$tree/root/.ssh/authorized_keys" &&
-		aarch64-linux-gnu-strip "$tree"/bin/{hello,flood,sink} &&
-		dropbear_key "$BENCH/hostkey" >"$tree/etc/dropbear/host_key" || die "cannot write to $tree"
-	[ "$name" = tiny ] || cp "$out"/modules/*.ko "$tree/modules/" || die "cannot write to $tree"
-	echo 'root:x:0:0:root:/root:/bin/sh' >"$tree/etc/passwd"
+		aarch64-linux-gnu-strip "$tree"/bin/{hello,flood,sink} || die "cannot write to $tree"
+	if [ $package = dropbear-bin ]; then
+		dropbear_key "$BENCH/hostkey" >"$tree/etc/ssh/host_key"
+	else
+		cp "$BENCH/hostkey" "$tree/etc/ssh/host_key" && cp "$HERE/sshd_config" "$tree/etc/ssh/"
+	fi || die "cannot write to $tree"
+	[ "$kernel" = tiny ] || cp "$dest/$kernel"/modules/*.ko "$tree/modules/" || die "cannot write to $tree"
+	printf '%s\n' 'root:x:0:0:root:/root:/bin/sh' 'sshd:x:100:65534::/run/sshd:/bin/false' >"$tree/etc/passwd"
 	echo 'root:x:0:' >"$tree/etc/group"
 	{
-		for file in dev proc tmp; do echo "dir /$file 755"; done
+		for file in dev proc tmp run run/sshd; do echo "dir /$file 755"; done
 		for file in root root/.ssh; do echo "dir /$file 700"; done
-		for file in root/.ssh/authorized_keys etc/dropbear/host_key; do echo "mode /$file 600"; done
+		for file in root/.ssh/authorized_keys etc/ssh/host_key; do echo "mode /$file 600"; done
 		echo "node /dev/console 600 c 5 1"
 		echo "node /dev/null 666 c 1 3"
 	} >"$out/list"
@@ -253,10 +262,15 @@ make -s build/user/hello build/user/flood build/user/sink >&2 || die "tern's pro
 make_key "$BENCH/key" tern-bench
 make_key "$BENCH/hostkey" tern-bench-host
 get_userland
-"${name}_kernel"
+"${kernel}_kernel"
+built=$(cat "$out/kernel")
+if [ "$name" != "$kernel" ]; then
+	out=$dest/$name
+	ln -sfn "../$kernel/Image" "$out/Image" || die "cannot write to $out"
+fi
 
 common="console=ttyAMA0 quiet loglevel=0 rdinit=/init norandmaps random.trust_bootloader=on"
-case $name in
+case $kernel in
 debian)
 	cmdline="$common mitigations=off nokaslr randomize_kstack_offset=off"
 	what="Debian's cloud-arm64 kernel, mitigations and address randomisation off" ;;
@@ -264,10 +278,10 @@ tiny)
 	cmdline=$common
 	what="allnoconfig and tests/bench/peer/tiny.config" ;;
 esac
-about="Linux $(cat "$out/kernel") ($what), dropbear $(version_of dropbear-bin), busybox $(version_of busybox-static)"
+about="Linux $built ($what), ${daemon##*/} $(version_of $package), busybox $(version_of busybox-static)"
 
 # Packed again when anything that goes in has changed.
-stamp=$(cat "${BASH_SOURCE[0]}" "$HERE/init" scripts/mkcpio.py deps.lock "$root/.done" "$out/kernel" \
+stamp=$(cat "${BASH_SOURCE[0]}" "$HERE"/{init,sshd_config} scripts/mkcpio.py deps.lock "$root/.done" "$dest/$kernel/kernel" \
 	"$BENCH/key.pub" "$BENCH/hostkey" build/user/hello build/user/flood build/user/sink | file_hash /dev/stdin)
 if [ "$stamp" != "$(cat "$out/stamp" 2>/dev/null)" ] || [ ! -s "$out/initrd.cpio" ]; then
 	rm -f "$out/stamp"

@@ -46,8 +46,8 @@ ROWS = [
     Row("up_chacha", "upload chacha20-poly1305", "MB/s", "more", ratio=1.8),
     Row("down_ctr", "download aes128-ctr", "MB/s", "more", ratio=1.0),
     Row("up_ctr", "upload aes128-ctr", "MB/s", "more", ratio=1.0),
-    Row("down_gcm", "download aes128-gcm", "MB/s", "more"),
-    Row("up_gcm", "upload aes128-gcm", "MB/s", "more"),
+    Row("down_gcm", "download aes128-gcm", "MB/s", "more", ratio=0.85),
+    Row("up_gcm", "upload aes128-gcm", "MB/s", "more", ratio=0.85),
     *(Row(f"{way}_{name}", f"{way}load {CIPHERS[name][0].partition('@')[0]}", "MB/s", "more") for name in ("ctr256", "gcm256")
       for way in ("down", "up")),
     Row("down_8", "download chacha20-poly1305, 8 sessions", "MB/s", "more"),

@@ -22,6 +22,7 @@ DISCONNECT, IGNORE, UNIMPLEMENTED, DEBUG, SERVICE_REQUEST, SERVICE_ACCEPT, EXT_I
 KEXINIT, NEWKEYS, KEX_INIT, KEX_REPLY = 20, 21, 30, 31
 AUTH_REQUEST, AUTH_FAILURE, AUTH_SUCCESS, AUTH_BANNER, AUTH_PK_OK = 50, 51, 52, 53, 60
 GLOBAL_REQUEST, REQUEST_SUCCESS, REQUEST_FAILURE = 80, 81, 82
+HOST_KEYS = b"\x50\0\0\0\x17hostkeys-00@openssh.com"
 OPEN, OPEN_OK, OPEN_FAILED, WINDOW_ADJUST, DATA, EXTENDED_DATA, EOF, CLOSE, REQUEST, SUCCESS, FAILURE = range(90, 101)
 
 
@@ -304,14 +305,15 @@ class Raw:
         return payload
 
     def receive_type(self, *types):
-        """The next payload of one of these types; IGNORE, DEBUG, EXT_INFO and banners are passed over."""
+        """The next payload of one of these types; IGNORE, DEBUG, EXT_INFO, banners and a list of host keys are
+        passed over."""
         while True:
             payload = self.receive()
             if payload[0] in types:
                 return payload
             if payload[0] == EXT_INFO:
                 self.ext_info = payload
-            elif payload[0] not in (IGNORE, DEBUG, AUTH_BANNER):
+            elif payload[0] not in (IGNORE, DEBUG, AUTH_BANNER) and not payload.startswith(HOST_KEYS):
                 raise AssertionError(f"message {payload[0]} where one of {types} was due")
 
     # ---- the usual course, step by step
