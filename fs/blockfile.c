@@ -157,6 +157,7 @@ static ssize_t write_runs(struct file *f, struct io *io, off_t *pos, struct run 
 {
 	struct blockdev *d = f->priv;
 	ssize_t done = 0, n = 0;
+	int err = 0;
 
 	while (io->left && (uint64_t)*pos < size_of(d)) {
 		n = write_run(d, r, edge, io, (uint64_t)*pos);
@@ -168,8 +169,8 @@ static ssize_t write_runs(struct file *f, struct io *io, off_t *pos, struct run 
 			break;
 	}
 	if (done && (READ_ONCE(f->flags) & DSYNC))
-		n = blockdev_flush(d);
-	return done && n >= 0 ? done : n;
+		err = blockdev_flush(d);
+	return err ?: done ?: n;
 }
 
 static ssize_t block_write(struct file *f, struct io *io, off_t *pos)
