@@ -384,6 +384,31 @@ TEST(many_put_at_once)
 	check_account();
 }
 
+/* Programs leave the last pages to the kernel, and get them no other way either. */
+TEST(programs_leave_the_last_pages)
+{
+	struct list_head all = LIST_HEAD_INIT(all);
+	struct page_stats st;
+	struct page *p, *next;
+
+	boot(1, RAM_PA, 16 * MIB);
+	pages_init();
+	page_stats(&st);
+	while ((p = page_alloc(0, ALLOC_USER)))
+		list_push_back(&p->link, &all);
+	CHECK_EQ(free_pages(), st.total / 64);
+	for (uint64_t n = st.total / 64; n > 0; n--) {
+		CHECK((p = page_alloc(0, 0)) != NULL);
+		list_push_back(&p->link, &all);
+	}
+	CHECK(page_alloc(0, 0) == NULL);
+	list_for_each_safe (p, next, &all, link) {
+		list_del(&p->link);
+		page_put(p);
+	}
+	check_account();
+}
+
 static uint64_t free_before, most_moved;
 
 static void note_moved(const void *l)
