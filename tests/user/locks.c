@@ -168,6 +168,28 @@ static void lock_goes(int fd)
 	}
 }
 
+/* ... and when the part goes that it waits for, at either end or in the midst, or is made shared. */
+static void part_goes(int fd)
+{
+	static const struct {
+		int start, to;
+	} parts[] = { { 0, F_UNLCK }, { 40, F_UNLCK }, { 90, F_UNLCK }, { 40, F_RDLCK } };
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		int status = -1;
+		pid_t pid;
+
+		CHECK(lock(fd, F_SETLK, F_WRLCK, 0, 100) == 0);
+		pid = fork();
+		if (pid == 0)
+			_exit(lock(fd, F_SETLKW, F_RDLCK, parts[i].start, 10));
+		CHECK(until_asleep(pid));
+		CHECK(lock(fd, F_SETLK, parts[i].to, parts[i].start, 10) == 0);
+		CHECK(AWAIT(waitpid(pid, &status, WNOHANG) == pid) && status == 0);
+		CHECK(lock(fd, F_SETLK, F_UNLCK, 0, 0) == 0);
+	}
+}
+
 static volatile pid_t waiter_id;
 
 static void *wait_on(void *arg)
@@ -367,6 +389,7 @@ int main(void)
 	closes(fd);
 	deadlock(fd);
 	lock_goes(fd);
+	part_goes(fd);
 	close_before_lock(fd);
 	whole_files(fd);
 	waiting_is_idle(fd);
