@@ -237,6 +237,45 @@ KTEST(timer_cancel_rearmed)
 	KT_CHECK(thread_set_affinity(current_thread(), ~(cpumask_t)0) == 0);
 }
 
+static uint32_t waits_begun, waits_for; /* [atomic] */
+
+static void wait_for_arming(struct timer *t)
+{
+	uint64_t hang = crew_hang_deadline();
+
+	atomic_store_release(&waits_begun, 1);
+	while (!atomic_load_acquire(&waits_for) && clock_now_ns() < hang)
+		arch_spin_hint();
+	KT_CHECK(atomic_load_acquire(&waits_for));
+}
+
+static void arm_now(void *t)
+{
+	timer_arm(t, clock_now_ns());
+}
+
+/* RC-011: its callback may wait, for a lock, for who arms it again on another CPU; who arms it does not wait for its
+ * callback. */
+KTEST(timer_armed_while_it_runs)
+{
+	static struct timer t;
+	struct crew crew = { 0 };
+
+	if (cpu_count() < 2)
+		return;
+	KT_CHECK(thread_set_affinity(current_thread(), BIT(0)) == 0);
+	timer_init(&t, wait_for_arming);
+	waits_begun = waits_for = 0;
+	crew_add(&crew, arm_now, &t, BIT(1));
+	while (!atomic_load_acquire(&waits_begun))
+		cond_resched();
+	timer_arm(&t, clock_now_ns() + 100 * NS_PER_S);
+	atomic_store_release(&waits_for, 1);
+	crew_join(&crew);
+	KT_CHECK(timer_cancel(&t));
+	KT_CHECK(thread_set_affinity(current_thread(), ~(cpumask_t)0) == 0);
+}
+
 static uint64_t order_last;
 static uint32_t order_wrong, order_runs;
 
