@@ -229,3 +229,36 @@ KTEST(ssh_connection_has_one_owner)
 
 	kt_expect_bug(pump_as_stranger, &session.part, "owner");
 }
+
+static struct poll_watch room_watch;
+static unsigned room_writes;
+
+/* It is full, and behind that look its reader takes all: told when nobody had asked to be told. */
+static ssize_t room_comes(struct file *f, struct io *io, off_t *pos)
+{
+	char buf[8];
+
+	if (!room_writes++)
+		return -EAGAIN;
+	KT_CHECK(room_watch.events & POLL_OUT);
+	return io_copy_from(io, buf, sizeof(buf));
+}
+
+static const struct file_ops room_ops = { .name = "room", .write = room_comes };
+
+/* N12: the wish to be told of room comes first, then another look. */
+KTEST(ssh_room_is_looked_for_again)
+{
+	static struct poll_source source;
+	static struct poller poller;
+	struct file *f = file_create(&room_ops, FILE_WRONLY, &source, NULL);
+
+	KT_CHECK(f);
+	poll_source_init(&source);
+	poller_init(&poller);
+	poll_watch_add(&poller, &room_watch, &source, 0, NULL);
+	room_writes = 0;
+	KT_CHECK(pump_write(f, &room_watch, 0, "late", 4) == 4 && room_writes == 2);
+	poll_watch_remove(&room_watch);
+	file_put(f);
+}
