@@ -29,6 +29,7 @@ static struct process *subject_create(void)
 	signal_action(subject, SIG_RT, &act, &was);
 	signal_action(subject, SIG_ALRM, &act, &was);
 	signal_action(subject, SIG_USR1, &act, &was);
+	signal_action(subject, SIG_USR2, &act, &was);
 	atomic_store_relaxed(&stop, 0);
 	atomic_store_relaxed(&taken, 0);
 	atomic_store_relaxed(&sent, 0);
@@ -179,6 +180,59 @@ KTEST(signal_versus_exit)
 	crew_join(&shooters);
 	atomic_store_release(&stop, 1);
 	crew_join(&targets);
+	subject_end();
+}
+
+/* --- what a waiting thread was chosen for and does not take -------------------------------------------------------------- */
+
+#define BOTH (SIGMASK(SIG_USR1) | SIGMASK(SIG_USR2))
+
+static void waits_for_one(void *unused)
+{
+	struct signal_info info;
+
+	join();
+	signal_set_mask(BOTH);
+	KT_CHECK(signal_wait(BOTH, crew_hang_deadline(), &info) == SIG_USR1);
+	/* who leaves passes on, too */
+	while (!atomic_load_acquire(&stop))
+		sched_yield();
+	leave();
+}
+
+static void takes_the_other(void *unused)
+{
+	join();
+	KT_CHECK(sleep_until(crew_hang_deadline(), WAIT_INTERRUPTIBLE) == -ERESTARTSYS);
+	KT_CHECK(take_all() == 1);
+	atomic_store_release(&stop, 1);
+	leave();
+}
+
+/* I-SIG-1: both are sent before the first to be asked, who waits for either, can take one. */
+KTEST(signal_waiter_passes_on)
+{
+	static struct crew crew;
+
+	crew.n = 0;
+	if (!subject_create())
+		return;
+	KT_CHECK(thread_set_affinity(current_thread(), BIT(0)) == 0);
+	crew_add(&crew, waits_for_one, NULL, BIT(0));
+	crew_await_asleep(crew.thread[0]);
+	crew_add(&crew, takes_the_other, NULL, BIT(0));
+	crew_await_asleep(crew.thread[1]);
+	spin_lock(&pidtab_lock);
+	for (int sig = SIG_USR1; sig <= SIG_USR2; sig += SIG_USR2 - SIG_USR1) {
+		struct signal_info info = { .signo = sig,
+					    .code = SIC_QUEUE,
+					    .value = (uint64_t)sig };
+
+		KT_CHECK(signal_post(subject, NULL, &info) == 0);
+	}
+	spin_unlock(&pidtab_lock);
+	crew_join(&crew);
+	KT_CHECK(thread_set_affinity(current_thread(), ALL_CPUS) == 0);
 	subject_end();
 }
 
