@@ -1000,6 +1000,25 @@ TEST(net_window_closes_and_opens)
 	close_all();
 }
 
+/* What comes for a side that is shut is dropped, and makes room for more: who sends it comes to the end. */
+TEST(net_shut_side_takes_all)
+{
+	static char block[65536];
+	unsigned ms = 0;
+
+	connect_pair();
+	CHECK_EQ(socket_shutdown(server, SOCKET_SHUT_RD), 0);
+	for (size_t sent = 0; sent < 4 * TCP_WND || socket_tx_pending(client); ms++) {
+		ssize_t n =
+			sent < 4 * TCP_WND ? file_write_kernel(client, block, sizeof(block)) : 0;
+
+		sent += n > 0 ? (size_t)n : 0;
+		wire_run(1);
+		CHECK_MSG(ms < 5000, "stuck behind %zu", sent);
+	}
+	close_all();
+}
+
 /* Two ends that are full tell each other so, and probe: not one byte gets in beyond the window. */
 TEST(net_full_stays_full)
 {
