@@ -1019,6 +1019,50 @@ TEST(net_shut_side_takes_all)
 	close_all();
 }
 
+static char theirs[TCP_SND_BUF], mine[4 * TCP_MSS], got[TCP_SND_BUF + 4 * TCP_MSS];
+static size_t nr_theirs, nr_got;
+
+static void another_sends(void)
+{
+	nr_theirs = ((struct socket *)client->priv)->tx_room - 100;
+	CHECK_EQ(file_write_kernel(client, theirs, nr_theirs), nr_theirs);
+}
+
+static void receive(void)
+{
+	ssize_t n = file_read_kernel(server, got + nr_got, sizeof(got) - nr_got);
+
+	CHECK(n > 0 || n == -EAGAIN);
+	nr_got += n > 0 ? (size_t)n : 0;
+	wire_run(1);
+}
+
+/* The room that a sender saw is gone when its bytes are copied: of the piece goes what there is room for, and the rest before
+ * the next. */
+TEST(net_another_sends_meanwhile)
+{
+	struct socket_message m = { 0 };
+	struct io io;
+
+	connect_pair();
+	client->flags &= ~FILE_KERNEL_NONBLOCK;
+	for (size_t i = 0; i < sizeof(mine); i++)
+		mine[i] = (char)test_random();
+	nr_got = 0;
+	env_copy_hook = another_sends;
+	env_sleep_hook = receive;
+	io_init_user(&io, (vaddr_t)mine, sizeof(mine));
+	CHECK_EQ(socket_send(client, &io, &m), sizeof(mine));
+	for (unsigned ms = 0; nr_got < nr_theirs + sizeof(mine); ms++) {
+		CHECK_MSG(ms < 5000, "%zu of %zu", nr_got, nr_theirs + sizeof(mine));
+		receive();
+	}
+	env_sleep_hook = NULL;
+	CHECK(memcmp(got, theirs, nr_theirs) == 0);
+	CHECK(memcmp(got + nr_theirs, mine, sizeof(mine)) == 0);
+	close_all();
+}
+
 /* Two ends that are full tell each other so, and probe: not one byte gets in beyond the window. */
 TEST(net_full_stays_full)
 {
