@@ -1570,3 +1570,29 @@ TEST(net_frames_of_all_sizes)
 	}
 	all_closed();
 }
+
+/* --- pairs --------------------------------------------------------------------------------------------------- */
+
+static struct file *ends[2];
+
+static void close_the_other(void)
+{
+	file_put(ends[1]);
+}
+
+/* I-PAIR-1: one end is closed while the other still tells it of its own end. */
+TEST(net_pair_closed_by_two)
+{
+	static const int types[] = { SOCKET_STREAM, SOCKET_DGRAM, SOCKET_SEQPACKET };
+
+	wire_start();
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		uint64_t before = env_objects;
+
+		CHECK_EQ(socket_pair(types[i], 0, 0, ends), 0);
+		env_notify_hook = close_the_other;
+		file_put(ends[0]);
+		CHECK_EQ(env_objects, before);
+	}
+	all_closed();
+}
