@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A tern guest for the tests: boot it through scripts/run-qemu.sh, log in, judge its console. And how the tests wait."""
 import atexit
+import contextlib
 import fcntl
 import glob
 import itertools
@@ -176,6 +177,16 @@ class Client:
                        stdin=subprocess.DEVNULL, stderr=None)
         assert p.stdout.readline() == b"connected\n", f"no connection to share\n{self.tail()}"
         return p
+
+    @contextlib.contextmanager
+    def shared(self, path):
+        """A master for a block of code: it ends with that, however that ends."""
+        p = self.master(path)
+        try:
+            yield
+        finally:
+            p.kill()
+            p.communicate()
 
 
 class Guest(Client):

@@ -100,7 +100,7 @@ def test_connections_that_begin(words, tmp_path):
         machine = traffic.Machine(peer, "bytes", 4, guestlib.run_image, "")
         with machine:
             one = ["-S", str(tmp_path / "one")]
-            with machine.guest.master(one[1]) as connection:
+            with machine.guest.shared(one[1]):
                 faults = words.replace(",", f":{SEED},") + f":{SEED}"
                 machine.guest.ssh(f"echo {faults} >/proc/tern/faults", options=one, check=True)
                 end = time.monotonic() + 25
@@ -113,7 +113,6 @@ def test_connections_that_begin(words, tmp_path):
                 for c in clients:
                     c.join()
                 machine.guest.ssh("echo off >/proc/tern/faults", options=one, check=True)
-                connection.kill()
             console = machine.guest.console()
             machine.guest.judge_network()
             checker, streams = machine.guest.checker, Streams(traffic.ECHO)
