@@ -274,6 +274,9 @@ TEST(sig_ed25519)
 TEST(sig_ecdsa)
 {
 	check_signature("ecdsa-sha2-nistp256", BYTES(ec_key), BYTES(ec_sig));
+	/* a number has no leading zeros: of one in 128 one of the two is shorter */
+	check_signature("ecdsa-sha2-nistp256", BYTES(ec_key), BYTES(ec_sig_short_r));
+	check_signature("ecdsa-sha2-nistp256", BYTES(ec_key), BYTES(ec_sig_short_s));
 	CHECK_EQ(verify("ecdsa-sha2-nistp256", BYTES(ec_key), BYTES(ec_sig_r0)), -EACCES);
 	CHECK_EQ(verify("ecdsa-sha2-nistp256", BYTES(ec_key), BYTES(ec_sig_s0)), -EACCES);
 	CHECK_EQ(verify("ecdsa-sha2-nistp256", BYTES(ec_key), BYTES(ec_sig_rn)), -EACCES);

@@ -235,7 +235,11 @@ def signatures():
 
     key = ec.generate_private_key(ec.SECP256R1())
     pub = key.public_key().public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
-    r, s = utils.decode_dss_signature(key.sign(text, ec.ECDSA(hashes.SHA256())))
+
+    def sign():
+        return utils.decode_dss_signature(key.sign(text, ec.ECDSA(hashes.SHA256())))
+
+    r, s = sign()
     name = b"ecdsa-sha2-nistp256"
     order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551
     show("ec_key", string(name) + string(b"nistp256") + string(pub))
@@ -245,6 +249,11 @@ def signatures():
     show("ec_sig_rn", string(name) + string(mpint(r + order) + mpint(s)))
     show("ec_sig_sn", string(name) + string(mpint(r) + mpint(order)))
     show("ec_sig_negative", string(name) + string(string(b"\x80" + rand(31)) + mpint(s)))
+    for i, which in enumerate("rs"):
+        pair = sign()
+        while pair[i] >> 248:
+            pair = sign()
+        show(f"ec_sig_short_{which}", string(name) + string(mpint(pair[0]) + mpint(pair[1])))
 
     for bits, label in ((1024, "rsa1024"), (2048, "rsa")):
         key = rsa.generate_private_key(65537, bits)
