@@ -70,10 +70,17 @@ bool spin_trylock(spinlock_t *l) __no_lock_check
 	return !atomic_exchange(&l->owner, 1);
 }
 
+__thread void (*env_unlock_hook)(spinlock_t *l);
+
 void spin_unlock(spinlock_t *l) __no_lock_check
 {
+	void (*hook)(spinlock_t * l) = env_unlock_hook;
+
 	if (!atomic_exchange(&l->owner, 0))
 		test_fail(__FILE__, __LINE__, "a spinlock not held is released");
+	env_unlock_hook = NULL;
+	if (hook)
+		hook(l);
 }
 
 irqflags_t spin_lock_irqsave(spinlock_t *l) __no_lock_check

@@ -1111,6 +1111,41 @@ TEST(vfs_cut_while_a_page_is_brought_in)
 	}
 }
 
+static void cut_unlocked(spinlock_t *l)
+{
+	cut();
+}
+
+static void cut_at_unlock(void)
+{
+	env_unlock_hook = cut_unlocked;
+}
+
+/* It is in the index when the file is cut: the fault has a page of its own, which nobody else is given. */
+TEST(vfs_cut_behind_a_page_brought_in)
+{
+	struct vm_backing *b;
+	struct page *p;
+
+	begin();
+	cut_again = 0;
+	cut_file = open_as(&root, "/f", VFS_O_CREAT | FILE_RDWR, 0);
+	CHECK_EQ(file_truncate(cut_file, 100), 0);
+	CHECK_EQ(cut_file->ops->mmap(cut_file, &(unsigned){ 0 }, &b), 0);
+	env_page_hook = cut_at_unlock;
+	CHECK_EQ(b->fill(b, 0, &p), 0);
+	CHECK_EQ(cut_file->inode->size, 0);
+	CHECK_EQ(env_pages, 1);
+	page_put(p);
+	CHECK_EQ(env_pages, 0);
+	CHECK_EQ(tmpfs_pages(), 0);
+	CHECK_EQ(stat_of("/f").blocks, 0);
+	b->release(b);
+	file_put(cut_file);
+	CHECK_EQ(vfs_unlink(&root, NULL, "/f", false), 0);
+	end_clean();
+}
+
 /* Whatever changes a file's bytes says so: somebody may execute them. */
 TEST(vfs_written_pages_are_told)
 {
