@@ -478,3 +478,25 @@ TEST(epoll_notified_while_it_leaves)
 	file_put(f);
 	end();
 }
+
+/* Where a notification lets interrupts in, behind the 32nd. */
+static void leave_at_pause(spinlock_t *l)
+{
+	if (l->cls == LOCK_POLLSRC)
+		CHECK_EQ(control(ep, EPOLL_CTL_DEL, r, 32, 0), 0);
+	else
+		env_unlock_hook = leave_at_pause;
+}
+
+/* RC-017: the watch that a notification was at goes meanwhile, and is freed; those behind it are told. */
+TEST(epoll_watch_leaves_while_notified)
+{
+	begin();
+	for (int fd = 1; fd <= 40; fd++)
+		CHECK_EQ(add(r, fd, EPOLLIN), 0);
+	env_unlock_hook = leave_at_pause;
+	put_byte();
+	CHECK(!env_unlock_hook);
+	CHECK_EQ(now(), 39);
+	end();
+}
