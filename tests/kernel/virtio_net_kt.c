@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The driver and the stack on a model device: A3, A4, A7, N4, N5, N7, X-09, X-10, X-12. */
 #include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
+#include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 #include <lwip/etharp.h>
 #include <lwip/inet_chksum.h>
@@ -363,6 +365,46 @@ KTEST(vnet_interrupt_storm)
 	spurious = atomic_load_relaxed(&p->v->nd.spurious);
 	KT_CHECK(spurious > 0);
 	stop(p);
+}
+
+static void none_is_out(void *cookie, bool transmit, void *arg)
+{
+	kt_fail(__FILE__, __LINE__, "a buffer was left with the device");
+}
+
+/* N7: what an interrupt tells of the link is heard as a frame is received, and its handler, which is late, finds nothing more:
+ * nobody sleeps before it is looked at. */
+KTEST(vnet_link_heard_while_receiving)
+{
+	static struct model m;
+	struct page *page = page_alloc(0, ALLOC_ZERO);
+	struct netdev_frame frame;
+	struct model_buffer b;
+	struct virtio_net *v;
+	struct netdev *d;
+
+	model_init(&m, VIRTIO_ID_NET, MODERN | BIT(VIRTIO_NET_F_STATUS), 4);
+	m.config[offsetof(struct virtio_net_config, status)] = VIRTIO_NET_S_LINK_UP;
+	v = virtio_net_create(&m.dev);
+	KT_CHECK(v && page);
+	if (!v || !page)
+		return;
+	d = &v->nd;
+	KT_CHECK(atomic_load_relaxed(&d->link_up));
+	KT_CHECK(d->ops->post(d, (struct netdev_piece){ page_to_phys(page), 2048 }, page) == 0);
+	d->ops->kick(d);
+	KT_CHECK(!d->ops->arm(d, false));
+	KT_CHECK(model_take(&m, 0, &b));
+	model_used(&m, &b, 100);
+	m.config[offsetof(struct virtio_net_config, status)] = 0;
+	model_raise(&m, VIRTIO_ISR_QUEUE | VIRTIO_ISR_CONFIG);
+	KT_CHECK(d->ops->receive(d, &frame, 1) == 1);
+	KT_CHECK(d->ops->arm(d, false));
+	d->ops->service(d);
+	KT_CHECK(!atomic_load_relaxed(&d->link_up));
+	KT_CHECK(!d->ops->arm(d, false));
+	virtio_net_destroy(v, none_is_out, NULL);
+	page_put(page);
 }
 
 /* Frames in any number while memory is short: dropped, counted, and afterwards everything works. */
