@@ -426,3 +426,45 @@ KTEST(vblk_lying_device)
 	}
 	unplug();
 }
+
+/* A disk without room for the first, to which all that was out comes back before it is told so. */
+static struct {
+	struct blockdev bd;
+	struct block_request other;
+	unsigned asked, looked;
+} full;
+
+static int submit_to_full(struct blockdev *d, struct block_request *r)
+{
+	bool first = full.asked++ == 0;
+
+	block_finish(d, first ? &full.other : r, 0);
+	return first ? -ENOBUFS : 0;
+}
+
+/* Who waits in vain goes on. */
+static void look_at_full(struct blockdev *d)
+{
+	full.looked++;
+	block_finish(d, &full.other, 0);
+}
+
+static bool never_broken(struct blockdev *d)
+{
+	return false;
+}
+
+/* RC-013: nothing is out that could tell it of room once more. */
+KTEST(block_room_comes_before_the_wait)
+{
+	static const struct blockdev_ops ops = { .submit = submit_to_full,
+						 .look = look_at_full,
+						 .broken = never_broken };
+	struct block_request r = { .op = BLOCK_FLUSH };
+
+	memset(&full, 0, sizeof(full));
+	blockdev_init(&full.bd);
+	full.bd.ops = &ops;
+	KT_CHECK(blockdev_do(&full.bd, &r) == 0);
+	KT_CHECK(full.asked == 2 && full.looked == 0);
+}
