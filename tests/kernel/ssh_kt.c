@@ -11,6 +11,7 @@
 #include "ssh/server/server_priv.h"
 #include "ssh/sig.h"
 #include "tests/host/ssh_vectors.h"
+#include "tests/kernel/crew.h"
 #include "tests/kernel/ktest.h"
 
 #define BYTES(a) ((struct bytes){ a, sizeof(a) })
@@ -261,4 +262,51 @@ KTEST(ssh_room_is_looked_for_again)
 	KT_CHECK(pump_write(f, &room_watch, 0, "late", 4) == 4 && room_writes == 2);
 	poll_watch_remove(&room_watch);
 	file_put(f);
+}
+
+#define EVICTED 300
+
+static struct {
+	struct server_conn conn;
+	struct poller poller;
+	struct poll_watch watch;
+	uint64_t left; /* [atomic] times */
+} newcomer;
+
+/* Its own thread, awake for another reason. Off the list it is freed: what was to wake it has done so. */
+static void leave_when_evicted(void *unused)
+{
+	uint32_t events;
+
+	for (uint64_t i = 1; i <= EVICTED * kt_scale(); i++) {
+		while (!READ_ONCE(newcomer.conn.evicted))
+			sched_yield();
+		server_conn_remove(&newcomer.conn);
+		KT_CHECK(poller_next(&newcomer.poller, &events) == &newcomer.watch);
+		WRITE_ONCE(newcomer.conn.evicted, false);
+		atomic_store_release(&newcomer.left, i);
+	}
+}
+
+/* RC-012 */
+KTEST(ssh_evicted_while_awake)
+{
+	static struct server_config cfg;
+	struct crew crew = { 0 };
+
+	memset(&newcomer, 0, sizeof(newcomer));
+	newcomer.conn.cfg = &cfg;
+	poll_source_init(&newcomer.conn.kick);
+	crew_add(&crew, leave_when_evicted, NULL, UINT64_MAX);
+	for (uint64_t i = 1; i <= EVICTED * kt_scale(); i++) {
+		poller_init(&newcomer.poller);
+		poll_watch_add(&newcomer.poller, &newcomer.watch, &newcomer.conn.kick, POLL_IN,
+			       NULL);
+		server_conn_add(&newcomer.conn);
+		server_newcomers_bound(0);
+		while (atomic_load_acquire(&newcomer.left) < i)
+			sched_yield();
+		poll_watch_remove(&newcomer.watch);
+	}
+	crew_join(&crew);
 }
