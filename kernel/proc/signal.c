@@ -210,6 +210,12 @@ static int dequeue_from(struct process *p, struct signal_pending *q, sigset_t64 
 	return sig;
 }
 
+static void alarm_arm(struct signal_state *s, uint64_t at) __requires(s->lock)
+{
+	s->alarm_at = at;
+	timer_arm(&s->alarm, at);
+}
+
 /* A periodic alarm goes on once its signal is taken, so that one too fast for the program costs no more than it can take. */
 static void alarm_again(struct signal_state *s) __requires(s->lock)
 {
@@ -217,8 +223,8 @@ static void alarm_again(struct signal_state *s) __requires(s->lock)
 
 	s->alarm_rang = false;
 	if (s->alarm_interval)
-		timer_arm(&s->alarm, s->alarm.deadline_ns +
-					     (late / s->alarm_interval + 1) * s->alarm_interval);
+		alarm_arm(s, s->alarm.deadline_ns +
+				     (late / s->alarm_interval + 1) * s->alarm_interval);
 }
 
 static int dequeue(struct process *p, struct thread *t, sigset_t64 set, struct signal_info *info)
@@ -452,40 +458,39 @@ void signal_disown(struct process *p, struct thread *only, struct signal_entry *
 	WRITE_ONCE(q->set, q->set | MASK(e->info.signo));
 }
 
-/* In an interrupt: the signal needs no memory, and stops or continues nothing. */
+/* In an interrupt: the signal needs no memory, and stops or continues nothing. It may have been switched off, or set to
+ * another time, while it came here. */
 static void alarm_rings(struct timer *timer)
 {
 	struct process *p = container_of(timer, struct process, signals.alarm);
 	struct signal_info info = { .signo = SIG_ALRM, .code = SIC_KERNEL };
 
 	spin_lock(&p->signals.lock);
-	p->signals.alarm_rang = true;
-	IGNORE(post_locked(p, NULL, &info, NULL));
+	if (p->signals.alarm_at && p->signals.alarm_at <= clock_now_ns()) {
+		p->signals.alarm_at = 0;
+		p->signals.alarm_rang = true;
+		IGNORE(post_locked(p, NULL, &info, NULL));
+	}
 	spin_unlock(&p->signals.lock);
 }
 
 void signal_alarm(struct process *p, const struct signal_alarm *now, struct signal_alarm *old)
 {
 	struct signal_state *s = &p->signals;
-	uint64_t t = clock_now_ns();
 	irqflags_t f = spin_lock_irqsave(&s->lock);
+	uint64_t t = clock_now_ns();
 
 	old->interval = s->alarm_interval;
 	old->left = 0;
-	if (timer_armed(&s->alarm))
-		old->left = s->alarm.deadline_ns > t ? s->alarm.deadline_ns - t : NS_PER_US;
-	/* so that nobody who takes a SIGALRM of before arms it behind the cancelling */
-	if (now)
-		s->alarm_interval = 0;
-	spin_unlock_irqrestore(&s->lock, f);
-	if (!now)
-		return;
-	(void)timer_cancel(&s->alarm);
-	f = spin_lock_irqsave(&s->lock);
-	s->alarm_rang = false;
-	s->alarm_interval = now->interval;
-	if (now->left)
-		timer_arm(&s->alarm, t + now->left);
+	if (s->alarm_at)
+		old->left = s->alarm_at > t ? s->alarm_at - t : NS_PER_US;
+	if (now) {
+		s->alarm_rang = false;
+		s->alarm_interval = now->interval;
+		s->alarm_at = 0;
+		if (now->left)
+			alarm_arm(s, t + now->left);
+	}
 	spin_unlock_irqrestore(&s->lock, f);
 }
 

@@ -62,7 +62,8 @@ struct signal_state {
 	bool cont_due;		  /* [lock] it goes on, and the parent is to be told */
 	unsigned nr_stopped;	  /* [lock] threads asleep */
 	struct waitq stop_wait;	  /* where they sleep */
-	struct timer alarm;	  /* ITIMER_REAL: sends SIGALRM */
+	struct timer alarm;	  /* ITIMER_REAL: sends SIGALRM if it is alarm_at */
+	uint64_t alarm_at;	  /* [lock] 0: off, or it has rung */
 	uint64_t alarm_interval;  /* [lock] ns; 0: once */
 	bool alarm_rang;	  /* [lock] it is armed again when that SIGALRM is taken */
 	struct list_head ptimers; /* [lock] kernel/proc/ptimer.c's */

@@ -306,16 +306,6 @@ KTEST(signal_alarms)
 		signal_alarm(subject, i % 3 ? &often : &off, &old);
 		KT_CHECK(sleep_until(clock_now_ns() + 200000, WAIT_UNINTERRUPTIBLE) == 0);
 	}
-	/* it is off, though somebody takes its last signal meanwhile */
-	for (uint64_t i = 0; i < 2000 * kt_scale(); i++) {
-		uint64_t end = clock_now_ns() + 20000 + i % 40 * 500;
-
-		signal_alarm(subject, &often, &old);
-		while (clock_now_ns() < end)
-			arch_spin_hint();
-		signal_alarm(subject, &off, &old);
-		KT_CHECK(!timer_armed(&subject->signals.alarm));
-	}
 	signal_alarm(subject, &often, &old);
 	while (atomic_load_relaxed(&taken) <= 10 && clock_now_ns() < hang)
 		KT_CHECK(sleep_until(crew_deadline_ms(1), WAIT_UNINTERRUPTIBLE) == 0);
@@ -327,6 +317,107 @@ KTEST(signal_alarms)
 	signal_alarm(subject, &(struct signal_alarm){ NS_PER_MS, 0 }, &old);
 	subject_end();
 	KT_CHECK(sleep_until(crew_deadline_ms(3), WAIT_UNINTERRUPTIBLE) == 0);
+}
+
+#define SETS 200
+
+static uint64_t asked, taken_for, off_for; /* [atomic] rounds */
+
+static void takes_when_asked(void *unused)
+{
+	struct signal_delivery d;
+
+	join();
+	for (uint64_t i = 1; i <= SETS * kt_scale(); i++) {
+		while (atomic_load_acquire(&asked) < i)
+			sched_yield();
+		while (signal_take(&d))
+			signal_set_mask(d.mask);
+		atomic_store_release(&taken_for, i);
+	}
+	leave();
+}
+
+static void switches_off_when_asked(void *unused)
+{
+	struct signal_alarm off = { 0, 0 }, old;
+
+	for (uint64_t i = 1; i <= SETS * kt_scale(); i++) {
+		while (atomic_load_acquire(&asked) < i)
+			sched_yield();
+		signal_alarm(subject, &off, &old);
+		atomic_store_release(&off_for, i);
+	}
+}
+
+/* It is off, though somebody takes its last signal meanwhile: both come to the lock while it is held. */
+KTEST(signal_alarm_off)
+{
+	struct signal_alarm soon = { 50000, 3600 * NS_PER_S }, now, old;
+	struct crew crew = { 0 };
+	irqflags_t f;
+
+	if (!subject_create())
+		return;
+	asked = taken_for = off_for = 0;
+	crew_add(&crew, takes_when_asked, NULL, ALL_CPUS);
+	crew_add(&crew, switches_off_when_asked, NULL, ALL_CPUS);
+	while (READ_ONCE(subject->nr_threads) < 1)
+		sched_yield();
+	for (uint64_t i = 1; i <= SETS * kt_scale(); i++) {
+		signal_alarm(subject, &soon, &old);
+		do {
+			sched_yield();
+			signal_alarm(subject, NULL, &now);
+		} while (now.left);
+		f = spin_lock_irqsave(&subject->signals.lock);
+		atomic_store_release(&asked, i);
+		clock_spin_ns(20000);
+		spin_unlock_irqrestore(&subject->signals.lock, f);
+		while (atomic_load_acquire(&taken_for) < i || atomic_load_acquire(&off_for) < i)
+			sched_yield();
+		signal_alarm(subject, NULL, &now);
+		KT_CHECK(now.left == 0);
+	}
+	crew_join(&crew);
+	subject_end();
+}
+
+static uint64_t set_on, set_off; /* [atomic] times */
+
+static void sets_alarms(void *unused)
+{
+	struct signal_alarm on = { 3600 * NS_PER_S, 3600 * NS_PER_S }, old;
+
+	for (uint64_t i = 1; i <= SETS * kt_scale(); i++) {
+		while (atomic_load_acquire(&set_off) + 1 < i)
+			sched_yield();
+		signal_alarm(subject, &on, &old);
+		atomic_store_release(&set_on, i);
+	}
+}
+
+/* One sets it while another switches it off: it is as one of them says, not a part of each. */
+KTEST(signal_alarm_of_two)
+{
+	struct signal_alarm off = { 0, 0 }, now, old;
+	struct crew crew = { 0 };
+
+	if (!subject_create())
+		return;
+	set_on = set_off = 0;
+	crew_add(&crew, sets_alarms, NULL, ALL_CPUS);
+	for (uint64_t i = 1; i <= SETS * kt_scale(); i++) {
+		signal_alarm(subject, &off, &old);
+		while (atomic_load_acquire(&set_on) < i)
+			sched_yield();
+		signal_alarm(subject, NULL, &now);
+		KT_CHECK(!now.left == !now.interval);
+		atomic_store_release(&set_off, i);
+	}
+	crew_join(&crew);
+	signal_alarm(subject, &off, &old);
+	subject_end();
 }
 
 /* --- a stop is over when all have come to it, also by leaving ------------------------------------------------------------------- */
