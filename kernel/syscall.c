@@ -45,20 +45,20 @@ static struct unknown *find_unknown(unsigned nr, const char *program)
 /* Two threads may add the same pair: then both are shown. */
 static __noinline void count_unknown(uint64_t nr)
 {
-	struct unknown *u = find_unknown((unsigned)nr, current_process()->name);
+	struct unknown *u = find_unknown((unsigned)nr, current_process()->name), *new = NULL;
 
 	if (!u && atomic_fetch_add(&nr_unknown, 1) < UNKNOWN_MAX)
-		u = kzalloc(sizeof(*u));
-	if (u && !u->count) {
-		u->nr = (unsigned)nr;
-		str_copy(u->program, current_process()->name, sizeof(u->program));
-		u->next = atomic_load_relaxed(&unknown);
-		u->count = 1;
-		while (!atomic_compare_exchange(&unknown, &u->next, u))
-			;
+		new = kzalloc(sizeof(*new));
+	if (!new) {
+		atomic_add_relaxed(u ? &u->count : &unknown_rest.count, 1);
 		return;
 	}
-	atomic_add_relaxed(u ? &u->count : &unknown_rest.count, 1);
+	new->nr = (unsigned)nr;
+	str_copy(new->program, current_process()->name, sizeof(new->program));
+	new->next = atomic_load_relaxed(&unknown);
+	new->count = 1;
+	while (!atomic_compare_exchange(&unknown, &new->next, new))
+		;
 }
 
 void syscall_for_each_unknown(void (*fn)(unsigned nr, const char *program, uint64_t count,

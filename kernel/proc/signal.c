@@ -126,7 +126,7 @@ static int enqueue(struct process *p, struct signal_pending *q, const struct sig
 	if ((standard && info->code >= 0) ||
 	    p->signals.nr_queued < READ_ONCE(p->rlimits[RLIMIT_PENDING_K].cur)) {
 		e = p->signals.spare ?: slab_alloc(entry_cache);
-		p->signals.spare = NULL;
+		WRITE_ONCE(p->signals.spare, NULL);
 	}
 	if (!e && !standard && info->code != SIC_USER)
 		return -EAGAIN;
@@ -151,7 +151,7 @@ static void free_entry(struct process *p, struct signal_entry *e) __requires(p->
 	if (p->signals.spare)
 		slab_free(entry_cache, e);
 	else
-		p->signals.spare = e;
+		WRITE_ONCE(p->signals.spare, e);
 }
 
 static void flush(struct process *p, struct signal_pending *q, sigset_t64 which)
@@ -430,7 +430,7 @@ static int post(struct process *p, struct thread *only, const struct signal_info
 		e = slab_alloc(entry_cache);
 	f = spin_lock_irqsave(&p->signals.lock);
 	if (!p->signals.spare) {
-		p->signals.spare = e;
+		WRITE_ONCE(p->signals.spare, e);
 		e = NULL;
 	}
 	err = post_locked(p, only, info, NULL);
