@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* User authentication (RFC 4252): publickey only.
  *
+ * First the host is asked whether the user has the key in a list of his at all, and no more is read of it. Who has signed with such a
+ * key, over this session, has proven who he is; then the host says what the key is good for, and whether this user is let in (I-SSH-26).
+ *
  * A failed attempt is answered after a delay that depends on nothing the client chose; until then no input of
  * this connection is looked at. The question whether a key would do, and the method none that clients start
  * with, are answered at once; both are counted. */
@@ -150,10 +153,13 @@ static bool keep_options(struct ssh_conn *c, const struct ssh_grant *grant)
 	return g->options.p;
 }
 
-static int accept_login(struct ssh_conn *c, struct bytes user, struct bytes key,
-			const struct ssh_grant *grant)
+static int log_in(struct ssh_conn *c, struct bytes user, struct bytes key)
 {
-	if (!keep_command(c, grant->command) || !keep_options(c, grant))
+	struct ssh_grant grant = { 0 };
+
+	if (c->ops->admit(c->host, user, key, &grant))
+		return -EACCES;
+	if (!keep_command(c, grant.command) || !keep_options(c, &grant))
 		return ssh_fail_local(c, -ENOMEM);
 	(void)ssh_msg_begin(c, SSH_MSG_USERAUTH_SUCCESS, 1);
 	ssh_msg_end(c);
@@ -167,6 +173,16 @@ static int accept_login(struct ssh_conn *c, struct bytes user, struct bytes key,
 	return 0;
 }
 
+/* 0, -EACCES, or another when the connection is over. */
+static int admit(struct ssh_conn *c, struct bytes user, struct bytes key)
+{
+	/* I-SSH-18, I-SSH-26 */
+	if (!c->auth.proven)
+		return -EACCES;
+	c->auth.proven = false;
+	return log_in(c, user, key);
+}
+
 /* The signature covers the session's name, as a string, and the request up to itself (RFC 4252 s7). */
 static int verify(struct ssh_conn *c, struct bytes alg, struct bytes key, struct bytes sig,
 		  struct bytes request)
@@ -177,7 +193,7 @@ static int verify(struct ssh_conn *c, struct bytes alg, struct bytes key, struct
 	int err;
 
 	if (!text)
-		return -ENOMEM;
+		return ssh_fail_local(c, -ENOMEM);
 	wr_string(&w, c->session_id, c->session_id_len);
 	wr_put(&w, request.p, request.n);
 	err = ssh_sig_verify(alg, key, sig, text, n);
@@ -209,7 +225,6 @@ static int publickey_input(struct ssh_conn *c, struct rd *r, struct bytes payloa
 	bool is_signed = rd_bool(r);
 	struct bytes alg = rd_string(r), key = rd_string(r), sig = { NULL, 0 };
 	struct bytes request = { payload.p, payload.n - r->left };
-	struct ssh_grant grant = { 0 };
 	bool good;
 	int err;
 
@@ -218,16 +233,16 @@ static int publickey_input(struct ssh_conn *c, struct rd *r, struct bytes payloa
 	if (rd_finish(r))
 		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "malformed publickey request");
 	good = ssh_sig_key_is_good(alg, key) && user_is_good(user);
-	if (c->ops->key_check(c->host, user_is_good(user) ? user : BYTES_LIT("-"), key,
-			      good && is_signed ? &grant : NULL))
+	if (c->ops->key_check(c->host, user_is_good(user) ? user : BYTES_LIT("-"), key))
 		good = false;
 	if (!is_signed)
 		return answer_query(c, good, alg, key);
 	err = good ? verify(c, alg, key, sig, request) : -EACCES;
-	if (err == -ENOMEM)
-		return ssh_fail_local(c, err);
+	c->auth.proven = err == 0;
 	if (!err)
-		return accept_login(c, user, key, &grant);
+		err = admit(c, user, key);
+	if (err != -EACCES)
+		return err;
 	reject(c, user);
 	return 0;
 }

@@ -50,6 +50,7 @@ struct ssh_dir {
 struct ssh_auth {
 	struct bytes user;	/* [alloc] of the last request; empty before */
 	struct ssh_grant grant; /* command and options are [alloc]; valid in OPEN */
+	bool proven; /* this very request is signed by a key that the host lists for the user: I-SSH-26 */
 	unsigned tries, queries, requests;
 	bool answer_due; /* a failure waits for answer_at */
 	uint64_t answer_at;

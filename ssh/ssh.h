@@ -96,9 +96,11 @@ struct ssh_host_ops {
 	void (*log)(void *host, enum ssh_log level, const char *text, struct bytes about);
 	/* A message came in, or goes out: its number, and the bytes of its payload. NULL: nobody wants to know. */
 	void (*message)(void *host, bool out, uint8_t type, size_t n);
-	/* May this user log in with this public key (RFC 4253 s6.6 blob)? 0 and *grant (NULL: it was only asked, and nothing is
-	 * kept), or -EACCES. Must take as long for an unknown user as for a known one. */
-	int (*key_check)(void *host, struct bytes user, struct bytes key, struct ssh_grant *grant);
+	/* Has this user this public key (RFC 4253 s6.6 blob) in a list? 0 or -EACCES. Strangers ask: it must take as long for an unknown
+	 * user as for a known one, and says nothing of what the key is good for. */
+	int (*key_check)(void *host, struct bytes user, struct bytes key);
+	/* May he log in with it? Asked when key_check said 0 and the signature is good (I-SSH-26). 0 and *grant, or -EACCES. */
+	int (*admit)(void *host, struct bytes user, struct bytes key, struct ssh_grant *grant);
 	/* A login failed: how many ns until the answer may go out. */
 	uint64_t (*auth_failed)(void *host, struct bytes user);
 	/* The login succeeded; the connection no longer counts as unauthenticated. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Users: /etc/passwd and /etc/group, read at each question, so that a change counts at once. */
+/* Users: /etc/passwd and /etc/group, read at each question, so that a change counts at once. A stranger's question leads to the first
+ * alone. */
 #include "lib/errno.h"
 #include "lib/passwd.h"
 #include "lib/string.h"
@@ -33,7 +34,7 @@ static char *path_of(struct bytes field, const char *otherwise)
 
 int account_find(struct bytes user, struct account *a)
 {
-	struct bytes users = read_table("/etc/passwd"), groups;
+	struct bytes users = read_table("/etc/passwd");
 	struct passwd p;
 	int err = 0;
 
@@ -42,21 +43,24 @@ int account_find(struct bytes user, struct account *a)
 		err = -ENOENT;
 	} else {
 		a->uid = p.uid;
-		a->gid = p.gid;
+		a->gid = a->groups[0] = p.gid;
+		a->nr_groups = 1;
 		a->home = path_of(p.home, "/");
 		a->shell = path_of(p.shell, "/bin/sh");
 		err = a->home && a->shell ? 0 : -ENOMEM;
 	}
 	kfree((void *)users.p);
-	if (err) {
+	if (err)
 		account_free(a);
-		return err;
-	}
-	groups = read_table("/etc/group");
-	a->groups[0] = a->gid;
+	return err;
+}
+
+void account_find_groups(struct bytes user, struct account *a)
+{
+	struct bytes groups = read_table("/etc/group");
+
 	a->nr_groups = 1 + group_list(groups, user, a->groups + 1, CRED_GROUPS - 1);
 	kfree((void *)groups.p);
-	return 0;
 }
 
 void account_free(struct account *a)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Who may log in: a user of /etc/passwd, with a key of the files that AuthorizedKeysFile names, which nobody but that user and root may
- * write, nor the directories it lies in. The files are read at each question, so what is changed counts at once. */
+ * write, nor the directories it lies in. The files are read at each question, so what is changed counts at once. Whoever asks is told
+ * whether the key is there; what its line and the configuration say of it is read when the key has signed (I-SSH-26). */
 #include "kernel/core/clock.h"
 #include "kernel/core/log.h"
 #include "kernel/core/random.h"
@@ -16,24 +17,24 @@
 #define FAIL_JITTER_MS 50
 
 /* A path of AuthorizedKeysFile, made absolute, %h, %u and %U put in. NULL: too long, or no memory. */
-static char *keys_path(struct bytes template, struct bytes user, const struct account *a)
+static char *keys_path(const char *template, struct bytes user, const struct account *a)
 {
 	char *path = kmalloc(VFS_PATH_MAX), uid[12];
 	struct wr w = wr_over(path, path ? VFS_PATH_MAX : 0);
 
 	fmt_print(uid, sizeof(uid), "%u", a->uid);
-	if (*template.p != '/' && (template.n < 2 || memcmp(template.p, "%h", 2) != 0)) {
+	if (template[0] != '/' && (template[0] != '%' || template[1] != 'h')) {
 		wr_put(&w, a->home, strlen(a->home));
 		wr_u8(&w, '/');
 	}
-	for (size_t i = 0; i < template.n; i++) {
-		if (template.p[i] != '%')
-			wr_u8(&w, template.p[i]);
-		else if (template.p[++i] == 'h')
+	for (; *template; template ++) {
+		if (*template != '%')
+			wr_u8(&w, (uint8_t) * template);
+		else if (*++template == 'h')
 			wr_put(&w, a->home, strlen(a->home));
-		else if (template.p[i] == 'u')
+		else if (*template == 'u')
 			wr_put(&w, user.p, user.n);
-		else if (template.p[i] == 'U')
+		else if (*template == 'U')
 			wr_put(&w, uid, strlen(uid));
 		else
 			wr_u8(&w, '%');
@@ -67,6 +68,69 @@ static bool dirs_are_of(char *path, const char *home, uint32_t uid)
 	return good;
 }
 
+static void keys_free(struct server_conn *s)
+{
+	kfree(s->keys);
+	s->keys = NULL;
+}
+
+/* The text of the next of the user's files, which is s->keys; *path is then behind its path. False: there is none. */
+static bool next_file(struct server_conn *s, struct bytes user, const struct account *a,
+		      const char **path, struct bytes *text)
+{
+	while (keys_free(s), **path) {
+		char *full = keys_path(*path, user, a);
+
+		*path += strlen(*path) + 1;
+		if (full && dirs_are_of(full, a->home, a->uid))
+			s->keys = server_read_file(full, a->uid, SERVER_FILE_MAX, &text->n);
+		kfree(full);
+		text->p = (const uint8_t *)s->keys;
+		if (s->keys)
+			return true;
+	}
+	return false;
+}
+
+static bool has_key(struct server_conn *s, struct bytes user, const struct account *a,
+		    struct bytes key)
+{
+	const char *path = s->cfg->key_files;
+	struct ssh_key_line line;
+	struct bytes text;
+	unsigned number = 0;
+	bool found = false;
+
+	while (!found && next_file(s, user, a, &path, &text))
+		found = ssh_authkeys_next(&text, key, &number, &line);
+	keys_free(s);
+	return found;
+}
+
+/* For an unknown user root's file is searched, so that the time says little about names. */
+int server_key_check(void *host, struct bytes user, struct bytes key)
+{
+	static char home[] = "/root";
+	static const struct account root = { .home = home };
+	struct server_conn *s = host;
+	struct account a;
+	bool found;
+
+	server_login_named(s, user, key);
+	if (account_find(user, &a)) {
+		server_login_refused(s, "no such user");
+		(void)has_key(s, BYTES_LIT("root"), &root, key);
+		return -EACCES;
+	}
+	found = has_key(s, user, &a, key);
+	account_free(&a);
+	if (!found)
+		server_login_refused(s, "no such key");
+	else if (s->login)
+		s->login->why = NULL;
+	return found ? 0 : -EACCES;
+}
+
 static void line_refused(void *arg, unsigned line, const char *why)
 {
 	struct server_conn *s = arg;
@@ -77,58 +141,29 @@ static void line_refused(void *arg, unsigned line, const char *why)
 	s->why = why;
 }
 
-/* Is the key in this file? Its text is s->keys then. */
-static int find_in(struct server_conn *s, struct bytes template, struct bytes user,
-		   const struct account *a, struct bytes key, struct ssh_grant *grant)
+/* What the first line that is good for this login grants; the files are read again, and as they are now they count. */
+static int find_grant(struct server_conn *s, const struct ssh_user *u, const struct account *a,
+		      struct bytes key, struct ssh_grant *grant)
 {
-	char from[SOCKET_ADDR_TEXT], *path = keys_path(template, user, a);
-	struct ssh_login login = { .now = clock_wall_ns() / NS_PER_S,
-				   .refused = line_refused,
-				   .arg = s };
-	size_t len = 0;
-
-	kfree(s->keys);
-	s->keys = NULL;
-	if (path && dirs_are_of(path, a->home, a->uid))
-		s->keys = server_read_file(path, a->uid, SERVER_FILE_MAX, &len);
-	kfree(path);
-	if (!s->keys)
-		return -EACCES;
-	pump_address(from, sizeof(from), &s->peer);
-	login.from = (struct bytes){ (uint8_t *)from, strlen(from) };
-	return ssh_authkeys_find((struct bytes){ (uint8_t *)s->keys, len }, key, &login, grant);
-}
-
-static int find_key(struct server_conn *s, struct bytes user, const struct account *a,
-		    struct bytes key, struct ssh_grant *grant)
-{
-	struct ssh_words files = ssh_config_first_words(&s->cfg->ssh, "authorizedkeysfile");
-	struct bytes file;
-	bool named = false;
+	struct ssh_login login = { u->from, clock_wall_ns() / NS_PER_S, line_refused, s };
+	const char *path = s->cfg->key_files;
+	struct bytes text;
 	int err = -EACCES;
 
-	while (err && ssh_config_word(&files, &file)) {
-		named = true;
-		if (!bytes_is(file, "none"))
-			err = find_in(s, file, user, a, key, grant);
-	}
-	return named ? err : find_in(s, BYTES_LIT(".ssh/authorized_keys"), user, a, key, grant);
+	while (err && next_file(s, u->name, a, &path, &text))
+		err = ssh_authkeys_find(text, key, &login, grant);
+	return err;
 }
 
 /* What the configuration says of this user. */
-static int admit(struct server_conn *s, struct bytes user, const struct account *a,
-		 const struct ssh_grant *grant)
+static int ask_config(struct server_conn *s, struct ssh_user *u, const struct ssh_grant *grant)
 {
-	char from[SOCKET_ADDR_TEXT];
-	struct ssh_user u = { .name = user, .uid = a->uid, .gid = a->gid };
-	char *groups = server_read_file("/etc/group", 0, SERVER_FILE_MAX, &u.groups.n);
+	char *groups = server_read_file("/etc/group", 0, SERVER_FILE_MAX, &u->groups.n);
 	const char *why;
 
-	pump_address(from, sizeof(from), &s->peer);
-	u.from = (struct bytes){ (uint8_t *)from, strlen(from) };
-	u.groups.p = (uint8_t *)groups;
-	u.groups.n = groups ? u.groups.n : 0;
-	why = ssh_config_refuses(&s->cfg->ssh, &u, grant);
+	u->groups.p = (uint8_t *)groups;
+	u->groups.n = groups ? u->groups.n : 0;
+	why = ssh_config_refuses(&s->cfg->ssh, u, grant);
 	if (why) {
 		server_log(s, SSH_LOG_INFO, "key refused", why);
 		s->why = why;
@@ -137,38 +172,27 @@ static int admit(struct server_conn *s, struct bytes user, const struct account 
 	return why ? -EACCES : 0;
 }
 
-/* For an unknown user root's file is searched, so that the time says little about names. */
-int server_key_check(void *host, struct bytes user, struct bytes key, struct ssh_grant *grant)
+int server_admit(void *host, struct bytes user, struct bytes key, struct ssh_grant *grant)
 {
-	static char home[] = "/root";
-	static const struct account root = { .home = home };
 	struct server_conn *s = host;
-	struct ssh_grant unused, *found = grant ? grant : &unused;
+	char from[SOCKET_ADDR_TEXT];
+	struct ssh_user u = { .name = user };
 	struct account a;
-	int err;
+	int err = account_find(user, &a);
 
-	server_login_named(s, user, key);
 	s->why = "no such key";
-	if (account_find(user, &a)) {
-		server_login_refused(s, "no such user");
-		(void)find_key(s, BYTES_LIT("root"), &root, key, found);
-		kfree(s->keys);
-		s->keys = NULL;
-		return -EACCES;
+	if (!err) {
+		pump_address(from, sizeof(from), &s->peer);
+		u.from = (struct bytes){ (uint8_t *)from, strlen(from) };
+		u.uid = a.uid;
+		u.gid = a.gid;
+		err = find_grant(s, &u, &a, key, grant);
+		err = err ? err : ask_config(s, &u, grant);
+		account_free(&a);
 	}
-	err = find_key(s, user, &a, key, found);
-	err = err ? err : admit(s, user, &a, found);
-	account_free(&a);
 	if (err)
 		server_login_refused(s, s->why);
-	else if (s->login)
-		s->login->why = NULL;
-	/* who may come back does not keep it, nor who waits for the end */
-	if (err || !grant) {
-		kfree(s->keys);
-		s->keys = NULL;
-	}
-	return err;
+	return err ? -EACCES : 0;
 }
 
 uint64_t server_auth_failed(void *host, struct bytes user)
@@ -187,7 +211,6 @@ void server_auth_done(void *host, struct bytes user)
 	struct server_conn *s = host;
 
 	/* the grant has been copied */
-	kfree(s->keys);
-	s->keys = NULL;
+	keys_free(s);
 	server_conn_opened(s, user);
 }

@@ -20,7 +20,8 @@
 #define CONFIG_MAX   (64 * 1024)
 #define BANNER_MAX   (16 * 1024)
 #define KEY_FILE_MAX 4096
-#define ROOT_KEYS    "/root/.ssh/authorized_keys"
+#define KEY_FILE     ".ssh/authorized_keys"
+#define ROOT_KEYS    "/root/" KEY_FILE
 
 static spinlock_t config_lock = SPINLOCK_INIT(SSHCONN);
 static struct server_config
@@ -58,6 +59,7 @@ void server_config_put(struct server_config *c)
 		free_host_key((struct ssh_hostkey *)c->ssh.hostkeys[i]);
 	kfree(c->text);
 	kfree(c->banner);
+	kfree(c->key_files);
 	kfree(c);
 }
 
@@ -218,6 +220,30 @@ static int load_text(struct server_config *c)
 	return err;
 }
 
+/* Split now, and not when a stranger asks. */
+static int load_key_files(struct server_config *c)
+{
+	struct ssh_words words = ssh_config_first_words(&c->ssh, "authorizedkeysfile");
+	size_t room = c->ssh.text.n + sizeof(KEY_FILE) + 1;
+	bool named = false;
+	struct bytes path;
+	struct wr w;
+
+	c->key_files = kmalloc(room);
+	if (!c->key_files)
+		return -ENOMEM;
+	w = wr_over(c->key_files, room);
+	for (; ssh_config_word(&words, &path); named = true)
+		if (!bytes_is(path, "none")) {
+			wr_put(&w, path.p, path.n);
+			wr_u8(&w, 0);
+		}
+	if (!named)
+		wr_put(&w, KEY_FILE, sizeof(KEY_FILE));
+	wr_u8(&w, 0);
+	return w.bad ? -EMSGSIZE : 0;
+}
+
 static void bad_line(void *arg, unsigned line, const char *why)
 {
 	log_warn("ssh: %s line %u: %s", ROOT_KEYS, line, why);
@@ -225,11 +251,10 @@ static void bad_line(void *arg, unsigned line, const char *why)
 
 static void check_authorized_keys(const struct server_config *c)
 {
-	struct ssh_words elsewhere = ssh_config_first_words(&c->ssh, "authorizedkeysfile");
-	struct bytes word, text = { NULL, 0 };
+	struct bytes text = { NULL, 0 };
 	unsigned good = 0;
 
-	if (ssh_config_word(&elsewhere, &word))
+	if (strcmp(c->key_files, KEY_FILE) != 0)
 		return;
 	text.p = (uint8_t *)server_read_file(ROOT_KEYS, 0, SERVER_FILE_MAX, &text.n);
 	if (text.p)
@@ -251,6 +276,7 @@ int server_config_load(void)
 	if (c) {
 		refcount_init(&c->refs, 1);
 		err = load_text(c);
+		err = err ? err : load_key_files(c);
 		err = err ? err : load_banner(c);
 		err = err ? err : load_host_keys(c);
 	}

@@ -113,6 +113,7 @@ static const struct ssh_host_ops conn_ops = {
 	.log = conn_log,
 	.message = conn_message,
 	.key_check = server_key_check,
+	.admit = server_admit,
 	.auth_failed = server_auth_failed,
 	.auth_done = server_auth_done,
 	.chan_open = session_open,

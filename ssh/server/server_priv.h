@@ -56,7 +56,7 @@ struct server_conn {
 	const char *said;	      /* [self] the last line logged: static */
 	struct server_login
 		*login; /* [SSHCONN] in OPEN, [self] before; NULL: nobody was named, or no memory */
-	char *keys; /* [self] authorized_keys of the last question; its grant points into it; NULL after login */
+	char *keys; /* [self] authorized_keys of the last question; what admit grants points into it until auth_done */
 };
 
 /* What became of a connection that named a user. */
@@ -111,6 +111,7 @@ struct server_config {
 	struct refcount refs;  /* each connection has one (I-SSH-20) */
 	struct ssh_config ssh; /* its hostkeys are [alloc] */
 	char *text, *banner;
+	char *key_files; /* the paths of AuthorizedKeysFile, each with a NUL behind it, and an empty one */
 };
 
 /* A user of the guest. */
@@ -174,8 +175,10 @@ int server_config_wait(void) __must_check;
 int server_config_ask(char *line);
 
 /* account.c */
-/* What /etc/passwd and /etc/group say of a user now. 0, -ENOENT (also one that is locked), -ENOMEM. */
+/* What /etc/passwd says of a user now; no groups but his own. 0, -ENOENT (also one that is locked), -ENOMEM. */
 int account_find(struct bytes user, struct account *a) __must_check;
+/* Those of /etc/group besides. */
+void account_find_groups(struct bytes user, struct account *a);
 void account_free(struct account *a);
 
 /* conn.c */
@@ -195,7 +198,8 @@ void server_login_end(struct server_conn *s, const char *why);
 int logins_init(void) __must_check;
 
 /* auth.c */
-int server_key_check(void *host, struct bytes user, struct bytes key, struct ssh_grant *grant);
+int server_key_check(void *host, struct bytes user, struct bytes key);
+int server_admit(void *host, struct bytes user, struct bytes key, struct ssh_grant *grant);
 uint64_t server_auth_failed(void *host, struct bytes user);
 void server_auth_done(void *host, struct bytes user);
 

@@ -301,12 +301,13 @@ static int start_for(struct server_session *x, const struct ssh_start *start,
 int session_start(void *host, struct ssh_chan *ch, const struct ssh_start *start)
 {
 	struct server_session *x = session_at(ch);
-	const char *user = x->conn->user;
+	struct bytes user = { (const uint8_t *)x->conn->user, strlen(x->conn->user) };
 	struct account a;
 	int err;
 
-	err = account_find((struct bytes){ (const uint8_t *)user, strlen(user) }, &a);
+	err = account_find(user, &a);
 	if (!err) {
+		account_find_groups(user, &a);
 		x->uid = a.uid;
 		err = start_for(x, start, &a);
 		account_free(&a);

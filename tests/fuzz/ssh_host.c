@@ -36,11 +36,16 @@ static void host_log(void *host, enum ssh_log level, const char *text, struct by
 			abort();
 }
 
-static int host_key_check(void *host, struct bytes user, struct bytes key, struct ssh_grant *grant)
+static int host_key_check(void *host, struct bytes user, struct bytes key)
 {
-	if (grant && user.n > 1 && user.p[1] == 'f')
-		grant->command = BYTES_LIT("forced \\\"x\\\"");
 	return user.p[0] == 'r' ? 0 : -EACCES;
+}
+
+static int host_admit(void *host, struct bytes user, struct bytes key, struct ssh_grant *grant)
+{
+	if (user.n > 1 && user.p[1] == 'f')
+		grant->command = BYTES_LIT("forced \\\"x\\\"");
+	return user.n > 1 && user.p[1] == 'x' ? -EACCES : 0;
 }
 
 static uint64_t host_auth_failed(void *host, struct bytes user)
@@ -151,6 +156,7 @@ static const struct ssh_host_ops ops = {
 	.random = host_random,
 	.log = host_log,
 	.key_check = host_key_check,
+	.admit = host_admit,
 	.auth_failed = host_auth_failed,
 	.auth_done = host_auth_done,
 	.chan_open = host_open,

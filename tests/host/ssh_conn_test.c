@@ -1015,6 +1015,37 @@ TEST(bad_signatures)
 	}
 }
 
+/* I-SSH-26: what a key is good for is asked when it has signed, once for each signature, and what is said then decides. */
+TEST(admission_follows_the_signature)
+{
+	struct peer *p = at_auth();
+
+	p->refuse_login = true;
+	peer_auth(p, "root", AUTH_QUERY);
+	peer_expect(p, SSH_MSG_USERAUTH_PK_OK);
+	peer_auth(p, "root", AUTH_BAD_SIG);
+	peer_run(p, 300 * MS);
+	peer_expect(p, SSH_MSG_USERAUTH_FAILURE);
+	CHECK_STR(p->events, "key key ");
+	peer_auth(p, "root", 0);
+	CHECK_EQ(peer_recv(p), 0);
+	peer_run(p, 299 * MS);
+	CHECK_EQ(peer_recv(p), 0);
+	peer_run(p, 1 * MS);
+	peer_expect(p, SSH_MSG_USERAUTH_FAILURE);
+	CHECK(!ssh_conn_is_authenticated(p->c));
+	CHECK_STR(p->events, "key key key admit ");
+	p->refuse_login = false;
+	peer_auth(p, "root", AUTH_BAD_SESSION);
+	peer_run(p, 300 * MS);
+	peer_expect(p, SSH_MSG_USERAUTH_FAILURE);
+	CHECK_STR(p->events, "key key key admit key ");
+	peer_auth(p, "root", 0);
+	peer_expect(p, SSH_MSG_USERAUTH_SUCCESS);
+	CHECK_STR(p->events, "key key key admit key key admit login ");
+	peer_destroy(p);
+}
+
 TEST(six_tries)
 {
 	struct peer *p = at_auth();
@@ -1177,7 +1208,7 @@ TEST(exec_and_exit_status)
 	peer_numbers(p, SSH_MSG_CHANNEL_CLOSE, 1, chan, 0);
 	CHECK_EQ(p->chans, 0);
 	CHECK_EQ(peer_recv(p), 0);
-	CHECK_STR(p->events, "key login open start1:echo closed ");
+	CHECK_STR(p->events, "key admit login open start1:echo closed ");
 	peer_destroy(p);
 }
 
@@ -1357,7 +1388,7 @@ TEST(input_before_start_is_kept)
 	CHECK_EQ(p->input_len, 0);
 	peer_exec(p, chan, "cat");
 	CHECK_EQ(p->input_len, 6);
-	CHECK_STR(p->events, "key login open start1:cat eof ");
+	CHECK_STR(p->events, "key admit login open start1:cat eof ");
 	peer_destroy(p);
 }
 
@@ -1682,7 +1713,7 @@ TEST(other_requests)
 	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_FAILURE);
 	peer_request(p, chan, "break", true, "\0\0\1\0", 4);
 	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_SUCCESS);
-	CHECK_STR(p->events, "key login open pty env start0: size132x43 TERM break ");
+	CHECK_STR(p->events, "key admit login open pty env start0: size132x43 TERM break ");
 	peer_destroy(p);
 }
 

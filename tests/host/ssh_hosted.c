@@ -83,16 +83,23 @@ static void line_refused(void *arg, unsigned line, const char *why)
 	fprintf(stderr, "ssh[%d]: authorized_keys line %u: %s\n", getpid(), line, why);
 }
 
-static int host_key_check(void *host, struct bytes user, struct bytes key, struct ssh_grant *grant)
+static int host_key_check(void *host, struct bytes user, struct bytes key)
+{
+	struct bytes text = { (uint8_t *)keys_text, keys_len };
+	struct ssh_key_line line;
+	unsigned number = 0;
+
+	return !bytes_is(user, "nobody") && ssh_authkeys_next(&text, key, &number, &line) ? 0
+											  : -EACCES;
+}
+
+static int host_admit(void *host, struct bytes user, struct bytes key, struct ssh_grant *grant)
 {
 	struct bytes text = { (uint8_t *)keys_text, keys_len };
 	struct ssh_login login = { BYTES_LIT("127.0.0.1"), (uint64_t)time(NULL), line_refused,
 				   NULL };
-	struct ssh_grant unused;
 
-	if (bytes_is(user, "nobody"))
-		return -EACCES;
-	return ssh_authkeys_find(text, key, &login, grant ? grant : &unused);
+	return ssh_authkeys_find(text, key, &login, grant);
 }
 
 static uint64_t host_auth_failed(void *host, struct bytes user)
@@ -284,6 +291,7 @@ static const struct ssh_host_ops ops = {
 	.random = host_random,
 	.log = host_log,
 	.key_check = host_key_check,
+	.admit = host_admit,
 	.auth_failed = host_auth_failed,
 	.auth_done = host_auth_done,
 	.chan_open = host_chan_open,

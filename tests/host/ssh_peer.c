@@ -88,14 +88,21 @@ static void host_log(void *host, enum ssh_log level, const char *text, struct by
 			 about.n ? (const char *)about.p : "");
 }
 
-static int host_key_check(void *host, struct bytes user, struct bytes key, struct ssh_grant *grant)
+static int host_key_check(void *host, struct bytes user, struct bytes key)
 {
 	struct peer *p = host;
 
 	event(p, "key");
-	if (grant)
-		*grant = p->grant;
 	return p->allow_key && bytes_is(user, "root") ? 0 : -EACCES;
+}
+
+static int host_admit(void *host, struct bytes user, struct bytes key, struct ssh_grant *grant)
+{
+	struct peer *p = host;
+
+	event(p, "admit");
+	*grant = p->grant;
+	return p->refuse_login ? -EACCES : 0;
 }
 
 static uint64_t host_auth_failed(void *host, struct bytes user)
@@ -244,6 +251,7 @@ static const struct ssh_host_ops ops = {
 	.deep = host_deep,
 	.log = host_log,
 	.key_check = host_key_check,
+	.admit = host_admit,
 	.auth_failed = host_auth_failed,
 	.auth_done = host_auth_done,
 	.chan_open = host_open,

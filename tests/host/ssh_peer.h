@@ -51,7 +51,7 @@ struct peer {
 	size_t payload_len;
 
 	/* the host */
-	bool allow_key, refuse_open, refuse_start, refuse_pty;
+	bool allow_key, refuse_login, refuse_open, refuse_start, refuse_pty;
 	int connect_error, listen_error;
 	struct ssh_grant grant;
 	char events[8192]; /* one word for each thing the host was asked */
