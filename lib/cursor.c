@@ -158,6 +158,15 @@ void wr_string_end(struct wr *w, size_t mark)
 		store_be32(w->p + mark - 4, (uint32_t)(w->len - mark));
 }
 
+struct bytes bytes_until(struct bytes *b, char c)
+{
+	const uint8_t *end = b->n > 0 ? memchr(b->p, c, b->n) : NULL;
+	struct bytes found = { b->p, end ? (size_t)(end - b->p) : b->n };
+
+	bytes_skip(b, found.n + (end != NULL));
+	return found;
+}
+
 bool bytes_equal(struct bytes a, struct bytes b)
 {
 	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);

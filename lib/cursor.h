@@ -77,6 +77,8 @@ void wr_mpint(struct wr *w, const uint8_t *p, size_t n);
 size_t wr_string_begin(struct wr *w);
 void wr_string_end(struct wr *w, size_t mark);
 
+/* What comes before the next c is taken off b, and that c with it; without one, all. */
+struct bytes bytes_until(struct bytes *b, char c);
 bool bytes_equal(struct bytes a, struct bytes b);
 bool bytes_is(struct bytes b, const char *s);
 

@@ -5,32 +5,15 @@
 #define PASSWD_FIELDS 7
 #define GROUP_FIELDS  4
 
-/* What comes before the next c is taken from *text, and c with it; without a c, all. */
-static struct bytes take_until(struct bytes *text, char c)
-{
-	const uint8_t *end = text->n > 0 ? memchr(text->p, c, text->n) : NULL;
-	size_t n = end ? (size_t)(end - text->p) : text->n;
-	struct bytes found = { text->p, n };
-
-	text->p += n + (end != NULL);
-	text->n -= n + (end != NULL);
-	return found;
-}
-
-static bool same(struct bytes a, struct bytes b)
-{
-	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
-}
-
 /* The next line with n fields at least; false at the end. */
 static bool next_line(struct bytes *text, struct bytes *field, unsigned n)
 {
 	while (text->n > 0) {
-		struct bytes line = take_until(text, '\n');
+		struct bytes line = bytes_until(text, '\n');
 		unsigned got = 0;
 
 		while (got < n - 1 && line.n > 0 && memchr(line.p, ':', line.n))
-			field[got++] = take_until(&line, ':');
+			field[got++] = bytes_until(&line, ':');
 		field[got++] = line;
 		if (got == n)
 			return true;
@@ -61,7 +44,7 @@ bool passwd_find(struct bytes text, struct bytes name, struct passwd *out)
 	while (next_line(&text, field, PASSWD_FIELDS)) {
 		struct passwd p = { .home = field[5], .shell = field[6] };
 
-		if (name.n == 0 || !same(field[0], name) || !number(field[2], &p.uid) ||
+		if (name.n == 0 || !bytes_equal(field[0], name) || !number(field[2], &p.uid) ||
 		    !number(field[3], &p.gid))
 			continue;
 		p.locked = field[1].n > 0 && field[1].p[0] == '!';
@@ -74,7 +57,7 @@ bool passwd_find(struct bytes text, struct bytes name, struct passwd *out)
 static bool is_member(struct bytes members, struct bytes name)
 {
 	while (members.n > 0)
-		if (same(take_until(&members, ','), name))
+		if (bytes_equal(bytes_until(&members, ','), name))
 			return true;
 	return false;
 }

@@ -20,7 +20,6 @@ static void ctr_crypt(struct ssh_keys *k, uint8_t *p, size_t n)
 
 static uint32_t ctr_peek(struct ssh_keys *k, uint32_t seq, uint8_t *p)
 {
-	(void)seq;
 	if (!k->length_outside)
 		ctr_crypt(k, p, k->head_len);
 	return load_be32(p);
@@ -51,24 +50,7 @@ static void ctr_seal(struct ssh_keys *k, uint32_t seq, uint8_t *p, size_t len)
 	ssh_mac_compute(k, seq, p, len, p + len);
 }
 
-const struct ssh_cipher_alg ssh_cipher_aes128_ctr = {
-	.name = "aes128-ctr",
-	.key_len = 16,
-	.iv_len = 16,
-	.block = 16,
-	.init = ctr_init,
-	.peek = ctr_peek,
-	.open = ctr_open,
-	.seal = ctr_seal,
-};
+static const struct ssh_cipher_ops ops = { ctr_init, ctr_peek, ctr_open, ctr_seal };
 
-const struct ssh_cipher_alg ssh_cipher_aes256_ctr = {
-	.name = "aes256-ctr",
-	.key_len = 32,
-	.iv_len = 16,
-	.block = 16,
-	.init = ctr_init,
-	.peek = ctr_peek,
-	.open = ctr_open,
-	.seal = ctr_seal,
-};
+const struct ssh_cipher_alg ssh_cipher_aes128_ctr = { "aes128-ctr", 16, 16, 16, 0, &ops };
+const struct ssh_cipher_alg ssh_cipher_aes256_ctr = { "aes256-ctr", 32, 16, 16, 0, &ops };

@@ -15,8 +15,6 @@ static void gcm_init(struct ssh_keys *k, const uint8_t *key, const uint8_t *iv)
 
 static uint32_t gcm_peek(struct ssh_keys *k, uint32_t seq, uint8_t *p)
 {
-	(void)k;
-	(void)seq;
 	return load_be32(p);
 }
 
@@ -38,37 +36,20 @@ static int gcm_open(struct ssh_keys *k, uint32_t seq, uint8_t *p, size_t len)
 {
 	uint8_t tag[16];
 
-	(void)seq;
 	gcm_run(k, false, p, len, tag);
 	return secure_equal(tag, p + len, sizeof(tag)) ? 0 : -EBADMSG;
 }
 
 static void gcm_seal(struct ssh_keys *k, uint32_t seq, uint8_t *p, size_t len)
 {
-	(void)seq;
 	gcm_run(k, true, p, len, p + len);
 }
 
-const struct ssh_cipher_alg ssh_cipher_aes128_gcm = {
-	.name = "aes128-gcm@openssh.com",
-	.key_len = 16,
-	.iv_len = 12,
-	.block = 16,
-	.tag_len = 16,
-	.init = gcm_init,
-	.peek = gcm_peek,
-	.open = gcm_open,
-	.seal = gcm_seal,
-};
+static const struct ssh_cipher_ops ops = { gcm_init, gcm_peek, gcm_open, gcm_seal };
 
+const struct ssh_cipher_alg ssh_cipher_aes128_gcm = {
+	"aes128-gcm@openssh.com", 16, 12, 16, 16, &ops
+};
 const struct ssh_cipher_alg ssh_cipher_aes256_gcm = {
-	.name = "aes256-gcm@openssh.com",
-	.key_len = 32,
-	.iv_len = 12,
-	.block = 16,
-	.tag_len = 16,
-	.init = gcm_init,
-	.peek = gcm_peek,
-	.open = gcm_open,
-	.seal = gcm_seal,
+	"aes256-gcm@openssh.com", 32, 12, 16, 16, &ops
 };

@@ -24,7 +24,6 @@ int ssh_service_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 	struct bytes service = rd_string(r);
 	struct wr *w;
 
-	(void)payload;
 	if (rd_finish(r))
 		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "malformed service request");
 	if (!bytes_is(service, "ssh-userauth"))

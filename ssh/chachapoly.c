@@ -30,7 +30,6 @@ static void poly_tag(const struct ssh_keys *k, uint32_t seq, const uint8_t *p, s
 
 static void chachapoly_init(struct ssh_keys *k, const uint8_t *key, const uint8_t *iv)
 {
-	(void)iv;
 	memcpy(k->chacha.main, key, 32);
 	memcpy(k->chacha.header, key + 32, 32);
 }
@@ -62,13 +61,9 @@ static void chachapoly_seal(struct ssh_keys *k, uint32_t seq, uint8_t *p, size_t
 	poly_tag(k, seq, p, len, p + len);
 }
 
+static const struct ssh_cipher_ops ops = { chachapoly_init, chachapoly_peek, chachapoly_open,
+					   chachapoly_seal };
+
 const struct ssh_cipher_alg ssh_cipher_chachapoly = {
-	.name = "chacha20-poly1305@openssh.com",
-	.key_len = 64,
-	.block = 8,
-	.tag_len = 16,
-	.init = chachapoly_init,
-	.peek = chachapoly_peek,
-	.open = chachapoly_open,
-	.seal = chachapoly_seal,
+	"chacha20-poly1305@openssh.com", 64, 0, 8, 16, &ops
 };

@@ -238,7 +238,6 @@ int ssh_chan_open_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 	bool tcp = bytes_is(type, "direct-tcpip");
 	struct ssh_chan *ch;
 
-	(void)payload;
 	if (r->bad)
 		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "malformed channel open");
 	if (!tcp && !bytes_is(type, "session"))
@@ -326,7 +325,6 @@ int ssh_chan_confirm_input(struct ssh_conn *c, struct rd *r, struct bytes payloa
 	uint32_t number = rd_u32(r), peer = rd_u32(r), window = rd_u32(r), max = rd_u32(r);
 	struct ssh_chan *ch;
 
-	(void)payload;
 	if (rd_finish(r) || max == 0)
 		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "malformed confirmation");
 	ch = find_offered(c, number);
@@ -343,7 +341,6 @@ int ssh_chan_failure_input(struct ssh_conn *c, struct rd *r, struct bytes payloa
 	uint32_t number = rd_u32(r);
 	struct ssh_chan *ch;
 
-	(void)payload;
 	(void)rd_u32(r);
 	(void)rd_string(r);
 	(void)rd_string(r);
@@ -513,7 +510,6 @@ int ssh_chan_data_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 	struct bytes data = rd_string(r);
 	struct ssh_chan *ch;
 
-	(void)payload;
 	if (rd_finish(r))
 		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "malformed channel data");
 	ch = ssh_chan_find(c, number);
@@ -529,7 +525,6 @@ int ssh_chan_extended_input(struct ssh_conn *c, struct rd *r, struct bytes paylo
 	struct bytes data;
 	struct ssh_chan *ch;
 
-	(void)payload;
 	(void)rd_u32(r);
 	data = rd_string(r);
 	if (rd_finish(r))
@@ -546,7 +541,6 @@ int ssh_chan_adjust_input(struct ssh_conn *c, struct rd *r, struct bytes payload
 	uint32_t number = rd_u32(r), more = rd_u32(r);
 	struct ssh_chan *ch;
 
-	(void)payload;
 	if (rd_finish(r))
 		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "malformed window adjust");
 	ch = ssh_chan_find(c, number);
@@ -574,7 +568,6 @@ int ssh_chan_eof_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 {
 	struct ssh_chan *ch = read_number(c, r);
 
-	(void)payload;
 	if (!ch)
 		return -EPROTO;
 	ch->eof_in = true;
@@ -586,7 +579,6 @@ int ssh_chan_close_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 {
 	struct ssh_chan *ch = read_number(c, r);
 
-	(void)payload;
 	if (!ch)
 		return -EPROTO;
 	ch->eof_in = true;
@@ -602,7 +594,6 @@ int ssh_chan_close_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 /* We send no channel request that wants a reply. */
 int ssh_chan_reply_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 {
-	(void)payload;
 	return read_number(c, r) ? 0 : -EPROTO;
 }
 

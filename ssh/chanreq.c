@@ -182,7 +182,6 @@ int ssh_chan_request_input(struct ssh_conn *c, struct rd *r, struct bytes payloa
 	struct ssh_chan *ch;
 	struct wr *w;
 
-	(void)payload;
 	if (r->bad)
 		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "malformed channel request");
 	ch = ssh_chan_find(c, number);

@@ -21,12 +21,7 @@ struct ssh_mac_alg {
 	bool etm;
 };
 
-struct ssh_cipher_alg {
-	const char *name;
-	uint8_t key_len;
-	uint8_t iv_len;
-	uint8_t block;
-	uint8_t tag_len; /* of an AEAD; 0: needs a MAC */
+struct ssh_cipher_ops {
 	void (*init)(struct ssh_keys *k, const uint8_t *key, const uint8_t *iv);
 	/* The packet_length; p has k->head_len bytes. Call once for each packet. */
 	uint32_t (*peek)(struct ssh_keys *k, uint32_t seq, uint8_t *p);
@@ -34,6 +29,15 @@ struct ssh_cipher_alg {
 	int (*open)(struct ssh_keys *k, uint32_t seq, uint8_t *p, size_t len);
 	/* Encrypt, and put the tag at p + len. */
 	void (*seal)(struct ssh_keys *k, uint32_t seq, uint8_t *p, size_t len);
+};
+
+struct ssh_cipher_alg {
+	const char *name;
+	uint8_t key_len;
+	uint8_t iv_len;
+	uint8_t block;
+	uint8_t tag_len; /* of an AEAD; 0: needs a MAC */
+	const struct ssh_cipher_ops *ops;
 };
 
 struct ssh_keys {
@@ -80,6 +84,14 @@ extern const struct ssh_mac_alg *const ssh_macs[];
 void ssh_keys_init(struct ssh_keys *k, const struct ssh_cipher_alg *cipher,
 		   const struct ssh_mac_alg *mac, const uint8_t *key, const uint8_t *iv,
 		   const uint8_t *mac_key);
+
+static inline size_t ssh_hash_len(const br_hash_class *h)
+{
+	return (h->desc >> BR_HASHDESC_OUT_OFF) & BR_HASHDESC_OUT_MASK;
+}
+
+/* The hash of n bytes, which may be secret; its length. */
+size_t ssh_hash(const br_hash_class *h, const void *p, size_t n, uint8_t *out);
 
 /* The MAC over the sequence number and len bytes. */
 void ssh_mac_compute(const struct ssh_keys *k, uint32_t seq, const uint8_t *p, size_t len,

@@ -149,7 +149,6 @@ static const char *rekey_value(struct line *l, const struct setting *s)
 	static const uint64_t sizes[] = { 1, 1UL << 10, 1UL << 20, 1UL << 30 };
 	uint64_t v;
 
-	(void)s;
 	if (!next(l))
 		return "no size";
 	if (!ssh_is_word(l->word, "default")) {
@@ -248,7 +247,6 @@ static const char *subsystem_value(struct line *l, const struct setting *s)
 {
 	struct bytes command;
 
-	(void)s;
 	if (!next(l))
 		return "no name";
 	command = take_command(l);

@@ -314,6 +314,7 @@ static bool is_trimmable(const struct ssh_buf *b)
 	return ssh_buf_is_large(b) && ssh_buf_used(b) == 0;
 }
 
+/* A newcomer's have their bound, and not long to live. */
 static void trim_buffers(struct ssh_conn *c)
 {
 	if (c->now - c->active_at < TRIM_NS)
@@ -333,6 +334,7 @@ static void open_run(struct ssh_conn *c)
 		return;
 	ssh_keepalive_run(c);
 	ssh_chans_run(c);
+	trim_buffers(c);
 }
 
 void ssh_conn_run(struct ssh_conn *c, uint64_t now)
@@ -346,7 +348,6 @@ void ssh_conn_run(struct ssh_conn *c, uint64_t now)
 	ssh_kex_run(c);
 	open_run(c);
 	check_grace(c);
-	trim_buffers(c);
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -356,10 +357,15 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 static uint64_t open_deadline(const struct ssh_conn *c)
 {
+	uint64_t t;
+
 	/* I-SSH-18 */
 	if (c->phase != SSH_PHASE_OPEN)
 		return DEADLINE_NEVER;
-	return earlier(ssh_keepalive_deadline(c), ssh_chans_deadline(c));
+	t = earlier(ssh_keepalive_deadline(c), ssh_chans_deadline(c));
+	if (is_trimmable(&c->rx) || is_trimmable(&c->tx))
+		t = earlier(t, c->active_at + TRIM_NS);
+	return t;
 }
 
 uint64_t ssh_conn_deadline(const struct ssh_conn *c)
@@ -377,33 +383,12 @@ uint64_t ssh_conn_deadline(const struct ssh_conn *c)
 		t = earlier(t, c->pause_until);
 	if (c->discard > 0)
 		t = earlier(t, c->discard_until);
-	if (is_trimmable(&c->rx) || is_trimmable(&c->tx))
-		t = earlier(t, c->active_at + TRIM_NS);
 	return t;
 }
 
-static const char *phase_name(enum ssh_phase phase)
-{
-	switch (phase) {
-	case SSH_PHASE_IDENT:
-		return "ident";
-	case SSH_PHASE_KEXINIT:
-	case SSH_PHASE_KEX:
-	case SSH_PHASE_NEWKEYS:
-		return "kex";
-	case SSH_PHASE_SERVICE:
-	case SSH_PHASE_AUTH:
-		return "auth";
-	case SSH_PHASE_OPEN:
-		return "open";
-	case SSH_PHASE_REKEX:
-	case SSH_PHASE_RENEWKEYS:
-		return "rekey";
-	case SSH_PHASE_OVER:
-		return "over";
-	}
-	return "?";
-}
+/* Of each phase, in the order of its bits. */
+static const char *const phase_names[] = { "ident", "kex",  "kex",   "kex",   "auth",
+					   "auth",  "open", "rekey", "rekey", "over" };
 
 static const char *mac_name(const struct ssh_keys *k)
 {
@@ -413,7 +398,7 @@ static const char *mac_name(const struct ssh_keys *k)
 void ssh_conn_info(const struct ssh_conn *c, struct ssh_conn_info *info)
 {
 	*info = (struct ssh_conn_info){
-		.phase = phase_name(ssh_conn_phase(c)),
+		.phase = phase_names[__builtin_ctz(ssh_conn_phase(c))],
 		.kex = c->kex_name ? c->kex_name : "none",
 		.cipher_in = c->in.keys->cipher->name,
 		.cipher_out = c->out.keys->cipher->name,

@@ -16,15 +16,11 @@ typedef int handler_fn(struct ssh_conn *c, struct rd *r, struct bytes payload);
 
 static int ignore_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 {
-	(void)c;
-	(void)r;
-	(void)payload;
 	return 0;
 }
 
 static int disconnect_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 {
-	(void)payload;
 	(void)rd_u32(r);
 	ssh_log(c, SSH_LOG_VERBOSE, "disconnected by the client", rd_string(r));
 	c->phase = SSH_PHASE_OVER;

@@ -7,20 +7,12 @@
 #include "ssh/kem.h"
 #include "ssh/kex_priv.h"
 #include <sodium/crypto_scalarmult_curve25519.h>
+#include <sodium/utils.h>
 
 #define POINT_BYTES 32
 
 /* RFC 7748 s6.1: an all-zero result means a point of small order. libsodium refuses those too; said again here,
  * where the RFC asks for it. */
-static bool is_zero(const uint8_t *p, size_t n)
-{
-	uint8_t any = 0;
-
-	for (size_t i = 0; i < n; i++)
-		any |= p[i];
-	return any == 0;
-}
-
 static int x25519(struct ssh_conn *c, const uint8_t *theirs, struct wr *reply, uint8_t *secret)
 {
 	uint8_t scalar[POINT_BYTES], point[POINT_BYTES];
@@ -31,7 +23,7 @@ static int x25519(struct ssh_conn *c, const uint8_t *theirs, struct wr *reply, u
 	err = -EPROTO;
 	(void)crypto_scalarmult_curve25519_base(point, scalar);
 	if (crypto_scalarmult_curve25519(secret, scalar, theirs) == 0 &&
-	    !is_zero(secret, POINT_BYTES)) {
+	    !sodium_is_zero(secret, POINT_BYTES)) {
 		wr_put(reply, point, sizeof(point));
 		err = 0;
 	}
@@ -65,7 +57,6 @@ int ssh_kex_respond(struct ssh_conn *c, struct bytes client, struct wr *reply, u
 	const struct ssh_kem *kem = alg->kem;
 	size_t key_len = kem ? kem->key_len : 0;
 	uint8_t both[SSH_KEM_SECRET + POINT_BYTES];
-	br_hash_compat_context ctx;
 	int err = 0;
 
 	if (client.n != key_len + POINT_BYTES)
@@ -75,11 +66,7 @@ int ssh_kex_respond(struct ssh_conn *c, struct bytes client, struct wr *reply, u
 	if (!err)
 		err = x25519(c, client.p + key_len, reply, both + SSH_KEM_SECRET);
 	if (!err && kem) {
-		alg->hash->init(&ctx.vtable);
-		alg->hash->update(&ctx.vtable, both, sizeof(both));
-		alg->hash->out(&ctx.vtable, secret);
-		*secret_len = ssh_hash_len(alg->hash);
-		secure_zero(&ctx, sizeof(ctx));
+		*secret_len = ssh_hash(alg->hash, both, sizeof(both), secret);
 	} else if (!err) {
 		memcpy(secret, both + SSH_KEM_SECRET, POINT_BYTES);
 		*secret_len = POINT_BYTES;

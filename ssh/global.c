@@ -49,7 +49,6 @@ int ssh_global_request_input(struct ssh_conn *c, struct rd *r, struct bytes payl
 	uint16_t chosen = 0;
 	struct wr *w;
 
-	(void)payload;
 	if (r->bad)
 		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "malformed global request");
 	ssh_log(c, SSH_LOG_DEBUG, "global request", name);
@@ -72,9 +71,6 @@ int ssh_global_request_input(struct ssh_conn *c, struct rd *r, struct bytes payl
 /* The answer to a keepalive: that it came is all we want, and that was noted with the packet. */
 int ssh_global_reply_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 {
-	(void)c;
-	(void)r;
-	(void)payload;
 	return 0;
 }
 

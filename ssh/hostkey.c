@@ -3,6 +3,7 @@
 #include "lib/base64.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "ssh/cipher.h"
 #include <sodium/crypto_sign_ed25519.h>
 
 /* In our order of preference. */
@@ -82,12 +83,9 @@ void ssh_hostkey_line(const struct ssh_hostkey *k, char line[SSH_HOSTKEY_LINE_BY
 
 void ssh_fingerprint(struct bytes blob, char text[SSH_FINGERPRINT_BYTES])
 {
-	br_sha256_context ctx;
 	uint8_t digest[32];
 
-	br_sha256_init(&ctx);
-	br_sha256_update(&ctx, blob.p, blob.n);
-	br_sha256_out(&ctx, digest);
+	(void)ssh_hash(&br_sha256_vtable, blob.p, blob.n, digest);
 	(void)str_copy(text, "SHA256:", SSH_FINGERPRINT_BYTES);
 	base64_encode(digest, sizeof(digest), text + 7, false);
 }

@@ -375,7 +375,6 @@ int ssh_kex_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 	struct answer a = { .c = c, .client = rd_string(r) };
 	int err = 0;
 
-	(void)payload;
 	if (rd_finish(r))
 		return ssh_fail(c, SSH_DISCONNECT_KEY_EXCHANGE_FAILED,
 				"malformed key exchange message");
@@ -412,7 +411,6 @@ int ssh_newkeys_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 {
 	struct ssh_kex *kex = c->kex;
 
-	(void)payload;
 	if (rd_finish(r))
 		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "malformed NEWKEYS");
 	ssh_keys_free(c, &c->in.keys);

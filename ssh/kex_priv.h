@@ -40,11 +40,6 @@ struct ssh_kex {
 	br_hash_compat_context hash; /* over what is known so far, once got_init and sent_init */
 };
 
-static inline size_t ssh_hash_len(const br_hash_class *h)
-{
-	return (h->desc >> BR_HASHDESC_OUT_OFF) & BR_HASHDESC_OUT_MASK;
-}
-
 /* exchange.c */
 /* Write our half, and the shared secret. 0, -EPROTO: the client's half is no good, or -errno.
  * Needs a large stack: struct ssh_host_ops. */

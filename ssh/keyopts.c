@@ -199,8 +199,6 @@ static const char *expiry_option(struct walk *w, struct bytes value)
 
 static const char *certificate_option(struct walk *w, struct bytes value)
 {
-	(void)w;
-	(void)value;
 	return "certificates are not implemented";
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* HMAC of RFC 6668, plain and in OpenSSH's encrypt-then-MAC form. */
+/* Hashes, and HMAC of RFC 6668, plain and in OpenSSH's encrypt-then-MAC form. */
 #include "lib/cursor.h"
+#include "lib/string.h"
 #include "ssh/cipher.h"
 
 const struct ssh_mac_alg ssh_mac_sha256 = { "hmac-sha2-256", &br_sha256_vtable, 32, false };
@@ -15,6 +16,17 @@ const struct ssh_mac_alg *const ssh_macs[] = {
 	&ssh_mac_sha256,
 	NULL,
 };
+
+size_t ssh_hash(const br_hash_class *h, const void *p, size_t n, uint8_t *out)
+{
+	br_hash_compat_context ctx;
+
+	h->init(&ctx.vtable);
+	h->update(&ctx.vtable, p, n);
+	h->out(&ctx.vtable, out);
+	secure_zero(&ctx, sizeof(ctx));
+	return ssh_hash_len(h);
+}
 
 void ssh_mac_compute(const struct ssh_keys *k, uint32_t seq, const uint8_t *p, size_t len,
 		     uint8_t *tag)

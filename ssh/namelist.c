@@ -4,13 +4,9 @@
 
 bool ssh_namelist_next(struct bytes *list, struct bytes *name)
 {
-	const uint8_t *comma;
-
 	if (list->n == 0)
 		return false;
-	comma = memchr(list->p, ',', list->n);
-	*name = (struct bytes){ list->p, comma ? (size_t)(comma - list->p) : list->n };
-	bytes_skip(list, name->n + (comma ? 1 : 0));
+	*name = bytes_until(list, ',');
 	return true;
 }
 

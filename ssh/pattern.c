@@ -8,13 +8,9 @@
 
 bool ssh_next_line(struct bytes *text, struct bytes *line)
 {
-	const uint8_t *end;
-
 	if (text->n == 0)
 		return false;
-	end = memchr(text->p, '\n', text->n);
-	*line = (struct bytes){ text->p, end ? (size_t)(end - text->p) : text->n };
-	bytes_skip(text, line->n + (end ? 1 : 0));
+	*line = bytes_until(text, '\n');
 	if (line->n > 0 && line->p[line->n - 1] == '\r')
 		line->n--;
 	return true;

@@ -2,7 +2,9 @@
 /* RSA of host keys: PKCS #1 v1.5 with SHA-2 (RFC 8332 s3), by BearSSL in constant time, and checked before it is sent (I-SSH-25). */
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "ssh/cipher.h"
 #include "ssh/hostkey.h"
+#include "ssh/proto.h"
 
 #define WORDS (SSH_RSA_FACTOR_MAX / 4 + 1) /* and a bit to carry into */
 
@@ -83,7 +85,7 @@ static bool verifies(const struct ssh_rsa_key *k, const struct ssh_hostkey_alg *
 		     const uint8_t *digest, size_t len, const uint8_t *sig)
 {
 	br_rsa_public_key pk = { (unsigned char *)k->n, k->n_len, (unsigned char *)k->e, k->e_len };
-	uint8_t signed_digest[64];
+	uint8_t signed_digest[SSH_HASH_MAX];
 
 	return br_rsa_i62_pkcs1_vrfy_get()(sig, k->n_len, alg->oid, len, &pk, signed_digest) &&
 	       secure_equal(digest, signed_digest, len);
@@ -92,13 +94,9 @@ static bool verifies(const struct ssh_rsa_key *k, const struct ssh_hostkey_alg *
 int ssh_rsa_sign(const struct ssh_rsa_key *k, const struct ssh_hostkey_alg *alg, const void *p,
 		 size_t n, uint8_t sig[SSH_RSA_MAX])
 {
-	size_t len = (alg->hash->desc >> BR_HASHDESC_OUT_OFF) & BR_HASHDESC_OUT_MASK;
-	br_hash_compat_context ctx;
-	uint8_t digest[64];
+	uint8_t digest[SSH_HASH_MAX];
+	size_t len = ssh_hash(alg->hash, p, n, digest);
 
-	alg->hash->init(&ctx.vtable);
-	alg->hash->update(&ctx.vtable, p, n);
-	alg->hash->out(&ctx.vtable, digest);
 	if (sign(k, alg, digest, len, sig) && verifies(k, alg, digest, len, sig))
 		return 0;
 	secure_zero(sig, k->n_len);

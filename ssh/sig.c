@@ -2,7 +2,8 @@
 #include "ssh/sig.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include <bearssl.h>
+#include "ssh/cipher.h"
+#include "ssh/proto.h"
 #include <sodium/crypto_sign_ed25519.h>
 
 #define ED25519_KEY_BYTES 32
@@ -64,7 +65,6 @@ static bool p256_verify(struct rd *key, struct bytes sig, const void *p, size_t 
 	uint8_t raw[2 * P256_BYTES], digest[32];
 	struct rd r = rd_bytes_of(sig);
 	br_ec_public_key pk = { .curve = BR_EC_secp256r1 };
-	br_sha256_context ctx;
 	struct bytes point;
 
 	if (!p256_number(&r, raw) || !p256_number(&r, raw + P256_BYTES) || rd_finish(&r))
@@ -73,9 +73,7 @@ static bool p256_verify(struct rd *key, struct bytes sig, const void *p, size_t 
 	point = rd_string(key);
 	pk.q = (unsigned char *)point.p;
 	pk.qlen = point.n;
-	br_sha256_init(&ctx);
-	br_sha256_update(&ctx, p, n);
-	br_sha256_out(&ctx, digest);
+	(void)ssh_hash(&br_sha256_vtable, p, n, digest);
 	return br_ecdsa_i31_vrfy_raw(&br_ec_p256_m31, digest, sizeof(digest), &pk, raw,
 				     sizeof(raw)) == 1;
 }
@@ -105,18 +103,12 @@ static bool rsa_verify(struct rd *key, struct bytes sig, const struct sig_alg *a
 {
 	struct bytes e = rd_mpint(key), m = rd_mpint(key);
 	br_rsa_public_key pk = { (unsigned char *)m.p, m.n, (unsigned char *)e.p, e.n };
-	size_t len = (a->hash->desc >> BR_HASHDESC_OUT_OFF) & BR_HASHDESC_OUT_MASK;
-	uint8_t digest[64], signed_digest[64];
-	br_hash_compat_context ctx;
+	uint8_t digest[SSH_HASH_MAX], signed_digest[SSH_HASH_MAX];
+	size_t len = ssh_hash(a->hash, p, n, digest);
 
-	if (sig.n != m.n)
-		return false;
-	a->hash->init(&ctx.vtable);
-	a->hash->update(&ctx.vtable, p, n);
-	a->hash->out(&ctx.vtable, digest);
-	if (!br_rsa_i62_pkcs1_vrfy_get()(sig.p, sig.n, a->oid, len, &pk, signed_digest))
-		return false;
-	return secure_equal(digest, signed_digest, len);
+	return sig.n == m.n &&
+	       br_rsa_i62_pkcs1_vrfy_get()(sig.p, sig.n, a->oid, len, &pk, signed_digest) &&
+	       secure_equal(digest, signed_digest, len);
 }
 
 static const struct sig_alg algs[] = {

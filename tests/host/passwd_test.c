@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: lib/passwd.c */
+/* sources: lib/passwd.c lib/cursor.c */
 /* Lines of /etc/passwd and /etc/group, good ones and others. */
 #include <stdlib.h>
 #include <string.h>

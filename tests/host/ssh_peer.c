@@ -386,7 +386,7 @@ void peer_send(struct peer *p, const void *payload, size_t n)
 	store_be32(m, (uint32_t)(1 + n + pad));
 	m[4] = (uint8_t)pad;
 	memcpy(m + 5, payload, n);
-	p->out.cipher->seal(&p->out, p->out_seq++, m, 5 + n + pad);
+	p->out.cipher->ops->seal(&p->out, p->out_seq++, m, 5 + n + pad);
 	peer_feed(p, m, 5 + n + pad + p->out.tag_len);
 	free(m);
 }
@@ -409,9 +409,9 @@ uint8_t peer_recv(struct peer *p)
 	memcpy(first, m, p->in.head_len);
 	CHECK(have >= 16);
 	/* whole packets come out, so the length need be decrypted only once */
-	length = p->in.cipher->peek(&p->in, p->in_seq, m);
+	length = p->in.cipher->ops->peek(&p->in, p->in_seq, m);
 	CHECK(length <= SSH_PACKET_MAX && 4 + length + p->in.tag_len <= have);
-	CHECK_EQ(p->in.cipher->open(&p->in, p->in_seq++, m, 4 + length), 0);
+	CHECK_EQ(p->in.cipher->ops->open(&p->in, p->in_seq++, m, 4 + length), 0);
 	CHECK(m[4] >= 4 && m[4] + 1u < length);
 	CHECK(4 + length >= 16);
 	p->payload_len = length - 1 - m[4];
@@ -689,7 +689,7 @@ void peer_newkeys(struct peer *p)
 	p->out = p->next_out;
 	if (p->strict)
 		p->out_seq = 0;
-	if (p->out.cipher->init == ssh_cipher_aes128_gcm.init)
+	if (p->out.cipher->ops->init == ssh_cipher_aes128_gcm.ops->init)
 		p->out.gcm.ctx.bctx = &p->out.gcm.aes.vtable;
 }
 
@@ -700,7 +700,7 @@ void peer_read_newkeys(struct peer *p)
 	p->in = p->next_in;
 	if (p->strict)
 		p->in_seq = 0;
-	if (p->in.cipher->init == ssh_cipher_aes128_gcm.init)
+	if (p->in.cipher->ops->init == ssh_cipher_aes128_gcm.ops->init)
 		p->in.gcm.ctx.bctx = &p->in.gcm.aes.vtable;
 }
 
