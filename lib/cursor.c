@@ -167,6 +167,22 @@ struct bytes bytes_until(struct bytes *b, char c)
 	return found;
 }
 
+bool bytes_line(struct bytes *text, struct bytes *line)
+{
+	if (text->n == 0)
+		return false;
+	*line = bytes_until(text, '\n');
+	if (line->n > 0 && line->p[line->n - 1] == '\r')
+		line->n--;
+	return true;
+}
+
+void bytes_skip_blanks(struct bytes *b)
+{
+	while (b->n > 0 && bytes_is_blank(*b->p))
+		bytes_skip(b, 1);
+}
+
 bool bytes_equal(struct bytes a, struct bytes b)
 {
 	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);

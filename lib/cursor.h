@@ -20,6 +20,11 @@ static inline void bytes_skip(struct bytes *b, size_t n)
 	b->n -= n;
 }
 
+static inline bool bytes_is_blank(uint8_t c)
+{
+	return c == ' ' || c == '\t';
+}
+
 struct rd {
 	const uint8_t *p;
 	size_t left;
@@ -79,6 +84,9 @@ void wr_string_end(struct wr *w, size_t mark);
 
 /* What comes before the next c is taken off b, and that c with it; without one, all. */
 struct bytes bytes_until(struct bytes *b, char c);
+/* The next line is taken off text, its end ("\n" or "\r\n") is not in it. False when there is none. */
+bool bytes_line(struct bytes *text, struct bytes *line);
+void bytes_skip_blanks(struct bytes *b);
 bool bytes_equal(struct bytes a, struct bytes b);
 bool bytes_is(struct bytes b, const char *s);
 

@@ -89,7 +89,6 @@ uint64_t ssh_auth_deadline(const struct ssh_conn *c)
 
 void ssh_auth_fini(struct ssh_conn *c)
 {
-	ssh_dup_free(c, &c->auth.user);
 	ssh_dup_free(c, &c->auth.grant.command);
 	ssh_dup_free(c, &c->auth.grant.options);
 }
@@ -160,6 +159,7 @@ static int log_in(struct ssh_conn *c, struct bytes user, struct bytes key)
 		return -EACCES;
 	if (!keep_command(c, grant.command) || !keep_options(c, &grant))
 		return ssh_fail_local(c, -ENOMEM);
+	c->chan_ops = grant.chan_ops;
 	(void)ssh_msg_begin(c, SSH_MSG_USERAUTH_SUCCESS, 1);
 	ssh_msg_end(c);
 	if (c->phase == SSH_PHASE_OVER)
@@ -246,17 +246,6 @@ static int publickey_input(struct ssh_conn *c, struct rd *r, struct bytes payloa
 	return 0;
 }
 
-static int keep_user(struct ssh_conn *c, struct bytes user)
-{
-	if (bytes_equal(user, c->auth.user))
-		return 0;
-	ssh_dup_free(c, &c->auth.user);
-	if (!user_is_good(user))
-		return 0;
-	c->auth.user = ssh_dup(c, user);
-	return c->auth.user.p ? 0 : ssh_fail_local(c, -ENOMEM);
-}
-
 int ssh_auth_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 {
 	struct bytes user = rd_string(r), service = rd_string(r), method = rd_string(r);
@@ -269,8 +258,6 @@ int ssh_auth_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 		return too_many(c);
 	if (c->auth.requests == 1)
 		banner_send(c);
-	if (keep_user(c, user))
-		return -EPROTO;
 	if (bytes_is(method, "publickey"))
 		return publickey_input(c, r, payload, user);
 	if (bytes_is(method, "none"))

@@ -3,7 +3,6 @@
 #include "ssh/authkeys.h"
 #include "lib/base64.h"
 #include "lib/string.h"
-#include "ssh/pattern.h"
 
 #define LINE_MAX_BYTES 8192
 
@@ -13,9 +12,9 @@ static struct bytes next_word(struct bytes *s)
 	struct bytes word = { s->p, 0 };
 	bool quoted = false;
 
-	ssh_skip_blanks(s);
+	bytes_skip_blanks(s);
 	word.p = s->p;
-	while (word.n < s->n && (quoted || !ssh_is_blank(s->p[word.n]))) {
+	while (word.n < s->n && (quoted || !bytes_is_blank(s->p[word.n]))) {
 		if (quoted && s->p[word.n] == '\\' && word.n + 1 < s->n && s->p[word.n + 1] == '"')
 			word.n++;
 		else if (s->p[word.n] == '"')
@@ -39,7 +38,7 @@ const char *ssh_authkeys_split(struct bytes line, struct ssh_key_line *k)
 		return "line too long";
 	if (line.n > 0 && memchr(line.p, 0, line.n))
 		return "NUL in line";
-	ssh_skip_blanks(&line);
+	bytes_skip_blanks(&line);
 	if (line.n == 0 || line.p[0] == '#')
 		return NULL;
 	k->type = next_word(&line);
@@ -76,7 +75,7 @@ bool ssh_authkeys_next(struct bytes *text, struct bytes key, unsigned *number,
 	struct rd r = rd_bytes_of(key);
 	struct bytes type = rd_string(&r), line;
 
-	while (ssh_next_line(text, &line)) {
+	while (bytes_line(text, &line)) {
 		++*number;
 		if (!ssh_authkeys_split(line, k) && bytes_equal(type, k->type) &&
 		    base64_matches(k->base64, key))

@@ -98,8 +98,8 @@ static void chan_free(struct ssh_chan *ch)
 static void chan_end(struct ssh_chan *ch)
 {
 	if (ch->kind != CHAN_SESSION && ch->waiting > 0)
-		ch->c->ops->chan_reset(ch->c->host, ch);
-	ch->c->ops->chan_closed(ch->c->host, ch);
+		ch->c->chan_ops->chan_reset(ch->c->host, ch);
+	ch->c->chan_ops->chan_closed(ch->c->host, ch);
 	chan_free(ch);
 }
 
@@ -202,7 +202,7 @@ static int open_session(struct ssh_chan *ch)
 	struct ssh_conn *c = ch->c;
 	uint32_t peer = ch->peer;
 
-	if (c->ops->chan_open(c->host, ch)) {
+	if (c->chan_ops->chan_open(c->host, ch)) {
 		chan_free(ch);
 		return open_failure(c, peer, SSH_OPEN_RESOURCE_SHORTAGE, "no room for a session");
 	}
@@ -220,7 +220,7 @@ static int open_tcp(struct ssh_chan *ch, struct bytes to, uint32_t port)
 	if (!err && !ssh_forward_allowed(c, false, to, port))
 		err = -EACCES;
 	if (!err)
-		err = c->ops->chan_connect(c->host, ch, to, (uint16_t)port);
+		err = c->chan_ops->chan_connect(c->host, ch, to, (uint16_t)port);
 	if (!err) {
 		ch->to = ssh_dup(c, to);
 		ch->port = port;
@@ -282,14 +282,15 @@ void ssh_chan_refuse(struct ssh_chan *ch, int error)
 
 bool ssh_chan_may_arrive(const struct ssh_conn *c)
 {
-	return ssh_msg_may_send(c) && !ssh_kex_is_due(c) && ssh_buf_used(&c->tx) < SSH_TX_SOFT;
+	return ssh_msg_may_send(c) && !ssh_rekey_is_due(c) && ssh_buf_used(&c->tx) < SSH_TX_SOFT;
 }
 
 struct ssh_chan *ssh_chan_arrive(struct ssh_conn *c, const struct ssh_arrival *a)
 {
 	size_t n = REPLY_MAX + a->address.n + a->from.n;
 	/* want of memory for a stranger ends no connection */
-	struct ssh_chan *ch = ssh_msg_room(c, n) == n ? chan_new(c, CHAN_ARRIVAL) : NULL;
+	bool may = c->phase == SSH_PHASE_OPEN && ssh_msg_room(c, n) == n;
+	struct ssh_chan *ch = may ? chan_new(c, CHAN_ARRIVAL) : NULL;
 	struct wr *w;
 
 	if (!ch) {
@@ -373,7 +374,7 @@ static void credit_input(struct ssh_chan *ch, size_t n)
 /* Give the program n bytes; how many it took, which is all of them once it reads no more. */
 static size_t feed(struct ssh_chan *ch, const uint8_t *p, size_t n)
 {
-	ssize_t took = ch->c->ops->chan_input(ch->c->host, ch, p, n);
+	ssize_t took = ch->c->chan_ops->chan_input(ch->c->host, ch, p, n);
 
 	/* the reader is still there: what it would miss it may not notice */
 	if (took == -ENOMEM) {
@@ -393,7 +394,7 @@ static void tell_eof(struct ssh_chan *ch)
 		return;
 	ch->eof_told = true;
 	if (!ch->reader_gone)
-		ch->c->ops->chan_input_eof(ch->c->host, ch);
+		ch->c->chan_ops->chan_input_eof(ch->c->host, ch);
 }
 
 /* Our CLOSE, if it is not out, answers the peer's: the end. */
@@ -468,7 +469,7 @@ static int cut_off(struct ssh_chan *ch)
 {
 	ssh_log(ch->c, SSH_LOG_REFUSAL, "no memory for a forwarded connection: reset",
 		(struct bytes){ NULL, 0 });
-	ch->c->ops->chan_reset(ch->c->host, ch);
+	ch->c->chan_ops->chan_reset(ch->c->host, ch);
 	ssh_chan_close(ch);
 	return 0;
 }
@@ -603,7 +604,7 @@ size_t ssh_chan_room(const struct ssh_chan *ch)
 {
 	const struct ssh_conn *c = ch->c;
 
-	if (!ssh_msg_may_send(c) || ssh_kex_is_due(c) || ch->eof_out || ch->close_out ||
+	if (!ssh_msg_may_send(c) || ssh_rekey_is_due(c) || ch->eof_out || ch->close_out ||
 	    ssh_buf_used(&c->tx) >= SSH_TX_SOFT)
 		return 0;
 	if (ch->stage == CHAN_DRAINING)

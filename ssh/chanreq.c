@@ -60,7 +60,7 @@ static bool pty_request(struct ssh_chan *ch, struct rd *r)
 	if (pty.term.n > TERM_MAX || has_nul(pty.term) || ch->started || ch->has_pty ||
 	    c->auth.grant.no_pty || !c->cfg->permit_tty)
 		return false;
-	ch->has_pty = c->ops->chan_pty(c->host, ch, &pty) == 0;
+	ch->has_pty = c->chan_ops->chan_pty(c->host, ch, &pty) == 0;
 	return ch->has_pty;
 }
 
@@ -70,7 +70,7 @@ static bool winsize_request(struct ssh_chan *ch, struct rd *r)
 
 	if (!read_winsize(r, &size) || rd_finish(r) || !ch->has_pty)
 		return false;
-	return ch->c->ops->chan_winsize(ch->c->host, ch, &size) == 0;
+	return ch->c->chan_ops->chan_winsize(ch->c->host, ch, &size) == 0;
 }
 
 static bool env_request(struct ssh_chan *ch, struct rd *r)
@@ -83,7 +83,7 @@ static bool env_request(struct ssh_chan *ch, struct rd *r)
 	    has_nul(value) || value.n > VALUE_MAX || !ssh_config_takes_variable(ch->c->cfg, name))
 		return false;
 	ch->env_count++;
-	return ch->c->ops->chan_env(ch->c->host, ch, name, value) == 0;
+	return ch->c->chan_ops->chan_env(ch->c->host, ch, name, value) == 0;
 }
 
 /* What runs in any case, the configuration's before the key's. */
@@ -107,7 +107,7 @@ static bool start(struct ssh_chan *ch, enum ssh_start_kind kind, struct bytes co
 	}
 	if (c->auth.grant.environment)
 		s.options = c->auth.grant.options;
-	if (c->ops->chan_start(c->host, ch, &s))
+	if (c->chan_ops->chan_start(c->host, ch, &s))
 		return false;
 	ch->started = true;
 	return true;
@@ -145,7 +145,7 @@ static bool signal_request(struct ssh_chan *ch, struct rd *r)
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (bytes_is(name, names[i]))
-			return ch->c->ops->chan_signal(ch->c->host, ch, names[i]) == 0;
+			return ch->c->chan_ops->chan_signal(ch->c->host, ch, names[i]) == 0;
 	return false;
 }
 
@@ -153,7 +153,8 @@ static bool break_request(struct ssh_chan *ch, struct rd *r)
 {
 	uint32_t ms = rd_u32(r);
 
-	return !rd_finish(r) && ch->started && ch->c->ops->chan_break(ch->c->host, ch, ms) == 0;
+	return !rd_finish(r) && ch->started &&
+	       ch->c->chan_ops->chan_break(ch->c->host, ch, ms) == 0;
 }
 
 static const struct {

@@ -41,7 +41,7 @@ static bool take_word(struct bytes *rest, struct bytes *word, const char **why)
 {
 	const uint8_t *end;
 
-	ssh_skip_blanks(rest);
+	bytes_skip_blanks(rest);
 	*word = (struct bytes){ rest->p, 0 };
 	if (rest->n == 0 || *rest->p == '#')
 		return false;
@@ -52,12 +52,12 @@ static bool take_word(struct bytes *rest, struct bytes *word, const char **why)
 		bytes_skip(rest, end ? word->n + 2 : 1);
 	} else {
 		end = rest->p;
-		while (word->n < rest->n && !ssh_is_blank(rest->p[word->n]) &&
+		while (word->n < rest->n && !bytes_is_blank(rest->p[word->n]) &&
 		       rest->p[word->n] != '"')
 			word->n++;
 		bytes_skip(rest, word->n);
 	}
-	if (!end || (rest->n > 0 && !ssh_is_blank(*rest->p)))
+	if (!end || (rest->n > 0 && !bytes_is_blank(*rest->p)))
 		*why = "a quote in the wrong place";
 	return !*why;
 }
@@ -65,14 +65,14 @@ static bool take_word(struct bytes *rest, struct bytes *word, const char **why)
 /* The keyword, up to a blank or one '='. False: nothing is on the line. */
 static bool take_key(struct bytes *rest, struct bytes *key)
 {
-	ssh_skip_blanks(rest);
+	bytes_skip_blanks(rest);
 	*key = (struct bytes){ rest->p, 0 };
 	if (rest->n == 0 || *rest->p == '#')
 		return false;
-	while (key->n < rest->n && !ssh_is_blank(rest->p[key->n]) && rest->p[key->n] != '=')
+	while (key->n < rest->n && !bytes_is_blank(rest->p[key->n]) && rest->p[key->n] != '=')
 		key->n++;
 	bytes_skip(rest, key->n);
-	ssh_skip_blanks(rest);
+	bytes_skip_blanks(rest);
 	if (rest->n > 0 && *rest->p == '=')
 		bytes_skip(rest, 1);
 	return true;
@@ -214,10 +214,10 @@ static struct bytes take_command(struct line *l)
 {
 	struct bytes command;
 
-	ssh_skip_blanks(&l->rest);
+	bytes_skip_blanks(&l->rest);
 	command = l->rest;
 	l->rest.n = 0;
-	while (command.n > 0 && ssh_is_blank(command.p[command.n - 1]))
+	while (command.n > 0 && bytes_is_blank(command.p[command.n - 1]))
 		command.n--;
 	return command;
 }
@@ -496,7 +496,7 @@ int ssh_config_parse(struct ssh_config *cfg, struct bytes text, struct ssh_confi
 	struct bytes rest = text, line;
 	uint64_t seen = 0;
 
-	for (unsigned number = 1; ssh_next_line(&rest, &line); number++) {
+	for (unsigned number = 1; bytes_line(&rest, &line); number++) {
 		struct line l = { .cfg = cfg, .rest = line };
 		const char *why = parse_line(&l, &seen);
 
@@ -526,7 +526,7 @@ static bool next_line(struct ssh_words *w, struct bytes *rest)
 {
 	struct bytes key;
 
-	while (ssh_next_line(&w->text, rest))
+	while (bytes_line(&w->text, rest))
 		if (take_key(rest, &key) && ssh_is_word(key, w->key)) {
 			w->text.n = w->all ? w->text.n : 0;
 			return true;

@@ -136,18 +136,16 @@ int ssh_fail(struct ssh_conn *c, uint32_t code, const char *text)
 
 int ssh_fail_local(struct ssh_conn *c, int error)
 {
-	const char *text = "internal error";
-	size_t n;
+	const char *text = error == -ENOMEM   ? "out of memory"
+			   : error == -EAGAIN ? "no random numbers yet"
+					      : "internal error";
+	size_t n = DISCONNECT_HEAD + strlen(text);
 
-	if (error == -ENOMEM)
-		text = "out of memory";
-	else if (error == -EAGAIN)
-		text = "no random numbers yet";
-	if (c->phase != SSH_PHASE_OVER)
-		ssh_log(c, SSH_LOG_INFO, text, (struct bytes){ NULL, 0 });
+	if (c->phase == SSH_PHASE_OVER)
+		return error;
+	ssh_log(c, SSH_LOG_INFO, text, (struct bytes){ NULL, 0 });
 	/* a connection at rest has room for a word; more cannot fail again */
-	n = DISCONNECT_HEAD + strlen(text);
-	if (error == -ENOMEM && c->phase != SSH_PHASE_OVER && ssh_msg_room(c, n) == n)
+	if (error == -ENOMEM && ssh_msg_room(c, n) == n)
 		disconnect_send(c, SSH_DISCONNECT_BY_APPLICATION, text);
 	c->phase = SSH_PHASE_OVER;
 	return error;
@@ -212,7 +210,9 @@ enum ssh_phase ssh_conn_phase(const struct ssh_conn *c)
 	bool again = c->kex && c->kex->got_init &&
 		     (c->phase & (SSH_PHASE_SERVICE | SSH_PHASE_AUTH | SSH_PHASE_OPEN));
 
-	return again && !c->kex->got_newkeys ? ssh_kex_phase(c) : c->phase;
+	if (!again || c->kex->got_newkeys)
+		return c->phase;
+	return c->kex->replied ? SSH_PHASE_RENEWKEYS : SSH_PHASE_REKEX;
 }
 
 bool ssh_conn_is_over(const struct ssh_conn *c)
@@ -233,16 +233,13 @@ bool ssh_conn_wants_input(const struct ssh_conn *c)
 	       ssh_buf_used(&c->tx) < stop;
 }
 
-/* No memory for the packet that comes: wait, the shortage may pass, but not for ever. */
-static void *input_short(struct ssh_conn *c, int err)
+bool ssh_short(struct ssh_conn *c, uint64_t *since)
 {
-	if (c->short_since == 0)
-		c->short_since = c->now;
-	if (c->now - c->short_since >= SSH_SHORT_MAX_NS)
-		(void)ssh_fail_local(c, err);
-	else
-		c->pause_until = c->now + SSH_SHORT_RETRY_NS;
-	return NULL;
+	/* one of long ago is another */
+	if (*since == 0 || c->now > c->pause_until + SSH_SHORT_MAX_NS)
+		*since = c->now;
+	c->pause_until = MAX(c->pause_until, c->now + SSH_SHORT_RETRY_NS);
+	return c->now - *since < SSH_SHORT_MAX_NS;
 }
 
 void *ssh_conn_input_space(struct ssh_conn *c, size_t *n)
@@ -256,8 +253,11 @@ void *ssh_conn_input_space(struct ssh_conn *c, size_t *n)
 	if (c->rx.head > 0 && c->rx.cap - c->rx.tail < INPUT_ROOM)
 		want = MAX(want, c->rx.cap - ssh_buf_used(&c->rx));
 	err = ssh_buf_reserve(c, &c->rx, want);
-	if (err)
-		return input_short(c, err);
+	if (err) {
+		if (!ssh_short(c, &c->short_since))
+			(void)ssh_fail_local(c, err);
+		return NULL;
+	}
 	c->short_since = 0;
 	*n = c->rx.cap - c->rx.tail;
 	return c->rx.p + c->rx.tail;
@@ -332,6 +332,7 @@ static void open_run(struct ssh_conn *c)
 	/* I-SSH-18 */
 	if (c->phase != SSH_PHASE_OPEN)
 		return;
+	ssh_rekey_run(c);
 	ssh_keepalive_run(c);
 	ssh_chans_run(c);
 	trim_buffers(c);
@@ -350,11 +351,6 @@ void ssh_conn_run(struct ssh_conn *c, uint64_t now)
 	check_grace(c);
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 static uint64_t open_deadline(const struct ssh_conn *c)
 {
 	uint64_t t;
@@ -362,9 +358,10 @@ static uint64_t open_deadline(const struct ssh_conn *c)
 	/* I-SSH-18 */
 	if (c->phase != SSH_PHASE_OPEN)
 		return DEADLINE_NEVER;
-	t = earlier(ssh_keepalive_deadline(c), ssh_chans_deadline(c));
+	t = MIN(ssh_keepalive_deadline(c), ssh_chans_deadline(c));
+	t = MIN(t, ssh_rekey_deadline(c));
 	if (is_trimmable(&c->rx) || is_trimmable(&c->tx))
-		t = earlier(t, c->active_at + TRIM_NS);
+		t = MIN(t, c->active_at + TRIM_NS);
 	return t;
 }
 
@@ -374,15 +371,15 @@ uint64_t ssh_conn_deadline(const struct ssh_conn *c)
 
 	if (c->phase == SSH_PHASE_OVER)
 		return c->now;
-	t = earlier(t, ssh_auth_deadline(c));
-	t = earlier(t, ssh_kex_deadline(c));
-	t = earlier(t, open_deadline(c));
+	t = MIN(t, ssh_auth_deadline(c));
+	t = MIN(t, ssh_kex_deadline(c));
+	t = MIN(t, open_deadline(c));
 	if (c->phase < SSH_PHASE_OPEN)
-		t = earlier(t, c->created + c->cfg->grace_ns);
+		t = MIN(t, c->created + c->cfg->grace_ns);
 	if (c->pause_until > c->now)
-		t = earlier(t, c->pause_until);
+		t = MIN(t, c->pause_until);
 	if (c->discard > 0)
-		t = earlier(t, c->discard_until);
+		t = MIN(t, c->discard_until);
 	return t;
 }
 
@@ -404,8 +401,6 @@ void ssh_conn_info(const struct ssh_conn *c, struct ssh_conn_info *info)
 		.cipher_out = c->out.keys->cipher->name,
 		.mac_in = mac_name(c->in.keys),
 		.mac_out = mac_name(c->out.keys),
-		.user = c->auth.user,
-		.peer_version = { (const uint8_t *)c->ident, c->ident_len },
 		.bytes_in = c->in.bytes,
 		.bytes_out = c->out.bytes,
 		.packets_in = c->in.packets,

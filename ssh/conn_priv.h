@@ -48,7 +48,6 @@ struct ssh_dir {
 };
 
 struct ssh_auth {
-	struct bytes user;	/* [alloc] of the last request; empty before */
 	struct ssh_grant grant; /* command and options are [alloc]; valid in OPEN */
 	bool proven; /* this very request is signed by a key that the host lists for the user: I-SSH-26 */
 	unsigned tries, queries, requests;
@@ -73,11 +72,12 @@ struct ssh_chans {
 };
 
 struct ssh_conn {
-	const struct ssh_config *cfg;	/* [init] */
-	const struct ssh_host_ops *ops; /* [init] */
-	void *host;			/* [init] */
-	enum ssh_phase phase;		/* never REKEX or RENEWKEYS: those are in kex */
-	uint64_t now;			/* of the last call */
+	const struct ssh_config *cfg;	     /* [init] */
+	const struct ssh_host_ops *ops;	     /* [init] */
+	const struct ssh_chan_ops *chan_ops; /* NULL before the login */
+	void *host;			     /* [init] */
+	enum ssh_phase phase;		     /* never REKEX or RENEWKEYS: those are in kex */
+	uint64_t now;			     /* of the last call */
 	uint64_t created;
 	uint64_t active_at;	  /* last packet either way */
 	uint64_t short_since;	  /* no memory for input since then; 0: there is */
@@ -98,8 +98,6 @@ struct ssh_conn {
 	struct wr msg;	/* the message being built */
 	bool msg_held;	/* it goes to held */
 	bool in_output; /* between ssh_chan_output_begin() and end */
-	uint8_t pad_pool[64];
-	unsigned pad_left;
 
 	char ident[SSH_IDENT_MAX + 1]; /* the client's, without line end */
 	size_t ident_len;
@@ -136,6 +134,8 @@ struct ssh_conn {
 #define SSH_HELD_MAX (64 * 1024)
 
 /* conn.c */
+/* There was no memory: wait, the shortage may pass. False: it has lasted too long, since *since; 0: it begins. */
+bool ssh_short(struct ssh_conn *c, uint64_t *since);
 void *ssh_alloc(struct ssh_conn *c, size_t n) __must_check;
 void ssh_free(struct ssh_conn *c, void *p, size_t n);
 /* A copy in memory of its own; p is NULL if there is no memory or b is empty. */
@@ -178,8 +178,6 @@ int ssh_dispatch(struct ssh_conn *c, struct bytes payload, uint32_t seq) __must_
 /* kexinit.c, kex.c */
 /* The identification is in: wait for the client's KEXINIT, not too long. */
 int ssh_kex_expect(struct ssh_conn *c) __must_check;
-/* Send our KEXINIT; starts a key exchange if none runs. */
-int ssh_kex_start(struct ssh_conn *c) __must_check;
 int ssh_kexinit_input(struct ssh_conn *c, struct rd *r, struct bytes payload);
 int ssh_kex_input(struct ssh_conn *c, struct rd *r, struct bytes payload);
 int ssh_newkeys_input(struct ssh_conn *c, struct rd *r, struct bytes payload);
@@ -187,9 +185,11 @@ int ssh_newkeys_input(struct ssh_conn *c, struct rd *r, struct bytes payload);
 bool ssh_kex_drops_guess(struct ssh_conn *c, uint8_t type);
 void ssh_kex_run(struct ssh_conn *c);
 uint64_t ssh_kex_deadline(const struct ssh_conn *c);
-enum ssh_phase ssh_kex_phase(const struct ssh_conn *c);
-/* The next ssh_kex_run() begins one, unless one runs or there is a pause: until then channels give and open no more (I-SSH-21). */
-bool ssh_kex_is_due(const struct ssh_conn *c);
+/* A key exchange that is ours to begin, once somebody is logged in. */
+void ssh_rekey_run(struct ssh_conn *c);
+uint64_t ssh_rekey_deadline(const struct ssh_conn *c);
+/* The next ssh_rekey_run() begins one, unless one runs or there is a pause: until then channels give and open no more (I-SSH-21). */
+bool ssh_rekey_is_due(const struct ssh_conn *c);
 /* Our KEXINIT is out and our NEWKEYS is not. */
 bool ssh_kex_blocks_output(const struct ssh_conn *c);
 void ssh_kex_free(struct ssh_conn *c);

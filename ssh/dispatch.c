@@ -49,6 +49,9 @@ static const struct row {
 	{ SSH_MSG_USERAUTH_SUCCESS, NEVER, NULL },
 	{ SSH_MSG_USERAUTH_BANNER, NEVER, NULL },
 	{ SSH_MSG_USERAUTH_PK_OK, NEVER, NULL },
+};
+
+static const struct row open_rows[] = {
 	{ SSH_MSG_GLOBAL_REQUEST, SSH_PHASE_OPEN, ssh_global_request_input },
 	{ SSH_MSG_REQUEST_SUCCESS, SSH_PHASE_OPEN, ssh_global_reply_input },
 	{ SSH_MSG_REQUEST_FAILURE, SSH_PHASE_OPEN, ssh_global_reply_input },
@@ -65,17 +68,26 @@ static const struct row {
 	{ SSH_MSG_CHANNEL_FAILURE, SSH_PHASE_OPEN, ssh_chan_reply_input },
 };
 
-static const struct row *find_row(uint8_t type, enum ssh_phase phase, bool *known)
+static const struct row *find_in(const struct row *from, size_t n, uint8_t type,
+				 enum ssh_phase phase, bool *known)
 {
-	*known = false;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		if (rows[i].type != type)
+	for (size_t i = 0; i < n; i++) {
+		if (from[i].type != type)
 			continue;
 		*known = true;
-		if (rows[i].phases & phase)
-			return &rows[i];
+		if (from[i].phases & phase)
+			return &from[i];
 	}
 	return NULL;
+}
+
+static const struct row *find_open_row(const struct ssh_conn *c, uint8_t type, enum ssh_phase phase,
+				       bool *known)
+{
+	/* I-SSH-18 */
+	if (c->phase != SSH_PHASE_OPEN)
+		return NULL;
+	return find_in(open_rows, ARRAY_SIZE(open_rows), type, phase, known);
 }
 
 static void unimplemented_send(struct ssh_conn *c, uint32_t seq)
@@ -104,7 +116,10 @@ int ssh_dispatch(struct ssh_conn *c, struct bytes payload, uint32_t seq)
 		c->ops->message(c->host, false, type, payload.n);
 	if (ssh_kex_drops_guess(c, type))
 		return 0;
-	row = breaks_strict_kex(c, type, phase) ? NULL : find_row(type, phase, &known);
+	row = breaks_strict_kex(c, type, phase)
+		      ? NULL
+		      : find_in(rows, ARRAY_SIZE(rows), type, phase, &known)
+				?: find_open_row(c, type, phase, &known);
 	if (row)
 		return row->handler(c, &r, payload);
 	if ((phase & KEX_PHASES) || known ||

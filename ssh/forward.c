@@ -14,7 +14,7 @@ bool ssh_forward_allowed(const struct ssh_conn *c, bool listen, struct bytes hos
 {
 	const struct ssh_grant *g = &c->auth.grant;
 
-	if (g->no_forwarding || !c->ops->chan_connect ||
+	if (g->no_forwarding || !c->chan_ops->chan_connect ||
 	    !ssh_config_permits(c->cfg, listen, host, port))
 		return false;
 	if (!(listen ? g->limits_listen : g->limits_open))

@@ -20,7 +20,7 @@ static bool listen_request(struct ssh_conn *c, struct rd *r, uint16_t *chosen)
 	else if (!ssh_forward_allowed(c, true, address, asked))
 		err = -EACCES;
 	else
-		err = c->ops->listen(c->host, address, &port);
+		err = c->chan_ops->listen(c->host, address, &port);
 	if (err) {
 		(void)ssh_forward_refused(c, "listen at", address, asked, err, &text);
 		return false;
@@ -36,7 +36,7 @@ static bool unlisten_request(struct ssh_conn *c, struct rd *r)
 	uint32_t port = rd_u32(r);
 
 	if (rd_finish(r) || port > UINT16_MAX || c->listeners == 0 ||
-	    c->ops->unlisten(c->host, address, (uint16_t)port))
+	    c->chan_ops->unlisten(c->host, address, (uint16_t)port))
 		return false;
 	c->listeners--;
 	return true;

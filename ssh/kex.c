@@ -73,11 +73,6 @@ void ssh_kex_free(struct ssh_conn *c)
 	c->kex = NULL;
 }
 
-enum ssh_phase ssh_kex_phase(const struct ssh_conn *c)
-{
-	return c->kex->replied ? SSH_PHASE_RENEWKEYS : SSH_PHASE_REKEX;
-}
-
 bool ssh_kex_blocks_output(const struct ssh_conn *c)
 {
 	return c->kex && c->kex->sent_init && !c->kex->sent_newkeys;
@@ -104,14 +99,9 @@ static int kexinit_send(struct ssh_conn *c)
 /* No memory for a key exchange: another try a little later, but not for ever. */
 static int kex_short(struct ssh_conn *c)
 {
-	/* one of long ago is another */
-	if (c->kex_short_since == 0 || c->now > c->pause_until + SSH_SHORT_MAX_NS)
-		c->kex_short_since = c->now;
-	if (c->now - c->kex_short_since >= SSH_SHORT_MAX_NS)
-		return ssh_fail(c, SSH_DISCONNECT_KEY_EXCHANGE_FAILED,
-				"no memory for a key exchange");
-	c->pause_until = MAX(c->pause_until, c->now + SSH_SHORT_RETRY_NS);
-	return 0;
+	if (ssh_short(c, &c->kex_short_since))
+		return 0;
+	return ssh_fail(c, SSH_DISCONNECT_KEY_EXCHANGE_FAILED, "no memory for a key exchange");
 }
 
 /* The same for a message of the client's: nothing has come of it yet. */
@@ -124,13 +114,6 @@ static int message_again(struct ssh_conn *c)
 static bool has_room(struct ssh_conn *c, size_t n)
 {
 	return ssh_msg_room(c, n) == n;
-}
-
-int ssh_kex_start(struct ssh_conn *c)
-{
-	if (!c->kex && !kex_begin(c))
-		return ssh_fail_local(c, -ENOMEM);
-	return c->kex->sent_init ? 0 : kexinit_send(c);
 }
 
 int ssh_kex_expect(struct ssh_conn *c)
@@ -170,11 +153,9 @@ int ssh_kexinit_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 		if (limit_rekeys(c))
 			return -EPROTO;
 	}
-	err = ssh_kex_start(c);
-	if (err)
-		return err;
 	kex = c->kex;
-	err = ssh_kex_negotiate(c, r);
+	err = kex->sent_init ? 0 : kexinit_send(c);
+	err = err ? err : ssh_kex_negotiate(c, r);
 	if (err)
 		return err;
 	kex->got_init = true;
@@ -434,28 +415,36 @@ static bool is_spent(const struct ssh_config *cfg, const struct ssh_dir *d)
 	return d->rekey_bytes >= cfg->rekey_bytes || d->rekey_packets >= cfg->rekey_packets;
 }
 
-bool ssh_kex_is_due(const struct ssh_conn *c)
+bool ssh_rekey_is_due(const struct ssh_conn *c)
 {
-	if (c->phase != SSH_PHASE_OPEN)
-		return false;
 	/* ours may be spent before the client's NEWKEYS has come */
 	return is_spent(c->cfg, &c->out) ||
 	       (!c->kex && (is_spent(c->cfg, &c->in) || c->now - c->kexed_at >= c->cfg->rekey_ns));
 }
 
+void ssh_rekey_run(struct ssh_conn *c)
+{
+	if (c->kex || !ssh_rekey_is_due(c) || c->now < c->pause_until)
+		return;
+	/* On failure the connection is over, which the caller sees. */
+	if (!has_room(c, SSH_INIT_MAX) || !kex_begin(c))
+		(void)kex_short(c);
+	else
+		(void)kexinit_send(c);
+}
+
+uint64_t ssh_rekey_deadline(const struct ssh_conn *c)
+{
+	if (c->kex)
+		return DEADLINE_NEVER;
+	return MAX(ssh_rekey_is_due(c) ? c->now : c->kexed_at + c->cfg->rekey_ns, c->pause_until);
+}
+
 void ssh_kex_run(struct ssh_conn *c)
 {
-	struct ssh_kex *kex;
+	struct ssh_kex *kex = c->kex;
 
-	/* On failure the connection is over, which the caller sees. */
-	if (!c->kex && ssh_kex_is_due(c) && c->now >= c->pause_until) {
-		if (!has_room(c, SSH_INIT_MAX) || !kex_begin(c))
-			(void)kex_short(c);
-		else
-			(void)kexinit_send(c);
-	}
-	kex = c->kex;
-	if (!kex || c->phase == SSH_PHASE_OVER)
+	if (!kex)
 		return;
 	if (kex->hold_until <= c->now) {
 		if (!kex->sent_init && !has_room(c, SSH_INIT_MAX)) {
@@ -476,12 +465,8 @@ void ssh_kex_run(struct ssh_conn *c)
 
 uint64_t ssh_kex_deadline(const struct ssh_conn *c)
 {
-	if (!c->kex && ssh_kex_is_due(c))
-		return MAX(c->now, c->pause_until);
 	if (!c->kex)
-		return c->phase == SSH_PHASE_OPEN
-			       ? MAX(c->kexed_at + c->cfg->rekey_ns, c->pause_until)
-			       : DEADLINE_NEVER;
+		return DEADLINE_NEVER;
 	if (c->kex->hold_until != DEADLINE_NEVER)
 		return c->kex->hold_until;
 	return c->session_id_len > 0 ? c->kex->started + c->cfg->rekey_wait_ns : DEADLINE_NEVER;

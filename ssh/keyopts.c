@@ -317,7 +317,7 @@ unsigned ssh_authkeys_check(struct bytes text,
 	struct bytes line;
 	unsigned good = 0;
 
-	for (unsigned number = 1; ssh_next_line(&text, &line); number++) {
+	for (unsigned number = 1; bytes_line(&text, &line); number++) {
 		struct walk w = { 0 };
 		struct ssh_key_line k;
 		const char *form = ssh_authkeys_split(line, &k),

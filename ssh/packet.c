@@ -118,28 +118,6 @@ void ssh_packet_done(struct ssh_conn *c)
 	c->packet_length = 0;
 }
 
-/* Padding need not be secret (all ciphers here hide it), only unpredictable: drawn in pools. */
-static int fill_padding(struct ssh_conn *c, uint8_t *p, size_t n)
-{
-	while (n > 0) {
-		size_t some;
-
-		if (c->pad_left == 0) {
-			int err = c->ops->random(c->host, c->pad_pool, sizeof(c->pad_pool));
-
-			if (err)
-				return err;
-			c->pad_left = sizeof(c->pad_pool);
-		}
-		some = MIN(n, (size_t)c->pad_left);
-		c->pad_left -= (unsigned)some;
-		memcpy(p, c->pad_pool + c->pad_left, some);
-		p += some;
-		n -= some;
-	}
-	return 0;
-}
-
 static size_t padding_for(const struct ssh_keys *k, size_t payload)
 {
 	size_t aligned = 1 + payload + (k->length_outside ? 0 : 4);
@@ -156,7 +134,7 @@ static int packet_seal(struct ssh_conn *c, size_t n)
 	struct ssh_keys *k = c->out.keys;
 	uint8_t *p = c->tx.p + c->tx.tail;
 	size_t padding = padding_for(k, n), len = HEADER_BYTES + n + padding;
-	int err = fill_padding(c, p + HEADER_BYTES + n, padding);
+	int err = c->ops->random(c->host, p + HEADER_BYTES + n, padding);
 
 	if (err)
 		return err;

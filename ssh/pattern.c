@@ -6,23 +6,6 @@
 #define V4 4
 #define V6 16
 
-bool ssh_next_line(struct bytes *text, struct bytes *line)
-{
-	if (text->n == 0)
-		return false;
-	*line = bytes_until(text, '\n');
-	if (line->n > 0 && line->p[line->n - 1] == '\r')
-		line->n--;
-	return true;
-}
-
-void ssh_skip_blanks(struct bytes *s)
-{
-	while (s->n > 0 && ssh_is_blank(*s->p)) {
-		bytes_skip(s, 1);
-	}
-}
-
 bool ssh_is_word(struct bytes s, const char *name)
 {
 	if (s.n != strlen(name))

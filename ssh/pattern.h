@@ -1,19 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What authorized_keys and sshd_config have in common: lines, numbers, and patterns. In those '*' is any characters, '?' one;
+/* What authorized_keys and sshd_config have in common: numbers, and patterns. In those '*' is any characters, '?' one;
  * in a list, with ',' between, a '!' before one turns it round. */
 #ifndef TERN_SSH_PATTERN_H
 #define TERN_SSH_PATTERN_H
 
 #include "lib/cursor.h"
 
-static inline bool ssh_is_blank(uint8_t c)
-{
-	return c == ' ' || c == '\t';
-}
-
-/* Take the next line off text, without its end. False when there is none. */
-bool ssh_next_line(struct bytes *text, struct bytes *line);
-void ssh_skip_blanks(struct bytes *s);
 /* Decimal digits, at most max. */
 bool ssh_number(struct bytes s, uint64_t max, uint64_t *out);
 /* Is it this, in either case? The name is in lower case. */

@@ -3,7 +3,7 @@
  * lib/string.h's, and the random generator is not to be reached from there. */
 #include "lib/string.h"
 #include "lib/types.h"
-#include <bearssl.h>
+#include "ssh/cipher.h"
 #include <sodium/core.h>
 #include <sodium/crypto_hash_sha512.h>
 #include <sodium/randombytes.h>
@@ -34,11 +34,8 @@ int crypto_hash_sha512_final(crypto_hash_sha512_state *state, unsigned char *out
 
 int crypto_hash_sha512(unsigned char *out, const unsigned char *in, unsigned long long n)
 {
-	crypto_hash_sha512_state state;
-
-	(void)crypto_hash_sha512_init(&state);
-	(void)crypto_hash_sha512_update(&state, in, n);
-	return crypto_hash_sha512_final(&state, out);
+	(void)ssh_hash(&br_sha512_vtable, in, n, out);
+	return 0;
 }
 
 void sodium_memzero(void *const p, const size_t n)

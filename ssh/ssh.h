@@ -30,6 +30,7 @@
 
 struct ssh_conn;
 struct ssh_chan;
+struct ssh_chan_ops;
 struct ssh_hostkey;
 
 /* At most one key of each. */
@@ -46,6 +47,7 @@ enum ssh_log {
 
 /* What an accepted key may do: one line of authorized_keys. */
 struct ssh_grant {
+	const struct ssh_chan_ops *chan_ops;
 	bool no_pty;
 	bool no_forwarding;
 	bool limits_open, limits_listen; /* only to, only at what the options name */
@@ -105,6 +107,10 @@ struct ssh_host_ops {
 	uint64_t (*auth_failed)(void *host, struct bytes user);
 	/* The login succeeded; the connection no longer counts as unauthenticated. */
 	void (*auth_done)(void *host, struct bytes user);
+};
+
+/* The same of those who are logged in: they come with what the host grants, so there is nothing to call before (I-SSH-18). */
+struct ssh_chan_ops {
 	/* A session channel opens: remember it (ssh_chan_set_data()). 0, or -errno refuses it. */
 	int (*chan_open)(void *host, struct ssh_chan *ch);
 	/* These come before chan_start; 0 or -errno. */
@@ -192,7 +198,6 @@ uint32_t ssh_hostkey_algs_of(const struct ssh_config *cfg) __must_check;
 /* Counters and names for /proc and logs. Strings are static. */
 struct ssh_conn_info {
 	const char *phase, *kex, *cipher_in, *cipher_out, *mac_in, *mac_out;
-	struct bytes user, peer_version;
 	uint64_t bytes_in, bytes_out, packets_in, packets_out;
 	size_t memory_max; /* bytes it may hold through alloc (I-SSH-19) */
 	unsigned rekeys, channels;

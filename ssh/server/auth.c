@@ -16,25 +16,25 @@
 #define FAIL_DELAY_NS  (300 * NS_PER_MS)
 #define FAIL_JITTER_MS 50
 
-/* A path of AuthorizedKeysFile, made absolute, %h, %u and %U put in. NULL: too long, or no memory. */
-static char *keys_path(const char *template, struct bytes user, const struct account *a)
+/* t, a path of AuthorizedKeysFile, made absolute, %h, %u and %U put in. NULL: too long, or no memory. */
+static char *keys_path(const char *t, struct bytes user, const struct account *a)
 {
 	char *path = kmalloc(VFS_PATH_MAX), uid[12];
 	struct wr w = wr_over(path, path ? VFS_PATH_MAX : 0);
 
 	fmt_print(uid, sizeof(uid), "%u", a->uid);
-	if (template[0] != '/' && (template[0] != '%' || template[1] != 'h')) {
+	if (t[0] != '/' && (t[0] != '%' || t[1] != 'h')) {
 		wr_put(&w, a->home, strlen(a->home));
 		wr_u8(&w, '/');
 	}
-	for (; *template; template ++) {
-		if (*template != '%')
-			wr_u8(&w, (uint8_t) * template);
-		else if (*++template == 'h')
+	for (; *t; t++) {
+		if (*t != '%')
+			wr_u8(&w, (uint8_t)*t);
+		else if (*++t == 'h')
 			wr_put(&w, a->home, strlen(a->home));
-		else if (*template == 'u')
+		else if (*t == 'u')
 			wr_put(&w, user.p, user.n);
-		else if (*template == 'U')
+		else if (*t == 'U')
 			wr_put(&w, uid, strlen(uid));
 		else
 			wr_u8(&w, '%');
@@ -78,18 +78,17 @@ static void keys_free(struct server_conn *s)
 static bool next_file(struct server_conn *s, struct bytes user, const struct account *a,
 		      const char **path, struct bytes *text)
 {
-	while (keys_free(s), **path) {
+	keys_free(s);
+	while (!s->keys && **path) {
 		char *full = keys_path(*path, user, a);
 
 		*path += strlen(*path) + 1;
 		if (full && dirs_are_of(full, a->home, a->uid))
 			s->keys = server_read_file(full, a->uid, SERVER_FILE_MAX, &text->n);
 		kfree(full);
-		text->p = (const uint8_t *)s->keys;
-		if (s->keys)
-			return true;
 	}
-	return false;
+	text->p = (const uint8_t *)s->keys;
+	return s->keys;
 }
 
 static bool has_key(struct server_conn *s, struct bytes user, const struct account *a,
@@ -190,9 +189,13 @@ int server_admit(void *host, struct bytes user, struct bytes key, struct ssh_gra
 		err = err ? err : ask_config(s, &u, grant);
 		account_free(&a);
 	}
-	if (err)
+	if (err) {
+		keys_free(s);
 		server_login_refused(s, s->why);
-	return err ? -EACCES : 0;
+		return -EACCES;
+	}
+	grant->chan_ops = &server_chan_ops;
+	return 0;
 }
 
 uint64_t server_auth_failed(void *host, struct bytes user)

@@ -24,44 +24,11 @@
 #define ROOT_KEYS    "/root/" KEY_FILE
 
 static spinlock_t config_lock = SPINLOCK_INIT(SSHCONN);
-static struct server_config
-	*current_config;      /* [config_lock] its reference; NULL: none was good yet */
-static uint64_t asked, taken; /* [config_lock] who asked later has read the newer file */
+static uint64_t asked; /* [config_lock] who asked later has read the newer file */
 static struct waitq config_wq = WAITQ_INIT(config_wq);
 /* Made where there is none in a file; the same until power is off. */
 static uint8_t made_seed[SSH_HOSTKEY_SEED_BYTES]; /* [config_lock] */
 static bool made;				  /* [config_lock] */
-
-struct server_config *server_config_get(void)
-{
-	struct server_config *c;
-
-	spin_lock(&config_lock);
-	c = current_config;
-	if (c && !refcount_get(&c->refs))
-		c = NULL;
-	spin_unlock(&config_lock);
-	return c;
-}
-
-static void free_host_key(struct ssh_hostkey *key)
-{
-	if (key)
-		secure_zero(key, sizeof(*key));
-	kfree(key);
-}
-
-void server_config_put(struct server_config *c)
-{
-	if (!c || !refcount_put(&c->refs))
-		return;
-	for (unsigned i = 0; i < SSH_HOSTKEY_KINDS; i++)
-		free_host_key((struct ssh_hostkey *)c->ssh.hostkeys[i]);
-	kfree(c->text);
-	kfree(c->banner);
-	kfree(c->key_files);
-	kfree(c);
-}
 
 static int make_host_key(struct ssh_hostkey *key)
 {
@@ -159,7 +126,7 @@ static int load_host_key(struct server_config *c, struct bytes name, bool usual)
 			log_warn("ssh: %s: there is a host key of its kind already", path);
 	}
 	if (err)
-		free_host_key(key);
+		server_host_key_free(key);
 	kfree(path);
 	return err < 0 ? err : 0;
 }
@@ -266,7 +233,7 @@ static void check_authorized_keys(const struct server_config *c)
 
 int server_config_load(void)
 {
-	struct server_config *c = kzalloc(sizeof(*c)), *old;
+	struct server_config *c = kzalloc(sizeof(*c));
 	int err = -ENOMEM;
 	uint64_t mine;
 
@@ -286,14 +253,7 @@ int server_config_load(void)
 	}
 	check_authorized_keys(c);
 	server_newcomers_bound(c->ssh.max_newcomers);
-	spin_lock(&config_lock);
-	old = mine > taken ? current_config : c;
-	if (mine > taken) {
-		taken = mine;
-		current_config = c;
-	}
-	spin_unlock(&config_lock);
-	server_config_put(old);
+	server_config_set(c, mine);
 	wake_all(&config_wq);
 	return 0;
 }

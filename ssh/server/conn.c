@@ -105,17 +105,7 @@ static void conn_reset(void *host, struct ssh_chan *ch)
 	part_of(ch)->ops->reset(part_of(ch));
 }
 
-static const struct ssh_host_ops conn_ops = {
-	.alloc = conn_alloc,
-	.free = conn_free,
-	.random = conn_random,
-	.deep = server_deep,
-	.log = conn_log,
-	.message = conn_message,
-	.key_check = server_key_check,
-	.admit = server_admit,
-	.auth_failed = server_auth_failed,
-	.auth_done = server_auth_done,
+const struct ssh_chan_ops server_chan_ops = {
 	.chan_open = session_open,
 	.chan_env = session_env,
 	.chan_pty = session_pty,
@@ -130,6 +120,19 @@ static const struct ssh_host_ops conn_ops = {
 	.chan_connect = forward_connect,
 	.listen = forward_listen,
 	.unlisten = forward_unlisten,
+};
+
+static const struct ssh_host_ops conn_ops = {
+	.alloc = conn_alloc,
+	.free = conn_free,
+	.random = conn_random,
+	.deep = server_deep,
+	.log = conn_log,
+	.message = conn_message,
+	.key_check = server_key_check,
+	.admit = server_admit,
+	.auth_failed = server_auth_failed,
+	.auth_done = server_auth_done,
 };
 
 void server_log(struct server_conn *s, enum ssh_log level, const char *text, const char *about)
@@ -230,15 +233,11 @@ static bool write_socket(struct server_conn *s)
 }
 
 /* Who was first is last in the next turn: two that fill the output each time leave room for the others. */
-static bool pump_parts(struct server_conn *s)
+static bool pump_open(struct server_conn *s)
 {
 	struct server_part *part, *next;
 	bool moved = false;
 
-	s->again_at = DEADLINE_NEVER;
-	/* I-SSH-18 */
-	if (s->stage == CONN_LOGIN)
-		return false;
 	list_for_each_safe (part, next, &s->parts, link)
 		moved |= part->ops->pump(part);
 	if (!list_empty(&s->parts)) {
@@ -249,10 +248,18 @@ static bool pump_parts(struct server_conn *s)
 	return moved;
 }
 
+static bool pump_parts(struct server_conn *s)
+{
+	s->again_at = DEADLINE_NEVER;
+	/* I-SSH-18 */
+	if (s->stage == CONN_LOGIN)
+		return false;
+	return pump_open(s);
+}
+
 static void show(struct server_conn *s)
 {
 	ssh_conn_info(s->proto, &s->shown);
-	s->shown.user = s->shown.peer_version = (struct bytes){ NULL, 0 };
 }
 
 static bool conn_ended(struct server_conn *s)

@@ -34,8 +34,7 @@ struct server_conn {
 	struct socket_addr peer;   /* [init] */
 	struct socket_addr local;  /* [init] */
 	struct ssh_conn_info
-		shown; /* [shown] static strings and counters; written by the owner alone, for reports:
-				       user and peer_version are empty */
+		shown; /* [shown] static strings and counters; written by the owner alone, for reports */
 	char user[SSH_USER_MAX + 1]; /* [SSHCONN] "" before login */
 
 	struct thread *
@@ -129,6 +128,7 @@ static inline void assert_conn_owner(const struct server_conn *s)
 }
 
 /* conn.c */
+extern const struct ssh_chan_ops server_chan_ops;
 /* ssh_host_ops.deep: work(arg) on a large stack, this thread's or a borrowed one. 0 or -ENOMEM. Context: thread. */
 int server_deep(void *host, void (*work)(void *), void *arg) __must_check;
 
@@ -163,10 +163,15 @@ bool server_dir_is_of(const char *path, uint32_t uid);
 /* Is there something of this name, be it a link to nowhere? */
 bool server_is_there(const char *path);
 
-/* config.c */
+/* current.c */
 /* The configuration for a new connection, or NULL. */
 struct server_config *server_config_get(void);
 void server_config_put(struct server_config *c); /* NULL: nothing */
+/* From now on c counts, whose reference this takes, unless one of a higher age does. */
+void server_config_set(struct server_config *c, uint64_t age);
+void server_host_key_free(struct ssh_hostkey *key); /* wiped; NULL: nothing */
+
+/* config.c */
 /* Read it; from now on it counts. -errno, and why on the console: what was before still does. Context: thread. */
 int server_config_load(void) __must_check;
 /* Wait until there is one. 0 or -EINTR. */

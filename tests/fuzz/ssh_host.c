@@ -43,6 +43,7 @@ static int host_key_check(void *host, struct bytes user, struct bytes key)
 
 static int host_admit(void *host, struct bytes user, struct bytes key, struct ssh_grant *grant)
 {
+	grant->chan_ops = &fuzz_chan_ops;
 	if (user.n > 1 && user.p[1] == 'f')
 		grant->command = BYTES_LIT("forced \\\"x\\\"");
 	return user.n > 1 && user.p[1] == 'x' ? -EACCES : 0;
@@ -150,15 +151,7 @@ static int host_unlisten(void *host, struct bytes address, uint16_t port)
 	return port == 1 ? -ENOENT : 0;
 }
 
-static const struct ssh_host_ops ops = {
-	.alloc = host_alloc,
-	.free = host_free,
-	.random = host_random,
-	.log = host_log,
-	.key_check = host_key_check,
-	.admit = host_admit,
-	.auth_failed = host_auth_failed,
-	.auth_done = host_auth_done,
+const struct ssh_chan_ops fuzz_chan_ops = {
 	.chan_open = host_open,
 	.chan_env = host_env,
 	.chan_pty = host_pty,
@@ -173,6 +166,17 @@ static const struct ssh_host_ops ops = {
 	.chan_connect = host_connect,
 	.listen = host_listen,
 	.unlisten = host_unlisten,
+};
+
+static const struct ssh_host_ops ops = {
+	.alloc = host_alloc,
+	.free = host_free,
+	.random = host_random,
+	.log = host_log,
+	.key_check = host_key_check,
+	.admit = host_admit,
+	.auth_failed = host_auth_failed,
+	.auth_done = host_auth_done,
 };
 
 void fuzz_start(struct fuzz_host *h)

@@ -16,6 +16,7 @@ struct fuzz_host {
 	unsigned count;
 };
 
+extern const struct ssh_chan_ops fuzz_chan_ops;
 void fuzz_start(struct fuzz_host *h);
 void fuzz_end(struct fuzz_host *h);
 /* Bytes to the connection. */

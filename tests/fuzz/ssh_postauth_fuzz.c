@@ -12,6 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 	fuzz_start(&h);
 	h.c->phase = SSH_PHASE_OPEN;
+	h.c->chan_ops = &fuzz_chan_ops;
 	h.c->session_id_len = 32;
 	h.c->kexed_at = h.now;
 	fuzz_records(&h, data, n);

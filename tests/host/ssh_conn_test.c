@@ -764,7 +764,7 @@ TEST(bad_mac)
 			peer_kex(p);
 			store_be32(m, p->out.length_outside ? 32 : 28);
 			p->out.cipher->ops->seal(&p->out, p->out_seq, m,
-					    p->out.length_outside ? 36 : 32);
+						 p->out.length_outside ? 36 : 32);
 			m[p->out.length_outside ? 36 : 32] ^= 1;
 			peer_feed(p, m, (p->out.length_outside ? 36 : 32) + p->out.tag_len);
 			CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_MAC_ERROR);

@@ -93,13 +93,18 @@ static int host_key_check(void *host, struct bytes user, struct bytes key)
 											  : -EACCES;
 }
 
+static const struct ssh_chan_ops chan_ops;
+
 static int host_admit(void *host, struct bytes user, struct bytes key, struct ssh_grant *grant)
 {
 	struct bytes text = { (uint8_t *)keys_text, keys_len };
 	struct ssh_login login = { BYTES_LIT("127.0.0.1"), (uint64_t)time(NULL), line_refused,
 				   NULL };
 
-	return ssh_authkeys_find(text, key, &login, grant);
+	int err = ssh_authkeys_find(text, key, &login, grant);
+
+	grant->chan_ops = &chan_ops;
+	return err;
 }
 
 static uint64_t host_auth_failed(void *host, struct bytes user)
@@ -285,15 +290,7 @@ static void host_chan_closed(void *host, struct ssh_chan *ch)
 		s->pid = 0;
 }
 
-static const struct ssh_host_ops ops = {
-	.alloc = host_alloc,
-	.free = host_free,
-	.random = host_random,
-	.log = host_log,
-	.key_check = host_key_check,
-	.admit = host_admit,
-	.auth_failed = host_auth_failed,
-	.auth_done = host_auth_done,
+static const struct ssh_chan_ops chan_ops = {
 	.chan_open = host_chan_open,
 	.chan_env = host_chan_env,
 	.chan_pty = host_chan_pty,
@@ -304,6 +301,17 @@ static const struct ssh_host_ops ops = {
 	.chan_signal = host_chan_signal,
 	.chan_break = host_chan_break,
 	.chan_closed = host_chan_closed,
+};
+
+static const struct ssh_host_ops ops = {
+	.alloc = host_alloc,
+	.free = host_free,
+	.random = host_random,
+	.log = host_log,
+	.key_check = host_key_check,
+	.admit = host_admit,
+	.auth_failed = host_auth_failed,
+	.auth_done = host_auth_done,
 };
 
 static void pump_output(struct session *s, int *fd, bool err)

@@ -96,12 +96,15 @@ static int host_key_check(void *host, struct bytes user, struct bytes key)
 	return p->allow_key && bytes_is(user, "root") ? 0 : -EACCES;
 }
 
+static const struct ssh_chan_ops chan_ops;
+
 static int host_admit(void *host, struct bytes user, struct bytes key, struct ssh_grant *grant)
 {
 	struct peer *p = host;
 
 	event(p, "admit");
 	*grant = p->grant;
+	grant->chan_ops = &chan_ops;
 	return p->refuse_login ? -EACCES : 0;
 }
 
@@ -244,16 +247,7 @@ static void host_reset(void *host, struct ssh_chan *ch)
 	event(host, "reset");
 }
 
-static const struct ssh_host_ops ops = {
-	.alloc = host_alloc,
-	.free = host_free,
-	.random = host_random,
-	.deep = host_deep,
-	.log = host_log,
-	.key_check = host_key_check,
-	.admit = host_admit,
-	.auth_failed = host_auth_failed,
-	.auth_done = host_auth_done,
+static const struct ssh_chan_ops chan_ops = {
 	.chan_open = host_open,
 	.chan_env = host_env,
 	.chan_pty = host_pty,
@@ -268,6 +262,18 @@ static const struct ssh_host_ops ops = {
 	.chan_connect = host_connect,
 	.listen = host_listen,
 	.unlisten = host_unlisten,
+};
+
+static const struct ssh_host_ops ops = {
+	.alloc = host_alloc,
+	.free = host_free,
+	.random = host_random,
+	.deep = host_deep,
+	.log = host_log,
+	.key_check = host_key_check,
+	.admit = host_admit,
+	.auth_failed = host_auth_failed,
+	.auth_done = host_auth_done,
 };
 
 size_t host_output(struct peer *p, struct ssh_chan *ch, bool err, const void *data, size_t n)
