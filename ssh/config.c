@@ -13,6 +13,7 @@
 /* A line: its words are taken off rest, the last is in word. */
 struct line {
 	struct ssh_config *cfg;
+	struct ssh_config unused; /* what a keyword says that has been said */
 	struct bytes rest, word;
 	const char *why;
 };
@@ -458,7 +459,6 @@ static const struct setting *find_setting(struct bytes key)
 static const char *parse_line(struct line *l, uint64_t *seen)
 {
 	static_assert(ARRAY_SIZE(settings) <= 64, "a bit for each");
-	struct ssh_config unused = *l->cfg;
 	const struct setting *s;
 	const char *why;
 	uint64_t bit;
@@ -471,8 +471,10 @@ static const char *parse_line(struct line *l, uint64_t *seen)
 	if (!s)
 		return "unknown keyword";
 	bit = 1UL << (s - settings);
-	if ((*seen & bit) && !s->all)
-		l->cfg = &unused;
+	if ((*seen & bit) && !s->all) {
+		l->unused = *l->cfg;
+		l->cfg = &l->unused;
+	}
 	*seen |= bit;
 	why = s->parse(l, s);
 	if (!why && next(l))
