@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The options of a line of authorized_keys: what the line's key may be used for. Nothing of this runs before a signature by that
  * key was good (I-SSH-18). */
+#include "lib/date.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "ssh/authkeys.h"
@@ -151,20 +152,11 @@ static const char *from_option(struct walk *w, struct bytes value)
 	return NULL;
 }
 
-static uint64_t days_of_month(uint64_t year, uint64_t month)
-{
-	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-
-	if (month == 2)
-		return leap ? 29 : 28;
-	return month == 4 || month == 6 || month == 9 || month == 11 ? 30 : 31;
-}
-
 /* YYYYMMDD, then HHMM, then SS, then Z; UTC in any case, the zone of this machine. Seconds since 1970. */
 static bool parse_time(struct bytes s, uint64_t *out)
 {
 	static const uint64_t from[] = { 1970, 1, 1, 0, 0, 0 }, to[] = { 9999, 12, 31, 23, 59, 59 };
-	uint64_t v[ARRAY_SIZE(from)] = { 0 }, days = 0;
+	uint64_t v[ARRAY_SIZE(from)] = { 0 };
 
 	if (s.n > 0 && s.p[s.n - 1] == 'Z')
 		s.n--;
@@ -177,12 +169,8 @@ static bool parse_time(struct bytes s, uint64_t *out)
 			return false;
 		bytes_skip(&s, n);
 	}
-	for (uint64_t year = 1970; year < v[0]; year++)
-		days += 337 + days_of_month(year, 2);
-	for (uint64_t month = 1; month < v[1]; month++)
-		days += days_of_month(v[0], month);
-	*out = (((days + v[2] - 1) * 24 + v[3]) * 60 + v[4]) * 60 + v[5];
-	return v[2] <= days_of_month(v[0], v[1]);
+	*out = ((date_days(v[0], v[1], v[2]) * 24 + v[3]) * 60 + v[4]) * 60 + v[5];
+	return v[2] <= date_days_of_month(v[0], v[1]);
 }
 
 /* To this second it may be used. A clock that nobody has set says nothing. */

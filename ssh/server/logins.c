@@ -4,9 +4,9 @@
  * other (I-SSH-23). /proc/tern/logins shows them to root; the log has a line of each. */
 #include "fs/procfs.h"
 #include "kernel/core/clock.h"
+#include "lib/date.h"
 #include "lib/errno.h"
 #include "lib/fmt.h"
-#include "lib/string.h"
 #include "mm/phys/slab.h"
 #include "ssh/server/server_priv.h"
 
@@ -84,11 +84,12 @@ void server_login_end(struct server_conn *s, const char *why)
 
 static void show_login(struct proc_text *t, const struct server_login *l, const char *result)
 {
-	char peer[SOCKET_ADDR_TEXT];
+	char peer[SOCKET_ADDR_TEXT], at[DATE_TEXT];
 
+	date_format(at, l->at);
 	socket_addr_format(peer, sizeof(peer), &l->peer);
-	proc_printf(t, "%llu %s %s publickey %s %s %llu s", (unsigned long long)l->at, l->user,
-		    peer, l->key[0] ? l->key : "-", result, (unsigned long long)l->seconds);
+	proc_printf(t, "%s %s %s publickey %s %s %llu s", at, l->user, peer,
+		    l->key[0] ? l->key : "-", result, (unsigned long long)l->seconds);
 	if (l->refusals)
 		proc_printf(t, " refused %u", l->refusals);
 	proc_printf(t, "%s%s\n", l->why ? ": " : "", l->why ?: "");

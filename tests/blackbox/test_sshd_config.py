@@ -263,7 +263,7 @@ def test_log_of_logins(server):
     assert server.configure("DenyUsers ann\n")[0] == 0
     assert server.ann("true").returncode == 255
     assert server.ann("cat /proc/tern/logins").returncode != 0
-    start = r"(?m)^\d+ "
+    start = r"(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ "
     for expected in [rf"ann 10\.0\.2\.2:\d+ publickey {re.escape(prints[0])} ended \d+ s: disconnected by the client$",
                      rf"ann 10\.0\.2\.2:\d+ publickey {re.escape(prints[1])} refused \d+ s refused 1: no such key$",
                      r"no\?body \S+ publickey SHA256:\S+ refused \d+ s refused 1: no such user$",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: lib/cursor.c lib/base64.c lib/string.c ssh/authkeys.c ssh/keyopts.c ssh/pattern.c ssh/namelist.c */
+/* sources: lib/cursor.c lib/base64.c lib/date.c lib/fmt.c lib/string.c ssh/authkeys.c ssh/keyopts.c ssh/pattern.c ssh/namelist.c */
 #include "ssh/authkeys.h"
 #include <stdlib.h>
 
