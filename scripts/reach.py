@@ -8,10 +8,11 @@ A function is reached if one that is reached names it, or names a table that doe
 own file has. So too much may count, too little may not. The roots are what accepts a connection, what serves it, and what the
 crypto packages call. What ends it is a gate, "if (nobody is logged in) return" at a function's first level: what the function names
 behind it does not count (I-SSH-18). So does "if (!c->auth.proven) return": nobody is logged in yet, but this very request is signed by
-a key that the user has in his list. That is set true in one place, behind the signature, which is looked at here. Of a file all counts but the functions, tables and macros that are not reached, of a header the
-inline functions and the macros with arguments that are. -v names them.
+a key that the user has in his list. That is set true in one place, in the line behind the verification: both lines are looked for here. Of
+a file all counts but the functions, tables and macros that are not reached, of a header the inline functions and the macros with
+arguments that are. -v names them.
 
-Fails if more is reached than BOUND, which only falls, or a file of those that serve who is logged in."""
+Fails if more is reached than BOUND, which only falls, or a function of a file for those who are logged in or have signed."""
 import glob
 import os
 import re
@@ -21,11 +22,13 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 AIM, BOUND = 3000, 3117
 SCOPE = ("ssh/*.[ch]", "ssh/server/*.[ch]", "lib/cursor.[ch]", "lib/base64.[ch]", "lib/passwd.[ch]")
 ROOTS = ("accept_all", "login_thread")
-AFTER = ("ssh/channel.c", "ssh/chanreq.c", "ssh/server/session.c", "ssh/server/forward.c")
+AFTER = ("ssh/channel.c", "ssh/chanreq.c", "ssh/server/session.c", "ssh/server/forward.c", "ssh/forward.c", "ssh/global.c",
+         "ssh/hostkeys.c", "ssh/keyopts.c", "ssh/config.c", "ssh/pattern.c")
 SHIM = "ssh/sodium_shim.c"      # whose functions libsodium calls
 GATE = re.compile(r"^\tif \((?:[cs]->stage == CONN_LOGIN|c->phase != SSH_PHASE_OPEN|!c->auth\.proven|c->chans\.cap == 0)"
-                  r"(?: \|\| .*)?\)\n\t\treturn\b", re.M)
-PROOF = ["c->auth.proven = err == 0;"]
+                  r"(?: \|\| .*)?\)\n\t\treturn\b[^;]*;", re.M)
+PROOF = "\terr = good ? verify(c, alg, key, sig, request) : -EACCES;\n\tc->auth.proven = err == 0;\n"
+PROVEN = re.compile(r"&[\w>.-]*\bproven\b|\bproven\s*[|&^]?=(?!=)(?!\s*false;)[^;]*;")
 MEMBER = re.compile(r"(?:->|\.)(\w+)\b(?! ==)")
 PUT = re.compile(r"(?:->|\.)(\w+) = &?(\w+)\b(?!\()")   # what a call gives is no function
 WORD = re.compile(r"[A-Za-z_]\w*")
@@ -53,7 +56,7 @@ class Thing:
         self.puts = PUT.findall(body)
         if not is_function:
             body = PUT.sub("", body)
-        body = body[:self.gate.start()] if self.gate else body
+        body = body[:self.gate.end()] if self.gate else body
         self.words, self.uses = set(WORD.findall(body)), set(MEMBER.findall(body))
 
 
@@ -120,10 +123,9 @@ def findings(reached, by_file):
     total = sum(by_file.values())
     if total > BOUND:
         yield f"scripts/reach.py: {total} lines are reached before a login, {BOUND} were"
-    proofs = [line.strip() for f in glob.glob("ssh/**/*.[ch]", root_dir=TOP, recursive=True) for line in code_of(f).split("\n")
-              if re.search(r"\bproven = (?!false;)", line)]
-    if proofs != PROOF:
-        yield f"ssh/: auth.proven is set by {proofs}, and not by {PROOF} alone (I-SSH-26)"
+    proofs = [found for f in glob.glob("ssh/**/*.[ch]", root_dir=TOP, recursive=True) for found in PROVEN.findall(code_of(f))]
+    if len(proofs) != 1 or PROOF not in code_of("ssh/auth.c"):
+        yield f"ssh/: auth.proven is set by {proofs}, and not right behind the signature alone (I-SSH-26)"
     for t in sorted(reached, key=lambda t: (t.path, t.name)):
         if t.path in AFTER and t.is_function:
             yield f"{t.path}: {t.name} is reached before a login (I-SSH-18)"

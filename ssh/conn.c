@@ -314,7 +314,7 @@ static bool is_trimmable(const struct ssh_buf *b)
 	return ssh_buf_is_large(b) && ssh_buf_used(b) == 0;
 }
 
-/* A newcomer's have their bound, and not long to live. */
+/* Of who is logged in: a newcomer's are in its bound (I-SSH-19). */
 static void trim_buffers(struct ssh_conn *c)
 {
 	if (c->now - c->active_at < TRIM_NS)

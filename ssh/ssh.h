@@ -45,7 +45,7 @@ enum ssh_log {
 	SSH_LOG_DEBUG,	 /* the rest */
 };
 
-/* What an accepted key may do: one line of authorized_keys. */
+/* What an accepted key may do, by its line of authorized_keys, and what serves its channels: never NULL once it is granted. */
 struct ssh_grant {
 	const struct ssh_chan_ops *chan_ops;
 	bool no_pty;

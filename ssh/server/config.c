@@ -221,7 +221,8 @@ static void check_authorized_keys(const struct server_config *c)
 	struct bytes text = { NULL, 0 };
 	unsigned good = 0;
 
-	if (strcmp(c->key_files, KEY_FILE) != 0)
+	/* the first of several is not all */
+	if (strcmp(c->key_files, KEY_FILE) != 0 || c->key_files[sizeof(KEY_FILE)])
 		return;
 	text.p = (uint8_t *)server_read_file(ROOT_KEYS, 0, SERVER_FILE_MAX, &text.n);
 	if (text.p)
@@ -234,6 +235,7 @@ static void check_authorized_keys(const struct server_config *c)
 int server_config_load(void)
 {
 	struct server_config *c = kzalloc(sizeof(*c));
+	unsigned newcomers;
 	int err = -ENOMEM;
 	uint64_t mine;
 
@@ -252,8 +254,9 @@ int server_config_load(void)
 		return err;
 	}
 	check_authorized_keys(c);
-	server_newcomers_bound(c->ssh.max_newcomers);
-	server_config_set(c, mine);
+	newcomers = c->ssh.max_newcomers;
+	if (server_config_set(c, mine))
+		server_newcomers_bound(newcomers);
 	wake_all(&config_wq);
 	return 0;
 }

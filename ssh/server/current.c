@@ -41,16 +41,19 @@ void server_config_put(struct server_config *c)
 	kfree(c);
 }
 
-void server_config_set(struct server_config *c, uint64_t age)
+bool server_config_set(struct server_config *c, uint64_t age)
 {
 	struct server_config *old = c;
+	bool counts;
 
 	spin_lock(&current_lock);
-	if (age > current_age) {
+	counts = age > current_age;
+	if (counts) {
 		old = current_config;
 		current_config = c;
 		current_age = age;
 	}
 	spin_unlock(&current_lock);
 	server_config_put(old);
+	return counts;
 }

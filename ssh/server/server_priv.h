@@ -55,7 +55,7 @@ struct server_conn {
 	const char *said;	      /* [self] the last line logged: static */
 	struct server_login
 		*login; /* [SSHCONN] in OPEN, [self] before; NULL: nobody was named, or no memory */
-	char *keys; /* [self] authorized_keys of the last question; what admit grants points into it until auth_done */
+	char *keys; /* [self] an authorized_keys while it is read; what admit grants points into it until auth_done */
 };
 
 /* What became of a connection that named a user. */
@@ -76,7 +76,7 @@ struct server_part_ops {
 	void (*event)(struct server_part *part, struct poll_watch *w);
 	/* Move what can be moved now. True if something moved. It may be gone after this. */
 	bool (*pump)(struct server_part *part);
-	/* As in struct ssh_host_ops; a listener has none of these. */
+	/* As in struct ssh_chan_ops; a listener has none of these. */
 	ssize_t (*input)(struct server_part *part, const void *p, size_t n);
 	void (*input_eof)(struct server_part *part);
 	void (*closed)(struct server_part *part);
@@ -167,8 +167,8 @@ bool server_is_there(const char *path);
 /* The configuration for a new connection, or NULL. */
 struct server_config *server_config_get(void);
 void server_config_put(struct server_config *c); /* NULL: nothing */
-/* From now on c counts, whose reference this takes, unless one of a higher age does. */
-void server_config_set(struct server_config *c, uint64_t age);
+/* From now on c counts, whose reference this takes, unless one of a higher age does. True if it does. */
+bool server_config_set(struct server_config *c, uint64_t age);
 void server_host_key_free(struct ssh_hostkey *key); /* wiped; NULL: nothing */
 
 /* config.c */
