@@ -458,8 +458,8 @@ void signal_disown(struct process *p, struct thread *only, struct signal_entry *
 	WRITE_ONCE(q->set, q->set | MASK(e->info.signo));
 }
 
-/* In an interrupt: the signal needs no memory, and stops or continues nothing. It may have been switched off, or set to
- * another time, while it came here. */
+/* In an interrupt: the signal needs no memory, and stops or continues nothing. The alarm may be off by now, or set to another
+ * time: nobody cancels its timer. */
 static void alarm_rings(struct timer *timer)
 {
 	struct process *p = container_of(timer, struct process, signals.alarm);

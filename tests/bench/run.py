@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: MIT
 """make bench: measure tern beside Linux in the same QEMU, and print one table.
 
-tests/bench/run.py [--peer debian|tiny[-openssh]|debug|none] [--smp N] [--rounds N] [--quick] [--rows WORD,...] [--keep]
+tests/bench/run.py [--peer debian|tiny|debian-openssh|tiny-openssh|debug|none] [--smp N] [--rounds N] [--quick] [--rows WORD,...] [--keep]
                    [--quiet-wait SECONDS] [--selftest]
 The peer may also be named by PEER in the environment; with -openssh it runs OpenSSH instead of dropbear; debug is tern's own
 debug image, for what its checks cost. Words choose rows and groups by a part of their names; --list prints them. The
-table goes to stdout and, with --keep, to tests/bench/results/DATE-PEER.md; progress goes to stderr. docs/12-figures.md says how each row is measured."""
+table goes to stdout and, with --keep, to tests/bench/results/DATE-PEER.md; progress goes to stderr. docs/12-figures.md
+says how each row is measured."""
 import argparse
 import datetime
 import os

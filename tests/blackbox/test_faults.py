@@ -55,7 +55,7 @@ def transfer(guest, options):
     """Bytes to the guest and back, and some to its console."""
     data = random.Random(SEED).randbytes(300000)
     guest.ssh("hello", "20", "0", ">/dev/console", options=options, check=True)
-    assert guest.ssh("cat", data=data, options=options, check=True).stdout == data
+    assert guest.ssh("cat", data=data, options=options, check=True, timeout=120).stdout == data
 
 
 def off(guest):

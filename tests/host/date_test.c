@@ -10,7 +10,7 @@ TEST(dates_are_those_of_the_library)
 	const time_t last = 253402300799;
 
 	for (unsigned i = 0; i < 20000; i++) {
-		/* each day around each turn of a year first, then any second */
+		/* a moment near each turn of a year first, then any second */
 		time_t t = i < 8030 ? (time_t)i * 31556952 - (time_t)(i % 3) * 86400
 				    : (time_t)(test_random() % (uint64_t)(last + 1));
 		char ours[DATE_TEXT], theirs[DATE_TEXT];

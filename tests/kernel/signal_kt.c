@@ -549,6 +549,15 @@ KTEST(signal_finds_another)
 	retargeted(false);
 }
 
+static unsigned nr_stopped(void)
+{
+	irqflags_t f = spin_lock_irqsave(&subject->signals.lock);
+	unsigned n = subject->signals.nr_stopped;
+
+	spin_unlock_irqrestore(&subject->signals.lock, f);
+	return n;
+}
+
 KTEST(signal_stop_by_leaving)
 {
 	static struct crew crew;
@@ -560,9 +569,9 @@ KTEST(signal_stop_by_leaving)
 	signal_send(subject, SIG_STOP);
 	/* the first was found, but it does not look: the second is told by its own hand */
 	thread_notify(crew.thread[1], NOTIFY_SIGNAL);
-	while (READ_ONCE(subject->signals.nr_stopped) < 1 && clock_now_ns() < end)
+	while (nr_stopped() < 1 && clock_now_ns() < end)
 		sched_yield();
-	KT_CHECK(READ_ONCE(subject->signals.nr_stopped) == 1 && reached(false));
+	KT_CHECK(nr_stopped() == 1 && reached(false));
 	say_go(1);
 	while (!reached(true) && clock_now_ns() < end)
 		sched_yield();
