@@ -170,6 +170,9 @@ static ssize_t write_runs(struct file *f, struct io *io, off_t *pos, struct run 
 	}
 	if (done && (READ_ONCE(f->flags) & DSYNC))
 		err = blockdev_flush(d);
+	/* as if nothing was written */
+	if (err)
+		*pos -= done;
 	return err ?: done ?: n;
 }
 

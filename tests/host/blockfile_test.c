@@ -14,7 +14,8 @@
 
 static struct blockdev disk;
 static uint8_t on_disk[SIZE], model[SIZE];
-static uint64_t fails_from; /* the first byte of what the disk refuses to write */
+static uint64_t fails_from; /* the first byte of what the disk refuses */
+static int flush_error;
 static struct file *file;
 
 int blockdev_do(struct blockdev *d, struct block_request *r)
@@ -23,7 +24,7 @@ int blockdev_do(struct blockdev *d, struct block_request *r)
 
 	CHECK(r->len > 0 && r->len <= d->max_bytes && at + r->len <= SIZE);
 	CHECK_EQ((at | r->len) % d->block_size, 0);
-	if (r->op == BLOCK_WRITE && at + r->len > fails_from)
+	if (at + r->len > fails_from)
 		return -EIO;
 	if (r->op == BLOCK_WRITE)
 		memcpy(on_disk + at, phys_to_virt(r->data), r->len);
@@ -35,7 +36,7 @@ int blockdev_do(struct blockdev *d, struct block_request *r)
 int blockdev_flush(struct blockdev *d)
 {
 	(void)d;
-	return 0;
+	return flush_error;
 }
 
 void blockdev_for_each(void (*fn)(struct blockdev *d, void *arg), void *arg)
@@ -69,18 +70,23 @@ static void begin(uint32_t block_size)
 	CHECK_EQ(blockfile_init(), 0);
 }
 
-/* n bytes from buf, of which the last `bad` are of no memory. */
-static ssize_t write_at(off_t pos, const uint8_t *buf, size_t n, size_t bad)
+/* n bytes from buf, or into it, of which the last `bad` are of no memory. */
+static ssize_t move_at(bool write, off_t pos, const uint8_t *buf, size_t n, size_t bad)
 {
 	const struct io_segment seg[] = { { (vaddr_t)buf, n - bad }, { ENV_BAD_ADDRESS, bad } };
 	off_t at = pos;
 	ssize_t ret;
 	struct io io;
 
-	io_init_segments(&io, seg, 2, true);
-	ret = file_write_at(file, &io, &at);
+	io_init_segments(&io, seg, 2, write);
+	ret = write ? file_write_at(file, &io, &at) : file_read_at(file, &io, &at);
 	CHECK_EQ(at, pos + MAX(ret, (ssize_t)0));
 	return ret;
+}
+
+static ssize_t write_at(off_t pos, const uint8_t *buf, size_t n, size_t bad)
+{
+	return move_at(true, pos, buf, n, bad);
 }
 
 /* I-BLOCK-2, X-14: what a write says it wrote is what changed, and nothing beside it, though memory ends in its midst. */
@@ -115,5 +121,26 @@ TEST(disk_refuses_the_end)
 	fails_from = 100000;
 	CHECK_EQ(write_at(1000, buf, sizeof(buf), 0), 65048);
 	CHECK_EQ(write_at(99900, buf, 1000, 0), -EIO);
+	/* that it is not safe counts more than how much it is */
+	file->flags |= VFS_O_DSYNC;
+	flush_error = -EIO;
+	CHECK_EQ(write_at(0, buf, 1000, 0), -EIO);
+	flush_error = 0;
+	CHECK_EQ(write_at(0, buf, 1000, 0), 1000);
+	file_put(file);
+}
+
+TEST(reads_say_how_far_they_came)
+{
+	static uint8_t buf[200000];
+
+	begin(512);
+	CHECK_EQ(move_at(false, 1000, buf, sizeof(buf), 50000), 150000);
+	CHECK(memcmp(buf, on_disk + 1000, 150000) == 0);
+	CHECK_EQ(move_at(false, 1000, buf, 1000, 1000), -EFAULT);
+	CHECK_EQ(move_at(false, SIZE - 10, buf, 1000, 0), 10);
+	fails_from = 100000;
+	CHECK_EQ(move_at(false, 1000, buf, sizeof(buf), 0), 65048);
+	CHECK_EQ(move_at(false, 99900, buf, 1000, 0), -EIO);
 	file_put(file);
 }
