@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* aes128-gcm@openssh.com, aes256-gcm@openssh.com (RFC 5647): the length is clear and authenticated; the nonce is
  * four fixed bytes and a 64-bit count of packets, both from the key exchange. */
-#include "lib/cursor.h"
-#include "lib/errno.h"
 #include "lib/string.h"
 #include "ssh/cipher.h"
 
@@ -13,12 +11,9 @@ static void gcm_init(struct ssh_keys *k, const uint8_t *key, const uint8_t *iv)
 	memcpy(k->gcm.nonce, iv, sizeof(k->gcm.nonce));
 }
 
-static uint32_t gcm_peek(struct ssh_keys *k, uint32_t seq, uint8_t *p)
-{
-	return load_be32(p);
-}
-
-static void gcm_run(struct ssh_keys *k, bool encrypt, uint8_t *p, size_t len, uint8_t tag[16])
+/* BearSSL decrypts while it authenticates. */
+static void gcm_run(struct ssh_keys *k, bool encrypt, uint32_t seq, uint8_t *p, size_t len,
+		    uint8_t *tag)
 {
 	br_gcm_context *ctx = &k->gcm.ctx;
 
@@ -31,21 +26,7 @@ static void gcm_run(struct ssh_keys *k, bool encrypt, uint8_t *p, size_t len, ui
 		;
 }
 
-/* BearSSL decrypts while it authenticates; on a bad tag the plain text is never looked at. */
-static int gcm_open(struct ssh_keys *k, uint32_t seq, uint8_t *p, size_t len)
-{
-	uint8_t tag[16];
-
-	gcm_run(k, false, p, len, tag);
-	return secure_equal(tag, p + len, sizeof(tag)) ? 0 : -EBADMSG;
-}
-
-static void gcm_seal(struct ssh_keys *k, uint32_t seq, uint8_t *p, size_t len)
-{
-	gcm_run(k, true, p, len, p + len);
-}
-
-static const struct ssh_cipher_ops ops = { gcm_init, gcm_peek, gcm_open, gcm_seal };
+static const struct ssh_cipher_ops ops = { gcm_init, NULL, gcm_run };
 
 const struct ssh_cipher_alg ssh_cipher_aes128_gcm = {
 	"aes128-gcm@openssh.com", 16, 12, 16, 16, &ops

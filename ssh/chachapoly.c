@@ -3,7 +3,6 @@
  * sequence number; the Poly1305 key is block 0 of the second, the payload starts at block 1. The tag covers the
  * encrypted length too. */
 #include "lib/cursor.h"
-#include "lib/errno.h"
 #include "lib/string.h"
 #include "ssh/cipher.h"
 #include <sodium/crypto_onetimeauth_poly1305.h>
@@ -16,16 +15,6 @@ static void chacha(const uint8_t key[32], uint32_t seq, uint32_t block, uint8_t 
 
 	store_be32(nonce + 4, seq);
 	(void)crypto_stream_chacha20_xor_ic(p, p, n, nonce, block, key);
-}
-
-static void poly_tag(const struct ssh_keys *k, uint32_t seq, const uint8_t *p, size_t len,
-		     uint8_t tag[16])
-{
-	uint8_t key[32] = { 0 };
-
-	chacha(k->chacha.main, seq, 0, key, sizeof(key));
-	crypto_onetimeauth_poly1305(tag, p, len, key);
-	secure_zero(key, sizeof(key));
 }
 
 static void chachapoly_init(struct ssh_keys *k, const uint8_t *key, const uint8_t *iv)
@@ -43,26 +32,23 @@ static uint32_t chachapoly_peek(struct ssh_keys *k, uint32_t seq, uint8_t *p)
 	return load_be32(length);
 }
 
-static int chachapoly_open(struct ssh_keys *k, uint32_t seq, uint8_t *p, size_t len)
+static void chachapoly_run(struct ssh_keys *k, bool encrypt, uint32_t seq, uint8_t *p, size_t len,
+			   uint8_t *tag)
 {
-	uint8_t tag[16];
+	uint8_t key[32] = { 0 };
 
-	poly_tag(k, seq, p, len, tag);
-	if (!secure_equal(tag, p + len, sizeof(tag)))
-		return -EBADMSG;
-	chacha(k->chacha.main, seq, 1, p + 4, len - 4);
-	return 0;
+	chacha(k->chacha.main, seq, 0, key, sizeof(key));
+	if (encrypt) {
+		chacha(k->chacha.header, seq, 0, p, 4);
+		chacha(k->chacha.main, seq, 1, p + 4, len - 4);
+	}
+	crypto_onetimeauth_poly1305(tag, p, len, key);
+	secure_zero(key, sizeof(key));
+	if (!encrypt)
+		chacha(k->chacha.main, seq, 1, p + 4, len - 4);
 }
 
-static void chachapoly_seal(struct ssh_keys *k, uint32_t seq, uint8_t *p, size_t len)
-{
-	chacha(k->chacha.header, seq, 0, p, 4);
-	chacha(k->chacha.main, seq, 1, p + 4, len - 4);
-	poly_tag(k, seq, p, len, p + len);
-}
-
-static const struct ssh_cipher_ops ops = { chachapoly_init, chachapoly_peek, chachapoly_open,
-					   chachapoly_seal };
+static const struct ssh_cipher_ops ops = { chachapoly_init, chachapoly_peek, chachapoly_run };
 
 const struct ssh_cipher_alg ssh_cipher_chachapoly = {
 	"chacha20-poly1305@openssh.com", 64, 0, 8, 16, &ops

@@ -22,13 +22,13 @@ struct ssh_mac_alg {
 };
 
 struct ssh_cipher_ops {
+	/* NULL: there is nothing to set up. */
 	void (*init)(struct ssh_keys *k, const uint8_t *key, const uint8_t *iv);
-	/* The packet_length; p has k->head_len bytes. Call once for each packet. */
+	/* As ssh_peek(). NULL: packet_length is clear. */
 	uint32_t (*peek)(struct ssh_keys *k, uint32_t seq, uint8_t *p);
-	/* Check the tag at p + len, then decrypt. 0 or -EBADMSG. */
-	int (*open)(struct ssh_keys *k, uint32_t seq, uint8_t *p, size_t len);
-	/* Encrypt, and put the tag at p + len. */
-	void (*seal)(struct ssh_keys *k, uint32_t seq, uint8_t *p, size_t len);
+	/* Encrypt or decrypt, and make the packet's tag. */
+	void (*run)(struct ssh_keys *k, bool encrypt, uint32_t seq, uint8_t *p, size_t len,
+		    uint8_t *tag);
 };
 
 struct ssh_cipher_alg {
@@ -84,6 +84,13 @@ extern const struct ssh_mac_alg *const ssh_macs[];
 void ssh_keys_init(struct ssh_keys *k, const struct ssh_cipher_alg *cipher,
 		   const struct ssh_mac_alg *mac, const uint8_t *key, const uint8_t *iv,
 		   const uint8_t *mac_key);
+
+/* The packet_length; p has k->head_len bytes. Call once for each packet. */
+uint32_t ssh_peek(struct ssh_keys *k, uint32_t seq, uint8_t *p);
+/* Decrypt. 0, or -EBADMSG: the tag at p + len is not the packet's, and what was decrypted is not to be looked at. */
+int ssh_open(struct ssh_keys *k, uint32_t seq, uint8_t *p, size_t len) __must_check;
+/* Encrypt, and put the tag at p + len. */
+void ssh_seal(struct ssh_keys *k, uint32_t seq, uint8_t *p, size_t len);
 
 static inline size_t ssh_hash_len(const br_hash_class *h)
 {

@@ -92,14 +92,14 @@ int ssh_packet_next(struct ssh_conn *c, struct bytes *payload, uint32_t *seq)
 
 		if (ssh_buf_used(&c->rx) < k->head_len)
 			return 0;
-		length = k->cipher->ops->peek(k, c->in.seq, p);
+		length = ssh_peek(k, c->in.seq, p);
 		if (!length_is_good(k, length))
 			return bad_length(c);
 		c->packet_length = length;
 	}
 	if (ssh_packet_wants(c) > 0)
 		return 0;
-	if (k->cipher->ops->open(k, c->in.seq, p, 4 + c->packet_length))
+	if (ssh_open(k, c->in.seq, p, 4 + c->packet_length))
 		return ssh_fail(c, SSH_DISCONNECT_MAC_ERROR, "bad message authentication code");
 	if (c->in.seq == UINT32_MAX && c->phase < SSH_PHASE_SERVICE)
 		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "sequence number wraps");
@@ -142,7 +142,7 @@ static int packet_seal(struct ssh_conn *c, size_t n)
 		c->ops->message(c->host, true, p[HEADER_BYTES], n);
 	store_be32(p, (uint32_t)(len - 4));
 	p[4] = (uint8_t)padding;
-	k->cipher->ops->seal(k, c->out.seq, p, len);
+	ssh_seal(k, c->out.seq, p, len);
 	c->tx.tail += len + k->tag_len;
 	dir_count(&c->out, len + k->tag_len);
 	c->active_at = c->now;

@@ -49,14 +49,14 @@ int crypto_keys(int in, const char *cipher, const char *mac, const uint8_t *key,
 
 void crypto_seal(uint32_t seq, uint8_t *packet, size_t n)
 {
-	keys[0].cipher->ops->seal(&keys[0], seq, packet, n);
+	ssh_seal(&keys[0], seq, packet, n);
 }
 
 /* The packet's length, or negative. */
 int crypto_open(uint32_t seq, uint8_t *packet, size_t n)
 {
-	uint32_t length = keys[1].cipher->ops->peek(&keys[1], seq, packet);
-	int err = keys[1].cipher->ops->open(&keys[1], seq, packet, n - keys[1].tag_len);
+	uint32_t length = ssh_peek(&keys[1], seq, packet);
+	int err = ssh_open(&keys[1], seq, packet, n - keys[1].tag_len);
 
 	return err ? err : (int)length;
 }

@@ -743,7 +743,7 @@ TEST(packets_byte_by_byte)
 	m[5] = SSH_MSG_IGNORE;
 	store_be32(m, 24);
 	m[4] = 18;
-	p->out.cipher->ops->seal(&p->out, p->out_seq++, m, 28);
+	ssh_seal(&p->out, p->out_seq++, m, 28);
 	for (size_t i = 0; i < 28u + p->out.tag_len; i++)
 		peer_feed(p, m + i, 1);
 	peer_auth(p, "root", 0);
@@ -763,8 +763,7 @@ TEST(bad_mac)
 			peer_ident(p);
 			peer_kex(p);
 			store_be32(m, p->out.length_outside ? 32 : 28);
-			p->out.cipher->ops->seal(&p->out, p->out_seq, m,
-						 p->out.length_outside ? 36 : 32);
+			ssh_seal(&p->out, p->out_seq, m, p->out.length_outside ? 36 : 32);
 			m[p->out.length_outside ? 36 : 32] ^= 1;
 			peer_feed(p, m, (p->out.length_outside ? 36 : 32) + p->out.tag_len);
 			CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_MAC_ERROR);

@@ -392,7 +392,7 @@ void peer_send(struct peer *p, const void *payload, size_t n)
 	store_be32(m, (uint32_t)(1 + n + pad));
 	m[4] = (uint8_t)pad;
 	memcpy(m + 5, payload, n);
-	p->out.cipher->ops->seal(&p->out, p->out_seq++, m, 5 + n + pad);
+	ssh_seal(&p->out, p->out_seq++, m, 5 + n + pad);
 	peer_feed(p, m, 5 + n + pad + p->out.tag_len);
 	free(m);
 }
@@ -415,9 +415,9 @@ uint8_t peer_recv(struct peer *p)
 	memcpy(first, m, p->in.head_len);
 	CHECK(have >= 16);
 	/* whole packets come out, so the length need be decrypted only once */
-	length = p->in.cipher->ops->peek(&p->in, p->in_seq, m);
+	length = ssh_peek(&p->in, p->in_seq, m);
 	CHECK(length <= SSH_PACKET_MAX && 4 + length + p->in.tag_len <= have);
-	CHECK_EQ(p->in.cipher->ops->open(&p->in, p->in_seq++, m, 4 + length), 0);
+	CHECK_EQ(ssh_open(&p->in, p->in_seq++, m, 4 + length), 0);
 	CHECK(m[4] >= 4 && m[4] + 1u < length);
 	CHECK(4 + length >= 16);
 	p->payload_len = length - 1 - m[4];
