@@ -250,6 +250,9 @@ int ssh_auth_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 {
 	struct bytes user = rd_string(r), service = rd_string(r), method = rd_string(r);
 
+	/* RFC 4252 s5.1: after the login further requests are ignored. */
+	if (c->phase == SSH_PHASE_OPEN)
+		return 0;
 	if (r->bad)
 		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "malformed login request");
 	if (!bytes_is(service, "ssh-connection"))

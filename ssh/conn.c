@@ -283,17 +283,16 @@ void ssh_conn_output_sent(struct ssh_conn *c, size_t n)
 static bool input_step(struct ssh_conn *c)
 {
 	struct bytes payload;
-	uint32_t seq;
 	int got;
 
 	if (!ssh_conn_wants_input(c))
 		return false;
 	if (c->phase == SSH_PHASE_IDENT)
 		return ssh_ident_input(c) == 1 && ssh_kex_expect(c) == 0;
-	got = ssh_packet_next(c, &payload, &seq);
+	got = ssh_packet_next(c, &payload);
 	if (got != 1)
 		return false;
-	if (ssh_dispatch(c, payload, seq))
+	if (ssh_dispatch(c, payload))
 		c->phase = SSH_PHASE_OVER;
 	if (c->packet_again)
 		return false;

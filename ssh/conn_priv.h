@@ -155,7 +155,7 @@ int ssh_ident_input(struct ssh_conn *c) __must_check;
 
 /* packet.c */
 /* Take the next packet from rx: 1 and its payload (valid until ssh_packet_done()), 0: need more, or -errno. */
-int ssh_packet_next(struct ssh_conn *c, struct bytes *payload, uint32_t *seq) __must_check;
+int ssh_packet_next(struct ssh_conn *c, struct bytes *payload) __must_check;
 void ssh_packet_done(struct ssh_conn *c);
 /* How many bytes the packet at the front of rx still wants. */
 size_t ssh_packet_wants(const struct ssh_conn *c) __must_check;
@@ -173,7 +173,7 @@ void ssh_held_send(struct ssh_conn *c);
 bool ssh_msg_may_send(const struct ssh_conn *c);
 
 /* dispatch.c */
-int ssh_dispatch(struct ssh_conn *c, struct bytes payload, uint32_t seq) __must_check;
+int ssh_dispatch(struct ssh_conn *c, struct bytes payload) __must_check;
 
 /* kexinit.c, kex.c */
 /* The identification is in: wait for the client's KEXINIT, not too long. */

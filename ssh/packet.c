@@ -72,7 +72,7 @@ static void dir_count(struct ssh_dir *d, size_t bytes)
 	d->rekey_bytes += bytes;
 }
 
-int ssh_packet_next(struct ssh_conn *c, struct bytes *payload, uint32_t *seq)
+int ssh_packet_next(struct ssh_conn *c, struct bytes *payload)
 {
 	struct ssh_keys *k = c->in.keys;
 	uint8_t *p;
@@ -84,7 +84,6 @@ int ssh_packet_next(struct ssh_conn *c, struct bytes *payload, uint32_t *seq)
 	p = c->rx.p + c->rx.head;
 	if (c->packet_again) {
 		c->packet_again = false;
-		*seq = c->in.seq - 1;
 		return packet_payload(c, p, payload) ? -EPROTO : 1;
 	}
 	if (c->packet_length == 0) {
@@ -103,7 +102,6 @@ int ssh_packet_next(struct ssh_conn *c, struct bytes *payload, uint32_t *seq)
 		return ssh_fail(c, SSH_DISCONNECT_MAC_ERROR, "bad message authentication code");
 	if (c->in.seq == UINT32_MAX && c->phase < SSH_PHASE_SERVICE)
 		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "sequence number wraps");
-	*seq = c->in.seq;
 	c->packet_done = 4 + c->packet_length + k->tag_len;
 	dir_count(&c->in, c->packet_done);
 	c->heard_at = c->active_at = c->now;
