@@ -41,17 +41,46 @@ uint32_t ssh_hostkey_algs_of(const struct ssh_config *cfg)
 	return mask & cfg->hostkey_algs;
 }
 
-/* A name-list of those of ours that the mask has, and what is to follow it. */
-static void put_names(struct wr *w, ssh_name_fn *ours, uint32_t mask, const char *more)
+/* The lists of a KEXINIT, in the message's order: from CIPHER on two of each kind, the client's direction first. */
+enum { KEX, HOSTKEY, CIPHER, MAC = 4, COMPRESSION = 6, LANGUAGE = 8, LISTS = 10 };
+
+/* What we have for a list, and a bit for each that we offer. */
+struct offer {
+	ssh_name_fn *name;
+	uint32_t mask;
+	const char *missing;
+};
+
+static const char *compression_name(size_t i)
+{
+	return i == 0 ? "none" : NULL;
+}
+
+static struct offer offer_of(const struct ssh_config *cfg, unsigned list)
+{
+	const struct offer offers[] = {
+		{ ssh_kex_name, cfg->kexes, "no key exchange method in common" },
+		{ ssh_hostkey_alg_name, ssh_hostkey_algs_of(cfg), "no host key type in common" },
+		{ ssh_cipher_name, cfg->ciphers, "no cipher in common" },
+		{ ssh_mac_name, cfg->macs, "no MAC in common" },
+		{ compression_name, 1, "no compression in common" },
+		{ compression_name, 0, NULL },
+	};
+
+	return offers[list < CIPHER ? list : 1 + list / 2];
+}
+
+/* A name-list of what is offered, and what is to follow it. */
+static void put_names(struct wr *w, struct offer ours, const char *more)
 {
 	size_t mark = wr_string_begin(w), empty = w->len;
 
-	for (size_t i = 0; ours(i); i++) {
-		if (!(mask >> i & 1))
+	for (size_t i = 0; ours.name(i); i++) {
+		if (!(ours.mask >> i & 1))
 			continue;
 		if (w->len > empty)
 			wr_u8(w, ',');
-		wr_put(w, ours(i), strlen(ours(i)));
+		wr_put(w, ours.name(i), strlen(ours.name(i)));
 	}
 	wr_put(w, more, strlen(more));
 	wr_string_end(w, mark);
@@ -67,16 +96,9 @@ int ssh_kexinit_write(struct ssh_conn *c)
 		return err;
 	wr_u8(&w, SSH_MSG_KEXINIT);
 	wr_put(&w, cookie, sizeof(cookie));
-	put_names(&w, ssh_kex_name, c->cfg->kexes, c->session_id_len == 0 ? "," STRICT_SERVER : "");
-	put_names(&w, ssh_hostkey_alg_name, ssh_hostkey_algs_of(c->cfg), "");
-	put_names(&w, ssh_cipher_name, c->cfg->ciphers, "");
-	put_names(&w, ssh_cipher_name, c->cfg->ciphers, "");
-	put_names(&w, ssh_mac_name, c->cfg->macs, "");
-	put_names(&w, ssh_mac_name, c->cfg->macs, "");
-	wr_cstring(&w, "none");
-	wr_cstring(&w, "none");
-	wr_cstring(&w, "");
-	wr_cstring(&w, "");
+	for (unsigned i = 0; i < LISTS; i++)
+		put_names(&w, offer_of(c->cfg, i),
+			  i == KEX && c->session_id_len == 0 ? "," STRICT_SERVER : "");
 	wr_bool(&w, false);
 	wr_u32(&w, 0);
 	if (w.bad)
@@ -85,67 +107,46 @@ int ssh_kexinit_write(struct ssh_conn *c)
 	return 0;
 }
 
-/* The place in ours of the client's first name that is there, and in the mask, or -1. */
-static int choose(struct bytes list, ssh_name_fn *ours, uint32_t mask)
+/* The place in ours of the client's first name that is offered, or -1. */
+static int choose(struct bytes list, struct offer ours)
 {
 	struct bytes name;
 
 	while (ssh_namelist_next(&list, &name))
-		for (int i = 0; ours((size_t)i); i++)
-			if ((mask >> i & 1) && bytes_is(name, ours((size_t)i)))
+		for (int i = 0; ours.name((size_t)i); i++)
+			if ((ours.mask >> i & 1) && bytes_is(name, ours.name((size_t)i)))
 				return i;
 	return -1;
 }
 
-/* Cipher and MAC of one direction; what is missing, or NULL. */
-static const char *choose_suite(struct ssh_suite *s, const struct ssh_config *cfg,
-				struct bytes ciphers, struct bytes macs)
+/* Is what the client wants most what we do? */
+static bool same_first(struct bytes list, struct offer ours)
 {
-	int cipher = choose(ciphers, ssh_cipher_name, cfg->ciphers),
-	    mac = choose(macs, ssh_mac_name, cfg->macs);
-
-	if (cipher < 0)
-		return "no cipher in common";
-	s->cipher = ssh_ciphers[cipher];
-	s->mac = s->cipher->tag_len > 0 || mac < 0 ? NULL : ssh_macs[mac];
-	return s->cipher->tag_len > 0 || s->mac ? NULL : "no MAC in common";
+	return bytes_is(bytes_until(&list, ','), ours.name((size_t)__builtin_ctz(ours.mask)));
 }
 
-/* The lists of a KEXINIT, in the message's order. */
-enum {
-	KEX,
-	HOSTKEY,
-	CIPHER_IN,
-	CIPHER_OUT,
-	MAC_IN,
-	MAC_OUT,
-	COMP_IN,
-	COMP_OUT,
-	LANG_IN,
-	LANG_OUT,
-	LISTS
-};
+static void set_suite(struct ssh_suite *s, int cipher, int mac)
+{
+	s->cipher = ssh_ciphers[cipher];
+	s->mac = s->cipher->tag_len > 0 ? NULL : ssh_macs[mac];
+}
 
+/* What is missing, or NULL. An AEAD needs no MAC. */
 static const char *choose_all(struct ssh_conn *c, const struct bytes list[LISTS])
 {
-	struct ssh_kex *kex = c->kex;
-	const char *missing;
-	int method = choose(list[KEX], ssh_kex_name, c->cfg->kexes),
-	    hostkey = choose(list[HOSTKEY], ssh_hostkey_alg_name, ssh_hostkey_algs_of(c->cfg));
+	int chosen[LANGUAGE];
 
-	if (method < 0)
-		return "no key exchange method in common";
-	kex->alg = &ssh_kexes[method];
-	if (hostkey < 0)
-		return "no host key type in common";
-	c->hostkey_alg = &ssh_hostkey_algs[hostkey];
-	missing = choose_suite(&kex->in, c->cfg, list[CIPHER_IN], list[MAC_IN]);
-	if (!missing)
-		missing = choose_suite(&kex->out, c->cfg, list[CIPHER_OUT], list[MAC_OUT]);
-	if (missing)
-		return missing;
-	if (!ssh_namelist_has(list[COMP_IN], "none") || !ssh_namelist_has(list[COMP_OUT], "none"))
-		return "no compression in common";
+	for (unsigned i = 0; i < LANGUAGE; i++) {
+		struct offer ours = offer_of(c->cfg, i);
+
+		chosen[i] = choose(list[i], ours);
+		if (chosen[i] < 0 && !(i / 2 == MAC / 2 && ssh_ciphers[chosen[i - 2]]->tag_len > 0))
+			return ours.missing;
+	}
+	c->kex->alg = &ssh_kexes[chosen[KEX]];
+	c->hostkey_alg = &ssh_hostkey_algs[chosen[HOSTKEY]];
+	set_suite(&c->kex->in, chosen[CIPHER], chosen[MAC]);
+	set_suite(&c->kex->out, chosen[CIPHER + 1], chosen[MAC + 1]);
 	return NULL;
 }
 
@@ -166,8 +167,6 @@ int ssh_kex_negotiate(struct ssh_conn *c, struct rd *r)
 {
 	struct bytes list[LISTS];
 	const char *missing;
-	const struct ssh_hostkey_alg *ours =
-		&ssh_hostkey_algs[__builtin_ctz(ssh_hostkey_algs_of(c->cfg))];
 	bool good = true, guess;
 
 	(void)rd_take(r, COOKIE_BYTES);
@@ -184,9 +183,7 @@ int ssh_kex_negotiate(struct ssh_conn *c, struct rd *r)
 	missing = choose_all(c, list);
 	if (missing)
 		return ssh_fail(c, SSH_DISCONNECT_KEY_EXCHANGE_FAILED, missing);
-	c->kex->drop_guess =
-		guess &&
-		!(ssh_namelist_starts(list[KEX], ssh_kexes[__builtin_ctz(c->cfg->kexes)].name) &&
-		  ssh_namelist_starts(list[HOSTKEY], ours->name));
+	c->kex->drop_guess = guess && !(same_first(list[KEX], offer_of(c->cfg, KEX)) &&
+					same_first(list[HOSTKEY], offer_of(c->cfg, HOSTKEY)));
 	return 0;
 }

@@ -33,10 +33,3 @@ bool ssh_namelist_has(struct bytes list, const char *name)
 			return true;
 	return false;
 }
-
-bool ssh_namelist_starts(struct bytes list, const char *name)
-{
-	struct bytes one;
-
-	return ssh_namelist_next(&list, &one) && bytes_is(one, name);
-}

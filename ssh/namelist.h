@@ -10,7 +10,5 @@ bool ssh_namelist_next(struct bytes *list, struct bytes *name);
 /* No empty name in it, no control or non-ASCII byte. A comma may be the last: libssh 0.10 ends its ciphers so. */
 bool ssh_namelist_is_good(struct bytes list);
 bool ssh_namelist_has(struct bytes list, const char *name);
-/* Is name first in list? */
-bool ssh_namelist_starts(struct bytes list, const char *name);
 
 #endif

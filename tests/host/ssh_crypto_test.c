@@ -722,8 +722,6 @@ TEST(namelists)
 	CHECK(ssh_namelist_has(BYTES_LIT("ab,cd,e"), "cd"));
 	CHECK(ssh_namelist_has(BYTES_LIT("ab,cd,e"), "e"));
 	CHECK(!ssh_namelist_has(BYTES_LIT("ab,cd,e"), "c"));
-	CHECK(ssh_namelist_starts(BYTES_LIT("ab,cd"), "ab"));
-	CHECK(!ssh_namelist_starts(BYTES_LIT("ab,cd"), "cd"));
 }
 
 TEST(selftest_finds_what_is_wrong)
