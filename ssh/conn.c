@@ -16,7 +16,7 @@ void ssh_config_init(struct ssh_config *cfg, const struct ssh_hostkey *hostkey)
 {
 	*cfg = (struct ssh_config){
 		.hostkeys = { hostkey },
-		.version = "tern",
+		.ident = "SSH-2.0-tern",
 		.hold_ns = 20 * NS_PER_MS,
 		.rekey_packets = 1UL << 31,
 		.rekey_wait_ns = 30 * NS_PER_S,

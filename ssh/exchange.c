@@ -50,13 +50,12 @@ static int encapsulate(struct ssh_conn *c, const struct ssh_kem *kem, const uint
 	return err;
 }
 
-int ssh_kex_respond(struct ssh_conn *c, struct bytes client, struct wr *reply, uint8_t *secret,
-		    size_t *secret_len)
+int ssh_kex_respond(struct ssh_conn *c, struct bytes client, struct wr *reply, struct wr *secret)
 {
 	const struct ssh_kex_alg *alg = c->kex->alg;
 	const struct ssh_kem *kem = alg->kem;
 	size_t key_len = kem ? kem->key_len : 0;
-	uint8_t both[SSH_KEM_SECRET + POINT_BYTES];
+	uint8_t both[SSH_KEM_SECRET + POINT_BYTES]; /* has room for a hash */
 	int err = 0;
 
 	if (client.n != key_len + POINT_BYTES)
@@ -65,12 +64,10 @@ int ssh_kex_respond(struct ssh_conn *c, struct bytes client, struct wr *reply, u
 		err = encapsulate(c, kem, client.p, reply, both);
 	if (!err)
 		err = x25519(c, client.p + key_len, reply, both + SSH_KEM_SECRET);
-	if (!err && kem) {
-		*secret_len = ssh_hash(alg->hash, both, sizeof(both), secret);
-	} else if (!err) {
-		memcpy(secret, both + SSH_KEM_SECRET, POINT_BYTES);
-		*secret_len = POINT_BYTES;
-	}
+	if (!err && kem)
+		wr_string(secret, both, ssh_hash(alg->hash, both, sizeof(both), both));
+	else if (!err)
+		wr_mpint(secret, both + SSH_KEM_SECRET, POINT_BYTES);
 	secure_zero(both, sizeof(both));
 	ssh_kem_wipe_stack();
 	return err;

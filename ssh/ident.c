@@ -13,8 +13,7 @@ int ssh_ident_send(struct ssh_conn *c)
 	if (err)
 		return err;
 	w = wr_over(c->tx.p + c->tx.tail, SSH_IDENT_MAX);
-	wr_put(&w, "SSH-2.0-", 8);
-	wr_put(&w, c->cfg->version, strlen(c->cfg->version));
+	wr_put(&w, c->cfg->ident, strlen(c->cfg->ident));
 	wr_put(&w, "\r\n", 2);
 	if (w.bad)
 		return -EINVAL;

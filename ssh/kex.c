@@ -45,7 +45,7 @@ static struct ssh_kex *kex_begin(struct ssh_conn *c)
 	if (!kex)
 		return NULL;
 	memset(kex, 0, sizeof(*kex));
-	kex->started = c->now;
+	kex->give_up_at = c->session_id_len > 0 ? c->now + c->cfg->rekey_wait_ns : DEADLINE_NEVER;
 	kex->hold_until = DEADLINE_NEVER;
 	c->kex = kex;
 	return kex;
@@ -89,8 +89,6 @@ static int kexinit_send(struct ssh_conn *c)
 	w = ssh_msg_begin(c, SSH_MSG_KEXINIT, kex->init_len);
 	wr_put(w, kex->init + 1, kex->init_len - 1);
 	ssh_msg_end(c);
-	if (!c->kex)
-		return -EPROTO;
 	kex->sent_init = true;
 	kex->hold_until = DEADLINE_NEVER;
 	return 0;
@@ -145,25 +143,17 @@ int ssh_kexinit_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 	struct ssh_kex *kex;
 	int err;
 
-	if (!has_room(c, SSH_INIT_MAX))
+	if (!has_room(c, SSH_INIT_MAX) || (!c->kex && !kex_begin(c)))
 		return message_again(c);
-	if (!c->kex) {
-		if (!kex_begin(c))
-			return message_again(c);
-		if (limit_rekeys(c))
-			return -EPROTO;
-	}
 	kex = c->kex;
-	err = kex->sent_init ? 0 : kexinit_send(c);
-	err = err ? err : ssh_kex_negotiate(c, r);
+	err = kex->sent_init ? 0 : limit_rekeys(c) ?: kexinit_send(c);
+	err = err ?: ssh_kex_negotiate(c, r);
 	if (err)
 		return err;
 	kex->got_init = true;
 	kex->alg->hash->init(&kex->hash.vtable);
 	hash_string(kex, c->ident, c->ident_len);
-	hash_u32(kex, (uint32_t)(8 + strlen(c->cfg->version)));
-	kex->alg->hash->update(&kex->hash.vtable, "SSH-2.0-", 8);
-	kex->alg->hash->update(&kex->hash.vtable, c->cfg->version, strlen(c->cfg->version));
+	hash_string(kex, c->cfg->ident, strlen(c->cfg->ident));
 	hash_string(kex, payload.p, payload.n);
 	hash_string(kex, kex->init, kex->init_len);
 	if (c->phase == SSH_PHASE_KEXINIT)
@@ -181,18 +171,16 @@ bool ssh_kex_drops_guess(struct ssh_conn *c, uint8_t type)
 	return drop;
 }
 
-/* RFC 4253 s7.2: n bytes of key material named by letter. secret is in the form it is hashed in. */
+/* RFC 4253 s7.2: key material named by letter, n bytes at least, which are a multiple of the hash's length or below it: so what is
+ * there is K1 || K2 .. secret is in the form it is hashed in. */
 static void derive(struct ssh_conn *c, struct bytes secret, const uint8_t *hash, char letter,
-		   uint8_t *out, size_t n)
+		   uint8_t out[SSH_HASH_MAX], size_t n)
 {
 	const br_hash_class *h = c->kex->alg->hash;
-	size_t len = ssh_hash_len(h), have = 0;
+	size_t len = ssh_hash_len(h);
 	br_hash_compat_context ctx;
-	uint8_t block[SSH_HASH_MAX];
 
-	while (have < n) {
-		size_t some = MIN(n - have, len);
-
+	for (size_t have = 0; have < n; have += len) {
 		h->init(&ctx.vtable);
 		h->update(&ctx.vtable, secret.p, secret.n);
 		h->update(&ctx.vtable, hash, len);
@@ -202,32 +190,27 @@ static void derive(struct ssh_conn *c, struct bytes secret, const uint8_t *hash,
 		} else {
 			h->update(&ctx.vtable, out, have);
 		}
-		h->out(&ctx.vtable, block);
-		memcpy(out + have, block, some);
-		have += some;
+		h->out(&ctx.vtable, out + have);
 	}
-	secure_zero(block, sizeof(block));
 	secure_zero(&ctx, sizeof(ctx));
 }
 
-/* Each number of bytes asked for is a multiple of the hash's length or below it, so "out" above is K1 || K2 .. */
 static void derive_suite(struct ssh_conn *c, struct ssh_suite *s, struct bytes secret,
 			 const uint8_t *hash, const char letters[3])
 {
-	uint8_t iv[SSH_HASH_MAX], key[SSH_HASH_MAX], mac[SSH_HASH_MAX];
+	struct {
+		uint8_t iv[SSH_HASH_MAX], key[SSH_HASH_MAX], mac[SSH_HASH_MAX];
+	} m;
 
-	derive(c, secret, hash, letters[0], iv, s->cipher->iv_len);
-	derive(c, secret, hash, letters[1], key, s->cipher->key_len);
-	derive(c, secret, hash, letters[2], mac, s->mac ? s->mac->len : 0);
-	ssh_keys_init(s->keys, s->cipher, s->mac, key, iv, mac);
-	secure_zero(iv, sizeof(iv));
-	secure_zero(key, sizeof(key));
-	secure_zero(mac, sizeof(mac));
+	derive(c, secret, hash, letters[0], m.iv, s->cipher->iv_len);
+	derive(c, secret, hash, letters[1], m.key, s->cipher->key_len);
+	derive(c, secret, hash, letters[2], m.mac, s->mac ? s->mac->len : 0);
+	ssh_keys_init(s->keys, s->cipher, s->mac, m.key, m.iv, m.mac);
+	secure_zero(&m, sizeof(m));
 }
 
 /* The exchange hash, the session's name, and the keys of both directions. */
-static void finish_hash(struct ssh_conn *c, struct bytes secret, uint8_t hash[SSH_HASH_MAX],
-			size_t *hash_len)
+static void finish_hash(struct ssh_conn *c, struct bytes secret, uint8_t hash[SSH_HASH_MAX])
 {
 	struct ssh_kex *kex = c->kex;
 	const br_hash_class *h = kex->alg->hash;
@@ -235,10 +218,9 @@ static void finish_hash(struct ssh_conn *c, struct bytes secret, uint8_t hash[SS
 	h->update(&kex->hash.vtable, secret.p, secret.n);
 	h->out(&kex->hash.vtable, hash);
 	secure_zero(&kex->hash, sizeof(kex->hash));
-	*hash_len = ssh_hash_len(h);
 	if (c->session_id_len == 0) {
-		memcpy(c->session_id, hash, *hash_len);
-		c->session_id_len = *hash_len;
+		c->session_id_len = ssh_hash_len(h);
+		memcpy(c->session_id, hash, c->session_id_len);
 	}
 	derive_suite(c, &kex->in, secret, hash, "ACE");
 	derive_suite(c, &kex->out, secret, hash, "BDF");
@@ -252,35 +234,28 @@ static bool take_keys(struct ssh_conn *c, struct ssh_suite *s)
 }
 
 /* Our half into w (a message under construction), the hash of all into hash. -ENOMEM: nothing has come of it yet. */
-static int exchange(struct ssh_conn *c, struct bytes client, struct wr *w, uint8_t *hash,
-		    size_t *hash_len)
+static int exchange(struct ssh_conn *c, struct bytes client, struct wr *w, uint8_t *hash)
 {
 	struct ssh_kex *kex = c->kex;
-	uint8_t secret[SSH_SECRET_MAX], form[4 + 1 + SSH_SECRET_MAX];
-	struct wr encoded = wr_over(form, sizeof(form));
-	size_t mark, key = w->len + 4, secret_len = 0;
+	uint8_t form[SSH_SECRET_MAX];
+	struct wr secret = wr_over(form, sizeof(form));
+	size_t mark, key = w->len + 4;
 	int err;
 
 	if (!take_keys(c, &kex->in) || !take_keys(c, &kex->out))
 		return -ENOMEM;
 	ssh_hostkey_write(c->cfg->hostkeys[c->hostkey_alg->kind], w);
 	mark = wr_string_begin(w);
-	err = ssh_kex_respond(c, client, w, secret, &secret_len);
+	err = ssh_kex_respond(c, client, w, &secret);
 	if (!err && w->bad)
 		err = -EMSGSIZE;
-	if (err)
-		goto wipe;
-	wr_string_end(w, mark);
-	hash_string(kex, w->p + key, mark - 4 - key);
-	hash_string(kex, client.p, client.n);
-	hash_string(kex, w->p + mark, w->len - mark);
-	if (kex->alg->kem)
-		wr_string(&encoded, secret, secret_len);
-	else
-		wr_mpint(&encoded, secret, secret_len);
-	finish_hash(c, (struct bytes){ form, encoded.len }, hash, hash_len);
-wipe:
-	secure_zero(secret, sizeof(secret));
+	if (!err) {
+		wr_string_end(w, mark);
+		hash_string(kex, w->p + key, mark - 4 - key);
+		hash_string(kex, client.p, client.n);
+		hash_string(kex, w->p + mark, w->len - mark);
+		finish_hash(c, (struct bytes){ form, secret.len }, hash);
+	}
 	secure_zero(form, sizeof(form));
 	return err;
 }
@@ -298,12 +273,11 @@ static void make_answer(void *arg)
 	struct answer *a = arg;
 	const struct ssh_hostkey_alg *alg = a->c->hostkey_alg;
 	uint8_t hash[SSH_HASH_MAX];
-	size_t hash_len = 0;
 
-	a->err = exchange(a->c, a->client, a->w, hash, &hash_len);
+	a->err = exchange(a->c, a->client, a->w, hash);
 	if (!a->err)
-		a->err =
-			ssh_hostkey_sign(a->c->cfg->hostkeys[alg->kind], alg, hash, hash_len, a->w);
+		a->err = ssh_hostkey_sign(a->c->cfg->hostkeys[alg->kind], alg, hash,
+					  ssh_hash_len(a->c->kex->alg->hash), a->w);
 	secure_zero(hash, sizeof(hash));
 	ssh_kex_wipe_stack();
 }
@@ -330,6 +304,17 @@ static void kex_finish(struct ssh_conn *c)
 	ssh_kex_free(c);
 }
 
+/* What follows in this direction is under the new keys. */
+static void change_keys(struct ssh_conn *c, struct ssh_dir *d, struct ssh_suite *agreed)
+{
+	ssh_keys_free(c, &d->keys);
+	d->keys = agreed->keys;
+	agreed->keys = NULL;
+	d->rekey_bytes = d->rekey_packets = 0;
+	if (c->strict)
+		d->seq = 0;
+}
+
 static void newkeys_send(struct ssh_conn *c)
 {
 	struct ssh_kex *kex = c->kex;
@@ -338,14 +323,9 @@ static void newkeys_send(struct ssh_conn *c)
 	ssh_msg_end(c);
 	if (c->phase == SSH_PHASE_OVER)
 		return;
-	ssh_keys_free(c, &c->out.keys);
-	c->out.keys = kex->out.keys;
-	kex->out.keys = NULL;
+	change_keys(c, &c->out, &kex->out);
 	kex->sent_newkeys = true;
 	kex->hold_until = DEADLINE_NEVER;
-	c->out.rekey_bytes = c->out.rekey_packets = 0;
-	if (c->strict)
-		c->out.seq = 0;
 	ssh_held_send(c);
 	if (kex->got_newkeys)
 		kex_finish(c);
@@ -394,12 +374,7 @@ int ssh_newkeys_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 
 	if (rd_finish(r))
 		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "malformed NEWKEYS");
-	ssh_keys_free(c, &c->in.keys);
-	c->in.keys = kex->in.keys;
-	kex->in.keys = NULL;
-	c->in.rekey_bytes = c->in.rekey_packets = 0;
-	if (c->strict)
-		c->in.seq = 0;
+	change_keys(c, &c->in, &kex->in);
 	kex->got_newkeys = true;
 	if (c->phase == SSH_PHASE_NEWKEYS)
 		c->phase = SSH_PHASE_SERVICE;
@@ -457,7 +432,7 @@ void ssh_kex_run(struct ssh_conn *c)
 			else
 				(void)kexinit_send(c);
 		}
-	} else if (c->session_id_len > 0 && c->now - kex->started >= c->cfg->rekey_wait_ns) {
+	} else if (kex->give_up_at <= c->now) {
 		(void)ssh_fail(c, SSH_DISCONNECT_KEY_EXCHANGE_FAILED,
 			       "no answer to a key exchange");
 	}
@@ -465,9 +440,5 @@ void ssh_kex_run(struct ssh_conn *c)
 
 uint64_t ssh_kex_deadline(const struct ssh_conn *c)
 {
-	if (!c->kex)
-		return DEADLINE_NEVER;
-	if (c->kex->hold_until != DEADLINE_NEVER)
-		return c->kex->hold_until;
-	return c->session_id_len > 0 ? c->kex->started + c->cfg->rekey_wait_ns : DEADLINE_NEVER;
+	return c->kex ? MIN(c->kex->hold_until, c->kex->give_up_at) : DEADLINE_NEVER;
 }

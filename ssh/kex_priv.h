@@ -6,8 +6,8 @@
 #include "ssh/cipher.h"
 #include "ssh/conn_priv.h"
 
-#define SSH_SECRET_MAX SSH_HASH_MAX
-#define SSH_INIT_MAX   1024 /* our KEXINIT */
+#define SSH_SECRET_MAX (4 + 1 + SSH_HASH_MAX) /* as it is hashed */
+#define SSH_INIT_MAX   1024		      /* our KEXINIT */
 
 struct ssh_kem;
 
@@ -29,8 +29,8 @@ struct ssh_suite {
 
 struct ssh_kex {
 	bool sent_init, got_init, replied, sent_newkeys, got_newkeys;
-	bool drop_guess; /* the next packet is a wrong guess */
-	uint64_t started;
+	bool drop_guess;     /* the next packet is a wrong guess */
+	uint64_t give_up_at; /* of one that is not the first, if the client does not answer */
 	uint64_t
 		hold_until; /* our KEXINIT, or later our NEWKEYS, goes out by then; DEADLINE_NEVER: no hold */
 	const struct ssh_kex_alg *alg;
@@ -41,10 +41,10 @@ struct ssh_kex {
 };
 
 /* exchange.c */
-/* Write our half, and the shared secret. 0, -EPROTO: the client's half is no good, or -errno.
+/* Write our half, and the shared secret as it is hashed (I-SSH-15). 0, -EPROTO: the client's half is no good, or -errno.
  * Needs a large stack: struct ssh_host_ops. */
-int ssh_kex_respond(struct ssh_conn *c, struct bytes client, struct wr *reply, uint8_t *secret,
-		    size_t *secret_len) __must_check;
+int ssh_kex_respond(struct ssh_conn *c, struct bytes client, struct wr *reply,
+		    struct wr *secret) __must_check;
 
 /* kexinit.c */
 /* What we have of each kind, in our order: NULL at the end. */

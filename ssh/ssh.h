@@ -156,7 +156,7 @@ enum ssh_gateway { SSH_GATEWAY_CLIENT, SSH_GATEWAY_YES, SSH_GATEWAY_NO };
  * ssh/config.h reads. */
 struct ssh_config {
 	const struct ssh_hostkey *hostkeys[SSH_HOSTKEY_KINDS]; /* NULL: there is none */
-	const char *version;	/* software version of the identification, without SSH-2.0- */
+	const char *ident;	/* our identification, without its line end */
 	uint64_t hold_ns;	/* longest wait for the client's message before ours */
 	uint64_t rekey_packets; /* a new key exchange is due after this many in one direction */
 	uint64_t rekey_wait_ns; /* how long the client may take to answer ours */
