@@ -157,9 +157,9 @@ static int log_in(struct ssh_conn *c, struct bytes user, struct bytes key)
 
 	if (c->ops->admit(c->host, user, key, &grant))
 		return -EACCES;
+	c->chan_ops = grant.chan_ops;
 	if (!keep_command(c, grant.command) || !keep_options(c, &grant))
 		return ssh_fail_local(c, -ENOMEM);
-	c->chan_ops = grant.chan_ops;
 	(void)ssh_msg_begin(c, SSH_MSG_USERAUTH_SUCCESS, 1);
 	ssh_msg_end(c);
 	if (c->phase == SSH_PHASE_OVER)

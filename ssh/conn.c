@@ -179,12 +179,13 @@ destroy:
 	return NULL;
 }
 
-static void end_channels(struct ssh_conn *c)
+static void end_login(struct ssh_conn *c)
 {
-	/* I-SSH-18: none was ever opened */
-	if (c->chans.cap == 0)
+	/* I-SSH-18: nothing was granted */
+	if (!c->chan_ops)
 		return;
 	ssh_chans_fini(c);
+	ssh_auth_fini(c);
 }
 
 void ssh_conn_destroy(struct ssh_conn *c)
@@ -193,8 +194,7 @@ void ssh_conn_destroy(struct ssh_conn *c)
 	void *host = c->host;
 
 	c->phase = SSH_PHASE_OVER;
-	end_channels(c);
-	ssh_auth_fini(c);
+	end_login(c);
 	ssh_kex_free(c);
 	ssh_keys_free(c, &c->in.keys);
 	ssh_keys_free(c, &c->out.keys);

@@ -74,7 +74,7 @@ struct ssh_chans {
 struct ssh_conn {
 	const struct ssh_config *cfg;	     /* [init] */
 	const struct ssh_host_ops *ops;	     /* [init] */
-	const struct ssh_chan_ops *chan_ops; /* NULL before the login */
+	const struct ssh_chan_ops *chan_ops; /* NULL: nothing was granted */
 	void *host;			     /* [init] */
 	enum ssh_phase phase;		     /* never REKEX or RENEWKEYS: those are in kex */
 	uint64_t now;			     /* of the last call */
