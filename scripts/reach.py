@@ -19,7 +19,7 @@ import re
 import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-AIM, BOUND = 3000, 3000
+BOUND = 2991
 SCOPE = ("ssh/*.[ch]", "ssh/server/*.[ch]", "lib/cursor.[ch]", "lib/base64.[ch]", "lib/passwd.[ch]")
 ROOTS = ("accept_all", "login_thread")
 AFTER = ("ssh/channel.c", "ssh/chanreq.c", "ssh/server/session.c", "ssh/server/forward.c", "ssh/forward.c", "ssh/global.c",
@@ -138,7 +138,7 @@ def findings(reached, by_file):
 
 
 def summary(by_file):
-    return f"{'reached before a login':<40} {sum(by_file.values()):>6} of at most {BOUND}, which are to be {AIM}"
+    return f"{'reached before a login':<40} {sum(by_file.values()):>6} of at most {BOUND}"
 
 
 def show(verbose=False):

@@ -90,7 +90,7 @@ struct ssh_conn {
 
 	struct ssh_buf rx, tx;
 	struct ssh_buf
-		held; /* messages that wait for the end of a key exchange: u32 length, payload */
+		held; /* messages that wait for the end of a key exchange: u32 length, a byte, payload */
 	struct ssh_dir in, out;
 	uint32_t packet_length; /* of the packet at the front of rx; 0: not known yet */
 	size_t packet_done;	/* bytes of the packet being handled, with its tag */

@@ -173,25 +173,20 @@ size_t ssh_msg_room(struct ssh_conn *c, size_t max)
 
 struct wr *ssh_msg_begin(struct ssh_conn *c, uint8_t type, size_t max)
 {
-	size_t head = HEADER_BYTES, tail = TAIL_BYTES;
-	struct ssh_buf *b = &c->tx;
+	struct ssh_buf *b;
 	int err;
 
 	c->msg = (struct wr){ .bad = true };
 	if (c->phase == SSH_PHASE_OVER)
 		return &c->msg;
 	c->msg_held = must_hold(c, type);
-	if (c->msg_held) {
-		b = &c->held;
-		head = 4;
-		tail = 0;
-	}
-	err = ssh_buf_reserve(c, b, head + max + tail);
+	b = c->msg_held ? &c->held : &c->tx;
+	err = ssh_buf_reserve(c, b, HEADER_BYTES + max + TAIL_BYTES);
 	if (err) {
 		(void)ssh_fail_local(c, err);
 		return &c->msg;
 	}
-	c->msg = wr_over(b->p + b->tail + head, max);
+	c->msg = wr_over(b->p + b->tail + HEADER_BYTES, max);
 	wr_u8(&c->msg, type);
 	return &c->msg;
 }
@@ -213,8 +208,8 @@ void ssh_msg_end(struct ssh_conn *c)
 		return;
 	}
 	if (c->msg_held) {
-		store_be32(w.p - 4, (uint32_t)w.len);
-		c->held.tail += 4 + w.len;
+		store_be32(w.p - HEADER_BYTES, (uint32_t)w.len);
+		c->held.tail += HEADER_BYTES + w.len;
 		if (ssh_buf_used(&c->held) > SSH_HELD_MAX)
 			(void)ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR,
 				       "too much to do in a key exchange");
@@ -230,11 +225,11 @@ void ssh_held_send(struct ssh_conn *c)
 	while (ssh_buf_used(&c->held) > 0 && c->phase != SSH_PHASE_OVER) {
 		const uint8_t *p = c->held.p + c->held.head;
 		uint32_t n = load_be32(p);
-		struct wr *w = ssh_msg_begin(c, p[4], n);
+		struct wr *w = ssh_msg_begin(c, p[HEADER_BYTES], n);
 
-		wr_put(w, p + 5, n - 1);
+		wr_put(w, p + HEADER_BYTES + 1, n - 1);
 		ssh_msg_end(c);
-		ssh_buf_consume(&c->held, 4 + n);
+		ssh_buf_consume(&c->held, HEADER_BYTES + n);
 	}
 	ssh_buf_release(c, &c->held);
 }

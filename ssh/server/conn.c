@@ -257,11 +257,6 @@ static bool pump_parts(struct server_conn *s)
 	return pump_open(s);
 }
 
-static void show(struct server_conn *s)
-{
-	ssh_conn_info(s->proto, &s->shown);
-}
-
 static bool conn_ended(struct server_conn *s)
 {
 	return conn_cut(s) || READ_ONCE(s->evicted) || ssh_conn_is_over(s->proto);
@@ -279,7 +274,7 @@ static void conn_turn_until(struct server_conn *s, bool login_only)
 		ssh_conn_run(s->proto, clock_now_ns());
 		moved |= pump_parts(s);
 		moved |= write_socket(s);
-		show(s);
+		ssh_conn_info(s->proto, &s->shown);
 		if (login_only && ssh_conn_is_authenticated(s->proto))
 			return;
 		/* The end of the socket is found in this very turn: nothing will wake us again. */
