@@ -47,8 +47,12 @@ static __noinline void count_unknown(uint64_t nr)
 {
 	struct unknown *u = find_unknown((unsigned)nr, current_process()->name), *new = NULL;
 
-	if (!u && atomic_fetch_add(&nr_unknown, 1) < UNKNOWN_MAX)
-		new = kzalloc(sizeof(*new));
+	if (!u) {
+		if (atomic_fetch_add(&nr_unknown, 1) < UNKNOWN_MAX)
+			new = kzalloc(sizeof(*new));
+		if (!new)
+			atomic_add_relaxed(&nr_unknown, -1);
+	}
 	if (!new) {
 		atomic_add_relaxed(u ? &u->count : &unknown_rest.count, 1);
 		return;
