@@ -627,7 +627,7 @@ void exec_become(struct process *p, struct exec_image *img)
 	struct trap_frame frame = img->frame;
 
 	/* I-PROC-4 */
-	ASSERT(p->nr_threads == 1);
+	ASSERT(READ_ONCE(p->nr_threads) == 1);
 	thread_release_tid(current_thread());
 	process_keep_peak(p);
 	exec_adopt(p, img);

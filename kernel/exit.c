@@ -77,7 +77,7 @@ void thread_release_tid(struct thread *t)
 {
 	futex_exit_robust();
 	/* nobody else could look, as Linux has it */
-	if (t->process->nr_threads > 1 || vm_space_is_shared(t->space))
+	if (READ_ONCE(t->process->nr_threads) > 1 || vm_space_is_shared(t->space))
 		futex_wake_clear_tid(t->clear_tid);
 	t->clear_tid = 0;
 }

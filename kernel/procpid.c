@@ -711,7 +711,7 @@ static void add_tid(struct thread *t, void *arg)
 /* All processes, or the threads of one, sorted. */
 static int numbers_get(struct numbers *s, struct process *p)
 {
-	*s = (struct numbers){ .room = p ? p->nr_threads : process_count() };
+	*s = (struct numbers){ .room = p ? READ_ONCE(p->nr_threads) : process_count() };
 	do {
 		kfree(s->n);
 		s->room = MAX(s->room, s->count) + 16;

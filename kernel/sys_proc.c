@@ -81,7 +81,7 @@ int process_own_files(struct process *p)
 	if (!fdtable_is_shared(shared))
 		return 0;
 	/* the other threads would have to get it as well */
-	if (p->nr_threads > 1)
+	if (READ_ONCE(p->nr_threads) > 1)
 		return -ENOSYS;
 	own = fdtable_clone(shared);
 	if (!own)

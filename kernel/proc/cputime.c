@@ -119,6 +119,7 @@ void cputime_check(void)
 	struct thread *t = current_thread();
 	struct process *p = t->process;
 	struct usage u;
+	unsigned threads;
 	uint64_t left;
 	int sig;
 
@@ -137,7 +138,8 @@ void cputime_check(void)
 	}
 	if (left == NEVER)
 		return;
-	if (p->nr_threads > 1)
-		left = MIN(left / p->nr_threads, STEP_SHARED_NS);
+	threads = READ_ONCE(p->nr_threads);
+	if (threads > 1)
+		left = MIN(left / threads, STEP_SHARED_NS);
 	thread_watch_cpu(MAX(left, STEP_NS));
 }

@@ -75,7 +75,8 @@ struct process {
 	struct pgroup *group;	     /* [PIDTAB] a reference */
 	struct list_head group_link; /* [PIDTAB] */
 	struct list_head threads;    /* [PIDTAB + SIGHAND; either to look] thread->process_link */
-	unsigned nr_threads;	 /* [PIDTAB + SIGHAND] less with release: fds_alone() of kernel/ */
+	unsigned
+		nr_threads; /* [PIDTAB + SIGHAND, read without] less with release: fds_alone() of kernel/ */
 	struct thread *survivor; /* [PIDTAB] in exec: the others are told to die (I-PROC-4) */
 	bool exec_done;		 /* [PIDTAB] setpgid by the parent is over */
 	/* Job control, for wait: stopped by stop_sig, told or not yet; continued and not told yet. */

@@ -459,7 +459,7 @@ void signal_disown(struct process *p, struct thread *only, struct signal_entry *
 }
 
 /* In an interrupt: the signal needs no memory, and stops or continues nothing. The alarm may be off by now, or set to another
- * time: nobody cancels its timer. */
+ * time: setitimer does not cancel its timer. */
 static void alarm_rings(struct timer *timer)
 {
 	struct process *p = container_of(timer, struct process, signals.alarm);
@@ -903,7 +903,7 @@ void signal_thread_leave(struct process *p, struct thread *t)
 	flush(p, &t->sig.pending, ~0UL);
 	retarget(p, t, ~0UL);
 	spin_unlock_irqrestore(&p->signals.lock, f);
-	if (p->nr_threads)
+	if (READ_ONCE(p->nr_threads))
 		publish_stop(p);
 }
 

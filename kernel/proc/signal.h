@@ -52,7 +52,7 @@ struct signal_state {
 	struct signal_pending pending;	   /* [lock] for any thread */
 	struct signal_action action[NSIG]; /* [lock] */
 	unsigned nr_queued;		   /* [lock] elements in use: RLIMIT_SIGPENDING */
-	struct signal_entry *spare;	   /* [lock, read without] for the next one; NULL */
+	struct signal_entry *spare;	   /* [lock, read without] for the next one, or NULL */
 	bool exiting;	 /* [lock] exit_group or a fatal signal: exit_code is final */
 	int exit_code;	 /* [lock] wait status word */
 	bool unkillable; /* [init] init: what would end or stop it by default is dropped */
