@@ -10,7 +10,7 @@
 #define FIRST_KEX (SSH_PHASE_KEXINIT | SSH_PHASE_KEX | SSH_PHASE_NEWKEYS)
 #define ENCRYPTED (SSH_PHASE_SERVICE | SSH_PHASE_AUTH | SSH_PHASE_OPEN)
 #define ANY	  (KEX_PHASES | ENCRYPTED)
-#define NEVER	  SSH_PHASE_OVER /* only a server sends it */
+#define NEVER	  (1 << 15) /* no phase: only a server sends it */
 
 typedef int handler_fn(struct ssh_conn *c, struct rd *r, struct bytes payload);
 

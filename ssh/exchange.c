@@ -55,13 +55,13 @@ int ssh_kex_respond(struct ssh_conn *c, struct bytes client, struct wr *reply, s
 	const struct ssh_kex_alg *alg = c->kex->alg;
 	const struct ssh_kem *kem = alg->kem;
 	size_t key_len = kem ? kem->key_len : 0;
-	uint8_t both[SSH_KEM_SECRET + POINT_BYTES]; /* has room for a hash */
-	int err = 0;
+	uint8_t both[SSH_KEM_SECRET + POINT_BYTES];
+	int err;
 
+	static_assert(sizeof(both) >= SSH_HASH_MAX, "has room for a hash");
 	if (client.n != key_len + POINT_BYTES)
 		return -EPROTO;
-	if (kem)
-		err = encapsulate(c, kem, client.p, reply, both);
+	err = kem ? encapsulate(c, kem, client.p, reply, both) : 0;
 	if (!err)
 		err = x25519(c, client.p + key_len, reply, both + SSH_KEM_SECRET);
 	if (!err && kem)

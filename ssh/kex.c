@@ -171,10 +171,10 @@ bool ssh_kex_drops_guess(struct ssh_conn *c, uint8_t type)
 	return drop;
 }
 
-/* RFC 4253 s7.2: key material named by letter, n bytes at least, which are a multiple of the hash's length or below it: so what is
- * there is K1 || K2 .. secret is in the form it is hashed in. */
+/* RFC 4253 s7.2: key material named by letter, n bytes or more, up to SSH_HASH_MAX, as whole hashes K1 || K2 .. secret is in the form
+ * it is hashed in. */
 static void derive(struct ssh_conn *c, struct bytes secret, const uint8_t *hash, char letter,
-		   uint8_t out[SSH_HASH_MAX], size_t n)
+		   uint8_t out[2 * SSH_HASH_MAX], size_t n)
 {
 	const br_hash_class *h = c->kex->alg->hash;
 	size_t len = ssh_hash_len(h);
@@ -187,9 +187,8 @@ static void derive(struct ssh_conn *c, struct bytes secret, const uint8_t *hash,
 		if (have == 0) {
 			h->update(&ctx.vtable, &letter, 1);
 			h->update(&ctx.vtable, c->session_id, c->session_id_len);
-		} else {
-			h->update(&ctx.vtable, out, have);
 		}
+		h->update(&ctx.vtable, out, have);
 		h->out(&ctx.vtable, out + have);
 	}
 	secure_zero(&ctx, sizeof(ctx));
@@ -199,7 +198,7 @@ static void derive_suite(struct ssh_conn *c, struct ssh_suite *s, struct bytes s
 			 const uint8_t *hash, const char letters[3])
 {
 	struct {
-		uint8_t iv[SSH_HASH_MAX], key[SSH_HASH_MAX], mac[SSH_HASH_MAX];
+		uint8_t iv[2 * SSH_HASH_MAX], key[2 * SSH_HASH_MAX], mac[2 * SSH_HASH_MAX];
 	} m;
 
 	derive(c, secret, hash, letters[0], m.iv, s->cipher->iv_len);
@@ -219,6 +218,8 @@ static void finish_hash(struct ssh_conn *c, struct bytes secret, uint8_t hash[SS
 	h->out(&kex->hash.vtable, hash);
 	secure_zero(&kex->hash, sizeof(kex->hash));
 	if (c->session_id_len == 0) {
+		/* the server answered: now it is the client's turn, as in the later ones */
+		kex->give_up_at = c->now + c->cfg->rekey_wait_ns;
 		c->session_id_len = ssh_hash_len(h);
 		memcpy(c->session_id, hash, c->session_id_len);
 	}
@@ -247,7 +248,7 @@ static int exchange(struct ssh_conn *c, struct bytes client, struct wr *w, uint8
 	ssh_hostkey_write(c->cfg->hostkeys[c->hostkey_alg->kind], w);
 	mark = wr_string_begin(w);
 	err = ssh_kex_respond(c, client, w, &secret);
-	if (!err && w->bad)
+	if (!err && (w->bad || secret.bad))
 		err = -EMSGSIZE;
 	if (!err) {
 		wr_string_end(w, mark);

@@ -1965,6 +1965,24 @@ TEST(rekey_by_time)
 	peer_destroy(p);
 }
 
+/* Whatever LoginGraceTime is: once the server has answered, the first exchange ends as soon as a later one does. */
+TEST(newkeys_that_never_come)
+{
+	struct peer *p = at_kex();
+
+	p->cfg.grace_ns = SSH_FOREVER_NS;
+	peer_kexinit(p);
+	peer_read_kexinit(p);
+	peer_run(p, 40 * NS_PER_S);
+	peer_ecdh_init(p);
+	peer_read_reply(p);
+	peer_run(p, 29 * NS_PER_S);
+	CHECK(!ssh_conn_is_over(p->c));
+	peer_run(p, 2 * NS_PER_S);
+	CHECK(ssh_conn_is_over(p->c));
+	peer_destroy(p);
+}
+
 /* A key exchange in which each message may have to wait for memory. */
 static void rekey_slowly(struct peer *p)
 {
@@ -2859,6 +2877,9 @@ TEST(every_allocation_may_fail)
 		struct peer *p = peer_create();
 
 		p->patient = true;
+		p->grant.command = BYTES_LIT("forced");
+		p->grant.options = BYTES_LIT("permitopen=\"a:1\"");
+		p->grant.limits_open = true;
 		p->fail_alloc_after = n;
 		story(p);
 		survived += p->fail_alloc_after > 0;
