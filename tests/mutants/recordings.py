@@ -19,6 +19,7 @@ This chapter is written by `tests/mutants/run.py --record` from what the last ru
 LINES, WIDTH = 6, 150
 # What is of one run alone.
 NOISE = [(r"^\s*\[ *\d+\.\d+\] ", ""), (r"\[ *\d+\.\d+\] ", ""), (r" \(\d+\.\d+ s\)", ""), (r"(\.\.)?/\S*/build/mutants/tree/", ""),
+         (re.escape(os.path.realpath(__file__ + "/../../..")) + r"/(\./)?", ""),
          (r"\b0x[0-9a-f]{5,}\b|\bf{4}[0-9a-f]{12}\b", "ADDRESS"), (r"(?<=[0-9a-z])\+0x[0-9a-f]+\b", ""), (r"ADDRESS (?=taken|\w+$)", ""),
          (r"\b(cpu|thread|run|pid|process) \d+\b", r"\1 N"), (r"==\d+==", ""), (r" ?\(TEST_SEED=\d+\)", ""),
          (r"\d+(\.\d+)? ?(us|ms|ns)\b", r"N \2"), (r"`", "'")]
