@@ -1016,6 +1016,8 @@ TEST(bad_signatures)
 		peer_run(p, 300 * MS);
 		peer_expect(p, SSH_MSG_USERAUTH_FAILURE);
 		CHECK(!ssh_conn_is_authenticated(p->c));
+		/* I-SSH-23: the host is told, whatever the form */
+		CHECK_STR(p->events, "key ");
 		peer_destroy(p);
 	}
 }
@@ -1150,6 +1152,19 @@ TEST(login_grace)
 	p = logged_in();
 	peer_run(p, 31 * NS_PER_S);
 	CHECK(!ssh_conn_is_over(p->c));
+	peer_destroy(p);
+}
+
+/* I-SSH-18: what would be due is not, nor does anybody wake for it. */
+TEST(nothing_of_a_session_is_due_before_login)
+{
+	struct peer *p = at_auth();
+
+	p->cfg.keepalive_ns = p->cfg.rekey_ns = NS_PER_S;
+	p->cfg.rekey_bytes = 1;
+	peer_run(p, 5 * NS_PER_S);
+	CHECK_EQ(peer_recv(p), 0);
+	CHECK_EQ(ssh_conn_deadline(p->c), 1030 * NS_PER_S);
 	peer_destroy(p);
 }
 
