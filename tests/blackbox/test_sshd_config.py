@@ -230,19 +230,20 @@ def test_reload_looks_at_the_keys(server):
 def test_log_of_logins(server):
     """I-SSH-23"""
     folder = os.path.dirname(server.control)
-    other = sshraw.load_key(os.path.join(folder, "other"))
+    own, other = (sshraw.load_key(f) for f in (OWN, os.path.join(folder, "other")))
     prints = [subprocess.run(["ssh-keygen", "-lf", f], check=True, text=True, stdout=subprocess.PIPE).stdout.split()[1]
               for f in (f"{OWN}.pub", os.path.join(folder, "other.pub"))]
 
     def logins():
         return server.root("cat /proc/tern/logins", check=True).stdout.decode()
 
-    def refuse(user, **how):
+    def refuse(user, *keys, **how):
         with sshraw.Raw(server.guest.port) as r:
             r.handshake()
             r.start_service()
-            r.send(r.auth_request(other, user=user, **how))
-            r.receive_type(51)
+            for key in keys or [other]:
+                r.send(r.auth_request(key, user=user, **how))
+                r.receive_type(51)
 
     def try_methods(user, *methods):
         with sshraw.Raw(server.guest.port) as r:
@@ -258,6 +259,8 @@ def test_log_of_logins(server):
     refuse("ann")
     refuse("no\nbody")
     refuse("root", algorithm="ssh-unknown", signature_name="ssh-unknown")
+    # the reason is that of the last
+    refuse("ann", other, own, change=lambda signature: signature[:-1] + b"x")
     try_methods("silent", "none")
     try_methods("bob", "none", "password", "password")
     assert server.configure("DenyUsers ann\n")[0] == 0
@@ -268,6 +271,7 @@ def test_log_of_logins(server):
                      rf"ann 10\.0\.2\.2:\d+ publickey {re.escape(prints[1])} refused \d+ s refused 1: no such key$",
                      r"no\?body \S+ publickey SHA256:\S+ refused \d+ s refused 1: no such user$",
                      rf"root \S+ publickey {re.escape(prints[1])} refused \d+ s refused 1: no such key$",
+                     rf"ann \S+ publickey {re.escape(prints[0])} refused \d+ s refused 2: no good signature$",
                      r"bob \S+ publickey - refused \d+ s refused 1: no good signature$",
                      rf"ann \S+ publickey {re.escape(prints[0])} refused \d+ s refused 1: DenyUsers$",
                      r"root \S+ publickey SHA256:\S+ open \d+ s$"]:

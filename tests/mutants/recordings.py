@@ -22,7 +22,7 @@ NOISE = [(r"^\s*\[ *\d+\.\d+\] ", ""), (r"\[ *\d+\.\d+\] ", ""), (r" \(\d+\.\d+ 
          (re.escape(os.path.realpath(__file__ + "/../../..")) + r"/(\./)?", ""),
          (r"\b0x[0-9a-f]{5,}\b|\bf{4}[0-9a-f]{12}\b", "ADDRESS"), (r"(?<=[0-9a-z])\+0x[0-9a-f]+\b", ""), (r"ADDRESS (?=taken|\w+$)", ""),
          (r"\b(cpu|thread|run|pid|process) \d+\b", r"\1 N"), (r"==\d+==", ""), (r" ?\(TEST_SEED=\d+\)", ""),
-         (r"\d+(\.\d+)? ?(us|ms|ns)\b", r"N \2"), (r"`", "'")]
+         (r"SHA256:\S{43}", "FINGERPRINT"), (r"\d+(\.\d+)? ?(us|ms|ns)\b", r"N \2"), (r"`", "'")]
 # Of a report not what names the bug: registers, and its frame; of a model not its steps.
 REST = re.compile(r"^core: (x ?\d|pc |lr |---- panic|frame)|^  cpu \d+: |^QEMU |^\(qemu\)|^core: +[0-9a-f]{16} (panic|bug)\+|^model |^the run, its|^kernel\[|^ok |^[\s=]*$|^\d+ passed, \d+ failed$")
 END = re.compile(r"---- end of report|^\s*again: ")
