@@ -229,7 +229,7 @@ def test_remote_there_and_back(guest, size):
     """The guest's own nc connects to its port, and reaches this host."""
     data = os.urandom(size)
     with serving(digest) as port, remote(guest, "localhost", f"127.0.0.1:{port}") as there:
-        got = guest.ssh(f"nc 127.0.0.1 {there}", data=data, check=True).stdout
+        got = guest.ssh(f"nc 127.0.0.1 {there}", data=data, timeout=600, check=True).stdout
     assert got == hashlib.sha256(data).digest()
 
 
