@@ -163,7 +163,7 @@ image_path() {
 # Keys of this checkout: made once, kept by make clean, so that no client sees a changed host key. Of several who make
 # them at once, the first has made them. make_keys [host_rsa]: that one too.
 make_keys() {
-	local dir=$TOP/build/ssh key file part
+	local dir=$TOP/build/ssh key file part known
 	need_tool ssh-keygen openssh-client
 	mkdir -p "$dir" || die "cannot write to $dir"
 	chmod 700 "$dir"
@@ -180,8 +180,14 @@ make_keys() {
 		ssh-keygen -y -f "$file" >"$part.pub" && mv "$part.pub" "$file.pub" || die "cannot write to $dir"
 		rm -f "$part"
 	done
-	cut -d ' ' -f 1,2 "$dir"/host_*.pub | sed 's/^/tern /' >"$dir/known_hosts.$$" &&
-		mv "$dir/known_hosts.$$" "$dir/known_hosts" || die "cannot write to $dir"
+	# once more behind one's own writing: another, who made a key meanwhile, may have written before
+	while
+		known=$(cut -d ' ' -f 1,2 "$dir"/host_*.pub | sed 's/^/tern /') || die "cannot read $dir"
+		[ "$known" != "$(cat "$dir/known_hosts" 2>/dev/null)" ]
+	do
+		printf '%s\n' "$known" >"$dir/known_hosts.$$" && mv "$dir/known_hosts.$$" "$dir/known_hosts" ||
+			die "cannot write to $dir"
+	done
 }
 
 # A path as a quoted ssh_config word.
