@@ -427,22 +427,45 @@ def test_replay_asks_for_no_port(tmp_path):
     assert "-seed 20261122123" in run(RUN, "--replay", "20261122123", *IMAGE, "--print").stdout
 
 
-def test_words_changed_in_the_lock_fetch_nothing(tmp_path):
-    """What is there is known by its hash, not by the lock that asked for it."""
+@pytest.fixture
+def fetch(tmp_path):
+    """fetch.sh of a folder in which all is there, and no mirror: what it says."""
     os.makedirs(tmp_path / "scripts")
     os.makedirs(tmp_path / "deps/dl")
-    for name in ("fetch.sh", "apt.sh"):
-        shutil.copy(f"{TOP}/scripts/{name}", tmp_path / "scripts")
+    for name in ("scripts/fetch.sh", "scripts/apt.sh", "deps.lock"):
+        shutil.copy(f"{TOP}/{name}", tmp_path / name)
     for name in os.listdir(f"{TOP}/deps/dl"):
         os.symlink(os.path.realpath(f"{TOP}/deps/dl/{name}"), tmp_path / "deps/dl" / name)
     for name in os.listdir(f"{TOP}/deps"):
         if os.path.exists(f"{TOP}/deps/{name}/.stamp"):
             os.symlink(os.path.realpath(f"{TOP}/deps/{name}"), tmp_path / "deps" / name)
+
+    def go():
+        done = run(tmp_path / "scripts/fetch.sh", env=dict(os.environ, TERN_MIRROR="http://127.0.0.1:1/debian"))
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        return done.stderr
+
+    return go
+
+
+def test_words_changed_in_the_lock_fetch_nothing(tmp_path, fetch):
+    """What is there is known by its hash, not by the lock that asked for it."""
     lock = "# A word more.\n" + guestlib.read_file(f"{TOP}/deps.lock").replace("Use: ", "Use: also ")
     (tmp_path / "deps.lock").write_text(lock, encoding="utf-8")
-    done = run(tmp_path / "scripts/fetch.sh", env=dict(os.environ, TERN_MIRROR="http://127.0.0.1:1/debian"))
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert fetch() == ""
     assert guestlib.read_file(str(tmp_path / "deps/.fetched")) == lock
+
+
+def test_what_an_earlier_commit_has_finished_is_unpacked_again(tmp_path, fetch):
+    """The hash is the right one, but what is made of the package was less."""
+    openssh = tmp_path / "deps/openssh"
+    stamp = (openssh / ".stamp").read_text()
+    openssh.unlink()
+    openssh.mkdir()
+    (openssh / ".stamp").write_text(stamp)
+    assert re.fullmatch(r"fetch: unpacking openssh \S+\n", fetch())
+    assert (openssh / "programs/sftp-server.c").exists() and (openssh / ".stamp").read_text() == stamp
+    assert fetch() == ""
 
 
 @pytest.mark.long
