@@ -109,7 +109,10 @@ def by_paramiko(guest, keys):
 @pytest.mark.parametrize("client", [by_openssh, by_dbclient, by_paramiko])
 def test_no_client_waits_for_a_timer(guest, keys, client):
     """What we hold for the client's message goes out by that message, not by its timer (I-SSH-5). But for plink, and OpenSSH
-    with sntrup761, who compute for longer: for them there is the next test."""
+    with sntrup761, who compute for longer: for them there is the next test.
+
+    A client that waits for what we hold is late at each login; a host that halts it for 20 ms makes one late that does not, and
+    looks the same on the wire and in every count. So one login that is not late shows it."""
     guestlib.until("a login in which no hold ran out", lambda: late(client(guest, keys)) == 0, seconds=60)
 
 
