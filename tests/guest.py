@@ -197,10 +197,10 @@ class Guest(Client):
         g.ssh("true")
     """
 
-    # Whether all that goes over the network is recorded and judged (tests/capture.py).
+    # Whether all that goes over the network is recorded and judged (tests/capture.py), if the guest itself does not say no.
     captures = False
 
-    def __init__(self, name, smp=4, mem="256M", image=None, append="", options=(), environment=None):
+    def __init__(self, name, smp=4, mem="256M", image=None, append="", options=(), environment=None, captures=True):
         self.smp, self.mem, self.image = smp, mem, image or run_image
         self.append, self.options = append, list(options)
         if not claims:
@@ -214,7 +214,7 @@ class Guest(Client):
         self.folder = os.path.join(TOP, "build", "run", self.name)
         self.config = os.path.join(self.folder, "config")
         self.port = None
-        self.capture = os.path.join(self.folder, "capture") if self.captures else None
+        self.capture = os.path.join(self.folder, "capture") if self.captures and captures else None
         self.records = self.checker = None
         self.environment = dict(os.environ, TERN_BOOT_SECONDS=str(90 * patience), **(environment or {}))
         self.ready_s = None

@@ -15,14 +15,10 @@ SEED = guestlib.commit_number() % 100000
 ASKS = "while read words; do echo set; echo $words > /proc/tern/faults; done"
 
 
-class OwnGuest(Guest):
-    # What a fault drops, repeats or sends late, the judge of captures would blame on the stack.
-    captures = False
-
-
 @pytest.fixture(scope="module")
 def guest():
-    with OwnGuest("faults", append="fault=nothing:7,alloc:3") as g:
+    # what a fault drops, repeats or sends late, the judge of captures would blame on the stack
+    with Guest("faults", append="fault=nothing:7,alloc:3", captures=False) as g:
         assert "core: fault nothing: there is no such fault" in g.console()
         for _ in range(3):
             assert work(g) == 0
@@ -115,7 +111,7 @@ def test_what_machines_do(guest, words, tmp_path):
 
 def test_cpus_come_late(guest):
     """A CPU that starts after the boot has given it up has its part of the work all the same."""
-    with OwnGuest("late", smp=8, append=f"fault=cpu_late:2:{SEED}") as late:
+    with Guest("late", smp=8, append=f"fault=cpu_late:2:{SEED}") as late:
         assert work(late) == 0
         late.ssh("for i in 1 2 3 4 5 6 7 8 9 10 11 12; do burn & done; hello 20 100 | sink; kill $(pidof burn)", check=True)
         used = late.ssh("cat", "/proc/tern/sched", check=True).stdout.decode().splitlines()[1:9]

@@ -9,14 +9,10 @@ from test_ipv6 import announced, serving6
 from test_sockets import echo
 
 
-class OwnGuest(Guest):
-    # What is sent while the cable is out does not reach the recorder.
-    captures = False
-
-
 @pytest.fixture(scope="module")
 def guest():
-    with OwnGuest("interface") as g:
+    # what is sent while the cable is out does not reach the recorder
+    with Guest("interface", captures=False) as g:
         yield g
 
 
@@ -199,7 +195,7 @@ def test_changes_are_root_s(guest):
                          ids=["right", "wrong", "gateway"])
 def test_static_address(text, says):
     """What is wrong is said, and DHCP asked: the login works."""
-    with OwnGuest("static", smp=1, append=f"ip={text}") as g:
+    with Guest("static", smp=1, append=f"ip={text}") as g:
         assert says in g.console(), g.tail()
         done = g.ssh("ifconfig eth0; route -n; cat /proc/net/pnp; ping -c 1 -W 20 10.0.2.2").stdout
         assert b"inet addr:10.0.2.15 " in done and b" 10.0.2.2 " in done and b" 0% packet loss" in done

@@ -23,9 +23,6 @@ LARGEST = 32768 + 64  # a packet of ours
 
 
 class OwnGuest(guestlib.Guest):
-    # A test takes its cable out: what is sent meanwhile does not reach the recorder.
-    captures = False
-
     def configure(self, text):
         """For the connections from now on."""
         self.ssh("cat >/etc/ssh/sshd_config && echo reload >/proc/tern/ssh", data=text.encode(), check=True)
@@ -33,7 +30,8 @@ class OwnGuest(guestlib.Guest):
 
 @pytest.fixture(scope="module")
 def machine():
-    with OwnGuest("lasting") as g:
+    # a test takes its cable out: what is sent meanwhile does not reach the recorder
+    with OwnGuest("lasting", captures=False) as g:
         yield g
 
 
