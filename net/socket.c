@@ -636,7 +636,6 @@ static ssize_t rx_grab(struct socket *s, const struct rx_call *call, size_t want
 		goto unlock;
 	}
 	if (s->reading) {
-		s->read_awaited = true;
 		ret = -EBUSY;
 		goto unlock;
 	}
@@ -715,6 +714,19 @@ static bool rx_return(struct socket *s, struct pbuf *rest, struct pbuf *used, si
 	if (more)
 		wake_all(&s->source.wq);
 	return due;
+}
+
+/* Does nobody copy what was queued? Whoever does wakes who asked; that is asked anew before each sleep, for by the time who was
+ * woken looks again the next may be at it. */
+static bool rx_is_free(struct socket *s)
+{
+	bool is;
+
+	spin_lock(&s->lock);
+	is = !s->reading;
+	s->read_awaited |= !is;
+	spin_unlock(&s->lock);
+	return is;
 }
 
 /* Let n bytes of the io pass. */
@@ -835,7 +847,7 @@ static ssize_t stream_receive(struct socket *s, struct io *io, struct socket_mes
 		}
 		/* what another reader or looker leaves is there for who does not wait, too; he is only copying */
 		if (ret == -EBUSY) {
-			ret = wait_event_killable(&s->source.wq, !READ_ONCE(s->reading));
+			ret = wait_event_killable(&s->source.wq, rx_is_free(s));
 			if (ret < 0)
 				break;
 			continue;
@@ -1441,7 +1453,6 @@ static int make_fresh(struct socket *s) __requires(net_core)
 
 	spin_lock(&s->lock);
 	if (s->reading) {
-		s->read_awaited = true;
 		spin_unlock(&s->lock);
 		return -EBUSY;
 	}
@@ -1533,8 +1544,7 @@ static int when_unread(struct socket *s, int (*fn)(struct socket *s))
 		net_lock();
 		ret = fn(s);
 		net_unlock();
-	} while (ret == -EBUSY &&
-		 (ret = wait_event_killable(&s->source.wq, !READ_ONCE(s->reading))) == 0);
+	} while (ret == -EBUSY && (ret = wait_event_killable(&s->source.wq, rx_is_free(s))) == 0);
 	return ret;
 }
 

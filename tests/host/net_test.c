@@ -1063,6 +1063,32 @@ TEST(net_another_sends_meanwhile)
 	close_all();
 }
 
+static int nr_sleeps;
+
+/* A reader is done and wakes who waits for it; the next is at it before that one looks. Then he is done, too. */
+static void readers_in_turn(void)
+{
+	struct socket *s = server->priv;
+
+	CHECK(s->reading && s->read_awaited);
+	s->read_awaited = false;
+	s->reading = nr_sleeps++ < 3;
+}
+
+TEST(net_reader_waits_for_the_next)
+{
+	char c;
+
+	connect_pair();
+	nr_sleeps = 0;
+	((struct socket *)server->priv)->reading = true;
+	env_sleep_hook = readers_in_turn;
+	CHECK_EQ(file_read_kernel(server, &c, 1), -EAGAIN);
+	env_sleep_hook = NULL;
+	CHECK_EQ(nr_sleeps, 4);
+	close_all();
+}
+
 /* Two ends that are full tell each other so, and probe: not one byte gets in beyond the window. */
 TEST(net_full_stays_full)
 {
