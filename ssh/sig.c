@@ -49,14 +49,13 @@ static bool p256_parse(struct rd *key)
 	       point.p[0] == 4;
 }
 
-static bool p256_number(struct rd *r, uint8_t out[P256_BYTES])
+/* A number of n bytes, which may have come without the zeros it begins with. */
+static bool take_number(struct bytes v, uint8_t *out, size_t n)
 {
-	struct bytes v = rd_mpint(r);
-
-	if (r->bad || v.n > P256_BYTES)
+	if (v.n > n)
 		return false;
-	memset(out, 0, P256_BYTES - v.n);
-	memcpy(out + P256_BYTES - v.n, v.p, v.n);
+	memset(out, 0, n - v.n);
+	memcpy(out + n - v.n, v.p, v.n);
 	return true;
 }
 
@@ -67,7 +66,8 @@ static bool p256_verify(struct rd *key, struct bytes sig, const void *p, size_t 
 	br_ec_public_key pk = { .curve = BR_EC_secp256r1 };
 	struct bytes point;
 
-	if (!p256_number(&r, raw) || !p256_number(&r, raw + P256_BYTES) || rd_finish(&r))
+	if (!take_number(rd_mpint(&r), raw, P256_BYTES) ||
+	    !take_number(rd_mpint(&r), raw + P256_BYTES, P256_BYTES) || rd_finish(&r))
 		return false;
 	(void)rd_string(key);
 	point = rd_string(key);
@@ -97,17 +97,17 @@ static bool rsa_parse(struct rd *key)
 	       bits_of(e) > 1;
 }
 
-/* RFC 8017 s8.2.2: the signature is exactly as long as the modulus. */
+/* RFC 8017 s8.2.2: the signature is as long as the modulus; PuTTY leaves out the zeros that one in 256 begins with. */
 static bool rsa_verify(struct rd *key, struct bytes sig, const struct sig_alg *a, const void *p,
 		       size_t n)
 {
 	struct bytes e = rd_mpint(key), m = rd_mpint(key);
 	br_rsa_public_key pk = { (unsigned char *)m.p, m.n, (unsigned char *)e.p, e.n };
-	uint8_t digest[SSH_HASH_MAX], signed_digest[SSH_HASH_MAX];
+	uint8_t digest[SSH_HASH_MAX], signed_digest[SSH_HASH_MAX], whole[RSA_MAX_BYTES];
 	size_t len = ssh_hash(a->hash, p, n, digest);
 
-	return sig.n == m.n &&
-	       br_rsa_i62_pkcs1_vrfy_get()(sig.p, sig.n, a->oid, len, &pk, signed_digest) &&
+	return take_number(sig, whole, m.n) &&
+	       br_rsa_i62_pkcs1_vrfy_get()(whole, m.n, a->oid, len, &pk, signed_digest) &&
 	       secure_equal(digest, signed_digest, len);
 }
 

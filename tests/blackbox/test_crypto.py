@@ -141,7 +141,14 @@ def test_rsa(lib, rnd):
                 if number < n:
                     assert not ours(pow(number, d, n).to_bytes(size, "big")), (alg, b.hex())
             whole = int.from_bytes(sig, "big")
-            for other in (b"\0" + sig, sig[1:], sig + b"\0", b"", bytes(size), (n - 1).to_bytes(size, "big"), n.to_bytes(size, "big"),
+            for n_th in range(100_000):
+                begins = text + struct.pack("<I", n_th)
+                zero = private.sign(begins, padding.PKCS1v15(), kind)
+                if zero[0] == 0:
+                    break
+            for part in (zero, zero.lstrip(b"\0")):
+                assert verifies(lib, alg, key, string(alg) + string(part), begins)
+            for other in (b"\0" + sig, sig[:-1], sig + b"\0", b"", bytes(size), (n - 1).to_bytes(size, "big"), n.to_bytes(size, "big"),
                           (whole + n).to_bytes(size + 1, "big"), (n - whole).to_bytes(size, "big")):
                 assert not ours(other)
 

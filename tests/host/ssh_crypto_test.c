@@ -291,6 +291,9 @@ TEST(sig_rsa)
 	CHECK_EQ(verify("rsa-sha2-512", BYTES(rsa_key), BYTES(rsa_sig_rsa_sha2_256)), -EACCES);
 	CHECK_EQ(verify("rsa-sha2-256", BYTES(rsa_key), BYTES(rsa_sig_long)), -EACCES);
 	CHECK_EQ(verify("rsa-sha2-256", BYTES(rsa_key), BYTES(rsa_sig_short)), -EACCES);
+	/* one in 256 begins with a zero, which some clients leave out */
+	check_signature("rsa-sha2-512", BYTES(rsa_key_zero), BYTES(rsa_sig_zero));
+	check_signature("rsa-sha2-512", BYTES(rsa_key_zero), BYTES(rsa_sig_no_zero));
 	CHECK_EQ(verify("ssh-rsa", BYTES(rsa_key), BYTES(rsa_sig_ssh_rsa)), -EACCES);
 	CHECK_EQ(verify("rsa-sha2-256", BYTES(rsa1024_key), BYTES(rsa1024_sig_rsa_sha2_256)),
 		 -EACCES);

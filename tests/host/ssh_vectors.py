@@ -255,6 +255,16 @@ def signatures():
             pair = sign()
         show(f"ec_sig_short_{which}", string(name) + string(mpint(pair[0]) + mpint(pair[1])))
 
+    while True:
+        key = rsa.generate_private_key(65537, 2048)
+        sig = key.sign(text, padding.PKCS1v15(), hashes.SHA512())
+        if sig[0] == 0:
+            break
+    n = key.public_key().public_numbers()
+    show("rsa_key_zero", string(b"ssh-rsa") + mpint(n.e) + mpint(n.n))
+    show("rsa_sig_zero", string(b"rsa-sha2-512") + string(sig))
+    show("rsa_sig_no_zero", string(b"rsa-sha2-512") + string(sig[1:]))
+
     for bits, label in ((1024, "rsa1024"), (2048, "rsa")):
         key = rsa.generate_private_key(65537, bits)
         n = key.public_key().public_numbers()
