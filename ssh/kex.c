@@ -2,7 +2,7 @@
 /* The course of a key exchange (RFC 4253 s7 to s9, strict kex of draft-miller-sshm-strict-kex).
  *
  * Ours goes out late on purpose. Our KEXINIT waits for the client's and our NEWKEYS for the client's NEWKEYS, each at
- * most cfg->hold_ns; EXT_INFO comes behind both NEWKEYS, however late: a client with Nagle's algorithm on would else
+ * most cfg->hold_ns; a client's NEWKEYS that is later is answered by IGNORE: one with Nagle's algorithm on would else
  * stall on a delayed acknowledgement twice, which costs 85 ms of each login.
  *
  *	-> KEXINIT, <- KEXINIT (either first)	got_init, sent_init	hash begins, suites are agreed
@@ -293,12 +293,9 @@ static void ext_info_send(struct ssh_conn *c)
 	ssh_msg_end(c);
 }
 
-/* Both NEWKEYS are through. EXT_INFO is the first behind ours (RFC 8308 s2.4) and goes out now, be ours out before: it carries
- * the acknowledgement that a client with Nagle's algorithm waits for. */
+/* Both NEWKEYS are through. */
 static void kex_finish(struct ssh_conn *c)
 {
-	if (!c->kex_name && c->ext_info)
-		ext_info_send(c);
 	c->kex_name = c->kex->alg->name;
 	c->kexed_at = c->now;
 	c->kex_short_since = 0;
@@ -326,6 +323,9 @@ static void newkeys_send(struct ssh_conn *c)
 		return;
 	change_keys(c, &c->out, &kex->out);
 	kex->sent_newkeys = true;
+	/* RFC 8308 s2.4: the first behind it, for some clients choose how to sign as soon as they have NEWKEYS */
+	if (!c->kex_name && c->ext_info)
+		ext_info_send(c);
 	kex->hold_until = DEADLINE_NEVER;
 	ssh_held_send(c);
 	if (kex->got_newkeys)
@@ -379,10 +379,16 @@ int ssh_newkeys_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 	kex->got_newkeys = true;
 	if (c->phase == SSH_PHASE_NEWKEYS)
 		c->phase = SSH_PHASE_SERVICE;
-	if (kex->sent_newkeys)
-		kex_finish(c);
-	else
+	if (!kex->sent_newkeys) {
 		newkeys_send(c);
+		return 0;
+	}
+	/* what a client with Nagle's algorithm waits for: its acknowledgement */
+	if (!c->kex_name) {
+		wr_u32(ssh_msg_begin(c, SSH_MSG_IGNORE, 5), 0);
+		ssh_msg_end(c);
+	}
+	kex_finish(c);
 	return 0;
 }
 
