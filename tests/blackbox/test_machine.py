@@ -77,9 +77,9 @@ def test_time_does_not_run_faster_with_more_cpus(boot, smp):
 
 
 def qemu_words(smp=1, image=None, mem="128M", drop=(), add=(), options=()):
-    """The command of run-qemu.sh, changed."""
+    """The command of run-qemu.sh, changed; its port is nobody's guest's."""
     line = subprocess.run([f"{guestlib.TOP}/scripts/run-qemu.sh", "--print", "--image", guestlib.IMAGES[image or guestlib.run_image], "--smp",
-                           str(smp), "--mem", mem, *options], stdout=subprocess.PIPE, text=True, check=True).stdout
+                           str(smp), "--mem", mem, "--port", str(guestlib.free_port()), *options], stdout=subprocess.PIPE, text=True, check=True).stdout
     words, kept = shlex.split(line), []
     skip = False
     for word, following in zip(words, words[1:] + [""]):
