@@ -302,7 +302,11 @@ ring_user() {
 ring_diff() {
 	local status=0
 	part "$PYTHON" tests/diff/run.py -k "$filter"
-	[ $size != all ] || part "$PYTHON" tests/diff/run.py --again -k "$filter"
+	if [ $size = all ]; then
+		part "$PYTHON" tests/diff/run.py --again -k "$filter"
+		part "$PYTHON" tests/diff/run.py -k "$filter" --image asan
+		part "$PYTHON" tests/diff/run.py -k "$filter" --image tsan
+	fi
 	return $status
 }
 
