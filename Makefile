@@ -317,7 +317,7 @@ bench: $(O)/Image $B/bench/control $B/bench/micro $B/bench/net
 stats:
 	@$(PYTHON) scripts/stats.py --debug-only '$(DEBUG_ONLY) $(SAN_ONLY)' $(FLOORS) tests/kernel
 fmt:
-	clang-format -i $(shell tests/lint/ours.sh '*.c' '*.h')
+	@clang-format -i $(shell tests/lint/ours.sh '*.c' '*.h')
 
 # For clang-tidy and editors.
 build/compile_commands.json: $(O)/flags

@@ -64,7 +64,7 @@
 #define LWIP_ND6_NUM_DESTINATIONS      16
 #define LWIP_UDP		       1
 
-/* --- TCP. Timers: fast 35 ms, slow 70 ms, so a lost tail is sent again within 300 ms (net.md 2.10, 10) --- */
+/* --- TCP. Timers: fast 35 ms, slow 70 ms, so a lost tail is sent again within 300 ms --- */
 #define TCP_TMR_INTERVAL  35
 #define LWIP_TCP_RTO_TIME 1000
 /* one SYN a second: nobody answers a connect for so many seconds, and it fails */

@@ -419,7 +419,7 @@ bool arch_has_pan(void);
 void arch_describe_cpu(char *buf, size_t size);
 /* 64 random bits from the CPU (RNDR). False if it has none or it failed. */
 bool arch_random64(uint64_t *out) __must_check;
-/* AT_HWCAP of the Linux ABI: only what is context-switched (linux-abi.md 4.0). */
+/* AT_HWCAP of the Linux ABI: only what is context-switched. */
 uint64_t arch_hwcap(void);
 
 /* Walk the frame-pointer chain from fp (0: the caller's) and give each return address to fn until it says

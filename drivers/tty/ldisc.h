@@ -6,7 +6,7 @@
 
 #include "lib/types.h"
 
-/* The kernel's struct termios of the Linux ABI: 36 bytes (linux-abi.md 4.2). */
+/* The kernel's struct termios of the Linux ABI: 36 bytes. */
 struct tty_termios {
 	uint32_t iflag, oflag, cflag, lflag;
 	uint8_t line;

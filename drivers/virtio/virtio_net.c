@@ -112,7 +112,7 @@ static bool vnet_arm(struct netdev *d, bool tx_room)
 
 	atomic_store_relaxed(&v->told, 0);
 	there = virtq_arm(&v->rx, 1);
-	/* a full ring: one interrupt when a quarter of what is out has come back (net.md 2.10, 1 and 8) */
+	/* a full ring: one interrupt when a quarter of what is out has come back */
 	if (tx_room)
 		there |= virtq_arm(&v->tx, MAX(1u, virtq_in_flight(&v->tx) / 4));
 	if (there)

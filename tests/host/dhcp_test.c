@@ -177,7 +177,7 @@ static void bound(void)
 
 static int connects(void)
 {
-	struct socket_addr to = { false, 9, { 10, 9, 0, 2 } };
+	struct socket_addr to = { .port = 9, .addr = { 10, 9, 0, 2 } };
 	struct file *f;
 	int ret = socket_connect_tcp(&to, &f);
 
@@ -226,7 +226,7 @@ TEST(dhcp_rebinds)
 
 TEST(dhcp_refused_lease_is_left)
 {
-	struct socket_addr to = { false, 9, { 10, 9, 0, 2 } };
+	struct socket_addr to = { .port = 9, .addr = { 10, 9, 0, 2 } };
 	struct file *f;
 	char c;
 

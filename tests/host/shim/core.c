@@ -193,7 +193,7 @@ static void push_held(spinlock_t *l, bool tried)
 {
 	struct held_stack *h = &shim_cpu->spinlocks;
 
-	h->at[h->n++] = (struct held_lock){ l, l->cls, tried, 0 };
+	h->at[h->n++] = (struct held_lock){ .lock = l, .cls = l->cls, .tried = tried };
 }
 
 static void take(spinlock_t *l, bool pair) __no_lock_check
