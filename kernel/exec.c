@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* execve: everything that can fail happens before anything of the process changes. The initial stack is that of the
- * System V gABI with Linux arm64's auxiliary vector (linux-abi 4.0). */
+ * System V gABI with Linux arm64's auxiliary vector. */
 #include "kernel/exec.h"
 #include <linux/auxvec.h>
 #include <linux/resource.h>

@@ -206,7 +206,7 @@ static void remaps(void)
 	CHECK(munmap(m, 8 * PAGE) == 0);
 }
 
-/* musl's look for the end of the main thread's stack must end (linux-abi 4.4). */
+/* musl's look for the end of the main thread's stack must end. */
 static void stack_probe(void)
 {
 	pthread_attr_t attr;
