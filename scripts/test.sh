@@ -399,6 +399,9 @@ if [ ${#failures[@]} -gt 0 ]; then
 	say "== failed"
 	printf '%s\n' "${failures[@]}" >&2
 fi
+if [ -n "$filter" ] && [ $((passed + failed)) -eq 0 ]; then
+	say "test.sh: no test has \"$filter\" in its name; asked: ${rings# }"
+fi
 say "== $((SECONDS - start)) s"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -343,8 +343,10 @@ def test_a_part_of_a_ring_that_fails_without_a_test_is_a_failure(rings):
     assert "kernel: exit status 1" in done.stderr
     done = rings(["kernel", "-k", "two"], kernel="exit 5")
     assert done.returncode == 1 and done.stdout.splitlines()[-1] == "0 passed, 0 failed", done.stdout + done.stderr
+    assert done.stderr.count('test.sh: no test has "two" in its name; asked: kernel\n') == 1, done.stderr
     done = rings(["kernel", "-k", "two"], kernel="if mkdir twice; then exit 5; fi; echo ok kernel_two")
     assert done.returncode == 0 and done.stdout.splitlines()[-1] == "1 passed, 0 failed", done.stdout + done.stderr
+    assert "no test" not in done.stderr
 
 
 @pytest.mark.parametrize("ring", ["lint", "host", "fuzz", "user", "diff"])
