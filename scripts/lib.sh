@@ -106,8 +106,11 @@ set_up() {
 	"$TOP/scripts/setup.sh" $words ${3-} >&2 || exit 125
 	cmp -s "$TOP/deps.lock" "$TOP/deps/.fetched" || "$TOP/scripts/fetch.sh" >&2 || exit 125
 	build ${2:+DEBUG=1} | show_progress
-	[ "${PIPESTATUS[0]}" -eq 0 ] ||
-		die "the build stopped: see above; a second run continues where this one stopped"
+	case ${PIPESTATUS[0]} in
+	0) ;;
+	125) exit 125 ;; # not begun, and it has said why
+	*) die "the build stopped: see above; a second run continues where this one stopped" ;;
+	esac
 }
 
 # One build at a time in one checkout, where the host can say so; the lock goes with make, and says who has it: it is taken,
@@ -116,7 +119,7 @@ build() {
 	local lock=$TOP/build/.lock status=0 other=""
 	mkdir -p "$TOP/build" || die "cannot write to $TOP/build"
 	if have flock; then
-		exec 8>>"$lock" 7>>"$lock.name" || die "cannot write to $TOP/build: it belongs to another user"
+		{ exec 8>>"$lock" 7>>"$lock.name"; } 2>/dev/null || die "cannot write to $TOP/build: it belongs to another user"
 		flock 7
 		while status=0; flock -n -E 75 8 || status=$?; [ $status -eq 75 ]; do
 			[ -n "$other" ] || say "another build is at work in this checkout: waiting for $(cat "$lock")"

@@ -597,6 +597,18 @@ def test_failed_fetch_is_said_once(tmp_path, scripts_only):
     one_line(run(scripts_only / "scripts/run-qemu.sh", "--", "true"), "fetch: no mirror")
 
 
+def test_somebody_elses_checkout(scripts_only):
+    """Nothing was begun that a second run could go on with."""
+    (scripts_only / "scripts/setup.sh").write_text("#!/bin/sh\nexit 0\n")
+    (scripts_only / "deps").mkdir()
+    shutil.copy(scripts_only / "deps.lock", scripts_only / "deps/.fetched")
+    (scripts_only / "build").mkdir()
+    (scripts_only / "build").chmod(0o555)
+    plain = ["setpriv", "--bounding-set=-dac_override"] if os.getuid() == 0 else []
+    done = run(*plain, scripts_only / "scripts/run-qemu.sh", "--", "true")
+    one_line(done, "cannot write to ", "build: it belongs to another user")
+
+
 def test_full_disk(tmp_path, scripts_only):
     """df says how much room there is; both who ask it say what to do."""
     fake = "echo Filesystem; echo disk 1000000 900000 51200 90% /"
