@@ -84,9 +84,8 @@ port_busy() {
 # The first free port from $1 upwards.
 free_port() {
 	local port=$1
-	while port_busy "$port"; do
-		port=$((port + 1))
-		[ "$port" -lt 65536 ] || port=1024
+	while [ "$port" -gt 65535 ] || port_busy "$port"; do
+		port=$((port < 65535 ? port + 1 : 1024))
 	done
 	echo "$port"
 }

@@ -35,8 +35,9 @@ terminal; Ctrl-A X ends it. Log in from another one:  ssh -F build/ssh/config te
   --daemon           boot in the background; return when login works. The serial console is
                      build/run/NAME/console and reads console.in; QEMU's monitor reads monitor.in
                      ("set_link net0 off" pulls the guest's cable)
-  --stop             stop what --daemon started; status 1 if it is not running
-  --name NAME        a name for --daemon and --stop, to have several guests side by side
+  --stop             stop the guest of that name; status 1 if it is not running
+  --name NAME        a name, to have several guests side by side (default "default"): each needs a --port
+                     of its own, and is logged in to by  ssh -F build/run/NAME/config tern
   --replay SEED      a machine that repeats itself: its clock counts instructions, it has no network and
                      takes its randomness from SEED, as do the schedules of a debug image. SEED is
                      also A..B or pct:A..B:D, for tests (scripts/explore.sh says which). With --gdb and
@@ -46,7 +47,7 @@ terminal; Ctrl-A X ends it. Log in from another one:  ssh -F build/ssh/config te
   --print            show the QEMU command and exit
   --help             this text
   -- COMMAND...      boot, run COMMAND in the guest with its input, output and exit status passed
-                     through, and power off
+                     through, and power off. Its words are joined by blanks, as by ssh: sh -c "'exit 7'"
 
 Exit status: of COMMAND, or of QEMU; 125 if an option is wrong, the set-up fails, or tern or QEMU does.
 END
@@ -180,15 +181,35 @@ check_replay() {
 # Whether another guest has the name or the ports.
 check_free() {
 	local f
-	if [ $mode != command ] && daemon_pid >/dev/null; then
-		die "a guest called $name is running already: scripts/run-qemu.sh --stop ends it, --name X starts another"
-	fi
+	check_name
 	if [ -z "$wire" ] && port_busy "$port"; then
-		die "port $port is taken: try --port $(free_port $((port + 1)))"
+		port_taken
 	fi
 	for f in ${forwards[@]+"${forwards[@]}"}; do
 		! port_busy "${f%%:*}" || die "port ${f%%:*} is taken: try --forward $(free_port "${f%%:*}"):${f#*:}"
 	done
+}
+
+# A name is one guest's: its folder and its config file are. A command's guest has a folder of its own.
+check_name() {
+	local other=two n=2
+	[ "$mode" != command ] && guest_in "$dir" >/dev/null || return 0
+	while guest_in "$TOP/build/run/$other" >/dev/null; do
+		n=$((n + 1)) other=guest$n
+	done
+	die "a guest called $name is running already: --name $other --port $(free_port "$port") starts another, $(stop_command) ends this one"
+}
+
+# Who has the port, if it is a guest of this checkout, and what is free instead.
+port_taken() {
+	local f who="" named=""
+	for f in "$TOP"/build/run/*/pid; do
+		case $(guest_in "${f%/pid}") in
+		*"hostfwd=tcp:127.0.0.1:$port-"*) f=${f%/pid} && who=" by the guest called ${f##*/}" ;;
+		esac
+	done
+	[ "$mode" = command ] || [ "$name" = default ] || named="--name $name "
+	die "port $port is taken$who: try $named--port $(free_port $((port + 1)))"
 }
 
 check_port() {
@@ -281,24 +302,29 @@ qemu_command() {
 	fi
 }
 
-# The pid of the guest called $name, or nothing. A recycled pid is told apart by its command line, which /proc
-# tells on Linux, where ps need not be installed.
-daemon_pid() {
-	local pid
-	pid=$(cat "$dir/pid" 2>/dev/null) && is_number "$pid" 10 || return 1
+# The pid and the command line of the guest whose folder is $1, or nothing. A recycled pid is told apart by its command
+# line, which /proc tells on Linux, where ps need not be installed.
+guest_in() {
+	local pid words
+	pid=$(cat "$1/pid" 2>/dev/null) && is_number "$pid" 10 || return 1
 	if [ -r "/proc/$pid/cmdline" ]; then
-		tr '\0' ' ' <"/proc/$pid/cmdline"
+		words=$(tr '\0' ' ' <"/proc/$pid/cmdline")
 	else
-		ps -ww -o args= -p "$pid" 2>/dev/null
-	fi | grep -qF "$dir/overlay.cpio" && echo "$pid"
+		words=$(ps -ww -o args= -p "$pid")
+	fi 2>/dev/null
+	case $words in
+	*"$1/overlay.cpio"*) printf '%s %s\n' "$pid" "$words" ;;
+	*) return 1 ;;
+	esac
 }
 
 stop_daemon() {
 	local pid
-	if ! pid=$(daemon_pid); then
+	if ! pid=$(guest_in "$dir"); then
 		say "run-qemu.sh: no guest called $name is running from this checkout"
 		exit 1
 	fi
+	pid=${pid%% *}
 	end_qemu "$pid"
 	rm -f "$dir/pid"
 	say "stopped"
@@ -338,15 +364,20 @@ console_says_ready() {
 	grep -qa 'ssh: host key' "$dir/console" && grep -qa 'net: .*: address' "$dir/console"
 }
 
-# Whether a login can work, or QEMU has ended. The console is asked first, for 10 s, since a connection made before the
-# guest listens can cost a second in QEMU's network.
-login_or_end() {
-	has_ended "$qemu_pid" || { { console_says_ready || [ $((SECONDS - $1)) -ge 10 ]; } && read_banner 5; }
+# Whether the server has said that it stays closed: its configuration is wrong, or its crypto.
+stays_closed() {
+	grep -qaE '^\[ *[0-9.]+\] ssh: not serving' "$dir/console"
 }
 
-# Wait until a login can work. 0 it can, 1 QEMU ended or time is up.
+# Whether a login can work, or never will. The console is asked first, for 10 s, since a connection made before the
+# guest listens can cost a second in QEMU's network.
+login_or_end() {
+	has_ended "$qemu_pid" || stays_closed || { { console_says_ready || [ $((SECONDS - $1)) -ge 10 ]; } && read_banner 5; }
+}
+
+# Wait until a login can work. 0 it can, 1 QEMU ended, the server stays closed or time is up.
 wait_for_login() {
-	await "${TERN_BOOT_SECONDS:-120}" login_or_end $SECONDS && ! has_ended "$qemu_pid"
+	await "${TERN_BOOT_SECONDS:-120}" login_or_end $SECONDS && ! has_ended "$qemu_pid" && ! stays_closed
 }
 
 # Whether the debugger's port is there, or QEMU has ended.
@@ -365,21 +396,45 @@ show_console() {
 	tail -n "${TERN_CONSOLE_LINES:-40}" "$dir/console" | sed 's/^/    /' >&2
 }
 
+# no_login WORDS: end the guest that let nobody in, show why, and die with these words if nothing better is known.
+no_login() {
+	end_qemu "$qemu_pid"
+	if stays_closed; then
+		grep -aE '^\[ *[0-9.]+\] ssh: ' "$dir/console" | sed 's/^/    /' >&2
+		rm -f "$dir/pid"
+		die "the guest's ssh server does not serve: what is wrong is above"
+	fi
+	show_console
+	rm -f "$dir/pid"
+	! port_refused || port_taken
+	die "$1"
+}
+
 # Whether the guest stopped on an error of its own.
 guest_failed() {
 	grep -qaE '(PANIC|BUG:)' <(grep -av 'expected: ' "$dir/console")
 }
 
+# A path as it is typed in the folder where we were called.
+from_here() {
+	local here
+	here=$(pwd -P)
+	printf %q "${1#"$here"/}"
+}
+
+stop_command() {
+	printf '%s --stop' "$(from_here "$TOP/scripts/run-qemu.sh")"
+	[ "$name" = default ] || printf ' --name %s' "$name"
+}
+
 login_help() {
-	local config=$1 key
-	case $config in
-	"$PWD"/*) config=${config#"$PWD"/} ;;
-	esac
+	local config key
+	config=$(from_here "$1")
 	cat >&2 <<END
 
   tern: $smp CPU$([ "$smp" = 1 ] || echo s), $mem, image ${image#"$TOP"/}
-  log in:     ssh -F $(printf %q "$config") tern
-  try:        ssh -F $(printf %q "$config") tern hello 5 100
+  log in:     ssh -F $config tern
+  try:        ssh -F $config tern hello 5 100
 END
 	[ -z "$others" ] || say "  or:         ssh -p $port root@127.0.0.1      (with $others)"
 	for key in ed25519 ${rsa:+rsa}; do
@@ -389,6 +444,7 @@ END
 }
 
 run_console() {
+	local status=0
 	if [ -z "$replay" ]; then
 		login_help "$config"
 	elif [ -n "$gdb" ]; then
@@ -396,7 +452,10 @@ run_console() {
 	fi
 	say "  leave:      Ctrl-A X"
 	say ""
-	"${qemu[@]}" 2> >(tee "$dir/qemu.err" >&2)
+	# the shell's pid becomes QEMU's
+	sh -c 'echo $$ >"$0" && exec "$@"' "$dir/pid" "${qemu[@]}" 2> >(tee "$dir/qemu.err" >&2) || status=$?
+	rm -f "$dir/pid"
+	return $status
 }
 
 run_daemon() {
@@ -407,21 +466,15 @@ run_daemon() {
 		return 0
 	fi
 	if [ -n "$gdb" ] || ! wait_for_login; then
-		end_qemu "$qemu_pid"
-		show_console
-		rm -f "$dir/pid"
-		if port_refused; then
-			die "port $port is taken: try --port $(free_port $((port + 1)))"
-		fi
-		die "no login within ${TERN_BOOT_SECONDS:-120} s: the end of the console is above"
+		no_login "no login within ${TERN_BOOT_SECONDS:-120} s: the end of the console is above"
 	fi
 	login_help "$config"
 	stop_help
 }
 
 stop_help() {
-	say "  console:    ${dir#"$TOP"/}/console"
-	say "  stop:       scripts/run-qemu.sh --stop$([ "$name" = default ] || echo " --name $name")"
+	say "  console:    $(from_here "$dir/console")"
+	say "  stop:       $(stop_command)"
 }
 
 # Boot, run one command, power off. The guest's own failure is 125, whatever ssh said.
@@ -443,9 +496,7 @@ run_command() {
 		qemu_command
 	done
 	if [ $booted = no ]; then
-		end_qemu "$qemu_pid"
-		show_console
-		die "the guest did not come up: the end of its console is above"
+		no_login "the guest did not come up: the end of its console is above"
 	fi
 	ssh -F "$config" tern "${command[@]}"
 	status=$?
@@ -517,6 +568,8 @@ fi
 check_qemu
 need_tool ssh openssh-client
 make_keys $rsa
+# once more: the set-up may have waited for another's
+[ -n "$replay" ] || check_name
 mkdir -p "$dir" || die "cannot write to $dir"
 chmod 700 "$dir"
 write_overlay "$dir/overlay.cpio"

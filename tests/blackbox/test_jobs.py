@@ -94,6 +94,8 @@ def screen(request, guest):
         s.expect(PROMPT, 60)
         s.clear()
         yield s
+    if request.param == "console":
+        guestlib.until("the end of the guest, whose name the next one has", lambda: not guest.alive())
 
 
 # Not "sh -c": BusyBox's has all below it ignore SIGQUIT.

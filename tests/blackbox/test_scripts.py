@@ -70,10 +70,9 @@ def test_a_taken_port_names_a_free_one():
         s.bind(("127.0.0.1", 0))
         s.listen()
         port = s.getsockname()[1]
-        done = run(RUN, "--port", port, *IMAGE)
-    assert done.returncode == 125
-    assert f"port {port} is taken: try --port " in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+        one_line(run(RUN, "--port", port, "--name", "taken", *IMAGE), f"port {port} is taken: try --name taken --port ")
+    text = run("bash", "-c", f". {TOP}/scripts/lib.sh; free_port 65536").stdout
+    assert 1024 <= int(text) <= 65535
 
 
 @pytest.mark.parametrize("command, status, out", [(["true"], 0, ""), (["false"], 1, ""), (["echo", "a", "b"], 0, "a b\n"),
@@ -111,6 +110,60 @@ def test_daemon_stop_root_put_and_forward(tmp_path):
         assert done.returncode == 125
         second = run(RUN, "--daemon", "--name", "options", *IMAGE)
         assert second.returncode == 125 and len(second.stderr.splitlines()) == 1, second.stderr
+
+
+def test_a_name_is_one_guests(scripts_only):
+    """One in a terminal keeps its config file: a second start of its name is refused with words that work."""
+    script, ssh = scripts_only / "scripts/run-qemu.sh", scripts_only / "build/ssh/config"
+    port, options = guestlib.free_port(), [*IMAGE, "--smp", "1"]
+    with Terminal(script, *options, "--port", str(port), cwd=scripts_only) as console:
+        console.expect("# ", seconds=60)
+        config = ssh.read_text()
+        for more in (port, guestlib.free_port()):
+            done = run(script, *options, "--port", more, "--daemon", cwd=scripts_only)
+            one_line(done, "a guest called default is running already: ", "scripts/run-qemu.sh --stop ends this one")
+        one_line(run(script, *options, "--port", port), "a guest called default is running already: ")
+        words = re.search(r"already: (--name two --port \d+) starts another", done.stderr).group(1).split()
+        one_line(run(script, *options, "--name", "three", "--port", port),
+                 f"port {port} is taken by the guest called default: try --name three --port ")
+        try:
+            done = run(script, *options, *words, "--daemon")
+            assert done.returncode == 0, done.stderr
+            one_line(run(script, *options, *words), "called two is running already: --name guest3 --port ")
+            for name, file in (("one", ssh), ("two", scripts_only / "build/run/two/config")):
+                run("ssh", "-F", file, "tern", f"echo {name} >/tmp/name")
+            done = run("ssh", "-F", ssh, "tern", "cat", "/tmp/name")
+        finally:
+            run(script, "--stop", "--name", "two")
+        assert (done.stdout, ssh.read_text()) == ("one\n", config), done.stderr
+        assert run(script, "--stop").returncode == 0
+        assert console.wait() == 0
+
+
+def test_what_is_printed_works_where_it_is_printed(scripts_only, tmp_path):
+    for folder, name in ((scripts_only, "default"), (tmp_path, "far"), ("/", "far")):
+        done = run(scripts_only / "scripts/run-qemu.sh", *IMAGE, "--smp", "1", "--daemon", "--name", name, "--port", guestlib.free_port(),
+                   cwd=folder)
+        line = dict(re.findall(r"^  ([a-z ]+): +(.*)$", done.stderr, re.M))
+        try:
+            assert run("sh", "-c", line["log in"] + " echo in", cwd=folder).stdout == "in\n", done.stderr
+            assert "ssh: host key" in run("sh", "-c", "cat " + line["console"], cwd=folder).stdout, done.stderr
+        finally:
+            stopped = run("sh", "-c", line["stop"], cwd=folder)
+            run(scripts_only / "scripts/run-qemu.sh", "--stop", "--name", name)
+        assert stopped.returncode == 0, stopped.stderr
+
+
+@pytest.mark.parametrize("words", [["--daemon"], ["--", "true"]])
+def test_a_server_that_stays_closed_is_not_waited_for(scripts_only, tmp_path, words):
+    """The console says so, and why."""
+    (tmp_path / "bad").write_text("AllowUsers root\nAllowUser ann\n")
+    done = run(scripts_only / "scripts/run-qemu.sh", *IMAGE, "--smp", "1", "--port", guestlib.free_port(), "--put",
+               f"{tmp_path}/bad:/etc/ssh/sshd_config", *words)
+    *why, last = done.stderr.splitlines()
+    assert done.returncode == 125 and "ssh server does not serve: what is wrong is above" in last, done.stderr
+    assert any("/etc/ssh/sshd_config line 2: AllowUser: unknown keyword" in line for line in why)
+    assert all("] ssh: " in line for line in why), done.stderr
 
 
 def test_stop_says_what_is_not_running():
