@@ -11,18 +11,19 @@ scripts/run-qemu.sh --replay, by the line that is printed, runs a failing one ag
   --test NAMES      names of tests, as in tests/kernel/ (default: those about concurrency)
   --mode            random: all is drawn (default); pct: random priorities and D changes of them
   --smp LIST        CPUs: by turns, from test to test and from boot to boot (1,2)
-  --mutant NAME     with that bug put back (tests/mutants/), against its own test: how many seeds until it is noticed
+  --mutant NAME     with that bug put back (tests/mutants/), against its own test: how many seeds until it is noticed, by what its
+                    head expects; what fails otherwise is shown and does not count
   --depth D         of pct: how many changes (3)
   --batch N         seeds for each boot (10)
   --jobs N          guests at a time (one for each host CPU)
-  --image FILE      the debug image to boot
+  --image FILE      the debug image to boot; with --mutant one that has the bug, which then is not built
   --keep-going      go on after a failure
   --forever         from seed A on, until a failure or Ctrl-C
   --help            this text
 
 Logs of failing seeds are kept in build/explore/.
 
-Exit status: 0; 1 a seed failed, or with --mutant none did; 2 a wrong option."""
+Exit status: 0; 1 a seed failed, or with --mutant none noticed it; 2 a wrong option, or the image has no such test."""
 import concurrent.futures
 import itertools
 import os
@@ -36,8 +37,10 @@ import threading
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(TOP, "tests"))
-import guest  # noqa: E402  (the path above leads to it)
+sys.path[:0] = [os.path.join(TOP, "tests"), os.path.join(TOP, "tests/mutants")]
+import guest  # noqa: E402  (the paths above lead to them)
+import ktest  # noqa: E402
+import run as mutants  # noqa: E402
 from options import Options  # noqa: E402
 
 FOLDER = os.path.join(TOP, "build/explore")
@@ -65,7 +68,7 @@ class Batch:
 
     def __init__(self, args, test, smp, first, last):
         self.test, self.smp, self.first, self.last = test, smp, first, last
-        self.args, self.failing, self.why, self.ran = args, None, "", 0
+        self.args, self.failing, self.why, self.ran, self.counts, self.unknown = args, None, "", 0, False, False
 
     def command(self, first, last):
         seeds = f"{first}..{last}" if self.args.mode == "random" else f"pct:{first}..{last}:{self.args.depth}"
@@ -113,10 +116,16 @@ class Batch:
         seeds = [int(n) for n in re.findall(r"ktest: seed (\d+)", text)]
         bad = guest.forbidden_lines(text)
         self.ran = len(seeds)
+        self.unknown = "ktest: plan 0" in text
+        if self.unknown:
+            return self
         if status != 0 or bad or f"ktest: ok {self.test}" not in text:
             found = re.findall(r"ktest: (?:not ok|also) \w+: (.*)", text)
             self.failing = seeds[-1] if seeds else 0
+            if status is None:
+                text += f"hangs: no test ended for {HANG_CPU_S} s of the host\n"
             self.why = (bad + found + ["hangs" if status is None else f"exit status {status}"])[0].strip()
+            self.counts = not self.args.mutant or bool(self.args.mutant.noticed(text))
             self.keep(text)
         return self
 
@@ -140,7 +149,7 @@ stopping = threading.Event()
 shown = time.monotonic()
 
 
-def show(text, end="\n"):
+def show(text, end="\n", file=None):
     """A line; progress, which does not end, replaces itself, and where it cannot it comes every ten seconds."""
     global shown
     if sys.stdout.isatty():
@@ -150,7 +159,7 @@ def show(text, end="\n"):
             return
         text, end = "# " + text, "\n"
     shown = time.monotonic()
-    print(text, end=end, flush=True)
+    print(text, end=end, file=file, flush=True)
 
 
 def batches(args):
@@ -178,16 +187,21 @@ def explore(args):
                 if not pending:
                     break
                 batch = pending.pop(0).result()
+                if batch.unknown:
+                    show(f"explore.sh: {batch.test}: {args.image} has no test of that name", file=sys.stderr)
+                    sys.exit(2)
                 # the undisturbed run before the seeds counts only if it fails
                 ran += batch.ran or batch.failing is not None
                 minutes = (time.monotonic() - begin) / 60
                 if batch.failing is not None:
                     failures.append(batch)
-                    killed = killed or ran
+                    killed = killed or batch.counts and ran
                     show(f"not ok explore {batch.test} smp={batch.smp} seed {batch.failing}: {batch.why}")
-                    if not args.mutant:
+                    if not batch.counts:
+                        show(f"    does not count: not by {args.mutant.expect.pattern!r}")
+                    if not args.mutant or not batch.counts:
                         show(f"    log:   {os.path.relpath(batch.log, TOP)}\n    again: {batch.again}")
-                    if not args.keep_going:
+                    if batch.counts and not args.keep_going:
                         break
                 show(f"{ran} schedules, {len(failures)} failures, {ran / minutes:.0f} a minute; {batch.test} smp={batch.smp} "
                      f"seeds {batch.first}..{batch.last}", end="")
@@ -196,20 +210,27 @@ def explore(args):
     return ran, killed, failures, ran / ((time.monotonic() - begin) / 60)
 
 
-def mutant_image(name, tests):
-    """The debug image with this bug, and what must fail: tests, or else its own in-kernel test."""
-    head = guest.read_file(os.path.join(TOP, f"tests/mutants/{name}.patch"))
-    own = re.search(r"^test: .*?kernel [^;\n]*-k (\w+)", head, re.M)
-    tests = tests or ([own.group(1)] if own else [])
-    if not head or not tests:
-        sys.exit(f"explore.sh: {name}: no mutant of that name whose test is in the kernel: --test names one")
+def mutant_image(name, tests, given):
+    """The debug image with this bug, what is known of it, and what must fail: tests, or else its own in-kernel test."""
+    mutant = next((m for m in mutants.all_mutants() if m.name == name), None)
+    words = next((test for test in mutant.tests if test[0] == "kernel" and "--image" not in test), ()) if mutant else ()
+    part = words[words.index("-k") + 1] if words else None
+    if part and not tests:
+        # its words name a test by a part, the kernel's command line by the whole
+        known = ktest.known_tests("debug")
+        tests = [part] if part in known else [test for test in known if part in test]
+    if not tests or not mutant:
+        show(f"explore.sh: {name}: no mutant of that name whose test is in the debug image: --test names one", file=sys.stderr)
+        sys.exit(2)
+    if given:
+        return given, mutant, tests
     done = subprocess.run([os.path.join(TOP, "tests/mutants/run.py"), "--image", name], stdout=subprocess.PIPE, text=True)
     if done.returncode:
         sys.exit(done.returncode)
     os.makedirs(FOLDER, exist_ok=True)
     image = os.path.join(FOLDER, f"Image-{name}")
     shutil.copy(done.stdout.splitlines()[-1], image)
-    return image, tests
+    return image, mutant, tests
 
 
 def main():
@@ -222,7 +243,7 @@ def main():
     parser.add_argument("--depth", type=int, default=3)
     parser.add_argument("--batch", type=int, default=10)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--image", default=guest.IMAGES["debug"])
+    parser.add_argument("--image", default="")
     parser.add_argument("--keep-going", action="store_true")
     parser.add_argument("--forever", action="store_true")
     args = parser.parse_args()
@@ -232,8 +253,8 @@ def main():
         parser.error(f"--seeds {args.seeds}: A..B, from 1 on")
     args.test = args.test.split(",") if args.test else None
     if args.mutant:
-        args.image, args.test = mutant_image(args.mutant, args.test)
-    args.test = args.test or CONCURRENCY
+        args.image, args.mutant, args.test = mutant_image(args.mutant, args.test, args.image)
+    args.test, args.image = args.test or CONCURRENCY, args.image or guest.IMAGES["debug"]
     if not os.path.exists(args.image):
         sys.exit(f"explore.sh: {args.image} is missing: run make DEBUG=1")
     ran, killed, failures, rate = explore(args)
@@ -241,7 +262,7 @@ def main():
         show(f"ok explore {ran} schedules of {len(args.test)} tests")
     show(f"# {ran} schedules, {len(failures)} failures, {rate:.0f} a minute")
     if args.mutant:
-        show(f"seeds to kill {args.mutant}: {killed or f'more than {ran}'}")
+        show(f"seeds to kill {args.mutant.name}: {killed or f'more than {ran}'}")
         return 0 if killed else 1
     return 1 if failures or not ran else 0
 

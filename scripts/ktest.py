@@ -244,4 +244,5 @@ def main():
     return 1 if failed else 0 if passed else NO_TESTS
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

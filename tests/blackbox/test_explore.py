@@ -4,10 +4,14 @@ import re
 import shlex
 import socket
 import subprocess
+import sys
 
 import pytest
 
 import guest as guestlib
+
+sys.path.insert(0, f"{guestlib.TOP}/tests/mutants")
+import run as mutants  # noqa: E402  (the path above leads to it)
 
 pytestmark = pytest.mark.own_image("replays of the debug image")
 
@@ -64,6 +68,40 @@ def test_a_failing_seed_is_named_and_comes_again():
     words = subprocess.run(shlex.split(again) + ["--print"], stdout=subprocess.PIPE, text=True, check=True).stdout
     done = subprocess.run(shlex.split(words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600)
     assert done.stdout.decode(errors="replace").splitlines() == guestlib.read_file(f"{TOP}/{log}").splitlines()
+
+
+def explored(*words):
+    done = subprocess.run([f"{TOP}/scripts/explore.sh", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=600)
+    return done.returncode, done.stdout
+
+
+def test_a_bug_counts_as_noticed_by_what_its_head_expects():
+    """The image as it is, and tests that end the machine: an exception as a bug's head has it counts, another panic does not."""
+    words = ("--image", guestlib.IMAGES["debug"], "--seeds", "1..20", "--smp", "1")
+    status, said = explored("--mutant", "started_before_entry", "--test", "die_fault", *words)
+    assert status == 0 and "seeds to kill started_before_entry: 1\n" in said, said
+    status, said = explored("--mutant", "started_before_entry", "--test", "die_panic", *words)
+    assert status == 1 and "seeds to kill started_before_entry: more than 2\n" in said, said
+    assert len(re.findall(r"^not ok explore die_panic .*on purpose.*\n +does not count: not by 'PANIC: unexpected", said, re.M)) == 2, said
+    # its head names the test by a part of the name
+    status, said = explored("--mutant", "evicted_connection_kicked_unlocked", *words[:3], "1", *words[4:])
+    assert status == 1 and "seeds to kill evicted_connection_kicked_unlocked: more than 1\n" in said, said
+
+
+def test_that_it_hangs_counts_where_the_bug_is_one_to_hang():
+    hangs = ("hangs: no test ended for 90 s of the host\n", "PANIC: ktest: wake_idle hangs, perturbed by seed 3\n")
+    known = {m.name: m for m in mutants.all_mutants()}
+    assert known["idle_not_told"].noticed(hangs[0])
+    known["idle_not_told"].hang = False
+    assert not known["idle_not_told"].noticed(hangs[0])
+    assert not any(m.noticed(hangs[1]) for m in known.values() if not m.hang)
+
+
+@pytest.mark.parametrize("words", [(), ("--mutant", "started_before_entry")])
+def test_a_test_that_is_not_there_is_a_mistake(words):
+    status, said = explored("--test", "nonesuch", "--image", guestlib.IMAGES["debug"], *words)
+    assert status == 2 and re.search("nonesuch: .* has no test of that name", said), said
 
 
 def test_the_debugger_shows_a_replay():

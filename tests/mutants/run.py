@@ -48,7 +48,7 @@ RINGS = {"lint": ["tests/lint/run.sh", "--quick"], "host": ["tests/host/run.py"]
 # What a copy starts with, so that little is built again.
 BUILT = ("release", "debug", "asan", "tsan", "host", "obj-user", "user", "tests-user", "tests-diff", "initramfs.cpio", "tests.cpio", "ssh")
 # How the rings say that time was up.
-HANGS = re.compile(r"^.*(?:hangs: no test ended|hangs, behind|still running after|did not come up|timed out after).*$", re.M)
+HANGS = re.compile(r"^.*(?:hangs: no test ended|hangs, behind|hangs, perturbed by|still running after|did not come up|timed out after).*$", re.M)
 # Of a test, whatever the ring thinks of it; of a ring that is tried whole.
 LIMIT, RING_LIMIT = 400, 2400
 # Whole rings for the blind, from the cheapest on.
@@ -77,6 +77,10 @@ class Mutant:
     def counted(self, out):
         """Of what a test said what may count: that it hangs only where the bug is one to hang."""
         return out if self.hang else HANGS.sub("", out)
+
+    def noticed(self, out):
+        """Where it says what was expected, of what may count; or None."""
+        return self.expect.search(self.counted(out))
 
 
 def run(*command, limit=None):
@@ -175,11 +179,11 @@ def notice(mutant, test):
         return None, f"survives ({mutant.row}: {mutant.bug}): {shlex.join(test)}"
     with open(log_of(mutant), "w" if test is mutant.tests[0] else "a", encoding="utf-8") as log:
         log.write(f"$ {shlex.join(test)}\n{out}")
-    text = mutant.counted(out)
-    found = mutant.expect.search(text)
+    found = mutant.noticed(out)
     if not found:
         return None, (f"its test fails, but not by {mutant.expect.pattern!r} (build/mutants/{mutant.name}.log): "
                       + first_failure(out))
+    text = found.string
     begin, end = text.rfind("\n", 0, found.start()) + 1, text.find("\n", found.end())
     return (text[max(begin, found.end() - 100):end].strip()[:200]
             + (f" (try {seed})" if mutant.tries > 1 else "")), None
