@@ -106,7 +106,7 @@ void cpu_secondary_start(void)
 	clock_cpu_init();
 	if (fault_hits(FAULT_CPU_LATE))
 		clock_spin_ns(fault_draw(FAULT_CPU_LATE, 3 * CPU_START_LIMIT_NS / 2));
-	/* Pairs with the acquire in start_one(): what we did is seen by who uses this CPU. */
+	/* Pairs with the acquire in wait_online(): what we did is seen by who uses this CPU. */
 	atomic_store_release(&c->online, 1);
 	secondary_entry();
 	panic("cpu %u has nothing to do", c->id);

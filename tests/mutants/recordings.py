@@ -5,21 +5,22 @@ import os
 import re
 import shlex
 
+TOP = os.path.realpath(__file__ + "/../../..")
 CHAPTER, TABLE = "docs/recordings.md", "docs/bug-classes.md"
 HEAD = """# Bugs put back, and what was said
 
 A section for each row of [bug-classes.md](bug-classes.md) of whose bugs put back one is recorded, in its order. Each opens
 with a recording: a bug, what to type to meet it, and what tern or the test said. Of the row's others the line that names the bug
 is there. What is of one run alone is replaced: times, addresses, numbers of CPUs, threads and runs. What is to be typed
-in the guest is typed after `scripts/run-qemu.sh --mutant NAME`; else the test's command is named, which
-`scripts/test.sh mutants NAME` runs with that bug put back ([11b](11b-testing.md), "Bugs put back").
+in the guest is typed after `scripts/run-qemu.sh --mutant NAME`; a line that boots meets the bug by itself, by the test. Else the
+test's command is named, which `scripts/test.sh mutants NAME` runs with that bug put back ([11b](11b-testing.md), "Bugs put back").
 
 This chapter is written by `tests/mutants/run.py --record` from what the last run of each left in `build/mutants/`.
 """
 LINES, WIDTH = 6, 150
 # What is of one run alone.
 NOISE = [(r"^\s*\[ *\d+\.\d+\] ", ""), (r"\[ *\d+\.\d+\] ", ""), (r" \(\d+\.\d+ s\)", ""), (r"(\.\.)?/\S*/build/mutants/tree/", ""),
-         (re.escape(os.path.realpath(__file__ + "/../../..")) + r"/(\./)?", ""),
+         (re.escape(TOP) + r"/(\./)?", ""),
          (r"\b0x[0-9a-f]{5,}\b|\bf{4}[0-9a-f]{12}\b", "ADDRESS"), (r"(?<=[0-9a-z])\+0x[0-9a-f]+\b", ""), (r"ADDRESS (?=taken|\w+$)", ""),
          (r"\b(cpu|thread|run|pid|process) \d+\b", r"\1 N"), (r"==\d+==", ""), (r" ?\(TEST_SEED=\d+\)", ""),
          (r"SHA256:\S{43}", "FINGERPRINT"), (r"\d+(\.\d+)? ?(us|ms|ns)\b", r"N \2"), (r"`", "'")]
@@ -86,8 +87,28 @@ def rows(table):
     return re.findall(r"^\| ([A-Z0-9]+(?:-\d+)?) \| (.*?) \|(?: [^|]*\|){4}$", table, re.M)
 
 
+def booted(mutant):
+    """The line that boots the kernel with the bug and runs its test there, or None: of hosted tests and clients there is none, nor of
+    another image than debug, nor where instructions are counted."""
+    for ring, *words in mutant.tests:
+        said = dict(zip(words[::2], words[1::2]))
+        name, smp = said.get("-k", ""), "9" if said.get("--gic") == "3" else said.get("--smp", "4")
+        line = ["scripts/run-qemu.sh", "--mutant", mutant.name, "--smp", smp]
+        if ring == "kernel" and "--image" not in said and not name.startswith("icount_"):
+            seeds = f" perturb=1..{mutant.tries}" if "--perturb" in said else ""
+            return shlex.join(line + ["--append", f"test={name}{seeds}"])
+        if ring == "user":
+            with open(os.path.join(TOP, "tests/user", name + ".c"), encoding="utf-8") as f:
+                programs = sorted({name} | set(re.findall(r'"/tests/(\w+)"', f.read())))
+            puts = [word for program in programs for word in ("--put", f"build/tests-user/{program}:/tests/{program}")]
+            return "make build/tests.cpio && " + shlex.join(line + puts + ["--", f"/tests/{name}"])
+    return None
+
+
 def how(mutant, rings):
     told = f"In the guest: `{mutant.see}`\n" if mutant.see else ""
+    line = booted(mutant)
+    told += f"Boot: `{line}`\n" if line else ""
     return told + "Test: " + ", and ".join(f"`{shlex.join(rings[test[0]] + test[1:])}`" for test in mutant.tests)
 
 
@@ -102,10 +123,10 @@ def unrecorded_section(mutants, recorded):
 
 
 def chapter(mutants, recorded, table, rings):
-    """The text of the chapter. First of a row is who can be met by hand."""
+    """The text of the chapter. First of a row is who can be met by hand, then who can be met in a boot."""
     out = [HEAD]
     for row, what in rows(table):
-        own = sorted((m for m in mutants if m.row == row and m.name in recorded), key=lambda m: (not m.see, m.name))
+        own = sorted((m for m in mutants if m.row == row and m.name in recorded), key=lambda m: (not m.see, not booted(m), m.name))
         for number, m in enumerate(own):
             lines = recorded[m.name]
             if number == 0:

@@ -9,7 +9,8 @@
                                            left in build/mutants/NAME.log
     hang: yes                              only then does it count that a test comes to no end
     tries: N                               the bug needs a schedule: up to N runs, until one fails (1 if not there)
-    see: COMMAND                           what to type in the guest to meet it (scripts/run-qemu.sh --mutant NAME)
+    see: COMMAND                           what to type in the guest to meet it (scripts/run-qemu.sh --mutant NAME); of tests in the
+                                           kernel and of programs in the guest the line that boots and runs them is said without
 
 In a copy of the tree (build/mutants/tree, kept, so that only what changes is built) each test first passes as it is;
 then each patch is applied, the test must fail, and the patch is taken back. A patch that does not apply fails:
@@ -348,7 +349,11 @@ def put_back(mutants, name):
     if wrong:
         sys.exit(wrong)
     print(f"\n  {mutant.row}: {mutant.bug}", file=sys.stderr)
-    print(f"  in the guest: {mutant.see}" if mutant.see else f"  noticed by:   scripts/test.sh mutants {name}", file=sys.stderr)
+    line = recordings.booted(mutant)
+    if mutant.see:
+        print(f"  in the guest: {mutant.see}", file=sys.stderr)
+    if line or not mutant.see:
+        print(f"  by its test:  {line or f'scripts/test.sh mutants {name}'}", file=sys.stderr)
     said = recordings.held(recordings.read(guest.TOP, recordings.CHAPTER)).get(name, [mutant.expect.pattern])
     print("  our report:   " + "\n                ".join(said), file=sys.stderr)
     print(os.path.join(TREE, "build/debug/Image"))
