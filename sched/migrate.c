@@ -115,7 +115,7 @@ static cpumask_t online_cpus(void)
 	struct cpu *c;
 
 	for_each_cpu (c)
-		if (atomic_load_acquire(&c->online))
+		if (cpu_is_online(c))
 			mask |= BIT(c->id);
 	return mask;
 }

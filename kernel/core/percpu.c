@@ -8,7 +8,6 @@
 #include "kernel/core/irq.h"
 #include "kernel/core/log.h"
 #include "kernel/core/machine.h"
-#include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 
@@ -106,8 +105,7 @@ void cpu_secondary_start(void)
 	clock_cpu_init();
 	if (fault_hits(FAULT_CPU_LATE))
 		clock_spin_ns(fault_draw(FAULT_CPU_LATE, 3 * CPU_START_LIMIT_NS / 2));
-	/* Pairs with the acquire in wait_online(): what we did is seen by who uses this CPU. */
-	atomic_store_release(&c->online, 1);
+	cpu_tell_online(c);
 	secondary_entry();
 	panic("cpu %u has nothing to do", c->id);
 }
@@ -124,7 +122,7 @@ static bool start_one(struct cpu *c)
 
 static bool wait_online(struct cpu *c, uint64_t limit)
 {
-	while (!atomic_load_acquire(&c->online)) {
+	while (!cpu_is_online(c)) {
 		if (clock_now_ns() > limit) {
 			log_warn("core: cpu %u was started and does not answer", c->id);
 			return false;

@@ -8,6 +8,7 @@
 #include "kernel/core/current.h"
 #include "kernel/core/lock.h"
 #include "kernel/core/panic.h"
+#include "lib/atomic.h"
 
 #define CPU_MAX                                                                                    \
 	64 /* the GIC affinity and cpumask_t limit; arrays are sized by cpu_count, not by this */
@@ -94,6 +95,19 @@ static inline bool in_irq(void)
 	in = arch_cpu()->irq_depth > 0;
 	arch_irq_restore(f);
 	return in;
+}
+
+/* By the CPU itself, once it can take work; who finds it so sees what it did before. */
+static inline void cpu_tell_online(struct cpu *c)
+{
+	/* pairs with the acquire in cpu_is_online() */
+	atomic_store_release(&c->online, 1);
+}
+
+static inline bool cpu_is_online(const struct cpu *c)
+{
+	/* pairs with the release in cpu_tell_online() */
+	return atomic_load_acquire(&c->online);
 }
 
 /* A variable of which each CPU has its own copy, zeroed or as initialised. */

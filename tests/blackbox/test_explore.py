@@ -56,6 +56,13 @@ def test_a_script_is_a_function_of_its_seed(smp):
     assert one != other
 
 
+def test_a_late_cpu_is_waited_for():
+    """USER-003: by the clock. The fault's seed has it come long after any number of turns."""
+    (text,) = consoles(2, "fault=cpu_late:1:1 run='exit 3'", "3")
+    up = re.search(r"core: .* cpus up", text.decode(errors="replace"))
+    assert up and up.group(0) == "core: 2 of 2 cpus up", text[-2000:]
+
+
 def test_a_failing_seed_is_named_and_comes_again():
     """die_panic fails with each seed: the first is named, its log kept, and what is to be typed fails too."""
     done = subprocess.run([f"{TOP}/scripts/explore.sh", "--test", "die_panic", "--seeds", "7..9", "--smp", "2"], stdin=subprocess.DEVNULL,

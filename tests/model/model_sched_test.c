@@ -154,3 +154,33 @@ TEST(model_sched_idle)
 {
 	explore("scheduler, a CPU runs out of work as another has too much", burner, 1);
 }
+
+static uint32_t number[2]; /* [cpu] */
+
+static void two_cpus(void)
+{
+	env_sched(2);
+}
+
+static void creates(void)
+{
+	env_enter();
+	number[model_cpu()] = thread_create("new", yields, NULL, KSTACK_SIZE)->base.id;
+}
+
+static void numbers_differ(void)
+{
+	MODEL_CHECK(number[0] != number[1]);
+}
+
+/* RC-018 */
+TEST(model_thread_numbers)
+{
+	const struct modelled m = { .cpus = 2,
+				    .setup = two_cpus,
+				    .run = { creates },
+				    .end = numbers_differ,
+				    .preemptions = 2 };
+
+	model_explore("scheduler, two threads are made at once", &m);
+}

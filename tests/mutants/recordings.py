@@ -90,6 +90,8 @@ def rows(table):
 def booted(mutant):
     """The line that boots the kernel with the bug and runs its test there, or None: of hosted tests and clients there is none, nor of
     another image than debug, nor where instructions are counted."""
+    if mutant.boot:
+        return f"scripts/run-qemu.sh --mutant {mutant.name} {mutant.boot}"
     for ring, *words in mutant.tests:
         said = dict(zip(words[::2], words[1::2]))
         name, smp = said.get("-k", ""), "9" if said.get("--gic") == "3" else said.get("--smp", "4")

@@ -11,6 +11,7 @@
     tries: N                               the bug needs a schedule: up to N runs, until one fails (1 if not there)
     see: COMMAND                           what to type in the guest to meet it (scripts/run-qemu.sh --mutant NAME); of tests in the
                                            kernel and of programs in the guest the line that boots and runs them is said without
+    boot: OPTIONS                          or with which options of scripts/run-qemu.sh a boot meets it
 
 In a copy of the tree (build/mutants/tree, kept, so that only what changes is built) each test first passes as it is;
 then each patch is applied, the test must fail, and the patch is taken back. A patch that does not apply fails:
@@ -64,6 +65,7 @@ class Mutant:
         self.name, self.path = os.path.basename(path)[:-len(".patch")], path
         head = dict(re.findall(r"^(\w+): (.*)$", guest.read_file(path).partition("\n--- ")[0], re.M))
         self.row, self.bug, self.see = head["row"], head["bug"], head.get("see")
+        self.boot = head.get("boot")
         # A blind one has no test of its own.
         self.tests = [shlex.split(words) for words in head.get("test", "").split(";") if words]
         self.expect, self.hang = re.compile(head.get("expect", "^not ok "), re.M), head.get("hang") == "yes"
