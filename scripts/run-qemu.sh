@@ -448,7 +448,7 @@ run_console() {
 	if [ -z "$replay" ]; then
 		login_help "$config"
 	elif [ -n "$gdb" ]; then
-		say "  debugger:   gdb-multiarch -x scripts/tern-gdb.py -ex 'target remote 127.0.0.1:$gdb' ${image%/Image}/tern.elf"
+		say "  debugger:   gdb-multiarch -x scripts/gdb/tern.py -ex 'target remote 127.0.0.1:$gdb' ${image%/Image}/tern.elf"
 	fi
 	say "  leave:      Ctrl-A X"
 	say ""

@@ -112,7 +112,7 @@ def test_a_test_that_is_not_there_is_a_mistake(words):
 
 
 def test_the_debugger_shows_a_replay():
-    """All CPUs stand where the seed brings them, and the commands of tern-gdb.py tell queues, locks, regions."""
+    """All CPUs stand where the seed brings them, and the commands of scripts/gdb tell queues, locks, regions."""
     port = guestlib.free_port()
     words = subprocess.run([RUN, "--image", guestlib.IMAGES["debug"], "--replay", "3", "--smp", "2", "--append", "run='hello 2 1'",
                             "--print"], stdout=subprocess.PIPE, text=True, check=True).stdout
@@ -123,7 +123,7 @@ def test_the_debugger_shows_a_replay():
         commands = [f"target remote 127.0.0.1:{port}", "hbreak region_find", "ignore 1 40", "continue", "info threads", "runqueues",
                     "locks", "regions s", "threads"]
         words = [word for command in commands for word in ("-ex", command)]
-        text = subprocess.run(["gdb-multiarch", "-batch", "-nx", "-x", f"{TOP}/scripts/tern-gdb.py", *words,
+        text = subprocess.run(["gdb-multiarch", "-batch", "-nx", "-x", f"{TOP}/scripts/gdb/tern.py", *words,
                                f"{TOP}/build/debug/tern.elf"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, timeout=300).stdout
     finally:
@@ -133,6 +133,7 @@ def test_the_debugger_shows_a_replay():
     assert re.search(r"^cpu 0: runs \w.*\n(?: .*\n)*cpu 1: runs \w", text, re.M), text[-3000:]
     assert re.search(r"^cpu 1: \d+ held$", text, re.M), text[-3000:]
     assert re.search(r"^0x[0-9a-f]+-0x[0-9a-f]+ prot 0x[0-9a-f]+ backing", text, re.M), text[-3000:]
+    assert "No symbol matches" not in text, text[-3000:]
 
 
 def listens(port):

@@ -783,7 +783,7 @@ def test_forward_reaches_the_guest():
 
 
 def test_gdb_stops_at_the_door_of_the_kernel(tmp_path):
-    """The guest waits for the debugger; kernel_main() has a backtrace; scripts/tern-gdb.py lists the threads."""
+    """The guest waits for the debugger; kernel_main() has a backtrace; scripts/gdb/tern.py lists the threads."""
     port = guestlib.free_port()
     done = run(RUN, "--image", guestlib.IMAGES["debug"], "--gdb", "--daemon", "--name", "gdb", "--port", port,
                env=dict(os.environ, HOME=str(tmp_path)))
@@ -791,7 +791,7 @@ def test_gdb_stops_at_the_door_of_the_kernel(tmp_path):
         assert done.returncode == 0, done.stderr
         assert "--stop --name gdb" in done.stderr and "a key of" not in done.stderr
         target = re.search(r"'(target remote 127\.0\.0\.1:\d+)'", done.stderr).group(1)
-        words = ["-batch", "-nx", "-x", f"{TOP}/scripts/tern-gdb.py", "-ex", target, "-ex", "hbreak kernel_main", "-ex", "continue",
+        words = ["-batch", "-nx", "-x", f"{TOP}/scripts/gdb/tern.py", "-ex", target, "-ex", "hbreak kernel_main", "-ex", "continue",
                  "-ex", "backtrace", "-ex", "delete", "-ex", "hbreak ssh_server_start", "-ex", "continue", "-ex", "threads"]
         text = run("gdb-multiarch", *words, f"{TOP}/build/debug/tern.elf").stdout
         assert re.search(r"#0 +kernel_main \(", text), text[-2000:]
@@ -829,7 +829,7 @@ def test_every_script_says_what_it_does():
     for folder, names in {"scripts": None, "tests": ["mix.py", "soak.py", "traffic.py"], "tests/lint": ["run.sh"], "tests/host": ["run.py"],
                           "tests/fuzz": ["run.py"], "tests/user": ["run.py"], "tests/diff": ["run.py"], "tests/mutants": ["run.py"],
                           "tests/bench": ["run.py"]}.items():
-        for name in names or sorted(set(os.listdir(f"{TOP}/{folder}")) - {"apt.sh", "lib.sh", "tern-gdb.py", "__pycache__"}):
+        for name in names or sorted(set(os.listdir(f"{TOP}/{folder}")) - {"apt.sh", "lib.sh", "gdb", "__pycache__"}):
             program = ["bash" if name.endswith(".sh") else sys.executable, f"{TOP}/{folder}/{name}"]
             done = run(*program, "--help", timeout=60)
             assert (done.returncode, done.stderr) == (0, "") and name.split(".")[0] in done.stdout, f"{folder}/{name}: {done.stdout}"

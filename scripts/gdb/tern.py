@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Commands for gdb on a running or stopped guest:  gdb-multiarch -x scripts/tern-gdb.py build/debug/tern.elf
+"""Commands for gdb on a running or stopped guest:  gdb-multiarch -x scripts/gdb/tern.py build/debug/tern.elf
 after target remote. threads [NAME]: each thread with its state and, while it is switched out, its stack. runqueues: who runs and
 who waits on each CPU. locks: what each CPU and each thread holds, and where it was taken. regions EXPRESSION: those of a
 struct vm_space *. ring EXPRESSION: the state and the outstanding entries of a struct virtq *."""
@@ -63,6 +63,9 @@ class Threads(gdb.Command):
         words = gdb.lookup_type("unsigned long").pointer()
         frame, pc = (int(gdb.Value(sp + 80).cast(words)[i]) for i in (0, 1))
         for _ in range(24):
+            # below the first function of a thread there is none
+            if not pc:
+                return
             print("    " + gdb.execute(f"info line *{pc:#x}", to_string=True).split(" starts")[0].strip()
                   + "  " + gdb.execute(f"info symbol {pc:#x}", to_string=True).split(" in section")[0].strip())
             if frame < 1 << 63:
