@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "drivers/blockdev.h"
 
+#include "kernel/core/perturb.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/fmt.h"
@@ -54,7 +55,7 @@ void block_finish(struct blockdev *d, struct block_request *r, int error)
 {
 	r->error = error;
 	/* pairs with the acquire in blockdev_do(): r is the caller's from here on */
-	atomic_store_release(&r->done, 1);
+	atomic_publish(&r->done, 1);
 	atomic_add_relaxed(&d->finished, 1);
 	wake_all(&d->wq);
 }

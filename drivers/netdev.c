@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "drivers/netdev.h"
 
-#include "lib/atomic.h"
+#include "kernel/core/perturb.h"
 #include "lib/fmt.h"
 
 /* [init] filled while drivers are probed, by one thread, before the stack starts */
@@ -30,5 +30,5 @@ void netdev_open(struct netdev *d, void (*event)(void *arg), void *arg)
 {
 	d->event_arg = arg;
 	/* pairs with the acquire in the driver's interrupt handler: the argument comes first */
-	atomic_store_release(&d->event, event);
+	atomic_publish(&d->event, event);
 }

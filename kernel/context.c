@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernel/context.h"
 #include "fs/fdtable.h"
+#include "kernel/core/perturb.h"
 #include "kernel/proc/lifecycle.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
@@ -121,7 +122,7 @@ void fs_copy_destroy(struct thread *t)
 
 static void changed(struct fs_state *fs) __requires(fs->lock)
 {
-	atomic_store_release(&fs->generation, fs->generation + 1);
+	atomic_publish(&fs->generation, fs->generation + 1);
 }
 
 static void swap_dentry(struct fs_state *fs, struct dentry **where, struct dentry *d)

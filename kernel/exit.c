@@ -4,6 +4,7 @@
 #include "drivers/tty/tty.h"
 #include "fs/fdtable.h"
 #include "kernel/context.h"
+#include "kernel/core/perturb.h"
 #include "kernel/futex.h"
 #include "kernel/oom.h"
 #include "kernel/proc/lifecycle.h"
@@ -15,7 +16,7 @@ void vfork_release(struct process *p)
 
 	if (!v)
 		return;
-	atomic_store_release(&v->done, true);
+	atomic_publish(&v->done, true);
 	wake_all(&v->wq);
 	vfork_wait_put(v);
 }

@@ -7,6 +7,7 @@
 #include "kernel/core/clock.h"
 #include "kernel/core/cpu_trace.h"
 #include "kernel/core/log.h"
+#include "kernel/core/perturb.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -196,7 +197,7 @@ static uint32_t asked; /* [atomic] */
 
 void machine_report_to_log(void)
 {
-	atomic_store_release(&asked, 1);
+	atomic_publish(&asked, 1);
 	wake_one(&wq);
 }
 

@@ -6,6 +6,7 @@
 #include "fs/fdtable.h"
 #include "kernel/context.h"
 #include "kernel/core/log.h"
+#include "kernel/core/perturb.h"
 #include "kernel/futex.h"
 #include "kernel/proc/process.h"
 #include "lib/errno.h"
@@ -139,7 +140,7 @@ static int kill_largest(struct choice *best) __requires(choice_mutex)
 		 (unsigned long)best->pages * 4);
 	atomic_fetch_add(&holders, 2);
 	/* before its end can begin: pairs with the exchange in oom_process_gone() */
-	atomic_store_release(&best->p->oom_victim, 1);
+	atomic_publish(&best->p->oom_victim, 1);
 	signal_group_exit(best->p, SIG_KILL);
 	vm_space_seal(best->space);
 	process_for_each(settle_sharer, best->space);

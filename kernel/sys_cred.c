@@ -2,6 +2,7 @@
 /* System calls on credentials. They are the process's, not a thread's as in Linux: C libraries make every thread change
  * its own, with the same result. Each change is checked and made in one piece under PIDTAB. */
 #include "kernel/context.h"
+#include "kernel/core/perturb.h"
 #include "kernel/proc/lifecycle.h"
 #include "kernel/sys_priv.h"
 #include "lib/errno.h"
@@ -193,7 +194,7 @@ static void put_groups(struct process *p, void *arg)
 	p->cred.nr_groups = MIN(p->cred.nr_groups, g->n);
 	for (unsigned i = 0; i < g->n; i++)
 		WRITE_ONCE(p->cred.groups[i], g->id[i]);
-	atomic_store_release(&p->cred.nr_groups, g->n);
+	atomic_publish(&p->cred.nr_groups, g->n);
 }
 
 int64_t sys_setgroups(const uint64_t a[6])

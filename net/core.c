@@ -12,6 +12,7 @@
 #include "kernel/core/clock.h"
 #include "kernel/core/log.h"
 #include "kernel/core/panic.h"
+#include "kernel/core/perturb.h"
 #include "kernel/core/random.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
@@ -203,7 +204,7 @@ void net_unlock(void) __no_lock_check
 void net_kick_thread(void)
 {
 	/* pairs with the exchange in net_thread(): the reason to look comes before the flag */
-	atomic_store_release(&kicked, 1);
+	atomic_publish(&kicked, 1);
 	wake_all(&thread_wq);
 }
 

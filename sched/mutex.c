@@ -75,6 +75,7 @@ void __no_lock_check mutex_unlock(struct mutex *m)
 bool __no_lock_check mutex_trylock(struct mutex *m)
 {
 	lock_check_context(m->cls, true, CALLER());
+	perturb(PERTURB_LOCK);
 	if (!mutex_take(m))
 		return false;
 	lock_check_acquired(m, m->cls, true, true, CALLER());

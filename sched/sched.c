@@ -280,7 +280,7 @@ static void __no_lock_check switch_finish(struct thread *prev)
 	if (dead)
 		list_push_back(&prev->dead_link, &rq->dead);
 	/* Its registers are saved before anybody may run it: pairs with the acquire in runq_enqueue(). */
-	atomic_store_release(&prev->on_cpu, 0);
+	atomic_publish(&prev->on_cpu, 0);
 	/* after on_cpu, before the lock goes: then it may be freed. Pairs with the fence of thread_join()'s wait */
 	if (dead)
 		joined = waitq_has_sleepers(&prev->exit_wq);
@@ -324,7 +324,7 @@ static void put_prev(struct runq *rq, struct thread *prev, enum leave leave, uin
 
 	/* release: on_cpu was stored before. Pairs with the acquire in thread_join() */
 	if (leave == LEAVE_FOR_EVER)
-		atomic_store_release(&prev->state, THREAD_DEAD);
+		atomic_publish(&prev->state, THREAD_DEAD);
 	else if (prev->state == THREAD_RUNNING)
 		WRITE_ONCE(prev->state, THREAD_READY);
 	if (prev == rq->idle)

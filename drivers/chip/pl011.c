@@ -8,6 +8,7 @@
 #include "kernel/core/irq.h"
 #include "kernel/core/log.h"
 #include "kernel/core/machine.h"
+#include "kernel/core/perturb.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
 
@@ -114,7 +115,7 @@ static void pl011_interrupt(void *unused)
 
 void pl011_set_break(void (*fn)(void))
 {
-	atomic_store_release(&uart.brk, fn);
+	atomic_publish(&uart.brk, fn);
 }
 
 int pl011_set_rx(void (*fn)(uint8_t c, void *arg), void *arg)

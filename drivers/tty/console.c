@@ -6,6 +6,7 @@
 #include "drivers/tty/tty_priv.h"
 #include "fs/vfs.h"
 #include "kernel/core/log.h"
+#include "kernel/core/perturb.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
 
@@ -29,7 +30,7 @@ static void on_byte(uint8_t c, void *arg)
 		return;
 	rx[tail % RX_SIZE] = c;
 	/* pairs with the acquire in have_bytes() */
-	atomic_store_release(&rx_tail, tail + 1);
+	atomic_publish(&rx_tail, tail + 1);
 	wake_one(&rx_wq);
 }
 
@@ -44,7 +45,7 @@ static void type_what_came(void)
 		uint32_t head = atomic_load_relaxed(&rx_head);
 		uint8_t c = rx[head % RX_SIZE];
 
-		atomic_store_release(&rx_head, head + 1);
+		atomic_publish(&rx_head, head + 1);
 		mutex_lock(&console->lock);
 		tty_type(console, &c, 1);
 		mutex_unlock(&console->lock);

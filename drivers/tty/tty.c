@@ -4,6 +4,7 @@
 #include <asm/termbits.h>
 #include "drivers/tty/tty_priv.h"
 #include "fs/vfs.h"
+#include "kernel/core/perturb.h"
 #include "kernel/proc/lifecycle.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -217,7 +218,7 @@ static void publish(struct poll_source *src, uint32_t *events, uint32_t now, uin
 {
 	uint32_t announce = now & (~atomic_load_relaxed(events) | fresh);
 
-	atomic_store_release(events, now);
+	atomic_publish(events, now);
 	if (announce)
 		poll_notify(src, announce);
 }

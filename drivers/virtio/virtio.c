@@ -6,6 +6,7 @@
 
 #include "kernel/core/log.h"
 #include "kernel/core/machine.h"
+#include "kernel/core/perturb.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/fmt.h"
@@ -57,7 +58,7 @@ void virtio_reset(struct virtio_device *d)
 	d->ops->set_status(d, 0);
 	atomic_store_relaxed(&d->why, NULL);
 	/* pairs with the acquire in virtio_is_broken() */
-	atomic_store_release(&d->broken, 0);
+	atomic_publish(&d->broken, 0);
 }
 
 bool virtio_is_broken(const struct virtio_device *d)
@@ -72,7 +73,7 @@ void virtio_check_status(struct virtio_device *d)
 		return;
 	atomic_store_relaxed(&d->why, "it asks for a reset");
 	/* pairs with the acquire in virtio_is_broken() */
-	atomic_store_release(&d->broken, 1);
+	atomic_publish(&d->broken, 1);
 }
 
 void virtio_config(struct virtio_device *d, unsigned off, void *buf, unsigned len)

@@ -183,7 +183,7 @@ static void fail_locked(struct virtq *vq, const char *why) __requires(vq->lock)
 	vq->failed = true;
 	atomic_store_relaxed(&vq->dev->why, why);
 	/* pairs with the acquire in virtio_is_broken() */
-	atomic_store_release(&vq->dev->broken, 1);
+	atomic_publish(&vq->dev->broken, 1);
 	log_warn("virtio: %s: queue %u is broken: %s", vq->dev->name, vq->index, why);
 }
 

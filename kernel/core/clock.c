@@ -8,6 +8,7 @@
 #include "kernel/core/log.h"
 #include "kernel/core/panic.h"
 #include "kernel/core/percpu.h"
+#include "kernel/core/perturb.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
 
@@ -264,8 +265,8 @@ static void run_one(struct timer_queue *q, struct timer *t) __no_lock_check
 	spin_lock(&q->lock);
 	if (!t->armed)
 		/* pairs with the acquire in queue_lock_of(): t may be gone as soon as this is seen */
-		atomic_store_release(&t->queue, NULL);
-	atomic_store_release(&q->running, NULL);
+		atomic_publish(&t->queue, NULL);
+	atomic_publish(&q->running, NULL);
 }
 
 void timer_interrupt(void)

@@ -5,6 +5,7 @@
 
 #include "kernel/core/clock.h"
 #include "kernel/core/irq.h"
+#include "kernel/core/perturb.h"
 #include "lib/atomic.h"
 #include "lib/string.h"
 
@@ -53,7 +54,7 @@ void cpu_trace_answer(void *unused)
 	/* pairs with the fence in cpu_trace() */
 	atomic_fence();
 	look(&a->trace, this_cpu()->irq_pc);
-	atomic_store_release(&a->answered, question);
+	atomic_publish(&a->answered, question);
 }
 
 bool cpu_trace(struct cpu *c, struct cpu_trace *out)

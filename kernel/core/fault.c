@@ -6,6 +6,7 @@
 #include "kernel/core/log.h"
 #include "kernel/core/machine.h"
 #include "kernel/core/percpu.h"
+#include "kernel/core/perturb.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/fmt.h"
@@ -104,7 +105,7 @@ static void set(enum fault_site s, uint64_t every, uint64_t after, uint64_t seed
 	atomic_store_relaxed(&p->every, 0);
 	atomic_store_relaxed(&p->seed, seed);
 	/* the seed before its generation: pairs with the acquire in fault_draw() */
-	atomic_store_release(&p->generation, atomic_load_relaxed(&p->generation) + 1);
+	atomic_publish(&p->generation, atomic_load_relaxed(&p->generation) + 1);
 	atomic_store_relaxed(&p->after, after);
 	atomic_store_relaxed(&p->every, every);
 }

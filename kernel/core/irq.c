@@ -58,7 +58,7 @@ int irq_register(unsigned irq, enum irq_trigger trigger, irq_handler_t fn, void 
 	l->name = name;
 	l->trigger = trigger;
 	/* Pairs with the acquire in trap_irq(). */
-	atomic_store_release(&l->fn, fn);
+	atomic_publish(&l->fn, fn);
 	chip->enable(irq, trigger);
 	return 0;
 }
@@ -181,7 +181,7 @@ void cpus_call(void (*fn)(void *), void *arg)
 	/* Pairs with the release in answer_call(): what fn did there is seen here. */
 	while (atomic_load_acquire(&call.outstanding))
 		arch_spin_hint();
-	atomic_store_release(&call.busy, 0);
+	atomic_publish(&call.busy, 0);
 	preempt_enable();
 }
 

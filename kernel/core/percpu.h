@@ -8,6 +8,7 @@
 #include "kernel/core/current.h"
 #include "kernel/core/lock.h"
 #include "kernel/core/panic.h"
+#include "kernel/core/perturb.h"
 #include "lib/atomic.h"
 
 #define CPU_MAX                                                                                    \
@@ -101,7 +102,7 @@ static inline bool in_irq(void)
 static inline void cpu_tell_online(struct cpu *c)
 {
 	/* pairs with the acquire in cpu_is_online() */
-	atomic_store_release(&c->online, 1);
+	atomic_publish(&c->online, 1);
 }
 
 static inline bool cpu_is_online(const struct cpu *c)

@@ -13,6 +13,7 @@
 #ifndef TERN_KERNEL_CORE_PERTURB_H
 #define TERN_KERNEL_CORE_PERTURB_H
 
+#include "lib/atomic.h"
 #include "lib/types.h"
 
 struct thread_base;
@@ -64,5 +65,13 @@ static inline void perturb_spins(bool spins)
 {
 }
 #endif
+
+/* A release that tells other CPUs something: a point, then atomic_store_release(). In any context: with interrupts off, or half-way
+ * through a switch, the point dawdles, and a switch that it asks for comes later. Lock words have points of their own. */
+#define atomic_publish(p, v)                                                                       \
+	do {                                                                                       \
+		perturb(PERTURB_PUBLISH);                                                          \
+		atomic_store_release((p), (v));                                                    \
+	} while (0)
 
 #endif

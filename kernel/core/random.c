@@ -13,6 +13,7 @@
 #include "kernel/core/clock.h"
 #include "kernel/core/machine.h"
 #include "kernel/core/percpu.h"
+#include "kernel/core/perturb.h"
 #include "kernel/core/spinlock.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
@@ -76,8 +77,8 @@ static bool credit(unsigned bits) __requires(lock)
 		return false;
 	unused_bits = 0;
 	/* Pairs with the acquire in generator_get(): whoever sees the epoch finds the bits in the pool. */
-	atomic_store_release(&epoch, epoch + 1);
-	atomic_store_release(&seeded, true);
+	atomic_publish(&epoch, epoch + 1);
+	atomic_publish(&seeded, true);
 	return first;
 }
 

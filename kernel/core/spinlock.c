@@ -107,6 +107,7 @@ void spin_unlock_irqrestore(spinlock_t *l, irqflags_t f) __no_lock_check
 bool spin_trylock(spinlock_t *l) __no_lock_check
 {
 	preempt_disable();
+	perturb(PERTURB_LOCK);
 	lock_check_context(l->cls, false, CALLER);
 	if (!spin_try(l)) {
 		preempt_enable();

@@ -5,6 +5,7 @@
  * mode. NOTIFY_SIGNAL of a thread is set whenever there may be something for it to take; only it clears the bit. */
 #include "kernel/proc/signal.h"
 #include <asm/signal.h>
+#include "kernel/core/perturb.h"
 #include "kernel/proc/pidtab_priv.h"
 #include "kernel/proc/lifecycle.h"
 #include "lib/errno.h"
@@ -897,7 +898,7 @@ void signal_thread_leave(struct process *p, struct thread *t)
 
 	list_del(&t->process_link);
 	/* pairs with the acquire of who looks whether it is alone now */
-	atomic_store_release(&p->nr_threads, p->nr_threads - 1);
+	atomic_publish(&p->nr_threads, p->nr_threads - 1);
 	if (t->sig.stopped)
 		p->signals.nr_stopped--;
 	flush(p, &t->sig.pending, ~0UL);

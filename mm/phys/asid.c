@@ -15,6 +15,7 @@
 #include "mm/phys/asid.h"
 
 #include "kernel/core/machine.h"
+#include "kernel/core/perturb.h"
 #include "kernel/core/spinlock.h"
 #include "lib/atomic.h"
 #include "lib/string.h"
@@ -145,7 +146,7 @@ static uint64_t renew(struct asid_ctx *ctx) __requires(lock)
 	value = generation | number;
 	atomic_store_relaxed(&ctx->cpus, 0);
 	/* pairs with the acquire in asid_activate(): who sees the number adds its bit to the new mask */
-	atomic_store_release(&ctx->asid, value);
+	atomic_publish(&ctx->asid, value);
 	return value;
 }
 

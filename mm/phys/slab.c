@@ -8,6 +8,7 @@
  *
  * I-SLAB-1: an object is out of its slab (bit in `used`) iff it is in a magazine or with a user.
  * I-SLAB-2: a slab is on full iff nr_used is all, on empty iff it is 0, else on partial. */
+#include "kernel/core/perturb.h"
 #include "mm/phys/slab_priv.h"
 
 #include "kernel/core/fault.h"
@@ -301,7 +302,7 @@ static void add_magazines(struct slab_cache *c)
 		spin_init(&mag->lock, LOCK_SLAB);
 	}
 	/* pairs with the acquire in this_magazine() */
-	atomic_store_release(&c->magazines, m);
+	atomic_publish(&c->magazines, m);
 }
 
 /* irqs off. NULL: this cache has none, early in the boot or for want of memory. */

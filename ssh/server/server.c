@@ -272,7 +272,7 @@ static void selftest_thread(void *arg)
 	failed = ssh_selftest(spoil);
 	if (failed)
 		log_warn("ssh: self test of %s failed: the crypto is broken", failed);
-	atomic_store_release(&crypto, failed ? CRYPTO_BROKEN : CRYPTO_GOOD);
+	atomic_publish(&crypto, failed ? CRYPTO_BROKEN : CRYPTO_GOOD);
 	wake_all(&crypto_wq);
 	poll_notify(ours->source, POLL_IN);
 	file_put(ours);
