@@ -34,8 +34,8 @@ static void check_fill(const struct slab_cache *c, const void *p, const uint8_t 
 {
 	for (size_t i = 0; i < n; i++)
 		if (from[i] != fill)
-			BUG("slab: %s object %p of %s: byte %td is %02x, last user %lx", what, p,
-			    c->name, (ptrdiff_t)(from + i - (const uint8_t *)p), from[i],
+			BUG("slab: %s object %p of %s: byte %ld is %02x, last user %lx", what, p,
+			    c->name, (long)(from + i - (const uint8_t *)p), from[i],
 			    (unsigned long)zone_of(p)->pc);
 }
 
