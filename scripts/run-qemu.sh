@@ -208,6 +208,7 @@ port_taken() {
 		*"hostfwd=tcp:127.0.0.1:$port-"*) f=${f%/pid} && who=" by the guest called ${f##*/}" ;;
 		esac
 	done
+	case $who in *" command."*) who=" by a command's guest" ;; esac
 	[ "$mode" = command ] || [ "$name" = default ] || named="--name $name "
 	die "port $port is taken$who: try $named--port $(free_port $((port + 1)))"
 }
@@ -326,6 +327,7 @@ stop_daemon() {
 	fi
 	pid=${pid%% *}
 	end_qemu "$pid"
+	! guest_in "$dir" >/dev/null || die "process $pid does not end: is it another user's?"
 	rm -f "$dir/pid"
 	say "stopped"
 }
@@ -423,7 +425,10 @@ from_here() {
 }
 
 stop_command() {
-	printf '%s --stop' "$(from_here "$TOP/scripts/run-qemu.sh")"
+	local script
+	script=$(from_here "$TOP/scripts/run-qemu.sh")
+	case $script in */*) ;; *) script=./$script ;; esac
+	printf '%s --stop' "$script"
 	[ "$name" = default ] || printf ' --name %s' "$name"
 }
 

@@ -2,7 +2,7 @@
 /* The course of a key exchange (RFC 4253 s7 to s9, strict kex of draft-miller-sshm-strict-kex).
  *
  * Ours goes out late on purpose. Our KEXINIT waits for the client's and our NEWKEYS for the client's NEWKEYS, each at
- * most cfg->hold_ns; a client's NEWKEYS that is later is answered by IGNORE: one with Nagle's algorithm on would else
+ * most cfg->hold_ns; a client's first NEWKEYS, if later, is answered by IGNORE: one with Nagle's algorithm on would else
  * stall on a delayed acknowledgement twice, which costs 85 ms of each login.
  *
  *	-> KEXINIT, <- KEXINIT (either first)	got_init, sent_init	hash begins, suites are agreed

@@ -8,10 +8,10 @@
  *
  * I-SLAB-1: an object is out of its slab (bit in `used`) iff it is in a magazine or with a user.
  * I-SLAB-2: a slab is on full iff nr_used is all, on empty iff it is 0, else on partial. */
-#include "kernel/core/perturb.h"
 #include "mm/phys/slab_priv.h"
 
 #include "kernel/core/fault.h"
+#include "kernel/core/perturb.h"
 #include "lib/string.h"
 
 #define SLAB_ORDER_MAX 3

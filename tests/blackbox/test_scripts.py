@@ -141,7 +141,7 @@ def test_a_name_is_one_guests(scripts_only):
 
 
 def test_what_is_printed_works_where_it_is_printed(scripts_only, tmp_path):
-    for folder, name in ((scripts_only, "default"), (tmp_path, "far"), ("/", "far")):
+    for folder, name in ((scripts_only, "default"), (scripts_only / "scripts", "near"), (tmp_path, "far"), ("/", "far")):
         done = run(scripts_only / "scripts/run-qemu.sh", *IMAGE, "--smp", "1", "--daemon", "--name", name, "--port", guestlib.free_port(),
                    cwd=folder)
         line = dict(re.findall(r"^  ([a-z ]+): +(.*)$", done.stderr, re.M))

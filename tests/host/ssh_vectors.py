@@ -267,6 +267,8 @@ def signatures():
 
     for bits, label in ((1024, "rsa1024"), (2048, "rsa")):
         key = rsa.generate_private_key(65537, bits)
+        while key.sign(text, padding.PKCS1v15(), hashes.SHA256())[0] == 0:
+            key = rsa.generate_private_key(65537, bits)
         n = key.public_key().public_numbers()
         show(f"{label}_key", string(b"ssh-rsa") + mpint(n.e) + mpint(n.n))
         for alg, h in ((b"rsa-sha2-256", hashes.SHA256()), (b"rsa-sha2-512", hashes.SHA512()), (b"ssh-rsa", hashes.SHA1())):

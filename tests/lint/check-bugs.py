@@ -127,6 +127,14 @@ def check_promises():
                 bad(PROMISES, number, f"{name} does not exist")
 
 
+def check_kernel_tests(mutant):
+    """A boot wants the whole name of a test."""
+    for ring, *words in mutant.tests:
+        for name in words[words.index("-k") + 1].split(",") if ring == "kernel" else ():
+            if name not in known:
+                bad(f"{PATCHES}/{mutant.name}.patch", 3, f"no test of the kernel is called {name}")
+
+
 back, known = patches(), tests()
 if sys.argv[1:] == ["--write"]:
     write(back)
@@ -153,6 +161,8 @@ for row in set(want) - seen | set(older) - seen_older | set(back) - set(want):
     bad(TABLE, 1, f"{row} is missing")
 if unproved > UNPROVED:
     bad(TABLE, 1, f"{unproved} rows have no patch and no reason, {UNPROVED} had none before")
+for one in run.all_mutants():
+    check_kernel_tests(one)
 for wrong in recordings.findings(TOP, run.all_mutants(), run.RINGS, UNRECORDED):
     bad(recordings.CHAPTER, 1, wrong)
 finish(f"{len(seen)} rows, {gaps} with a gap, {unproved} that nothing puts back")

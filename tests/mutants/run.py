@@ -173,12 +173,15 @@ def log_of(mutant):
 
 
 def notice(mutant, test):
-    """(the line that says what was expected, tries), or what is wrong as words."""
+    """(the line that says what was expected, tries), or what is wrong as words. What fails otherwise is another schedule's: there
+    is the next try."""
+    out = None
     for seed in range(1, mutant.tries + 1):
-        out = passes(test, seed)
-        if out:
+        failed = passes(test, seed)
+        out = failed or out
+        if failed and mutant.noticed(failed):
             break
-    else:
+    if not out:
         return None, f"survives ({mutant.row}: {mutant.bug}): {shlex.join(test)}"
     with open(log_of(mutant), "w" if test is mutant.tests[0] else "a", encoding="utf-8") as log:
         log.write(f"$ {shlex.join(test)}\n{out}")
