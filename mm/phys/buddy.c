@@ -71,7 +71,8 @@ struct page *buddy_free_buddy(const struct page_range *r, uint64_t frame, unsign
 
 	struct page *b = &r->pages[other - r->first];
 
-	return b->owner == PAGE_FREE && b->order == order ? b : NULL;
+	/* any other owner may be changing it, but not to PAGE_FREE: that takes the lock */
+	return READ_ONCE(b->owner) == PAGE_FREE && b->order == order ? b : NULL;
 }
 
 void buddy_give(struct page *p, unsigned order)

@@ -486,7 +486,7 @@ struct page *page_alloc(unsigned order, unsigned flags)
 	if (!p)
 		return NULL;
 	DASSERT(p->owner == PAGE_CPU_CACHE && p->order == order);
-	p->owner = owner;
+	WRITE_ONCE(p->owner, owner);
 	p->priv = NULL;
 	p->index = 0;
 	list_init(&p->link);
@@ -539,7 +539,7 @@ static void free_last(struct freed *fr, struct page *p)
 	fr->n++;
 	p->flags = 0;
 	page_check_in(p, 0);
-	p->owner = PAGE_CPU_CACHE;
+	WRITE_ONCE(p->owner, PAGE_CPU_CACHE);
 	list_push_back(&p->link, &fr->pages);
 }
 
@@ -582,7 +582,7 @@ void page_set_owner(struct page *p, enum page_owner owner)
 	ASSERT(owner >= PAGE_KERNEL && owner <= PAGE_USER);
 	account(p->owner, -(1L << p->order));
 	account(owner, 1L << p->order);
-	p->owner = (uint8_t)owner;
+	WRITE_ONCE(p->owner, (uint8_t)owner);
 }
 
 void shrinker_register(struct shrinker *s)

@@ -26,11 +26,13 @@ enum page_owner {
 struct page {
 	struct list_head link; /* [PAGES] free list; else the owner's */
 	struct refcount ref;   /* [atomic] owners PAGE_KERNEL and PAGE_USER */
-	uint8_t owner;	       /* [PAGES] while free, else the owner's; enum page_owner */
-	uint8_t order;	       /* [PAGES] while free, then [init] of the block this page heads */
-	uint16_t flags;	       /* the owner's; PAGE_POISONED while free */
-	void *priv;	       /* the owner's: slab cache, inode ... */
-	uint64_t index;	       /* the owner's */
+	/* enum page_owner. To and from PAGE_FREE under PAGES, else the owner's. Whoever gives a neighbour back looks at it
+	 * meanwhile: READ_ONCE, WRITE_ONCE. */
+	uint8_t owner;
+	uint8_t order;	/* [PAGES] while free, then [init] of the block this page heads */
+	uint16_t flags; /* the owner's; PAGE_POISONED while free */
+	void *priv;	/* the owner's: slab cache, inode ... */
+	uint64_t index; /* the owner's */
 };
 
 /* Who must not be refused lightly, and who may sleep. 0: ordinary. */
