@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Spinlocks: test and test-and-set. Waiters read until the lock looks free, with growing pauses, and then try to take
- * it; no queue, since with fewer host cores than CPUs a queue waits for whoever is not running. */
+/* Spinlocks: test and test-and-set. Waiters read until the lock looks free, and then try to take it; no queue, since with
+ * fewer host cores than CPUs a queue waits for whoever is not running. I-LOCK-7: between two looks is one hint, for a machine
+ * whose CPUs take turns (TCG with one thread) ends the turn at each: who paused for 64 waited that many rounds of the others. */
 #include "kernel/core/spinlock.h"
 
 #include "kernel/core/irqs_off.h"
@@ -28,11 +29,8 @@ void spin_init(spinlock_t *l, enum lock_class cls)
 	lock_order_forget(l);
 }
 
-#define PAUSE_MAX 64
-
 void spin_take_slowly(spinlock_t *l)
 {
-	unsigned pause = 1;
 	uintptr_t pc = CALLER;
 
 	trace(TRACE_LOCK_WAIT, l->cls, pc);
@@ -40,11 +38,8 @@ void spin_take_slowly(spinlock_t *l)
 		BUG("lock: %s taken twice on one cpu", lock_class_name(l->cls));
 	perturb_spins(true);
 	do {
-		while (READ_ONCE(l->owner)) {
-			for (unsigned i = 0; i < pause; i++)
-				arch_spin_hint();
-			pause = MIN(pause * 2, (unsigned)PAUSE_MAX);
-		}
+		while (READ_ONCE(l->owner))
+			arch_spin_hint();
 	} while (!spin_try(l));
 	perturb_spins(false);
 	trace(TRACE_LOCK_GOT, l->cls, pc);

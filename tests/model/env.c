@@ -46,6 +46,11 @@ __attribute__((weak)) void preempt_resched(void)
 {
 }
 
+__attribute__((weak)) bool env_spun(void)
+{
+	return false;
+}
+
 __attribute__((weak)) void env_irqs_on(void)
 {
 }

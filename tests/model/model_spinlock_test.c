@@ -112,3 +112,36 @@ TEST(model_spin_pair)
 
 	model_explore("spin_lock_pair", &m);
 }
+
+/* OWN-22: a hint may give the whole turn away. Whoever waits looks after each, however long he has waited. */
+static unsigned hints, hints_until_free;
+
+bool env_spun(void)
+{
+	if (!hints_until_free)
+		return false;
+	if (++hints == hints_until_free)
+		__atomic_store_n(&lock.owner, 0, __ATOMIC_RELEASE);
+	return true;
+}
+
+static void held_by_another(void)
+{
+	setup();
+	hints_until_free = 5;
+	__atomic_store_n(&lock.owner, 2, __ATOMIC_RELAXED);
+}
+
+static void taken_at_the_fifth(void)
+{
+	MODEL_CHECK(held == 1 && hints == 5);
+}
+
+TEST(model_spinlock_looks_after_each_hint)
+{
+	static const struct modelled m = {
+		.cpus = 1, .setup = held_by_another, .run = { lock_once }, .end = taken_at_the_fifth
+	};
+
+	model_explore("spinlock, freed at the fifth look", &m);
+}
