@@ -58,7 +58,8 @@ static __noinline void put_last(struct file *f)
 	struct dentry *dentry = f->dentry;
 
 	might_sleep();
-	if (f->watchers.next)
+	/* the last of them may be leaving it just now, under EPLINK */
+	if (READ_ONCE(f->watchers.next))
 		epoll_forget(f);
 	filelock_release(inode, f);
 	if (f->ops->release)

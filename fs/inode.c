@@ -174,7 +174,7 @@ bool vfs_in_group(const struct vfs_cred *cred, uint32_t gid)
 	if (cred->gid == gid)
 		return true;
 	for (unsigned k = 0; k < cred->nr_groups; k++)
-		if (cred->groups[k] == gid)
+		if (READ_ONCE(cred->groups[k]) == gid)
 			return true;
 	return false;
 }

@@ -82,7 +82,7 @@ static struct thread *copy_thread(struct process *p, const uint64_t a[6])
 		t->sig.alt = self->sig.alt;
 	if (flags & CLONE_CHILD_CLEARTID)
 		t->clear_tid = a[4];
-	IGNORE(thread_set_nice(t, self->nice));
+	IGNORE(thread_set_nice(t, READ_ONCE(self->nice)));
 	IGNORE(thread_set_affinity(t, self->affinity));
 	return t;
 discard:

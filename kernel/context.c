@@ -12,8 +12,8 @@
 
 static void set_cred(struct vfs_context *c, const struct process *p)
 {
-	c->cred = (struct vfs_cred){ p->cred.fsuid, p->cred.fsgid, p->cred.nr_groups,
-				     p->cred.groups };
+	c->cred = (struct vfs_cred){ READ_ONCE(p->cred.fsuid), READ_ONCE(p->cred.fsgid),
+				     atomic_load_acquire(&p->cred.nr_groups), p->cred.groups };
 }
 
 struct fs_state *fs_state_create(const struct process *p)
@@ -255,13 +255,17 @@ struct dentry *process_root_get(struct process *p)
 
 bool process_may_look(const struct process *p)
 {
-	const struct credentials *c = current_process() ? &current_process()->cred : NULL;
+	const struct process *self = current_process();
+	const struct credentials *c = &p->cred;
+	uint32_t uid, gid;
 
-	if (!c || c->euid == 0 || current_process() == p)
+	if (self == p || caller_is_root())
 		return true;
-	return !p->undumpable && c->fsuid == p->cred.euid && c->fsuid == p->cred.suid &&
-	       c->fsuid == p->cred.uid && c->fsgid == p->cred.egid && c->fsgid == p->cred.sgid &&
-	       c->fsgid == p->cred.gid;
+	uid = READ_ONCE(self->cred.fsuid);
+	gid = READ_ONCE(self->cred.fsgid);
+	return !READ_ONCE(p->undumpable) && uid == READ_ONCE(c->euid) &&
+	       uid == READ_ONCE(c->suid) && uid == READ_ONCE(c->uid) && gid == READ_ONCE(c->egid) &&
+	       gid == READ_ONCE(c->sgid) && gid == READ_ONCE(c->gid);
 }
 
 uint64_t process_peak_pages(struct process *p)

@@ -391,8 +391,8 @@ static int map_stack(struct vm_space *space, vaddr_t top, const struct process *
 	unsigned flags = VM_READ | VM_WRITE | VM_STACK | VM_FIXED_NOREPLACE | (exec ? VM_EXEC : 0);
 	vaddr_t out;
 
-	vm_set_limits(space, p->rlimits[RLIMIT_AS].cur, p->rlimits[RLIMIT_DATA].cur,
-		      MAX(p->rlimits[RLIMIT_STACK].cur, len));
+	vm_set_limits(space, rlimit_cur(p, RLIMIT_AS), rlimit_cur(p, RLIMIT_DATA),
+		      MAX(rlimit_cur(p, RLIMIT_STACK), len));
 	return vm_map(space, top - len, len, flags, NULL, 0, &out);
 }
 
@@ -551,7 +551,7 @@ static int build_space(struct process *p, const struct elf_image *elf, const str
 	vaddr_t sp;
 	int err;
 
-	layout_choose(elf, p->rlimits[RLIMIT_STACK].cur, &at);
+	layout_choose(elf, rlimit_cur(p, RLIMIT_STACK), &at);
 	err = map_segments(out->space, elf, at.bias, out->file);
 	if (err == 0)
 		err = map_stack(out->space, at.stack_top, p, args, elf->exec_stack);

@@ -85,7 +85,7 @@ static int load_program(struct process *p, const struct spawn_args *a)
 	struct thread *t;
 	int err;
 
-	exec_args_init(&args, p->rlimits[RLIMIT_STACK].cur, a->path);
+	exec_args_init(&args, rlimit_cur(p, RLIMIT_STACK), a->path);
 	err = add_strings(&args, a->argv, &args.argc);
 	if (err == 0)
 		err = add_strings(&args, a->envp, &args.envc);

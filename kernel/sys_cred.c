@@ -46,8 +46,8 @@ static void apply(struct process *p, void *arg)
 		return;
 	ids_put(&p->cred, c->group, &now);
 	if (now.effective != was.effective || now.fs != was.fs) {
-		p->undumpable = true;
-		p->death_signal = 0;
+		WRITE_ONCE(p->undumpable, true);
+		WRITE_ONCE(p->death_signal, 0);
 	}
 }
 
@@ -162,7 +162,7 @@ int64_t sys_getresgid(const uint64_t a[6])
 #define TELL(name, member)                                                                         \
 	int64_t sys_##name(const uint64_t a[6])                                                    \
 	{                                                                                          \
-		return current_process()->cred.member;                                             \
+		return READ_ONCE(current_process()->cred.member);                                  \
 	}
 TELL(getuid, uid)
 TELL(geteuid, euid)
@@ -172,11 +172,14 @@ TELL(getegid, egid)
 int64_t sys_getgroups(const uint64_t a[6])
 {
 	const struct credentials *c = &current_process()->cred;
-	int n = (int)c->nr_groups, room = (int)a[0];
+	int n = (int)atomic_load_acquire(&c->nr_groups), room = (int)a[0];
+	uint32_t groups[CRED_GROUPS];
 
 	if (room < 0 || (room > 0 && room < n))
 		return -EINVAL;
-	if (room > 0 && user_copy_to(a[1], c->groups, (size_t)n * sizeof(c->groups[0])) < 0)
+	for (int i = 0; i < n; i++)
+		groups[i] = READ_ONCE(c->groups[i]);
+	if (room > 0 && user_copy_to(a[1], groups, (size_t)n * sizeof(groups[0])) < 0)
 		return -EFAULT;
 	return n;
 }
@@ -191,7 +194,7 @@ static void put_groups(struct process *p, void *arg)
 {
 	const struct groups *g = arg;
 
-	p->cred.nr_groups = MIN(p->cred.nr_groups, g->n);
+	WRITE_ONCE(p->cred.nr_groups, MIN(p->cred.nr_groups, g->n));
 	for (unsigned i = 0; i < g->n; i++)
 		WRITE_ONCE(p->cred.groups[i], g->id[i]);
 	atomic_publish(&p->cred.nr_groups, g->n);
@@ -201,7 +204,7 @@ int64_t sys_setgroups(const uint64_t a[6])
 {
 	struct groups g;
 
-	if (current_process()->cred.euid != 0)
+	if (!caller_is_root())
 		return -EPERM;
 	if ((int)a[0] < 0 || (int)a[0] > CRED_GROUPS)
 		return -EINVAL;

@@ -27,12 +27,12 @@ struct file *fd_get(uint64_t fd)
 
 uint64_t fd_limit(void)
 {
-	return current_process()->rlimits[RLIMIT_NOFILE].cur;
+	return rlimit_cur(current_process(), RLIMIT_NOFILE);
 }
 
 static uint64_t size_limit(void)
 {
-	return current_process()->rlimits[RLIMIT_FSIZE].cur;
+	return rlimit_cur(current_process(), RLIMIT_FSIZE);
 }
 
 /* A program that writes where nobody reads, or nobody any more, is told by SIGPIPE as well, behind what its files may reach by
@@ -513,7 +513,7 @@ int64_t sys_pipe2(const uint64_t a[6])
 	err = pipe_create(&end[0], &end[1], (a[1] & O_NONBLOCK) ? FILE_NONBLOCK : 0);
 	if (err < 0)
 		return err;
-	pipe_set_owner(end[0], c->fsuid, c->fsgid);
+	pipe_set_owner(end[0], READ_ONCE(c->fsuid), READ_ONCE(c->fsgid));
 	return fd_install_two(end, a[1] & O_CLOEXEC, a[0]);
 }
 

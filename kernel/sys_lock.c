@@ -3,6 +3,7 @@
 #include <linux/fcntl.h>
 #include "fs/fdtable.h"
 #include "fs/filelock.h"
+#include "kernel/core/kcsan.h"
 #include "kernel/sys_priv.h"
 #include "mm/vm/user_copy.h"
 
@@ -15,7 +16,8 @@ static int lock_range(struct file *f, const struct flock *fl, struct file_lock *
 	off_t base = 0;
 
 	if (fl->l_whence == 1)
-		base = READ_ONCE(f->pos);
+		/* as on Linux without FILE_POS, whose holder may sleep */
+		base = data_race(READ_ONCE(f->pos));
 	else if (fl->l_whence == 2 && file_stat(f, &st) == 0)
 		base = (off_t)st.size;
 	else if (fl->l_whence != 0)

@@ -92,7 +92,7 @@ static uint64_t lock_limit(void)
 {
 	struct process *p = current_process();
 
-	return p->cred.euid == 0 ? UINT64_MAX : process_get_limit(p, RLIMIT_MEMLOCK).cur;
+	return caller_is_root() ? UINT64_MAX : process_get_limit(p, RLIMIT_MEMLOCK).cur;
 }
 
 int64_t sys_mmap(const uint64_t a[6])

@@ -139,8 +139,8 @@ static int64_t access_by_real_ids(const struct where *w, unsigned rwx)
 	const struct credentials *cred = &current_process()->cred;
 	struct vfs_context real = *ctx();
 
-	real.cred.uid = cred->uid;
-	real.cred.gid = cred->gid;
+	real.cred.uid = READ_ONCE(cred->uid);
+	real.cred.gid = READ_ONCE(cred->gid);
 	return vfs_access(&real, w->dir, w->path, w->how, rwx);
 }
 

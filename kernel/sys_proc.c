@@ -44,7 +44,7 @@ static int load_from_user(struct process *p, const struct where *w, const char *
 	struct exec_args args;
 	int err;
 
-	exec_args_init(&args, p->rlimits[RLIMIT_STACK].cur, name);
+	exec_args_init(&args, rlimit_cur(p, RLIMIT_STACK), name);
 	err = add_user_strings(&args, argv, &args.argc);
 	if (err == 0 && args.argc == 0)
 		err = exec_args_add(&args, "", &args.argc);

@@ -46,7 +46,9 @@ static bool may_schedule(const struct process *p)
 {
 	const struct credentials *c = &current_process()->cred;
 
-	return c->euid == 0 || c->euid == p->cred.euid || c->euid == p->cred.uid;
+	uint32_t uid = READ_ONCE(c->euid);
+
+	return uid == 0 || uid == READ_ONCE(p->cred.euid) || uid == READ_ONCE(p->cred.uid);
 }
 
 /* --- affinity ------------------------------------------------------------------------------------------------------ */
@@ -119,8 +121,8 @@ static int set_one(const struct process *p, struct thread *t, int nice)
 
 	if (!may_schedule(p))
 		return -EPERM;
-	if (nice < t->nice && self->cred.euid != 0 &&
-	    (uint64_t)(20 - nice) > p->rlimits[RLIMIT_NICE].cur)
+	if (nice < READ_ONCE(t->nice) && READ_ONCE(self->cred.euid) != 0 &&
+	    (uint64_t)(20 - nice) > rlimit_cur(p, RLIMIT_NICE))
 		return -EACCES;
 	return thread_set_nice(t, nice);
 }
@@ -131,7 +133,7 @@ static void nice_thread(struct thread *t, void *arg)
 	int err;
 
 	if (!w->set) {
-		w->result = MAX(w->result, 20 - t->nice);
+		w->result = MAX(w->result, 20 - READ_ONCE(t->nice));
 		return;
 	}
 	err = set_one(w->p, t, w->nice);
@@ -167,7 +169,7 @@ static int64_t nice_walk(struct nice_walk *w)
 		w->who = w->who ? w->who : process_get_group_id(self, 0);
 		break;
 	case PRIO_USER:
-		w->who = w->who ? w->who : (int)self->cred.uid;
+		w->who = w->who ? w->who : (int)READ_ONCE(self->cred.uid);
 		break;
 	default:
 		return -EINVAL;
@@ -293,9 +295,12 @@ static bool may_limit(const struct process *p)
 {
 	const struct credentials *c = &current_process()->cred, *t = &p->cred;
 
-	return p == current_process() || c->euid == 0 ||
-	       (c->uid == t->uid && c->uid == t->euid && c->uid == t->suid && c->gid == t->gid &&
-		c->gid == t->egid && c->gid == t->sgid);
+	uint32_t uid = READ_ONCE(c->uid), gid = READ_ONCE(c->gid);
+
+	return p == current_process() || caller_is_root() ||
+	       (uid == READ_ONCE(t->uid) && uid == READ_ONCE(t->euid) &&
+		uid == READ_ONCE(t->suid) && gid == READ_ONCE(t->gid) &&
+		gid == READ_ONCE(t->egid) && gid == READ_ONCE(t->sgid));
 }
 
 static int change_limit(struct process *p, unsigned kind, const struct rlimit_pair *new,
@@ -312,7 +317,7 @@ static int change_limit(struct process *p, unsigned kind, const struct rlimit_pa
 		return -EINVAL;
 	if (kind == RLIMIT_NOFILE && new->max > NOFILE_LIMIT)
 		return -EPERM;
-	return process_set_limit(p, kind, new, current_process()->cred.euid == 0);
+	return process_set_limit(p, kind, new, caller_is_root());
 }
 
 /* The memory of p is told its limits. */
@@ -387,14 +392,14 @@ int64_t sys_prctl(const uint64_t a[6])
 		WRITE_ONCE(p->death_signal, (int)a[1]);
 		return 0;
 	case PR_GET_PDEATHSIG:
-		return give_int(a[1], p->death_signal);
+		return give_int(a[1], READ_ONCE(p->death_signal));
 	case PR_SET_DUMPABLE:
 		if (a[1] > 1)
 			return -EINVAL;
 		WRITE_ONCE(p->undumpable, !a[1]);
 		return 0;
 	case PR_GET_DUMPABLE:
-		return !p->undumpable;
+		return !READ_ONCE(p->undumpable);
 	case PR_SET_CHILD_SUBREAPER:
 		WRITE_ONCE(p->subreaper, a[1] != 0);
 		return 0;

@@ -152,7 +152,7 @@ static int64_t set_wall(int64_t sec, int64_t ns)
 	if (sec < 0 || sec > (int64_t)(UINT64_MAX / NS_PER_S / 4) || ns < 0 ||
 	    ns >= (int64_t)NS_PER_S)
 		return -EINVAL;
-	if (current_process()->cred.euid != 0)
+	if (!caller_is_root())
 		return -EPERM;
 	err = clock_set_wall((uint64_t)sec * NS_PER_S + (uint64_t)ns);
 	if (err)
@@ -183,7 +183,7 @@ int64_t sys_settimeofday(const uint64_t a[6])
 		return -EFAULT;
 	if (a[0] && (tv[1] < 0 || tv[1] >= 1000000))
 		return -EINVAL;
-	if (current_process()->cred.euid != 0)
+	if (!caller_is_root())
 		return -EPERM;
 	for (unsigned i = 0; a[1] && i < ARRAY_SIZE(zone); i++)
 		WRITE_ONCE(time_zone[i], zone[i]);

@@ -160,7 +160,7 @@ int __no_lock_check thread_set_nice(struct thread *t, int nice)
 		return -EINVAL;
 	rq = runq_lock_of(t, &f);
 	runq_charge(rq);
-	t->nice = (int8_t)nice;
+	WRITE_ONCE(t->nice, (int8_t)nice);
 	eevdf_reweight(t->queued ? &rq->ready : NULL, &t->ent, eevdf_weight(nice));
 	if (t->queued)
 		kick = !atomic_exchange(&rq->c->need_resched, 1) && rq != this_runq();

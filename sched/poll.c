@@ -2,6 +2,7 @@
 /* Readiness: who watches a source is on its list; a notification moves the watch onto its poller's ready list and
  * wakes the poller. Locks: POLLSRC, then READY, then WAITQ. fired is a hint: the poller asks the object itself. */
 #include "sched/poll.h"
+#include "kernel/core/kcsan.h"
 #include "kernel/core/panic.h"
 #include "lib/atomic.h"
 
@@ -218,7 +219,8 @@ void poll_watch_requeue(struct poll_watch *w)
 {
 	irqflags_t f;
 
-	if (READ_ONCE(w->poller->ready.prev) == &w->ready_link)
+	/* who fires another meanwhile puts it behind this one, or before: nobody asked for an order of the two */
+	if (data_race(READ_ONCE(w->poller->ready.prev)) == &w->ready_link)
 		return;
 	f = spin_lock_irqsave(&w->poller->lock);
 	list_del(&w->ready_link);

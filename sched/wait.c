@@ -50,7 +50,7 @@ void wait_prepare(struct waitq *wq, struct wait_entry *e, enum wait_mode mode)
 	list_push_back(&e->link, &wq->sleepers);
 	spin_lock(&t->lock);
 	ASSERT(t->state == THREAD_RUNNING);
-	t->waiting_on = wq;
+	WRITE_ONCE(t->waiting_on, wq);
 	WRITE_ONCE(t->wait_mode, mode);
 	WRITE_ONCE(t->state, THREAD_BLOCKED);
 	spin_unlock(&t->lock);
@@ -71,7 +71,7 @@ void wait_finish(struct wait_entry *e)
 	spin_lock(&t->lock);
 	if (t->waiting_on != wq)
 		BUG("%s was asleep on %p and finds %p", t->name, (void *)wq, (void *)t->waiting_on);
-	t->waiting_on = NULL;
+	WRITE_ONCE(t->waiting_on, NULL);
 	WRITE_ONCE(t->state, THREAD_RUNNING);
 	spin_unlock(&t->lock);
 	spin_unlock_irqrestore(&wq->lock, f);

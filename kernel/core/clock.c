@@ -192,7 +192,8 @@ static bool arm_elsewhere(struct timer *t, uint64_t deadline_ns) __no_lock_check
 	} else if (t->armed) {
 		rb_erase(&q->tree, &t->node);
 		WRITE_ONCE(t->armed, false);
-		WRITE_ONCE(t->queue, NULL);
+		/* pairs with the acquire in queue_lock_of(), as in run_one() */
+		atomic_publish(&t->queue, NULL);
 	}
 	spin_unlock_irqrestore(&q->lock, f);
 	return done;
@@ -237,8 +238,9 @@ bool timer_cancel(struct timer *t) __no_lock_check
 			WRITE_ONCE(t->armed, false);
 			was_armed = true;
 		}
+		/* pairs with the acquire in queue_lock_of(): who finds it on none may arm it on another queue */
 		if (!runs)
-			WRITE_ONCE(t->queue, NULL);
+			atomic_publish(&t->queue, NULL);
 		spin_unlock_irqrestore(&q->lock, f);
 		if (!runs)
 			return was_armed;

@@ -114,7 +114,7 @@ void trap_irq(struct trap_frame *f)
 	int irq;
 
 	irqs_off_begin(f->spsr);
-	c->irq_depth++;
+	WRITE_ONCE(c->irq_depth, c->irq_depth + 1);
 	WRITE_ONCE(c->irq_pc, f->elr);
 	irq = chip->ack(&token);
 	if (irq >= 0) {
@@ -127,7 +127,7 @@ void trap_irq(struct trap_frame *f)
 		if (irq >= SPI_FIRST)
 			random_add_interrupt((unsigned)irq);
 	}
-	c->irq_depth--;
+	WRITE_ONCE(c->irq_depth, c->irq_depth - 1);
 	if (frame_from_user(f)) {
 		irqs_off_end(0, (uintptr_t)trap_irq);
 		return;

@@ -29,7 +29,7 @@ static void usage_add(struct usage *to, const struct usage *u)
 	to->user_ns += u->user_ns;
 	to->switches += u->switches;
 	to->min_faults += u->min_faults;
-	to->max_pages = MAX(to->max_pages, u->max_pages);
+	WRITE_ONCE(to->max_pages, MAX(to->max_pages, u->max_pages));
 }
 
 void usage_add_thread(struct usage *to, struct thread *t)
@@ -151,8 +151,10 @@ void process_zombie(struct process *p, int wait_status)
 	ptimers_end(p);
 	job_release_orphans(p);
 	while ((c = end_step(p, wait_status, &g))) {
-		if (c->death_signal && READ_ONCE(c->state) != PROC_ZOMBIE)
-			signal_send(c, c->death_signal);
+		int sig = READ_ONCE(c->death_signal);
+
+		if (sig && READ_ONCE(c->state) != PROC_ZOMBIE)
+			signal_send(c, sig);
 		if (g)
 			process_drop_unlinked(c, g);
 		process_put(c);

@@ -27,7 +27,7 @@ static uint64_t limit_ns(uint64_t seconds)
 
 static bool is_watched(const struct process *p)
 {
-	return p->rlimits[RLIMIT_CPU].cur != UINT64_MAX || p->signals.cpu_timer[0].next_ns ||
+	return rlimit_cur(p, RLIMIT_CPU) != UINT64_MAX || p->signals.cpu_timer[0].next_ns ||
 	       p->signals.cpu_timer[1].next_ns;
 }
 
@@ -105,7 +105,7 @@ static uint64_t check_limit(struct process *p, uint64_t at, int *sig)
 	} else if (l->cur != UINT64_MAX) {
 		if (at >= limit_ns(l->cur)) {
 			*sig = SIG_XCPU;
-			l->cur++;
+			WRITE_ONCE(l->cur, l->cur + 1);
 		}
 		next = limit_ns(MIN(l->cur, l->max));
 	}

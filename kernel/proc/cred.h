@@ -3,7 +3,7 @@
 #ifndef TERN_KERNEL_PROC_CRED_H
 #define TERN_KERNEL_PROC_CRED_H
 
-#include "lib/types.h"
+#include "lib/atomic.h"
 
 #define CRED_GROUPS 32 /* supplementary groups of one process */
 
@@ -17,10 +17,12 @@ struct credentials {
 /* May c act for files' group gid: its file-system group or a supplementary one? */
 static inline bool cred_in_group(const struct credentials *c, uint32_t gid)
 {
-	if (c->fsgid == gid)
+	unsigned n = atomic_load_acquire(&c->nr_groups);
+
+	if (READ_ONCE(c->fsgid) == gid)
 		return true;
-	for (unsigned i = 0; i < c->nr_groups; i++)
-		if (c->groups[i] == gid)
+	for (unsigned i = 0; i < n; i++)
+		if (READ_ONCE(c->groups[i]) == gid)
 			return true;
 	return false;
 }

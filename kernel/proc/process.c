@@ -120,7 +120,7 @@ bool caller_is_root(void)
 {
 	const struct process *p = current_process();
 
-	return !p || p->cred.euid == 0;
+	return !p || READ_ONCE(p->cred.euid) == 0;
 }
 
 bool caller_is_ending(void)
@@ -652,10 +652,10 @@ int process_survive(struct process *p)
 
 bool process_may_multiply(const struct process *p)
 {
-	uint64_t limit = p->rlimits[RLIMIT_NPROC].cur, n = 0;
+	uint64_t limit = rlimit_cur(p, RLIMIT_NPROC), n = 0;
 	const struct process *q;
 
-	if (p->cred.uid == 0 || limit == UINT64_MAX)
+	if (READ_ONCE(p->cred.uid) == 0 || limit == UINT64_MAX)
 		return true;
 	spin_lock(&pidtab_lock);
 	list_for_each (q, &all_processes, all)
@@ -700,7 +700,7 @@ struct file *process_set_image(struct process *p, const char *name, struct file 
 	WRITE_ONCE(p->cred.fsuid, p->cred.euid);
 	WRITE_ONCE(p->cred.sgid, p->cred.egid);
 	WRITE_ONCE(p->cred.fsgid, p->cred.egid);
-	p->undumpable = p->cred.euid != p->cred.uid || p->cred.egid != p->cred.gid;
+	WRITE_ONCE(p->undumpable, p->cred.euid != p->cred.uid || p->cred.egid != p->cred.gid);
 	p->exit_signal = SIG_CHLD;
 	str_copy(p->name, name, sizeof(p->name));
 	spin_unlock(&pidtab_lock);
@@ -761,8 +761,10 @@ int process_set_limit(struct process *p, unsigned kind, const struct rlimit_pair
 	spin_lock(&pidtab_lock);
 	if (limit->max > p->rlimits[kind].max && !privileged)
 		err = -EPERM;
-	else
-		p->rlimits[kind] = *limit;
+	if (err == 0) {
+		WRITE_ONCE(p->rlimits[kind].cur, limit->cur);
+		WRITE_ONCE(p->rlimits[kind].max, limit->max);
+	}
 	if (err == 0 && kind == RLIMIT_CPU)
 		cputime_limit_changed(p);
 	spin_unlock(&pidtab_lock);

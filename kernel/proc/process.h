@@ -92,13 +92,14 @@ struct process {
 	struct waitq child_wait;     /* its wait4 sleeps here, and its exec for the other threads */
 	struct signal_state signals; /* see signal.h */
 	/* I-PROC-5: changed under PIDTAB, by the only thread: its threads read them as they are, others by kernel/context.h. */
-	struct vm_space *space;			/* a reference */
-	struct fdtable *files;			/* a reference */
-	struct fs_state *fs;			/* kernel/context.h; a reference */
-	struct credentials cred;		/* [PIDTAB] */
-	struct rlimit_pair rlimits[RLIM_KINDS]; /* [PIDTAB] */
-	char name[16];				/* [PIDTAB] comm */
-	struct file *exe;			/* [PIDTAB] */
+	struct vm_space *space; /* a reference */
+	struct fdtable *files;	/* a reference */
+	struct fs_state *fs;	/* kernel/context.h; a reference */
+	/* [PIDTAB] READ_ONCE without it */
+	struct credentials cred;
+	struct rlimit_pair rlimits[RLIM_KINDS];
+	char name[16];	  /* [PIDTAB] comm */
+	struct file *exe; /* [PIDTAB] */
 	struct vfork_wait
 		*vfork;	   /* [atomic] kernel/context.h: taken once, by exec or exit; a reference */
 	uint64_t start_ns; /* [init] */
@@ -115,6 +116,11 @@ static inline struct process *current_process(void)
 
 /* Does the caller work for root, or is it the kernel? */
 bool caller_is_root(void);
+/* The soft limit of a kind, as it is just now. */
+static inline uint64_t rlimit_cur(const struct process *p, unsigned kind)
+{
+	return READ_ONCE(p->rlimits[kind].cur);
+}
 /* Does its process end, or has ended? False of a kernel thread. */
 bool caller_is_ending(void);
 

@@ -102,7 +102,7 @@ int ptimer_create(struct process *p, const struct ptimer_how *how)
 	list_init(&t->entry.link);
 	t->entry.timer = t;
 	f = spin_lock_irqsave(&p->signals.lock);
-	if (p->signals.nr_queued >= READ_ONCE(p->rlimits[RLIMIT_PENDING_K].cur)) {
+	if (p->signals.nr_queued >= rlimit_cur(p, RLIMIT_PENDING_K)) {
 		spin_unlock_irqrestore(&p->signals.lock, f);
 		kfree(t);
 		return -EAGAIN;

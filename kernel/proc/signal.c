@@ -125,7 +125,7 @@ static int enqueue(struct process *p, struct signal_pending *q, const struct sig
 		return 0;
 	}
 	if ((standard && info->code >= 0) ||
-	    p->signals.nr_queued < READ_ONCE(p->rlimits[RLIMIT_PENDING_K].cur)) {
+	    p->signals.nr_queued < rlimit_cur(p, RLIMIT_PENDING_K)) {
 		e = p->signals.spare ?: slab_alloc(entry_cache);
 		WRITE_ONCE(p->signals.spare, NULL);
 	}
@@ -603,7 +603,7 @@ void signal_send_group(struct pgroup *g, int sig)
 struct signal_info signal_info_of(const struct process *self, int sig, int code)
 {
 	return (struct signal_info){
-		.signo = sig, .code = code, .pid = self->pid, .uid = self->cred.uid
+		.signo = sig, .code = code, .pid = self->pid, .uid = READ_ONCE(self->cred.uid)
 	};
 }
 
@@ -631,6 +631,14 @@ unsigned signal_send_session(struct session *s, int sig, uint32_t uid)
 	return sent;
 }
 
+static void signal_reset(struct signal_action *a)
+{
+	WRITE_ONCE(a->handler, HANDLER_DFL);
+	WRITE_ONCE(a->flags, 0);
+	a->restorer = 0;
+	a->mask = 0;
+}
+
 bool signal_force(int sig, int code, uint64_t addr)
 {
 	struct signal_info info = { .signo = sig, .code = code, .addr = addr };
@@ -646,7 +654,7 @@ bool signal_force(int sig, int code, uint64_t addr)
 		return false;
 	}
 	if (a->handler == HANDLER_IGN || (t->sig_blocked & MASK(sig)))
-		*a = (struct signal_action){ .handler = HANDLER_DFL };
+		signal_reset(a);
 	dies = a->handler == HANDLER_DFL;
 	if (dies) {
 		group_exit_locked(p, status_of(sig));
@@ -733,7 +741,7 @@ static void enter_handler(struct process *p, struct thread *t, struct signal_del
 
 	d->action = *a;
 	if (a->flags & SA_RESETHAND)
-		a->handler = HANDLER_DFL;
+		WRITE_ONCE(a->handler, HANDLER_DFL);
 	d->mask = d->blocked = t->sig_blocked;
 	if (READ_ONCE(t->notify) & NOTIFY_MASK) {
 		d->mask = t->sig.saved;
@@ -835,9 +843,11 @@ void signal_action(struct process *p, int sig, const struct signal_action *act,
 
 	*old = *a;
 	if (act) {
-		*a = *act;
-		a->mask &= ~UNBLOCKABLE;
-		a->flags &= KNOWN_FLAGS;
+		/* signal_held_off() and signal_tell_parent() look without the lock */
+		WRITE_ONCE(a->handler, act->handler);
+		WRITE_ONCE(a->flags, act->flags & KNOWN_FLAGS);
+		a->restorer = act->restorer;
+		a->mask = act->mask & ~UNBLOCKABLE;
 		if (is_ignored(p, sig))
 			flush_all(p, MASK(sig));
 	}
@@ -846,17 +856,18 @@ void signal_action(struct process *p, int sig, const struct signal_action *act,
 
 void signal_exec(struct process *p)
 {
-	sigset_t64 ignored = 0;
 	irqflags_t f;
 
 	ptimers_end(p);
 	f = spin_lock_irqsave(&p->signals.lock);
 
-	for (int i = 0; i < NSIG; i++)
-		ignored |= (uint64_t)(p->signals.action[i].handler == HANDLER_IGN) << i;
-	memset(p->signals.action, 0, sizeof(p->signals.action));
-	for (; ignored; ignored &= ignored - 1)
-		p->signals.action[__builtin_ctzl(ignored)].handler = HANDLER_IGN;
+	for (int i = 0; i < NSIG; i++) {
+		bool ignored = p->signals.action[i].handler == HANDLER_IGN;
+
+		signal_reset(&p->signals.action[i]);
+		if (ignored)
+			WRITE_ONCE(p->signals.action[i].handler, HANDLER_IGN);
+	}
 	spin_unlock_irqrestore(&p->signals.lock, f);
 	current_thread()->sig.alt.size = 0;
 }

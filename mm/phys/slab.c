@@ -110,7 +110,8 @@ static struct slab *slab_make(struct slab_cache *c)
 	struct slab *s = page_addr(pg);
 
 	page_set_owner(pg, PAGE_SLAB);
-	for (unsigned i = 0; i < 1u << c->order; i++) {
+	pg[0].priv = s;
+	for (unsigned i = 1; i < 1u << c->order; i++) {
 		pg[i].owner = PAGE_SLAB;
 		pg[i].priv = s;
 	}
@@ -511,7 +512,7 @@ static size_t cache_reap(struct slab_cache *c)
 	struct list_head excess = LIST_HEAD_INIT(excess);
 	size_t pages = 0;
 
-	for (unsigned i = 0; c->magazines && i < cpu_count(); i++) {
+	for (unsigned i = 0; atomic_load_acquire(&c->magazines) && i < cpu_count(); i++) {
 		void *batch[BATCH_MAX];
 		unsigned n;
 
@@ -588,7 +589,7 @@ static void cache_stats(struct slab_cache *c, struct slab_stats *out)
 {
 	uint64_t cached = 0;
 
-	for (unsigned i = 0; c->magazines && i < cpu_count(); i++) {
+	for (unsigned i = 0; atomic_load_acquire(&c->magazines) && i < cpu_count(); i++) {
 		struct magazine *m = magazine_of(c, i);
 		irqflags_t f = spin_lock_irqsave(&m->lock);
 

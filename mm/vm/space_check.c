@@ -23,7 +23,7 @@ static void check_entry(struct check *c, vaddr_t va, pte_t v)
 		ASSERT((c->r->prot & VM_SHARED) || page_is_sole(p));
 	}
 	c->pages++;
-	c->anon += p->flags & PAGE_ANON;
+	c->anon += page_is_anon(p);
 }
 
 static void check_entries(vaddr_t va, pte_t *e, unsigned n, void *arg)

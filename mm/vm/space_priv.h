@@ -25,12 +25,12 @@
 /* May a private mapping that holds a reference write to it in place? Only a space whose lock is held can add one. */
 static inline bool page_is_sole(const struct page *p)
 {
-	return (p->flags & PAGE_ANON) && refcount_read(&p->ref) == 1;
+	return (READ_ONCE(p->flags) & PAGE_ANON) && refcount_read(&p->ref) == 1;
 }
 
 static inline unsigned page_is_anon(const struct page *p)
 {
-	return p->flags & PAGE_ANON;
+	return READ_ONCE(p->flags) & PAGE_ANON;
 }
 
 /* So many pages more (or less), anonymous ones among them, have an entry. */

@@ -88,8 +88,6 @@ KTEST(pmm_conserve)
 
 /* RC-009: a block is given back while the owner of its neighbour says whose that is. The two are buddies; the one comes and
  * goes on the buddy's list, and the first frame of the other through a CPU's cache. */
-#define PAIRS 32
-
 struct turner {
 	struct page *page;
 	unsigned order;
@@ -100,7 +98,6 @@ struct turner {
 static void take_in_turn(void *arg)
 {
 	struct turner *t = arg;
-
 	const uint64_t turns = 20000 * kt_scale();
 
 	for (uint64_t i = 1; t->page && atomic_load_relaxed(t->at_it) > 0; i++) {
@@ -112,68 +109,43 @@ static void take_in_turn(void *arg)
 	KT_CHECK(t->page);
 }
 
-/* Two blocks of order 1 that are buddies: out[0], NULL before, is the lower. */
-static bool take_buddies(struct page *out[2])
+/* Our block falls into two of half its order: the second. */
+static struct page *split(struct page *p)
 {
-	struct page *all[PAIRS];
-	unsigned n;
+	struct page *half = p + (1UL << --p->order);
 
-	for (n = 0; n < PAIRS && !out[0]; n++) {
-		all[n] = page_alloc(1, ALLOC_ATOMIC);
-		if (!all[n])
-			break;
-		for (unsigned i = 0; i < n && !out[0]; i++) {
-			struct page *low = MIN(all[i], all[n]), *high = MAX(all[i], all[n]);
-
-			if (high == low + 2 && page_to_phys(low).pa % (4 * PAGE_SIZE) == 0) {
-				out[0] = low;
-				out[1] = high;
-			}
-		}
-	}
-	while (n-- > 0)
-		if (!out[0] || (all[n] != out[0] && all[n] != out[1]))
-			page_put(all[n]);
-	return out[0];
-}
-
-/* Take single pages until it is this one. */
-static struct page *take_this(struct page *want)
-{
-	struct list_head others = LIST_HEAD_INIT(others);
-	struct page *p;
-
-	while ((p = page_alloc(0, ALLOC_ATOMIC)) && p != want)
-		list_push_back(&p->link, &others);
-	while (!list_empty(&others)) {
-		struct page *other = list_first(&others, struct page, link);
-
-		list_del(&other->link);
-		page_put(other);
-	}
-	return p;
+	half->order = p->order;
+	half->owner = p->owner;
+	half->flags = 0;
+	list_init(&half->link);
+	refcount_init(&half->ref, 1);
+	return half;
 }
 
 KTEST(pages_beside_those_given_back)
 {
 	struct crew crew = { 0 };
-	struct page *buddies[2] = { NULL, NULL };
-
-	if (cpu_count() < 2)
-		return;
-	KT_CHECK(take_buddies(buddies));
-	page_put(buddies[0]);
-
+	struct page *p = page_alloc(2, 0);
 	uint32_t at_it = 2;
-	struct turner single = { take_this(buddies[0]), 0, &at_it },
-		      block = { buddies[1], 1, &at_it };
 
-	KT_CHECK(single.page);
+	KT_CHECK(p);
+	if (!p || cpu_count() < 2) {
+		if (p)
+			page_put(p);
+		return;
+	}
+
+	struct turner block = { split(p), 1, &at_it }, single = { p, 0, &at_it };
+	struct page *rest = split(p);
+
 	crew_add(&crew, take_in_turn, &single, BIT(0));
 	crew_add(&crew, take_in_turn, &block, BIT(1));
 	crew_join(&crew);
-	page_put(single.page);
-	page_put(block.page);
+	page_put(rest);
+	if (single.page)
+		page_put(single.page);
+	if (block.page)
+		page_put(block.page);
 	buddy_check();
 }
 
