@@ -180,7 +180,7 @@ int vfs_truncate(const struct vfs_context *ctx, struct dentry *at, const char *p
 	if (err)
 		return err;
 	i = w.child->inode;
-	if ((i->mode & S_IFMT) == S_IFDIR)
+	if ((READ_ONCE(i->mode) & S_IFMT) == S_IFDIR)
 		err = -EISDIR;
 	else if ((i->mode & S_IFMT) != S_IFREG)
 		err = -EINVAL;

@@ -41,12 +41,12 @@ enum step {
 
 static bool is_dir(const struct inode *i)
 {
-	return (i->mode & S_IFMT) == S_IFDIR;
+	return (READ_ONCE(i->mode) & S_IFMT) == S_IFDIR;
 }
 
 static bool is_link(const struct inode *i)
 {
-	return (i->mode & S_IFMT) == S_IFLNK;
+	return (READ_ONCE(i->mode) & S_IFMT) == S_IFLNK;
 }
 
 static const char *skip_slashes(const char *s)

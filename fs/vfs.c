@@ -27,7 +27,7 @@ struct dentry *vfs_root(void)
 
 static bool is_dir(const struct inode *i)
 {
-	return (i->mode & S_IFMT) == S_IFDIR;
+	return (READ_ONCE(i->mode) & S_IFMT) == S_IFDIR;
 }
 
 /* --- opening -------------------------------------------------------------------------------------------------- */

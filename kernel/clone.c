@@ -83,7 +83,7 @@ static struct thread *copy_thread(struct process *p, const uint64_t a[6])
 	if (flags & CLONE_CHILD_CLEARTID)
 		t->clear_tid = a[4];
 	IGNORE(thread_set_nice(t, READ_ONCE(self->nice)));
-	IGNORE(thread_set_affinity(t, self->affinity));
+	IGNORE(thread_set_affinity(t, READ_ONCE(self->affinity)));
 	return t;
 discard:
 	kfree(t->arg);
@@ -160,7 +160,7 @@ static int create_child(struct process *parent, const uint64_t a[6], struct proc
 
 	if (!child)
 		return -ENOMEM;
-	child->exit_signal = (a[0] & CLONE_PARENT) ? parent->exit_signal : (int)(a[0] & CSIGNAL);
+	child->exit_signal = (int)(a[0] & CSIGNAL);
 	process_join_group_of(child, parent);
 	err = signal_pending_current() ? -ERESTARTNOINTR : share_resources(child, parent, a[0]);
 	*thread = err == 0 ? copy_thread(child, a) : NULL;

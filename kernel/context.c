@@ -256,16 +256,14 @@ struct dentry *process_root_get(struct process *p)
 bool process_may_look(const struct process *p)
 {
 	const struct process *self = current_process();
-	const struct credentials *c = &p->cred;
-	uint32_t uid, gid;
+	struct credentials c;
 
 	if (self == p || caller_is_root())
 		return true;
-	uid = READ_ONCE(self->cred.fsuid);
-	gid = READ_ONCE(self->cred.fsgid);
-	return !READ_ONCE(p->undumpable) && uid == READ_ONCE(c->euid) &&
-	       uid == READ_ONCE(c->suid) && uid == READ_ONCE(c->uid) && gid == READ_ONCE(c->egid) &&
-	       gid == READ_ONCE(c->sgid) && gid == READ_ONCE(c->gid);
+	process_get_cred(p, &c);
+	/* undumpable last: who takes other ids sets both in one hold of PIDTAB, so whoever has seen the ids sees it */
+	return cred_is_only(&c, READ_ONCE(self->cred.fsuid), READ_ONCE(self->cred.fsgid)) &&
+	       !READ_ONCE(p->undumpable);
 }
 
 uint64_t process_peak_pages(struct process *p)

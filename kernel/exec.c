@@ -237,6 +237,9 @@ static void aux_add(struct aux *a, uint64_t type, uint64_t value)
 static void fill_aux(struct aux *a, const struct process *p, const struct elf_image *elf,
 		     uint64_t bias)
 {
+	struct credentials c;
+
+	process_get_cred(p, &c);
 	aux_add(a, AT_MINSIGSTKSZ, SIGNAL_FRAME_MAX);
 	aux_add(a, AT_HWCAP, arch_hwcap());
 	aux_add(a, AT_PAGESZ, PAGE_SIZE);
@@ -248,10 +251,10 @@ static void fill_aux(struct aux *a, const struct process *p, const struct elf_im
 	aux_add(a, AT_BASE, 0);
 	aux_add(a, AT_FLAGS, 0);
 	aux_add(a, AT_ENTRY, elf->entry + bias);
-	aux_add(a, AT_UID, p->cred.uid);
-	aux_add(a, AT_EUID, p->cred.euid);
-	aux_add(a, AT_GID, p->cred.gid);
-	aux_add(a, AT_EGID, p->cred.egid);
+	aux_add(a, AT_UID, c.uid);
+	aux_add(a, AT_EUID, c.euid);
+	aux_add(a, AT_GID, c.gid);
+	aux_add(a, AT_EGID, c.egid);
 	aux_add(a, AT_SECURE, 0);
 	aux_add(a, AT_HWCAP2, 0);
 }

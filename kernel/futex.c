@@ -605,7 +605,7 @@ static void settle(const struct estate *o, unsigned *steps)
 void futex_exit_robust(void)
 {
 	struct thread *t = current_thread();
-	struct estate o = { (uint32_t)t->tid, t->robust_list, NULL };
+	struct estate o = { (uint32_t)t->tid, READ_ONCE(t->robust_list), NULL };
 	unsigned steps = 2 * ROBUST_LIST_LIMIT;
 
 	settle(&o, &steps);
@@ -656,13 +656,14 @@ int64_t sys_set_robust_list(const uint64_t a[6])
 {
 	if (a[1] != sizeof(struct robust_list_head))
 		return -EINVAL;
-	current_thread()->robust_list = a[0];
+	WRITE_ONCE(current_thread()->robust_list, a[0]);
 	return 0;
 }
 
 int64_t sys_get_robust_list(const uint64_t a[6])
 {
-	uint64_t len = sizeof(struct robust_list_head), head = current_thread()->robust_list;
+	uint64_t len = sizeof(struct robust_list_head),
+		 head = READ_ONCE(current_thread()->robust_list);
 	struct thread *t;
 	struct process *p;
 	bool may;

@@ -118,7 +118,7 @@ static void add_process(struct process *p, void *arg)
 	f->exit_code = p->state == PROC_ZOMBIE ? p->wait_status : 0;
 	f->start_ns = p->start_ns;
 	f->cred = p->cred;
-	f->no_new_privs = p->no_new_privs;
+	f->no_new_privs = READ_ONCE(p->no_new_privs);
 	memcpy(f->rlimits, p->rlimits, sizeof(f->rlimits));
 	memcpy(f->name, p->name, sizeof(f->name));
 }
@@ -518,8 +518,10 @@ static void get_owner(struct process *p, void *arg)
 {
 	struct inode *i = arg;
 
-	i->uid = p->undumpable ? 0 : p->cred.euid;
-	i->gid = p->undumpable ? 0 : p->cred.egid;
+	bool undumpable = READ_ONCE(p->undumpable);
+
+	i->uid = undumpable ? 0 : p->cred.euid;
+	i->gid = undumpable ? 0 : p->cred.egid;
 }
 
 /* Numbers tell directories of a process and of its thread with the same number apart. */

@@ -140,8 +140,11 @@ CHANGE(setfsgid, true, rule_setfs)
 
 static int64_t get_three(const uint64_t a[6], bool group)
 {
-	struct ids i = ids_of(&current_process()->cred, group);
+	struct credentials c;
+	struct ids i;
 
+	process_get_cred(current_process(), &c);
+	i = ids_of(&c, group);
 	if (user_copy_to(a[0], &i.real, sizeof(i.real)) < 0 ||
 	    user_copy_to(a[1], &i.effective, sizeof(i.effective)) < 0 ||
 	    user_copy_to(a[2], &i.saved, sizeof(i.saved)) < 0)

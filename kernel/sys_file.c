@@ -213,7 +213,7 @@ int64_t sys_close_range(const uint64_t a[6])
 
 static bool is_regular(const struct file *f)
 {
-	return f->inode && (f->inode->mode & S_IFMT) == S_IFREG;
+	return f->inode && (READ_ONCE(f->inode->mode) & S_IFMT) == S_IFREG;
 }
 
 /* From *from on, through kernel memory; to NULL: to out's own position. Nothing is held while out is waited for. What has
@@ -565,7 +565,7 @@ int64_t sys_ftruncate(const uint64_t a[6])
 	if (!f)
 		return -EBADF;
 	/* to make it smaller is right */
-	ret = f->inode && a[1] > f->inode->size ? check_new_size(a[1]) : 0;
+	ret = f->inode && a[1] > READ_ONCE(f->inode->size) ? check_new_size(a[1]) : 0;
 	if (ret == 0)
 		ret = file_truncate(f, (off_t)a[1]);
 	file_put(f);

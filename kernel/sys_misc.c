@@ -30,7 +30,7 @@ static int64_t set_name(char name[__NEW_UTS_LEN + 1], const uint64_t a[6])
 {
 	char buf[__NEW_UTS_LEN + 1] = { 0 };
 
-	if (current_process()->cred.euid != 0)
+	if (!caller_is_root())
 		return -EPERM;
 	if ((int)a[1] < 0 || (int)a[1] > __NEW_UTS_LEN)
 		return -EINVAL;
@@ -124,7 +124,7 @@ int64_t sys_reboot(const uint64_t a[6])
 {
 	bool restart = (uint32_t)a[2] == LINUX_REBOOT_CMD_RESTART;
 
-	if (current_process()->cred.euid != 0)
+	if (!caller_is_root())
 		return -EPERM;
 	if ((uint32_t)a[0] != LINUX_REBOOT_MAGIC1 || (uint32_t)a[1] != LINUX_REBOOT_MAGIC2)
 		return -EINVAL;
@@ -190,7 +190,7 @@ int64_t sys_syslog(const uint64_t a[6])
 	uint64_t end = log_end();
 	int64_t n = 0;
 
-	if (type != SYSLOG_READ_ALL && type != SYSLOG_SIZE && current_process()->cred.euid != 0)
+	if (type != SYSLOG_READ_ALL && type != SYSLOG_SIZE && !caller_is_root())
 		return -EPERM;
 	switch (type) {
 	case SYSLOG_READ_ALL:

@@ -430,7 +430,7 @@ static int64_t do_chroot(const struct where *w, const uint64_t a[6])
 
 int64_t sys_chroot(const uint64_t a[6])
 {
-	if (current_process()->cred.euid != 0)
+	if (!caller_is_root())
 		return -EPERM;
 	return at_path((uint64_t)AT_FDCWD, a[0], 0, do_chroot, a);
 }
@@ -458,7 +458,7 @@ int64_t sys_mount(const uint64_t a[6])
 	struct where w;
 	int64_t ret;
 
-	if (current_process()->cred.euid != 0)
+	if (!caller_is_root())
 		return -EPERM;
 	ret = where_get(&w, (uint64_t)AT_FDCWD, a[1], 0);
 	if (ret < 0)
@@ -481,7 +481,7 @@ static int64_t do_umount(const struct where *w, const uint64_t a[6])
 
 int64_t sys_umount2(const uint64_t a[6])
 {
-	if (current_process()->cred.euid != 0)
+	if (!caller_is_root())
 		return -EPERM;
 	return at_path((uint64_t)AT_FDCWD, a[0], 0, do_umount, a);
 }

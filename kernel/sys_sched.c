@@ -44,11 +44,11 @@ static void target_put(struct thread *t, struct process *p)
 /* May the caller set how p's threads are scheduled? */
 static bool may_schedule(const struct process *p)
 {
-	const struct credentials *c = &current_process()->cred;
+	uint32_t uid = READ_ONCE(current_process()->cred.euid);
+	struct credentials c;
 
-	uint32_t uid = READ_ONCE(c->euid);
-
-	return uid == 0 || uid == READ_ONCE(p->cred.euid) || uid == READ_ONCE(p->cred.uid);
+	process_get_cred(p, &c);
+	return uid == 0 || uid == c.euid || uid == c.uid;
 }
 
 /* --- affinity ------------------------------------------------------------------------------------------------------ */
@@ -146,7 +146,7 @@ static void nice_process(struct process *p, void *arg)
 	struct nice_walk *w = arg;
 
 	if (w->which == PRIO_PGRP ? process_get_group_id(p, 0) != w->who
-				  : p->cred.uid != (uint32_t)w->who)
+				  : READ_ONCE(p->cred.uid) != (uint32_t)w->who)
 		return;
 	w->p = p;
 	process_for_each_thread(p, nice_thread, w);
@@ -293,14 +293,13 @@ int64_t sys_sched_rr_get_interval(const uint64_t a[6])
 /* May the caller see and set the limits of p? */
 static bool may_limit(const struct process *p)
 {
-	const struct credentials *c = &current_process()->cred, *t = &p->cred;
+	const struct credentials *own = &current_process()->cred;
+	struct credentials c;
 
-	uint32_t uid = READ_ONCE(c->uid), gid = READ_ONCE(c->gid);
-
-	return p == current_process() || caller_is_root() ||
-	       (uid == READ_ONCE(t->uid) && uid == READ_ONCE(t->euid) &&
-		uid == READ_ONCE(t->suid) && gid == READ_ONCE(t->gid) &&
-		gid == READ_ONCE(t->egid) && gid == READ_ONCE(t->sgid));
+	if (p == current_process() || caller_is_root())
+		return true;
+	process_get_cred(p, &c);
+	return cred_is_only(&c, READ_ONCE(own->uid), READ_ONCE(own->gid));
 }
 
 static int change_limit(struct process *p, unsigned kind, const struct rlimit_pair *new,
@@ -404,14 +403,14 @@ int64_t sys_prctl(const uint64_t a[6])
 		WRITE_ONCE(p->subreaper, a[1] != 0);
 		return 0;
 	case PR_GET_CHILD_SUBREAPER:
-		return give_int(a[1], p->subreaper);
+		return give_int(a[1], READ_ONCE(p->subreaper));
 	case PR_SET_NO_NEW_PRIVS:
 		if (a[1] != 1 || rest)
 			return -EINVAL;
 		WRITE_ONCE(p->no_new_privs, true);
 		return 0;
 	case PR_GET_NO_NEW_PRIVS:
-		return a[1] || rest ? -EINVAL : p->no_new_privs;
+		return a[1] || rest ? -EINVAL : READ_ONCE(p->no_new_privs);
 	default:
 		return -EINVAL;
 	}

@@ -292,8 +292,8 @@ void socket_own(struct socket *s)
 
 	if (!p)
 		return;
-	s->uid = p->cred.fsuid;
-	s->gid = p->cred.fsgid;
+	WRITE_ONCE(s->uid, READ_ONCE(p->cred.fsuid));
+	WRITE_ONCE(s->gid, READ_ONCE(p->cred.fsgid));
 }
 
 int socket_file(struct socket *s, uint32_t flags, struct file **out)
@@ -497,24 +497,24 @@ static int set_locked(struct socket *s, enum socket_option what, int64_t value) 
 
 	switch (what) {
 	case SOCKET_REUSE:
-		o->reuse = on;
+		WRITE_ONCE(o->reuse, on);
 		break;
 	case SOCKET_KEEPALIVE:
-		o->keepalive = on;
+		WRITE_ONCE(o->keepalive, on);
 		break;
 	case SOCKET_NODELAY:
 		if (s->kind != &socket_stream)
 			return -ENOPROTOOPT;
-		o->nodelay = on;
+		WRITE_ONCE(o->nodelay, on);
 		break;
 	case SOCKET_BROADCAST:
-		o->broadcast = on;
+		WRITE_ONCE(o->broadcast, on);
 		break;
 	case SOCKET_LINGER:
-		o->linger = value & SOCKET_LINGERS;
+		WRITE_ONCE(o->linger, (value & SOCKET_LINGERS) != 0);
 		/* what it was is kept, as in Linux */
 		if (o->linger)
-			o->linger_s = (uint32_t)value;
+			WRITE_ONCE(o->linger_s, (uint32_t)value);
 		break;
 	case SOCKET_RX_TIMEOUT:
 		WRITE_ONCE(o->rx_timeout_ns, (uint64_t)value);
@@ -532,21 +532,21 @@ static int set_locked(struct socket *s, enum socket_option what, int64_t value) 
 		/* -1: the usual */
 		if (value != -1 && (value < 1 || value > 255))
 			return -EINVAL;
-		o->ttl = value == -1 ? 0 : (uint8_t)value;
+		WRITE_ONCE(o->ttl, value == -1 ? 0 : (uint8_t)value);
 		break;
 	case SOCKET_V6ONLY:
 		if (s->local.port)
 			return -EINVAL;
-		o->v6only = on;
+		WRITE_ONCE(o->v6only, on);
 		break;
 	case SOCKET_TELL_HOPS:
 	case SOCKET_TELL_HOPS_OLD:
-		o->tell = on ? o->tell | BIT(what) : o->tell & ~BIT(what);
+		WRITE_ONCE(o->tell, on ? o->tell | BIT(what) : o->tell & ~BIT(what));
 		break;
 	case SOCKET_TELL_ERRORS:
 		if (s->kind != &socket_udp)
 			return -ENOPROTOOPT;
-		o->tell_errors = on;
+		WRITE_ONCE(o->tell_errors, on);
 		break;
 	case SOCKET_CHECKSUM:
 		if (s->kind != &socket_raw || !s->v6)
@@ -651,19 +651,20 @@ int socket_get(struct file *f, enum socket_option what, int64_t *value)
 		*value = READ_ONCE(s->state) == SOCKET_LISTENING;
 		return 0;
 	case SOCKET_REUSE:
-		*value = o->reuse;
+		*value = READ_ONCE(o->reuse);
 		return 0;
 	case SOCKET_KEEPALIVE:
-		*value = o->keepalive;
+		*value = READ_ONCE(o->keepalive);
 		return 0;
 	case SOCKET_NODELAY:
-		*value = o->nodelay;
+		*value = READ_ONCE(o->nodelay);
 		return s->kind == &socket_stream ? 0 : -ENOPROTOOPT;
 	case SOCKET_BROADCAST:
-		*value = o->broadcast;
+		*value = READ_ONCE(o->broadcast);
 		return 0;
 	case SOCKET_LINGER:
-		*value = (int64_t)o->linger_s | (o->linger ? SOCKET_LINGERS : 0);
+		*value = (int64_t)READ_ONCE(o->linger_s) |
+			 (READ_ONCE(o->linger) ? SOCKET_LINGERS : 0);
 		return 0;
 	case SOCKET_RX_TIMEOUT:
 		*value = (int64_t)READ_ONCE(o->rx_timeout_ns);
@@ -678,20 +679,20 @@ int socket_get(struct file *f, enum socket_option what, int64_t *value)
 		*value = 2 * (int64_t)READ_ONCE(o->tx_size);
 		return 0;
 	case SOCKET_TTL:
-		*value = o->ttl ? o->ttl : 64;
+		*value = READ_ONCE(o->ttl) ? READ_ONCE(o->ttl) : 64;
 		return 0;
 	case SOCKET_DOMAIN:
 		*value = s->kind->local ? SOCKET_UNIX : s->v6 ? SOCKET_INET6 : SOCKET_INET;
 		return 0;
 	case SOCKET_V6ONLY:
-		*value = o->v6only;
+		*value = READ_ONCE(o->v6only);
 		return 0;
 	case SOCKET_TELL_HOPS:
 	case SOCKET_TELL_HOPS_OLD:
-		*value = (o->tell & BIT(what)) != 0;
+		*value = (READ_ONCE(o->tell) & BIT(what)) != 0;
 		return 0;
 	case SOCKET_TELL_ERRORS:
-		*value = o->tell_errors;
+		*value = READ_ONCE(o->tell_errors);
 		return s->kind == &socket_udp ? 0 : -ENOPROTOOPT;
 	case SOCKET_CHECKSUM:
 		if (s->kind != &socket_raw || !s->v6)

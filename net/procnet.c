@@ -72,7 +72,7 @@ static void tcp_line(struct proc_text *t, unsigned n, const struct tcp_pcb *pcb,
 		put_end(t, ip6, &pcb->remote_ip, pcb->remote_port);
 	proc_printf(t, "%02X %08lX:%08lX 00:00000000 00000000 %5u        0 %lu 1\n",
 		    linux_state[pcb->state], (unsigned long)(s ? s->tx_pending : 0),
-		    (unsigned long)(s ? READ_ONCE(s->rx_bytes) : 0), s ? s->uid : 0,
+		    (unsigned long)(s ? READ_ONCE(s->rx_bytes) : 0), s ? READ_ONCE(s->uid) : 0,
 		    (unsigned long)(s ? s->ino : 0));
 }
 

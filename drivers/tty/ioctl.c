@@ -200,11 +200,6 @@ static int64_t get_session(struct tty *t, bool far, uint64_t arg)
 	return put_int(arg, id);
 }
 
-static bool is_root(void)
-{
-	return current_process()->cred.euid == 0;
-}
-
 /* arg 1 is root's way to take it from another session. */
 static int64_t take_terminal(struct tty *t, struct file *f, uint64_t arg)
 {
@@ -213,11 +208,11 @@ static int64_t take_terminal(struct tty *t, struct file *f, uint64_t arg)
 
 	if (!session_is_leader(current_process()))
 		return -EPERM;
-	if ((f->flags & FILE_ACCMODE) == FILE_WRONLY && !is_root())
+	if ((f->flags & FILE_ACCMODE) == FILE_WRONLY && !caller_is_root())
 		return -EPERM;
 	s = session_of(current_process());
 	err = tty_set_controlling(f, s);
-	if (err == -EPERM && arg == 1 && is_root() && tty_steal(t, s))
+	if (err == -EPERM && arg == 1 && caller_is_root() && tty_steal(t, s))
 		err = tty_set_controlling(f, s);
 	session_put(s);
 	return err;
@@ -273,7 +268,7 @@ static int64_t type_byte(struct tty *t, uint64_t arg)
 	uint8_t c;
 	int err;
 
-	if (!is_root())
+	if (!caller_is_root())
 		return -EPERM;
 	err = user_copy_from(&c, arg, sizeof(c));
 	if (err < 0)

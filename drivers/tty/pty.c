@@ -405,7 +405,8 @@ static int ptmx_open(const struct device_node *d, uint32_t flags, struct file **
 	(void)d;
 	if (err < 0)
 		return err;
-	err = give_away(f->priv, p ? p->cred.fsuid : 0, p ? p->cred.fsgid : 0);
+	err = give_away(f->priv, p ? READ_ONCE(p->cred.fsuid) : 0,
+			p ? READ_ONCE(p->cred.fsgid) : 0);
 	if (err < 0)
 		file_put(f);
 	else

@@ -489,11 +489,9 @@ const struct file_ops tty_slave_ops = {
 /* May the current process, or the kernel, open the program's end? */
 static int may_open(const struct tty *t) __requires(t->lock)
 {
-	const struct process *p = current_process();
-
 	if (t->hung || t->locked)
 		return -EIO;
-	return t->exclusive && p && p->cred.euid != 0 ? -EBUSY : 0;
+	return t->exclusive && !caller_is_root() ? -EBUSY : 0;
 }
 
 int tty_open(struct tty *t, uint32_t flags, struct file **out)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Spinlocks: test-and-test-and-set , one hint between two looks. They belong to a CPU; preemption is off while one is
+/* Spinlocks: test-and-test-and-set, one hint between two looks. They belong to a CPU; preemption is off while one is
  * held. A class marked IRQ is taken by the _irqsave form (or _lock with interrupts already off), never
  * otherwise; a class marked NOIRQ never in interrupt context. */
 #ifndef TERN_KERNEL_CORE_SPINLOCK_H

@@ -16,7 +16,7 @@ void process_set_init(struct process *p)
 	spin_lock(&pidtab_lock);
 	if (p->state == PROC_ALIVE) {
 		init_process = p;
-		p->signals.unkillable = true;
+		WRITE_ONCE(p->signals.unkillable, true);
 	}
 	spin_unlock(&pidtab_lock);
 }
@@ -92,7 +92,7 @@ static struct process *heir_of(struct process *p) __requires(pidtab_lock)
 {
 	struct process *a = p->parent;
 
-	while (a && !a->subreaper)
+	while (a && !READ_ONCE(a->subreaper))
 		a = a->parent;
 	if (!a && init_process != p)
 		a = init_process;

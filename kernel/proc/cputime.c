@@ -27,8 +27,9 @@ static uint64_t limit_ns(uint64_t seconds)
 
 static bool is_watched(const struct process *p)
 {
-	return rlimit_cur(p, RLIMIT_CPU) != UINT64_MAX || p->signals.cpu_timer[0].next_ns ||
-	       p->signals.cpu_timer[1].next_ns;
+	return rlimit_cur(p, RLIMIT_CPU) != UINT64_MAX ||
+	       READ_ONCE(p->signals.cpu_timer[0].next_ns) ||
+	       READ_ONCE(p->signals.cpu_timer[1].next_ns);
 }
 
 void cputime_limit_changed(struct process *p)
@@ -67,7 +68,7 @@ void cputime_timer(struct process *p, enum cpu_timer_kind kind, const struct sig
 	old->interval = c->interval_ns;
 	old->left = !c->next_ns ? 0 : c->next_ns > at ? c->next_ns - at : NS_PER_US;
 	if (now) {
-		c->next_ns = now->left ? at + now->left : 0;
+		WRITE_ONCE(c->next_ns, now->left ? at + now->left : 0);
 		c->interval_ns = now->interval;
 		if (c->next_ns)
 			tell_threads(p);
@@ -84,9 +85,10 @@ static uint64_t check_timer(struct process *p, enum cpu_timer_kind kind, uint64_
 
 	*rings = c->next_ns && at >= c->next_ns;
 	if (*rings && c->interval_ns)
-		c->next_ns += ((at - c->next_ns) / c->interval_ns + 1) * c->interval_ns;
+		WRITE_ONCE(c->next_ns,
+			   c->next_ns + ((at - c->next_ns) / c->interval_ns + 1) * c->interval_ns);
 	else if (*rings)
-		c->next_ns = 0;
+		WRITE_ONCE(c->next_ns, 0);
 	left = c->next_ns ? c->next_ns - at : NEVER;
 	spin_unlock_irqrestore(&p->signals.lock, f);
 	return left;

@@ -14,6 +14,13 @@ struct credentials {
 	uint32_t groups[CRED_GROUPS];
 };
 
+/* Are uid and gid all that the process is and may become? */
+static inline bool cred_is_only(const struct credentials *c, uint32_t uid, uint32_t gid)
+{
+	return uid == c->uid && uid == c->euid && uid == c->suid && gid == c->gid &&
+	       gid == c->egid && gid == c->sgid;
+}
+
 /* May c act for files' group gid: its file-system group or a supplementary one? */
 static inline bool cred_in_group(const struct credentials *c, uint32_t gid)
 {

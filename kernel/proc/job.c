@@ -29,7 +29,7 @@ int job_check(const struct tty *tty, int sig)
 	if (!p)
 		return 0;
 	spin_lock(&pidtab_lock);
-	if (!p->left_tty && p->group->session->tty == tty &&
+	if (!READ_ONCE(p->left_tty) && p->group->session->tty == tty &&
 	    p->group->session->foreground != p->group->id) {
 		g = p->group;
 		ASSERT(refcount_get(&g->ref));

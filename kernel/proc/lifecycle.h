@@ -97,6 +97,8 @@ int process_kill_thread(struct process *self, int tgid, int tid,
 /* kill(2)'s pid argument: one, a group, all. 0 or -ESRCH, -EPERM. */
 int process_kill(struct process *self, int pid, int sig) __must_check;
 
+/* What p is to permission checks, all of one moment. Takes PIDTAB. */
+void process_get_cred(const struct process *p, struct credentials *out);
 /* Small facts, each read under PIDTAB. */
 void process_set_name(struct process *p, const char *name);
 struct rlimit_pair process_get_limit(struct process *p, unsigned kind);

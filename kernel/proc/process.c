@@ -308,7 +308,7 @@ static int new_session(struct process *p, bool once)
 		list_push_back(&s->table, bucket(by_session, s->id));
 		old = leave_group(p);
 		join_group(p, g);
-		p->left_tty = false;
+		WRITE_ONCE(p->left_tty, false);
 	}
 	spin_unlock(&pidtab_lock);
 	if (old)
@@ -535,9 +535,9 @@ static void inherit(struct process *p, const struct process *from)
 
 	spin_lock(&pidtab_lock);
 	p->cred = from->cred;
-	p->no_new_privs = from->no_new_privs;
-	p->left_tty = from->left_tty;
-	p->undumpable = from->undumpable;
+	p->no_new_privs = READ_ONCE(from->no_new_privs);
+	p->left_tty = READ_ONCE(from->left_tty);
+	p->undumpable = READ_ONCE(from->undumpable);
 	memcpy(p->rlimits, from->rlimits, sizeof(p->rlimits));
 	spin_unlock(&pidtab_lock);
 	f = spin_lock_irqsave((spinlock_t *)(uintptr_t)&from->signals.lock);
@@ -673,6 +673,9 @@ void process_publish(struct process *p, struct process *from, bool sibling)
 	spin_lock(&pidtab_lock);
 	ASSERT(p->state == PROC_NEW && p->group);
 	parent = sibling ? from->parent : from;
+	/* what ours is told, in the same hold: it may get another parent, and SIGCHLD, at any time */
+	if (sibling)
+		p->exit_signal = from->exit_signal;
 	process_set_parent(p, parent);
 	if (parent)
 		list_push_back(&p->sibling, &parent->children);
@@ -740,6 +743,13 @@ void process_set_name(struct process *p, const char *name)
 {
 	spin_lock(&pidtab_lock);
 	str_copy(p->name, name, sizeof(p->name));
+	spin_unlock(&pidtab_lock);
+}
+
+void process_get_cred(const struct process *p, struct credentials *out)
+{
+	spin_lock(&pidtab_lock);
+	*out = p->cred;
 	spin_unlock(&pidtab_lock);
 }
 

@@ -82,11 +82,11 @@ struct process {
 	/* Job control, for wait: stopped by stop_sig, told or not yet; continued and not told yet. */
 	bool stopped, stop_reported, continued; /* [PIDTAB] kernel/proc/signal.c's */
 	int stop_sig;				/* [PIDTAB] */
-	bool subreaper;				/* [PIDTAB] orphans below it come to it */
-	bool no_new_privs;			/* [PIDTAB] prctl */
-	bool left_tty; /* [PIDTAB] it, and who it makes, gave up the session's terminal for themselves */
-	bool undumpable;  /* [PIDTAB] prctl */
-	int death_signal; /* [PIDTAB] what it gets when its parent ends; 0: none */
+	bool subreaper;				/* [atomic] orphans below it come to it */
+	bool no_new_privs;			/* [atomic] prctl */
+	bool left_tty; /* [atomic] it, and who it makes, gave up the session's terminal for themselves */
+	bool undumpable;  /* [atomic] prctl; with other ids in one hold of PIDTAB */
+	int death_signal; /* [atomic] what it gets when its parent ends; 0: none */
 	int wait_status;  /* [PIDTAB] the word wait4 gives; before the end: its first thread's */
 	struct poll_source exited;   /* notified when it becomes a ZOMBIE: for kernel parents */
 	struct waitq child_wait;     /* its wait4 sleeps here, and its exec for the other threads */
@@ -95,7 +95,7 @@ struct process {
 	struct vm_space *space; /* a reference */
 	struct fdtable *files;	/* a reference */
 	struct fs_state *fs;	/* kernel/context.h; a reference */
-	/* [PIDTAB] READ_ONCE without it */
+	/* Changed under PIDTAB by any of its threads, limits by other processes too: READ_ONCE without it. */
 	struct credentials cred;
 	struct rlimit_pair rlimits[RLIM_KINDS];
 	char name[16];	  /* [PIDTAB] comm */

@@ -343,8 +343,8 @@ static bool is_ignored(const struct process *p, int sig)
 
 static bool is_fatal(const struct process *p, int sig)
 {
-	return p->signals.action[sig - 1].handler == HANDLER_DFL && !p->signals.unkillable &&
-	       !((DEFAULT_IGNORE | DEFAULT_STOP) & MASK(sig));
+	return p->signals.action[sig - 1].handler == HANDLER_DFL &&
+	       !READ_ONCE(p->signals.unkillable) && !((DEFAULT_IGNORE | DEFAULT_STOP) & MASK(sig));
 }
 
 /* A thread that takes it: a stopped one takes nothing but the end. */
@@ -385,7 +385,7 @@ static bool is_dropped(struct process *p, struct thread *only, int sig) __requir
 
 	if (t && ((t->sig_blocked | t->sig.waited) & MASK(sig)))
 		return false;
-	if (p->signals.unkillable && p->signals.action[sig - 1].handler == HANDLER_DFL)
+	if (READ_ONCE(p->signals.unkillable) && p->signals.action[sig - 1].handler == HANDLER_DFL)
 		return true;
 	return t && is_ignored(p, sig);
 }
@@ -772,7 +772,7 @@ static enum taken take_locked(struct process *p, struct thread *t, struct signal
 			enter_handler(p, t, d);
 			return TAKEN_HANDLER;
 		}
-		if (is_ignored(p, sig) || p->signals.unkillable)
+		if (is_ignored(p, sig) || READ_ONCE(p->signals.unkillable))
 			continue;
 		if (DEFAULT_STOP & MASK(sig)) {
 			p->signals.stop_begun = true;

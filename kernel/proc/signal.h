@@ -53,9 +53,9 @@ struct signal_state {
 	struct signal_action action[NSIG]; /* [lock] */
 	unsigned nr_queued;		   /* [lock] elements in use: RLIMIT_SIGPENDING */
 	struct signal_entry *spare;	   /* [lock, read without] for the next one, or NULL */
-	bool exiting;	 /* [lock] exit_group or a fatal signal: exit_code is final */
-	int exit_code;	 /* [lock] wait status word */
-	bool unkillable; /* [init] init: what would end or stop it by default is dropped */
+	bool exiting;  /* [lock] exit_group or a fatal signal: exit_code is final */
+	int exit_code; /* [lock] wait status word */
+	bool unkillable; /* [PIDTAB] READ_ONCE without it; init: what would end or stop it by default is dropped */
 	int stop_sig; /* [lock] not 0: it stops, or has; every thread sleeps when it comes to it */
 	bool stop_begun;	  /* [lock] a stop was taken, and no SIGCONT has come since */
 	bool stop_told;		  /* [lock] all have stopped and the parent knows */

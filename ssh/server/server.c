@@ -3,6 +3,7 @@
  * a forwarded port every client has one address. */
 #include "ssh/server/server.h"
 #include "kernel/core/clock.h"
+#include "kernel/core/kcsan.h"
 #include "kernel/core/log.h"
 #include "kernel/core/machine.h"
 #include "kernel/core/random.h"
@@ -53,7 +54,7 @@ static struct server_conn *least_worthy(void) __requires(conns_lock)
 	list_for_each (s, &conns, link) {
 		if (s->stage != CONN_LOGIN || READ_ONCE(s->evicted))
 			continue;
-		if (!least || READ_ONCE(s->shown.bytes_in) < READ_ONCE(least->shown.bytes_in))
+		if (!least || data_race(s->shown.bytes_in < least->shown.bytes_in))
 			least = s;
 	}
 	return least;
