@@ -45,10 +45,9 @@ static void target_put(struct thread *t, struct process *p)
 static bool may_schedule(const struct process *p)
 {
 	uint32_t uid = READ_ONCE(current_process()->cred.euid);
-	struct credentials c;
 
-	process_get_cred(p, &c);
-	return uid == 0 || uid == c.euid || uid == c.uid;
+	/* each by itself: PIDTAB is held in a walk over threads */
+	return uid == 0 || uid == READ_ONCE(p->cred.euid) || uid == READ_ONCE(p->cred.uid);
 }
 
 /* --- affinity ------------------------------------------------------------------------------------------------------ */
