@@ -253,17 +253,29 @@ struct dentry *process_root_get(struct process *p)
 	return place_of(p, true);
 }
 
-bool process_may_look(const struct process *p)
+struct looker {
+	uint32_t uid, gid;
+	bool may;
+};
+
+static void ask_whether(struct process *p, void *arg)
+{
+	struct looker *l = arg;
+
+	l->may = !READ_ONCE(p->undumpable) && cred_is_only(&p->cred, l->uid, l->gid);
+}
+
+bool process_may_look(struct process *p)
 {
 	const struct process *self = current_process();
-	struct credentials c;
+	struct looker l;
 
 	if (self == p || caller_is_root())
 		return true;
-	process_get_cred(p, &c);
-	/* undumpable last: who takes other ids sets both in one hold of PIDTAB, so whoever has seen the ids sees it */
-	return cred_is_only(&c, READ_ONCE(self->cred.fsuid), READ_ONCE(self->cred.fsgid)) &&
-	       !READ_ONCE(p->undumpable);
+	l = (struct looker){ READ_ONCE(self->cred.fsuid), READ_ONCE(self->cred.fsgid), false };
+	/* both of one moment: who takes other ids is let look at no more */
+	process_inspect(p, ask_whether, &l);
+	return l.may;
 }
 
 uint64_t process_peak_pages(struct process *p)

@@ -44,7 +44,7 @@ struct dentry *process_cwd_get(struct process *p) __must_check;
 struct dentry *process_root_get(struct process *p) __must_check;
 
 /* May the caller see into p: its memory, its files? */
-bool process_may_look(const struct process *p);
+bool process_may_look(struct process *p);
 
 /* The most memory p has had so far, in pages; kept in its account when its memory goes. */
 uint64_t process_peak_pages(struct process *p);

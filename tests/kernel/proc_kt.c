@@ -448,6 +448,91 @@ static int look(struct process *parent, int type, int id, unsigned options, int 
 	return found;
 }
 
+/* OWN-24, I-PROC-6: a brother is told as his parent's other child is, at the moment at which he is seen: that one may have got another parent, and
+ * SIGCHLD, since the brother was begun. */
+KTEST(brother_is_waited_for)
+{
+	struct process *elder = figure("elder", NULL), *parent = child_of(elder);
+	struct process *p = child_of(parent), *brother;
+
+	p->exit_signal = SIG_USR1;
+	brother = process_create(p, "brother");
+	KT_CHECK(brother);
+	if (brother) {
+		process_join_group_of(brother, p);
+		figure_end(parent);
+		KT_CHECK(p->exit_signal == SIG_CHLD);
+		process_publish(brother, p, true);
+		KT_CHECK(brother->exit_signal == SIG_CHLD);
+		figure_end(brother);
+	}
+	figure_end(p);
+	figure_end(elder);
+}
+
+/* --- OWN-25, I-PROC-7: whom a process lets look ---------------------------------------------------------------------------------------- */
+
+#define SOMEBODY 1000
+
+struct looked_at {
+	struct process *p, *looker;
+	uint32_t over; /* [atomic] */
+	unsigned let_in;
+};
+
+static void put_ids(struct process *p, void *arg)
+{
+	uint32_t id = *(const uint32_t *)arg;
+
+	WRITE_ONCE(p->cred.uid, id);
+	WRITE_ONCE(p->cred.euid, id);
+	WRITE_ONCE(p->cred.suid, id);
+	WRITE_ONCE(p->cred.gid, id);
+	WRITE_ONCE(p->cred.egid, id);
+	WRITE_ONCE(p->cred.sgid, id);
+	WRITE_ONCE(p->undumpable, id != 0);
+}
+
+/* root, then somebody who was root, and root again. */
+static void change_ids(void *arg)
+{
+	struct looked_at *l = arg;
+
+	for (uint32_t i = 0; i < 20000 * kt_scale(); i++) {
+		uint32_t id = i % 2 ? 0 : SOMEBODY;
+
+		process_inspect(l->p, put_ids, &id);
+	}
+	atomic_store_relaxed(&l->over, 1);
+}
+
+static void keep_looking(void *arg)
+{
+	struct looked_at *l = arg;
+
+	current_thread()->process = l->looker;
+	while (!atomic_load_relaxed(&l->over))
+		l->let_in += process_may_look(l->p);
+	current_thread()->process = NULL;
+}
+
+KTEST(who_was_root_lets_nobody_look)
+{
+	struct looked_at l = { .p = figure("was-root", NULL), .looker = figure("looker", NULL) };
+	uint32_t id = SOMEBODY;
+	struct crew crew = { 0 };
+
+	process_inspect(l.looker, put_ids, &id);
+	l.looker->cred.fsuid = l.looker->cred.fsgid = id;
+	KT_CHECK(l.looker->undumpable);
+	crew_add(&crew, change_ids, &l, ALL_CPUS);
+	crew_add(&crew, keep_looking, &l, ALL_CPUS);
+	crew_join(&crew);
+	KT_CHECK(l.let_in == 0);
+	figure_end(l.looker);
+	figure_end(l.p);
+}
+
 /* Each thing that becomes of a child is told once, and to the one who asked for it; kept if asked to. */
 KTEST(wait_tells_once)
 {
