@@ -42,7 +42,7 @@ int vfs_access(const struct vfs_context *ctx, struct dentry *at, const char *pat
 	if (err)
 		return err;
 	err = inode_permission(w.child->inode, &ctx->cred, rwx);
-	if (!err && (rwx & 2) && w.child->inode->sb->read_only)
+	if (!err && (rwx & 2) && READ_ONCE(w.child->inode->sb->read_only))
 		err = -EROFS;
 	walk_end(&w);
 	return err;
@@ -136,7 +136,7 @@ static int change(const struct vfs_context *ctx, struct dentry *at, const char *
 		return err;
 	i = w.child->inode;
 	mutex_lock(&i->lock);
-	if (i->sb->read_only)
+	if (READ_ONCE(i->sb->read_only))
 		err = -EROFS;
 	else if (c->kind == CHANGE_MODE)
 		err = (i->mode & S_IFMT) == S_IFLNK ? -EOPNOTSUPP
@@ -187,7 +187,7 @@ int vfs_truncate(const struct vfs_context *ctx, struct dentry *at, const char *p
 	else
 		err = inode_permission(i, &ctx->cred, 2);
 	if (!err)
-		err = i->sb->read_only ? -EROFS : inode_truncate(i, &ctx->cred, size);
+		err = READ_ONCE(i->sb->read_only) ? -EROFS : inode_truncate(i, &ctx->cred, size);
 	walk_end(&w);
 	return err;
 }

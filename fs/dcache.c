@@ -7,6 +7,7 @@
  * I-DCACHE-1: a dentry is in the hash exactly while it is among its parent's children; then it is pinned. */
 #include "fs/dcache.h"
 #include "kernel/core/panic.h"
+#include "kernel/core/perturb.h"
 #include "kernel/core/random.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -72,9 +73,10 @@ static struct list_head *bucket_of(uint32_t hash) __requires_shared(dcache_lock)
 
 static void hash_move_bucket(void) __requires(dcache_lock)
 {
-	struct list_head *from = &dcache.bucket[dcache.moved++];
+	struct list_head *from = &dcache.bucket[dcache.moved];
 	struct dentry *d, *next;
 
+	WRITE_ONCE(dcache.moved, dcache.moved + 1);
 	list_for_each_safe (d, next, from, hash_link) {
 		list_del(&d->hash_link);
 		list_push_front(&d->hash_link, bucket_of(d->hash));
@@ -110,7 +112,7 @@ static struct list_head *hash_change(struct list_head *b) __requires(dcache_lock
 	dcache.bucket = dcache.bigger;
 	WRITE_ONCE(dcache.bigger, NULL);
 	WRITE_ONCE(dcache.moved, 0);
-	dcache.nr_buckets *= GROWTH;
+	WRITE_ONCE(dcache.nr_buckets, dcache.nr_buckets * GROWTH);
 	WRITE_ONCE(dcache.grow_at, dcache.nr_buckets * BUCKET_FULL);
 	return b;
 }
@@ -272,13 +274,30 @@ void dentry_unhold(struct dentry *d)
 		destroy(d);
 }
 
+/* A tree that is to go goes with the last who is in it: nobody finds the way there. Whoever was the last before it was to go may
+ * look this late, when others are in it, or were and have claimed it. */
+static bool claim_doomed(struct superblock *sb)
+{
+	bool ours;
+
+	rwspin_write_lock(&dcache_lock);
+	ours = sb->doomed && atomic_load_relaxed(&sb->users) == 0;
+	if (ours)
+		WRITE_ONCE(sb->doomed, false);
+	rwspin_write_unlock(&dcache_lock);
+	return ours;
+}
+
 void dentry_put(struct dentry *d)
 {
 	struct superblock *sb = d->sb;
 
-	/* While d still keeps sb. A tree that is to go goes with the last who is in it: nobody finds the way there. */
-	if (atomic_fetch_sub(&sb->users, 1) == 1 && READ_ONCE(sb->doomed))
-		dentry_kill_tree(sb->root);
+	/* While d still keeps sb. */
+	if (atomic_fetch_sub(&sb->users, 1) == 1) {
+		perturb(PERTURB_PUBLISH);
+		if (READ_ONCE(sb->doomed) && claim_doomed(sb))
+			dentry_kill_tree(sb->root);
+	}
 	dentry_unhold(d);
 }
 
@@ -488,7 +507,7 @@ static int make_dir(struct dentry *dir, const char *name, size_t len,
 
 	for (;;) {
 		*out = find_child(dir, name, len);
-		if (*out && ((*out)->inode->mode & S_IFMT) == S_IFDIR)
+		if (*out && (READ_ONCE((*out)->inode->mode) & S_IFMT) == S_IFDIR)
 			return 0;
 		if (*out) {
 			dentry_put(*out);

@@ -238,17 +238,20 @@ static struct file_locks *locks_of(struct inode *i)
 {
 	struct file_locks *fresh, *none = NULL;
 
-	if (atomic_load_acquire(&i->locks)) /* pairs with the exchange below */
-		return i->locks;
+	/* pairs with the exchange below */
+	fresh = atomic_load_acquire(&i->locks);
+	if (fresh)
+		return fresh;
 	fresh = kmalloc(sizeof(*fresh));
 	if (!fresh)
 		return NULL;
 	list_init(&fresh->held);
 	fresh->count = 0;
 	waitq_init(&fresh->wq);
-	if (!atomic_compare_exchange(&i->locks, &none, fresh))
-		kfree(fresh);
-	return i->locks;
+	if (atomic_compare_exchange(&i->locks, &none, fresh))
+		return fresh;
+	kfree(fresh);
+	return none;
 }
 
 int filelock_set(struct file *f, const struct file_lock *want, bool wait)

@@ -96,7 +96,7 @@ void inode_accessed_now(struct inode *i)
 {
 	uint64_t at = READ_ONCE(i->atime_ns), now;
 
-	if (i->sb->read_only || i->sb->no_atime)
+	if (READ_ONCE(i->sb->read_only) || READ_ONCE(i->sb->no_atime))
 		return;
 	now = clock_wall_ns();
 	if (at <= READ_ONCE(i->mtime_ns) || at <= READ_ONCE(i->ctime_ns) ||
@@ -164,7 +164,9 @@ int inode_truncate(struct inode *i, const struct vfs_cred *cred, uint64_t size)
 
 void superblock_stat(struct superblock *sb, struct kstatfs *st)
 {
-	*st = (struct kstatfs){ .magic = sb->magic, .dev = sb->dev, .read_only = sb->read_only };
+	*st = (struct kstatfs){ .magic = sb->magic,
+				.dev = sb->dev,
+				.read_only = READ_ONCE(sb->read_only) };
 	if (sb->space)
 		sb->space(sb, &st->blocks, &st->bfree);
 }

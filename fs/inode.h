@@ -73,9 +73,9 @@ struct superblock {
 	struct dentry *covered;	     /* [DCACHE] pinned; what root stands in for; NULL: nothing */
 	struct list_head mount_link; /* [DCACHE] in the order of mounting */
 	uint64_t mounted;	     /* [DCACHE] its number among all mounts ever; 0: it is not */
-	bool doomed;		     /* [DCACHE] to be taken apart when nobody uses it */
-	uint64_t users;		     /* [atomic] */
-	uint64_t names;		     /* [DCACHE] linked ones */
+	bool doomed;	/* [DCACHE] to be taken apart when nobody uses it, by who takes this back */
+	uint64_t users; /* [atomic] */
+	uint64_t names; /* [DCACHE] linked ones */
 };
 
 /* Numbers for what has none of its own: st_dev. */

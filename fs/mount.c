@@ -75,7 +75,16 @@ static struct dentry *topmost(struct dentry *d) __requires(rename_lock)
 	return d;
 }
 
-static int mount_on(struct dentry *d, struct superblock *sb)
+static void set_flags(struct superblock *sb, uint64_t flags)
+{
+	WRITE_ONCE(sb->read_only, !!(flags & MS_RDONLY));
+	WRITE_ONCE(sb->no_exec, !!(flags & MS_NOEXEC));
+	WRITE_ONCE(sb->no_dev, !!(flags & MS_NODEV));
+	WRITE_ONCE(sb->no_atime, !!(flags & MS_NOATIME));
+}
+
+/* flags: MS_, as it is from the first moment on; NULL: as it is. */
+static int mount_on(struct dentry *d, struct superblock *sb, const uint64_t *flags)
 {
 	struct dentry *as;
 	int err = -ENOMEM;
@@ -86,6 +95,8 @@ static int mount_on(struct dentry *d, struct superblock *sb)
 		mutex_unlock(&rename_lock);
 		return d->sb->mounted ? -EBUSY : -EINVAL;
 	}
+	if (flags && !sb->mounted)
+		set_flags(sb, *flags);
 	as = dentry_create(d->parent, d->name, d->name_len);
 	if (as) {
 		err = !sb->mounted && is_below(d, sb->root) ? -ELOOP : cover(d, sb, as);
@@ -111,7 +122,7 @@ int superblock_attach(struct dentry *dir, const char *name, struct superblock *s
 		inode_put(i);
 		return err;
 	}
-	err = mount_on(d, sb);
+	err = mount_on(d, sb, NULL);
 	dentry_put(d);
 	return err;
 }
@@ -163,32 +174,19 @@ static struct superblock *only_one(const char *type)
 	(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_SYNCHRONOUS | MS_NOATIME |              \
 	 MS_NODIRATIME | MS_SILENT | MS_RELATIME | MS_REMOUNT)
 
-static void set_flags(struct superblock *sb, uint64_t flags)
-{
-	WRITE_ONCE(sb->read_only, !!(flags & MS_RDONLY));
-	WRITE_ONCE(sb->no_exec, !!(flags & MS_NOEXEC));
-	WRITE_ONCE(sb->no_dev, !!(flags & MS_NODEV));
-	WRITE_ONCE(sb->no_atime, !!(flags & MS_NOATIME));
-}
-
 static int mount_new(struct dentry *d, const char *type, uint64_t flags, const char *options)
 {
 	struct superblock *sb = only_one(type);
 	int err;
 
-	if (sb) {
-		err = mount_on(d, sb);
-		if (!err)
-			set_flags(sb, flags);
-		return err;
-	}
+	if (sb)
+		return mount_on(d, sb, &flags);
 	if (strcmp(type, "tmpfs") != 0)
 		return -ENODEV;
 	err = tmpfs_make("tmpfs", options, &sb);
 	if (err)
 		return err;
-	set_flags(sb, flags);
-	err = mount_on(d, sb);
+	err = mount_on(d, sb, &flags);
 	if (err)
 		dentry_kill_tree(sb->root);
 	superblock_put(sb);
@@ -233,7 +231,7 @@ static int uncover(struct superblock *sb, bool detach) __requires(rename_lock)
 		parent = dentry_uncover_locked(sb->root, covered);
 		sb->mounted = 0;
 		list_del(&sb->mount_link);
-		sb->doomed = sb->destroy;
+		WRITE_ONCE(sb->doomed, sb->destroy);
 	}
 	rwspin_write_unlock(&dcache_lock);
 	if (err)

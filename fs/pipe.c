@@ -253,7 +253,9 @@ static uint64_t pipe_held(const struct file *f)
 
 static int64_t pipe_ioctl(struct file *f, unsigned cmd, uint64_t arg)
 {
-	int32_t n = (int32_t)pipe_used(f->priv);
+	const struct pipe *p = f->priv;
+	/* both ends move while we look */
+	int32_t n = (int32_t)MIN(pipe_used(p), READ_ONCE(p->size));
 
 	if (cmd != FIONREAD)
 		return -ENOTTY;

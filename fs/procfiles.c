@@ -64,8 +64,10 @@ static void mount_line(struct superblock *sb, void *arg)
 
 	if (path && vfs_describe(&all, sb->root, path, VFS_PATH_MAX) > 0)
 		proc_printf(arg, "%s %s %s %s,%s%s%s 0 0\n", sb->type, path, sb->type,
-			    sb->read_only ? "ro" : "rw", sb->no_dev ? "nodev," : "",
-			    sb->no_exec ? "noexec," : "", sb->no_atime ? "noatime" : "relatime");
+			    READ_ONCE(sb->read_only) ? "ro" : "rw",
+			    READ_ONCE(sb->no_dev) ? "nodev," : "",
+			    READ_ONCE(sb->no_exec) ? "noexec," : "",
+			    READ_ONCE(sb->no_atime) ? "noatime" : "relatime");
 	kfree(path);
 	dentry_put(all.root);
 }

@@ -157,7 +157,7 @@ void tmpfs_set_in_place(struct inode *i, const void *data, size_t n)
 
 static uint64_t pages_in_place(const struct tmpfs_file *t)
 {
-	return DIV_ROUND_UP(t->in_place_len, PAGE_SIZE);
+	return DIV_ROUND_UP(READ_ONCE(t->in_place_len), PAGE_SIZE);
 }
 
 /* Take the pages from number `from` on and below end out of the file. Returns how many of them stood for built-in ones. */
@@ -457,7 +457,7 @@ static void cut_pages(struct inode *i, uint64_t size)
 	if (size >= t->in_place_len)
 		return;
 	spin_lock(&t->lock);
-	t->in_place_len = size;
+	WRITE_ONCE(t->in_place_len, size);
 	spin_unlock(&t->lock);
 	__atomic_fetch_sub(&i->blocks, (shown - first - own) * PAGE_BLOCKS, __ATOMIC_RELAXED);
 }
@@ -886,10 +886,12 @@ static int fifo_open(struct inode *i, uint32_t flags, struct file **out)
 /* A pipe, or a device by its number. */
 static int special_open(struct inode *i, uint32_t flags, struct file **out)
 {
-	switch (i->mode & S_IFMT) {
+	uint32_t type = READ_ONCE(i->mode) & S_IFMT;
+
+	switch (type) {
 	case S_IFCHR:
 	case S_IFBLK:
-		return devfs_open_number(i->mode & S_IFMT, i->rdev, flags, out);
+		return devfs_open_number(type, i->rdev, flags, out);
 	case S_IFIFO:
 		return fifo_open(i, flags, out);
 	default:

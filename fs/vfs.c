@@ -117,14 +117,14 @@ static int open_check(const struct vfs_context *ctx, const struct inode *i,
 		return -ELOOP;
 	if (type == S_IFDIR && ((how->rwx & 2) || how->create))
 		return -EISDIR;
-	if (how->exec && (type != S_IFREG || i->sb->no_exec))
+	if (how->exec && (type != S_IFREG || READ_ONCE(i->sb->no_exec)))
 		return -EACCES;
-	if (i->sb->no_dev && (type == S_IFCHR || type == S_IFBLK))
+	if (READ_ONCE(i->sb->no_dev) && (type == S_IFCHR || type == S_IFBLK))
 		return -EACCES;
 	err = inode_permission(i, &ctx->cred, how->rwx);
 	if (err)
 		return err;
-	if ((how->rwx & 2) && type == S_IFREG && i->sb->read_only)
+	if ((how->rwx & 2) && type == S_IFREG && READ_ONCE(i->sb->read_only))
 		return -EROFS;
 	return (how->status & VFS_O_NOATIME) && !inode_owned(i, &ctx->cred) ? -EPERM : 0;
 }
@@ -148,7 +148,7 @@ static int open_existing(const struct vfs_context *ctx, struct dentry *d,
 
 static int may_change_dir(const struct vfs_context *ctx, const struct inode *dir)
 {
-	if (dir->sb->read_only)
+	if (READ_ONCE(dir->sb->read_only))
 		return -EROFS;
 	if (!dir->ops->create)
 		return -EPERM;

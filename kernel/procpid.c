@@ -801,8 +801,8 @@ static int fd_lookup(struct inode *dir, const char *name, size_t len, struct ino
 	f = n.fd >= 0 && process_may_look(n.p) ? node_file(n.p, n.fd) : NULL;
 	if (!f)
 		return -ENOENT;
-	rights = ((f->flags & FILE_ACCMODE) != FILE_WRONLY ? 0500 : 0) |
-		 ((f->flags & FILE_ACCMODE) != FILE_RDONLY ? 0300 : 0);
+	rights = ((READ_ONCE(f->flags) & FILE_ACCMODE) != FILE_WRONLY ? 0500 : 0) |
+		 ((READ_ONCE(f->flags) & FILE_ACCMODE) != FILE_RDONLY ? 0300 : 0);
 	file_put(f);
 	return make_node(&n, S_IFLNK | rights, &fd_link_ops, FD_NUMBER(n.fd), out);
 }

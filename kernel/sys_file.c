@@ -377,12 +377,12 @@ int64_t sys_dup3(const uint64_t a[6])
 
 #define SETTABLE_FLAGS (FILE_APPEND | FILE_NONBLOCK | VFS_O_NOATIME)
 
-static int64_t set_flags(struct file *f, uint64_t flags)
+/* Of those in mask. */
+static int64_t set_flags(struct file *f, uint32_t mask, uint64_t flags)
 {
 	uint32_t old = atomic_load_relaxed(&f->flags);
 
-	while (!atomic_compare_exchange(
-		&f->flags, &old, (old & ~SETTABLE_FLAGS) | ((uint32_t)flags & SETTABLE_FLAGS)))
+	while (!atomic_compare_exchange(&f->flags, &old, (old & ~mask) | ((uint32_t)flags & mask)))
 		;
 	return 0;
 }
@@ -401,7 +401,7 @@ static int64_t file_control(struct file *f, uint64_t fd, uint64_t cmd, uint64_t 
 	case F_SETFL:
 		if (arg & (O_DIRECT | FASYNC))
 			return -EINVAL;
-		return set_flags(f, arg);
+		return set_flags(f, SETTABLE_FLAGS, arg);
 	case F_GETLK:
 	case F_SETLK:
 	case F_SETLKW:
@@ -457,10 +457,10 @@ int64_t sys_ioctl(const uint64_t a[6])
 	case FIONBIO:
 		ret = user_copy_from(&on, a[2], sizeof(on));
 		if (ret == 0)
-			ret = set_flags(f, (f->flags & FILE_APPEND) | (on ? FILE_NONBLOCK : 0));
+			ret = set_flags(f, FILE_NONBLOCK, on ? FILE_NONBLOCK : 0);
 		break;
 	default:
-		if (f->flags & O_PATH)
+		if (READ_ONCE(f->flags) & O_PATH)
 			ret = -EBADF;
 		else if (f->ops->ioctl)
 			ret = f->ops->ioctl(f, (unsigned)a[1], a[2]);
@@ -526,7 +526,7 @@ int64_t sys_fsync(const uint64_t a[6])
 
 	if (!f)
 		return -EBADF;
-	ret = (f->flags & O_PATH) ? -EBADF : file_stat(f, &k);
+	ret = (READ_ONCE(f->flags) & O_PATH) ? -EBADF : file_stat(f, &k);
 	if (ret == 0 && f->ops->sync)
 		ret = f->ops->sync(f);
 	else if (ret == 0 && (k.mode & 0170000) != 0100000 && (k.mode & 0170000) != 0040000)
@@ -543,7 +543,7 @@ int64_t sys_fdatasync(const uint64_t a[6])
 int64_t sys_syncfs(const uint64_t a[6])
 {
 	struct file *f = fd_get(a[0]);
-	int64_t ret = f && !(f->flags & O_PATH) ? 0 : -EBADF;
+	int64_t ret = f && !(READ_ONCE(f->flags) & O_PATH) ? 0 : -EBADF;
 
 	if (f)
 		file_put(f);
@@ -595,7 +595,7 @@ int64_t sys_fadvise64(const uint64_t a[6])
 
 	if (!f)
 		return -EBADF;
-	if (f->flags & O_PATH)
+	if (READ_ONCE(f->flags) & O_PATH)
 		ret = -EBADF;
 	else if (file_stat(f, &st) == 0 && (st.mode & S_IFMT) == S_IFIFO)
 		ret = -ESPIPE;
@@ -613,7 +613,7 @@ int64_t sys_readahead(const uint64_t a[6])
 
 	if (!f)
 		return -EBADF;
-	if ((f->flags & O_PATH) || (f->flags & FILE_ACCMODE) == FILE_WRONLY)
+	if ((READ_ONCE(f->flags) & O_PATH) || (READ_ONCE(f->flags) & FILE_ACCMODE) == FILE_WRONLY)
 		ret = -EBADF;
 	else if (file_stat(f, &st) < 0 || (st.mode & S_IFMT) != S_IFREG || (int64_t)a[2] < 0)
 		ret = -EINVAL;

@@ -142,7 +142,7 @@ static void put_datagrams(struct proc_text *t, const struct ip_pcb *pcb, const s
 	put_end(t, ip6, connected ? &pcb->remote_ip : IP_ANY_TYPE, connected ? remote_port : 0);
 	proc_printf(t, "%02X 00000000:%08lX 00:00000000 00000000 %5u        0 %lu 2 0 0\n",
 		    connected ? 1 : 7, (unsigned long)(s ? READ_ONCE(s->rx_bytes) : 0),
-		    s ? s->uid : 0, (unsigned long)(s ? s->ino : 0));
+		    s ? READ_ONCE(s->uid) : 0, (unsigned long)(s ? s->ino : 0));
 }
 
 static unsigned udp_lines(struct proc_text *t, bool ip6, unsigned from) __requires(net_core)

@@ -54,7 +54,7 @@ void net_socket_notify_all(void)
 
 		list_del(&s->changed);
 		s->events = 0;
-		if (s->lingering)
+		if (READ_ONCE(s->lingering))
 			linger_look(s);
 		poll_notify(&s->source, events);
 	}
@@ -253,7 +253,7 @@ static void rx_settle(struct socket *s) __requires(net_core)
 	used = s->rx_used;
 	n = s->rx_unopened;
 	s->rx_used = NULL;
-	s->rx_unopened = 0;
+	WRITE_ONCE(s->rx_unopened, 0);
 	spin_unlock(&s->lock);
 	rx_free_chain(used);
 	rx_opened(s, n);
@@ -380,7 +380,8 @@ static void on_end(struct socket *s) __requires(net_core)
 	both = s->tx_shut;
 	spin_unlock(&s->lock);
 	socket_announce(s, POLL_IN | POLL_RDHUP);
-	if (both && (s->pcb->state == TIME_WAIT || (s->pcb->state == CLOSING && !s->lingering))) {
+	if (both && (s->pcb->state == TIME_WAIT ||
+		     (s->pcb->state == CLOSING && !READ_ONCE(s->lingering)))) {
 		/* no further callback would tell us of its end */
 		orphan(s);
 		became_gone(s, 0);
@@ -396,7 +397,7 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
 		on_end(s);
 		return ERR_OK;
 	}
-	if (s->lingering) {
+	if (READ_ONCE(s->lingering)) {
 		/* nobody will read it, and the peer is told */
 		pbuf_free(p);
 		tcp_abort(pcb);
@@ -460,7 +461,7 @@ int net_tcp_seen(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, const struct pb
 	s = open ? socket_of_pcb(pcb) : NULL;
 	if (!s)
 		return ERR_OK;
-	if (s->lingering)
+	if (READ_ONCE(s->lingering))
 		socket_announce(s, POLL_OUT);
 	rx_take_back(s);
 	s->rx_lent = !p->tot_len && !pcb->rcv_wnd && hdr->seqno - pcb->rcv_nxt < LENT &&
@@ -681,7 +682,7 @@ static bool rx_return(struct socket *s, struct pbuf *rest, struct pbuf *used, si
 	size_t freed = 0;
 
 	spin_lock(&s->lock);
-	s->rx_unopened += consumed;
+	WRITE_ONCE(s->rx_unopened, s->rx_unopened + consumed);
 	due = consumed && !rx_may_wait(s, used);
 	if (used) {
 		struct pbuf *last = used;
@@ -893,7 +894,7 @@ static ssize_t tx_push(struct socket *s, const struct tx_call *call, const void 
 	/* since it was looked at without NET_CORE the socket may have been disconnected, and listen, or connect anew */
 	if (s->state != SOCKET_OPEN || s->life != call->life || !s->pcb || s->tx_shut)
 		return -EPIPE;
-	if (s->rx_unopened)
+	if (READ_ONCE(s->rx_unopened))
 		rx_settle(s);
 	/* I-SOCK-4: others may have taken since what there was room for */
 	if (n > FRAME_MSS && socket_may_take(tx_cost(s->pcb)) < n) {
@@ -1465,7 +1466,7 @@ static int make_fresh(struct socket *s) __requires(net_core)
 	WRITE_ONCE(s->rx_bytes, 0);
 	WRITE_ONCE(s->rx_room, 0);
 	WRITE_ONCE(s->rx_held, 0);
-	s->rx_unopened = 0;
+	WRITE_ONCE(s->rx_unopened, 0);
 	WRITE_ONCE(s->tx_room, 0);
 	WRITE_ONCE(s->tx_pending, 0);
 	WRITE_ONCE(s->tx_held, 0);
@@ -1807,7 +1808,9 @@ int socket_abort(struct file *f)
 
 	if (!s)
 		return -ENOTSOCK;
-	if (s->kind != &socket_stream || s->state == SOCKET_LISTENING || s->state == SOCKET_FRESH)
+	enum socket_state state = READ_ONCE(s->state);
+
+	if (s->kind != &socket_stream || state == SOCKET_LISTENING || state == SOCKET_FRESH)
 		return -EINVAL;
 	net_lock();
 	abort_connection(s);

@@ -108,8 +108,8 @@ struct socket {
 	bool rx_shut;	      /* [lock] nobody will read */
 	bool tx_shut;	      /* [lock] we have sent, or promised, our last */
 	bool aborting;	      /* [NET_CORE] the error is our own doing */
-	bool lingering; /* [NET_CORE] for writing: close waits for the peer's acknowledgements */
-	uint16_t mss;	/* [NET_CORE] what segments are cut to, once it is open */
+	bool lingering;	      /* [atomic] close waits for the peer's acknowledgements */
+	uint16_t mss;	      /* [NET_CORE] what segments are cut to, once it is open */
 	size_t tx_room; /* [NET_CORE] for writing: what lwIP would take; none unless it is open */
 	size_t tx_pending; /* [NET_CORE] for writing, of a pair [its lock]: written, not acknowledged */
 	size_t rx_held; /* [lock] of a stream: what the bytes queued cost; I-SOCK-4 */

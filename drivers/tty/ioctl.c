@@ -208,7 +208,7 @@ static int64_t take_terminal(struct tty *t, struct file *f, uint64_t arg)
 
 	if (!session_is_leader(current_process()))
 		return -EPERM;
-	if ((f->flags & FILE_ACCMODE) == FILE_WRONLY && !caller_is_root())
+	if ((READ_ONCE(f->flags) & FILE_ACCMODE) == FILE_WRONLY && !caller_is_root())
 		return -EPERM;
 	s = session_of(current_process());
 	err = tty_set_controlling(f, s);

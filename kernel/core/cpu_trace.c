@@ -5,6 +5,7 @@
 
 #include "kernel/core/clock.h"
 #include "kernel/core/irq.h"
+#include "kernel/core/kcsan.h"
 #include "kernel/core/perturb.h"
 #include "lib/atomic.h"
 #include "lib/string.h"
@@ -76,7 +77,8 @@ bool cpu_trace(struct cpu *c, struct cpu_trace *out)
 		/* pairs with the release in cpu_trace_answer() */
 		seen = atomic_load_acquire(&a->answered);
 		if ((int32_t)(seen - mine) >= 0) {
-			*out = a->trace;
+			/* that it was whole is asked behind it */
+			*out = data_race(a->trace);
 			atomic_fence();
 			if (READ_ONCE(a->begun) == seen)
 				return true;

@@ -759,6 +759,19 @@ CASE(ioctls)
 	R(ioctl(open("/dev/null", O_RDWR), FIONREAD, &n));
 }
 
+/* FIONBIO leaves the other flags alone. */
+CASE(flags_by_ioctl)
+{
+	int fd = OK(open("f", O_RDWR | O_CREAT, 0600)), n = 1;
+
+	R(fcntl(fd, F_SETFL, O_APPEND | O_NOATIME));
+	R(ioctl(fd, FIONBIO, &n));
+	say("%o", fcntl(fd, F_GETFL));
+	n = 0;
+	R(ioctl(fd, FIONBIO, &n));
+	say("%o", fcntl(fd, F_GETFL));
+}
+
 CASE(devices)
 {
 	char buf[10] = "xxxxxxxxx";

@@ -202,6 +202,55 @@ KTEST(vfs_walks_against_changes)
 	end();
 }
 
+/* OWN-26, I-MOUNT-1: the last file of a file system is closed while that is taken off: one of the two takes it apart. */
+static struct file *to_close; /* [atomic] */
+
+static void close_fn(void *arg)
+{
+	struct file *f;
+
+	while (!READ_ONCE(walkers_stop)) {
+		f = atomic_exchange(&to_close, NULL);
+		if (f)
+			file_put(f);
+		else
+			sched_yield();
+	}
+}
+
+static void take_off_fn(void *arg)
+{
+	struct file *f;
+	int err;
+
+	for (uint64_t i = 0; i < 200 * kt_scale(); i++) {
+		KT_CHECK(vfs_mount(&ctx, "tmpfs", "/kt", 0, NULL) == 0);
+		KT_CHECK(vfs_open(&ctx, NULL, "/kt/f", VFS_O_CREAT | FILE_RDWR, 0644, &f) == 0);
+		atomic_store_release(&to_close, f);
+		do {
+			err = vfs_umount(&ctx, "/kt", 0);
+			sched_yield();
+		} while (err == -EBUSY);
+		KT_CHECK(err == 0);
+	}
+	WRITE_ONCE(walkers_stop, true);
+}
+
+KTEST(umount_beside_the_last_close)
+{
+	struct crew crew = { 0 };
+
+	begin();
+	KT_CHECK(vfs_mkdir(&ctx, NULL, "/kt", 0755) == 0);
+	walkers_stop = false;
+	crew_add(&crew, close_fn, NULL, ALL_CPUS);
+	crew_add(&crew, take_off_fn, NULL, ALL_CPUS);
+	crew_join(&crew);
+	KT_CHECK(!to_close);
+	KT_CHECK(vfs_unlink(&ctx, NULL, "/kt", true) == 0);
+	end();
+}
+
 static void open_fn(void *arg)
 {
 	struct kstat st;
