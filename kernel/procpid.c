@@ -96,7 +96,7 @@ static void add_thread(struct thread *t, void *arg)
 		f->state = READ_ONCE(t->wait_mode) == WAIT_INTERRUPTIBLE ? 'S' : 'D';
 	f->pending = READ_ONCE(t->sig.pending.set);
 	f->blocked = READ_ONCE(t->sig_blocked);
-	f->nice = READ_ONCE(t->nice);
+	f->nice = (int)READ_ONCE(t->nice);
 	if (q->tid)
 		str_copy(f->name, t->name, sizeof(f->name));
 }

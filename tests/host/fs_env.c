@@ -8,6 +8,7 @@
 #include "kernel/core/current.h"
 #include "kernel/core/log.h"
 #include "kernel/core/panic.h"
+#include "kernel/core/perturb.h"
 #include "kernel/core/random.h"
 #include "kernel/core/rwspin.h"
 #include "lib/errno.h"
@@ -129,6 +130,11 @@ void rwspin_write_unlock(struct rwspin *l) __no_lock_check
 {
 	(void)l;
 	pthread_rwlock_unlock(&env_rwspin);
+}
+
+void perturb(enum perturb_point p)
+{
+	(void)p;
 }
 
 void lock_order_forget(const void *lock)

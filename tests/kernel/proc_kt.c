@@ -522,6 +522,8 @@ KTEST(who_was_root_lets_nobody_look)
 	uint32_t id = SOMEBODY;
 	struct crew crew = { 0 };
 
+	if (!l.p || !l.looker)
+		return;
 	process_inspect(l.looker, put_ids, &id);
 	l.looker->cred.fsuid = l.looker->cred.fsgid = id;
 	KT_CHECK(l.looker->undumpable);
