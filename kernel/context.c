@@ -273,7 +273,7 @@ bool process_may_look(struct process *p)
 	if (self == p || caller_is_root())
 		return true;
 	l = (struct looker){ READ_ONCE(self->cred.fsuid), READ_ONCE(self->cred.fsgid), false };
-	/* both of one moment: who takes other ids is let look at no more */
+	/* both of one moment: whoever takes other ids lets nobody look from then on */
 	process_inspect(p, ask_whether, &l);
 	return l.may;
 }

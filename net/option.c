@@ -679,7 +679,9 @@ int socket_get(struct file *f, enum socket_option what, int64_t *value)
 		*value = 2 * (int64_t)READ_ONCE(o->tx_size);
 		return 0;
 	case SOCKET_TTL:
-		*value = READ_ONCE(o->ttl) ? READ_ONCE(o->ttl) : 64;
+		*value = READ_ONCE(o->ttl);
+		if (!*value)
+			*value = 64;
 		return 0;
 	case SOCKET_DOMAIN:
 		*value = s->kind->local ? SOCKET_UNIX : s->v6 ? SOCKET_INET6 : SOCKET_INET;

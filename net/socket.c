@@ -1808,6 +1808,7 @@ int socket_abort(struct file *f)
 
 	if (!s)
 		return -ENOTSOCK;
+
 	enum socket_state state = READ_ONCE(s->state);
 
 	if (s->kind != &socket_stream || state == SOCKET_LISTENING || state == SOCKET_FRESH)

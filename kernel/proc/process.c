@@ -774,9 +774,9 @@ int process_set_limit(struct process *p, unsigned kind, const struct rlimit_pair
 	if (err == 0) {
 		WRITE_ONCE(p->rlimits[kind].cur, limit->cur);
 		WRITE_ONCE(p->rlimits[kind].max, limit->max);
+		if (kind == RLIMIT_CPU)
+			cputime_limit_changed(p);
 	}
-	if (err == 0 && kind == RLIMIT_CPU)
-		cputime_limit_changed(p);
 	spin_unlock(&pidtab_lock);
 	return err;
 }
