@@ -2,6 +2,7 @@
 """The two guests that are compared, tern and Linux, in the same QEMU: how they start, how one logs in, and
 that all of them are gone at the end."""
 import os
+import select
 import shlex
 import socket
 import subprocess
@@ -217,16 +218,15 @@ class Running:
     def master(self, options=()):
         """Open a connection that others share; the options that use it. Ends with the guest, or by end_master."""
         path = os.path.join(self.folder, f"ctl{len(self.masters)}.{self.port}")
-        process = subprocess.Popen(self.ssh_command(options=(*options, "-M", "-S", path, "-N")),
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        # the local command runs when others can share it
+        told = ("-o", "PermitLocalCommand=yes", "-o", "LocalCommand=echo ready")
+        process = subprocess.Popen(self.ssh_command(options=(*options, *told, "-M", "-S", path, "-N")),
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.masters.append(process)
-        deadline = time.monotonic() + 30
-        while not os.path.exists(path):
-            if process.poll() is not None:
-                raise Failed(f"ssh -M: {process.stderr.read().decode(errors='replace').strip()[-120:]}")
-            if time.monotonic() > deadline:
-                raise Failed("ssh -M: not connected within 30 s")
-            time.sleep(0.01)
+        if not select.select([process.stdout], [], [], 30)[0]:
+            raise Failed("ssh -M: not connected within 30 s")
+        if process.stdout.readline() != b"ready\n":
+            raise Failed(f"ssh -M: {process.stderr.read().decode(errors='replace').strip()[-120:]}")
         return ("-S", path)
 
     def raw(self, **kwargs):

@@ -372,11 +372,16 @@ class Terminal:
         return took
 
 
-def drain(stream, rate):
+UNDER_WAY = 1 << 20  # bytes; then a download is past its slow start
+
+
+def drain(stream, rate, under_way):
     """Take what comes, no faster than rate in bytes a second; 0: as it comes."""
     begin, got = time.monotonic(), 0
     while data := stream.read1(16384):
         got += len(data)
+        if got >= UNDER_WAY:
+            under_way.set()
         ahead = got / rate - (time.monotonic() - begin) if rate else 0
         if ahead > 0:
             time.sleep(ahead)
@@ -386,10 +391,12 @@ def echo_under(guest, terminal, rate):
     """Echoes while another connection downloads."""
     command = guest.ssh_command("flood", str(1 << 40), "1", options=("-c", sshraw.CHACHA))
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as load:
-        reader = threading.Thread(target=drain, args=(load.stdout, rate))
+        under_way = threading.Event()
+        reader = threading.Thread(target=drain, args=(load.stdout, rate, under_way))
         reader.start()
         try:
-            time.sleep(1)
+            if not under_way.wait(30):
+                raise Failed("the download did not begin within 30 s")
             took = terminal.echo_ms()
             if load.poll() is not None:
                 raise Failed(f"the download ended with {load.returncode}")
