@@ -186,13 +186,16 @@ class Running:
     def wait_for_banner(self, limit=30):
         """Seconds from QEMU's start to the first byte of the banner. QEMU accepts before the guest listens, so that
         only that byte counts; the connection is held while the guest boots."""
-        while self.since_start() < limit:
+        def answers():
             if self.process.poll() is not None:
                 raise Failed(f"QEMU ended with {self.process.returncode}: {self.last_words()}")
-            if self.probe():
-                return self.since_start()
-            time.sleep(PROBE_PAUSE_S)
-        raise Failed(f"no banner within {limit} s: {self.last_words()}")
+            return self.probe()
+
+        try:
+            guestlib.until("the banner", answers, limit, PROBE_PAUSE_S)
+        except AssertionError:
+            raise Failed(f"no banner within {limit} s: {self.last_words()}") from None
+        return self.since_start()
 
     def ssh_command(self, *words, options=()):
         return ["ssh", "-F", self.config, *options, "tern", *words]

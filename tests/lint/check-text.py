@@ -89,7 +89,7 @@ for name in files():
     text = text_of(name)
     check_head(name, text)
     check_lines(name, text)
-    if name.endswith((".py", ".c")) and name != "tests/guest.py" and not name.startswith("tests/bench/"):
+    if name.endswith((".py", ".c")) and name != "tests/guest.py":
         check_waits(name, text)
     if name.endswith((".c", ".h")):
         code = code_of(name)
