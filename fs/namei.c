@@ -127,6 +127,20 @@ static int enter(const struct walk_state *s, struct walk *w, struct dentry *pare
 	return is_link(child->inode) ? STEP_LINK : -ENOTDIR;
 }
 
+static bool others_may_write(const struct inode *i, uint32_t uid)
+{
+	uint32_t owner = READ_ONCE(i->uid);
+
+	return (owner != 0 && owner != uid) || (READ_ONCE(i->mode) & 022);
+}
+
+static int may_search(const struct walk_state *s, const struct inode *dir)
+{
+	if (unlikely(s->ctx->wary) && others_may_write(dir, s->ctx->wary_of_all_but))
+		return -EPERM;
+	return inode_permission(dir, &s->ctx->cred, 1);
+}
+
 /* The next component, from *at on. *child: what it is, if it must be followed. */
 static int step_cached(struct walk_state *s, struct walk *w, struct component *c,
 		       struct dentry **at, struct dentry **child) __requires_shared(dcache_lock)
@@ -145,7 +159,7 @@ static int step_cached(struct walk_state *s, struct walk *w, struct component *c
 	}
 	if (!is_dir(d->inode))
 		return -ENOTDIR;
-	ret = inode_permission(d->inode, &s->ctx->cred, 1);
+	ret = may_search(s, d->inode);
 	if (ret)
 		return ret;
 	if (c->len > NAME_MAX_LEN)
@@ -281,6 +295,9 @@ static int follow_link(struct walk_state *s, struct dentry *d, const struct comp
 	ASSERT(d);
 	if (++s->links > SYMLINK_MAX) {
 		ret = -ELOOP;
+	} else if (d->inode->ops->follow && s->ctx->wary) {
+		/* not a name: what a process has open */
+		ret = -EPERM;
 	} else if (d->inode->ops->follow) {
 		ret = d->inode->ops->follow(d->inode, &target);
 		if (!ret) {

@@ -21,6 +21,10 @@ struct vfs_context {
 	struct dentry *cwd;  /* a reference */
 	uint32_t umask;
 	struct vfs_cred cred;
+	/* Search only directories that nobody but root and this user may write: -EPERM. So nobody else has chosen where a path
+	 * leads, by whichever links it goes. */
+	bool wary;
+	uint32_t wary_of_all_but;
 };
 
 /* Open flags beyond the status flags, values of Linux arm64. */

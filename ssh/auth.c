@@ -232,7 +232,7 @@ static int publickey_input(struct ssh_conn *c, struct rd *r, struct bytes payloa
 	if (rd_finish(r))
 		return ssh_fail(c, SSH_DISCONNECT_PROTOCOL_ERROR, "malformed publickey request");
 	good = ssh_sig_key_is_good(alg, key) && user_is_good(user);
-	if (c->ops->key_check(c->host, user_is_good(user) ? user : BYTES_LIT("-"), key))
+	if (c->ops->key_check(c->host, user_is_good(user) ? user : BYTES_LIT("-"), key, good))
 		good = false;
 	if (!is_signed)
 		return answer_query(c, good, alg, key);

@@ -431,6 +431,20 @@ uint64_t ssh_chans_deadline(const struct ssh_conn *c)
 	return t;
 }
 
+void ssh_chans_info(const struct ssh_conn *c, struct ssh_conn_info *info)
+{
+	for (unsigned i = 0; i < c->chans.cap; i++) {
+		const struct ssh_chan *ch = c->chans.slot[i];
+
+		if (!ch)
+			continue;
+		info->stalled += ch->started && ch->peer_window == 0;
+		info->window_in += ch->window;
+		info->window_out += ch->peer_window;
+		info->waiting += ch->waiting;
+	}
+}
+
 void ssh_chan_input_ready(struct ssh_chan *ch)
 {
 	while (ch->waiting > 0 && !ch->reader_gone) {

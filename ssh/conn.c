@@ -377,7 +377,8 @@ uint64_t ssh_conn_deadline(const struct ssh_conn *c)
 		t = MIN(t, c->created + c->cfg->grace_ns);
 	if (c->pause_until > c->now)
 		t = MIN(t, c->pause_until);
-	if (c->discard > 0)
+	/* it ends with the next input that is looked at */
+	if (c->discard > 0 && ssh_conn_wants_input(c))
 		t = MIN(t, c->discard_until);
 	return t;
 }
@@ -410,4 +411,8 @@ void ssh_conn_info(const struct ssh_conn *c, struct ssh_conn_info *info)
 		.memory = c->memory,
 		.memory_max = memory_max(c),
 	};
+	/* I-SSH-18 */
+	if (c->phase != SSH_PHASE_OPEN)
+		return;
+	ssh_chans_info(c, info);
 }

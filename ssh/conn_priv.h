@@ -225,6 +225,7 @@ void ssh_chans_fini(struct ssh_conn *c);
 /* End what drains for too long. */
 void ssh_chans_run(struct ssh_conn *c);
 uint64_t ssh_chans_deadline(const struct ssh_conn *c);
+void ssh_chans_info(const struct ssh_conn *c, struct ssh_conn_info *info);
 void ssh_keepalive_run(struct ssh_conn *c);
 uint64_t ssh_keepalive_deadline(const struct ssh_conn *c);
 

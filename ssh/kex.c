@@ -361,6 +361,8 @@ int ssh_kex_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 	c->kex->replied = true;
 	if (c->phase == SSH_PHASE_KEX) {
 		c->phase = SSH_PHASE_NEWKEYS;
+		/* an RSA signature takes longer than the hold */
+		c->now = c->ops->now ? c->ops->now(c->host) : c->now;
 		c->kex->hold_until = c->now + c->cfg->hold_ns;
 	} else {
 		c->rekeys++;

@@ -4,12 +4,12 @@
  *
  * The thread that owns a connection turns this wheel:
  *
- *	write ssh_conn_output() to the socket, ssh_conn_output_sent()
- *	read the socket into ssh_conn_input_space(), ssh_conn_input_done()
+ *	ssh_conn_run(): a pause may be over
+ *	read the socket into ssh_conn_input_space(), ssh_conn_input_done(), ssh_conn_run()
  *	for each channel with ssh_chan_room(): read the program's output between
  *		ssh_chan_output_begin() and ssh_chan_output_end()
  *	ssh_chan_input_ready() where a program's stdin has room again
- *	ssh_conn_run()
+ *	write ssh_conn_output() to the socket, ssh_conn_output_sent()
  *	sleep until a file is ready or ssh_conn_deadline()
  *
  * Locks: none. A connection and its channels belong to one thread at a time; operations are called on that
@@ -99,8 +99,11 @@ struct ssh_host_ops {
 	/* A message came in, or goes out: its number, and the bytes of its payload. NULL: nobody wants to know. */
 	void (*message)(void *host, bool out, uint8_t type, size_t n);
 	/* Has this user this public key (RFC 4253 s6.6 blob) in a list? 0 or -EACCES. Strangers ask: it must take as long for an unknown
-	 * user as for a known one, and says nothing of what the key is good for. */
-	int (*key_check)(void *host, struct bytes user, struct bytes key);
+	 * user as for a known one, and says nothing of what the key is good for. spoken: else it will be refused, for its form or its
+	 * algorithm, and is asked about for the record. */
+	int (*key_check)(void *host, struct bytes user, struct bytes key, bool spoken);
+	/* The time, as ssh_conn_run() is told it. NULL: it stands still meanwhile. */
+	uint64_t (*now)(void *host);
 	/* May he log in with it? Asked when key_check said 0 and the signature is good (I-SSH-26). 0 and *grant, or -EACCES. */
 	int (*admit)(void *host, struct bytes user, struct bytes key, struct ssh_grant *grant);
 	/* A login failed: how many ns until the answer may go out. */
@@ -201,8 +204,11 @@ struct ssh_conn_info {
 	uint64_t bytes_in, bytes_out, packets_in, packets_out;
 	size_t memory_max; /* bytes it may hold through alloc (I-SSH-19) */
 	unsigned rekeys, channels;
-	unsigned late; /* waits for the client in a key exchange that hold_ns ended */
-	size_t memory; /* bytes held through alloc */
+	unsigned stalled; /* of them: may be sent nothing until the client grants more */
+	uint64_t window_in, window_out,
+		waiting; /* bytes of all channels: granted each way, and come but not taken */
+	unsigned late;	 /* waits for the client in a key exchange that hold_ns ended */
+	size_t memory;	 /* bytes held through alloc */
 };
 
 /* A connection just accepted; the identification is in its output. NULL: no memory. */

@@ -16,17 +16,14 @@
 #define FAIL_DELAY_NS  (300 * NS_PER_MS)
 #define FAIL_JITTER_MS 50
 
-/* t, a path of AuthorizedKeysFile, made absolute, %h, %u and %U put in. NULL: too long, or no memory. */
+/* t, a path of AuthorizedKeysFile, from the home on unless it begins with /, %h, %u and %U put in. NULL: too long, or no memory. */
 static char *keys_path(const char *t, struct bytes user, const struct account *a)
 {
 	char *path = kmalloc(VFS_PATH_MAX), uid[12];
 	struct wr w = wr_over(path, path ? VFS_PATH_MAX : 0);
 
 	fmt_print(uid, sizeof(uid), "%u", a->uid);
-	if (t[0] != '/' && (t[0] != '%' || t[1] != 'h')) {
-		wr_put(&w, a->home, strlen(a->home));
-		wr_u8(&w, '/');
-	}
+	t += strncmp(t, "%h/", 3) == 0 ? 3 : 0;
 	for (; *t; t++) {
 		if (*t != '%')
 			wr_u8(&w, (uint8_t)*t);
@@ -46,28 +43,6 @@ static char *keys_path(const char *t, struct bytes user, const struct account *a
 	return NULL;
 }
 
-/* Are the directories above it, up to the home or /, such that nobody but uid and root may write? */
-static bool dirs_are_of(char *path, const char *home, uint32_t uid)
-{
-	size_t n = strlen(path);
-	bool good, last;
-
-	do {
-		char was;
-
-		while (n > 0 && path[n - 1] != '/')
-			n--;
-		while (n > 1 && path[n - 1] == '/')
-			n--;
-		was = path[n];
-		path[n] = 0;
-		last = n <= 1 || strcmp(path, home) == 0;
-		good = server_dir_is_of(path, uid);
-		path[n] = was;
-	} while (good && !last);
-	return good;
-}
-
 static void keys_free(struct server_conn *s)
 {
 	kfree(s->keys);
@@ -83,16 +58,17 @@ static bool next_file(struct server_conn *s, struct bytes user, const struct acc
 		char *full = keys_path(*path, user, a);
 
 		*path += strlen(*path) + 1;
-		if (full && dirs_are_of(full, a->home, a->uid))
-			s->keys = server_read_file(full, a->uid, SERVER_FILE_MAX, &text->n);
+		if (full && server_read(a->home, full, a->uid, SERVER_FILE_MAX, &s->keys, &text->n))
+			s->keys = NULL;
 		kfree(full);
 	}
 	text->p = (const uint8_t *)s->keys;
 	return s->keys;
 }
 
+/* any: there was a file to look in. */
 static bool has_key(struct server_conn *s, struct bytes user, const struct account *a,
-		    struct bytes key)
+		    struct bytes key, bool *any)
 {
 	const char *path = s->cfg->key_files;
 	struct ssh_key_line line;
@@ -100,31 +76,33 @@ static bool has_key(struct server_conn *s, struct bytes user, const struct accou
 	unsigned number = 0;
 	bool found = false;
 
-	while (!found && next_file(s, user, a, &path, &text))
+	while (!found && next_file(s, user, a, &path, &text)) {
 		found = ssh_authkeys_next(&text, key, &number, &line);
+		*any = true;
+	}
 	keys_free(s);
 	return found;
 }
 
-/* For an unknown user root's file is searched, so that the time says little about names. */
-int server_key_check(void *host, struct bytes user, struct bytes key)
+/* For a user who is unknown, or has no file, root's is searched, so that the time says little about names. */
+int server_key_check(void *host, struct bytes user, struct bytes key, bool spoken)
 {
 	static char home[] = "/root";
 	static const struct account root = { .home = home };
 	struct server_conn *s = host;
 	struct account a;
-	bool found;
+	bool known = account_find(user, &a) == 0, any = false;
+	bool found = known && has_key(s, user, &a, key, &any);
 
 	server_login_named(s, user, key);
-	if (account_find(user, &a)) {
-		server_login_refused(s, "no such user");
-		(void)has_key(s, BYTES_LIT("root"), &root, key);
-		return -EACCES;
-	}
-	found = has_key(s, user, &a, key);
-	account_free(&a);
+	if (known)
+		account_free(&a);
+	if (!any)
+		(void)has_key(s, BYTES_LIT("root"), &root, key, &any);
 	if (!found)
-		server_login_refused(s, "no such key");
+		server_login_refused(s, known ? "no such key" : "no such user");
+	else if (!spoken)
+		server_login_refused(s, "key or algorithm not spoken");
 	else if (s->login)
 		s->login->why = NULL;
 	return found ? 0 : -EACCES;

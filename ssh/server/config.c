@@ -79,7 +79,7 @@ static void parse_or_make(void *arg)
 static int read_host_key(const char *path, struct ssh_hostkey *key, bool make)
 {
 	struct key_file f = { .key = key };
-	int err = server_read(path, 0, KEY_FILE_MAX, &f.text, &f.len);
+	int err = server_read(NULL, path, 0, KEY_FILE_MAX, &f.text, &f.len);
 
 	/* a link to nowhere is no file, but somebody meant one */
 	if (err == -ENOENT && server_is_there(path))
@@ -160,7 +160,7 @@ static int load_banner(struct server_config *c)
 	if (!c->ssh.banner_file.p)
 		return 0;
 	path = path_text(c->ssh.banner_file);
-	err = path ? server_read(path, 0, BANNER_MAX, &c->banner, &c->ssh.banner.n) : -ENOMEM;
+	err = path ? server_read(NULL, path, 0, BANNER_MAX, &c->banner, &c->ssh.banner.n) : -ENOMEM;
 	c->ssh.banner.p = (const uint8_t *)c->banner;
 	if (err)
 		log_warn("ssh: Banner %s: error %d", path ?: "", -err);
@@ -172,7 +172,7 @@ static int load_text(struct server_config *c)
 {
 	struct ssh_config_error e;
 	size_t len = 0;
-	int err = server_read(CONFIG, 0, CONFIG_MAX, &c->text, &len);
+	int err = server_read(NULL, CONFIG, 0, CONFIG_MAX, &c->text, &len);
 
 	ssh_config_init(&c->ssh, NULL);
 	if (err == -ENOENT && !server_is_there(CONFIG))

@@ -75,6 +75,11 @@ static void conn_log(void *host, enum ssh_log level, const char *text, struct by
 		 (const char *)about.p);
 }
 
+static uint64_t conn_now(void *host)
+{
+	return clock_now_ns();
+}
+
 static void conn_message(void *host, bool out, uint8_t type, size_t n)
 {
 	trace(out ? TRACE_SSH_OUT : TRACE_SSH_IN, type, n);
@@ -129,6 +134,7 @@ static const struct ssh_host_ops conn_ops = {
 	.deep = server_deep,
 	.log = conn_log,
 	.message = conn_message,
+	.now = conn_now,
 	.key_check = server_key_check,
 	.admit = server_admit,
 	.auth_failed = server_auth_failed,
@@ -270,8 +276,9 @@ static void conn_turn_until(struct server_conn *s, bool login_only)
 		bool moved;
 
 		take_events(s);
-		moved = read_socket(s);
+		/* first: until it hears the time, a pause is not over, and nobody tells of the socket again */
 		ssh_conn_run(s->proto, clock_now_ns());
+		moved = read_socket(s);
 		moved |= pump_parts(s);
 		moved |= write_socket(s);
 		ssh_conn_info(s->proto, &s->shown);
@@ -287,7 +294,7 @@ static void conn_turn_until(struct server_conn *s, bool login_only)
 }
 
 /* Let the last message reach the peer: send it, promise no more, and read on until the peer closes too, for a
- * connection closed with unread bytes is reset, and the message lost. */
+ * connection closed with unread bytes is reset, and the message lost. A newcomer in whose place another came has no time for it. */
 static void conn_linger(struct server_conn *s)
 {
 	uint64_t until = clock_now_ns() + FLUSH_NS;
@@ -295,7 +302,8 @@ static void conn_linger(struct server_conn *s)
 	ssize_t n = 1;
 	size_t left;
 
-	while (!s->sock_dead && ssh_conn_output(s->proto, &left) && clock_now_ns() < until) {
+	while (!s->sock_dead && !READ_ONCE(s->evicted) && ssh_conn_output(s->proto, &left) &&
+	       clock_now_ns() < until) {
 		take_events(s);
 		if (!write_socket(s) && poller_wait(&s->poller, WAIT_KILLABLE, until) == -EINTR)
 			break;
@@ -304,7 +312,7 @@ static void conn_linger(struct server_conn *s)
 		return;
 	drop = kmalloc(DROP_BYTES);
 	until = clock_now_ns() + LINGER_NS;
-	while (drop && n != 0 && clock_now_ns() < until) {
+	while (drop && n != 0 && !READ_ONCE(s->evicted) && clock_now_ns() < until) {
 		take_events(s);
 		n = file_read_kernel(s->sock, drop, DROP_BYTES);
 		if (n < 0 && n != -EAGAIN)

@@ -14,13 +14,15 @@ static void show_conn(struct server_conn *s, void *arg)
 	socket_addr_format(peer, sizeof(peer), &s->peer);
 	proc_printf(
 		arg,
-		"%u %s %s %s %s %s/%s %s/%s in %llu out %llu rekeys %u late %u channels %u memory %zu of %zu age %llu\n",
+		"%u %s %s %s %s %s/%s %s/%s in %llu out %llu rekeys %u late %u channels %u stalled %u window in %llu out %llu waiting %llu memory %zu of %zu age %llu\n",
 		s->number, peer, s->user[0] ? s->user : "-", i->phase ? i->phase : "new",
 		i->kex ? i->kex : "-", i->cipher_in ? i->cipher_in : "-",
 		i->cipher_out ? i->cipher_out : "-", i->mac_in ? i->mac_in : "-",
 		i->mac_out ? i->mac_out : "-", (unsigned long long)i->bytes_in,
-		(unsigned long long)i->bytes_out, i->rekeys, i->late, i->channels, i->memory,
-		i->memory_max, (unsigned long long)((clock_now_ns() - s->accepted_ns) / NS_PER_S));
+		(unsigned long long)i->bytes_out, i->rekeys, i->late, i->channels, i->stalled,
+		(unsigned long long)i->window_in, (unsigned long long)i->window_out,
+		(unsigned long long)i->waiting, i->memory, i->memory_max,
+		(unsigned long long)((clock_now_ns() - s->accepted_ns) / NS_PER_S));
 }
 
 static void show(struct proc_text *t)
@@ -37,7 +39,8 @@ static void show(struct proc_text *t)
 		SSH_MEMORY_IDENT, SSH_MEMORY_KEX, SSH_MEMORY_LOGIN, SSH_MEMORY_OPEN,
 		SSH_MEMORY_CHANNEL);
 	proc_printf(
-		t, "number peer user phase kex cipher mac bytes rekeys late channels memory age\n");
+		t,
+		"number peer user phase kex cipher mac bytes rekeys late channels stalled window waiting memory age\n");
 	server_conn_for_each(show_conn, t);
 }
 

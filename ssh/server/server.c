@@ -16,11 +16,11 @@
 
 #define TYPE_MASK   0170000
 #define TYPE_FILE   0100000
-#define TYPE_DIR    0040000
 #define LOG_BURST   20
 #define LOG_EACH_NS (100 * NS_PER_MS)
 #define BACKLOG	    128
 #define AGAIN_NS    (100 * NS_PER_MS)
+#define YOUNG_NS    (2 * NS_PER_S) /* a login takes less */
 /* Newcomers at once: each costs at most this much until it is logged in, and all together a quarter of memory. */
 #define NEWCOMER_BYTES (KSTACK_SIZE_LARGE + SSH_MEMORY_LOGIN)
 #define NEWCOMERS_MIN  4u
@@ -40,21 +40,25 @@ static struct log_budget {
 	uint64_t credit_at;
 	unsigned lost;
 } log_budgets[] = { { .about = "refusals" }, { .about = "newcomers" } };
-static unsigned newcomers;     /* [conns_lock] */
-static unsigned leaving;       /* [conns_lock] of them: evicted */
-static unsigned newcomers_max; /* [conns_lock] */
-static uint64_t displaced;     /* [conns_lock] newcomers, by newer ones */
-static uint64_t refused;       /* [atomic] for lack of memory */
+static struct poll_source places; /* tells the listener that a newcomer is one no longer */
+static unsigned newcomers;	  /* [conns_lock] */
+static unsigned leaving;	  /* [conns_lock] of them: evicted */
+static unsigned newcomers_max;	  /* [conns_lock] */
+static uint64_t displaced;	  /* [conns_lock] newcomers, by newer ones */
+static uint64_t refused;	  /* [atomic] for lack of memory */
 
-/* The oldest newcomer among those that have sent least. */
+/* The oldest newcomer among those that have sent least, of which the young are not asked: who has just come has sent nothing yet. If
+ * all are young, the oldest. */
 static struct server_conn *least_worthy(void) __requires(conns_lock)
 {
 	struct server_conn *s, *least = NULL;
+	uint64_t now = clock_now_ns();
 
 	list_for_each (s, &conns, link) {
 		if (s->stage != CONN_LOGIN || READ_ONCE(s->evicted))
 			continue;
-		if (!least || data_race(s->shown.bytes_in < least->shown.bytes_in))
+		if (!least || (now - s->accepted_ns >= YOUNG_NS &&
+			       data_race(s->shown.bytes_in < least->shown.bytes_in)))
 			least = s;
 	}
 	return least;
@@ -97,6 +101,20 @@ static void count_out(struct server_conn *s) __requires(conns_lock)
 {
 	newcomers--;
 	leaving -= s->evicted;
+	/* it has logged in: what was to make room has */
+	WRITE_ONCE(s->evicted, false);
+	poll_notify(&places, POLL_IN);
+}
+
+/* Those that were displaced have memory until they are gone: others wait outside meanwhile. */
+static bool has_place(void)
+{
+	bool has;
+
+	spin_lock(&conns_lock);
+	has = leaving <= newcomers_max / 4;
+	spin_unlock(&conns_lock);
+	return has;
 }
 
 void server_conn_opened(struct server_conn *s, struct bytes user)
@@ -184,24 +202,23 @@ static char *read_all(struct file *f, size_t size, size_t *len)
 	return text;
 }
 
-/* Of this type, and nobody may change it but uid and root. */
-static bool is_of(const struct kstat *st, uint32_t type, uint32_t uid)
-{
-	return (st->mode & TYPE_MASK) == type && (st->uid == 0 || st->uid == uid) &&
-	       !(st->mode & 022);
-}
-
 /* I-SSH-9: a user may have put there what blocks when it is opened. */
-int server_read(const char *path, uint32_t uid, size_t max, char **text, size_t *len)
+int server_read(const char *home, const char *path, uint32_t uid, size_t max, char **text,
+		size_t *len)
 {
-	struct vfs_context ctx = { .root = vfs_root(), .cwd = vfs_root() };
+	struct vfs_context ctx = { .root = vfs_root(), .wary_of_all_but = uid };
 	struct file *f = NULL;
 	struct kstat st;
-	int err = vfs_open(&ctx, NULL, path, FILE_RDONLY | FILE_NONBLOCK | VFS_O_NOCTTY, 0, &f);
+	int err = vfs_lookup_dir(&ctx, ctx.root, home ?: "/", &ctx.cwd);
 
+	ctx.wary = home;
+	if (!err)
+		err = vfs_open(&ctx, NULL, path, FILE_RDONLY | FILE_NONBLOCK | VFS_O_NOCTTY, 0, &f);
 	if (!err) {
 		err = file_stat(f, &st);
-		if (!err && !is_of(&st, TYPE_FILE, uid))
+		/* nobody may change it but uid and root */
+		if (!err && ((st.mode & TYPE_MASK) != TYPE_FILE || (st.mode & 022) ||
+			     (st.uid != 0 && st.uid != uid)))
 			err = -EPERM;
 		if (!err && st.size > max)
 			err = -EFBIG;
@@ -212,7 +229,8 @@ int server_read(const char *path, uint32_t uid, size_t max, char **text, size_t 
 		file_put(f);
 	}
 	dentry_put(ctx.root);
-	dentry_put(ctx.cwd);
+	if (ctx.cwd)
+		dentry_put(ctx.cwd);
 	return err;
 }
 
@@ -220,18 +238,7 @@ char *server_read_file(const char *path, uint32_t uid, size_t max, size_t *len)
 {
 	char *text = NULL;
 
-	return server_read(path, uid, max, &text, len) ? NULL : text;
-}
-
-bool server_dir_is_of(const char *path, uint32_t uid)
-{
-	struct vfs_context ctx = { .root = vfs_root(), .cwd = vfs_root() };
-	struct kstat st;
-	bool ok = vfs_stat(&ctx, NULL, path, true, &st) == 0 && is_of(&st, TYPE_DIR, uid);
-
-	dentry_put(ctx.root);
-	dentry_put(ctx.cwd);
-	return ok;
+	return server_read(NULL, path, uid, max, &text, len) ? NULL : text;
 }
 
 bool server_is_there(const char *path)
@@ -250,9 +257,9 @@ static uint64_t accept_all(unsigned *number)
 {
 	struct socket_addr peer;
 	struct file *sock;
-	int err;
+	int err = 0;
 
-	while ((err = socket_accept(listener, &sock, &peer)) == 0)
+	while (has_place() && (err = socket_accept(listener, &sock, &peer)) == 0)
 		if (server_conn_start(sock, &peer, ++*number)) {
 			atomic_add_relaxed(&refused, 1);
 			log_warn("ssh: connection %u refused: out of memory", *number);
@@ -304,7 +311,7 @@ static int configure(void)
 static void listen_thread(void *arg)
 {
 	struct poller poller;
-	struct poll_watch watch;
+	struct poll_watch watch, left;
 	unsigned number = 0;
 	uint32_t events;
 	int err;
@@ -315,6 +322,7 @@ static void listen_thread(void *arg)
 	}
 	poller_init(&poller);
 	poll_watch_add(&poller, &watch, listener->source, POLL_IN, NULL);
+	poll_watch_add(&poller, &left, &places, POLL_IN, NULL);
 	while (atomic_load_acquire(&crypto) != CRYPTO_BROKEN) {
 		while (poller_next(&poller, &events))
 			;
@@ -323,6 +331,7 @@ static void listen_thread(void *arg)
 			break;
 	}
 	poll_watch_remove(&watch);
+	poll_watch_remove(&left);
 	file_put(listener);
 	log_warn("ssh: not serving");
 }
@@ -337,6 +346,7 @@ int ssh_server_start(void)
 	port = (uint16_t)cmdline_u64("ssh_port", 22);
 	newcomers_fit = (unsigned)(pages_usable() * PAGE_SIZE / 4 / NEWCOMER_BYTES);
 	newcomers_fit = MAX(newcomers_fit, NEWCOMERS_MIN);
+	poll_source_init(&places);
 	err = report_init();
 	err = err ? err : logins_init();
 	if (!err)

@@ -153,13 +153,13 @@ struct server_counts {
 void server_get_counts(struct server_counts *c);
 /* Call fn for each connection, under SSHCONN. */
 void server_conn_for_each(void (*fn)(struct server_conn *s, void *arg), void *arg);
-/* A whole small file that nobody but uid and root may write, in kmalloc memory with a NUL behind it, *len bytes. 0, -ENOENT:
- * it is not there, -EPERM: others may write it or it is no file, -EFBIG, or another. */
-int server_read(const char *path, uint32_t uid, size_t max, char **text, size_t *len) __must_check;
-/* The same; NULL for any error. */
+/* A whole small file that nobody but uid and root may write, in kmalloc memory with a NUL behind it, *len bytes. home: the path
+ * begins there, unless with /, and goes only through directories that nobody but uid and root may write, home and those of links on
+ * the way among them; NULL: any. 0, -ENOENT: it is not there, -EPERM: others may write it or it is no file, -EFBIG, or another. */
+int server_read(const char *home, const char *path, uint32_t uid, size_t max, char **text,
+		size_t *len) __must_check;
+/* The same of any path; NULL for any error. */
 char *server_read_file(const char *path, uint32_t uid, size_t max, size_t *len) __must_check;
-/* Is path a directory that nobody but uid and root may write? */
-bool server_dir_is_of(const char *path, uint32_t uid);
 /* Is there something of this name, be it a link to nowhere? */
 bool server_is_there(const char *path);
 
@@ -203,7 +203,7 @@ void server_login_end(struct server_conn *s, const char *why);
 int logins_init(void) __must_check;
 
 /* auth.c */
-int server_key_check(void *host, struct bytes user, struct bytes key);
+int server_key_check(void *host, struct bytes user, struct bytes key, bool spoken);
 int server_admit(void *host, struct bytes user, struct bytes key, struct ssh_grant *grant);
 uint64_t server_auth_failed(void *host, struct bytes user);
 void server_auth_done(void *host, struct bytes user);

@@ -210,6 +210,33 @@ def test_limits_before_login(server):
     assert not re.search(r"ssh: \d+ ", server.guest.console()[seen:])
 
 
+def test_who_has_just_come_is_not_displaced(server):
+    """Those who have been there for two seconds and sent most cannot keep out who has sent nothing yet."""
+    assert server.configure("MaxStartups 4\n")[0] == 0
+    with contextlib.ExitStack() as stack:
+        def comes():
+            one = stack.enter_context(sshraw.Raw(server.guest.port))
+            one.hello()
+            return one
+
+        senders = [comes() for _ in range(4)]
+        for one in senders:
+            one.send(bytes([sshraw.IGNORE]) + sshraw.string(bytes(8192)))
+        # what is measured: they are young for so long
+        guestlib.let_pass(2.5)
+        first = comes()
+        comes()
+        first.exchange_kexinit()
+        first.exchange_keys()
+        first.new_keys()
+        first.login(sshraw.load_key(f"{guestlib.TOP}/build/ssh/id_ed25519"))
+        for one in senders[:2]:
+            assert one.receive()[0] == sshraw.KEXINIT
+            with pytest.raises(sshraw.Closed) as closed:
+                one.receive()
+            assert closed.value.code == 12
+
+
 def test_fewer_newcomers_count_at_once(server):
     assert server.configure("MaxStartups 10\n")[0] == 0
     with contextlib.ExitStack() as stack:

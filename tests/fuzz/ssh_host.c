@@ -36,7 +36,7 @@ static void host_log(void *host, enum ssh_log level, const char *text, struct by
 			abort();
 }
 
-static int host_key_check(void *host, struct bytes user, struct bytes key)
+static int host_key_check(void *host, struct bytes user, struct bytes key, bool spoken)
 {
 	return user.p[0] == 'r' ? 0 : -EACCES;
 }

@@ -83,7 +83,7 @@ static void line_refused(void *arg, unsigned line, const char *why)
 	fprintf(stderr, "ssh[%d]: authorized_keys line %u: %s\n", getpid(), line, why);
 }
 
-static int host_key_check(void *host, struct bytes user, struct bytes key)
+static int host_key_check(void *host, struct bytes user, struct bytes key, bool spoken)
 {
 	struct bytes text = { (uint8_t *)keys_text, keys_len };
 	struct ssh_key_line line;

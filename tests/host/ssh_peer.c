@@ -88,7 +88,7 @@ static void host_log(void *host, enum ssh_log level, const char *text, struct by
 			 about.n ? (const char *)about.p : "");
 }
 
-static int host_key_check(void *host, struct bytes user, struct bytes key)
+static int host_key_check(void *host, struct bytes user, struct bytes key, bool spoken)
 {
 	struct peer *p = host;
 
