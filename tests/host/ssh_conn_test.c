@@ -140,6 +140,24 @@ TEST(newkeys_waits_for_the_client)
 	peer_destroy(p);
 }
 
+/* An RSA signature takes longer than the hold: it is counted from then on. */
+TEST(newkeys_waits_behind_a_slow_answer)
+{
+	struct peer *p = at_kex();
+
+	p->deep_takes = 50 * MS;
+	peer_kexinit(p);
+	peer_read_kexinit(p);
+	peer_ecdh_init(p);
+	peer_read_reply(p);
+	peer_run(p, 19 * MS);
+	CHECK_EQ(peer_recv(p), 0);
+	peer_newkeys(p);
+	peer_read_newkeys(p);
+	CHECK_EQ(late(p), 0);
+	peer_destroy(p);
+}
+
 TEST(ext_info_is_first_after_newkeys)
 {
 	struct peer *p = at_kex();

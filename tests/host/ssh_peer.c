@@ -62,7 +62,13 @@ static int host_deep(void *host, void (*work)(void *), void *arg)
 	if (p->no_memory || (p->fail_alloc_after > 0 && --p->fail_alloc_after == 0))
 		return -ENOMEM;
 	work(arg);
+	p->now += p->deep_takes;
 	return 0;
+}
+
+static uint64_t host_now(void *host)
+{
+	return ((struct peer *)host)->now;
 }
 
 static void note(char *where, size_t size, const char *text)
@@ -269,6 +275,7 @@ static const struct ssh_host_ops ops = {
 	.free = host_free,
 	.random = host_random,
 	.deep = host_deep,
+	.now = host_now,
 	.log = host_log,
 	.key_check = host_key_check,
 	.admit = host_admit,

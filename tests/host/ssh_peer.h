@@ -25,6 +25,7 @@ struct peer {
 	bool no_memory;	       /* every allocation fails */
 	long fail_alloc_after; /* the n-th allocation from now fails; 0 never */
 	unsigned deep;	       /* times that a large stack was asked for */
+	uint64_t deep_takes;   /* ns that pass meanwhile */
 
 	/* what the client offers; change before peer_kex() */
 	const char *kex, *hostkeys, *ciphers, *macs;
