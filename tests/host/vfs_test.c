@@ -546,6 +546,53 @@ struct listing {
 	bool changed;
 };
 
+static int reads_warily(const char *path)
+{
+	struct vfs_context wary = root;
+	struct file *f;
+	int err;
+
+	wary.wary = true;
+	wary.wary_of_all_but = 1000;
+	err = vfs_open(&wary, NULL, path, FILE_RDONLY, 0, &f);
+	if (!err)
+		file_put(f);
+	return err;
+}
+
+/* A directory that another may write decides nothing, whether it is in the path, or holds a link, or is where one leads. */
+TEST(vfs_wary_of_directories)
+{
+	begin();
+	CHECK_EQ(vfs_mkdir(&root, NULL, "/own", 0755), 0);
+	CHECK_EQ(vfs_chown(&root, NULL, "/own", 0, 1000, 100), 0);
+	CHECK_EQ(vfs_mkdir(&root, NULL, "/own/sub", 0755), 0);
+	CHECK_EQ(vfs_mkdir(&root, NULL, "/shared", 0755), 0);
+	make_file("/own/sub/keys", "k");
+	make_file("/shared/keys", "k");
+	CHECK_EQ(vfs_symlink(&root, "/shared/keys", NULL, "/own/to_shared"), 0);
+	CHECK_EQ(vfs_symlink(&root, "/own/sub/keys", NULL, "/shared/back"), 0);
+	CHECK_EQ(vfs_symlink(&root, "/shared/back", NULL, "/own/round"), 0);
+	CHECK_EQ(vfs_symlink(&root, "sub", NULL, "/own/link"), 0);
+	for (unsigned i = 0; i < 4; i++) {
+		static const uint32_t modes[] = { 0755, 0777, 0775, 01777 };
+		int want = i == 0 ? 0 : -EPERM;
+
+		CHECK_EQ(vfs_chmod(&root, NULL, "/shared", 0, modes[i]), 0);
+		CHECK_EQ(reads_warily("/own/link/keys"), 0);
+		CHECK_EQ(reads_warily("/shared/keys"), want);
+		CHECK_EQ(reads_warily("/own/to_shared"), want);
+		CHECK_EQ(reads_warily("/own/round"), want);
+		CHECK_EQ(reads_warily("/shared/../own/sub/keys"), want);
+	}
+	CHECK_EQ(vfs_chmod(&root, NULL, "/shared", 0, 0755), 0);
+	CHECK_EQ(vfs_chown(&root, NULL, "/shared", 0, 1001, 100), 0);
+	CHECK_EQ(reads_warily("/own/round"), -EPERM);
+	CHECK_EQ(vfs_chown(&root, NULL, "/own/sub", 0, 1001, 100), 0);
+	CHECK_EQ(reads_warily("/own/link/keys"), -EPERM);
+	CHECK_EQ(reads_warily("/own/sub/keys"), -EPERM);
+}
+
 static bool list_one(void *arg, const char *name, size_t len, uint64_t ino, uint8_t type,
 		     off_t next)
 {
