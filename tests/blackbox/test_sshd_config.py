@@ -237,6 +237,27 @@ def test_who_has_just_come_is_not_displaced(server):
             assert closed.value.code == 12
 
 
+def test_displaced_newcomers_leave_at_once(server):
+    """Also those who were refused and do not close: a quarter of the bound, and one, may be on their way out."""
+    assert server.configure("MaxStartups 4\nLogLevel QUIET\n")[0] == 0
+    before = server.guest.account()
+    looks = []
+    with contextlib.ExitStack() as stack:
+        asks = stack.enter_context(server.guest.popen("while read x; do read line </proc/tern/ssh; echo $line; done",
+                                                      options=["-S", server.control]))
+        for _ in range(24):
+            r = stack.enter_context(sshraw.Raw(server.guest.port))
+            r.read_version()
+            r.send_bytes(b"X\n")
+            with pytest.raises(sshraw.Closed):
+                r.read_some()
+            asks.stdin.write(b"\n")
+            asks.stdin.flush()
+            looks.append(int(asks.stdout.readline().split()[1]))
+    assert max(looks) <= 4 + 2, looks
+    server.guest.wait_for_account(before)
+
+
 def test_fewer_newcomers_count_at_once(server):
     assert server.configure("MaxStartups 10\n")[0] == 0
     with contextlib.ExitStack() as stack:
