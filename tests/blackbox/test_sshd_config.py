@@ -128,6 +128,22 @@ def test_who(server, text, root, ann):
     assert server.root("true").returncode == 0
 
 
+def test_a_link_to_keys(server):
+    """I-SSH-9 of root's list: it counts only if nobody but root and ann could have put there what it leads to."""
+    server.root("mkdir -p /srv/open /srv/closed && chmod 777 /srv/open && chmod 755 /srv/closed && mv /etc/keys /srv/keys && mkdir /etc/keys", check=True)
+    try:
+        assert server.configure("AuthorizedKeysFile /etc/keys/%u\n")[0] == 0
+        for make, status in [("ln -s /srv/keys/ann /etc/keys/ann", 0),
+                             ("ln -sf /srv/closed/ann /etc/keys/ann && ln -s ../keys/ann /srv/closed/ann", 0),
+                             ("ln -sf /srv/open/ann /etc/keys/ann && ln -s ../keys/ann /srv/open/ann", 255),
+                             ("rm /srv/open/ann && cp /srv/keys/ann /srv/open/ann", 255),
+                             ("rm /srv/open/ann", 255)]:
+            server.root(make, check=True)
+            assert server.ann("true").returncode == status, make
+    finally:
+        server.root("rm -r /etc/keys /srv/open /srv/closed; mv /srv/keys /etc/keys", check=True)
+
+
 def test_what_a_session_gets(server):
     server.root("sed -i 's/^/environment=\"A=key\",environment=\"PATH=\\/x:\\/bin\" /' /home/ann/.ssh/authorized_keys", check=True)
     try:

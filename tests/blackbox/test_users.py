@@ -65,15 +65,34 @@ def test_refused(users, user):
     ("mv /home/ann/.ssh/authorized_keys /tmp/k && ln -s /dev/console /home/ann/.ssh/authorized_keys",
      "mv -f /tmp/k /home/ann/.ssh/authorized_keys"),
     ("mv /home/ann/.ssh/authorized_keys /tmp/k && ln -s /dev/zero /home/ann/.ssh/authorized_keys",
-     "mv -f /tmp/k /home/ann/.ssh/authorized_keys")],
-    ids=["file", "folder", "home", "owner", "missing", "console", "endless"])
+     "mv -f /tmp/k /home/ann/.ssh/authorized_keys"),
+    ("mv /home/ann/.ssh/authorized_keys /srv/open/k && ln -s /srv/open/k /home/ann/.ssh/authorized_keys",
+     "mv -f /srv/open/k /home/ann/.ssh/authorized_keys"),
+    ("mv /home/ann/.ssh/authorized_keys /home/ann/k && ln -s /home/ann/k /srv/open/k && ln -s /srv/open/k /home/ann/.ssh/authorized_keys",
+     "mv -f /home/ann/k /home/ann/.ssh/authorized_keys; rm /srv/open/k"),
+    ("mv /home/ann/.ssh /srv/open/ssh && ln -s /srv/open/ssh /home/ann/.ssh", "rm /home/ann/.ssh; mv /srv/open/ssh /home/ann/.ssh"),
+    ("mv /home/ann/.ssh/authorized_keys /home/ann/k && ln -s /home/ann/none /home/ann/.ssh/authorized_keys",
+     "mv -f /home/ann/k /home/ann/.ssh/authorized_keys")],
+    ids=["file", "folder", "home", "owner", "missing", "console", "endless", "link", "link-to-a-link", "link-of-the-folder", "link-to-nothing"])
 def test_keys_that_others_could_change_open_nothing(users, spoil, mend):
     assert as_user(users, "ann", "true").returncode == 0
+    users.ssh("mkdir -p /srv/open && chmod 777 /srv/open", check=True)
     users.ssh(spoil, check=True)
     done = as_user(users, "ann", "true")
     users.ssh(mend, check=True)
     assert done.returncode == 255 and b"Permission denied" in done.stderr
     assert as_user(users, "ann", "true").returncode == 0
+
+
+@pytest.mark.parametrize("what", [".ssh", ".ssh/authorized_keys"], ids=["folder", "file"])
+@pytest.mark.parametrize("owner", ["ann", "root"])
+def test_keys_by_a_link(users, what, owner):
+    """Into a directory that nobody but ann or root may write."""
+    users.ssh(f"mkdir -p /srv/own && chmod 755 /srv/own && chown {owner} /srv/own && "
+              f"mv /home/ann/{what} /srv/own/k && ln -s /srv/own/k /home/ann/{what}", check=True)
+    done = as_user(users, "ann", "true")
+    users.ssh(f"rm /home/ann/{what} && mv /srv/own/k /home/ann/{what}", check=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture
