@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """/etc/ssh/sshd_config: what each keyword does to OpenSSH's clients, and what becomes of a file with an error."""
+import base64
 import contextlib
 import os
 import re
@@ -351,6 +352,29 @@ def test_log_of_logins(server):
     text = logins()
     assert len(re.findall(start + r"\S+ \S+ publickey \S+ refused", text)) == 64
     assert re.search(start + r"ann \S+ publickey \S+ ended", text)
+
+
+def test_log_of_questions(server):
+    """I-SSH-23. Who asks for a key that is listed, with an algorithm that is not spoken, is refused, and that is counted."""
+    line = f"ssh-rsa {server.keys['rsa']}"
+    name = subprocess.run(["ssh-keygen", "-lf", "-"], input=line, check=True, text=True, stdout=subprocess.PIPE).stdout.split()[1]
+
+    def ended():
+        return re.findall(rf"ann \S+ publickey {re.escape(name)} (.*)", server.root("cat /proc/tern/logins", check=True).stdout.decode())
+
+    server.root(f"echo {line} >>/home/ann/.ssh/authorized_keys", check=True)
+    try:
+        with sshraw.Raw(server.guest.port) as r:
+            r.handshake()
+            r.start_service()
+            for algorithm, answer in [("rsa-sha2-512", sshraw.AUTH_PK_OK), ("ssh-rsa", sshraw.AUTH_FAILURE)]:
+                r.send(bytes([sshraw.AUTH_REQUEST]) + b"".join(map(sshraw.string, ("ann", "ssh-connection", "publickey"))) + b"\0"
+                       + sshraw.string(algorithm) + sshraw.string(base64.b64decode(server.keys["rsa"])))
+                r.receive_type(answer)
+        guestlib.until("the record", ended)
+        assert re.fullmatch(r"refused \d+ s refused 1: key or algorithm not spoken", ended()[-1]), ended()
+    finally:
+        server.root("sed -i /^ssh-rsa/d /home/ann/.ssh/authorized_keys", check=True)
 
 
 def test_limits_after_login(server, tmp_path):
