@@ -2664,6 +2664,44 @@ TEST(output_backlog_stops_input)
 	peer_destroy(p);
 }
 
+/* The time for a bad length is up also while input is not looked at: what is due is done, or the owner would turn for ever. */
+TEST(bad_length_and_output_backlog)
+{
+	static const uint8_t junk[100] = { 0xaa };
+	uint8_t m[16];
+	struct wr w = wr_over(m, sizeof(m));
+	struct peer *p = peer_create();
+	size_t waits = 0;
+	uint32_t chan;
+
+	p->ciphers = "aes128-ctr";
+	peer_login(p);
+	chan = peer_open(p, 1, 1000, 1000);
+	peer_exec(p, chan, "x");
+	wr_u8(&w, SSH_MSG_GLOBAL_REQUEST);
+	wr_cstring(&w, "x");
+	wr_bool(&w, true);
+	/* the client's buffer is full; each answer is 48 bytes, the program's status is 80 */
+	p->rx_head = 0;
+	p->rx_len = sizeof(p->rx);
+	while (waits + 48 < SSH_TX_STOP) {
+		peer_send_wr(p, &w);
+		CHECK(ssh_conn_output(p->c, &waits));
+	}
+	peer_feed(p, junk, sizeof(junk));
+	CHECK(ssh_conn_wants_input(p->c));
+	ssh_chan_exit_status(p->chan, 0);
+	CHECK(!ssh_conn_wants_input(p->c));
+	for (int i = 0; i < 6 && !ssh_conn_is_over(p->c); i++) {
+		CHECK(ssh_conn_deadline(p->c) > p->now);
+		peer_run(p, ssh_conn_deadline(p->c) - p->now);
+	}
+	p->rx_len = 0;
+	peer_run(p, 0);
+	CHECK_EQ(peer_disconnected(p), SSH_DISCONNECT_MAC_ERROR);
+	peer_destroy(p);
+}
+
 /* The connection is not over, and neither holds more than it may nor ever did. */
 static void expect_memory(struct peer *p, size_t most)
 {
