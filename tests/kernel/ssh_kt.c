@@ -310,3 +310,35 @@ KTEST(ssh_evicted_while_awake)
 	}
 	crew_join(&crew);
 }
+
+static unsigned newcomers(void)
+{
+	struct server_counts c;
+
+	server_get_counts(&c);
+	return c.newcomers;
+}
+
+/* Who logs in while he is displaced stays, and is no longer counted among those that leave: the next one is displaced. */
+KTEST(ssh_login_beats_eviction)
+{
+	static struct server_config cfg;
+	static struct server_conn early, late;
+	unsigned before = newcomers();
+
+	early.cfg = late.cfg = &cfg;
+	early.evicted = late.evicted = false;
+	poll_source_init(&early.kick);
+	poll_source_init(&late.kick);
+	server_conn_add(&early);
+	server_newcomers_bound(0);
+	KT_CHECK(early.evicted && newcomers() == before + 1);
+	server_conn_opened(&early, BYTES_LIT("ann"));
+	KT_CHECK(!early.evicted && newcomers() == before);
+	server_conn_add(&late);
+	server_newcomers_bound(0);
+	KT_CHECK(late.evicted && !early.evicted && newcomers() == before + 1);
+	server_conn_remove(&late);
+	server_conn_remove(&early);
+	KT_CHECK(newcomers() == before);
+}
