@@ -339,10 +339,15 @@ static void open_run(struct ssh_conn *c)
 
 void ssh_conn_run(struct ssh_conn *c, uint64_t now)
 {
+	struct bytes none;
+
 	c->now = now;
 	ssh_auth_run(c);
 	while (input_step(c))
 		;
+	/* though no input is wanted */
+	if (c->discard > 0 && now >= c->discard_until)
+		(void)ssh_packet_next(c, &none);
 	if (c->phase == SSH_PHASE_OVER)
 		return;
 	ssh_kex_run(c);
@@ -377,8 +382,7 @@ uint64_t ssh_conn_deadline(const struct ssh_conn *c)
 		t = MIN(t, c->created + c->cfg->grace_ns);
 	if (c->pause_until > c->now)
 		t = MIN(t, c->pause_until);
-	/* it ends with the next input that is looked at */
-	if (c->discard > 0 && ssh_conn_wants_input(c))
+	if (c->discard > 0)
 		t = MIN(t, c->discard_until);
 	return t;
 }
