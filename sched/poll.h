@@ -42,6 +42,11 @@ struct poll_source {
 		wq; /* also woken by poll_notify(): for blocking reads and writes of the object */
 };
 
+#define POLL_SOURCE_INIT(name)                                                                     \
+	{                                                                                          \
+		SPINLOCK_INIT(POLLSRC), LIST_HEAD_INIT((name).watchers), WAITQ_INIT((name).wq)     \
+	}
+
 struct poller {
 	spinlock_t lock;	/* READY */
 	struct list_head ready; /* [lock] watches notified since last taken */

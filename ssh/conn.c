@@ -346,8 +346,8 @@ void ssh_conn_run(struct ssh_conn *c, uint64_t now)
 	while (input_step(c))
 		;
 	/* though no input is wanted */
-	if (c->discard > 0 && now >= c->discard_until)
-		(void)ssh_packet_next(c, &none);
+	if (c->discard > 0 && now >= c->discard_until && ssh_packet_next(c, &none))
+		c->phase = SSH_PHASE_OVER;
 	if (c->phase == SSH_PHASE_OVER)
 		return;
 	ssh_kex_run(c);

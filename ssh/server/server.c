@@ -40,12 +40,13 @@ static struct log_budget {
 	uint64_t credit_at;
 	unsigned lost;
 } log_budgets[] = { { .about = "refusals" }, { .about = "newcomers" } };
-static struct poll_source places; /* tells the listener that a newcomer is one no longer */
-static unsigned newcomers;	  /* [conns_lock] */
-static unsigned leaving;	  /* [conns_lock] of them: evicted */
-static unsigned newcomers_max;	  /* [conns_lock] */
-static uint64_t displaced;	  /* [conns_lock] newcomers, by newer ones */
-static uint64_t refused;	  /* [atomic] for lack of memory */
+/* Tells the listener that a newcomer is one no longer. */
+static struct poll_source places = POLL_SOURCE_INIT(places);
+static unsigned newcomers;     /* [conns_lock] */
+static unsigned leaving;       /* [conns_lock] of them: evicted */
+static unsigned newcomers_max; /* [conns_lock] */
+static uint64_t displaced;     /* [conns_lock] newcomers, by newer ones */
+static uint64_t refused;       /* [atomic] for lack of memory */
 
 /* The oldest newcomer among those that have sent least, of which the young are not asked: who has just come has sent nothing yet. If
  * all are young, the oldest. */
@@ -346,7 +347,6 @@ int ssh_server_start(void)
 	port = (uint16_t)cmdline_u64("ssh_port", 22);
 	newcomers_fit = (unsigned)(pages_usable() * PAGE_SIZE / 4 / NEWCOMER_BYTES);
 	newcomers_fit = MAX(newcomers_fit, NEWCOMERS_MIN);
-	poll_source_init(&places);
 	err = report_init();
 	err = err ? err : logins_init();
 	if (!err)
