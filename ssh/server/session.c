@@ -165,13 +165,13 @@ int session_pty(void *host, struct ssh_chan *ch, const struct ssh_pty *pty)
 	struct tty_termios modes;
 	int err;
 
-	/* first what can fail: after a refused request may come another, and x has room for one terminal */
-	if (pty->term.n > 0 && (err = env_add(x, env_text(BYTES_LIT("TERM"), pty->term))))
-		return err;
 	err = pty_create(&x->out, &x->slave, &x->pty_number);
+	if (!err && pty->term.n > 0)
+		err = env_add(x, env_text(BYTES_LIT("TERM"), pty->term));
 	if (err) {
-		if (pty->term.n > 0)
-			kfree(x->env[--x->env_count]);
+		/* after a refused request may come another, and x has room for one terminal */
+		pump_close(&x->slave, NULL);
+		pump_close(&x->out, NULL);
 		return err;
 	}
 	x->in = file_get(x->out);

@@ -5,6 +5,7 @@ import os
 import pytest
 
 import guest as guestlib
+import sshraw
 
 PASSWD = """root:x:0:0:root:/root:/bin/sh
 ann:x:1000:100:Ann:/home/ann:/bin/ash
@@ -158,3 +159,35 @@ def test_forwarding_is_for_all_and_low_ports_are_for_root(users):
     assert users.ssh("true", options=["-l", "ann", *low[:3], "1079:127.0.0.1:1"]).returncode == 0
     done = users.ssh("hello 1 0", options=["-l", "ann", "-o", f"ProxyCommand=ssh -F {users.config} -l ann -W localhost:22 tern"])
     assert done.stdout == b"hello (1/1)\n", done.stderr
+
+
+def test_no_terminal_is_left(users):
+    """Requests for one fail, and take none of the variables that were accepted, nor set one; a later request may succeed."""
+    names = [f"LC_{i:02}" for i in range(31)]
+    terminal = sshraw.string("xterm") + sshraw.u32(80) + sshraw.u32(24) + sshraw.u32(0) * 2 + sshraw.string(b"\0")
+    with sshraw.Raw(users.port) as r:
+        r.handshake().login(sshraw.load_key(os.path.join(guestlib.TOP, "build/ssh/id_ed25519")))
+
+        def asks(channel, name, rest):
+            r.request(channel, name, rest)
+            return r.receive_type(sshraw.SUCCESS, sshraw.FAILURE)[0] == sshraw.SUCCESS
+
+        def environment(channel):
+            assert asks(channel, "exec", sshraw.string("cat /proc/$$/environ; true"))
+            text = b""
+            while (message := r.receive_type(sshraw.DATA, sshraw.REQUEST))[0] == sshraw.DATA:
+                text += message[9:]
+            r.receive_type(sshraw.EOF), r.receive_type(sshraw.CLOSE)
+            return [v for v in text.decode("latin-1").split("\0") if not v.startswith("SSH_")]
+
+        own = ["PATH=/bin:/sbin:/usr/bin:/usr/sbin", "HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/sh", ""]
+        first, second = r.open_session(), r.open_session()
+        for name in ["TERM", *names]:
+            assert asks(first, "env", sshraw.string(name) + sshraw.string(f"{name} of the client " + 100 * "x"))
+        with users.popen("/tests/ptys") as hog:
+            assert hog.stdout.readline() == b"No space left on device\n"
+            assert [asks(c, "pty-req", terminal) for c in (first, second) for _ in range(20)] == 40 * [False]
+            hog.stdin.close()
+        guestlib.until("a terminal", lambda: asks(second, "pty-req", terminal))
+        assert environment(first) == [f"{name}={name} of the client " + 100 * "x" for name in ["TERM", *names]] + own
+        assert environment(second) == ["TERM=xterm", *own]

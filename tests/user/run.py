@@ -19,7 +19,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import guest as guestlib  # noqa: E402  (the path above leads to it)
 
-HELPERS = {"winsize", "crash", "layout", "traffic"}
+HELPERS = {"ptys", "winsize", "crash", "layout", "traffic"}
 # Of a program; nothing is slow enough for it but what hangs. More on images and machines that are slower.
 LIMIT = 240
 SHORT_STORM = 6
