@@ -97,6 +97,7 @@ struct server_session {
 	struct poll_watch in_watch, out_watch, err_watch, exit_watch;
 	bool out_ready, err_ready; /* may have bytes: cleared by -EAGAIN */
 	bool pty, exited, finished;
+	bool eof_due; /* the terminal had no room for the key that ends the input */
 	unsigned pty_number;
 	int status;
 	uint32_t uid; /* whose the program is, at its start */

@@ -5,7 +5,6 @@
  * nothing is left to read (others may still hold the terminal: they are hung up). Then EOF, how it ended, CLOSE. */
 #include "drivers/tty/tty.h"
 #include "fs/pipe.h"
-#include "kernel/core/log.h"
 #include "kernel/spawn.h"
 #include "lib/errno.h"
 #include "lib/fmt.h"
@@ -343,17 +342,21 @@ static ssize_t session_input(struct server_part *part, const void *p, size_t n)
 		      : pump_write(x->in, &x->in_watch, 0, p, n);
 }
 
-/* With a terminal the end of input is a character. */
-static void type_control(struct server_session *x, unsigned index)
+/* What is typed for it: 0, nothing. */
+static uint8_t key_of(const struct server_session *x, unsigned index)
 {
 	struct tty_termios modes;
-	ssize_t n = 0;
 
 	tty_get_termios(x->in, &modes);
-	if (modes.cc[index])
-		n = file_write_kernel(x->in, &modes.cc[index], 1);
-	if (n < 0)
-		log_debug("ssh: %u: terminal takes no control character", x->conn->number);
+	return modes.cc[index];
+}
+
+/* With a terminal the end of input is a character, which may have to wait for its place. */
+static void type_eof(struct server_session *x)
+{
+	uint8_t key = key_of(x, VEOF);
+
+	x->eof_due = key && pump_write(x->in, &x->out_watch, PUMP_INPUT, &key, 1) == 0;
 }
 
 static void session_input_eof(struct server_part *part)
@@ -363,7 +366,7 @@ static void session_input_eof(struct server_part *part)
 	if (!x->in)
 		return;
 	if (x->pty)
-		type_control(x, VEOF);
+		type_eof(x);
 	else
 		pump_close(&x->in, &x->in_watch);
 }
@@ -392,11 +395,16 @@ int session_signal(void *host, struct ssh_chan *ch, const char *name)
 int session_break(void *host, struct ssh_chan *ch, uint32_t ms)
 {
 	struct server_session *x = session_at(ch);
+	ssize_t n = 0;
+	uint8_t key;
 
 	if (!x->pty || !x->in)
 		return -ENOTTY;
-	type_control(x, VINTR);
-	return 0;
+	/* it needs no place, unless the program takes it for a byte like another */
+	key = key_of(x, VINTR);
+	if (key)
+		n = file_write_kernel(x->in, &key, 1);
+	return n < 0 ? (int)n : 0;
 }
 
 /* Output and the end. */
@@ -412,12 +420,15 @@ static void session_event(struct server_part *part, struct poll_watch *w)
 	}
 	/* Whatever happened, another look at everything is cheap, and an exit means a last one. */
 	x->out_ready = x->err_ready = true;
-	if (ssh_chan_input_waiting(x->ch) > 0) {
-		w = x->pty ? &x->out_watch : &x->in_watch;
-		if (w->poller)
-			poll_watch_set(w, x->pty ? PUMP_INPUT : 0);
+	if (!x->eof_due && ssh_chan_input_waiting(x->ch) == 0)
+		return;
+	w = x->pty ? &x->out_watch : &x->in_watch;
+	if (w->poller)
+		poll_watch_set(w, x->pty ? PUMP_INPUT : 0);
+	if (x->eof_due)
+		type_eof(x);
+	else
 		ssh_chan_input_ready(x->ch);
-	}
 }
 
 static bool pump(struct server_session *x, bool err)

@@ -82,6 +82,44 @@ def test_end_of_file_key(guest):
         assert t.chan.recv_exit_status() == 0
 
 
+def fill(guest, size, command):
+    """A terminal whose program reads nothing before /tmp/go is there, and so many bytes of lines typed into it."""
+    r = sshraw.Raw(guest.port).handshake().login(sshraw.load_key(f"{guestlib.TOP}/build/ssh/id_ed25519"))
+    channel = raw_terminal(r, b"\x35\0\0\0\0\0")
+    r.request(channel, "exec", sshraw.string(f"rm -f /tmp/go; stty -isig; echo; until [ -e /tmp/go ]; do :; done; {command}"))
+    r.receive_type(sshraw.SUCCESS)
+    assert r.receive_type(sshraw.DATA)[9:] == b"\r\n"
+    lines = (b"x" * 49 + b"\n") * 200
+    r.send(bytes([sshraw.DATA]) + sshraw.u32(channel) + sshraw.string(lines[:size - 1] + b"\n"))
+    return r, channel
+
+
+@pytest.mark.parametrize("size", [4094, 4095, 4096, 4097, 5000])
+def test_end_of_input_behind_a_full_buffer(guest, size):
+    """The key that ends it is typed when the program has read, if there was no place for it (4095) when the client's EOF came."""
+    r, channel = fill(guest, size, "wc -c")
+    with r:
+        r.send(bytes([sshraw.EOF]) + sshraw.u32(channel))
+        # what is answered behind them says that both were looked at
+        r.request(channel, "window-change", sshraw.u32(80) + sshraw.u32(24) + sshraw.u32(0) * 2)
+        r.receive_type(sshraw.SUCCESS)
+        guest.ssh("touch /tmp/go", check=True)
+        assert r.receive_type(sshraw.DATA)[9:] == b"%d\r\n" % size
+
+
+def test_break_is_a_key(guest):
+    """It is Ctrl-C. Where that is a byte like another and has no place, the client hears so."""
+    r, channel = fill(guest, 4095, "stty isig; exec burn")
+    with r:
+        r.request(channel, "break", sshraw.u32(0))
+        r.receive_type(sshraw.FAILURE)
+        guest.ssh("touch /tmp/go", check=True)
+        guest.wait_for_threads("burn")
+        r.request(channel, "break", sshraw.u32(0))
+        r.receive_type(sshraw.SUCCESS)
+        assert b"exit-signal\0\0\0\0\3INT" in r.receive_type(sshraw.REQUEST)
+
+
 def test_newlines_become_crlf(guest):
     with Terminal(guest, "hello 2 0") as t:
         assert b"hello (1/2)\r\nhello (2/2)\r\n" in t.rest()
@@ -296,14 +334,19 @@ IDLE_KIB = 148  # docs/10-ssh.md says what of
 IDLE_MANY = 64
 
 
-def idle_shell(port, key):
-    """A session with a shell at its prompt, by the client that costs least."""
-    client = sshraw.Raw(port, timeout=20)
-    client.handshake().login(key)
+def raw_terminal(client, modes=b"\0"):
+    """A session with a terminal and no program yet, by the client that costs least."""
     channel = client.open_session()
-    client.request(channel, "pty-req", sshraw.string("xterm") + sshraw.u32(80) + sshraw.u32(24) + sshraw.u32(0)
-                   + sshraw.u32(0) + sshraw.string(b"\0"))
+    client.request(channel, "pty-req", sshraw.string("xterm") + sshraw.u32(80) + sshraw.u32(24) + sshraw.u32(0) * 2
+                   + sshraw.string(modes))
     client.receive_type(sshraw.SUCCESS)
+    return channel
+
+
+def idle_shell(port, key):
+    """A session with a shell at its prompt."""
+    client = sshraw.Raw(port, timeout=20)
+    channel = raw_terminal(client.handshake().login(key))
     client.request(channel, "shell")
     while client.receive_type(sshraw.SUCCESS, sshraw.WINDOW_ADJUST, sshraw.DATA)[0] != sshraw.DATA:
         pass
