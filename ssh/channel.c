@@ -97,7 +97,8 @@ static void chan_free(struct ssh_chan *ch)
 
 static void chan_end(struct ssh_chan *ch)
 {
-	if (ch->kind != CHAN_SESSION && ch->waiting > 0)
+	/* what its peer has sent is lost, or nobody took it */
+	if (ch->stage == CHAN_OFFERED || (ch->kind != CHAN_SESSION && ch->waiting > 0))
 		ch->c->chan_ops->chan_reset(ch->c->host, ch);
 	ch->c->chan_ops->chan_closed(ch->c->host, ch);
 	chan_free(ch);

@@ -263,6 +263,19 @@ def test_remote_that_is_taken_or_goes(guest):
         master.communicate()
 
 
+def test_remote_that_the_client_refuses(guest):
+    """Who came to the port is told that nobody took it: an orderly end would say that all had arrived."""
+    with sshraw.Raw(guest.port) as r:
+        r.handshake().login(sshraw.load_key(KEY_FILE))
+        r.send(bytes([sshraw.GLOBAL_REQUEST]) + sshraw.string("tcpip-forward") + b"\1" + sshraw.string("localhost") + sshraw.u32(0))
+        port = sshraw.Reader(r.receive_type(sshraw.REQUEST_SUCCESS)[1:]).u32()
+        with guest.popen(f"nc 127.0.0.1 {port} -e cat") as p:
+            opening = sshraw.Reader(r.receive_type(sshraw.OPEN)[1:])
+            assert opening.string() == b"forwarded-tcpip"
+            r.send(bytes([sshraw.OPEN_FAILED]) + sshraw.u32(opening.u32()) + sshraw.u32(1) + sshraw.string("no") + sshraw.string(""))
+            assert p.stderr.read() == b"cat: read error: Connection reset by peer\n"
+
+
 def test_strangers_at_a_port_leave_room_for_the_user(guest):
     """I-SSH-17: more come to a port that -R opened than may, by way of two other connections; the user's next session opens."""
     path = os.path.join(guest.folder, "strangers")

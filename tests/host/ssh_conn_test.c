@@ -2571,6 +2571,7 @@ TEST(arrival_is_offered)
 	peer_destroy(p);
 }
 
+/* Nobody took it: it is reset, as when the connection ends before the client has said so. */
 TEST(arrival_is_refused)
 {
 	struct peer *p = logged_in();
@@ -2586,9 +2587,15 @@ TEST(arrival_is_refused)
 		wr_u32(&w, SSH_OPEN_CONNECT_FAILED);
 		wr_cstring(&w, "no");
 		wr_cstring(&w, "");
+		p->events[0] = 0;
 		peer_send_wr(p, &w);
 		CHECK(!p->chan);
+		CHECK_STR(p->events, "reset closed ");
 	}
+	(void)arrival(p);
+	p->events[0] = 0;
+	ssh_chans_fini(p->c);
+	CHECK_STR(p->events, "reset closed ");
 	peer_destroy(p);
 }
 
