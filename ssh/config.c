@@ -32,7 +32,7 @@ struct setting {
 	uint64_t min, max, zero; /* of a number; what 0 stands for */
 	const struct choice *choices;
 	bool (*good)(struct bytes word); /* of a list */
-	const char *only, *why;		 /* of what cannot be otherwise */
+	const char *only, *why; /* of what cannot be otherwise; of a path, the word for none */
 };
 
 /* --- lines and words -------------------------------------------------------------------------------------------- */
@@ -202,7 +202,7 @@ static const char *path_value(struct line *l, const struct setting *s)
 {
 	if (!next(l) || l->word.n == 0)
 		return "no path";
-	if (ssh_is_word(l->word, "none"))
+	if (s->only && ssh_is_word(l->word, s->only))
 		return NULL;
 	if (*l->word.p != '/')
 		return "not a path that begins with /";
@@ -426,7 +426,7 @@ static const struct setting settings[] = {
 	{ "permitlisten", PERMIT, .good = is_listen_permit },
 	{ "forcecommand", command_value, AT(force_command) },
 	{ "subsystem", subsystem_value, .all = true },
-	{ "banner", path_value, AT(banner_file) },
+	{ "banner", path_value, AT(banner_file), .only = "none" },
 	{ "hostkey", path_value, AT(hostkey_file), .all = true },
 	{ "permituserenvironment", choice_value, AT(user_environment), .choices = yes_no },
 	{ "kexalgorithms", kexes_value, AT(kexes) },

@@ -142,8 +142,7 @@ static int load_host_keys(struct server_config *c)
 		err = err ? err : load_host_key(c, BYTES_LIT(HOST_KEY_RSA), true);
 	} else {
 		while (!err && ssh_config_word(&words, &path))
-			if (!ssh_is_word(path, "none"))
-				err = load_host_key(c, path, false);
+			err = load_host_key(c, path, false);
 	}
 	if (!err && !ssh_hostkey_algs_of(&c->ssh)) {
 		log_warn("ssh: HostKeyAlgorithms leaves no algorithm of a host key there is");
@@ -201,7 +200,7 @@ static int load_key_files(struct server_config *c)
 		return -ENOMEM;
 	w = wr_over(c->key_files, room);
 	for (; ssh_config_word(&words, &path); named = true)
-		if (!bytes_is(path, "none")) {
+		if (!ssh_is_word(path, "none")) {
 			wr_put(&w, path.p, path.n);
 			wr_u8(&w, 0);
 		}

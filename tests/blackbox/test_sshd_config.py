@@ -80,6 +80,7 @@ def test_errors_change_nothing(server):
                       ("Match User ann\n", "line 1: User: there are no Match blocks"),
                       ("Banner /etc/none\n", "Banner /etc/none: error 2"),
                       ("HostKey /etc/banner\n", "/etc/banner is no unencrypted ed25519 or RSA key"),
+                      ("# no key\nHostKey none\n", "line 2: none: not a path that begins with /"),
                       ("HostKey /etc/ssh/small\n", "/etc/ssh/small is an RSA key of less than 3072 bits"),
                       ("HostKey /etc/ssh/rsa\nHostKey /etc/ssh/rsa\n", "/etc/ssh/rsa: there is a host key of its kind already"),
                       ("HostKeyAlgorithms rsa-sha2-512\n", "HostKeyAlgorithms leaves no algorithm of a host key"),
@@ -143,6 +144,14 @@ def test_a_link_to_keys(server):
             assert server.ann("true").returncode == status, make
     finally:
         server.root("rm -r /etc/keys /srv/open /srv/closed; mv /srv/keys /etc/keys", check=True)
+
+
+def test_none_is_no_file_however_it_is_written(server):
+    server.root("cd /home/ann && cp -p .ssh/authorized_keys None && cp None other", check=True)
+    for text, status in (("AuthorizedKeysFile None", 255), ("AuthorizedKeysFile other", 0)):
+        assert server.configure(text)[0] == 0
+        assert server.ann("true").returncode == status
+    server.root("rm /home/ann/None /home/ann/other", check=True)
 
 
 def test_what_a_session_gets(server):

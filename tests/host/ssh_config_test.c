@@ -122,6 +122,8 @@ TEST(refused_lines)
 		{ "Ciphers -*", 1, "-*", "no algorithm is left" },
 		{ "MACs \"\"", 1, "", "no value" },
 		{ "Banner banner", 1, "banner", "not a path that begins with /" },
+		{ "HostKey none", 1, "none", "not a path that begins with /" },
+		{ "HostKey /k\nHostKey None", 2, "None", "not a path that begins with /" },
 		{ "ForceCommand ", 1, "ForceCommand", "no command" },
 		{ "Subsystem sftp internal-sftpd", 1, "internal-sftpd",
 		  "neither internal-sftp nor a command that begins with /" },
