@@ -168,7 +168,7 @@ int session_pty(void *host, struct ssh_chan *ch, const struct ssh_pty *pty)
 	if (!err && pty->term.n > 0)
 		err = env_add(x, env_text(BYTES_LIT("TERM"), pty->term));
 	if (err) {
-		/* after a refused request may come another, and x has room for one terminal */
+		/* I-SSH-22; after a refused request may come another, and x has room for one terminal */
 		pump_close(&x->slave, NULL);
 		pump_close(&x->out, NULL);
 		return err;

@@ -162,7 +162,7 @@ def test_forwarding_is_for_all_and_low_ports_are_for_root(users):
 
 
 def test_no_terminal_is_left(users):
-    """Requests for one fail, and take none of the variables that were accepted, nor set one; a later request may succeed."""
+    """I-SSH-22: requests for one fail, and neither take nor set a variable; a later one may succeed."""
     names = [f"LC_{i:02}" for i in range(31)]
     terminal = sshraw.string("xterm") + sshraw.u32(80) + sshraw.u32(24) + sshraw.u32(0) * 2 + sshraw.string(b"\0")
     with sshraw.Raw(users.port) as r:
