@@ -16,17 +16,39 @@ static int64_t put_int(uint64_t arg, int v)
 	return user_copy_to(arg, &v, sizeof(v));
 }
 
+static const uint32_t speeds[] = { 0,	    50,	     75,      110,     134,	150,	 200,
+				   300,	    600,     1200,    1800,    2400,	4800,	 9600,
+				   19200,   38400,   57600,   115200,  230400,	460800,	 500000,
+				   576000,  921600,  1000000, 1152000, 1500000, 2000000, 2500000,
+				   3000000, 3500000, 4000000 };
+
 /* What a CBAUD code means; `other` for the code that says: see the number. */
 static uint32_t speed_of(uint32_t code, uint32_t other)
 {
-	static const uint32_t speeds[] = { 0,	    50,	     75,      110,     134,	150,
-					   200,	    300,     600,     1200,    1800,	2400,
-					   4800,    9600,    19200,   38400,   57600,	115200,
-					   230400,  460800,  500000,  576000,  921600,	1000000,
-					   1152000, 1500000, 2000000, 2500000, 3000000, 3500000,
-					   4000000 };
-
 	return code == BOTHER ? other : speeds[(code & 15) + (code & CBAUDEX ? 15 : 0)];
+}
+
+static uint32_t code_of(uint32_t speed)
+{
+	for (uint32_t i = 1; i < ARRAY_SIZE(speeds); i++)
+		if (speeds[i] == speed)
+			return i < 16 ? i : CBAUDEX | (i - 15);
+	return BOTHER;
+}
+
+void tty_set_speeds(struct file *f, uint32_t in, uint32_t out)
+{
+	struct tty *t = tty_of(f);
+	uint32_t *cflag = &t->ld.t.cflag;
+
+	mutex_lock(&t->lock);
+	t->ispeed = in ? in : t->ispeed;
+	t->ospeed = out ? out : t->ospeed;
+	/* as in set_modes(): no code is the same both ways */
+	*cflag = (*cflag & ~(CBAUD | CBAUD << IBSHIFT)) | code_of(t->ospeed);
+	if (t->ispeed != t->ospeed)
+		*cflag |= code_of(t->ispeed) << IBSHIFT;
+	mutex_unlock(&t->lock);
 }
 
 /* The structure with speeds begins with the one without. */

@@ -24,6 +24,8 @@ void tty_get_size(struct file *f, struct tty_size *size);
 
 void tty_get_termios(struct file *f, struct tty_termios *t);
 void tty_set_termios(struct file *f, const struct tty_termios *t);
+/* In bauds; 0: as it was. */
+void tty_set_speeds(struct file *f, uint32_t in, uint32_t out);
 
 /* Make f (a slave) the controlling terminal of session s, whose leader asks; its group becomes the foreground one.
  * -EPERM if either has another. */

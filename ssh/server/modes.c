@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Encoded terminal modes (RFC 4254 s8) to the kernel's termios. Speeds and what no terminal here has are skipped. */
+/* Encoded terminal modes (RFC 4254 s8) to the kernel's termios. What no terminal here has is skipped. */
 #include "drivers/tty/tty.h"
 #include "lib/cursor.h"
 #include "ssh/server/server_priv.h"
@@ -7,7 +7,8 @@
 enum field { CC, IFLAG, LFLAG, OFLAG, CFLAG };
 
 #define CC_DISABLED 255 /* on the wire; 0 in Linux's c_cc */
-#define CSIZE	    000060u
+#define ISPEED	    128
+#define OSPEED	    129
 
 /* opcode, field, and for CC the index in c_cc, else the bits, all with Linux's values. */
 static const struct {
@@ -62,9 +63,6 @@ static const struct {
 	{ 73, OFLAG, 010 },	/* OCRNL */
 	{ 74, OFLAG, 020 },	/* ONOCR */
 	{ 75, OFLAG, 040 },	/* ONLRET */
-	{ 90, CFLAG, 040 },	/* CS7 */
-	{ 91, CFLAG, 060 },	/* CS8 */
-	{ 92, CFLAG, 0400 },	/* PARENB */
 	{ 93, CFLAG, 01000 },	/* PARODD */
 };
 
@@ -89,23 +87,26 @@ static void apply(struct tty_termios *t, enum field field, uint32_t bits, uint32
 		set_bits(&t->oflag, bits, value != 0);
 		break;
 	case CFLAG:
-		/* CS7 and CS8 are two values of one field: only setting counts. */
-		if (!(bits & CSIZE))
-			set_bits(&t->cflag, bits, value != 0);
-		else if (value)
-			t->cflag = (t->cflag & ~CSIZE) | bits;
+		set_bits(&t->cflag, bits, value != 0);
 		break;
 	}
 }
 
-void modes_apply(struct tty_termios *t, struct bytes wire)
+void modes_apply(struct file *f, struct bytes wire)
 {
 	struct rd r = rd_bytes_of(wire);
-	uint32_t value;
+	uint32_t value, speeds[2] = { 0, 0 };
+	struct tty_termios t;
 	uint8_t opcode;
 
-	while (ssh_pty_mode_next(&r, &opcode, &value))
+	tty_get_termios(f, &t);
+	while (ssh_pty_mode_next(&r, &opcode, &value)) {
+		if (opcode == ISPEED || opcode == OSPEED)
+			speeds[opcode - ISPEED] = value;
 		for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
 			if (modes[i].opcode == opcode)
-				apply(t, modes[i].field, modes[i].value, value);
+				apply(&t, modes[i].field, modes[i].value, value);
+	}
+	tty_set_termios(f, &t);
+	tty_set_speeds(f, speeds[0], speeds[1]);
 }

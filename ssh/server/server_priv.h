@@ -242,9 +242,8 @@ ssize_t pump_read(struct ssh_chan *ch, bool err, struct file *f, bool *ready);
 void pump_address(char *buf, size_t size, const struct socket_addr *a);
 
 /* modes.c */
-struct tty_termios;
-/* Apply the client's terminal modes (RFC 4254 s8). */
-void modes_apply(struct tty_termios *t, struct bytes modes);
+/* Apply the client's terminal modes (RFC 4254 s8) to a terminal. */
+void modes_apply(struct file *f, struct bytes modes);
 
 /* report.c */
 int report_init(void) __must_check;

@@ -161,7 +161,6 @@ int session_pty(void *host, struct ssh_chan *ch, const struct ssh_pty *pty)
 	struct server_session *x = session_at(ch);
 	struct tty_size size = { pty->size.rows, pty->size.cols, pty->size.xpixel,
 				 pty->size.ypixel };
-	struct tty_termios modes;
 	int err;
 
 	err = pty_create(&x->out, &x->slave, &x->pty_number);
@@ -175,9 +174,7 @@ int session_pty(void *host, struct ssh_chan *ch, const struct ssh_pty *pty)
 	}
 	x->in = file_get(x->out);
 	pump_nonblocking(x->out);
-	tty_get_termios(x->slave, &modes);
-	modes_apply(&modes, pty->modes);
-	tty_set_termios(x->slave, &modes);
+	modes_apply(x->slave, pty->modes);
 	tty_set_size(x->out, &size);
 	x->pty = true;
 	return 0;

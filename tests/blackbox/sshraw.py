@@ -407,6 +407,27 @@ class Raw:
     def request(self, channel, name, rest=b"", want_reply=True):
         self.send(bytes([REQUEST]) + u32(channel) + string(name) + bytes([want_reply]) + rest)
 
+    def start(self, command, modes=None):
+        """A session with a command, if modes are given on a terminal with them; return the server's number for it."""
+        channel = self.open_session()
+        if modes is not None:
+            self.request(channel, "pty-req", string("xterm") + u32(80) + u32(24) + u32(0) + u32(0) + string(modes))
+            self.receive_type(SUCCESS)
+        self.request(channel, "exec", string(command))
+        self.receive_type(SUCCESS)
+        return channel
+
+    def hear(self, *until):
+        """What the one session says up to a message of these types: (type, what is behind the channel's number), and of
+        data only what it holds."""
+        said = []
+        while not said or said[-1][0] not in until:
+            reply = Reader(self.receive_type(WINDOW_ADJUST, DATA, EXTENDED_DATA, EOF, CLOSE, REQUEST, SUCCESS, FAILURE))
+            kind, _ = reply.byte(), reply.u32()
+            if kind != WINDOW_ADJUST:
+                said.append((kind, reply.string() if kind == DATA else reply.data))
+        return said
+
     def expect_close(self, seconds=20):
         """Read until the server closes; returns its disconnect code or None. Fails if it stays open, which is told
         from the end of the time to log in."""

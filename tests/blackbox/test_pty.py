@@ -4,6 +4,7 @@ exactly what it is told, and ssh -tt on a terminal of this host."""
 import os
 import re
 import subprocess
+import termios
 
 import paramiko
 import pytest
@@ -11,6 +12,10 @@ import pytest
 import guest as guestlib
 import sshraw
 import terminal
+
+
+def raw(guest):
+    return sshraw.Raw(guest.port).handshake().login(sshraw.load_key(f"{guestlib.TOP}/build/ssh/id_ed25519"))
 
 
 def connect(guest):
@@ -244,6 +249,50 @@ def test_window_size_at_start_and_on_change(guest):
         t.chan.resize_pty(123, 45)
         t.send(b"/tests/winsize\r")
         t.expect(rb"45 123|123 45|123x45|45x123")
+
+
+# RFC 4254 s8, and IUTF8 of RFC 8160. Left out is what Linux has not: VDSUSP, VFLUSH, VSTATUS, and for a pty CS7, CS8, PARENB.
+KEYS = {1: "VINTR", 2: "VQUIT", 3: "VERASE", 4: "VKILL", 5: "VEOF", 6: "VEOL", 7: "VEOL2", 8: "VSTART", 9: "VSTOP", 10: "VSUSP",
+        12: "VREPRINT", 13: "VWERASE", 14: "VLNEXT", 16: "VSWTC", 18: "VDISCARD"}
+FLAGS = [dict(enumerate("IGNPAR PARMRK INPCK ISTRIP INLCR IGNCR ICRNL IUCLC IXON IXANY IXOFF IMAXBEL IUTF8".split(), 30)),
+         dict(enumerate("OPOST OLCUC ONLCR OCRNL ONOCR ONLRET".split(), 70)),
+         {93: "PARODD"},
+         dict(enumerate("ISIG ICANON XCASE ECHO ECHOE ECHOK ECHONL NOFLSH TOSTOP IEXTEN ECHOCTL ECHOKE PENDIN".split(), 50))]
+IGNORED = [11, 15, 17, 90, 91, 92]
+
+
+def modes_of(r, modes):
+    """What a terminal says of itself that was asked for with these modes: the four words of flags, then the keys."""
+    channel = r.start("stty -g", b"".join(bytes([op]) + sshraw.u32(value) for op, value in modes.items()) + b"\0")
+    said = r.hear(sshraw.CLOSE)
+    r.send(bytes([sshraw.CLOSE]) + sshraw.u32(channel))
+    return [int(word, 16) for word in b"".join(text for kind, text in said if kind == sshraw.DATA).split(b":")]
+
+
+def bit(name):
+    return getattr(termios, name, 0o40000)
+
+
+def test_every_mode_of_a_terminal_is_applied(guest):
+    """Each key gets another value, and each flag is turned in some of the terminals, no two flags in the same ones."""
+    with raw(guest) as r:
+        plain = modes_of(r, {})
+        flags = [(op, word, bit(name)) for word, names in enumerate(FLAGS) for op, name in names.items()]
+        for turn in range(len(flags).bit_length()):
+            modes = {op: 255 if turn == 0 and op == 4 else 128 + op for op in KEYS} | dict.fromkeys(IGNORED, 1)
+            want = plain[:]
+            for op, name in KEYS.items():
+                want[4 + getattr(termios, name)] = 0 if modes[op] == 255 else modes[op]
+            for number, (op, word, value) in enumerate(flags, 1):
+                want[word] ^= value * (number >> turn & 1)
+                modes[op] = int(want[word] & value != 0)
+            assert modes_of(r, modes) == want, turn
+        for speeds, code in [({128: 9600, 129: 115200}, termios.B9600 << 16 | termios.B115200),
+                             ({128: 115200, 129: 300}, termios.B115200 << 16 | termios.B300),
+                             ({129: 9600}, termios.B38400 << 16 | termios.B9600),
+                             ({128: 57600, 129: 57600}, termios.B57600), ({128: 12345, 129: 12345}, termios.CBAUDEX),
+                             ({128: 0, 129: 0}, termios.B38400)]:
+            assert modes_of(r, speeds)[2] == plain[2] & ~termios.CBAUD | code, speeds
 
 
 @pytest.mark.parametrize("program", ["burn", "hello 100000 100", "cat"])
