@@ -28,7 +28,6 @@ bool process_exited(struct process *p, int *status);
 #define WSTATUS_EXITED(s) (((s)&0x7f) == 0)
 #define WSTATUS_CODE(s)	  (((s) >> 8) & 0xff)
 #define WSTATUS_SIGNAL(s) ((s)&0x7f)
-#define WSTATUS_CORE(s)	  (((s)&0x80) != 0)
 
 /* sig to every process of p's session that this user may signal (hang-up of an SSH channel without a pty: its group).
  * 0, or -EPERM if there is none. */

@@ -65,6 +65,10 @@ struct ssh_chan *ssh_chan_find(struct ssh_conn *c, uint32_t number);
 /* The program started: give it what came before. */
 void ssh_chan_started(struct ssh_chan *ch);
 
+/* chanreq.c */
+/* The signal of this name in RFC 4254 s6.10; NULL: it has none. */
+const char *ssh_signal_find(struct bytes name);
+
 /* forward.c */
 /* May the client have us connect to there, or listen? */
 bool ssh_forward_allowed(const struct ssh_conn *c, bool listen, struct bytes host, uint32_t port);

@@ -699,7 +699,9 @@ void ssh_chan_exit_status(struct ssh_chan *ch, uint32_t status)
 
 void ssh_chan_exit_signal(struct ssh_chan *ch, const char *name, bool core)
 {
+	struct bytes plain = { (const uint8_t *)name, strlen(name) };
 	struct wr *w;
+	size_t mark;
 
 	if (ch->close_out)
 		return;
@@ -707,7 +709,12 @@ void ssh_chan_exit_signal(struct ssh_chan *ch, const char *name, bool core)
 	wr_u32(w, ch->peer);
 	wr_cstring(w, "exit-signal");
 	wr_bool(w, false);
-	wr_cstring(w, name);
+	mark = wr_string_begin(w);
+	wr_put(w, name, strlen(name));
+	/* RFC 4250 s4.6.1: a name of our own says whose it is */
+	if (!ssh_signal_find(plain))
+		wr_put(w, "@tern", 5);
+	wr_string_end(w, mark);
 	wr_bool(w, core);
 	wr_cstring(w, "");
 	wr_cstring(w, "");

@@ -134,19 +134,24 @@ static bool subsystem_request(struct ssh_chan *ch, struct rd *r)
 	       start(ch, SSH_START_EXEC, command);
 }
 
-static bool signal_request(struct ssh_chan *ch, struct rd *r)
+const char *ssh_signal_find(struct bytes name)
 {
 	static const char *const names[] = { "ABRT", "ALRM", "FPE",  "HUP",  "ILL",  "INT", "KILL",
 					     "PIPE", "QUIT", "SEGV", "TERM", "USR1", "USR2" };
-	struct bytes name = rd_string(r);
 
-	/* who may run but one command may not end it halfway: OpenSSH and dropbear */
-	if (rd_finish(r) || !ch->started || forced_command(ch->c).p)
-		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (bytes_is(name, names[i]))
-			return ch->c->chan_ops->chan_signal(ch->c->host, ch, names[i]) == 0;
-	return false;
+			return names[i];
+	return NULL;
+}
+
+static bool signal_request(struct ssh_chan *ch, struct rd *r)
+{
+	const char *name = ssh_signal_find(rd_string(r));
+
+	/* who may run but one command may not end it halfway: OpenSSH and dropbear */
+	return !rd_finish(r) && ch->started && !forced_command(ch->c).p && name &&
+	       ch->c->chan_ops->chan_signal(ch->c->host, ch, name) == 0;
 }
 
 static bool break_request(struct ssh_chan *ch, struct rd *r)

@@ -258,7 +258,8 @@ void ssh_chan_input_ready(struct ssh_chan *ch);
 size_t ssh_chan_input_waiting(const struct ssh_chan *ch) __must_check;
 /* All output was given: EOF. Nothing may follow but the two below. */
 void ssh_chan_eof(struct ssh_chan *ch);
-/* How the program ended, then CLOSE. The channel lives on until chan_closed, which a forwarded connection's may call. */
+/* How the program ended, a signal by its name without SIG, then CLOSE. The channel lives on until chan_closed, which a forwarded
+ * connection's may call. */
 void ssh_chan_exit_status(struct ssh_chan *ch, uint32_t status);
 void ssh_chan_exit_signal(struct ssh_chan *ch, const char *name, bool core);
 void ssh_chan_close(struct ssh_chan *ch);

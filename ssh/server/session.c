@@ -445,16 +445,20 @@ static bool output_is_done(const struct server_session *x)
 
 static bool finish(struct server_session *x)
 {
+	char number[8];
+
 	/* EOF waits for the exit status too: a client whose own input has ended answers EOF with CLOSE, and
 	 * after CLOSE no status can be told. */
 	if (x->finished || !x->proc || !output_is_done(x) || !x->exited)
 		return false;
 	x->finished = true;
+	fmt_print(number, sizeof(number), "SIG%d", WSTATUS_SIGNAL(x->status));
 	if (WSTATUS_EXITED(x->status))
 		ssh_chan_exit_status(x->ch, WSTATUS_CODE(x->status));
 	else
-		ssh_chan_exit_signal(x->ch, signal_name(WSTATUS_SIGNAL(x->status)) ?: "KILL",
-				     WSTATUS_CORE(x->status));
+		/* no core is ever written, whatever the status says */
+		ssh_chan_exit_signal(x->ch, signal_name(WSTATUS_SIGNAL(x->status)) ?: number,
+				     false);
 	ssh_chan_close(x->ch);
 	return true;
 }

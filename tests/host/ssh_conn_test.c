@@ -1270,6 +1270,24 @@ TEST(exit_signal)
 	peer_destroy(p);
 }
 
+/* RFC 4254 s6.10: what it does not name goes by a name of our own. */
+TEST(exit_signal_of_our_own)
+{
+	struct peer *p = logged_in();
+	struct rd r;
+
+	peer_exec(p, peer_open(p, 1, 1000, 100), "x");
+	ssh_chan_exit_signal(p->chan, "BUS", false);
+	peer_run(p, 0);
+	peer_expect(p, SSH_MSG_CHANNEL_REQUEST);
+	r = peer_reader(p);
+	CHECK_EQ(rd_u32(&r), 1);
+	CHECK(bytes_is(rd_string(&r), "exit-signal"));
+	CHECK(!rd_bool(&r));
+	CHECK(bytes_is(rd_string(&r), "BUS@tern"));
+	peer_destroy(p);
+}
+
 TEST(output_obeys_window_and_packet_size)
 {
 	struct peer *p = logged_in();
