@@ -23,7 +23,10 @@ static char *keys_path(const char *t, struct bytes user, const struct account *a
 	struct wr w = wr_over(path, path ? VFS_PATH_MAX : 0);
 
 	fmt_print(uid, sizeof(uid), "%u", a->uid);
-	t += strncmp(t, "%h/", 3) == 0 ? 3 : 0;
+	if (strncmp(t, "%h/", 3) == 0) {
+		wr_u8(&w, '.');
+		t += 2;
+	}
 	for (; *t; t++) {
 		if (*t != '%')
 			wr_u8(&w, (uint8_t)*t);
