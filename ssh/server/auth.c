@@ -61,6 +61,7 @@ static bool next_file(struct server_conn *s, struct bytes user, const struct acc
 		char *full = keys_path(*path, user, a);
 
 		*path += strlen(*path) + 1;
+		/* I-SSH-27 */
 		if (full && server_read(a->home, full, a->uid, SERVER_FILE_MAX, &s->keys, &text->n))
 			s->keys = NULL;
 		kfree(full);

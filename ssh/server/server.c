@@ -107,7 +107,7 @@ static void count_out(struct server_conn *s) __requires(conns_lock)
 	poll_notify(&places, POLL_IN);
 }
 
-/* Those that were displaced have memory until they are gone: others wait outside meanwhile. */
+/* I-SSH-28: those that were displaced have memory until they are gone, and others wait outside meanwhile. */
 static bool has_place(void)
 {
 	bool has;

@@ -24,7 +24,7 @@ PATCHES = "tests/mutants"
 UNPROVED = 0
 UNRECORDED = 0
 DEMANDED = """A1-13 H1-7 L1-9 RC-001-024 MS-001-007 PERF-001-008 REL-001-008 USER-001-003 ARCH-001-003 N1-16 X-01-33
-OWN-1-27""".split()
+OWN-1-29""".split()
 OLDER = ["RC-001-024"]
 PROMISES = "SECURITY.md"
 FILES = {"authorized_keys", "sshd_config"}
