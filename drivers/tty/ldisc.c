@@ -9,6 +9,7 @@
 #define SIGNAL_TSTP 20
 #define TAB_WIDTH   8
 #define BELL	    '\a'
+#define BREAK_ROOM  4 /* of a break with its mark, and the end of its line */
 
 static bool iflag(const struct ldisc *l, uint32_t f)
 {
@@ -473,16 +474,21 @@ static int signal_of(const struct ldisc *l, uint8_t c)
 	return is_key(l, VSUSP, c) ? SIGNAL_TSTP : 0;
 }
 
+static void discard(struct ldisc *l)
+{
+	if (lflag(l, NOFLSH))
+		return;
+	ldisc_flush_input(l);
+	l->ops->flush_output(l->arg);
+}
+
 static bool input_signal(struct ldisc *l, uint8_t c)
 {
 	int sig = signal_of(l, c);
 
 	if (!sig)
 		return false;
-	if (!lflag(l, NOFLSH)) {
-		ldisc_flush_input(l);
-		l->ops->flush_output(l->arg);
-	}
+	discard(l);
 	if (iflag(l, IXON))
 		restart(l);
 	echo_char(l, c);
@@ -621,6 +627,27 @@ void ldisc_input(struct ldisc *l, uint8_t c)
 		input_canonical(l, c);
 	else
 		input_raw(l, c, cr && c == '\n');
+}
+
+void ldisc_break(struct ldisc *l)
+{
+	if (iflag(l, IGNBRK))
+		return;
+	if (iflag(l, BRKINT)) {
+		discard(l);
+		l->ops->signal(l->arg, SIGNAL_INT);
+		return;
+	}
+	make_room(l);
+	if (room(l) < BREAK_ROOM)
+		return;
+	if (iflag(l, PARMRK)) {
+		store(l, 0xff, false);
+		store(l, 0, false);
+	}
+	store(l, 0, false);
+	if (!lflag(l, ICANON))
+		l->line = l->tail;
 }
 
 /* Does this byte need no place in the buffer? */

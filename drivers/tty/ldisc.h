@@ -63,6 +63,8 @@ void ldisc_fini(struct ldisc *l);
 void ldisc_set_termios(struct ldisc *l, const struct tty_termios *t);
 /* A byte was typed. */
 void ldisc_input(struct ldisc *l, uint8_t c);
+/* The line was held low (RFC 4335): nothing, a signal or bytes, as the modes say. */
+void ldisc_break(struct ldisc *l);
 /* Bytes were typed. Returns how many were taken: fewer when the reader is behind. A key that sends a signal gets through
  * even then, for it discards what was typed before it. */
 size_t ldisc_type(struct ldisc *l, const uint8_t *p, size_t n);

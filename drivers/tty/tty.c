@@ -267,6 +267,14 @@ void tty_update(struct tty *t, uint32_t slave_fresh, uint32_t master_fresh)
 	publish(&t->master, &t->master_events, master, master_fresh);
 }
 
+static void typed(struct tty *t) __requires(t->lock)
+{
+	tty_update(t, POLL_IN | POLL_OUT, POLL_IN);
+	/* a raw read counts bytes by its own rules, not by poll's */
+	if (!(t->ld.t.lflag & ICANON))
+		wake_all(&t->slave.wq);
+}
+
 size_t tty_type(struct tty *t, const uint8_t *p, size_t n)
 {
 	size_t took;
@@ -274,12 +282,8 @@ size_t tty_type(struct tty *t, const uint8_t *p, size_t n)
 	t->out_before = tty_out_used(t);
 	took = ldisc_type(&t->ld, p, n);
 	/* who types when told of something would be told of this for ever */
-	if (took == 0)
-		return 0;
-	tty_update(t, POLL_IN | POLL_OUT, POLL_IN);
-	/* a raw read counts bytes by its own rules, not by poll's */
-	if (!(t->ld.t.lflag & ICANON))
-		wake_all(&t->slave.wq);
+	if (took > 0)
+		typed(t);
 	return took;
 }
 
@@ -571,6 +575,17 @@ void tty_set_termios(struct file *f, const struct tty_termios *termios)
 
 	mutex_lock(&t->lock);
 	tty_change_termios(t, termios);
+	mutex_unlock(&t->lock);
+}
+
+void tty_break(struct file *f)
+{
+	struct tty *t = tty_of(f);
+
+	mutex_lock(&t->lock);
+	t->out_before = tty_out_used(t);
+	ldisc_break(&t->ld);
+	typed(t);
 	mutex_unlock(&t->lock);
 }
 

@@ -27,6 +27,9 @@ void tty_set_termios(struct file *f, const struct tty_termios *t);
 /* In bauds; 0: as it was. */
 void tty_set_speeds(struct file *f, uint32_t in, uint32_t out);
 
+/* The far end sends a break. */
+void tty_break(struct file *f);
+
 /* Make f (a slave) the controlling terminal of session s, whose leader asks; its group becomes the foreground one.
  * -EPERM if either has another. */
 int tty_set_controlling(struct file *f, struct session *s) __must_check;

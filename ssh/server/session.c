@@ -15,8 +15,8 @@
 
 #define ENV_MAX	  47
 #define TTY_GROUP 5
-#define VINTR	  0
 #define VEOF	  4
+#define ICANON	  2u
 
 static const struct server_part_ops session_ops;
 
@@ -339,20 +339,14 @@ static ssize_t session_input(struct server_part *part, const void *p, size_t n)
 		      : pump_write(x->in, &x->in_watch, 0, p, n);
 }
 
-/* What is typed for it: 0, nothing. */
-static uint8_t key_of(const struct server_session *x, unsigned index)
-{
-	struct tty_termios modes;
-
-	tty_get_termios(x->in, &modes);
-	return modes.cc[index];
-}
-
-/* With a terminal the end of input is a character, which may have to wait for its place. */
+/* With a terminal the end of input is a character, in canonical mode, and may have to wait for its place. */
 static void type_eof(struct server_session *x)
 {
-	uint8_t key = key_of(x, VEOF);
+	struct tty_termios modes;
+	uint8_t key;
 
+	tty_get_termios(x->in, &modes);
+	key = modes.lflag & ICANON ? modes.cc[VEOF] : 0;
 	x->eof_due = key && pump_write(x->in, &x->out_watch, PUMP_INPUT, &key, 1) == 0;
 }
 
@@ -392,16 +386,11 @@ int session_signal(void *host, struct ssh_chan *ch, const char *name)
 int session_break(void *host, struct ssh_chan *ch, uint32_t ms)
 {
 	struct server_session *x = session_at(ch);
-	ssize_t n = 0;
-	uint8_t key;
 
 	if (!x->pty || !x->in)
 		return -ENOTTY;
-	/* it needs no place, unless the program takes it for a byte like another */
-	key = key_of(x, VINTR);
-	if (key)
-		n = file_write_kernel(x->in, &key, 1);
-	return n < 0 ? (int)n : 0;
+	tty_break(x->in);
+	return 0;
 }
 
 /* Output and the end. */

@@ -295,6 +295,46 @@ def test_every_mode_of_a_terminal_is_applied(guest):
             assert modes_of(r, speeds)[2] == plain[2] & ~termios.CBAUD | code, speeds
 
 
+@pytest.mark.parametrize("modes, want", [("brkint", ("INT", b"")), ("ignbrk brkint", ("HUP", b"x")), ("parmrk", ("HUP", b"\xff\0\0x")),
+                                         ("", ("HUP", b"\0x"))], ids=["brkint", "ignbrk", "parmrk", "none"])
+def test_break_is_that_of_a_line(guest, modes, want):
+    """RFC 4335: what the terminal's modes make of it, whatever its keys are."""
+    with raw(guest) as r:
+        channel = r.start(f"stty raw -echo {modes}; echo go; exec cat", b"\0")
+        r.hear(sshraw.DATA)
+        r.request(channel, "break", sshraw.u32(500))
+        said = r.hear(sshraw.SUCCESS)
+        if want[1]:
+            r.send(bytes([sshraw.DATA]) + sshraw.u32(channel) + sshraw.string("x"))
+            while not said[-1][1].endswith(b"x"):
+                said += r.hear(sshraw.DATA)
+            r.request(channel, "signal", sshraw.string("HUP"), want_reply=False)
+        said += r.hear(sshraw.CLOSE)
+        told = [rest for kind, rest in said if kind == sshraw.REQUEST]
+        assert told == [sshraw.string("exit-signal") + b"\0" + sshraw.string(want[0]) + b"\0" + sshraw.string("") * 2]
+        assert b"".join(text for kind, text in said if kind == sshraw.DATA) == want[1]
+
+
+def test_end_of_input_of_a_terminal(guest):
+    """Typed as VEOF where that is no data, in canonical mode alone."""
+    with raw(guest) as r:
+        channel = r.start("cat", b"\x35\0\0\0\0\0")
+        r.send(bytes([sshraw.DATA]) + sshraw.u32(channel) + sshraw.string("abc\n"))
+        r.send(bytes([sshraw.EOF]) + sshraw.u32(channel))
+        assert r.hear(sshraw.DATA)[-1][1] == b"abc\r\n"
+        assert r.hear(sshraw.REQUEST)[-1][1] == sshraw.string("exit-status") + b"\0" + sshraw.u32(0)
+    with raw(guest) as r:
+        channel = r.start("mkfifo /tmp/told; stty raw -echo; echo go; head -c 3; read x </tmp/told; stty min 0 time 0; cat", b"\0")
+        assert r.hear(sshraw.DATA)[-1][1] == b"go\n"
+        r.send(bytes([sshraw.DATA]) + sshraw.u32(channel) + sshraw.string("abc"))
+        assert r.hear(sshraw.DATA)[-1][1] == b"abc"
+        r.send(bytes([sshraw.EOF]) + sshraw.u32(channel))
+        r.request(channel, "window-change", sshraw.u32(80) + sshraw.u32(24) + sshraw.u32(0) * 2)
+        r.hear(sshraw.SUCCESS)
+        guest.ssh("echo >/tmp/told; rm /tmp/told")
+        assert sshraw.DATA not in [kind for kind, _ in r.hear(sshraw.CLOSE)]
+
+
 @pytest.mark.parametrize("program", ["burn", "hello 100000 100", "cat"])
 def test_hang_up_ends_the_program(guest, program):
     t = Terminal(guest, program)

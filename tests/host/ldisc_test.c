@@ -113,6 +113,45 @@ TEST(ldisc_line_waits_for_its_end)
 	shows("hello\r\n");
 }
 
+TEST(ldisc_break)
+{
+	char buf[8];
+
+	start();
+	signals = flushes = 0;
+	type("a");
+	ldisc_break(&ld);
+	type("b\n");
+	CHECK_EQ(take(buf, sizeof(buf)), 4);
+	CHECK_MEM(buf, "a\0b\n", 4);
+	change(0, ICANON, PARMRK, 0);
+	ldisc_break(&ld);
+	CHECK_EQ(take(buf, sizeof(buf)), 3);
+	CHECK_MEM(buf, "\xff\0\0", 3);
+	type("c");
+	change(0, ISIG, BRKINT, 0);
+	ldisc_break(&ld);
+	CHECK_EQ(last_signal, SIG_INT);
+	CHECK_EQ(signals, 1);
+	CHECK_EQ(flushes, 1);
+	CHECK(!ldisc_readable(&ld));
+	type("d");
+	change(0, 0, IGNBRK, 0);
+	ldisc_break(&ld);
+	CHECK_EQ(signals, 1);
+	reads("d");
+	/* nobody reads: what does not fit is lost */
+	no_memory = true;
+	change(0, 0, 0, IGNBRK | BRKINT);
+	while (ldisc_has_room(&ld))
+		ldisc_break(&ld);
+	for (int i = 0; i < 4; i++)
+		ldisc_break(&ld);
+	CHECK(ldisc_available(&ld) <= LDISC_SMALL);
+	start();
+	shown_n = 0;
+}
+
 TEST(ldisc_two_lines_two_reads)
 {
 	char buf[10];
