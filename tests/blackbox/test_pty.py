@@ -112,19 +112,6 @@ def test_end_of_input_behind_a_full_buffer(guest, size):
         assert r.receive_type(sshraw.DATA)[9:] == b"%d\r\n" % size
 
 
-def test_break_is_a_key(guest):
-    """It is Ctrl-C. Where that is a byte like another and has no place, the client hears so."""
-    r, channel = fill(guest, 4095, "stty isig; exec burn")
-    with r:
-        r.request(channel, "break", sshraw.u32(0))
-        r.receive_type(sshraw.FAILURE)
-        guest.ssh("touch /tmp/go", check=True)
-        guest.wait_for_threads("burn")
-        r.request(channel, "break", sshraw.u32(0))
-        r.receive_type(sshraw.SUCCESS)
-        assert b"exit-signal\0\0\0\0\3INT" in r.receive_type(sshraw.REQUEST)
-
-
 def test_newlines_become_crlf(guest):
     with Terminal(guest, "hello 2 0") as t:
         assert b"hello (1/2)\r\nhello (2/2)\r\n" in t.rest()
