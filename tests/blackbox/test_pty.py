@@ -87,23 +87,16 @@ def test_end_of_file_key(guest):
         assert t.chan.recv_exit_status() == 0
 
 
-def fill(guest, size, command):
-    """A terminal whose program reads nothing before /tmp/go is there, and so many bytes of lines typed into it."""
-    r = sshraw.Raw(guest.port).handshake().login(sshraw.load_key(f"{guestlib.TOP}/build/ssh/id_ed25519"))
-    channel = raw_terminal(r, b"\x35\0\0\0\0\0")
-    r.request(channel, "exec", sshraw.string(f"rm -f /tmp/go; stty -isig; echo; until [ -e /tmp/go ]; do :; done; {command}"))
-    r.receive_type(sshraw.SUCCESS)
-    assert r.receive_type(sshraw.DATA)[9:] == b"\r\n"
-    lines = (b"x" * 49 + b"\n") * 200
-    r.send(bytes([sshraw.DATA]) + sshraw.u32(channel) + sshraw.string(lines[:size - 1] + b"\n"))
-    return r, channel
-
-
 @pytest.mark.parametrize("size", [4094, 4095, 4096, 4097, 5000])
 def test_end_of_input_behind_a_full_buffer(guest, size):
     """The key that ends it is typed when the program has read, if there was no place for it (4095) when the client's EOF came."""
-    r, channel = fill(guest, size, "wc -c")
-    with r:
+    lines = (b"x" * 49 + b"\n") * 200
+    with sshraw.Raw(guest.port) as r:
+        channel = raw_terminal(r.handshake().login(sshraw.load_key(f"{guestlib.TOP}/build/ssh/id_ed25519")), b"\x35\0\0\0\0\0")
+        r.request(channel, "exec", sshraw.string("rm -f /tmp/go; echo; until [ -e /tmp/go ]; do :; done; wc -c"))
+        r.receive_type(sshraw.SUCCESS)
+        assert r.receive_type(sshraw.DATA)[9:] == b"\r\n"
+        r.send(bytes([sshraw.DATA]) + sshraw.u32(channel) + sshraw.string(lines[:size - 1] + b"\n"))
         r.send(bytes([sshraw.EOF]) + sshraw.u32(channel))
         # what is answered behind them says that both were looked at
         r.request(channel, "window-change", sshraw.u32(80) + sshraw.u32(24) + sshraw.u32(0) * 2)
