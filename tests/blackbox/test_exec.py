@@ -90,6 +90,23 @@ def test_round_trip_through_cat(guest, size):
     assert hashlib.sha256(done.stdout).digest() == hashlib.sha256(data).digest()
 
 
+@pytest.mark.parametrize("size", [0, 1, WINDOW - 1, WINDOW, WINDOW + 1, MUCH])
+def test_round_trip_by_stderr(guest, size):
+    """None of it comes as output."""
+    data = random.Random(size + 2).randbytes(size)
+    done = guest.ssh("cat >&2", data=data, timeout=600, check=True)
+    assert (len(done.stdout), len(done.stderr)) == (0, size)
+    assert hashlib.sha256(done.stderr).digest() == hashlib.sha256(data).digest()
+
+
+@pytest.mark.parametrize("size", [1, WINDOW - 1, WINDOW, WINDOW + 1, MUCH])
+def test_stdout_and_stderr_at_once(guest, size):
+    """Two programs, each with a stream of its own: neither has a byte of the other's, and none is lost."""
+    done = guest.ssh(f"flood {size} 3 & flood {size} 4 >&2; wait", timeout=600, check=True)
+    there = guest.ssh(f"flood {size} 3 | sink; flood {size} 4 | sink", timeout=600, check=True).stdout.decode().split()
+    assert there == [word for got in (done.stdout, done.stderr) for word in (str(len(got)), hashlib.sha256(got).hexdigest())]
+
+
 @pytest.mark.parametrize("size", [0, 1, 100, 5000, 200000, WINDOW - 1, WINDOW, WINDOW + 1, 10000000, MUCH])
 def test_upload_to_sink(guest, size):
     data = random.Random(size + 1).randbytes(size)
@@ -164,14 +181,14 @@ def test_fast_hello_without_delay(guest):
     assert guest.ssh("hello", "20000", "0", timeout=120, check=True).stdout == hello_lines(20000)
 
 
-@pytest.mark.parametrize("size", [0, 1, WINDOW - 1, WINDOW, WINDOW + 1, 3000000])
+@pytest.mark.parametrize("size", [0, 1, WINDOW - 1, WINDOW, WINDOW + 1, 3000000, MUCH])
 def test_round_trip_through_a_terminal(guest, size):
     """That changes nothing and ends nothing: how much comes is said before."""
     data = random.Random(size).randbytes(size)
     # unbuffered: what a line's buffer had taken of the rest, communicate() would not see
     with guest.popen(f"stty raw -echo; echo ready; head -c {size}; echo done", options=["-tt", "-e", "none"], bufsize=0) as p:
         assert p.stdout.readline() == b"ready\n"
-        out, _ = p.communicate(data, timeout=180)
+        out, _ = p.communicate(data, timeout=600 * guestlib.patience)
     assert p.returncode == 0 and hashlib.sha256(out).digest() == hashlib.sha256(data + b"done\n").digest()
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import random
 import re
 import socket
 import struct
@@ -13,6 +14,8 @@ import pytest
 
 import guest as guestlib
 import sshraw
+from sshraw import u32
+from test_exec import flood_bytes
 from test_sockets import echo, reset, serving
 
 KEY_FILE = f"{guestlib.TOP}/build/ssh/id_ed25519"
@@ -31,6 +34,16 @@ def client(g, *options, command=()):
     finally:
         p.kill()
         p.communicate()
+
+
+@contextlib.contextmanager
+def program(g, command, **more):
+    """One in the guest, whose client ends with the block."""
+    with g.popen(command, **more) as p:
+        try:
+            yield p
+        finally:
+            p.kill()
 
 
 @contextlib.contextmanager
@@ -82,12 +95,31 @@ def digest(s):
     s.sendall(hashlib.sha256(read_all(s)).digest())
 
 
+class Crossing:
+    """A target that takes one stream and gives another at the same time, and ends when it has taken all."""
+
+    def __init__(self, size):
+        self.up, self.down, self.took = os.urandom(size), os.urandom(size), b""
+
+    def __call__(self, s):
+        sender = threading.Thread(target=s.sendall, args=(self.down,))
+        sender.start()
+        self.took = read_all(s)
+        sender.join(600 * guestlib.patience)
+
+    def check(self, got):
+        """Behind the serving: what came of each way."""
+        for there, here in ((self.up, self.took), (self.down, got)):
+            assert len(there) == len(here) and hashlib.sha256(there).digest() == hashlib.sha256(here).digest()
+
+
 @pytest.mark.quick
 @pytest.mark.parametrize("size", SIZES)
-def test_local_there_and_back(guest, size):
-    data = os.urandom(size)
-    with serving(echo) as port, local(guest, f"10.0.2.2:{port}") as here, connect(here) as s:
-        assert hashlib.sha256(exchange(s, data)).digest() == hashlib.sha256(data).digest()
+def test_local_both_ways(guest, size):
+    target = Crossing(size)
+    with serving(target) as port, local(guest, f"10.0.2.2:{port}") as here, connect(here) as s:
+        got = exchange(s, target.up)
+    target.check(got)
 
 
 def test_local_half_close_by_the_client(guest):
@@ -225,12 +257,233 @@ def test_many_at_once_and_a_slow_one(guest):
 
 @pytest.mark.quick
 @pytest.mark.parametrize("size", SIZES)
-def test_remote_there_and_back(guest, size):
+def test_remote_both_ways(guest, size):
     """The guest's own nc connects to its port, and reaches this host."""
-    data = os.urandom(size)
-    with serving(digest) as port, remote(guest, "localhost", f"127.0.0.1:{port}") as there:
-        got = guest.ssh(f"nc 127.0.0.1 {there}", data=data, timeout=600, check=True).stdout
-    assert got == hashlib.sha256(data).digest()
+    target = Crossing(size)
+    with serving(target) as port, remote(guest, "localhost", f"127.0.0.1:{port}") as there:
+        got = guest.ssh(f"nc 127.0.0.1 {there}", data=target.up, timeout=600, check=True).stdout
+    target.check(got)
+
+
+@contextlib.contextmanager
+def through_both(g, serve):
+    """A connection of this host to a port of the guest's (-L), which leads back here (-R), to serve(socket)."""
+    with serving(serve) as port, remote(g, "localhost", f"127.0.0.1:{port}") as there, local(g, f"127.0.0.1:{there}") as here:
+        with connect(here) as s:
+            yield s
+
+
+def test_remote_half_close_by_who_comes(guest):
+    data = os.urandom(3_000_000)
+    with through_both(guest, digest) as s:
+        assert exchange(s, data) == hashlib.sha256(data).digest()
+
+
+def test_remote_half_close_by_the_target(guest):
+    data, got, done = os.urandom(3_000_000), [], threading.Event()
+
+    def speaks_first(s):
+        s.sendall(b"all I say")
+        s.shutdown(socket.SHUT_WR)
+        got.append(hashlib.sha256(read_all(s)).digest())
+        done.set()
+
+    with through_both(guest, speaks_first) as s:
+        assert read_all(s) == b"all I say"
+        s.sendall(data)
+        s.close()
+        assert done.wait(60)
+    assert got == [hashlib.sha256(data).digest()]
+
+
+def read_slowly(read):
+    """All that read(n) gives, by a reader slower than the writer."""
+    parts = []
+    while part := read(100_000):
+        parts.append(part)
+        guestlib.let_pass(0.05)
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize("slow", ["target", "who comes"])
+def test_remote_slow_reader(guest, slow):
+    data, got = flood_bytes(3_000_000, 6), []
+
+    def serve(s):
+        if slow == "target":
+            got.append(read_slowly(s.recv))
+        else:
+            s.sendall(data)
+
+    with serving(serve) as port, remote(guest, "localhost", f"127.0.0.1:{port}") as there:
+        if slow == "target":
+            guest.ssh(f"flood 3000000 6 | nc 127.0.0.1 {there}", timeout=180, check=True)
+        else:
+            with program(guest, f"nc 127.0.0.1 {there}", bufsize=0) as p:
+                got.append(read_slowly(p.stdout.read))
+    assert got == [data]
+
+
+class Offered(sshraw.Raw):
+    """Listens at a port of the guest's, .there, and says to each connection that comes what it is told."""
+
+    def listen(self):
+        self.handshake().login(sshraw.load_key(KEY_FILE))
+        self.send(bytes([sshraw.GLOBAL_REQUEST]) + sshraw.string("tcpip-forward") + b"\1" + sshraw.string("localhost") + u32(0))
+        self.there = sshraw.Reader(self.receive_type(sshraw.REQUEST_SUCCESS)[1:]).u32()
+        return self
+
+    def offer(self):
+        """The next one's number of the server's, and its window."""
+        reader = sshraw.Reader(self.receive_type(sshraw.OPEN)[1:])
+        assert reader.string() == b"forwarded-tcpip"
+        number, window, most = reader.u32(), reader.u32(), reader.u32()
+        assert (most, reader.string(), reader.u32(), reader.string()) == (32768, b"localhost", self.there, b"127.0.0.1")
+        assert 0 < reader.u32() < 65536 and not reader.data
+        return number, window
+
+    def agree(self, channel, number, window):
+        self.send(bytes([sshraw.OPEN_OK]) + u32(channel) + u32(number) + u32(window) + u32(32768))
+
+    def say(self, kind, channel, data=None):
+        self.send(bytes([kind]) + u32(channel) + (b"" if data is None else sshraw.string(data)))
+
+    def widen(self, channel, window):
+        self.send(bytes([sshraw.WINDOW_ADJUST]) + u32(channel) + u32(window))
+
+    def answered(self):
+        """What the server says before the answer to a question of now: where nothing else is due, nothing."""
+        self.send(bytes([sshraw.GLOBAL_REQUEST]) + sshraw.string("no-such@tern") + b"\1")
+        said = []
+        while (payload := self.receive())[0] != sshraw.REQUEST_FAILURE:
+            said.append(payload)
+        return said
+
+
+@pytest.fixture
+def offered(guest):
+    with Offered(guest.port) as r:
+        yield r.listen()
+
+
+def test_remote_with_a_closed_window(guest, offered):
+    """What the guest's side writes comes as the window lets it through."""
+    with program(guest, f"(flood 400000 8; cat) | nc 127.0.0.1 {offered.there}") as p:
+        channel, _ = offered.offer()
+        offered.agree(channel, 5, 0)
+        got = b""
+        for grant in (0, 1, 10, 32768, 32769, 70_000, 1 << 20):
+            offered.widen(channel, grant)
+            end = min(len(got) + grant, 400_000)
+            while len(got) < end:
+                got += offered.receive_type(sshraw.DATA)[9:]
+            assert len(got) == end
+            for _ in range(10):
+                assert offered.answered() == []
+                # in which more than the window allows could come
+                guestlib.let_pass(0.02)
+        assert got == flood_bytes(400_000, 8)
+        p.stdin.close()
+        offered.receive_type(sshraw.EOF)
+        offered.say(sshraw.EOF, channel)
+        offered.receive_type(sshraw.CLOSE)
+        offered.say(sshraw.CLOSE, channel)
+        assert (p.stdout.read(), p.wait(60 * guestlib.patience)) == (b"", 0)
+
+
+def test_remote_to_who_does_not_read(guest, offered):
+    """The server gives no window for what is not taken; when it is, all of it comes."""
+    data = random.Random(9).randbytes(5_000_000)
+    guest.ssh("rm -f /tmp/held; mkfifo /tmp/held", check=True)
+    with program(guest, f"nc 127.0.0.1 {offered.there} | (read word </tmp/held; sink)") as p:
+        channel, window = offered.offer()
+        assert window == WINDOW
+        offered.agree(channel, 5, 1 << 20)
+        sent = idle = 0
+
+        def widened(payloads):
+            assert {payload[0] for payload in payloads} <= {sshraw.WINDOW_ADJUST}
+            return sum(sshraw.Reader(payload[5:]).u32() for payload in payloads)
+
+        while idle < 10:
+            n = min(window, 32768)
+            offered.say(sshraw.DATA, channel, data[sent:sent + n])
+            sent, window, more = sent + n, window - n, widened(offered.answered())
+            window, idle = window + more, 0 if n or more else idle + 1
+            if idle:
+                # in which more window could come
+                guestlib.let_pass(0.02)
+        # its window, and what the queues of two sockets and two pipes hold
+        assert WINDOW <= sent < 2_000_000
+        guest.ssh("echo go >/tmp/held", check=True)
+        while sent < len(data):
+            if not (n := min(window, 32768)):
+                window += widened([offered.receive_type(sshraw.WINDOW_ADJUST)])
+                continue
+            offered.say(sshraw.DATA, channel, data[sent:sent + n])
+            sent, window = sent + n, window - n
+        offered.say(sshraw.EOF, channel)
+        out, _ = p.communicate(timeout=60 * guestlib.patience)
+    assert out.decode().split() == [str(len(data)), hashlib.sha256(data).hexdigest()]
+    guest.ssh("rm /tmp/held", check=True)
+
+
+def test_a_thousand_come_one_after_another(guest):
+    """Each has its own channel, answer and end, and none leaves anything."""
+    guest.ssh("true", check=True)
+    before = guest.account()
+    with Offered(guest.port) as r:
+        r.listen()
+        with program(guest, f"for n in $(seq 1000); do echo $n | nc 127.0.0.1 {r.there}; done") as p:
+            for number in range(1, 1001):
+                channel, _ = r.offer()
+                r.agree(channel, number, 1 << 20)
+                got, kinds = b"", []
+                while kinds[-1:] != [sshraw.EOF]:
+                    payload = r.receive_type(sshraw.DATA, sshraw.EOF)
+                    kinds.append(payload[0])
+                    assert payload[1:5] == u32(number)
+                    got += payload[9:]
+                assert got == b"%d\n" % number
+                r.say(sshraw.DATA, channel, b"<%d>" % number)
+                r.say(sshraw.EOF, channel)
+                assert r.receive_type(sshraw.CLOSE)[1:] == u32(number)
+                r.say(sshraw.CLOSE, channel)
+            out, _ = p.communicate(timeout=60 * guestlib.patience)
+        assert out == b"".join(b"<%d>" % number for number in range(1, 1001))
+        assert b" channels 0 " in guest.ssh("cat /proc/tern/ssh", check=True).stdout
+    guest.wait_for_account(before, seconds=60)
+
+
+@pytest.mark.parametrize("step", ["come", "offered", "agreed", "with its window closed", "half closed", "closed by us", "closed by both"])
+def test_client_killed_with_one_that_came(guest, step):
+    """At each step of its life it ends with the client, and all comes back."""
+    guest.ssh("true", check=True)
+    before = guest.account()
+    # more than an account may be off by
+    for _ in range(15):
+        with Offered(guest.port) as r:
+            r.listen()
+            with program(guest, f"flood 100000000 1 | nc 127.0.0.1 {r.there} >/dev/null; echo ended") as p:
+                if step != "come":
+                    channel, _ = r.offer()
+                if step not in ("come", "offered"):
+                    r.agree(channel, 1, 0 if "window" in step else 1 << 20)
+                if step == "half closed":
+                    r.say(sshraw.EOF, channel)
+                if "closed by" in step:
+                    r.say(sshraw.CLOSE, channel)
+                if step == "closed by both":
+                    while r.receive()[0] != sshraw.CLOSE:
+                        pass
+                elif step == "come":
+                    guest.wait_for_threads("nc")
+                if "closed by" not in step:
+                    assert p.poll() is None
+                r.sock.close()
+                assert p.communicate(timeout=60 * guestlib.patience)[0] == b"ended\n"
+    guest.wait_for_no_thread("nc")
+    guest.wait_for_account(before, seconds=60)
 
 
 @pytest.mark.parametrize("address, reached", [("localhost", False), ("127.0.0.1", False), ("", True), ("*", True),

@@ -13,7 +13,8 @@ import pytest
 import guest as guestlib
 
 SERVER = "/usr/lib/openssh/sftp-server"
-SIZES = [0, 1, 32767, 32768, 32769, 20_000_000]
+# Around a packet, a channel's window, and OpenSSH's.
+SIZES = [0, 1, *(n + d for n in (32768, 256 << 10, 2 << 20) for d in (-1, 0, 1)), 20_000_000]
 WHEN = 1_600_000_001
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nann:x:1000:100:Ann:/home/ann:/bin/sh\njail:x:1001:100:Jail:/home/jail:/bin/sh\n"
 
