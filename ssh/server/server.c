@@ -101,8 +101,10 @@ void server_conn_add(struct server_conn *s)
 static void count_out(struct server_conn *s) __requires(conns_lock)
 {
 	newcomers--;
-	leaving -= s->evicted;
-	/* it has logged in: what was to make room has */
+	if (!s->evicted)
+		return;
+	leaving--;
+	/* if it has logged in, what was to make room has */
 	WRITE_ONCE(s->evicted, false);
 	poll_notify(&places, POLL_IN);
 }
@@ -223,10 +225,8 @@ int server_read(const char *home, const char *path, uint32_t uid, size_t max, ch
 			err = -EPERM;
 		if (!err && st.size > max)
 			err = -EFBIG;
-		if (!err) {
-			*text = read_all(f, st.size, len);
-			err = *text ? 0 : -ENOMEM;
-		}
+		if (!err && !(*text = read_all(f, st.size, len)))
+			err = -ENOMEM;
 		file_put(f);
 	}
 	dentry_put(ctx.root);
