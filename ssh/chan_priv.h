@@ -2,10 +2,12 @@
 /* One channel (RFC 4254 s5): a session, or a forwarded connection of either way.
  *
  * Each direction ends by itself: eof_in and eof_out. A channel is free when CLOSE went both ways. Ours answers the peer's at
- * once, but where bytes for a forwarded connection still wait: those it has sent and may rely on.
+ * once, but where bytes for a forwarded connection still wait, those it has sent and may rely on, or the host says that a
+ * program is to have them and to end.
  *	CONNECTING -> OPEN     ssh_chan_connected()
  *	OFFERED    -> OPEN     OPEN_CONFIRMATION
- *	OPEN       -> DRAINING the peer's CLOSE; the end when all is given, or DRAIN_NS later: then it is reset
+ *	OPEN       -> DRAINING the peer's CLOSE; the end when all is given, or the program has ended; or DRAIN_NS later,
+ *	                       when it is reset, or hung up
  * The peer may name it in OPEN alone (I-SSH-16); in OFFERED it says yes or no. */
 #ifndef TERN_SSH_CHAN_PRIV_H
 #define TERN_SSH_CHAN_PRIV_H

@@ -413,7 +413,9 @@ void ssh_chans_run(struct ssh_conn *c)
 
 		if (!ch || ch->stage != CHAN_DRAINING || c->now < ch->drain_until)
 			continue;
-		ssh_log(c, SSH_LOG_REFUSAL, "a forwarded connection takes no more: reset",
+		ssh_log(c, SSH_LOG_REFUSAL,
+			ch->kind == CHAN_SESSION ? "a program outlives its channel: hung up"
+						 : "a forwarded connection takes no more: reset",
 			(struct bytes){ NULL, 0 });
 		close_now(ch);
 	}
@@ -464,7 +466,7 @@ void ssh_chan_input_ready(struct ssh_chan *ch)
 		credit_input(ch, n);
 	}
 	tell_eof(ch);
-	if (ch->stage == CHAN_DRAINING)
+	if (ch->stage == CHAN_DRAINING && ch->kind != CHAN_SESSION)
 		close_now(ch);
 }
 
@@ -591,6 +593,17 @@ int ssh_chan_eof_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 	return 0;
 }
 
+/* Is there more to do than to answer the peer's CLOSE? */
+static bool must_drain(struct ssh_chan *ch)
+{
+	const struct ssh_chan_ops *ops = ch->c->chan_ops;
+
+	if (ch->kind != CHAN_SESSION)
+		return ch->waiting > 0;
+	return ch->started && !ch->close_out && ops->chan_hang_up &&
+	       ops->chan_hang_up(ch->c->host, ch);
+}
+
 int ssh_chan_close_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 {
 	struct ssh_chan *ch = read_number(c, r);
@@ -598,12 +611,15 @@ int ssh_chan_close_input(struct ssh_conn *c, struct rd *r, struct bytes payload)
 	if (!ch)
 		return -EPROTO;
 	ch->eof_in = true;
-	if (ch->kind == CHAN_SESSION || ch->waiting == 0) {
+	if (!must_drain(ch)) {
 		close_now(ch);
 		return 0;
 	}
 	ch->stage = CHAN_DRAINING;
-	ch->drain_until = c->now + DRAIN_NS;
+	/* who has heard our EOF may be waiting for how it ends */
+	ch->drain_until =
+		ch->kind == CHAN_SESSION && ch->eof_out ? DEADLINE_NEVER : c->now + DRAIN_NS;
+	tell_eof(ch);
 	return 0;
 }
 

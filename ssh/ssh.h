@@ -132,6 +132,9 @@ struct ssh_chan_ops {
 	int (*chan_signal)(void *host, struct ssh_chan *ch, const char *name);
 	/* RFC 4335. 0 or -errno. */
 	int (*chan_break)(void *host, struct ssh_chan *ch, uint32_t ms);
+	/* The client wants no more of a program. True: what it sent before comes yet, and its end, and within 60 s, if
+	 * output had not ended before, the host calls ssh_chan_close(). False, or NULL: the channel ends now. */
+	bool (*chan_hang_up)(void *host, struct ssh_chan *ch);
 	/* The channel is gone; ch is invalid on return. Called once for each channel that chan_open or chan_connect
 	 * accepted or ssh_chan_arrive() made, whoever ended it; what still runs on it is to be hung up. */
 	void (*chan_closed)(void *host, struct ssh_chan *ch);
@@ -256,10 +259,10 @@ void ssh_chan_output_end(struct ssh_chan *ch, size_t n);
 void ssh_chan_input_ready(struct ssh_chan *ch);
 /* Bytes that wait for it. */
 size_t ssh_chan_input_waiting(const struct ssh_chan *ch) __must_check;
-/* All output was given: EOF. Nothing may follow but the two below. */
+/* All output was given: EOF, once. Nothing may follow but the two below. */
 void ssh_chan_eof(struct ssh_chan *ch);
-/* How the program ended, a signal by its name without SIG, then CLOSE. The channel lives on until chan_closed, which a forwarded
- * connection's may call. */
+/* How the program ended, a signal by its name without SIG, then CLOSE. The channel lives on until chan_closed, which
+ * ssh_chan_close() may call. */
 void ssh_chan_exit_status(struct ssh_chan *ch, uint32_t status);
 void ssh_chan_exit_signal(struct ssh_chan *ch, const char *name, bool core);
 void ssh_chan_close(struct ssh_chan *ch);

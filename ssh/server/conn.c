@@ -120,6 +120,7 @@ const struct ssh_chan_ops server_chan_ops = {
 	.chan_winsize = session_winsize,
 	.chan_signal = session_signal,
 	.chan_break = session_break,
+	.chan_hang_up = session_hang_up,
 	.chan_closed = conn_closed,
 	.chan_reset = conn_reset,
 	.chan_connect = forward_connect,

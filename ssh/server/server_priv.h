@@ -217,6 +217,7 @@ int session_start(void *host, struct ssh_chan *ch, const struct ssh_start *start
 int session_winsize(void *host, struct ssh_chan *ch, const struct ssh_winsize *size);
 int session_signal(void *host, struct ssh_chan *ch, const char *name);
 int session_break(void *host, struct ssh_chan *ch, uint32_t ms);
+bool session_hang_up(void *host, struct ssh_chan *ch);
 bool session_pump(struct server_part *part);
 
 /* forward.c */

@@ -2,7 +2,8 @@
 /* A session channel: its terminal or pipes, its program, and the bytes between them and the channel.
  *
  * The end: all output is given when the streams are at their end, or, with a terminal, when the program has exited and
- * nothing is left to read (others may still hold the terminal: they are hung up). Then EOF, how it ended, CLOSE. */
+ * nothing is left to read (others may still hold the terminal: they are hung up). Then EOF; how it ended, when it has; CLOSE. A
+ * client whose own input has ended answers EOF with CLOSE, and is told how it ended all the same (session_hang_up()). */
 #include "drivers/tty/tty.h"
 #include "fs/pipe.h"
 #include "kernel/spawn.h"
@@ -436,9 +437,10 @@ static bool finish(struct server_session *x)
 {
 	char number[8];
 
-	/* EOF waits for the exit status too: a client whose own input has ended answers EOF with CLOSE, and
-	 * after CLOSE no status can be told. */
-	if (x->finished || !x->proc || !output_is_done(x) || !x->exited)
+	if (x->finished || !x->proc || !output_is_done(x))
+		return false;
+	ssh_chan_eof(x->ch);
+	if (!x->exited)
 		return false;
 	x->finished = true;
 	fmt_print(number, sizeof(number), "SIG%d", WSTATUS_SIGNAL(x->status));
@@ -462,6 +464,19 @@ bool session_pump(struct server_part *part)
 
 	moved |= pump(x, true);
 	return finish(x) || moved;
+}
+
+/* A terminal goes with its user, unless the programs have left it before. Without one they have what came, and who goes on
+ * writing finds nobody there. */
+bool session_hang_up(void *host, struct ssh_chan *ch)
+{
+	struct server_session *x = session_at(ch);
+
+	if (x->pty)
+		return !x->out;
+	close_output(x, false);
+	close_output(x, true);
+	return true;
 }
 
 static void session_closed(struct server_part *part)

@@ -308,6 +308,63 @@ def test_a_thousand_channels_one_after_another(guest, kind):
     guest.wait_for_account(before, seconds=60)
 
 
+def logged_in(guest):
+    return sshraw.Raw(guest.port).handshake().login(sshraw.load_key(f"{TOP}/build/ssh/id_ed25519"))
+
+
+def status(code):
+    return (sshraw.REQUEST, sshraw.string("exit-status") + b"\0" + u32(code))
+
+
+@pytest.mark.parametrize("modes", [None, b"\0"], ids=["pipes", "terminal"])
+@pytest.mark.parametrize("answered", [False, True], ids=["heard", "answered"])
+def test_end_of_output_is_told_before_the_exit(guest, modes, answered):
+    """I-SSH-8: EOF when nobody holds the output any more, then how the program ended, then CLOSE; to a client too that answers EOF
+    with CLOSE."""
+    with logged_in(guest) as r:
+        channel = r.start("rm -f /tmp/end; mkfifo /tmp/end; echo out; exec <&- >&- 2>&-; read x </tmp/end; exit 5", modes)
+        if answered and modes is None:
+            r.send(bytes([sshraw.EOF]) + u32(channel))
+        said = r.hear(sshraw.EOF)
+        assert [kind for kind, _ in said] == [sshraw.DATA, sshraw.EOF]
+        if answered:
+            r.send(bytes([sshraw.CLOSE]) + u32(channel))
+        guest.ssh("echo >/tmp/end")
+        assert r.hear(sshraw.CLOSE) == [status(5), (sshraw.CLOSE, b"")]
+    # OpenSSH's client too gives the end on, and waits for the status
+    with guest.popen("exec >&- 2>&-; read x </tmp/end; exit 5") as p:
+        assert p.stdout.read() == b""
+        guest.ssh("echo >/tmp/end; rm /tmp/end")
+        assert p.wait(20) == 5
+
+
+@pytest.mark.parametrize("size", [1, 100000, 262144])
+def test_close_does_not_cut_what_was_sent(guest, size):
+    """The program has what came before the CLOSE, however late it reads, and its end."""
+    data = flood_bytes(size, 3)
+    with logged_in(guest) as r:
+        channel = r.start("rm -f /tmp/late; mkfifo /tmp/late; echo go; read x </tmp/late; cat >/tmp/all; exit 6")
+        r.hear(sshraw.DATA)
+        for at in range(0, size, 32768):
+            r.send(bytes([sshraw.DATA]) + u32(channel) + sshraw.string(data[at:at + 32768]))
+        r.send(bytes([sshraw.CLOSE]) + u32(channel))
+        guest.ssh("echo >/tmp/late")
+        assert r.hear(sshraw.CLOSE) == [(sshraw.EOF, b""), status(6), (sshraw.CLOSE, b"")]
+    assert guest.ssh("cat /tmp/all; rm /tmp/all /tmp/late").stdout == data
+
+
+@pytest.mark.parametrize("command, modes, told", [("yes", None, b"PIPE"), ("cat", b"\0", None), ("burn", b"\0", None)],
+                         ids=["pipes", "terminal", "deaf"])
+def test_close_ends_who_writes_or_has_a_terminal(guest, command, modes, told):
+    with logged_in(guest) as r:
+        channel = r.start(command, modes)
+        guest.wait_for_threads(command)
+        r.send(bytes([sshraw.CLOSE]) + u32(channel))
+        said = [item for item in r.hear(sshraw.CLOSE) if item[0] == sshraw.REQUEST]
+        assert said == ([(sshraw.REQUEST, sshraw.string("exit-signal") + b"\0" + sshraw.string(told) + b"\0" + bytes(8))] if told else [])
+        guest.wait_for_no_thread(command)
+
+
 def test_slow_reader_loses_nothing(guest):
     p = guest.popen("flood", "3000000", "5")
     got = bytearray()

@@ -117,6 +117,11 @@ static int host_break(void *host, struct ssh_chan *ch, uint32_t ms)
 	return 0;
 }
 
+static bool host_hang_up(void *host, struct ssh_chan *ch)
+{
+	return ssh_chan_number(ch) & 1;
+}
+
 static void host_closed(void *host, struct ssh_chan *ch)
 {
 	struct fuzz_host *h = host;
@@ -161,6 +166,7 @@ const struct ssh_chan_ops fuzz_chan_ops = {
 	.chan_winsize = host_winsize,
 	.chan_signal = host_signal,
 	.chan_break = host_break,
+	.chan_hang_up = host_hang_up,
 	.chan_closed = host_closed,
 	.chan_reset = host_reset,
 	.chan_connect = host_connect,

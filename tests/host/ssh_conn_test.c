@@ -1580,6 +1580,64 @@ TEST(client_closes_first)
 	peer_destroy(p);
 }
 
+/* I-SSH-8. What the client sent before its CLOSE is the program's, which then says how it ended. */
+TEST(session_drains_before_it_closes)
+{
+	struct peer *p = logged_in();
+	uint32_t chan = peer_open(p, 1, 1000, 1000);
+
+	p->outlives = true;
+	peer_exec(p, chan, "cat");
+	p->stdin_room = 3;
+	peer_data(p, chan, "all of it", 9);
+	peer_numbers(p, SSH_MSG_CHANNEL_CLOSE, 1, chan, 0);
+	CHECK(p->chan);
+	CHECK(!strstr(p->events, "eof"));
+	p->stdin_room = 6;
+	ssh_chan_input_ready(p->chan);
+	CHECK_EQ(p->input_len, 9);
+	CHECK(strstr(p->events, "eof"));
+	CHECK(p->chan);
+	CHECK_EQ(peer_recv(p), 0);
+	ssh_chan_eof(p->chan);
+	ssh_chan_exit_status(p->chan, 0);
+	ssh_chan_close(p->chan);
+	CHECK(!p->chan);
+	peer_run(p, 0);
+	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_EOF);
+	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_REQUEST);
+	CHECK_EQ(peer_recv(p), SSH_MSG_CHANNEL_CLOSE);
+	CHECK_EQ(peer_recv(p), 0);
+	peer_destroy(p);
+}
+
+/* A minute, for nobody hears of it any more; but whoever closed because our EOF had come may wait for how it ends. */
+TEST(session_outlives_close_a_minute)
+{
+	for (int told = 0; told < 2; told++) {
+		struct peer *p = logged_in();
+		uint32_t chan = peer_open(p, 1, 1000, 1000);
+
+		p->outlives = true;
+		peer_exec(p, chan, "sleep");
+		if (told)
+			ssh_chan_eof(p->chan);
+		peer_numbers(p, SSH_MSG_CHANNEL_CLOSE, 1, chan, 0);
+		CHECK(strstr(p->events, "eof"));
+		peer_run(p, 60 * NS_PER_S - 1);
+		CHECK(p->chan);
+		peer_run(p, 1);
+		CHECK_EQ(p->chan != NULL, told);
+		CHECK_EQ(p->refusals, !told);
+		if (told)
+			ssh_chan_close(p->chan);
+		peer_run(p, 0);
+		peer_expect(p, SSH_MSG_CHANNEL_CLOSE);
+		CHECK(strstr(p->events, "closed"));
+		peer_destroy(p);
+	}
+}
+
 /* I-SSH-7. A late message for a closed channel must not reach the one that has its slot now. */
 TEST(numbers_are_not_mixed_up)
 {

@@ -343,6 +343,7 @@ static void finish_session(struct session *s)
 {
 	if (!s->ch || s->out >= 0 || s->err >= 0 || s->pid == 0 || !s->exited)
 		return;
+	ssh_chan_eof(s->ch);
 	if (WIFEXITED(s->status))
 		ssh_chan_exit_status(s->ch, (uint32_t)WEXITSTATUS(s->status));
 	else

@@ -205,6 +205,13 @@ static int host_break(void *host, struct ssh_chan *ch, uint32_t ms)
 	return 0;
 }
 
+static bool host_hang_up(void *host, struct ssh_chan *ch)
+{
+	struct peer *p = host;
+
+	return p->outlives;
+}
+
 static void host_closed(void *host, struct ssh_chan *ch)
 {
 	struct peer *p = host;
@@ -263,6 +270,7 @@ static const struct ssh_chan_ops chan_ops = {
 	.chan_winsize = host_winsize,
 	.chan_signal = host_signal,
 	.chan_break = host_break,
+	.chan_hang_up = host_hang_up,
 	.chan_closed = host_closed,
 	.chan_reset = host_reset,
 	.chan_connect = host_connect,

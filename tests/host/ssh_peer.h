@@ -66,6 +66,7 @@ struct peer {
 	uint8_t input[1 << 20];
 	size_t input_len;
 	bool input_gone;
+	bool outlives;	    /* the program has what came before CLOSE, and says how it ends */
 	int input_error;    /* what stdin answers, if not 0 */
 	const char *secret; /* must not be in what is given back */
 	unsigned leaked;    /* times it was */
