@@ -24,6 +24,7 @@ static void *host_alloc(void *host, size_t n)
 		return NULL;
 	if (p->fail_alloc_after > 0 && --p->fail_alloc_after == 0)
 		return NULL;
+	p->allocs++;
 	p->live += (long)n;
 	p->most = p->live > p->most ? p->live : p->most;
 	return malloc(n);

@@ -21,6 +21,7 @@ struct peer {
 	struct ssh_hostkey hostkey, userkey;
 	uint64_t now;
 	long live, most;       /* bytes allocated and not freed; the most there ever were */
+	unsigned allocs;       /* allocations so far */
 	bool patient;	       /* when the server takes no input, time passes until it does */
 	bool no_memory;	       /* every allocation fails */
 	long fail_alloc_after; /* the n-th allocation from now fails; 0 never */
