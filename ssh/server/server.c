@@ -21,7 +21,7 @@
 #define BACKLOG	    128
 #define AGAIN_NS    (100 * NS_PER_MS)
 #define YOUNG_NS    (2 * NS_PER_S) /* a login takes less */
-/* Newcomers at once: each costs at most this much until it is logged in, and all together a quarter of memory. */
+/* Newcomers at once: each costs at most this much until it is logged in, and all that are to stay a quarter of memory. */
 #define NEWCOMER_BYTES (KSTACK_SIZE_LARGE + SSH_MEMORY_LOGIN)
 #define NEWCOMERS_MIN  4u
 
