@@ -376,12 +376,16 @@ class Raw:
         self.receive_type(SERVICE_ACCEPT)
         return self
 
+    def auth_query(self, key, user="root", service="ssh-connection", algorithm="ssh-ed25519", signed=b"\0"):
+        """A publickey request without a signature: would this key do? Or what a signature is put behind."""
+        public = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+        return (bytes([AUTH_REQUEST]) + string(user) + string(service) + string("publickey") + signed
+                + string(algorithm) + string(string("ssh-ed25519") + string(public)))
+
     def auth_request(self, key, user="root", service="ssh-connection", session_id=None, change=None,
                      algorithm="ssh-ed25519", signature_name="ssh-ed25519"):
         """A publickey request signed by an Ed25519PrivateKey; change() may alter the signature."""
-        public = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-        request = (bytes([AUTH_REQUEST]) + string(user) + string(service) + string("publickey") + b"\1"
-                   + string(algorithm) + string(string("ssh-ed25519") + string(public)))
+        request = self.auth_query(key, user, service, algorithm, b"\1")
         signature = key.sign(string(session_id or self.session_id) + request)
         if change:
             signature = change(signature)

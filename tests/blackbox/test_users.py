@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Who may log in, and as whom programs run: /etc/passwd, /etc/group and ~/.ssh/authorized_keys."""
+import base64
+import contextlib
 import os
+import statistics
+import time
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import guest as guestlib
 import sshraw
@@ -94,6 +99,42 @@ def test_keys_by_a_link(users, what, owner):
     done = as_user(users, "ann", "true")
     users.ssh(f"rm /home/ann/{what} && mv /srv/own/k /home/ann/{what}", check=True)
     assert done.returncode == 0, done.stderr
+
+
+STRANGERS = {"ann": "a user with a key file", "bob": "one without", "zoe": "no user"}
+
+
+@pytest.fixture
+def long_lists(users):
+    """ann's list of keys and root's have so many keys of others that the time of a search is seen beside the host's."""
+    keys = b"".join(b"ssh-ed25519 " + base64.b64encode(sshraw.string("ssh-ed25519") + sshraw.string(os.urandom(32))) + b"\n"
+                    for _ in range(2500))
+    for home in ("/root", "/home/ann"):
+        users.ssh(f"cd {home}/.ssh && cp -p authorized_keys before && cat >>authorized_keys", data=keys, check=True)
+    yield users
+    users.ssh("for h in /root /home/ann; do mv $h/.ssh/before $h/.ssh/authorized_keys; done", check=True)
+
+
+@pytest.mark.parametrize("signed, tries", [(False, 15), (True, 5)], ids=["query", "signature"])
+def test_who_is_known_is_not_told(long_lists, signed, tries):
+    """By a stranger's key: each answer is the same to the last byte, and for whom no list is there root's is searched. Time is
+    no bound here but a ratio: of medians, of tries in turn, on connections side by side. One search is 2,500 keys long: to leave
+    it out took a tenth, which shows through any load, as a difference of microseconds would not."""
+    key = Ed25519PrivateKey.generate()
+    with contextlib.ExitStack() as stack:
+        open_ = {user: stack.enter_context(sshraw.Raw(long_lists.port)).handshake().start_service() for user in STRANGERS}
+        answers, took = {user: [] for user in STRANGERS}, {user: [] for user in STRANGERS}
+        for _ in range(tries):
+            for user, r in open_.items():
+                request = r.auth_request(key, user) if signed else r.auth_query(key, user)
+                begin = time.monotonic()
+                r.send(request)
+                answers[user].append(r.receive())
+                took[user].append(time.monotonic() - begin)
+    assert answers["ann"] == answers["bob"] == answers["zoe"]
+    assert set(answers["ann"]) == {bytes([sshraw.AUTH_FAILURE]) + sshraw.string("publickey") + b"\0"}
+    medians = {user: statistics.median(times) for user, times in took.items()}
+    assert max(medians.values()) < 3 * min(medians.values()), medians
 
 
 @pytest.fixture
