@@ -3,9 +3,10 @@
 # fetch.sh -- get the sources named in deps.lock, check them, unpack them into deps/.
 #
 # Everything comes through the host's own apt, in a private configuration that touches nothing of
-# the system's, so it works for root and for an ordinary user alike. A file that is already there and
-# has the right hash is never asked for again: a second run needs no network and picks up where a
-# broken one stopped.
+# the system's, so it works for root and for an ordinary user alike; but for the packages of Kind npm,
+# which only the tests use: they come through the host's npm, from the registry that it is set to.
+# A file that is already there and has the right hash is never asked for again: a second run needs no
+# network and picks up where a broken one stopped.
 set -eu
 export LC_ALL=C
 umask 022
@@ -13,10 +14,11 @@ umask 022
 usage()
 {
 	cat <<-EOF
-	usage: scripts/fetch.sh [--bundle FILE | --from FILE | --update | --help]
+	usage: scripts/fetch.sh [--tests] [--bundle FILE | --from FILE | --update | --help]
 	  (nothing)      fetch and unpack what is missing
 	  --bundle FILE  the same, then pack every input into the archive FILE
 	  --from FILE    take the inputs from such an archive; use no network
+	  --tests        as well what only the tests use: packages of npm, by npm and its configuration
 	  --update       propose new stanzas for deps.lock; change nothing
 	  --help         this text
 	Environment:
@@ -36,14 +38,15 @@ say()
 	[ -n "${TERN_QUIET:-}" ] || echo "fetch: $*" >&2
 }
 
-mode=fetch archive=
+mode=fetch archive='' tests=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--bundle | --from)
 		mode=${1#--} archive=${2:-}
 		[ -n "$archive" ] || die "$1 needs a file name"
 		shift 2 ;;
-	--update) mode=update; shift ;;
+	--tests) tests=yes; shift ;;
+	--update) mode=update tests=yes; shift ;;
 	--help | -h) usage; exit 0 ;;
 	*) usage >&2; exit 2 ;;
 	esac
@@ -66,11 +69,11 @@ if command -v flock >/dev/null 2>&1; then
 	flock -n 9 || { say "another fetch is at work in $dest: waiting for it"; flock 9; }
 fi
 
-# deps.lock as one line a package: package|kind|version|suites|file|sha256
+# deps.lock as one line a package: package|kind|version|suites|file|sha256; of npm's only with --tests
 lock_table()
 {
-	awk -F': ' '
-	function flush() { if (v["Package"] != "") print v["Package"] "|" v["Kind"] "|" v["Version"] "|" \
+	awk -F': ' -v tests="$tests" '
+	function flush() { if (v["Package"] != "" && (tests || v["Kind"] != "npm")) print v["Package"] "|" v["Kind"] "|" v["Version"] "|" \
 		v["Suites"] "|" v["File"] "|" v["SHA256"]; split("", v) }
 	/^#/ { next }
 	/^$/ { flush(); next }
@@ -124,11 +127,27 @@ uri_of()
 		f == "" || index($0, f) { print $1, file, h; exit }'
 }
 
+# npm_pack FOLDER PACKAGE@VERSIONS: the newest of these into the folder; prints the file's name. Of an error only the code: the
+# rest names hosts.
+npm_pack()
+{
+	command -v npm >/dev/null 2>&1 || die "$2 comes by npm, which is not there: run scripts/setup.sh --tests"
+	said=$(cd "$1" && npm pack --loglevel=error "$2" 2>&1) || {
+		say "$2: npm says $(echo "$said" | sed -nE 's/^npm (ERR!|error) code //p' | head -n 1)"
+		return 1
+	}
+	echo "$said" | tail -n 1
+}
+
 # One round asks each missing package's Nth suite; what stays missing goes into the next round.
 fetch_missing()
 {
+	missing | grep '|npm|' | while IFS='|' read -r pkg kind version suites file hash; do
+		say "downloading $file"
+		npm_pack "$dl" "$pkg@$version" >/dev/null || :
+	done
 	round=1
-	while todo=$(missing) && [ -n "$todo" ] && [ $round -le 4 ]; do
+	while todo=$(missing | grep -v '|npm|') && [ -n "$todo" ] && [ $round -le 4 ]; do
 		[ -n "$apt_dir" ] || apt_open
 		before=$(cat "$apt_dir/sources.list")
 		echo "$todo" >"$apt_dir/todo"
@@ -152,7 +171,7 @@ fetch_missing()
 		accept_newer "$pkg" "${suites%% *}" "$file" "$hash" || :
 	done
 	left=$(missing | cut -d'|' -f5 | tr '\n' ' ')
-	[ -z "$left" ] || die "could not get ${left% }: try again later, set TERN_MIRROR, or put the files into $dl by hand"
+	[ -z "$left" ] || die "could not get ${left% }: try again later, set TERN_MIRROR (of npm's: npm's own registry), or put the files into $dl by hand"
 }
 
 # The mirror has dropped a binary package's revision: take the suite's current one, which apt's
@@ -217,7 +236,7 @@ unpack_all()
 		say "unpacking $pkg $version"
 		rm -rf "${dest:?}/$pkg" "${dest:?}/$pkg.tmp"
 		mkdir "$dest/$pkg.tmp"
-		if [ "$kind" = source ]; then
+		if [ "$kind" != binary ]; then
 			tar -xf "$real" -C "$dest/$pkg.tmp" --strip-components=1 --no-same-owner
 		else
 			unpack_deb "$real" "$dest/$pkg.tmp"
@@ -233,7 +252,7 @@ propose_updates()
 	apt_open
 	echo "$table" >"$apt_dir/todo"
 	while IFS='|' read -r pkg kind version suites file hash; do
-		for suite in $suites; do
+		[ "$kind" = npm ] || for suite in $suites; do
 			apt_suite "$kind" "$suite"
 		done
 	done <"$apt_dir/todo"
@@ -244,6 +263,8 @@ propose_updates()
 			if [ "$kind" = source ]; then
 				found=$(apt-get -c "$apt_dir/apt.conf" -qq --print-uris --download-only source "$pkg/$suite" 2>/dev/null |
 					tr -d "'" | awk '/\.orig\.tar\.[a-z0-9]+ / { h = $NF; sub(/.*:/, "", h); print $2, h; exit }')
+			elif [ "$kind" = npm ]; then
+				new_file=$(npm_pack "$apt_dir" "$pkg@$suite") && found="$new_file $(file_hash "$apt_dir/$new_file")"
 			else
 				found=$(uri_of "$pkg" binary "/$suite" "" "" | awk '{ print $2, $3 }')
 			fi
@@ -255,8 +276,8 @@ propose_updates()
 		elif [ "$new_hash" = "$hash" ]; then
 			say "$pkg $version is current in $suite"
 		else
-			new_version=${new_file#*_}
-			new_version=$(echo "${new_version%_arm64.deb}" | sed 's/%3a/:/')
+			new_version=${new_file#"$pkg"[-_]}
+			new_version=$(echo "$new_version" | sed -E 's/(_arm64\.deb|\.tgz)$//; s/%3a/:/')
 			printf 'Package: %s\nVersion: %s\nSuites: %s\nFile: %s\nSHA256: %s\n\n' \
 				"$pkg" "${new_version%.orig.tar.*}" "$suite" "$(basename "$new_file")" "$new_hash"
 		fi

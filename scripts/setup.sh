@@ -44,6 +44,8 @@ needed()
 	libssh-dev - is what another is built on
 	golang-go go builds another
 	golang-golang-x-crypto-dev - is what that one is built on
+	nodejs node runs another
+	npm npm fetches that one
 	curl curl is another
 	ssh-audit ssh-audit grades what the server offers
 	sshfs sshfs mounts a folder of the guest
