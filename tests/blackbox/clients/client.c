@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* A client of libssh: client PORT KEY KEX HOSTKEY CIPHER MAC VERB [COMMAND]. "-" leaves the choice to the library. VERB is exec,
- * shell (its input is ours), pty, forward: the first bytes of what answers at the guest's own port 22, or sftp: our input goes
- * to the file COMMAND and comes back from it. The status is the command's; 255 without one. */
+ * shell (its input is ours), pty, forward: the first bytes of what answers at the guest's own port 22, remote THERE HERE: what
+ * the guest's port THERE gives it, which leads to HERE of this host, or sftp: our input goes to the file COMMAND and comes back
+ * from it. The status is the command's; 255 without one. */
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <libssh/libssh.h>
 #include <libssh/sftp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static ssh_session session;
@@ -50,11 +53,29 @@ static void through_file(const char *path)
 	sftp_free(sftp);
 }
 
+/* One connection to the port that is listened at is led to here. */
+static void lead(int here)
+{
+	ssh_channel back = ssh_channel_open_forward_port(session, 60000, NULL, NULL, NULL);
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_port = htons(here),
+				  .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	int n, s = socket(AF_INET, SOCK_STREAM, 0);
+	char block[4096];
+
+	must(back != NULL, "accept");
+	must(connect(s, (struct sockaddr *)&to, sizeof(to)) == 0, "here");
+	while ((n = read(s, block, sizeof(block))) > 0)
+		must(ssh_channel_write(back, block, n) == n, "back");
+	close(s);
+	must(ssh_channel_close(back) == SSH_OK, "close");
+}
+
 int main(int argc, char **argv)
 {
 	ssh_key key;
 	ssh_channel ch;
-	char block[4096];
+	char block[4096], command[64];
 	int n, no = 0, port = atoi(argv[1]), status;
 	const char *verb = argv[7];
 
@@ -81,6 +102,12 @@ int main(int argc, char **argv)
 		n = ssh_channel_read(ch, block, sizeof(block), 0);
 		return n > 0 && write(1, block, n) == n ? 0 : 255;
 	}
+	if (strcmp(verb, "remote") == 0) {
+		must(ssh_channel_listen_forward(session, "127.0.0.1", atoi(argv[8]), NULL) ==
+			     SSH_OK,
+		     "listen");
+		snprintf(command, sizeof(command), "nc 127.0.0.1 %s </dev/null", argv[8]);
+	}
 	must(ssh_channel_open_session(ch) == SSH_OK, "session");
 	if (strcmp(verb, "pty") == 0)
 		must(ssh_channel_request_pty_size(ch, "vt100", 77, 33) == SSH_OK, "pty");
@@ -89,6 +116,9 @@ int main(int argc, char **argv)
 		while ((n = read(0, block, sizeof(block))) > 0)
 			must(ssh_channel_write(ch, block, n) == n, "write");
 		ssh_channel_send_eof(ch);
+	} else if (strcmp(verb, "remote") == 0) {
+		must(ssh_channel_request_exec(ch, command) == SSH_OK, "exec");
+		lead(atoi(argv[9]));
 	} else {
 		must(ssh_channel_request_exec(ch, argv[8]) == SSH_OK, "exec");
 	}

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 
 // A client of Go's x/crypto/ssh: client PORT KEY KEX HOSTKEY CIPHER MAC VERB [COMMAND]. "-" leaves the choice to the library.
-// VERB is exec, shell (its input is ours), pty, or forward: the first line of what answers at the guest's own port 22.
-// The status is the command's; 255 without one.
+// VERB is exec, shell (its input is ours), pty, forward: the first line of what answers at the guest's own port 22, or
+// remote THERE HERE: what the guest's port THERE gives it, which leads to HERE of this host. The status is the command's; 255
+// without one.
 package main
 
 import (
 	"bufio"
 	"fmt"
+	"io"
+	"net"
 	"os"
 
 	"golang.org/x/crypto/ssh"
@@ -18,6 +21,25 @@ func only(name string) []string {
 		return nil
 	}
 	return []string{name}
+}
+
+// One connection to there is led to here.
+func lead(client *ssh.Client, there, here string) error {
+	listener, err := client.Listen("tcp", "127.0.0.1:"+there)
+	if err != nil {
+		return err
+	}
+	go func() {
+		back, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer back.Close()
+		if conn, err := net.Dial("tcp", "127.0.0.1:"+here); err == nil {
+			io.Copy(back, conn)
+		}
+	}()
+	return nil
 }
 
 func run(args []string) error {
@@ -50,6 +72,15 @@ func run(args []string) error {
 		fmt.Print(line)
 		return err
 	}
+	command := ""
+	if args[7] == "remote" {
+		if err := lead(client, args[8], args[9]); err != nil {
+			return err
+		}
+		command = "nc 127.0.0.1 " + args[8] + " </dev/null"
+	} else if args[7] != "shell" {
+		command = args[8]
+	}
 	session, err := client.NewSession()
 	if err != nil {
 		return err
@@ -60,8 +91,8 @@ func run(args []string) error {
 			return err
 		}
 	}
-	if args[7] != "shell" {
-		return session.Run(args[8])
+	if command != "" {
+		return session.Run(command)
 	}
 	if err := session.Shell(); err != nil {
 		return err
