@@ -530,7 +530,7 @@ def test_ssh_audit_warns_of_nothing_else(machine):
 
 
 def used(client, **only):
-    """By what the server says of the connection. The cipher is one that needs a MAC if that is named."""
+    """By what the server says of the connection, which it gives. The cipher is one that needs a MAC if that is named."""
     if "mac" in only:
         only.setdefault("cipher", "aes128-ctr")
     told = {axis: name for axis, name in only.items() if client.told(axis, name)}
@@ -541,6 +541,7 @@ def used(client, **only):
     for place, axis in ((4, "kex"), (5, "cipher"), (6, "mac")):
         if axis in only and not (axis == "mac" and "implicit" in words[place]):
             assert set(words[place].split("/")) <= {only[axis], only[axis].partition("@")[0]}, (only, words)
+    return words
 
 
 @each("reads")
