@@ -55,7 +55,8 @@ class Threads(gdb.Command):
             name = thread["base"]["name"].string()
             if argument in name:
                 print(f"{int(thread['base']['id'])} {name} {thread['state']} ({thread})")
-                if str(thread["state"]) != "THREAD_RUNNING":
+                # while it is on a CPU, half switched away too, its registers are not saved
+                if not int(thread["on_cpu"]):
                     self.stack(int(thread["arch"]["sp"]))
 
     def stack(self, sp):

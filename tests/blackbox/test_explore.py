@@ -121,7 +121,8 @@ def test_the_debugger_shows_a_replay():
     try:
         guestlib.until("the debugger's port", lambda: listens(port))
         commands = [f"target remote 127.0.0.1:{port}", "hbreak region_find", "ignore 1 40", "continue", "info threads", "runqueues",
-                    "locks", "regions s", "threads"]
+                    "locks", "regions s", "threads", "delete", "hbreak arch_switch", "continue",
+                    'printf "leaves (%#lx)\\n", $x0', "threads"]
         words = [word for command in commands for word in ("-ex", command)]
         text = subprocess.run(["gdb-multiarch", "-batch", "-nx", "-x", f"{TOP}/scripts/gdb/tern.py", *words,
                                f"{TOP}/build/debug/tern.elf"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -134,6 +135,9 @@ def test_the_debugger_shows_a_replay():
     assert re.search(r"^cpu 1: \d+ held$", text, re.M), text[-3000:]
     assert re.search(r"^0x[0-9a-f]+-0x[0-9a-f]+ prot 0x[0-9a-f]+ backing", text, re.M), text[-3000:]
     assert "No symbol matches" not in text, text[-3000:]
+    # who is about to be switched away has no registers saved, so no stack is shown
+    leaves, _, threads = text.rpartition("leaves ")[2].partition("\n")
+    assert re.search(re.escape(leaves) + r"\n(?! )", threads), text[-3000:]
 
 
 def listens(port):
