@@ -216,9 +216,9 @@ def test_no_terminal_is_left(users):
         def environment(channel):
             assert asks(channel, "exec", sshraw.string("cat /proc/$$/environ; true"))
             text = b""
-            while (message := r.receive_type(sshraw.DATA, sshraw.REQUEST))[0] == sshraw.DATA:
+            while (message := r.receive_type(sshraw.DATA, sshraw.EOF))[0] == sshraw.DATA:
                 text += message[9:]
-            r.receive_type(sshraw.EOF), r.receive_type(sshraw.CLOSE)
+            r.receive_type(sshraw.REQUEST), r.receive_type(sshraw.CLOSE)
             return [v for v in text.decode("latin-1").split("\0") if not v.startswith("SSH_")]
 
         own = ["PATH=/bin:/sbin:/usr/bin:/usr/sbin", "HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/sh", ""]
