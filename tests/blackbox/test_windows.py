@@ -38,17 +38,17 @@ def test_output_stands_still_until_the_window_opens(guest):
 
 
 def test_input_that_nobody_takes_waits(guest):
-    guest.ssh("mkfifo /tmp/go", check=True)
+    guest.ssh("mkfifo /tmp/take", check=True)
     with sshraw.Raw(guest.port) as r:
         channel = r.handshake().login(sshraw.load_key(KEY)).open_session()
         _, granted, out, _ = shown(guest, r)
-        r.request(channel, "exec", string("read x </tmp/go; wc -c"), want_reply=False)
+        r.request(channel, "exec", string("read x </tmp/take; wc -c"), want_reply=False)
         for sent in (100000, 200000):
             for _ in range(10):
                 r.send(bytes([sshraw.DATA]) + u32(channel) + string(bytes(10000)))
             guestlib.until(lambda: f"{sent} bytes less granted, all that the pipe does not hold waiting: {shown(guest, r)}",
                            lambda: shown(guest, r) == (0, granted - sent, out, sent - PIPE))
-        guest.ssh("echo >/tmp/go; rm /tmp/go", check=True)
+        guest.ssh("echo >/tmp/take; rm /tmp/take", check=True)
         guestlib.until(lambda: f"all to be taken: {shown(guest, r)}", lambda: shown(guest, r)[3] == 0)
         r.send(bytes([sshraw.EOF]) + u32(channel))
         while (got := r.receive_type(sshraw.DATA, sshraw.WINDOW_ADJUST))[0] != sshraw.DATA:
